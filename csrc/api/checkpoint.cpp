@@ -1,0 +1,133 @@
+#include "gesso/checkpoint.h"
+
+#include <deque>
+
+#include "core/check.h"
+#include "io/gguf.h"
+
+namespace gesso {
+// What a checkpoint put together by hand keeps alive: its strings and its tensors' owners.
+struct Checkpoint::Parts {
+  std::deque<std::string> strings;  // a deque never moves its elements
+  std::vector<std::shared_ptr<const void>> owners;
+
+  std::string_view keep(const std::string& text) { return strings.emplace_back(text); }
+};
+
+namespace {
+
+template <typename Parts>
+io::MetadataValue to_metadata(const Checkpoint::Value& value, Parts& parts) {
+  return std::visit(
+      [&](const auto& v) -> io::MetadataValue {
+        using T = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<T, std::string>) {
+          return parts.keep(v);
+        } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+          std::vector<std::string_view> views;
+          for (const std::string& text : v) views.push_back(parts.keep(text));
+          return views;
+        } else {
+          return v;
+        }
+      },
+      value);
+}
+
+Checkpoint::Value to_value(const io::MetadataValue& value) {
+  return std::visit(
+      [](const auto& v) -> Checkpoint::Value {
+        using T = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<T, std::string_view>) {
+          return std::string(v);
+        } else if constexpr (std::is_same_v<T, std::vector<std::string_view>>) {
+          return std::vector<std::string>(v.begin(), v.end());
+        } else {
+          return v;
+        }
+      },
+      value);
+}
+
+Tensor make_tensor(const std::string& name, const std::string& type, const std::vector<int64_t>& shape,
+                   std::span<const std::byte> data) {
+  const DTypeInfo* info = find_dtype(type);
+  check_format(info, "tensor ", name, ": unknown type ", type);
+  check_format(!shape.empty() && shape.size() <= Shape::kMaxRank, "tensor ", name, ": expected rank 1 to ",
+               Shape::kMaxRank, ", got ", shape.size());
+  Tensor tensor;
+  tensor.dtype = info->dtype;
+  uint64_t elements = 1;
+  for (int64_t extent : shape) {
+    check_format(extent >= 1, "tensor ", name, ": expected extents of at least 1, got ", extent);
+    elements = checked_multiply(elements, extent, name.c_str());
+    tensor.shape.extents[tensor.shape.rank++] = extent;
+  }
+  check_format(shape.back() % info->block_elements == 0, "tensor ", name, ": rows of ", shape.back(),
+               " elements are no whole number of ", type, " blocks of ", info->block_elements);
+  const uint64_t bytes = checked_multiply(elements / info->block_elements, info->block_bytes, name.c_str());
+  check_format(data.size() == bytes, "tensor ", name, ": expected ", bytes, " bytes, got ", data.size());
+  tensor.data = data.data();
+  return tensor;
+}
+
+}  // namespace
+
+Checkpoint::Checkpoint() : file_(std::make_shared<io::GgufFile>()), parts_(std::make_shared<Parts>()) {
+  file_->owner = parts_;
+}
+
+Checkpoint Checkpoint::open(const std::string& path) {
+  Checkpoint checkpoint;
+  checkpoint.file_ = std::make_shared<io::GgufFile>(io::open_gguf(path));
+  checkpoint.parts_ = nullptr;
+  return checkpoint;
+}
+
+Checkpoint Checkpoint::parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner) {
+  Checkpoint checkpoint;
+  checkpoint.file_ = std::make_shared<io::GgufFile>(io::parse_gguf(bytes));
+  checkpoint.file_->owner = std::move(owner);
+  checkpoint.parts_ = nullptr;
+  return checkpoint;
+}
+
+void Checkpoint::set(const std::string& key, Value value) {
+  check(parts_ != nullptr, "checkpoint: a file's metadata cannot be changed (key ", key, ")");
+  file_->metadata.add(key, to_metadata(value, *parts_));
+}
+
+void Checkpoint::add_tensor(const std::string& name, const std::string& type, const std::vector<int64_t>& shape,
+                            std::span<const std::byte> data, std::shared_ptr<const void> owner) {
+  check(parts_ != nullptr, "checkpoint: tensors cannot be added to a file (tensor ", name, ")");
+  for (const io::NamedTensor& other : file_->tensors) {
+    check_format(other.name != name, "tensor ", name, " is there twice");
+  }
+  file_->tensors.push_back({name, make_tensor(name, type, shape, data)});
+  parts_->owners.push_back(std::move(owner));
+}
+
+std::vector<std::string> Checkpoint::keys() const { return file_->metadata.keys(); }
+
+Checkpoint::Value Checkpoint::value(const std::string& key) const {
+  const io::MetadataValue* value = file_->metadata.find(key);
+  check_format(value, "missing key ", key);
+  return to_value(*value);
+}
+
+std::vector<Checkpoint::TensorInfo> Checkpoint::tensors() const {
+  std::vector<TensorInfo> infos;
+  for (const io::NamedTensor& named : file_->tensors) {
+    const Tensor& tensor = named.tensor;
+    infos.push_back({named.name,
+                     dtype_name(tensor.dtype),
+                     {tensor.shape.extents.begin(), tensor.shape.extents.begin() + tensor.shape.rank},
+                     static_cast<uint64_t>(tensor.num_bytes()),
+                     tensor.data});
+  }
+  return infos;
+}
+
+uint64_t Checkpoint::file_bytes() const { return file_->file_bytes; }
+
+}  // namespace gesso

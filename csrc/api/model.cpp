@@ -1,0 +1,54 @@
+#include "gesso/model.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "api/model_impl.h"
+#include "core/check.h"
+#include "io/gguf.h"
+#include "model/config.h"
+#include "text/tokenizer.h"
+
+namespace gesso {
+namespace {
+
+constexpr int kMaxThreads = 4096;
+
+int resolve_threads(int num_threads) {
+  check(num_threads >= 0 && num_threads <= kMaxThreads, "num_threads: expected 1 to ", kMaxThreads,
+        " (or 0 for all processors), got ", num_threads);
+  // The standard library counts the processors this process may run on.
+  return num_threads > 0 ? num_threads : std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+Model Model::load(const std::string& path, const LoadOptions& options) {
+  return Model(Checkpoint::open(path), options);
+}
+
+Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
+  check(options.device == "auto" || options.device == "cpu", "device: expected \"auto\" or \"cpu\", got \"",
+        options.device, "\"");
+  auto impl = std::make_shared<Impl>();
+  const io::GgufFile& file = checkpoint.file();
+  impl->num_threads = resolve_threads(options.num_threads);
+  impl->config = model::read_config(file);
+  impl->weights = model::load_weights(file, impl->config);
+  impl->tokenizer = text::load_tokenizer(file.metadata, file.owner);
+  impl_ = std::move(impl);
+}
+
+const ModelConfig& Model::config() const { return impl_->config; }
+const std::optional<Tokenizer>& Model::tokenizer() const { return impl_->tokenizer; }
+int64_t Model::weight_bytes() const { return impl_->weights.num_bytes; }
+int Model::num_threads() const { return impl_->num_threads; }
+
+GenerationResult Model::generate(const std::vector<std::vector<int32_t>>& prompts,
+                                 const GenerationOptions& options) const {
+  check(!prompts.empty(), "prompts: expected at least one");
+  Session session(*this, static_cast<int64_t>(prompts.size()));
+  return session.generate(prompts, options);
+}
+
+}  // namespace gesso

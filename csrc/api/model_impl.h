@@ -1,0 +1,28 @@
+// What a Model shares between its copies.
+#pragma once
+
+#include <algorithm>
+
+#include "core/context.h"
+#include "gesso/model.h"
+#include "model/activations.h"
+#include "model/weights.h"
+
+namespace gesso {
+
+struct Model::Impl {
+  ModelConfig config;
+  model::Weights weights;
+  std::optional<Tokenizer> tokenizer;
+  int num_threads = 1;
+
+  Context context(const std::function<bool()>& interrupted) const { return {num_threads, interrupted}; }
+  // Rows of one pass: enough to use decoded weights many times over, few enough that scratch memory stays small
+  // whatever the batch.
+  model::Activations activations() const {
+    constexpr int64_t kRowsPerPass = 256;
+    return {config, std::max(kRowsPerPass, config.canvas_length)};
+  }
+};
+
+}  // namespace gesso

@@ -1,0 +1,145 @@
+#include <algorithm>
+#include <cstring>
+
+#include "api/model_impl.h"
+#include "core/check.h"
+#include "diffusion/generate.h"
+#include "model/denoise.h"
+#include "model/sequence.h"
+
+namespace gesso {
+
+struct Session::Impl {
+  Model model;
+  std::shared_ptr<const Model::Impl> shared;
+  model::Activations activations;
+  std::vector<model::Sequence> sequences;
+
+  const ModelConfig& config() const { return shared->config; }
+  int64_t batch_size() const { return static_cast<int64_t>(sequences.size()); }
+
+  void check_batch(const char* what, size_t size) const {
+    check(static_cast<int64_t>(size) == batch_size(), what, ": expected one entry per sequence (", batch_size(),
+          "), got ", size);
+  }
+
+  void check_ids(const char* what, const std::vector<int32_t>& ids) const {
+    for (int32_t id : ids) {
+      check(id >= 0 && id < config().vocab_size, what, ": token id ", id, " outside the vocabulary [0, ",
+            config().vocab_size, ")");
+    }
+  }
+
+  // Appends without encoding, all or nothing.
+  void append(const std::vector<std::vector<int32_t>>& ids) {
+    check_batch("ids", ids.size());
+    const std::vector<int32_t>& placeholders = config().placeholder_token_ids;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      check(!ids[i].empty() || !sequences[i].ids.empty(), "sequence ", i, ": the prompt is empty; at least one token");
+      check_ids("ids", ids[i]);
+      const auto found = std::find_first_of(ids[i].begin(), ids[i].end(), placeholders.begin(), placeholders.end());
+      check(found == ids[i].end(), "sequence ", i, ": token id ", found == ids[i].end() ? 0 : *found,
+            " stands for an image, audio or video; only text is supported");
+      const int64_t length = static_cast<int64_t>(sequences[i].ids.size() + ids[i].size());
+      check(length <= config().max_position_embeddings, "sequence ", i, ": ", length,
+            " tokens are more than the model's context of ", config().max_position_embeddings);
+    }
+    for (size_t i = 0; i < ids.size(); ++i) {
+      sequences[i].ids.insert(sequences[i].ids.end(), ids[i].begin(), ids[i].end());
+    }
+  }
+
+  void encode_pending(const Context& context) {
+    std::vector<model::Sequence*> all;
+    for (model::Sequence& sequence : sequences) all.push_back(&sequence);
+    model::encode_pending(context, config(), shared->weights, all, activations);
+  }
+
+  // Runs `body` and takes back every append when it throws.
+  template <typename Body>
+  auto all_or_nothing(const Body& body) {
+    std::vector<int64_t> lengths;
+    for (const model::Sequence& sequence : sequences) lengths.push_back(static_cast<int64_t>(sequence.ids.size()));
+    try {
+      return body();
+    } catch (...) {
+      for (size_t i = 0; i < lengths.size(); ++i) sequences[i].rewind(lengths[i]);
+      throw;
+    }
+  }
+};
+
+Session::Session(const Model& model, int64_t batch_size) {
+  check(batch_size >= 1, "batch_size: expected at least 1, got ", batch_size);
+  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, model.impl_->activations(), {}});
+  for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(model.config());
+}
+
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+int64_t Session::batch_size() const { return impl_->batch_size(); }
+
+const std::vector<int32_t>& Session::ids(int64_t sequence) const {
+  check(sequence >= 0 && sequence < batch_size(), "sequence: expected 0 to ", batch_size() - 1, ", got ", sequence);
+  return impl_->sequences[sequence].ids;
+}
+
+int64_t Session::cache_bytes() const {
+  int64_t bytes = 0;
+  for (const model::Sequence& sequence : impl_->sequences) bytes += sequence.cache.num_bytes();
+  return bytes;
+}
+
+void Session::encode(const std::vector<std::vector<int32_t>>& ids, const std::function<bool()>& interrupted) {
+  impl_->all_or_nothing([&] {
+    impl_->append(ids);
+    impl_->encode_pending(impl_->shared->context(interrupted));
+  });
+}
+
+void Session::rewind(const std::vector<int64_t>& lengths) {
+  check(lengths.size() == 1 || static_cast<int64_t>(lengths.size()) == batch_size(),
+        "rewind: expected one length, or one per sequence (", batch_size(), "), got ", lengths.size());
+  const auto length_of = [&](int64_t i) { return lengths[lengths.size() == 1 ? 0 : i]; };
+  for (int64_t i = 0; i < batch_size(); ++i) {
+    check(length_of(i) >= 0 && length_of(i) <= length(i), "rewind: sequence ", i, " has ", length(i),
+          " tokens, cannot go to ", length_of(i));
+  }
+  for (int64_t i = 0; i < batch_size(); ++i) impl_->sequences[i].rewind(length_of(i));
+}
+
+void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_self_conditioning,
+                      std::span<float> logits, const std::function<bool()>& interrupted) {
+  const ModelConfig& config = impl_->config();
+  const int64_t per_canvas = config.canvas_length * config.vocab_size;
+  impl_->check_batch("canvas", canvas.size());
+  check(static_cast<int64_t>(logits.size()) == batch_size() * per_canvas, "logits: expected ",
+        batch_size() * per_canvas, " values, got ", logits.size());
+  std::vector<model::DenoiseRequest> requests;
+  for (int64_t i = 0; i < batch_size(); ++i) {
+    const int64_t got = static_cast<int64_t>(canvas[i].size());
+    check(got == config.canvas_length, "canvas: expected ", config.canvas_length, " token ids, got ", got);
+    impl_->check_ids("canvas", canvas[i]);
+    check(length(i) > 0, "sequence ", i, ": nothing is encoded yet");
+    check(length(i) + config.canvas_length <= config.max_position_embeddings, "sequence ", i, ": ", length(i),
+          " tokens and a canvas of ", config.canvas_length, " are more than the model's context of ",
+          config.max_position_embeddings);
+    requests.push_back({&impl_->sequences[i].cache, canvas[i], has_self_conditioning,
+                        Matrix(logits.data() + i * per_canvas, config.canvas_length, config.vocab_size)});
+  }
+  const Context context = impl_->shared->context(interrupted);
+  impl_->encode_pending(context);
+  model::denoise(context, config, impl_->shared->weights, requests, impl_->activations);
+}
+
+GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options) {
+  return impl_->all_or_nothing([&] {
+    impl_->append(ids.empty() ? std::vector<std::vector<int32_t>>(batch_size()) : ids);
+    return diffusion::generate(impl_->shared->context(options.interrupted), impl_->config(), impl_->shared->weights,
+                               impl_->sequences, options, impl_->activations);
+  });
+}
+
+}  // namespace gesso

@@ -1,0 +1,47 @@
+// Owned, 64-byte aligned, uninitialised memory for plain values.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <type_traits>
+#include <utility>
+
+#include "core/check.h"
+
+namespace gesso {
+
+// Pages are touched only when written, so an unused tail costs address space but no memory.
+template <typename T>
+class Buffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  static constexpr int64_t kAlignment = 64;  // one cache line, one AVX-512 register
+
+  Buffer() = default;
+  // Uninitialised. OutOfMemory when the system refuses.
+  explicit Buffer(int64_t size) : size_(size) {
+    if (size == 0) return;
+    uint64_t bytes = checked_multiply(static_cast<uint64_t>(size), sizeof(T), "buffer");
+    bytes = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    data_ = static_cast<T*>(std::aligned_alloc(kAlignment, bytes));
+    if (!data_) throw OutOfMemory(concat("out of memory: asked for ", bytes, " bytes"), bytes);
+  }
+  ~Buffer() { std::free(data_); }
+  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+
+  T* data() const { return data_; }
+  int64_t size() const { return size_; }
+  T& operator[](int64_t index) const { return data_[index]; }
+
+ private:
+  T* data_ = nullptr;
+  int64_t size_ = 0;
+};
+
+}  // namespace gesso

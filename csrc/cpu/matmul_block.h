@@ -1,0 +1,21 @@
+// The product of gathered rows with a block of stored weight rows: the inside of linear, expert_linear and lm_head.
+#pragma once
+
+#include <cstdint>
+
+#include "core/tensor.h"
+
+namespace gesso::cpu {
+
+// Weight rows handled by one task: decoded once (at most 16 x 8192 floats, which an L2 cache holds) and used for every
+// row of x.
+constexpr int64_t kBlockOutputs = 16;
+
+inline int64_t num_blocks(int64_t num_outputs) { return (num_outputs + kBlockOutputs - 1) / kBlockOutputs; }
+
+// out[i, n] = scale * dot(x[rows[i]], weight[n]) for 0 <= i < num_rows and the outputs n of block `block`.
+// rows == nullptr means rows[i] = i. `weight` is one matrix [N, K]; out [num_rows, N].
+void matmul_block(ConstMatrix x, const int32_t* rows, int64_t num_rows, const Tensor& weight, float scale,
+                  int64_t block, Matrix out);
+
+}  // namespace gesso::cpu

@@ -1,0 +1,34 @@
+// The block of tokens that is being refined.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "gesso/generation.h"
+
+namespace gesso::diffusion {
+
+struct Canvas {
+  // Uniform random ids, or `warm_start` [C] where it is not empty; pinned positions take their ids.
+  Canvas(int64_t canvas_length, int64_t vocab_size, uint64_t seed, int64_t first_position,
+         const std::vector<int32_t>& warm_start, PinnedTokens pinned);
+
+  int64_t length() const { return static_cast<int64_t>(ids.size()); }
+  bool is_pinned(int64_t position) const { return is_pinned_[position] != 0; }
+  // Pinned positions of `tokens` [C] take their ids.
+  void apply_pins(std::vector<int32_t>& tokens) const;
+  // After a step: accepted positions take their draw, the others fresh noise, pinned ones stay.
+  void renoise(const std::vector<uint8_t>& accepted, const std::vector<int32_t>& sampled, int64_t step);
+
+  int64_t vocab_size = 0;
+  uint64_t seed = 0;
+  int64_t first_position = 0;   // absolute position of ids[0]
+  std::vector<int32_t> ids;     // [C] what the next step reads
+  std::vector<int32_t> argmax;  // [C] what would be committed now; before the first step the initial ids
+
+ private:
+  PinnedTokens pinned_;
+  std::vector<uint8_t> is_pinned_;
+};
+
+}  // namespace gesso::diffusion

@@ -1,0 +1,30 @@
+#include "diffusion/entropy_bound_sampler.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gesso::diffusion {
+
+std::vector<uint8_t> accept(const Canvas& canvas, const std::vector<float>& entropies, float entropy_bound) {
+  std::vector<uint8_t> accepted(canvas.length(), 0);
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < canvas.length(); ++i) {
+    if (canvas.is_pinned(i)) {
+      accepted[i] = 1;
+    } else {
+      order.push_back(i);
+    }
+  }
+  // A NaN (from broken weights) must not break the sort's ordering: it comes last.
+  const auto rank = [&](int64_t i) { return std::isnan(entropies[i]) ? INFINITY : entropies[i]; };
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return rank(a) < rank(b); });
+  double running = 0;  // torch's cumsum of float32 accumulates in double and rounds each sum
+  for (int64_t position : order) {
+    running += entropies[position];
+    if (!(static_cast<float>(running) - entropies[position] <= entropy_bound)) break;
+    accepted[position] = 1;
+  }
+  return accepted;
+}
+
+}  // namespace gesso::diffusion

@@ -1,0 +1,216 @@
+#include "diffusion/generate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "core/check.h"
+#include "diffusion/canvas.h"
+#include "diffusion/entropy_bound_sampler.h"
+#include "diffusion/options.h"
+#include "diffusion/stopping.h"
+#include "diffusion/temperature_schedule.h"
+#include "model/denoise.h"
+#include "ops/token_stats.h"
+
+namespace gesso::diffusion {
+namespace {
+
+class Stopwatch {
+ public:
+  double ms() const { return std::chrono::duration<double, std::milli>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+// One sequence's part in a generation.
+struct Track {
+  Track(model::Sequence& sequence, int64_t index, int64_t logits_size)
+      : sequence(&sequence), index(index), prompt_length(std::ssize(sequence.ids)), logits(logits_size) {}
+
+  model::Sequence* sequence;
+  int64_t index;          // in the batch
+  int64_t prompt_length;  // ids before this generation
+  Buffer<float> logits;   // [C, V]
+  std::optional<Canvas> canvas;
+  std::optional<Stopping> stopping;
+  int64_t steps = 0;      // of the current canvas
+  bool settled = false;   // the current canvas
+  bool finished = false;  // the sequence has an end token
+};
+
+class Generation {
+ public:
+  Generation(const Context& context, const ModelConfig& config, const model::Weights& weights,
+             std::span<model::Sequence> sequences, const GenerationOptions& options, model::Activations& activations)
+      : context_(context),
+        config_(config),
+        weights_(weights),
+        options_(options),
+        resolved_(resolve_options(options, config, static_cast<int64_t>(sequences.size()))),
+        activations_(activations),
+        entropies_(config.canvas_length),
+        sampled_(config.canvas_length),
+        keys_(config.canvas_length) {
+    const size_t batch_size = sequences.size();
+    result_.sequences.resize(batch_size);
+    result_.canvases.resize(batch_size);
+    result_.denoising_steps.resize(batch_size);
+    for (size_t i = 0; i < batch_size; ++i) {
+      const int64_t length = static_cast<int64_t>(sequences[i].ids.size());
+      const int64_t needed = length + resolved_.num_canvases * config.canvas_length;
+      check(needed <= config.max_position_embeddings, "sequence ", i, ": ", length, " tokens and ",
+            resolved_.num_canvases, " canvases of ", config.canvas_length, " need ", needed,
+            " positions, but the model's context is ", config.max_position_embeddings);
+      tracks_.emplace_back(sequences[i], i, config.canvas_length * config.vocab_size);
+    }
+  }
+
+  GenerationResult run() {
+    try {
+      for (int64_t index = 0; index < resolved_.num_canvases && !result_.stopped && any_unfinished(); ++index) {
+        start_canvas(index);
+        denoise_canvas(index);
+        commit_canvas(index);
+      }
+    } catch (...) {
+      for (Track& track : tracks_) track.sequence->rewind(track.prompt_length);
+      throw;
+    }
+    finish();
+    return std::move(result_);
+  }
+
+ private:
+  bool any_unfinished() const {
+    return std::any_of(tracks_.begin(), tracks_.end(), [](const Track& track) { return !track.finished; });
+  }
+
+  void start_canvas(int64_t index) {
+    const Stopwatch watch;
+    std::vector<model::Sequence*> open;
+    for (Track& track : tracks_) {
+      if (!track.finished) open.push_back(track.sequence);
+    }
+    model::encode_pending(context_, config_, weights_, open, activations_);
+    result_.timings.encode_ms += watch.ms();
+    for (Track& track : tracks_) {
+      if (!track.finished) reset_track(track, index);
+    }
+  }
+
+  void reset_track(Track& track, int64_t canvas_index) {
+    const uint64_t seed = options_.seeds[options_.seeds.size() == 1 ? 0 : track.index];
+    const bool warm = canvas_index == 0 && !options_.canvas.empty();
+    PinnedTokens pinned;
+    if (!options_.pinned.empty() && canvas_index < static_cast<int64_t>(options_.pinned[track.index].size())) {
+      pinned = options_.pinned[track.index][canvas_index];
+    }
+    track.canvas.emplace(config_.canvas_length, config_.vocab_size, seed,
+                         static_cast<int64_t>(track.sequence->ids.size()),
+                         warm ? options_.canvas[track.index] : std::vector<int32_t>(), std::move(pinned));
+    track.stopping.emplace(resolved_.settings.stability_threshold, resolved_.settings.confidence_threshold);
+    track.steps = 0;
+    track.settled = false;
+  }
+
+  void denoise_canvas(int64_t index) {
+    const Stopwatch watch;
+    for (int64_t step = 0; step < resolved_.settings.max_denoising_steps && !result_.stopped; ++step) {
+      std::vector<Track*> active;
+      for (Track& track : tracks_) {
+        if (!track.finished && !track.settled) active.push_back(&track);
+      }
+      if (active.empty()) break;
+      forward(active);
+      ++result_.timings.steps;
+      for (Track* track : active) sample(*track, index, step);
+    }
+    result_.timings.denoise_ms += watch.ms();
+  }
+
+  void forward(const std::vector<Track*>& active) {
+    std::vector<model::DenoiseRequest> requests;
+    for (Track* track : active) {
+      requests.push_back({&track->sequence->cache, track->canvas->ids, track->steps > 0,
+                          Matrix(track->logits.data(), config_.canvas_length, config_.vocab_size)});
+    }
+    model::denoise(context_, config_, weights_, requests, activations_);
+  }
+
+  // One step of one canvas after its logits are there.
+  void sample(Track& track, int64_t canvas_index, int64_t step) {
+    const GenerationDefaults& s = resolved_.settings;
+    Canvas& canvas = *track.canvas;
+    for (int64_t i = 0; i < canvas.length(); ++i) {
+      keys_[i] = {canvas.seed, canvas.first_position + i, static_cast<int32_t>(step)};
+    }
+    ops::token_stats(context_, Matrix(track.logits.data(), canvas.length(), config_.vocab_size),
+                     temperature(s.t_min, s.t_max, step, s.max_denoising_steps), keys_,
+                     {entropies_, canvas.argmax, sampled_});
+    canvas.apply_pins(canvas.argmax);
+    const std::vector<uint8_t> accepted = accept(canvas, entropies_, s.entropy_bound);
+    canvas.renoise(accepted, sampled_, step);
+    const float mean = mean_entropy(canvas, entropies_);
+    track.settled = track.stopping->update(canvas.argmax, mean);
+    ++track.steps;
+    const StepEvent event{track.index, canvas_index,  step,     s.max_denoising_steps,
+                          mean,        canvas.argmax, accepted, entropies_};
+    if (options_.on_step && !options_.on_step(event)) result_.stopped = true;
+  }
+
+  void commit_canvas(int64_t index) {
+    for (Track& track : tracks_) {
+      if (track.finished || track.steps == 0) continue;
+      std::vector<int32_t> ids = track.canvas->argmax;
+      const std::vector<int32_t>& ends = resolved_.settings.end_token_ids;
+      const auto end = std::find_first_of(ids.begin(), ids.end(), ends.begin(), ends.end());
+      track.finished = end != ids.end();
+      track.sequence->ids.insert(track.sequence->ids.end(), ids.begin(), end);
+      if (track.finished) std::fill(end + 1, ids.end(), config_.pad_token_id);
+      result_.denoising_steps[track.index].push_back(track.steps);
+      result_.canvases[track.index].push_back(ids);
+      if (result_.timings.first_canvas_ms == 0) result_.timings.first_canvas_ms = total_.ms();
+      const CanvasEvent event{track.index, index, track.steps, track.finished, ids};
+      if (options_.on_canvas && !options_.on_canvas(event)) result_.stopped = true;
+    }
+  }
+
+  void finish() {
+    for (const Track& track : tracks_) {
+      const std::vector<int32_t>& ids = track.sequence->ids;
+      result_.sequences[track.index].assign(ids.begin() + track.prompt_length, ids.end());
+      int64_t num_tokens = 0, num_steps = 0;
+      for (const std::vector<int32_t>& canvas : result_.canvases[track.index]) {
+        num_tokens += canvas.size() - std::count(canvas.begin(), canvas.end(), config_.pad_token_id);
+      }
+      for (int64_t steps : result_.denoising_steps[track.index]) num_steps += steps;
+      result_.tokens_per_forward.push_back(num_steps > 0 ? static_cast<double>(num_tokens) / num_steps : 0.0);
+    }
+  }
+
+  const Context& context_;
+  const ModelConfig& config_;
+  const model::Weights& weights_;
+  const GenerationOptions& options_;
+  const ResolvedOptions resolved_;
+  model::Activations& activations_;
+  std::vector<float> entropies_;
+  std::vector<int32_t> sampled_;
+  std::vector<DrawKey> keys_;
+  std::vector<Track> tracks_;
+  const Stopwatch total_;
+  GenerationResult result_;
+};
+
+}  // namespace
+
+GenerationResult generate(const Context& context, const ModelConfig& config, const model::Weights& weights,
+                          std::span<model::Sequence> sequences, const GenerationOptions& options,
+                          model::Activations& activations) {
+  return Generation(context, config, weights, sequences, options, activations).run();
+}
+
+}  // namespace gesso::diffusion

@@ -1,0 +1,65 @@
+#include "model/activations.h"
+
+#include <algorithm>
+
+namespace gesso::model {
+namespace {
+
+// Scratch floats per row of the hungriest phase.
+int64_t scratch_per_row(const ModelConfig& config) {
+  int64_t attention = 0;
+  for (const LayerConfig& layer : config.layers) {
+    attention = std::max(
+        attention, 2 * config.num_attention_heads * layer.head_dim + 4 * layer.num_key_value_heads * layer.head_dim);
+  }
+  const int64_t experts =
+      config.num_experts + config.top_k_experts * (2 * config.moe_intermediate_size + config.hidden_size);
+  return std::max({attention, 2 * config.intermediate_size, experts});
+}
+
+}  // namespace
+
+Activations::Activations(const ModelConfig& config, int64_t max_rows)
+    : max_rows_(max_rows),
+      hidden_size_(config.hidden_size),
+      intermediate_size_(config.intermediate_size),
+      moe_intermediate_size_(config.moe_intermediate_size),
+      num_heads_(config.num_attention_heads),
+      num_experts_(config.num_experts),
+      num_active_(config.top_k_experts),
+      hidden_(max_rows * config.hidden_size),
+      normed_(max_rows * config.hidden_size),
+      projected_(max_rows * config.hidden_size),
+      dense_(max_rows * config.hidden_size),
+      scratch_(max_rows * scratch_per_row(config)),
+      expert_weights_(max_rows * config.top_k_experts),
+      expert_ids_(3 * max_rows * config.top_k_experts + config.num_experts + 1) {}
+
+Activations::Attention Activations::attention(int64_t rows, const LayerConfig& layer) {
+  const int64_t q_size = num_heads_ * layer.head_dim, kv_size = layer.num_key_value_heads * layer.head_dim;
+  float* next = scratch_.data();
+  const auto take = [&](int64_t columns) {
+    const Matrix matrix(next, rows, columns);
+    next += rows * columns;
+    return matrix;
+  };
+  return {take(q_size), take(q_size), take(kv_size), take(kv_size), take(kv_size), take(kv_size)};
+}
+
+Activations::Experts Activations::experts(int64_t rows) {
+  const int64_t pairs = rows * num_active_;
+  Experts experts;
+  experts.scores = {scratch_.data(), rows, num_experts_};
+  experts.gate_up = {scratch_.data() + rows * num_experts_, pairs, 2 * moe_intermediate_size_};
+  experts.down = {experts.gate_up.data + pairs * 2 * moe_intermediate_size_, pairs, hidden_size_};
+  int32_t* ids = expert_ids_.data();
+  experts.routing = {num_active_,
+                     {ids, static_cast<size_t>(pairs)},
+                     {expert_weights_.data(), static_cast<size_t>(pairs)},
+                     {ids + pairs, static_cast<size_t>(pairs)},
+                     {ids + 2 * pairs, static_cast<size_t>(pairs)},
+                     {ids + 3 * pairs, static_cast<size_t>(num_experts_ + 1)}};
+  return experts;
+}
+
+}  // namespace gesso::model

@@ -1,0 +1,203 @@
+#include "model/config.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/check.h"
+
+namespace gesso::model {
+namespace {
+
+constexpr const char* kArchitectures[] = {"diffusion-gemma", "diffusion-gemma4", "diffusiongemma"};
+
+// Larger counts than any plausible model; they keep products of sizes far from 64 bits.
+constexpr int64_t kMaxSize = int64_t{1} << 31;
+constexpr int64_t kMaxLayers = 1024;
+constexpr int64_t kMaxExperts = 65536;
+
+// Reads one architecture's keys with range checks.
+class Reader {
+ public:
+  Reader(const io::Metadata& metadata, std::string prefix) : metadata_(metadata), prefix_(std::move(prefix)) {}
+
+  std::string key(const std::string& name) const { return prefix_ + name; }
+  bool has(const std::string& name) const { return metadata_.has(key(name)); }
+  int64_t size(const std::string& name, int64_t max = kMaxSize) const {
+    return in_range(name, metadata_.get_int(key(name)), 1, max);
+  }
+  int64_t size_or(const std::string& name, int64_t fallback) const { return has(name) ? size(name) : fallback; }
+  float positive(const std::string& name) const { return positive(name, metadata_.get_float(key(name))); }
+  float positive_or(const std::string& name, double fallback) const {
+    return positive(name, metadata_.get_float(key(name), fallback));
+  }
+  // A key whose only supported value is `expected`; absent is fine.
+  void expect(const std::string& name, int64_t expected) const {
+    const int64_t got = metadata_.get_int(key(name), expected);
+    check_format(got == expected, key(name), ": only ", expected, " is supported, got ", got);
+  }
+
+  int64_t in_range(const std::string& name, int64_t value, int64_t min, int64_t max) const {
+    check_format(value >= min && value <= max, key(name), ": expected ", min, " to ", max, ", got ", value);
+    return value;
+  }
+  float positive(const std::string& name, double value) const {
+    check_format(std::isfinite(value) && value > 0, key(name), ": expected a positive number, got ", value);
+    return static_cast<float>(value);
+  }
+
+  // A value per layer: an array of length L, or one value for all.
+  std::vector<int64_t> per_layer(const std::string& name, int64_t num_layers) const {
+    const auto* value = metadata_.find(key(name));
+    if (value && std::holds_alternative<std::vector<int64_t>>(*value)) {
+      const auto& list = std::get<std::vector<int64_t>>(*value);
+      check_format(static_cast<int64_t>(list.size()) == num_layers, key(name), ": expected ", num_layers,
+                   " entries, got ", list.size());
+      return list;
+    }
+    return std::vector<int64_t>(num_layers, metadata_.get_int(key(name)));
+  }
+
+ private:
+  const io::Metadata& metadata_;
+  std::string prefix_;
+};
+
+std::string read_architecture(const io::Metadata& metadata) {
+  const std::string name(metadata.get_string("general.architecture"));
+  for (const char* known : kArchitectures) {
+    if (name == known) return name;
+  }
+  throw FormatError("general.architecture: expected diffusion-gemma, got \"" + name + "\"");
+}
+
+void read_layers(const Reader& reader, ModelConfig& config) {
+  const int64_t num_layers = config.num_hidden_layers;
+  const int64_t head_dim = reader.size("attention.key_length");
+  const int64_t head_dim_sliding = reader.size_or("attention.key_length_swa", head_dim);
+  const std::vector<int64_t> kv_heads = reader.per_layer("attention.head_count_kv", num_layers);
+  const std::vector<int64_t> is_sliding = reader.per_layer("attention.sliding_window_pattern", num_layers);
+  for (int64_t i = 0; i < num_layers; ++i) {
+    LayerConfig layer{is_sliding[i] != 0, kv_heads[i], is_sliding[i] ? head_dim_sliding : head_dim};
+    reader.in_range("attention.sliding_window_pattern", is_sliding[i], 0, 1);
+    reader.in_range("attention.head_count_kv", kv_heads[i], 1, config.num_attention_heads);
+    check_format(config.num_attention_heads % kv_heads[i] == 0, reader.key("attention.head_count_kv"), ": ",
+                 kv_heads[i], " kv heads do not divide ", config.num_attention_heads, " heads");
+    check_format(layer.head_dim % 2 == 0, reader.key("attention.key_length"), ": expected an even number, got ",
+                 layer.head_dim);
+    config.layers.push_back(layer);
+  }
+  // Sizes that the model derives from head_dim: present in real files, and never different.
+  reader.expect("attention.value_length", head_dim);
+  reader.expect("attention.value_length_swa", head_dim_sliding);
+  reader.expect("rope.dimension_count", head_dim);
+  reader.expect("rope.dimension_count_swa", head_dim_sliding);
+}
+
+// `<arch>.vocab_size` where given (a checkpoint without tokenizer), else the token list, else the embedding's rows.
+int64_t read_vocab_size(const io::GgufFile& file, const Reader& reader) {
+  if (reader.has("vocab_size")) return reader.size("vocab_size");
+  const auto* tokens = file.metadata.find_strings("tokenizer.ggml.tokens");
+  if (tokens) return reader.in_range("vocab_size", static_cast<int64_t>(tokens->size()), 1, kMaxSize);
+  for (const io::NamedTensor& tensor : file.tensors) {
+    if (tensor.name == "token_embd.weight" && tensor.tensor.shape.rank == 2) return tensor.tensor.shape[0];
+  }
+  throw FormatError("vocabulary size: neither " + reader.key("vocab_size") +
+                    " nor tokenizer.ggml.tokens nor token_embd.weight is there");
+}
+
+// The token texts that end a turn of the released model, {1, 106, 50} there (llama.cpp finds them the same way).
+std::vector<int32_t> read_end_tokens(const io::Metadata& metadata, const ModelConfig& config) {
+  std::vector<int32_t> ids;
+  if (const auto* list = metadata.find_ints("gesso.end_token_ids")) {
+    for (int64_t id : *list) {
+      check_format(id >= 0 && id < kMaxSize, "gesso.end_token_ids: expected a token id, got ", id);
+      ids.push_back(static_cast<int32_t>(id));
+    }
+    return ids;
+  }
+  const auto* tokens = metadata.find_strings("tokenizer.ggml.tokens");
+  if (!tokens) return GenerationDefaults{}.end_token_ids;
+  ids.push_back(config.eos_token_id);
+  for (size_t id = 0; id < tokens->size(); ++id) {
+    const bool ends = (*tokens)[id] == "<turn|>" || (*tokens)[id] == "<|tool_response>";
+    if (ends && static_cast<int32_t>(id) != config.eos_token_id) ids.push_back(static_cast<int32_t>(id));
+  }
+  return ids;
+}
+
+std::vector<int32_t> read_placeholders(const io::Metadata& metadata) {
+  std::vector<int32_t> ids;
+  if (metadata.has("gesso.image_token_id")) {
+    ids.push_back(static_cast<int32_t>(metadata.get_int("gesso.image_token_id")));
+  }
+  const auto* tokens = metadata.find_strings("tokenizer.ggml.tokens");
+  for (size_t id = 0; tokens && id < tokens->size(); ++id) {
+    const std::string_view token = (*tokens)[id];
+    if (token == "<|image|>" || token == "<|audio|>" || token == "<|video|>") ids.push_back(static_cast<int32_t>(id));
+  }
+  return ids;
+}
+
+int32_t read_token_id(const io::Metadata& metadata, const char* name, int32_t fallback) {
+  const std::string key = concat("tokenizer.ggml.", name, "_token_id");
+  const int64_t id = metadata.get_int(key, fallback);
+  check_format(id >= 0 && id < kMaxSize, key, ": expected a token id, got ", id);
+  return static_cast<int32_t>(id);
+}
+
+// `diffusion.eb_*`; one fork writes some of them as `<arch>.diffusion.*`.
+GenerationDefaults read_generation(const io::Metadata& metadata, const Reader& reader) {
+  const Reader root(metadata, "diffusion.");
+  GenerationDefaults defaults;
+  const int64_t steps =
+      reader.has("diffusion.eb_max_steps") ? reader.size("diffusion.eb_max_steps") : defaults.max_denoising_steps;
+  defaults.max_denoising_steps = root.size_or("eb_max_steps", steps);
+  defaults.entropy_bound =
+      root.positive_or("eb_entropy_bound", reader.positive_or("diffusion.entropy_bound", defaults.entropy_bound));
+  defaults.t_min = root.positive_or("eb_t_min", defaults.t_min);
+  defaults.t_max = root.positive_or("eb_t_max", defaults.t_max);
+  if (root.has("eb_stability_threshold")) {
+    defaults.stability_threshold =
+        root.in_range("eb_stability_threshold", metadata.get_int("diffusion.eb_stability_threshold"), 0, kMaxSize);
+  }
+  defaults.confidence_threshold = root.positive_or("eb_confidence_threshold", defaults.confidence_threshold);
+  return defaults;
+}
+
+}  // namespace
+
+ModelConfig read_config(const io::GgufFile& file) {
+  const io::Metadata& metadata = file.metadata;
+  const Reader reader(metadata, read_architecture(metadata) + ".");
+  ModelConfig config;
+  config.vocab_size = read_vocab_size(file, reader);
+  config.hidden_size = reader.size("embedding_length");
+  config.intermediate_size = reader.size("feed_forward_length");
+  config.moe_intermediate_size = reader.size("expert_feed_forward_length");
+  config.num_hidden_layers = reader.size("block_count", kMaxLayers);
+  config.num_attention_heads = reader.size("attention.head_count", 1 << 16);
+  config.num_experts = reader.size("expert_count", kMaxExperts);
+  config.top_k_experts = reader.size("expert_used_count", config.num_experts);
+  config.sliding_window = reader.size("attention.sliding_window");
+  config.max_position_embeddings = reader.size("context_length");
+  config.rms_norm_eps = reader.positive("attention.layer_norm_rms_epsilon");
+  config.final_logit_softcapping = reader.positive("final_logit_softcapping");
+  config.rope_theta_full = reader.positive("rope.freq_base");
+  config.rope_theta_sliding = reader.positive_or("rope.freq_base_swa", config.rope_theta_sliding);
+  read_layers(reader, config);
+  reader.expect("attention.shared_kv_layers", 0);
+  reader.expect("embedding_length_per_layer_input", 0);
+  const Reader root(metadata, "");
+  config.canvas_length = root.has("diffusion.canvas_length") || !reader.has("diffusion.block_size")
+                             ? root.size("diffusion.canvas_length")
+                             : reader.size("diffusion.block_size");
+  config.pad_token_id = read_token_id(metadata, "padding", config.pad_token_id);
+  config.bos_token_id = read_token_id(metadata, "bos", config.bos_token_id);
+  config.eos_token_id = read_token_id(metadata, "eos", config.eos_token_id);
+  config.placeholder_token_ids = read_placeholders(metadata);
+  config.generation = read_generation(metadata, reader);
+  config.generation.end_token_ids = read_end_tokens(metadata, config);
+  return config;
+}
+
+}  // namespace gesso::model

@@ -1,0 +1,68 @@
+#include "model/encode.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/layer.h"
+#include "ops/embed.h"
+
+namespace gesso::model {
+namespace {
+
+void encode_pass(const Context& context, const ModelConfig& config, const Weights& weights, const Batch& batch,
+                 std::span<const int32_t> ids, Activations& activations) {
+  ops::embed(context, weights.token_embd, ids, std::sqrt(static_cast<float>(config.hidden_size)),
+             activations.hidden(batch.num_rows));
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    const bool last = layer + 1 == config.num_hidden_layers;
+    transformer_layer(context, config, weights, layer, last ? AttentionPart::kKeysAndValues : AttentionPart::kAll,
+                      batch, activations);
+  }
+}
+
+// Rewinds the caches to where they were unless told that all went well.
+class Rollback {
+ public:
+  explicit Rollback(std::span<const EncodeRequest> requests) : requests_(requests) {
+    for (const EncodeRequest& request : requests) lengths_.push_back(request.cache->length());
+  }
+  ~Rollback() {
+    for (size_t i = 0; i < lengths_.size() && !done_; ++i) requests_[i].cache->rewind(lengths_[i]);
+  }
+  void release() { done_ = true; }
+
+ private:
+  std::span<const EncodeRequest> requests_;
+  std::vector<int64_t> lengths_;
+  bool done_ = false;
+};
+
+}  // namespace
+
+void encode(const Context& context, const ModelConfig& config, const Weights& weights,
+            std::span<const EncodeRequest> requests, Activations& activations) {
+  Rollback rollback(requests);
+  Batch batch;
+  std::vector<int32_t> ids;
+  const auto flush = [&] {
+    if (batch.num_rows > 0) encode_pass(context, config, weights, batch, ids, activations);
+    batch = Batch();
+    ids.clear();
+  };
+  for (const EncodeRequest& request : requests) {
+    request.cache->reserve(request.cache->length() + static_cast<int64_t>(request.ids.size()));
+    for (size_t done = 0; done < request.ids.size();) {
+      if (batch.num_rows == activations.max_rows()) flush();
+      const int64_t count = std::min<int64_t>(request.ids.size() - done, activations.max_rows() - batch.num_rows);
+      batch.sequences.push_back({request.cache, batch.num_rows, count, request.cache->length()});
+      request.cache->append(count);
+      ids.insert(ids.end(), request.ids.begin() + done, request.ids.begin() + done + count);
+      batch.num_rows += count;
+      done += count;
+    }
+  }
+  flush();
+  rollback.release();
+}
+
+}  // namespace gesso::model

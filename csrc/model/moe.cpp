@@ -1,0 +1,65 @@
+#include "model/moe.h"
+
+#include <cmath>
+
+#include "ops/expert_combine.h"
+#include "ops/expert_linear.h"
+#include "ops/gelu_mul.h"
+#include "ops/linear.h"
+#include "ops/rms_norm.h"
+#include "ops/route.h"
+
+namespace gesso::model {
+namespace {
+
+// projected = sum over a token's experts, before post_ffw_norm_2.
+void experts_block(const Context& context, const ModelConfig& config, const LayerWeights& weights, int64_t rows,
+                   Activations& activations) {
+  const Matrix hidden = activations.hidden(rows), normed = activations.normed(rows);
+  const int64_t ffn = config.moe_intermediate_size;
+  Activations::Experts scratch = activations.experts(rows);
+  const float router_scale = 1.0f / std::sqrt(static_cast<float>(config.hidden_size));
+  ops::rms_norm(context, hidden, weights.ffn_gate_inp_scale, config.rms_norm_eps, router_scale, normed);
+  ops::linear(context, normed, weights.ffn_gate_inp, scratch.scores);
+  ops::route(context, scratch.scores, weights.ffn_down_exps_scale, scratch.routing);
+
+  ops::rms_norm(context, hidden, weights.pre_ffw_norm_2, config.rms_norm_eps, 1.0f, normed);
+  const Matrix gate = scratch.gate_up.column_range(0, ffn), up = scratch.gate_up.column_range(ffn, ffn);
+  const auto by_token = ops::ExpertInput::kTokens;
+  if (weights.ffn_gate_up_exps) {
+    ops::expert_linear(context, normed, by_token, weights.ffn_gate_up_exps, scratch.routing, scratch.gate_up);
+  } else {
+    ops::expert_linear(context, normed, by_token, weights.ffn_gate_exps, scratch.routing, gate);
+    ops::expert_linear(context, normed, by_token, weights.ffn_up_exps, scratch.routing, up);
+  }
+  ops::gelu_mul(context, gate, up, gate);
+  ops::expert_linear(context, gate, ops::ExpertInput::kSlots, weights.ffn_down_exps, scratch.routing, scratch.down);
+  ops::expert_combine(context, scratch.down, scratch.routing, activations.projected(rows));
+}
+
+}  // namespace
+
+void gated_mlp(const Context& context, ConstMatrix x, const Weight& gate, const Weight& up, const Weight& down,
+               Matrix scratch, Matrix out) {
+  const int64_t ffn = scratch.columns / 2;
+  const Matrix gate_out = scratch.column_range(0, ffn), up_out = scratch.column_range(ffn, ffn);
+  ops::linear(context, x, gate, gate_out);
+  ops::linear(context, x, up, up_out);
+  ops::gelu_mul(context, gate_out, up_out, gate_out);
+  ops::linear(context, gate_out, down, out);
+}
+
+void feed_forward_block(const Context& context, const ModelConfig& config, const LayerWeights& weights,
+                        float layer_scalar, int64_t rows, Activations& activations) {
+  const float eps = config.rms_norm_eps;
+  const Matrix hidden = activations.hidden(rows), normed = activations.normed(rows);
+  const Matrix projected = activations.projected(rows), dense = activations.dense(rows);
+  ops::rms_norm(context, hidden, weights.ffn_norm, eps, 1.0f, normed);
+  gated_mlp(context, normed, weights.ffn_gate, weights.ffn_up, weights.ffn_down, activations.gate_up(rows), projected);
+  ops::rms_norm(context, projected, weights.post_ffw_norm_1, eps, 1.0f, dense);
+  experts_block(context, config, weights, rows, activations);
+  ops::rms_norm_add(context, projected, weights.post_ffw_norm_2, eps, 1.0f, dense);
+  ops::rms_norm_add(context, dense, weights.post_ffw_norm, eps, layer_scalar, hidden);
+}
+
+}  // namespace gesso::model

@@ -1,0 +1,33 @@
+// One growing text: its tokens, and the cache of those that are encoded.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/context.h"
+#include "model/activations.h"
+#include "model/kv_cache.h"
+#include "model/weights.h"
+
+namespace gesso::model {
+
+struct Sequence {
+  explicit Sequence(const ModelConfig& config) : cache(config) {}
+
+  std::vector<int32_t> ids;
+  KvCache cache;  // of the first cache.length() ids
+
+  std::span<const int32_t> pending() const { return std::span(ids).subspan(cache.length()); }
+  // Keeps the first `length` ids.
+  void rewind(int64_t length) {
+    ids.resize(length);
+    if (cache.length() > length) cache.rewind(length);
+  }
+};
+
+// Encodes what is pending in each sequence.
+void encode_pending(const Context& context, const ModelConfig& config, const Weights& weights,
+                    std::span<Sequence* const> sequences, Activations& activations);
+
+}  // namespace gesso::model

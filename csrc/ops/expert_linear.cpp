@@ -1,0 +1,24 @@
+#include "ops/expert_linear.h"
+
+#include "ops/check.h"
+
+namespace gesso::ops {
+
+void expert_linear(const Context& context, ConstMatrix x, ExpertInput input, const Weight& weight,
+                   const Routing& routing, Matrix out) {
+  check_stored("expert_linear: weight", weight.values, 3);
+  const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1;
+  const int64_t num_slots = static_cast<int64_t>(routing.token_of_slot.size());
+  check(weight.values.shape[0] == num_experts, "expert_linear: weight has ", weight.values.shape[0],
+        " experts, the routing ", num_experts);
+  if (weight.scale && weight.scale.shape.num_elements() != 1) {
+    check_vector("expert_linear: scale", weight.scale, num_experts);
+  }
+  check_columns("expert_linear: x", x.columns, weight.num_inputs());
+  check_rows("expert_linear: x", x.rows, input == ExpertInput::kSlots ? num_slots : num_slots / routing.num_active);
+  check_rows("expert_linear: out", out.rows, num_slots);
+  check_columns("expert_linear: out", out.columns, weight.num_outputs());
+  return cpu::expert_linear(context, x, input, weight, routing, out);
+}
+
+}  // namespace gesso::ops

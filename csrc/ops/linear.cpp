@@ -1,0 +1,16 @@
+#include "ops/linear.h"
+
+#include "ops/check.h"
+
+namespace gesso::ops {
+
+void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix out) {
+  check_stored("linear: weight", weight.values, 2);
+  if (weight.scale) check_vector("linear: scale", weight.scale, 1);
+  check_columns("linear: x", x.columns, weight.num_inputs());
+  check_rows("linear: out", out.rows, x.rows);
+  check_columns("linear: out", out.columns, weight.num_outputs());
+  return cpu::linear(context, x, weight, out);
+}
+
+}  // namespace gesso::ops

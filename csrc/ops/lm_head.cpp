@@ -1,0 +1,16 @@
+#include "ops/lm_head.h"
+
+#include "ops/check.h"
+
+namespace gesso::ops {
+
+void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits) {
+  check_stored("lm_head: head", head.values, 2);
+  check(cap > 0, "lm_head: cap must be positive, got ", cap);
+  check_columns("lm_head: x", x.columns, head.num_inputs());
+  check_rows("lm_head: logits", logits.rows, x.rows);
+  check_columns("lm_head: logits", logits.columns, head.num_outputs());
+  return cpu::lm_head(context, x, head, cap, logits);
+}
+
+}  // namespace gesso::ops

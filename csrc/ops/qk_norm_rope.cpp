@@ -1,0 +1,28 @@
+#include "ops/qk_norm_rope.h"
+
+#include "ops/check.h"
+
+namespace gesso::ops {
+
+void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
+                  const Tensor& k_norm, float eps, std::span<const float> inv_freq,
+                  std::span<const KeyValueRows> sequences) {
+  const int64_t head_dim = 2 * static_cast<int64_t>(inv_freq.size());
+  check(head_dim > 0, "qk_norm_rope: inv_freq is empty");
+  check_vector("qk_norm_rope: k_norm", k_norm, head_dim);
+  check(k.columns % head_dim == 0, "qk_norm_rope: k has ", k.columns, " columns, no multiple of head_dim ", head_dim);
+  check_rows("qk_norm_rope: v", v.rows, k.rows);
+  check_columns("qk_norm_rope: v", v.columns, k.columns);
+  if (q.rows > 0) {
+    check_vector("qk_norm_rope: q_norm", q_norm, head_dim);
+    check_rows("qk_norm_rope: q", q.rows, k.rows);
+    check(q.columns % head_dim == 0, "qk_norm_rope: q has ", q.columns, " columns, no multiple of head_dim ", head_dim);
+  }
+  for (const KeyValueRows& sequence : sequences) {
+    check(sequence.first_row >= 0 && sequence.first_row + sequence.num_rows <= k.rows, "qk_norm_rope: sequence rows ",
+          sequence.first_row, " + ", sequence.num_rows, " outside the ", k.rows, " rows given");
+  }
+  return cpu::qk_norm_rope(context, q, k, v, q_norm, k_norm, eps, inv_freq, sequences);
+}
+
+}  // namespace gesso::ops

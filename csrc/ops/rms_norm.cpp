@@ -1,0 +1,22 @@
+#include "ops/rms_norm.h"
+
+#include "ops/check.h"
+
+namespace gesso::ops {
+
+void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out) {
+  if (weight) check_vector("rms_norm: weight", weight, x.columns);
+  check_rows("rms_norm: out", out.rows, x.rows);
+  check_columns("rms_norm: out", out.columns, x.columns);
+  return cpu::rms_norm(context, x, weight, eps, scale, out);
+}
+
+void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale,
+                  Matrix residual) {
+  check_vector("rms_norm_add: weight", weight, x.columns);
+  check_rows("rms_norm_add: residual", residual.rows, x.rows);
+  check_columns("rms_norm_add: residual", residual.columns, x.columns);
+  return cpu::rms_norm_add(context, x, weight, eps, scale, residual);
+}
+
+}  // namespace gesso::ops

@@ -1,0 +1,24 @@
+// A stored matrix with the optional scale some quantisers keep beside it.
+#pragma once
+
+#include "core/tensor.h"
+
+namespace gesso {
+
+// values: [N, K], or [E, N, K] for experts; any computable type. scale: absent, or F32 [1], or F32 [E]: the product
+// with `values` is multiplied by it (GGUF `<tensor>.scale`).
+struct Weight {
+  Tensor values;
+  Tensor scale;
+
+  explicit operator bool() const { return static_cast<bool>(values); }
+  int64_t num_outputs() const { return values.shape[values.shape.rank - 2]; }
+  int64_t num_inputs() const { return values.shape.last(); }
+  // The scale of one expert (0 for a plain matrix).
+  float scale_of(int64_t expert) const {
+    if (!scale) return 1.0f;
+    return scale.f32()[scale.shape.num_elements() == 1 ? 0 : expert];
+  }
+};
+
+}  // namespace gesso

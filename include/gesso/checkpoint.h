@@ -1,0 +1,58 @@
+// A checkpoint's content before it becomes a model: metadata and tensors, from a GGUF file or put together by hand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace gesso {
+
+namespace io {
+struct GgufFile;
+}
+
+class Checkpoint {
+ public:
+  // Integers and floats of every width come as int64_t and double. monostate: an array of arrays, which nothing reads.
+  using Value = std::variant<std::monostate, bool, int64_t, double, std::string, std::vector<int64_t>,
+                             std::vector<double>, std::vector<std::string>>;
+  struct TensorInfo {
+    std::string name;
+    std::string type;            // ggml's name: "Q4_K"
+    std::vector<int64_t> shape;  // outermost first
+    uint64_t num_bytes = 0;
+    const std::byte* data = nullptr;
+  };
+
+  // An empty one, to be filled with set() and add_tensor() under GGUF's names.
+  Checkpoint();
+  // Maps a GGUF file; nothing is copied. IoError or FormatError.
+  static Checkpoint open(const std::string& path);
+  // Parses GGUF bytes in memory, which `owner` keeps alive. FormatError.
+  static Checkpoint parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
+
+  // FormatError when the key exists.
+  void set(const std::string& key, Value value);
+  // The checkpoint refers to `data` (row major, whole blocks) and shares `owner`, which keeps it alive. FormatError for
+  // unknown types, rank outside 1..4, extents below 1, rows of partial blocks or num_bytes that do not fit the shape.
+  void add_tensor(const std::string& name, const std::string& type, const std::vector<int64_t>& shape,
+                  std::span<const std::byte> data, std::shared_ptr<const void> owner);
+
+  std::vector<std::string> keys() const;      // file order
+  Value value(const std::string& key) const;  // FormatError when missing
+  std::vector<TensorInfo> tensors() const;    // file order
+  uint64_t file_bytes() const;                // 0 when put together by hand
+
+  const io::GgufFile& file() const { return *file_; }
+
+ private:
+  struct Parts;
+  std::shared_ptr<io::GgufFile> file_;
+  std::shared_ptr<Parts> parts_;  // of one put together by hand
+};
+
+}  // namespace gesso

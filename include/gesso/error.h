@@ -1,0 +1,50 @@
+// What gesso throws. The library never prints, aborts or exits: every failure is one of these, or std::bad_alloc.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace gesso {
+
+// Base of all gesso errors. what() names the thing, what was expected and what came.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A file's content is not what it must be; the message names offset, key or tensor. Python: ValueError.
+class FormatError : public Error {
+ public:
+  using Error::Error;
+};
+
+// A caller's argument is out of range or of the wrong shape. Python: ValueError.
+class ArgumentError : public Error {
+ public:
+  using Error::Error;
+};
+
+// The operating system refused to open, read or map a file. Python: OSError (FileNotFoundError for ENOENT).
+class IoError : public Error {
+ public:
+  IoError(const std::string& message, int error_number) : Error(message), error_number(error_number) {}
+
+  int error_number;  // errno of the failed call
+};
+
+// A memory request that cannot be met. Python: MemoryError.
+class OutOfMemory : public Error {
+ public:
+  OutOfMemory(const std::string& message, uint64_t asked_bytes) : Error(message), asked_bytes(asked_bytes) {}
+
+  uint64_t asked_bytes;
+};
+
+// The caller's `interrupted` callback said stop. Python: whatever the signal handler raised (KeyboardInterrupt).
+class Interrupted : public Error {
+ public:
+  Interrupted() : Error("interrupted by the caller") {}
+};
+
+}  // namespace gesso

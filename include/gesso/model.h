@@ -1,0 +1,84 @@
+// Models and sessions: the library's front door.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gesso/checkpoint.h"
+#include "gesso/config.h"
+#include "gesso/error.h"
+#include "gesso/generation.h"
+#include "gesso/tokenizer.h"
+
+namespace gesso {
+
+class Session;
+
+struct LoadOptions {
+  std::string device = "auto";  // "auto" or "cpu"
+  int num_threads = 0;          // 0: one per processor this process may use
+};
+
+// An immutable model; copies share it. Weights are views of the checkpoint's bytes. Safe to use from several threads;
+// each session belongs to one at a time.
+class Model {
+ public:
+  // A GGUF file. IoError, FormatError, ArgumentError (options).
+  static Model load(const std::string& path, const LoadOptions& options = {});
+  explicit Model(const Checkpoint& checkpoint, const LoadOptions& options = {});
+
+  const ModelConfig& config() const;
+  const std::optional<Tokenizer>& tokenizer() const;  // nullopt when the checkpoint has none
+  int64_t weight_bytes() const;                       // as stored
+  int num_threads() const;
+
+  // One generation from scratch for each prompt (token ids, at least one each).
+  GenerationResult generate(const std::vector<std::vector<int32_t>>& prompts, const GenerationOptions& options) const;
+
+ private:
+  friend class Session;
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+// A batch of growing sequences with their key-value caches. After an exception a session is as before the call.
+class Session {
+ public:
+  // ArgumentError unless batch_size >= 1.
+  Session(const Model& model, int64_t batch_size = 1);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  int64_t batch_size() const;
+  // Tokens of each sequence so far, prompt and generated.
+  const std::vector<int32_t>& ids(int64_t sequence) const;
+  int64_t length(int64_t sequence) const { return static_cast<int64_t>(ids(sequence).size()); }
+  // Bytes the caches occupy.
+  int64_t cache_bytes() const;
+
+  // Appends ids to each sequence and encodes them. An empty list is fine for a sequence that has tokens already.
+  // ArgumentError: wrong batch size, ids outside the vocabulary, placeholders of other media, beyond the context.
+  void encode(const std::vector<std::vector<int32_t>>& ids, const std::function<bool()>& interrupted = {});
+  // Forgets what lies behind the first lengths[i] tokens of each sequence (one length, or one per sequence).
+  void rewind(const std::vector<int64_t>& lengths);
+  // One denoising pass. canvas [B][C]; logits [B, C, V] float32, overwritten by the soft-capped logits before
+  // temperature. With has_self_conditioning they hold the processed logits of the step before on entry.
+  void denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_self_conditioning, std::span<float> logits,
+               const std::function<bool()>& interrupted = {});
+  // Appends `ids` as encode() does (an empty outer list appends nothing) and continues every sequence. Afterwards the
+  // sequences hold what was generated, up to and without the first end token; the last canvas is encoded when something
+  // needs it.
+  GenerationResult generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gesso

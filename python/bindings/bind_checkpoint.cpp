@@ -1,0 +1,106 @@
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.h"
+#include "gesso/checkpoint.h"
+
+namespace gesso::bindings {
+namespace {
+
+using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// Python bool before int: bool is a subclass of int.
+Checkpoint::Value to_value(nb::handle value, const std::string& key) {
+  if (nb::isinstance<nb::bool_>(value)) return nb::cast<bool>(value);
+  if (nb::isinstance<nb::int_>(value)) return nb::cast<int64_t>(value);
+  if (nb::isinstance<nb::float_>(value)) return nb::cast<double>(value);
+  if (nb::isinstance<nb::str>(value)) return nb::cast<std::string>(value);
+  nb::sequence list;
+  if (!nb::try_cast(value, list)) {
+    throw nb::type_error(("metadata key " + key + ": expected bool, int, float, str or a list of one of them").c_str());
+  }
+  if (nb::len(list) == 0) return std::vector<int64_t>();
+  nb::object first = list[0];
+  if (nb::isinstance<nb::str>(first)) return nb::cast<std::vector<std::string>>(value);
+  if (nb::isinstance<nb::float_>(first)) return nb::cast<std::vector<double>>(value);
+  return nb::cast<std::vector<int64_t>>(value);
+}
+
+// A Python object kept alive from C++; released under the GIL.
+std::shared_ptr<const void> keep_alive(nb::object object) {
+  return std::shared_ptr<const void>(new nb::object(std::move(object)), [](const void* pointer) {
+    nb::gil_scoped_acquire acquire;
+    delete static_cast<const nb::object*>(pointer);
+  });
+}
+
+nb::object decode(const std::string& text) {
+  // Keys and strings of a hostile file need not be UTF-8.
+  return nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+}
+
+nb::object from_value(const Checkpoint::Value& value) {
+  return std::visit(
+      [](const auto& v) -> nb::object {
+        using T = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<T, std::monostate>) {
+          return nb::none();
+        } else if constexpr (std::is_same_v<T, std::string>) {
+          return decode(v);
+        } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+          nb::list list;
+          for (const std::string& text : v) list.append(decode(text));
+          return list;
+        } else {
+          return nb::cast(v);
+        }
+      },
+      value);
+}
+
+}  // namespace
+
+void bind_checkpoint(nb::module_& module) {
+  nb::class_<Checkpoint::TensorInfo>(module, "TensorInfo", "One tensor of a checkpoint.")
+      .def_prop_ro("name", [](const Checkpoint::TensorInfo& info) { return decode(info.name); })
+      .def_ro("type", &Checkpoint::TensorInfo::type, "ggml's name of the type.")
+      .def_ro("shape", &Checkpoint::TensorInfo::shape, "Extents, outermost first.")
+      .def_ro("num_bytes", &Checkpoint::TensorInfo::num_bytes)
+      .def_prop_ro(
+          "address", [](const Checkpoint::TensorInfo& info) { return reinterpret_cast<uintptr_t>(info.data); },
+          "Where the bytes lie in this process: inside the file's mapping for a GGUF file.");
+
+  nb::class_<Checkpoint>(module, "Checkpoint", "Metadata and tensors before they become a model.")
+      .def(nb::init<>())
+      .def_static("open", &Checkpoint::open, nb::arg("path"), "Maps a GGUF file.")
+      .def_static(
+          "parse",
+          [](nb::bytes data) {
+            const auto* first = reinterpret_cast<const std::byte*>(data.c_str());
+            return Checkpoint::parse({first, data.size()}, keep_alive(data));
+          },
+          nb::arg("data"), "Parses GGUF bytes in memory.")
+      .def(
+          "set",
+          [](Checkpoint& self, const std::string& key, nb::handle value) { self.set(key, to_value(value, key)); },
+          nb::arg("key"), nb::arg("value"))
+      .def(
+          "add_tensor",
+          [](Checkpoint& self, const std::string& name, const std::string& type, const std::vector<int64_t>& shape,
+             Bytes data, nb::object owner) {
+            const auto* first = reinterpret_cast<const std::byte*>(data.data());
+            self.add_tensor(name, type, shape, {first, data.size()}, keep_alive(std::move(owner)));
+          },
+          nb::arg("name"), nb::arg("type"), nb::arg("shape"), nb::arg("data"), nb::arg("owner"),
+          "Adds a view of `data`, a contiguous uint8 array that `owner` keeps alive.")
+      .def_prop_ro("metadata",
+                   [](const Checkpoint& self) {
+                     nb::dict metadata;
+                     for (const std::string& key : self.keys()) metadata[decode(key)] = from_value(self.value(key));
+                     return metadata;
+                   })
+      .def_prop_ro("tensors", &Checkpoint::tensors)
+      .def_prop_ro("file_bytes", &Checkpoint::file_bytes);
+}
+
+}  // namespace gesso::bindings

@@ -1,0 +1,108 @@
+#include <nanobind/stl/function.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.h"
+#include "gesso/generation.h"
+
+namespace gesso::bindings {
+namespace {
+
+// A callback gets its own copy of an event's arrays: it may keep them.
+struct PyStepEvent {
+  int64_t sequence, canvas, step, max_denoising_steps;
+  float mean_entropy;
+  nb::object argmax, accepted, entropies;
+};
+
+struct PyCanvasEvent {
+  int64_t sequence, canvas, denoising_steps;
+  bool finished;
+  nb::object ids;
+};
+
+// Anything false stops, but for None: a callback without a return statement goes on.
+template <typename Event, typename PyEvent>
+std::function<bool(const Event&)> wrap_callback(nb::object callback, PyEvent (*convert)(const Event&)) {
+  if (callback.is_none()) return {};
+  return [callback = std::move(callback), convert](const Event& event) {
+    nb::gil_scoped_acquire acquire;
+    nb::object answer = callback(convert(event));
+    return answer.is_none() || nb::cast<bool>(nb::bool_(answer));
+  };
+}
+
+PyStepEvent convert_step(const StepEvent& event) {
+  nb::object accepted = nb::cast(copy_to_numpy<uint8_t>(event.accepted)).attr("astype")("bool");
+  return {event.sequence,     event.canvas,
+          event.step,         event.max_denoising_steps,
+          event.mean_entropy, nb::cast(copy_to_numpy<int32_t>(event.argmax)),
+          accepted,           nb::cast(copy_to_numpy<float>(event.entropies))};
+}
+
+PyCanvasEvent convert_canvas(const CanvasEvent& event) {
+  return {event.sequence, event.canvas, event.denoising_steps, event.finished,
+          nb::cast(copy_to_numpy<int32_t>(event.ids))};
+}
+
+}  // namespace
+
+void bind_generation(nb::module_& module) {
+  nb::class_<PyStepEvent>(module, "StepEvent", "One sequence after one denoising step.")
+      .def_ro("sequence", &PyStepEvent::sequence, "Index in the batch.")
+      .def_ro("canvas", &PyStepEvent::canvas, "Index among the call's canvases.")
+      .def_ro("step", &PyStepEvent::step, "0 is the first.")
+      .def_ro("max_denoising_steps", &PyStepEvent::max_denoising_steps)
+      .def_ro("mean_entropy", &PyStepEvent::mean_entropy, "Over the positions that are not pinned, nats.")
+      .def_ro("argmax", &PyStepEvent::argmax, "int32 [C], what would be committed now.")
+      .def_ro("accepted", &PyStepEvent::accepted, "bool [C].")
+      .def_ro("entropies", &PyStepEvent::entropies, "float32 [C], nats.");
+  nb::class_<PyCanvasEvent>(module, "CanvasEvent", "One canvas after it was committed.")
+      .def_ro("sequence", &PyCanvasEvent::sequence, "Index in the batch.")
+      .def_ro("canvas", &PyCanvasEvent::canvas, "Index among the call's canvases.")
+      .def_ro("denoising_steps", &PyCanvasEvent::denoising_steps, "Passes the canvas took.")
+      .def_ro("finished", &PyCanvasEvent::finished, "Whether it holds an end token.")
+      .def_ro("ids", &PyCanvasEvent::ids, "int32 [C], padded after the first end token.");
+
+  nb::class_<Timings>(module, "Timings", "Where the time of a generation went.")
+      .def_ro("encode_ms", &Timings::encode_ms)
+      .def_ro("denoise_ms", &Timings::denoise_ms)
+      .def_ro("first_canvas_ms", &Timings::first_canvas_ms, "From the call to the first committed canvas.")
+      .def_ro("steps", &Timings::steps, "Denoising passes over the batch.")
+      .def("__repr__", [](const Timings& t) {
+        return nb::str("Timings(encode_ms={:.1f}, denoise_ms={:.1f}, steps={}, first_canvas_ms={:.1f})")
+            .format(t.encode_ms, t.denoise_ms, t.steps, t.first_canvas_ms);
+      });
+
+  nb::class_<GenerationOptions>(module, "GenerationOptions")
+      .def(nb::init<>())
+      .def_rw("max_new_tokens", &GenerationOptions::max_new_tokens)
+      .def_rw("max_denoising_steps", &GenerationOptions::max_denoising_steps, nb::arg().none())
+      .def_rw("entropy_bound", &GenerationOptions::entropy_bound, nb::arg().none())
+      .def_rw("t_min", &GenerationOptions::t_min, nb::arg().none())
+      .def_rw("t_max", &GenerationOptions::t_max, nb::arg().none())
+      .def_rw("stability_threshold", &GenerationOptions::stability_threshold, nb::arg().none())
+      .def_rw("confidence_threshold", &GenerationOptions::confidence_threshold, nb::arg().none())
+      .def_rw("end_token_ids", &GenerationOptions::end_token_ids, nb::arg().none())
+      .def_rw("seeds", &GenerationOptions::seeds)
+      .def_rw("canvas", &GenerationOptions::canvas)
+      .def_rw("pinned", &GenerationOptions::pinned)
+      .def(
+          "set_callbacks",
+          [](GenerationOptions& self, nb::object on_step, nb::object on_canvas) {
+            self.on_step = wrap_callback<StepEvent, PyStepEvent>(std::move(on_step), convert_step);
+            self.on_canvas = wrap_callback<CanvasEvent, PyCanvasEvent>(std::move(on_canvas), convert_canvas);
+          },
+          nb::arg("on_step").none(), nb::arg("on_canvas").none());
+
+  nb::class_<GenerationResult>(module, "GenerationResult")
+      .def_ro("sequences", &GenerationResult::sequences)
+      .def_ro("canvases", &GenerationResult::canvases)
+      .def_ro("denoising_steps", &GenerationResult::denoising_steps)
+      .def_ro("tokens_per_forward", &GenerationResult::tokens_per_forward)
+      .def_ro("stopped", &GenerationResult::stopped)
+      .def_ro("timings", &GenerationResult::timings);
+}
+
+}  // namespace gesso::bindings

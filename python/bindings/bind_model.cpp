@@ -1,0 +1,95 @@
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.h"
+#include "gesso/model.h"
+
+namespace gesso::bindings {
+namespace {
+
+using Ids = std::vector<std::vector<int32_t>>;
+using Logits = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
+void bind_config(nb::module_& module) {
+  nb::class_<LayerConfig>(module, "LayerConfig")
+      .def_ro("is_sliding", &LayerConfig::is_sliding)
+      .def_ro("num_key_value_heads", &LayerConfig::num_key_value_heads)
+      .def_ro("head_dim", &LayerConfig::head_dim);
+  nb::class_<GenerationDefaults>(module, "GenerationDefaults")
+      .def_ro("max_denoising_steps", &GenerationDefaults::max_denoising_steps)
+      .def_ro("entropy_bound", &GenerationDefaults::entropy_bound)
+      .def_ro("t_min", &GenerationDefaults::t_min)
+      .def_ro("t_max", &GenerationDefaults::t_max)
+      .def_ro("stability_threshold", &GenerationDefaults::stability_threshold)
+      .def_ro("confidence_threshold", &GenerationDefaults::confidence_threshold)
+      .def_ro("end_token_ids", &GenerationDefaults::end_token_ids);
+  nb::class_<ModelConfig>(module, "ModelConfig")
+      .def_ro("vocab_size", &ModelConfig::vocab_size)
+      .def_ro("hidden_size", &ModelConfig::hidden_size)
+      .def_ro("intermediate_size", &ModelConfig::intermediate_size)
+      .def_ro("moe_intermediate_size", &ModelConfig::moe_intermediate_size)
+      .def_ro("num_hidden_layers", &ModelConfig::num_hidden_layers)
+      .def_ro("num_attention_heads", &ModelConfig::num_attention_heads)
+      .def_ro("num_experts", &ModelConfig::num_experts)
+      .def_ro("top_k_experts", &ModelConfig::top_k_experts)
+      .def_ro("sliding_window", &ModelConfig::sliding_window)
+      .def_ro("max_position_embeddings", &ModelConfig::max_position_embeddings)
+      .def_ro("canvas_length", &ModelConfig::canvas_length)
+      .def_ro("rms_norm_eps", &ModelConfig::rms_norm_eps)
+      .def_ro("final_logit_softcapping", &ModelConfig::final_logit_softcapping)
+      .def_ro("rope_theta_sliding", &ModelConfig::rope_theta_sliding)
+      .def_ro("rope_theta_full", &ModelConfig::rope_theta_full)
+      .def_ro("layers", &ModelConfig::layers)
+      .def_ro("pad_token_id", &ModelConfig::pad_token_id)
+      .def_ro("bos_token_id", &ModelConfig::bos_token_id)
+      .def_ro("eos_token_id", &ModelConfig::eos_token_id)
+      .def_ro("placeholder_token_ids", &ModelConfig::placeholder_token_ids)
+      .def_ro("generation", &ModelConfig::generation);
+}
+
+}  // namespace
+
+void bind_model(nb::module_& module) {
+  bind_config(module);
+  nb::class_<Model>(module, "Model")
+      .def(
+          "__init__",
+          [](Model* self, const Checkpoint& checkpoint, const std::string& device, int num_threads) {
+            new (self) Model(checkpoint, {device, num_threads});
+          },
+          nb::arg("checkpoint"), nb::arg("device") = "auto", nb::arg("num_threads") = 0,
+          nb::call_guard<nb::gil_scoped_release>())
+      .def_prop_ro("config", &Model::config, nb::rv_policy::reference_internal)
+      .def_prop_ro("tokenizer", &Model::tokenizer)
+      .def_prop_ro("weight_bytes", &Model::weight_bytes)
+      .def_prop_ro("num_threads", &Model::num_threads);
+
+  nb::class_<Session>(module, "Session")
+      .def(nb::init<const Model&, int64_t>(), nb::arg("model"), nb::arg("batch_size") = 1)
+      .def_prop_ro("batch_size", &Session::batch_size)
+      .def("length", &Session::length, nb::arg("sequence"))
+      .def("ids", &Session::ids, nb::arg("sequence"))
+      .def_prop_ro("cache_bytes", &Session::cache_bytes)
+      .def(
+          "encode", [](Session& self, const Ids& ids) { self.encode(ids, poll_signals); }, nb::arg("ids"),
+          nb::call_guard<nb::gil_scoped_release>())
+      .def("rewind", &Session::rewind, nb::arg("lengths"))
+      .def(
+          "denoise",
+          [](Session& self, const Ids& canvas, bool has_self_conditioning, Logits logits) {
+            nb::gil_scoped_release release;
+            self.denoise(canvas, has_self_conditioning, {logits.data(), logits.size()}, poll_signals);
+          },
+          nb::arg("canvas"), nb::arg("has_self_conditioning"), nb::arg("logits"))
+      .def(
+          "generate",
+          [](Session& self, const Ids& ids, GenerationOptions& options) {
+            options.interrupted = poll_signals;
+            nb::gil_scoped_release release;
+            return self.generate(ids, options);
+          },
+          nb::arg("ids"), nb::arg("options"));
+}
+
+}  // namespace gesso::bindings

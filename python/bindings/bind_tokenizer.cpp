@@ -1,0 +1,41 @@
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.h"
+#include "gesso/tokenizer.h"
+
+namespace gesso::bindings {
+
+void bind_tokenizer(nb::module_& module) {
+  nb::class_<Tokenizer>(module, "Tokenizer", "Byte-fallback BPE, read from a checkpoint.")
+      .def("encode", &Tokenizer::encode, nb::arg("text"), nb::call_guard<nb::gil_scoped_release>(),
+           "Token ids of a text; special tokens written out in it become their ids. Adds no <bos>.")
+      .def(
+          "decode",
+          [](const Tokenizer& self, const std::vector<int32_t>& ids, bool skip_special_tokens) {
+            return self.decode(ids, skip_special_tokens);
+          },
+          nb::arg("ids"), nb::arg("skip_special_tokens") = true, nb::call_guard<nb::gil_scoped_release>(),
+          "Text of token ids; bytes that are no UTF-8 become U+FFFD.")
+      .def("token", &Tokenizer::token, nb::arg("id"), "A token as the vocabulary spells it.")
+      .def("find", &Tokenizer::find, nb::arg("token"), "The id of a token, or None.")
+      .def("is_special", &Tokenizer::is_special, nb::arg("id"))
+      .def_prop_ro("vocab_size", &Tokenizer::vocab_size)
+      .def_prop_ro("bos_token_id", &Tokenizer::bos)
+      .def_prop_ro("eos_token_id", &Tokenizer::eos)
+      .def_prop_ro("unk_token_id", &Tokenizer::unk)
+      .def_prop_ro("pad_token_id", &Tokenizer::pad)
+      .def_prop_ro("add_bos", &Tokenizer::add_bos, "Whether raw text wants a <bos> in front.")
+      .def_prop_ro("chat_template", &Tokenizer::chat_template, "Jinja source; empty when there is none.");
+
+  nb::class_<StreamDecoder>(module, "StreamDecoder", "Decodes ids bit by bit without ever splitting a character.")
+      .def(nb::init<Tokenizer, bool>(), nb::arg("tokenizer"), nb::arg("skip_special_tokens") = true)
+      .def(
+          "push", [](StreamDecoder& self, const std::vector<int32_t>& ids) { return self.push(ids); }, nb::arg("ids"),
+          "Text that no later id can change.")
+      .def("flush", &StreamDecoder::flush, "What was held back.");
+}
+
+}  // namespace gesso::bindings

@@ -1,0 +1,35 @@
+// Shared by the binding files: each binds one public header.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <functional>
+#include <vector>
+
+namespace gesso::bindings {
+
+namespace nb = nanobind;
+
+void bind_errors(nb::module_& module);
+void bind_checkpoint(nb::module_& module);
+void bind_generation(nb::module_& module);
+void bind_model(nb::module_& module);
+void bind_tokenizer(nb::module_& module);
+
+// A NumPy array [size] holding a copy of `values`; for small per-position results.
+template <typename T, typename Range>
+nb::ndarray<nb::numpy, T, nb::ndim<1>> copy_to_numpy(const Range& values) {
+  auto* owned = new std::vector<T>(values.begin(), values.end());
+  nb::capsule owner(owned, [](void* pointer) noexcept { delete static_cast<std::vector<T>*>(pointer); });
+  return nb::ndarray<nb::numpy, T, nb::ndim<1>>(owned->data(), {owned->size()}, owner);
+}
+
+// Lets Ctrl-C end a native call: runs Python's signal handlers and throws what they raise (KeyboardInterrupt).
+inline bool poll_signals() {
+  nb::gil_scoped_acquire acquire;
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  return false;
+}
+
+}  // namespace gesso::bindings

@@ -1,0 +1,73 @@
+"""What a checkpoint says about its model, under the field names of the Hugging Face text config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gesso import _native
+
+
+@dataclass(frozen=True)
+class Config:
+    """A model's configuration. Layers of one kind share one shape; `per_layer` gives each layer's own."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    moe_intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int  # of the sliding layers
+    num_global_key_value_heads: int  # of the full layers
+    head_dim: int  # of the sliding layers
+    global_head_dim: int  # of the full layers
+    num_experts: int
+    top_k_experts: int
+    sliding_window: int
+    layer_types: tuple[str, ...]  # "sliding_attention" or "full_attention"
+    max_position_embeddings: int
+    rms_norm_eps: float
+    final_logit_softcapping: float
+    rope_theta_sliding: float
+    rope_theta_full: float
+    pad_token_id: int
+    bos_token_id: int
+    eos_token_id: int
+    placeholder_token_ids: tuple[int, ...]  # image, audio and video: refused in prompts
+    canvas_length: int
+    # Generation defaults of the checkpoint, else of the reference.
+    max_denoising_steps: int
+    entropy_bound: float
+    t_min: float
+    t_max: float
+    stability_threshold: int
+    confidence_threshold: float
+    end_token_ids: tuple[int, ...]
+    per_layer: tuple[tuple[int, int], ...]  # (key-value heads, head dim) of each layer
+
+    @classmethod
+    def from_native(cls, native: _native.ModelConfig) -> Config:
+        layers, generation = native.layers, native.generation
+        # A stack may lack one kind; the other's shape then stands in for it.
+        sliding = next((layer for layer in layers if layer.is_sliding), layers[0])
+        full = next((layer for layer in layers if not layer.is_sliding), layers[0])
+        derived: dict[str, Any] = {
+            "num_key_value_heads": sliding.num_key_value_heads,
+            "num_global_key_value_heads": full.num_key_value_heads,
+            "head_dim": sliding.head_dim,
+            "global_head_dim": full.head_dim,
+            "layer_types": tuple("sliding_attention" if x.is_sliding else "full_attention" for x in layers),
+            "per_layer": tuple((x.num_key_value_heads, x.head_dim) for x in layers),
+            "placeholder_token_ids": tuple(native.placeholder_token_ids),
+            "end_token_ids": tuple(generation.end_token_ids),
+        }
+        for name in cls.__dataclass_fields__:
+            if name not in derived:
+                derived[name] = _clean(getattr(generation if hasattr(generation, name) else native, name))
+        return cls(**derived)
+
+
+def _clean(value: Any) -> Any:
+    """Float32 fields as the shortest decimal that means them: 0.1, not 0.10000000149."""
+    return float(f"{value:.7g}") if isinstance(value, float) else value
