@@ -64,7 +64,10 @@ void attention(const Context& context, ConstMatrix q, int64_t num_key_value_head
   const int64_t num_heads = q.columns / head_dim;
   const int64_t group = num_heads / num_key_value_heads;
   for (const ops::AttentionSequence& sequence : sequences) {
-    parallel_for(context, sequence.num_rows * num_heads, [&](int64_t task) {
+    // A query's work is about 4 operations per key and dimension, plus the exponential.
+    const int64_t num_keys = sequence.first_position + sequence.num_rows - sequence.cached_begin;
+    const int64_t operations = num_keys * (4 * head_dim + kExpOperations);
+    parallel_for(context, sequence.num_rows * num_heads, operations, [&](int64_t task) {
       const int64_t index = task % sequence.num_rows, head = task / sequence.num_rows;
       const int64_t row = sequence.first_row + index, position = sequence.first_position + index;
       const KeyValues kv{sequence, num_key_value_heads * head_dim, head / group * head_dim};

@@ -18,8 +18,10 @@ Tensor expert_matrix(const Tensor& experts, int64_t expert) {
 
 void expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput input, const Weight& weight,
                    const ops::Routing& routing, Matrix out) {
+  const int64_t num_experts = weight.values.shape[0];
+  const int64_t operations = block_operations(out.rows / num_experts + 1, x.columns);
   const int64_t blocks = num_blocks(weight.num_outputs());
-  parallel_for(context, weight.values.shape[0] * blocks, [&](int64_t task) {
+  parallel_for(context, num_experts * blocks, operations, [&](int64_t task) {
     const int64_t expert = task / blocks;
     const int64_t begin = routing.expert_offsets[expert];
     const int64_t count = routing.expert_offsets[expert + 1] - begin;

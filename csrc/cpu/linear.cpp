@@ -6,7 +6,8 @@
 namespace gesso::cpu {
 
 void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix out) {
-  parallel_for(context, num_blocks(weight.num_outputs()),
+  const int64_t operations = block_operations(x.rows, x.columns);
+  parallel_for(context, num_blocks(weight.num_outputs()), operations,
                [&](int64_t block) { matmul_block(x, nullptr, x.rows, weight.values, weight.scale_of(0), block, out); });
 }
 

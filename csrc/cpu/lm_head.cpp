@@ -9,7 +9,7 @@
 namespace gesso::cpu {
 
 void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits) {
-  parallel_for(context, num_blocks(head.num_outputs()), [&](int64_t block) {
+  parallel_for(context, num_blocks(head.num_outputs()), block_operations(x.rows, x.columns), [&](int64_t block) {
     matmul_block(x, nullptr, x.rows, head.values, head.scale_of(0), block, logits);
     const int64_t begin = block * kBlockOutputs;
     const int64_t end = std::min(begin + kBlockOutputs, logits.columns);

@@ -13,6 +13,11 @@ constexpr int64_t kBlockOutputs = 16;
 
 inline int64_t num_blocks(int64_t num_outputs) { return (num_outputs + kBlockOutputs - 1) / kBlockOutputs; }
 
+// Arithmetic operations of one matmul_block call, decoding included.
+inline int64_t block_operations(int64_t num_rows, int64_t columns) {
+  return kBlockOutputs * columns * 2 * (num_rows + 1);
+}
+
 // out[i, n] = scale * dot(x[rows[i]], weight[n]) for 0 <= i < num_rows and the outputs n of block `block`.
 // rows == nullptr means rows[i] = i. `weight` is one matrix [N, K]; out [num_rows, N].
 void matmul_block(ConstMatrix x, const int32_t* rows, int64_t num_rows, const Tensor& weight, float scale,

@@ -29,8 +29,9 @@ void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v
                   const Tensor& k_norm, float eps, std::span<const float> inv_freq,
                   std::span<const ops::KeyValueRows> sequences) {
   const int64_t half = static_cast<int64_t>(inv_freq.size()), head_dim = 2 * half;
+  const int64_t operations = 8 * (q.columns + 2 * k.columns) + 2 * kExpOperations * half;
   for (const ops::KeyValueRows& sequence : sequences) {
-    parallel_for(context, sequence.num_rows, [&](int64_t index) {
+    parallel_for(context, sequence.num_rows, operations, [&](int64_t index) {
       const int64_t row = sequence.first_row + index;
       float* cosines = thread_scratch(head_dim);
       float* sines = cosines + half;

@@ -15,7 +15,7 @@ float inverse_rms(const float* x, int64_t n, float eps) {
 }  // namespace
 
 void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out) {
-  parallel_for(context, x.rows, [&](int64_t r) {
+  parallel_for(context, x.rows, 6 * x.columns, [&](int64_t r) {
     const float* in = x.row(r);
     float* result = out.row(r);
     const float factor = inverse_rms(in, x.columns, eps);
@@ -28,7 +28,7 @@ void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float
 
 void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale,
                   Matrix residual) {
-  parallel_for(context, x.rows, [&](int64_t r) {
+  parallel_for(context, x.rows, 6 * x.columns, [&](int64_t r) {
     const float* in = x.row(r);
     float* sum = residual.row(r);
     const float factor = inverse_rms(in, x.columns, eps);

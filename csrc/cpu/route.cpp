@@ -49,7 +49,7 @@ void sort_by_expert(int64_t num_tokens, ops::Routing& routing) {
 }  // namespace
 
 void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, ops::Routing& routing) {
-  parallel_for(context, scores.rows, [&](int64_t token) {
+  parallel_for(context, scores.rows, 4 * scores.columns, [&](int64_t token) {
     const int64_t first = token * routing.num_active;
     route_token(scores.row(token), scores.columns, routing.num_active, per_expert_scale.f32(),
                 routing.experts.data() + first, routing.weights.data() + first);

@@ -27,15 +27,16 @@ void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table,
   float *decoded = tile.data(), *row_max = maxima.data();
   double* row_sum = sums.data();
 
-  parallel_for(context, logits.rows, [&](int64_t r) {
+  parallel_for(context, logits.rows, vocab_size, [&](int64_t r) {
     row_max[r] = *std::max_element(logits.row(r), logits.row(r) + vocab_size);
     row_sum[r] = 0;
     std::fill_n(out.row(r), columns, 0.0f);
   });
   for (int64_t first = 0; first < vocab_size; first += kTableTile) {
     const int64_t count = std::min(kTableTile, vocab_size - first);
-    parallel_for(context, count, [&](int64_t i) { decode(table.row(first + i), columns, decoded + i * columns); });
-    parallel_for(context, logits.rows, [&](int64_t r) {
+    parallel_for(context, count, 2 * columns,
+                 [&](int64_t i) { decode(table.row(first + i), columns, decoded + i * columns); });
+    parallel_for(context, logits.rows, count * (2 * columns + kExpOperations), [&](int64_t r) {
       for (int64_t i = 0; i < count; ++i) {
         const float weight = std::exp(logits.row(r)[first + i] - row_max[r]);
         if (weight == 0.0f) continue;  // underflow or a logit of -inf
@@ -44,7 +45,7 @@ void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table,
       }
     });
   }
-  parallel_for(context, logits.rows,
+  parallel_for(context, logits.rows, columns,
                [&](int64_t r) { cpu::scale(static_cast<float>(scale / row_sum[r]), out.row(r), columns); });
 }
 

@@ -48,7 +48,7 @@ float entropy(const float* z, int64_t vocab_size, float max) {
 
 void token_stats(const Context& context, Matrix logits, float temperature, std::span<const DrawKey> keys,
                  ops::TokenStats stats) {
-  parallel_for(context, logits.rows, [&](int64_t r) {
+  parallel_for(context, logits.rows, 2 * kExpOperations * logits.columns, [&](int64_t r) {
     float* z = logits.row(r);
     for (int64_t v = 0; v < logits.columns; ++v) z[v] /= temperature;
     const int64_t argmax = std::max_element(z, z + logits.columns) - z;

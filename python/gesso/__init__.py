@@ -1,14 +1,17 @@
 """gesso: a native runtime for DiffusionGemma, a language model that writes by refining whole blocks of noise.
 
-    import gesso
+import gesso
 
-    model = gesso.load("diffusiongemma.gguf")
-    print(model.generate("Why is the sky blue?").texts[0])
+model = gesso.load("diffusiongemma.gguf")
+print(model.generate("Why is the sky blue?").texts[0])
 """
 
 from importlib.metadata import version as _version
 
-from gesso._native import ArgumentError, FormatError
+from gesso._openmp import passive_waiting
+
+with passive_waiting():
+    from gesso._native import ArgumentError, FormatError
 from gesso.config import Config
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model, Session

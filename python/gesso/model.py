@@ -74,13 +74,13 @@ class Model:
         max_new_tokens: rounded up to whole canvases of config.canvas_length tokens, as in the reference.
         max_denoising_steps, entropy_bound (nats), t_min, t_max, stability_threshold, confidence_threshold (nats),
         end_token_ids: None takes the checkpoint's value, see `config`.
-        seed: one for all sequences or one for each. A sequence's result depends on its prompt and its seed alone, not on
-        the batch: give equal prompts different seeds to get different texts.
+        seed: one for all sequences or one for each. A sequence's result depends on its prompt and its seed alone, not
+        on the batch: give equal prompts different seeds to get different texts.
         canvas: token ids the first canvas starts from instead of noise, [B][C] (or [C] for one prompt).
-        pinned: {position: id} of canvas tokens to keep as given, for each sequence (or one dict for one prompt); a list
-        of such dicts instead pins one canvas after the other.
-        on_step(event), on_canvas(event): called after each step and canvas, see `StepEvent` and `CanvasEvent`; returning
-        False ends the generation, and canvases under way are committed as they stand.
+        pinned: {position: id} of canvas tokens to keep as given, for each sequence (or one dict for one prompt); a
+        list of such dicts instead pins one canvas after the other.
+        on_step(event), on_canvas(event): called after each step and canvas, see `StepEvent` and `CanvasEvent`;
+        returning False ends the generation, and canvases under way are committed as they stand.
 
         Ctrl-C ends it with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind.
         """
@@ -147,9 +147,9 @@ class Session:
     def denoise(self, canvas: Any, self_conditioning_logits: Any = None) -> np.ndarray:
         """One denoising pass that reads the cache and changes nothing.
 
-        canvas: token ids [B][C] (or [C] for a batch of one). self_conditioning_logits: float32 [B, C, V], the logits of
-        the step before divided by its temperature; None on a canvas' first step. Returns float32 [B, C, V]: soft-capped,
-        before temperature.
+        canvas: token ids [B][C] (or [C] for a batch of one). self_conditioning_logits: float32 [B, C, V], the logits
+        of the step before divided by its temperature; None on a canvas' first step. Returns float32 [B, C, V]:
+        soft-capped, before temperature.
         """
         config = self.model.config
         shape = (self.batch_size, config.canvas_length, config.vocab_size)
