@@ -1,0 +1,258 @@
+"""config.json and generation_config.json of a checkpoint as GGUF metadata; every field is checked, none is guessed.
+
+Defaults are those of the reference's configuration classes (`DiffusionGemmaConfig`, `DiffusionGemmaTextConfig`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+ARCHITECTURE = "diffusion-gemma"
+SLIDING, FULL = "sliding_attention", "full_attention"
+MAX_LAYERS, MAX_VOCABULARY = 4096, 1 << 24  # far beyond any real model: lists of these lengths are made from one number
+
+# Fields of text_config that may be present with this value only.
+FIXED = {
+    "model_type": "diffusion_gemma_text",
+    "hidden_activation": "gelu_pytorch_tanh",
+    "attention_bias": False,
+    "tie_word_embeddings": True,
+    "attention_k_eq_v": True,
+    "enable_moe_block": True,
+    "num_kv_shared_layers": 0,
+    "hidden_size_per_layer_input": 0,
+    "use_double_wide_mlp": False,
+}
+
+
+class Fields:
+    """The fields of one JSON object, read with their checks."""
+
+    def __init__(self, file: Path, values: Any, where: str = ""):
+        self.file, self.where = file, where
+        if not isinstance(values, dict):
+            raise ValueError(f"{file}: {where or 'the file'}: expected an object, got {values!r}")
+        self.values = values
+
+    def error(self, name: str, expected: str) -> ValueError:
+        got = repr(self.values[name]) if name in self.values else "nothing"
+        return ValueError(f"{self.file}: {self.where}{name}: expected {expected}, got {got}")
+
+    def integer(self, name: str, default: int | None = None, *, least: int = 1, most: int = 2**31 - 1) -> int:
+        value = self.values.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self.error(name, f"an integer from {least} to {most}")
+        return value
+
+    def number(self, name: str, default: float | None = None) -> float:
+        value = self.values.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+            raise self.error(name, "a number that is not negative")
+        return float(value)
+
+    def fixed(self, name: str, only: Any) -> None:
+        """An absent field has the only supported value; null counts as absent."""
+        value = self.values.get(name)
+        if value is not None and (value != only or isinstance(value, bool) != isinstance(only, bool)):
+            raise self.error(name, f"{only!r}, nothing else is supported")
+
+    def integers(self, name: str) -> list[int] | None:
+        """One integer or a list of them, or None when the field is absent or null."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(v, bool) or not isinstance(v, int) or v < 0 for v in values):
+            raise self.error(name, "token ids")
+        return values
+
+    def array(self, name: str) -> list:
+        """A list; absent and null are the empty one."""
+        value = self.values.get(name)
+        if value is not None and not isinstance(value, list):
+            raise self.error(name, "a list")
+        return value or []
+
+    def object(self, name: str) -> Fields:
+        if not isinstance(self.values.get(name), dict):
+            raise self.error(name, "an object")
+        return Fields(self.file, self.values[name], f"{self.where}{name}.")
+
+
+def read_json(file: Path, *, required: bool = False) -> Fields | None:
+    """A JSON file, or None when it does not exist and is not required."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if required:
+            raise FileNotFoundError(f"{file}: no such file; a checkpoint folder must have it") from None
+        return None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: not UTF-8: {error}") from None
+    try:
+        return Fields(file, json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file}: malformed JSON: {error}") from None
+
+
+def _layer_types(text: Fields, num_layers: int) -> list[str]:
+    """One type per layer; five sliding and one full by default. The reference makes the last layer full in any case."""
+    types = text.values.get("layer_types")
+    if types is None:
+        types = [FULL if (layer + 1) % 6 == 0 else SLIDING for layer in range(num_layers)]
+    if not isinstance(types, list) or len(types) != num_layers or any(t not in (SLIDING, FULL) for t in types):
+        raise text.error("layer_types", f"a list of {num_layers} times {SLIDING!r} or {FULL!r}")
+    return [*types[:-1], FULL]
+
+
+def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
+    """(head dim, key-value heads) of every layer.
+
+    Two spellings exist: `global_head_dim` and `num_global_key_value_heads` for all full layers, and the newer
+    `per_layer_config` with the overrides of each layer, which wins.
+    """
+    head_dim, kv_heads = text.integer("head_dim", 256), text.integer("num_key_value_heads", 4)
+    shapes = [(head_dim, kv_heads)] * len(types)
+    if "per_layer_config" not in text.values:
+        full_kv_heads = kv_heads
+        if text.values.get("num_global_key_value_heads") is not None:
+            full_kv_heads = text.integer("num_global_key_value_heads")
+        full = (text.integer("global_head_dim", 512), full_kv_heads)
+        return [full if layer_type == FULL else shape for layer_type, shape in zip(types, shapes, strict=True)]
+    if text.values["per_layer_config"] is None:  # no overrides
+        return shapes
+    layers = text.object("per_layer_config")
+    for key in layers.values:
+        if not key.isdecimal() or int(key) >= len(types):
+            raise ValueError(f"{text.file}: {layers.where}{key}: expected a layer number below {len(types)}")
+        layer = layers.object(key)
+        for name in layer.values.keys() - {"head_dim", "num_key_value_heads"}:
+            layer.fixed(name, text.values.get(name))
+        shapes[int(key)] = (layer.integer("head_dim", head_dim), layer.integer("num_key_value_heads", kv_heads))
+    for kind in (SLIDING, FULL):
+        if len({shape[0] for layer_type, shape in zip(types, shapes, strict=True) if layer_type == kind}) > 1:
+            raise text.error("per_layer_config", f"one head_dim for all {kind} layers")
+    return shapes
+
+
+def _rope(text: Fields, kind: str, head_dim: int) -> tuple[float, int]:
+    """(theta, number of rotated pairs) of one layer type. `partial_rotary_factor` is for full layers alone."""
+    if text.values.get("rope_parameters") is None:
+        return (1e4, head_dim // 2) if kind == SLIDING else (1e6, int(0.25 * head_dim // 2))
+    rope = text.object("rope_parameters").object(kind)
+    partial = rope.number("partial_rotary_factor", 1.0)
+    rope_type = rope.values.get("rope_type")
+    if rope_type not in (("default",) if kind == SLIDING else ("default", "proportional")):
+        raise rope.error("rope_type", "'default', or 'proportional' on full layers")
+    if partial > 1.0 or (partial != 1.0 and rope_type == "default"):
+        raise rope.error("partial_rotary_factor", "1.0, or up to 1.0 with rope_type 'proportional'")
+    if rope_type == "proportional":
+        rope.fixed("factor", 1.0)
+    return rope.number("rope_theta"), int(partial * head_dim // 2)
+
+
+def _check_supported(config: Fields, text: Fields) -> None:
+    """Refuses everything that would need other mathematics than the released model's."""
+    if config.values.get("model_type") != "diffusion_gemma":
+        raise config.error("model_type", "'diffusion_gemma'")
+    config.fixed("tie_word_embeddings", True)
+    if config.values.get("quantization_config") is not None:
+        raise config.error("quantization_config", "none; quantised checkpoints are not supported")
+    for name, only in FIXED.items():
+        text.fixed(name, only)
+    if text.values.get("use_bidirectional_attention") not in (None, "vision"):
+        raise text.error("use_bidirectional_attention", "'vision' or null")
+
+
+def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Any], int]:
+    """The architecture's metadata from config.json, and the rotated pairs of the full layers."""
+    num_layers, heads = text.integer("num_hidden_layers", 30, most=MAX_LAYERS), text.integer("num_attention_heads", 8)
+    types = _layer_types(text, num_layers)
+    shapes = _attention_shapes(text, types)
+    for head_dim, kv_heads in shapes:
+        if heads % kv_heads or head_dim % 2:
+            raise text.error("num_attention_heads", f"a multiple of {kv_heads} heads, of an even size (is {head_dim})")
+    full_dim = shapes[-1][0]
+    sliding_dim = shapes[types.index(SLIDING)][0] if SLIDING in types else text.integer("head_dim", 256)
+    theta, rotated_pairs = _rope(text, FULL, full_dim)
+    sliding_theta = _rope(text, SLIDING, sliding_dim)[0] if SLIDING in types else 1e4
+    num_experts, top_k = text.integer("num_experts"), text.integer("top_k_experts")
+    if top_k > num_experts:
+        raise text.error("top_k_experts", f"at most num_experts = {num_experts}")
+    keys = {
+        "vocab_size": text.integer("vocab_size", 262144, most=MAX_VOCABULARY),
+        "block_count": num_layers,
+        "context_length": text.integer("max_position_embeddings", 131072),
+        "embedding_length": text.integer("hidden_size", 2304),
+        "feed_forward_length": text.integer("intermediate_size", 9216),
+        "attention.head_count": heads,
+        "attention.head_count_kv": [kv_heads for _, kv_heads in shapes],
+        "rope.freq_base": theta,
+        "rope.freq_base_swa": sliding_theta,
+        "attention.layer_norm_rms_epsilon": text.number("rms_norm_eps", 1e-6),
+        "expert_count": num_experts,
+        "expert_used_count": top_k,
+        "attention.key_length": full_dim,
+        "attention.value_length": full_dim,
+        "final_logit_softcapping": text.number("final_logit_softcapping", 30.0),
+        "attention.sliding_window": text.integer("sliding_window", 512),
+        "attention.shared_kv_layers": 0,
+        "embedding_length_per_layer_input": 0,
+        "attention.sliding_window_pattern": [layer_type == SLIDING for layer_type in types],
+        "attention.key_length_swa": sliding_dim,
+        "attention.value_length_swa": sliding_dim,
+        "expert_feed_forward_length": text.integer("moe_intermediate_size"),
+        "rope.dimension_count": full_dim,
+        "rope.dimension_count_swa": sliding_dim,
+        "attention.causal": False,
+    }
+    metadata = {f"{ARCHITECTURE}.{key}": value for key, value in keys.items()}
+    metadata["diffusion.canvas_length"] = config.integer("canvas_length", 256)
+    image = config.integers("image_token_id") if "image_token_id" in config.values else [258880]
+    if image and image[0] < keys["vocab_size"]:  # a small vocabulary may have no such token
+        metadata["gesso.image_token_id"] = image[0]
+    return metadata, rotated_pairs
+
+
+def _read_sampler(generation: Fields) -> dict[str, Any]:
+    """The `diffusion.eb_*` keys that generation_config.json sets; null means not set."""
+    given = {name for name, value in generation.values.items() if value is not None}
+    metadata: dict[str, Any] = {}
+    for name, key in (("max_denoising_steps", "eb_max_steps"), ("stability_threshold", "eb_stability_threshold")):
+        if name in given:
+            metadata[f"diffusion.{key}"] = generation.integer(name, least=1 if name == "max_denoising_steps" else 0)
+    for name in ("t_min", "t_max", "confidence_threshold"):
+        if name in given:
+            metadata[f"diffusion.eb_{name}"] = generation.number(name)
+    if "sampler_config" in given:
+        sampler = generation.object("sampler_config")
+        sampler.fixed("_cls_name", "EntropyBoundSamplerConfig")
+        metadata["diffusion.eb_entropy_bound"] = sampler.number("entropy_bound")
+    return metadata
+
+
+def read_config_metadata(directory: Path) -> tuple[dict[str, Any], int]:
+    """Metadata from config.json and generation_config.json, and the number of rotated dimension pairs on full layers.
+
+    Values have plain Python types (str, bool, int, float, lists of them), floats where GGUF has f32. Beyond GGUF's
+    keys there are `gesso.end_token_ids` (all ids that end a text) and `gesso.image_token_id`.
+    """
+    config = read_json(directory / "config.json", required=True)
+    text = config.object("text_config")
+    _check_supported(config, text)
+    metadata = {"general.architecture": ARCHITECTURE, "general.type": "model", "general.name": directory.resolve().name}
+    model, rotated_pairs = _read_model(config, text)
+    metadata |= model
+    generation = read_json(directory / "generation_config.json")
+    ends = None
+    if generation is not None:
+        metadata |= _read_sampler(generation)
+        ends = generation.integers("eos_token_id")
+    metadata["gesso.end_token_ids"] = ends or config.integers("eos_token_id") or text.integers("eos_token_id") or [1]
+    for name, key, default in (("bos", "bos", 2), ("eos", "eos", 1), ("pad", "padding", 0)):
+        ids = text.integers(f"{name}_token_id") or [default]
+        metadata[f"tokenizer.ggml.{key}_token_id"] = ids[0]
+    return metadata, rotated_pairs

@@ -1,0 +1,87 @@
+"""tokenizer.json and its companions as GGUF metadata: vocabulary, merges, special ids and the chat template."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from gesso.hf_config import Fields, read_json
+
+TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
+SPACES_TO_UNDERSCORES = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+
+
+def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> dict[str, Any]:
+    """Tokens, their types and the merges from tokenizer.json. Ids that no token has are filled up as unused ones."""
+    model = tokenizer.object("model")
+    for name, only in {"type": "BPE", "byte_fallback": True, "ignore_merges": False, "dropout": 0.0}.items():
+        model.fixed(name, only)
+    if not model.values.get("byte_fallback"):
+        raise model.error("byte_fallback", "true")
+    if tokenizer.values.get("normalizer") != SPACES_TO_UNDERSCORES:
+        raise tokenizer.error("normalizer", "the replacement of ' ' by '▁' and nothing else")
+    ids = dict(model.object("vocab").values)
+    added = [Fields(tokenizer.file, token, "added_tokens.") for token in tokenizer.array("added_tokens")]
+    for token in added:
+        if not isinstance(token.values.get("content"), str):
+            raise token.error("content", "a string")
+        ids[token.values["content"]] = token.integer("id", least=0)
+    tokens = [f"<unused id {i}>" for i in range(vocab_size)]
+    types = [TOKEN_UNUSED] * vocab_size
+    for token, i in ids.items():
+        if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < vocab_size:
+            raise ValueError(f"{tokenizer.file}: id of {token!r}: expected below vocab_size {vocab_size}, got {i!r}")
+        tokens[i] = token
+        types[i] = TOKEN_BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else TOKEN_NORMAL
+    for token in added:
+        types[token.values["id"]] = TOKEN_CONTROL if token.values.get("special") else TOKEN_USER_DEFINED
+    merges = [" ".join(map(str, merge)) if isinstance(merge, list) else merge for merge in model.array("merges")]
+    for merge in merges:
+        if not isinstance(merge, str) or merge.count(" ") != 1:
+            raise ValueError(f"{tokenizer.file}: model.merges: expected two tokens without spaces, got {merge!r}")
+    metadata = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types, "tokenizer.ggml.merges": merges}
+    for key, token in (("unknown", model.values.get("unk_token")), ("mask", "<mask>")):
+        if token in ids:
+            metadata[f"tokenizer.ggml.{key}_token_id"] = ids[token]
+    return metadata
+
+
+def _read_special_ids(directory: Path, ids: dict[str, int]) -> dict[str, int]:
+    """The beginning, end and padding ids that tokenizer_config.json names; config.json has numbers for the others."""
+    config = read_json(directory / "tokenizer_config.json")
+    metadata = {}
+    for name, key in (("bos", "bos"), ("eos", "eos"), ("pad", "padding")):
+        token = config.values.get(f"{name}_token") if config else None
+        token = token.get("content") if isinstance(token, dict) else token
+        if token in ids:
+            metadata[f"tokenizer.ggml.{key}_token_id"] = ids[token]
+    return metadata
+
+
+def _read_chat_template(directory: Path) -> str | None:
+    file = directory / "chat_template.jinja"
+    if file.exists():
+        return file.read_text(encoding="utf-8")
+    config = read_json(directory / "tokenizer_config.json")
+    template = config.values.get("chat_template") if config else None
+    if isinstance(template, list):  # several templates with names
+        template = next((t.get("template") for t in template if t.get("name") == "default"), None)
+    if template is not None and not isinstance(template, str):
+        raise config.error("chat_template", "a string")
+    return template
+
+
+def read_tokenizer_metadata(directory: Path, vocab_size: int) -> dict[str, Any]:
+    """The `tokenizer.*` keys of a checkpoint folder; empty when it has no tokenizer.json."""
+    tokenizer = read_json(directory / "tokenizer.json")
+    if tokenizer is None:
+        return {}
+    metadata = {"tokenizer.ggml.model": "gemma4", **_read_vocabulary(tokenizer, vocab_size)}
+    ids = {token: i for i, token in enumerate(metadata["tokenizer.ggml.tokens"])}
+    metadata |= _read_special_ids(directory, ids)
+    metadata |= {"tokenizer.ggml.add_space_prefix": False, "tokenizer.ggml.add_bos_token": True}
+    template = _read_chat_template(directory)
+    if template:
+        metadata["tokenizer.chat_template"] = template
+    return metadata

@@ -1,0 +1,148 @@
+"""6x6 Sudoku for the bundled model: random grids and puzzles, a rules checker, text and pretty forms.
+
+A grid is a uint8 array of 36 cells, row-major: 1..6, and 0 for a hidden cell. Boxes are 2 rows by 3 columns.
+Its text has one character per cell: a digit, or "." for a hidden cell.
+
+There are 28,200,960 full grids. Renaming the digits turns each into exactly one grid whose first row is 123456, and
+of these there are only 39,168. So all of them are listed once, and a random member with its digits renamed at random
+is a uniform draw from all full grids. The split into training and held-out grids is made on the listed grids: no
+renaming of a held-out grid is ever trained on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from functools import lru_cache
+
+import numpy as np
+
+SIZE = 6
+BOX_ROWS, BOX_COLUMNS = 2, 3
+NUM_CELLS = SIZE * SIZE
+HIDDEN = "."
+HELD_OUT_SHARE = 16  # one listed grid in sixteen is held out
+
+
+def _units() -> np.ndarray:
+    """The 18 rows, columns and boxes as cell numbers: int64 [18, 6]."""
+    cells = np.arange(NUM_CELLS).reshape(SIZE, SIZE)
+    boxes = cells.reshape(SIZE // BOX_ROWS, BOX_ROWS, SIZE // BOX_COLUMNS, BOX_COLUMNS).transpose(0, 2, 1, 3)
+    return np.concatenate([cells, cells.T, boxes.reshape(SIZE, SIZE)])
+
+
+UNITS = _units()
+
+
+@lru_cache(maxsize=1)
+def listed_grids() -> np.ndarray:
+    """All full grids whose first row is 123456: uint8 [39168, 36], in lexicographic order."""
+    rows = np.array(list(itertools.permutations(range(1, SIZE + 1))), dtype=np.uint8)  # [720, 6]
+    row_bits = 1 << rows  # digits as bits, at most 1 << 6
+    row_halves = np.stack([row_bits[:, :BOX_COLUMNS].sum(1), row_bits[:, BOX_COLUMNS:].sum(1)], axis=1).astype(np.uint8)
+    grids = rows[:1, None, :]  # [1, rows so far, 6]
+    for row in range(1, SIZE):
+        used = (1 << grids).sum(1).astype(np.uint8)  # digits used in each column, as bits
+        fits = np.ones((len(grids), len(rows)), dtype=bool)
+        for column in range(SIZE):
+            fits &= (used[:, None, column] & row_bits[None, :, column]) == 0
+        if row % BOX_ROWS:  # second row of its boxes: no digit of the row above in the same box
+            above = 1 << grids[:, -1]
+            for half, start in enumerate(range(0, SIZE, BOX_COLUMNS)):
+                above_half = above[:, start : start + BOX_COLUMNS].sum(1).astype(np.uint8)
+                fits &= (above_half[:, None] & row_halves[None, :, half]) == 0
+        old, new = np.nonzero(fits)
+        grids = np.concatenate([grids[old], rows[new][:, None, :]], axis=1)
+    return np.ascontiguousarray(grids.reshape(-1, NUM_CELLS))
+
+
+def to_text(grid: np.ndarray) -> str:
+    """The 36 characters of a grid or puzzle."""
+    return "".join(HIDDEN if cell == 0 else str(int(cell)) for cell in np.asarray(grid).ravel())
+
+
+def from_text(text: str) -> np.ndarray:
+    """Inverse of `to_text`: uint8 [36]. Raises ValueError on a wrong length or character."""
+    if len(text) != NUM_CELLS:
+        raise ValueError(f"a {SIZE}x{SIZE} grid has {NUM_CELLS} characters, got {len(text)}")
+    for place, character in enumerate(text):
+        if character not in "123456" + HIDDEN:
+            raise ValueError(f"cell {place} of a grid must be one of 1-6 or {HIDDEN!r}, got {character!r}")
+    return np.array([0 if c == HIDDEN else int(c) for c in text], dtype=np.uint8)
+
+
+def _listed_is_held_out(listed: np.ndarray) -> bool:
+    return zlib.crc32(to_text(listed).encode()) % HELD_OUT_SHARE == 0
+
+
+@lru_cache(maxsize=2)
+def _listed_split(held_out: bool) -> np.ndarray:
+    """The held-out (or the training) members of `listed_grids`."""
+    grids = listed_grids()
+    return grids[[_listed_is_held_out(grid) == held_out for grid in grids]]
+
+
+def is_held_out(grid: np.ndarray) -> bool:
+    """Whether this full grid (36 cells) is one that training never shows, under any renaming of its digits."""
+    grid = np.asarray(grid).ravel()
+    if not is_valid(grid):
+        raise ValueError(f"not a full valid grid: {to_text(grid)}")
+    rename = np.zeros(SIZE + 1, dtype=np.uint8)
+    rename[grid[:SIZE]] = np.arange(1, SIZE + 1)
+    return _listed_is_held_out(rename[grid])
+
+
+def random_grids(rng: np.random.Generator, count: int, *, held_out: bool) -> np.ndarray:
+    """`count` full grids, each drawn uniformly from the held-out or from the training grids: uint8 [count, 36]."""
+    pool = _listed_split(held_out)
+    grids = pool[rng.integers(len(pool), size=count)]
+    names = rng.permuted(np.tile(np.arange(1, SIZE + 1, dtype=np.uint8), (count, 1)), axis=1)
+    return np.take_along_axis(names, grids.astype(np.int64) - 1, axis=1)
+
+
+def hide_cells(rng: np.random.Generator, grids: np.ndarray, num_given: np.ndarray | int) -> np.ndarray:
+    """Keeps `num_given` (one number, or one per grid) random cells of each grid, hides the rest: uint8 [count, 36]."""
+    order = rng.random(grids.shape).argsort(axis=1).argsort(axis=1)  # a random rank 0..35 for each cell
+    return np.where(order < np.reshape(num_given, (-1, 1)), grids, 0).astype(np.uint8)
+
+
+def is_valid(grid: np.ndarray) -> bool:
+    """Whether a grid is full and has each digit once in every row, column and box."""
+    grid = np.asarray(grid).ravel()
+    if grid.shape != (NUM_CELLS,):
+        return False
+    return bool((np.sort(grid[UNITS], axis=1) == np.arange(1, SIZE + 1)).all())
+
+
+def solves(puzzle: str | np.ndarray, answer: str | np.ndarray) -> bool:
+    """Whether `answer` is a full valid grid that keeps every given cell of `puzzle`.
+
+    A puzzle may have several solutions, and each of them counts. An answer that is not a grid at all (wrong length,
+    other characters) is simply no solution; a malformed puzzle is an error.
+    """
+    puzzle = from_text(puzzle) if isinstance(puzzle, str) else np.asarray(puzzle).ravel()
+    if isinstance(answer, str):
+        try:
+            answer = from_text(answer)
+        except ValueError:
+            return False
+    answer = np.asarray(answer).ravel()
+    if not is_valid(answer):
+        return False
+    given = puzzle != 0
+    return bool((answer[given] == puzzle[given]).all())
+
+
+def pretty(text: str) -> str:
+    """A grid's 36 characters as 6 lines with lines between the boxes. Any single characters are allowed."""
+    if len(text) != NUM_CELLS:
+        raise ValueError(f"a {SIZE}x{SIZE} grid has {NUM_CELLS} characters, got {len(text)}")
+    bar = "+".join(["-" * (2 * BOX_COLUMNS + 1)] * (SIZE // BOX_COLUMNS))
+    lines = []
+    for row in range(SIZE):
+        if row and row % BOX_ROWS == 0:
+            lines.append(bar)
+        cells = text[row * SIZE : (row + 1) * SIZE]
+        boxes = [" ".join(cells[i : i + BOX_COLUMNS]) for i in range(0, SIZE, BOX_COLUMNS)]
+        lines.append(" " + " | ".join(boxes) + " ")
+    return "\n".join(lines)
