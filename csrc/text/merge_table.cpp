@@ -1,0 +1,73 @@
+#include "text/merge_table.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <string>
+
+#include "core/check.h"
+#include "io/metadata.h"
+
+namespace gesso::text {
+namespace {
+
+// Mixes both ids into all bits (the finalizer of splitmix64), so that the low bits serve as a slot number.
+uint64_t hash_pair(int32_t left, int32_t right) {
+  uint64_t x = (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+
+int32_t find_part(const Vocabulary& vocabulary, size_t rank, const char* part, std::string_view text) {
+  const std::optional<int32_t> id = vocabulary.find(text);
+  if (!id) {
+    throw FormatError(
+        concat("tokenizer.ggml.merges[", rank, "]: ", part, ": expected a token, got ", io::quoted(text)));
+  }
+  return *id;
+}
+
+Merge parse_merge(const Vocabulary& vocabulary, size_t rank, std::string_view merge, std::string& joined) {
+  const size_t space = merge.find(' ');
+  if (space == std::string_view::npos || merge.find(' ', space + 1) != std::string_view::npos) {
+    throw FormatError(concat("tokenizer.ggml.merges[", rank, "]: expected two tokens and one space, got ",
+                             io::quoted(merge), " with ", std::count(merge.begin(), merge.end(), ' '), " spaces"));
+  }
+  const std::string_view left = merge.substr(0, space);
+  const std::string_view right = merge.substr(space + 1);
+  joined.assign(left).append(right);
+  return {.left = find_part(vocabulary, rank, "left part", left),
+          .right = find_part(vocabulary, rank, "right part", right),
+          .rank = static_cast<uint32_t>(rank),
+          .result = find_part(vocabulary, rank, "result", joined)};
+}
+
+}  // namespace
+
+MergeTable::MergeTable(const Vocabulary& vocabulary, const std::vector<std::string_view>& merges) {
+  check_format(merges.size() < std::numeric_limits<uint32_t>::max(),
+               "tokenizer.ggml.merges: expected fewer than 2^32 - 1, got ", merges.size());
+  slots_.assign(std::bit_ceil(2 * merges.size() + 1), Merge{kFree, kFree, 0, kFree});
+  std::string joined;
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const Merge merge = parse_merge(vocabulary, rank, merges[rank], joined);
+    slots_[find_slot(merge.left, merge.right)] = merge;
+  }
+}
+
+const Merge* MergeTable::find(int32_t left, int32_t right) const {
+  const Merge& slot = slots_[find_slot(left, right)];
+  return slot.left == kFree ? nullptr : &slot;
+}
+
+size_t MergeTable::find_slot(int32_t left, int32_t right) const {
+  const size_t mask = slots_.size() - 1;
+  size_t slot = hash_pair(left, right) & mask;
+  while (slots_[slot].left != kFree && (slots_[slot].left != left || slots_[slot].right != right)) {
+    slot = (slot + 1) & mask;
+  }
+  return slot;
+}
+
+}  // namespace gesso::text

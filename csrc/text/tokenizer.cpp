@@ -1,0 +1,138 @@
+#include "text/tokenizer.h"
+
+#include <string>
+
+#include "core/check.h"
+#include "text/bpe.h"
+#include "text/merge_table.h"
+#include "text/special_tokens.h"
+#include "text/utf8.h"
+#include "text/vocabulary.h"
+
+namespace gesso {
+namespace text {
+
+// Everything a tokenizer knows. The members refer to each other, so it is built in place and never moved.
+struct TokenizerTables {
+  TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner);
+  TokenizerTables(const TokenizerTables&) = delete;
+  TokenizerTables& operator=(const TokenizerTables&) = delete;
+
+  std::shared_ptr<const void> owner;
+  Vocabulary vocabulary;
+  SpecialTokens special_tokens;
+  std::optional<int32_t> bos, eos, unk, pad;
+  bool add_bos;
+  MergeTable merges;
+  Bpe bpe;
+  std::string_view chat_template;
+};
+
+namespace {
+
+// Bounds the symbols of a segment (three bytes for a space, at worst) to what 32-bit positions can count.
+constexpr size_t kMaxTextBytes = size_t{1} << 30;
+
+void check_model(const io::Metadata& metadata) {
+  const std::string_view model = metadata.get_string("tokenizer.ggml.model");
+  if (model != "gemma4") {
+    throw FormatError(
+        concat("tokenizer.ggml.model: expected one of the supported: \"gemma4\"; got ", io::quoted(model)));
+  }
+}
+
+template <typename Array>
+const Array& require(const Array* array, const char* key) {
+  check_format(array != nullptr, key, ": expected an array, got no such key");
+  return *array;
+}
+
+Vocabulary load_vocabulary(const io::Metadata& metadata) {
+  return {require(metadata.find_strings("tokenizer.ggml.tokens"), "tokenizer.ggml.tokens"),
+          require(metadata.find_ints("tokenizer.ggml.token_type"), "tokenizer.ggml.token_type")};
+}
+
+std::optional<int32_t> find_id(const io::Metadata& metadata, const std::string& key, const Vocabulary& vocabulary) {
+  if (!metadata.has(key)) return std::nullopt;
+  const int64_t id = metadata.get_int(key);
+  check_format(vocabulary.contains(id), key, ": expected a token id from 0 to ", vocabulary.size() - 1, ", got ", id);
+  return static_cast<int32_t>(id);
+}
+
+std::string_view load_chat_template(const io::Metadata& metadata) {
+  const std::string_view source = metadata.get_string("tokenizer.chat_template", "");
+  const size_t invalid = find_invalid_utf8(source);
+  check_format(invalid == std::string_view::npos, "tokenizer.chat_template: expected UTF-8, got an invalid character ",
+               "at byte ", invalid);
+  return source;
+}
+
+}  // namespace
+
+TokenizerTables::TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner)
+    : owner(std::move(owner)),
+      vocabulary(load_vocabulary(metadata)),
+      special_tokens(vocabulary),
+      bos(find_id(metadata, "tokenizer.ggml.bos_token_id", vocabulary)),
+      eos(find_id(metadata, "tokenizer.ggml.eos_token_id", vocabulary)),
+      unk(find_id(metadata, "tokenizer.ggml.unknown_token_id", vocabulary)),
+      pad(find_id(metadata, "tokenizer.ggml.padding_token_id", vocabulary)),
+      add_bos(metadata.get_bool("tokenizer.ggml.add_bos_token", true)),
+      merges(vocabulary, require(metadata.find_strings("tokenizer.ggml.merges"), "tokenizer.ggml.merges")),
+      bpe(vocabulary, merges, unk),
+      chat_template(load_chat_template(metadata)) {}
+
+std::optional<Tokenizer> load_tokenizer(const io::Metadata& metadata, std::shared_ptr<const void> owner) {
+  if (!metadata.has("tokenizer.ggml.tokens")) return std::nullopt;
+  check_model(metadata);
+  return Tokenizer(std::make_shared<const TokenizerTables>(metadata, std::move(owner)));
+}
+
+}  // namespace text
+
+Tokenizer::Tokenizer(std::shared_ptr<const text::TokenizerTables> tables) : tables_(std::move(tables)) {}
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
+  check(text.size() <= text::kMaxTextBytes, "text: expected at most ", text::kMaxTextBytes, " bytes, got ",
+        text.size());
+  const size_t invalid = text::find_invalid_utf8(text);
+  check(invalid == std::string_view::npos, "text: expected UTF-8, got an invalid character at byte ", invalid);
+  std::vector<int32_t> ids;
+  size_t from = 0;
+  while (const auto match = tables_->special_tokens.find_next(text, from)) {
+    tables_->bpe.encode(text.substr(from, match->begin - from), ids);
+    ids.push_back(match->token);
+    from = match->end;
+  }
+  tables_->bpe.encode(text.substr(from), ids);
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
+  StreamDecoder decoder(*this, skip_special_tokens);
+  std::string decoded = decoder.push(ids);
+  return decoded += decoder.flush();
+}
+
+int32_t Tokenizer::vocab_size() const { return tables_->vocabulary.size(); }
+
+std::string_view Tokenizer::token(int32_t id) const {
+  check(tables_->vocabulary.contains(id), "id: expected a token id from 0 to ", vocab_size() - 1, ", got ", id);
+  return tables_->vocabulary.text(id);
+}
+
+std::optional<int32_t> Tokenizer::find(std::string_view token) const { return tables_->vocabulary.find(token); }
+
+bool Tokenizer::is_special(int32_t id) const {
+  check(tables_->vocabulary.contains(id), "id: expected a token id from 0 to ", vocab_size() - 1, ", got ", id);
+  return tables_->vocabulary.is_special(id);
+}
+
+std::optional<int32_t> Tokenizer::bos() const { return tables_->bos; }
+std::optional<int32_t> Tokenizer::eos() const { return tables_->eos; }
+std::optional<int32_t> Tokenizer::unk() const { return tables_->unk; }
+std::optional<int32_t> Tokenizer::pad() const { return tables_->pad; }
+bool Tokenizer::add_bos() const { return tables_->add_bos; }
+std::string_view Tokenizer::chat_template() const { return tables_->chat_template; }
+
+}  // namespace gesso

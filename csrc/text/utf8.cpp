@@ -1,0 +1,58 @@
+#include "text/utf8.h"
+
+namespace gesso::text {
+namespace {
+
+Utf8State after_first_byte(uint8_t byte) {
+  if (byte < 0x80) return Utf8State::kComplete;
+  if (byte < 0xC2) return Utf8State::kInvalid;  // continuation bytes, and leads that only overlong forms would need
+  if (byte < 0xE0) return Utf8State::kOneMore;
+  if (byte == 0xE0) return Utf8State::kAfterE0;
+  if (byte == 0xED) return Utf8State::kAfterEd;
+  if (byte < 0xF0) return Utf8State::kTwoMore;
+  if (byte == 0xF0) return Utf8State::kAfterF0;
+  if (byte < 0xF4) return Utf8State::kThreeMore;
+  return byte == 0xF4 ? Utf8State::kAfterF4 : Utf8State::kInvalid;
+}
+
+}  // namespace
+
+Utf8State next_utf8_state(Utf8State state, uint8_t byte) {
+  const auto expect = [byte](uint8_t low, uint8_t high, Utf8State next) {
+    return byte >= low && byte <= high ? next : Utf8State::kInvalid;
+  };
+  switch (state) {
+    case Utf8State::kComplete:
+      return after_first_byte(byte);
+    case Utf8State::kInvalid:
+      return Utf8State::kInvalid;
+    case Utf8State::kOneMore:
+      return expect(0x80, 0xBF, Utf8State::kComplete);
+    case Utf8State::kTwoMore:
+      return expect(0x80, 0xBF, Utf8State::kOneMore);
+    case Utf8State::kThreeMore:
+      return expect(0x80, 0xBF, Utf8State::kTwoMore);
+    case Utf8State::kAfterE0:  // below 0xA0 it would be overlong
+      return expect(0xA0, 0xBF, Utf8State::kOneMore);
+    case Utf8State::kAfterEd:  // above 0x9F it would be a surrogate
+      return expect(0x80, 0x9F, Utf8State::kOneMore);
+    case Utf8State::kAfterF0:  // below 0x90 it would be overlong
+      return expect(0x90, 0xBF, Utf8State::kTwoMore);
+    case Utf8State::kAfterF4:  // above 0x8F it would exceed U+10FFFF
+      return expect(0x80, 0x8F, Utf8State::kTwoMore);
+  }
+  return Utf8State::kInvalid;
+}
+
+size_t find_invalid_utf8(std::string_view text) {
+  Utf8State state = Utf8State::kComplete;
+  size_t character = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (state == Utf8State::kComplete) character = i;
+    state = next_utf8_state(state, static_cast<uint8_t>(text[i]));
+    if (state == Utf8State::kInvalid) return character;
+  }
+  return state == Utf8State::kComplete ? std::string_view::npos : character;
+}
+
+}  // namespace gesso::text
