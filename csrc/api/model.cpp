@@ -36,6 +36,10 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   impl->config = model::read_config(file);
   impl->weights = model::load_weights(file, impl->config);
   impl->tokenizer = text::load_tokenizer(file.metadata, file.owner);
+  if (impl->tokenizer) {
+    check_format(impl->tokenizer->vocab_size() == impl->config.vocab_size, "tokenizer.ggml.tokens: expected ",
+                 impl->config.vocab_size, " tokens, as the model has, got ", impl->tokenizer->vocab_size());
+  }
   impl_ = std::move(impl);
 }
 

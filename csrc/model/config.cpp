@@ -14,6 +14,8 @@ constexpr const char* kArchitectures[] = {"diffusion-gemma", "diffusion-gemma4",
 constexpr int64_t kMaxSize = int64_t{1} << 31;
 constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxExperts = 65536;
+// Canvases are allocated whole; the released model's is 256.
+constexpr int64_t kMaxCanvasLength = 65536;
 
 // Reads one architecture's keys with range checks.
 class Reader {
@@ -188,9 +190,10 @@ ModelConfig read_config(const io::GgufFile& file) {
   reader.expect("attention.shared_kv_layers", 0);
   reader.expect("embedding_length_per_layer_input", 0);
   const Reader root(metadata, "");
+  const int64_t max_canvas = std::min(kMaxCanvasLength, config.max_position_embeddings);
   config.canvas_length = root.has("diffusion.canvas_length") || !reader.has("diffusion.block_size")
-                             ? root.size("diffusion.canvas_length")
-                             : reader.size("diffusion.block_size");
+                             ? root.size("diffusion.canvas_length", max_canvas)
+                             : reader.size("diffusion.block_size", max_canvas);
   config.pad_token_id = read_token_id(metadata, "padding", config.pad_token_id);
   config.bos_token_id = read_token_id(metadata, "bos", config.bos_token_id);
   config.eos_token_id = read_token_id(metadata, "eos", config.eos_token_id);

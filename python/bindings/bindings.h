@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <chrono>
 #include <functional>
 #include <vector>
 
@@ -26,7 +27,13 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> copy_to_numpy(const Range& values) {
 }
 
 // Lets Ctrl-C end a native call: runs Python's signal handlers and throws what they raise (KeyboardInterrupt).
+// Called many times per pass; it takes the GIL, for which another Python thread can make it wait, only now and then.
 inline bool poll_signals() {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kInterval(50);
+  thread_local Clock::time_point last;
+  if (Clock::now() - last < kInterval) return false;
+  last = Clock::now();
   nb::gil_scoped_acquire acquire;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
   return false;

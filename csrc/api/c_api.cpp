@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <numeric>
+
+#include "core/check.h"
+#include "gesso/gesso.h"
+#include "gesso/model.h"
+
+struct gesso_model {
+  gesso::Model model;
+};
+
+struct gesso_result {
+  std::vector<int32_t> ids;
+  std::optional<std::string> text;
+  int64_t denoising_steps = 0;
+};
+
+namespace {
+
+thread_local std::string last_error;
+
+gesso_status fail(gesso_status status, const char* message) noexcept {
+  try {
+    last_error = message;
+  } catch (...) {  // no memory left even for the message
+    last_error.clear();
+  }
+  return status;
+}
+
+// Runs `body` and turns whatever it throws into a status.
+template <typename Body>
+gesso_status guarded(const Body& body) noexcept {
+  try {
+    body();
+    return GESSO_OK;
+  } catch (const gesso::FormatError& error) {
+    return fail(GESSO_FORMAT_ERROR, error.what());
+  } catch (const gesso::ArgumentError& error) {
+    return fail(GESSO_ARGUMENT_ERROR, error.what());
+  } catch (const gesso::IoError& error) {
+    return fail(GESSO_IO_ERROR, error.what());
+  } catch (const gesso::OutOfMemory& error) {
+    return fail(GESSO_OUT_OF_MEMORY, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(GESSO_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    return fail(GESSO_OTHER_ERROR, error.what());
+  } catch (...) {
+    return fail(GESSO_OTHER_ERROR, "unknown error");
+  }
+}
+
+void check_pointer(const void* pointer, const char* name) {
+  gesso::check(pointer != nullptr, name, ": expected an object, got NULL");
+}
+
+const gesso::Tokenizer& tokenizer_of(const gesso_model* model) {
+  check_pointer(model, "model");
+  gesso::check(model->model.tokenizer().has_value(), "this checkpoint has no tokenizer; pass token ids");
+  return *model->model.tokenizer();
+}
+
+template <typename T, typename Number>
+std::optional<T> unless_negative(Number value) {
+  return value < 0 ? std::nullopt : std::optional<T>(value);
+}
+
+gesso::GenerationOptions to_options(const gesso_options& options) {
+  gesso::GenerationOptions out;
+  out.max_new_tokens = unless_negative<int64_t>(options.max_new_tokens).value_or(out.max_new_tokens);
+  out.max_denoising_steps = unless_negative<int64_t>(options.max_denoising_steps);
+  out.entropy_bound = unless_negative<float>(options.entropy_bound);
+  out.t_min = unless_negative<float>(options.t_min);
+  out.t_max = unless_negative<float>(options.t_max);
+  out.stability_threshold = unless_negative<int64_t>(options.stability_threshold);
+  out.confidence_threshold = unless_negative<float>(options.confidence_threshold);
+  out.seeds = {options.seed};
+  if (options.on_step) {
+    out.on_step = [&options](const gesso::StepEvent& event) {
+      return options.on_step(options.user_data, event.canvas, event.step, event.argmax.data(), event.accepted.data(),
+                             event.argmax.size()) != 0;
+    };
+  }
+  return out;
+}
+
+gesso_result* generate(const gesso_model& model, std::vector<int32_t> prompt, const gesso_options* options) {
+  const gesso_options chosen = options ? *options : gesso_default_options();
+  gesso::GenerationResult generated = model.model.generate({std::move(prompt)}, to_options(chosen));
+  auto result = std::make_unique<gesso_result>();
+  result->ids = std::move(generated.sequences[0]);
+  const auto& tokenizer = model.model.tokenizer();
+  if (tokenizer) result->text = tokenizer->decode(result->ids);
+  const std::vector<int64_t>& steps = generated.denoising_steps[0];
+  result->denoising_steps = std::accumulate(steps.begin(), steps.end(), int64_t{0});
+  return result.release();
+}
+
+}  // namespace
+
+const char* gesso_last_error(void) { return last_error.c_str(); }
+const char* gesso_version(void) { return GESSO_VERSION; }
+
+gesso_status gesso_model_load(const char* path, int num_threads, gesso_model** out) {
+  return guarded([&] {
+    check_pointer(path, "path");
+    check_pointer(out, "out");
+    *out = new gesso_model{gesso::Model::load(path, {"auto", num_threads})};
+  });
+}
+
+void gesso_model_free(gesso_model* model) { delete model; }
+
+int64_t gesso_model_vocab_size(const gesso_model* model) { return model ? model->model.config().vocab_size : 0; }
+int64_t gesso_model_canvas_length(const gesso_model* model) { return model ? model->model.config().canvas_length : 0; }
+
+gesso_status gesso_encode(const gesso_model* model, const char* text, int32_t* ids, size_t capacity, size_t* count) {
+  return guarded([&] {
+    check_pointer(text, "text");
+    check_pointer(count, "count");
+    const std::vector<int32_t> encoded = tokenizer_of(model).encode(text);
+    if (ids) std::copy_n(encoded.begin(), std::min(capacity, encoded.size()), ids);
+    *count = encoded.size();
+  });
+}
+
+gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text, size_t capacity,
+                          size_t* count) {
+  return guarded([&] {
+    check_pointer(count, "count");
+    if (num_ids > 0) check_pointer(ids, "ids");
+    const std::string decoded = tokenizer_of(model).decode({ids, num_ids});
+    if (text && decoded.size() < capacity) std::memcpy(text, decoded.c_str(), decoded.size() + 1);
+    *count = decoded.size() + 1;
+  });
+}
+
+gesso_options gesso_default_options(void) {
+  gesso_options options = {};
+  options.max_new_tokens = -1;
+  options.max_denoising_steps = -1;
+  options.entropy_bound = options.t_min = options.t_max = options.confidence_threshold = -1.0f;
+  options.stability_threshold = -1;
+  return options;
+}
+
+gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, size_t prompt_length,
+                            const gesso_options* options, gesso_result** out) {
+  return guarded([&] {
+    check_pointer(model, "model");
+    check_pointer(out, "out");
+    if (prompt_length > 0) check_pointer(prompt, "prompt");
+    *out = generate(*model, {prompt, prompt + prompt_length}, options);
+  });
+}
+
+gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, const gesso_options* options,
+                                 gesso_result** out) {
+  return guarded([&] {
+    check_pointer(prompt, "prompt");
+    check_pointer(out, "out");
+    const gesso::Tokenizer& tokenizer = tokenizer_of(model);
+    std::vector<int32_t> ids = tokenizer.encode(prompt);
+    const std::optional<int32_t> bos = tokenizer.bos();
+    if (tokenizer.add_bos() && bos && (ids.empty() || ids[0] != *bos)) ids.insert(ids.begin(), *bos);
+    *out = generate(*model, std::move(ids), options);
+  });
+}
+
+void gesso_result_free(gesso_result* result) { delete result; }
+
+const int32_t* gesso_result_ids(const gesso_result* result, size_t* count) {
+  if (count) *count = result ? result->ids.size() : 0;
+  return result ? result->ids.data() : nullptr;
+}
+
+const char* gesso_result_text(const gesso_result* result) {
+  return result && result->text ? result->text->c_str() : nullptr;
+}
+
+int64_t gesso_result_denoising_steps(const gesso_result* result) { return result ? result->denoising_steps : 0; }

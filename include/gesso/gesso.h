@@ -1,0 +1,98 @@
+/* The C interface of gesso. Plain C99; every object is opaque and freed by its own function.
+ *
+ *   gesso_model* model = NULL;
+ *   if (gesso_model_load("model.gguf", 0, &model) != GESSO_OK) { puts(gesso_last_error()); return 1; }
+ *   gesso_options options = gesso_default_options();
+ *   gesso_result* result = NULL;
+ *   if (gesso_generate_text(model, "1.3...", &options, &result) == GESSO_OK) puts(gesso_result_text(result));
+ *   gesso_result_free(result);
+ *   gesso_model_free(model);
+ *
+ * No call ever throws, exits or prints. A call that fails returns a status other than GESSO_OK, leaves its outputs
+ * untouched and keeps a message for gesso_last_error().
+ */
+#ifndef GESSO_GESSO_H
+#define GESSO_GESSO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define GESSO_API __attribute__((visibility("default")))
+#else
+#define GESSO_API
+#endif
+
+typedef enum gesso_status {
+  GESSO_OK = 0,
+  GESSO_FORMAT_ERROR = 1,   /* a file's content */
+  GESSO_ARGUMENT_ERROR = 2, /* an argument; NULL where an object is needed */
+  GESSO_IO_ERROR = 3,       /* a file that cannot be opened or mapped */
+  GESSO_OUT_OF_MEMORY = 4,
+  GESSO_OTHER_ERROR = 5
+} gesso_status;
+
+typedef struct gesso_model gesso_model;   /* immutable, may be used from several threads */
+typedef struct gesso_result gesso_result; /* what one generation wrote */
+
+/* The message of this thread's last failed call; valid until its next one. Empty before the first. */
+GESSO_API const char* gesso_last_error(void);
+/* "0.1.0" */
+GESSO_API const char* gesso_version(void);
+
+/* Maps a GGUF file. num_threads 0: one per processor this process may use. */
+GESSO_API gesso_status gesso_model_load(const char* path, int num_threads, gesso_model** out);
+GESSO_API void gesso_model_free(gesso_model* model); /* NULL is fine; results stay valid */
+GESSO_API int64_t gesso_model_vocab_size(const gesso_model* model);
+GESSO_API int64_t gesso_model_canvas_length(const gesso_model* model);
+
+/* Token ids of a UTF-8 text. Writes at most `capacity` ids and always sets *count to how many there are. */
+GESSO_API gesso_status gesso_encode(const gesso_model* model, const char* text, int32_t* ids, size_t capacity,
+                                    size_t* count);
+/* UTF-8 text of ids, with a closing NUL. Writes at most `capacity` bytes and sets *count to the bytes needed, NUL
+ * included; nothing is written unless all fits. Special tokens are left out. */
+GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text,
+                                    size_t capacity, size_t* count);
+
+/* After each denoising step: the canvas as it would be committed now (length ids) and which of them this step accepted.
+ * Returning 0 ends the generation; the canvas is committed as it stands. */
+typedef int (*gesso_step_callback)(void* user_data, int64_t canvas, int64_t step, const int32_t* argmax,
+                                   const uint8_t* accepted, size_t length);
+
+/* Negative numbers (and NULL) mean the checkpoint's value, else the reference's default. */
+typedef struct gesso_options {
+  int64_t max_new_tokens; /* rounded up to whole canvases */
+  int64_t max_denoising_steps;
+  float entropy_bound; /* nats */
+  float t_min;
+  float t_max;
+  int64_t stability_threshold;
+  float confidence_threshold; /* nats */
+  uint64_t seed;
+  gesso_step_callback on_step; /* may be NULL */
+  void* user_data;
+} gesso_options;
+GESSO_API gesso_options gesso_default_options(void);
+
+/* One generation from a prompt of token ids, or of text (a <bos> is put in front if the model wants one). */
+GESSO_API gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, size_t prompt_length,
+                                      const gesso_options* options, gesso_result** out);
+GESSO_API gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, const gesso_options* options,
+                                           gesso_result** out);
+GESSO_API void gesso_result_free(gesso_result* result); /* NULL is fine */
+/* New tokens up to and without the first end token; valid until the result is freed. */
+GESSO_API const int32_t* gesso_result_ids(const gesso_result* result, size_t* count);
+/* The same as text; NULL when the model has no tokenizer. */
+GESSO_API const char* gesso_result_text(const gesso_result* result);
+/* Denoising passes in all. */
+GESSO_API int64_t gesso_result_denoising_steps(const gesso_result* result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* GESSO_GESSO_H */
