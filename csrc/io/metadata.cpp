@@ -1,0 +1,165 @@
+#include "io/metadata.h"
+
+#include <charconv>
+#include <cmath>
+#include <locale>
+#include <sstream>
+
+#include "core/check.h"
+
+namespace gesso::io {
+namespace {
+
+constexpr size_t kMaxNumberLength = 64;  // longer strings are no numbers
+constexpr double kTwoTo63 = 9223372036854775808.0;
+
+// What a value is, for messages: `string "abc"`, `array of 30 integers`.
+struct Describe {
+  std::string operator()(std::monostate) const { return "a nested array"; }
+  std::string operator()(bool value) const { return value ? "bool true" : "bool false"; }
+  std::string operator()(int64_t value) const { return concat("integer ", value); }
+  std::string operator()(double value) const { return concat("float ", value); }
+  std::string operator()(std::string_view value) const { return "string " + quoted(value); }
+  std::string operator()(const std::vector<int64_t>& v) const { return concat("array of ", v.size(), " integers"); }
+  std::string operator()(const std::vector<double>& v) const { return concat("array of ", v.size(), " floats"); }
+  std::string operator()(const std::vector<std::string_view>& v) const {
+    return concat("array of ", v.size(), " strings");
+  }
+};
+
+[[noreturn]] void fail(const std::string& key, const char* expected, const MetadataValue& got) {
+  throw FormatError(
+      concat("metadata key ", quoted(key), ": expected ", expected, ", got ", std::visit(Describe{}, got)));
+}
+
+// int64_t or double when the whole text is one decimal number, else monostate.
+MetadataValue parse_number(std::string_view text) {
+  if (text.empty() || text.size() > kMaxNumberLength) return {};
+  int64_t integer = 0;
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, integer);
+  if (result.ec == std::errc() && result.ptr == end) return integer;
+
+  // A stream rather than from_chars<double>, which some standard libraries still lack, or strtod, which obeys the
+  // process's locale.
+  std::istringstream stream{std::string(text)};
+  stream.imbue(std::locale::classic());
+  double real = 0;
+  stream >> std::noskipws >> real;
+  if (stream.fail() || stream.peek() != std::istringstream::traits_type::eof()) return {};
+  return real;
+}
+
+// The number a scalar stands for, as int64_t or double; monostate when it stands for none.
+MetadataValue number_of(const MetadataValue& value) {
+  if (const auto* text = std::get_if<std::string_view>(&value)) return parse_number(*text);
+  if (std::holds_alternative<int64_t>(value) || std::holds_alternative<double>(value)) return value;
+  return {};
+}
+
+bool fits_int64(double value) { return value >= -kTwoTo63 && value < kTwoTo63 && value == std::trunc(value); }
+
+template <typename Array>
+const Array* find_array(const MetadataValue* value, const std::string& key, const char* expected) {
+  if (value == nullptr) return nullptr;
+  if (const auto* array = std::get_if<Array>(value)) return array;
+  fail(key, expected, *value);
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+  constexpr size_t kMaxShown = 80;
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string result = "\"";
+  for (const char c : text.substr(0, kMaxShown)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte >= 0x7f) {
+      result += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      if (c == '"' || c == '\\') result += '\\';
+      result += c;
+    }
+  }
+  result += '"';
+  if (text.size() > kMaxShown) result += concat("... (", text.size(), " bytes)");
+  return result;
+}
+
+void Metadata::add(std::string key, MetadataValue value) {
+  const auto [position, inserted] = values_.try_emplace(std::move(key), std::move(value));
+  check_format(inserted, "metadata key ", quoted(position->first), " exists already");
+  keys_.push_back(position->first);
+}
+
+const MetadataValue* Metadata::find(const std::string& key) const {
+  const auto position = values_.find(key);
+  return position == values_.end() ? nullptr : &position->second;
+}
+
+const MetadataValue& Metadata::at(const std::string& key) const {
+  const MetadataValue* value = find(key);
+  check_format(value != nullptr, "missing metadata key ", quoted(key));
+  return *value;
+}
+
+int64_t Metadata::get_int(const std::string& key) const {
+  const MetadataValue& value = at(key);
+  const MetadataValue number = number_of(value);
+  if (const auto* integer = std::get_if<int64_t>(&number)) return *integer;
+  if (const auto* real = std::get_if<double>(&number); real && fits_int64(*real)) return static_cast<int64_t>(*real);
+  fail(key, "an integer", value);
+}
+
+double Metadata::get_float(const std::string& key) const {
+  const MetadataValue& value = at(key);
+  const MetadataValue number = number_of(value);
+  if (const auto* integer = std::get_if<int64_t>(&number)) return static_cast<double>(*integer);
+  if (const auto* real = std::get_if<double>(&number)) return *real;
+  fail(key, "a number", value);
+}
+
+std::string_view Metadata::get_string(const std::string& key) const {
+  const MetadataValue& value = at(key);
+  if (const auto* text = std::get_if<std::string_view>(&value)) return *text;
+  fail(key, "a string", value);
+}
+
+bool Metadata::get_bool(const std::string& key, bool fallback) const {
+  const MetadataValue* value = find(key);
+  if (value == nullptr) return fallback;
+  if (const auto* flag = std::get_if<bool>(value)) return *flag;
+  if (const auto* text = std::get_if<std::string_view>(value)) {
+    if (*text == "true") return true;
+    if (*text == "false") return false;
+  }
+  const MetadataValue number = number_of(*value);
+  if (const auto* integer = std::get_if<int64_t>(&number); integer && (*integer == 0 || *integer == 1)) {
+    return *integer == 1;
+  }
+  fail(key, "a bool", *value);
+}
+
+int64_t Metadata::get_int(const std::string& key, int64_t fallback) const { return has(key) ? get_int(key) : fallback; }
+
+double Metadata::get_float(const std::string& key, double fallback) const {
+  return has(key) ? get_float(key) : fallback;
+}
+
+std::string_view Metadata::get_string(const std::string& key, std::string_view fallback) const {
+  return has(key) ? get_string(key) : fallback;
+}
+
+const std::vector<int64_t>* Metadata::find_ints(const std::string& key) const {
+  return find_array<std::vector<int64_t>>(find(key), key, "an array of integers");
+}
+
+const std::vector<double>* Metadata::find_floats(const std::string& key) const {
+  return find_array<std::vector<double>>(find(key), key, "an array of floats");
+}
+
+const std::vector<std::string_view>* Metadata::find_strings(const std::string& key) const {
+  return find_array<std::vector<std::string_view>>(find(key), key, "an array of strings");
+}
+
+}  // namespace gesso::io

@@ -1,0 +1,24 @@
+// F32: one float32 per block.
+//
+//   byte 0      4
+//        | f32 x |
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "core/dtype.h"
+
+namespace gesso::quant {
+
+struct BlockF32 {
+  static constexpr DType kDType = DType::kF32;
+  static constexpr int kNumElements = 1;
+
+  uint8_t x[4];
+};
+static_assert(sizeof(BlockF32) == 4 && alignof(BlockF32) == 1);
+
+inline void decode_block(const BlockF32& block, float* __restrict out) { std::memcpy(out, block.x, sizeof(float)); }
+
+}  // namespace gesso::quant

@@ -1,0 +1,41 @@
+// The 16-bit floats that block formats store, to float32 and exactly. Integer arithmetic only, so that any compiler on
+// any machine gives the same bits, and free of branches, so that loops over it vectorise.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+namespace gesso::quant {
+
+// A little endian 16-bit value at any address.
+inline uint16_t load_u16(const uint8_t* bytes) {
+  uint16_t value;
+  std::memcpy(&value, bytes, sizeof(value));
+  return value;
+}
+
+// IEEE binary16:  s eeeee mmmmmmmmmm  (bias 15)  ->  binary32:  s eeeeeeee mmmmmmmmmm0000000000000  (bias 127)
+inline float half_to_float(uint16_t half) {
+  constexpr uint32_t kRebias = (127 - 15) << 23;
+  constexpr uint32_t kSmallestNormal = 1 << 23;  // of the half, after the shift below
+  constexpr uint32_t kInfinity = 31 << 23;
+  const uint32_t sign = (half & 0x8000u) << 16;
+  const uint32_t shifted = (half & 0x7fffu) << 13;
+
+  const uint32_t normal = shifted + kRebias;
+  const uint32_t infinity_or_nan = normal + kRebias;  // exponent 31 + 112 + 112 = 255
+  // A denormal is m * 2^-24. With exponent 113 the bits mean 2^-14 + m * 2^-24, exactly; take the 2^-14 off again.
+  constexpr uint32_t kTwoToMinus14 = kRebias + kSmallestNormal;
+  const float denormal = std::bit_cast<float>(shifted + kTwoToMinus14) - std::bit_cast<float>(kTwoToMinus14);
+
+  // A mask, where ?: would become a jump around the subtraction.
+  const uint32_t denormal_mask = 0u - uint32_t{shifted < kSmallestNormal};
+  const uint32_t bits = shifted >= kInfinity ? infinity_or_nan : normal;
+  return std::bit_cast<float>((std::bit_cast<uint32_t>(denormal) & denormal_mask) | (bits & ~denormal_mask) | sign);
+}
+
+// bfloat16 is the upper half of a binary32.
+inline float bfloat16_to_float(uint16_t bfloat16) { return std::bit_cast<float>(uint32_t{bfloat16} << 16); }
+
+}  // namespace gesso::quant

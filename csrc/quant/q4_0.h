@@ -1,0 +1,30 @@
+// Q4_0: 32 elements of 4 bits with one scale:  x[j] = d * (q[j] - 8)
+//
+//   byte 0      2                                                     18
+//        | f16 d | qs[0] = q[16] << 4 | q[0]  ...  qs[15] = q[31] << 4 | q[15] |
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "quant/half.h"
+
+namespace gesso::quant {
+
+struct BlockQ4_0 {
+  static constexpr DType kDType = DType::kQ4_0;
+  static constexpr int kNumElements = 32;
+
+  uint8_t d[2];
+  uint8_t qs[16];
+};
+static_assert(sizeof(BlockQ4_0) == 18 && alignof(BlockQ4_0) == 1);
+
+inline void decode_block(const BlockQ4_0& block, float* __restrict out) {
+  const float d = half_to_float(load_u16(block.d));
+  // Low nibbles, then high ones: two loops, because compilers vectorise these and not their union.
+  for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>((block.qs[j] & 15) - 8);
+  for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>((block.qs[j] >> 4) - 8);
+}
+
+}  // namespace gesso::quant

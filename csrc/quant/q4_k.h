@@ -1,0 +1,61 @@
+// Q4_K: 256 elements of 4 bits in 8 sub-blocks of 32, each with a 6-bit scale and a 6-bit minimum:
+//   x[j] = (d * scale) * q[j] - (dmin * minimum)
+//
+//   byte 0      2         4               16                 144
+//        | f16 d | f16 dmin | u8 scales[12] | u8 qs[128] |
+//
+//   qs: four chunks of 32 bytes; byte l of chunk c holds q[64c + l] low and q[64c + 32 + l] high,
+//       so that the low nibbles are sub-block 2c and the high nibbles sub-block 2c + 1.
+//   scales: sub-blocks 0 to 3 in bits 0 to 5; sub-blocks 4 to 7 split into 4 low bits and 2 high bits.
+//               bits 7 6        5 4 3 2 1 0
+//     byte j     | scale[j+4] high | scale[j]           |     j = 0..3
+//     byte j+4   | min[j+4] high   | min[j]             |
+//               bits 7 6 5 4           3 2 1 0
+//     byte j+8   | min[j+4] low        | scale[j+4] low |
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "quant/half.h"
+
+namespace gesso::quant {
+
+struct BlockQ4_K {
+  static constexpr DType kDType = DType::kQ4_K;
+  static constexpr int kNumElements = 256;
+
+  uint8_t d[2];
+  uint8_t dmin[2];
+  uint8_t scales[12];
+  uint8_t qs[128];
+};
+static_assert(sizeof(BlockQ4_K) == 144 && alignof(BlockQ4_K) == 1);
+
+struct ScaleAndMin {
+  uint8_t scale;
+  uint8_t min;
+};
+
+// The 6-bit scale and minimum of sub-block j in 0..7.
+inline ScaleAndMin unpack_scale_and_min(const uint8_t (&scales)[12], int j) {
+  if (j < 4) return {static_cast<uint8_t>(scales[j] & 63), static_cast<uint8_t>(scales[j + 4] & 63)};
+  return {static_cast<uint8_t>((scales[j + 4] & 15) | (scales[j - 4] >> 6) << 4),
+          static_cast<uint8_t>((scales[j + 4] >> 4) | (scales[j] >> 6) << 4)};
+}
+
+inline void decode_block(const BlockQ4_K& block, float* __restrict out) {
+  const float d = half_to_float(load_u16(block.d));
+  const float dmin = half_to_float(load_u16(block.dmin));
+  for (int j = 0; j < 8; ++j) {
+    const ScaleAndMin packed = unpack_scale_and_min(block.scales, j);
+    // All products are exact in float32 (11 + 6 + 4 bits): only the subtraction below rounds.
+    const float scale = d * static_cast<float>(packed.scale);
+    const float min = dmin * static_cast<float>(packed.min);
+    const uint8_t* qs = block.qs + 32 * (j / 2);
+    const int shift = 4 * (j % 2);
+    for (int l = 0; l < 32; ++l) out[32 * j + l] = scale * static_cast<float>((qs[l] >> shift) & 15) - min;
+  }
+}
+
+}  // namespace gesso::quant

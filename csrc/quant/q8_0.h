@@ -1,0 +1,28 @@
+// Q8_0: 32 elements as signed bytes with one scale:  x[j] = d * q[j]
+//
+//   byte 0      2                          34
+//        | f16 d | i8 q[0]  q[1]  ...  q[31] |
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "quant/half.h"
+
+namespace gesso::quant {
+
+struct BlockQ8_0 {
+  static constexpr DType kDType = DType::kQ8_0;
+  static constexpr int kNumElements = 32;
+
+  uint8_t d[2];
+  int8_t q[32];
+};
+static_assert(sizeof(BlockQ8_0) == 34 && alignof(BlockQ8_0) == 1);
+
+inline void decode_block(const BlockQ8_0& block, float* __restrict out) {
+  const float d = half_to_float(load_u16(block.d));
+  for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(block.q[j]);
+}
+
+}  // namespace gesso::quant
