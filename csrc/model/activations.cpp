@@ -5,8 +5,8 @@
 namespace gesso::model {
 namespace {
 
-// Scratch floats per row of the hungriest phase.
-int64_t scratch_per_row(const ModelConfig& config) {
+// Scratch floats of the hungriest phase.
+int64_t scratch_size(const ModelConfig& config, int64_t max_rows) {
   int64_t attention = 0;
   for (const LayerConfig& layer : config.layers) {
     attention = std::max(
@@ -14,7 +14,8 @@ int64_t scratch_per_row(const ModelConfig& config) {
   }
   const int64_t experts =
       config.num_experts + config.top_k_experts * (2 * config.moe_intermediate_size + config.hidden_size);
-  return std::max({attention, 2 * config.intermediate_size, experts});
+  const int64_t expert_rows = std::min(max_rows, Activations::kExpertRows);
+  return std::max(max_rows * std::max(attention, 2 * config.intermediate_size), expert_rows * experts);
 }
 
 }  // namespace
@@ -31,9 +32,9 @@ Activations::Activations(const ModelConfig& config, int64_t max_rows)
       normed_(max_rows * config.hidden_size),
       projected_(max_rows * config.hidden_size),
       dense_(max_rows * config.hidden_size),
-      scratch_(max_rows * scratch_per_row(config)),
-      expert_weights_(max_rows * config.top_k_experts),
-      expert_ids_(3 * max_rows * config.top_k_experts + config.num_experts + 1) {}
+      scratch_(scratch_size(config, max_rows)),
+      expert_weights_(kExpertRows * config.top_k_experts),
+      expert_ids_(3 * kExpertRows * config.top_k_experts + config.num_experts + 1) {}
 
 Activations::Attention Activations::attention(int64_t rows, const LayerConfig& layer) {
   const int64_t q_size = num_heads_ * layer.head_dim, kv_size = layer.num_key_value_heads * layer.head_dim;

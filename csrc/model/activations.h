@@ -35,7 +35,8 @@ class Activations {
   // The dense MLP's gate and up projections side by side.
   Matrix gate_up(int64_t rows) { return {scratch_.data(), rows, 2 * intermediate_size_}; }
 
-  // The experts' scratch.
+  // The experts' scratch, for at most kExpertRows rows: each row has A of everything, so the experts work in bands.
+  static constexpr int64_t kExpertRows = 128;
   struct Experts {
     Matrix scores;   // [rows, E]
     Matrix gate_up;  // [rows * A, 2 M]

@@ -1,5 +1,6 @@
 #include "model/moe.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/expert_combine.h"
@@ -12,12 +13,10 @@
 namespace gesso::model {
 namespace {
 
-// projected = sum over a token's experts, before post_ffw_norm_2.
-void experts_block(const Context& context, const ModelConfig& config, const LayerWeights& weights, int64_t rows,
-                   Activations& activations) {
-  const Matrix hidden = activations.hidden(rows), normed = activations.normed(rows);
+// out = sum over each row's experts, before post_ffw_norm_2.   hidden, normed (scratch), out [R, D], R <= kExpertRows.
+void experts_band(const Context& context, const ModelConfig& config, const LayerWeights& weights, ConstMatrix hidden,
+                  Matrix normed, Activations::Experts scratch, Matrix out) {
   const int64_t ffn = config.moe_intermediate_size;
-  Activations::Experts scratch = activations.experts(rows);
   const float router_scale = 1.0f / std::sqrt(static_cast<float>(config.hidden_size));
   ops::rms_norm(context, hidden, weights.ffn_gate_inp_scale, config.rms_norm_eps, router_scale, normed);
   ops::linear(context, normed, weights.ffn_gate_inp, scratch.scores);
@@ -34,7 +33,7 @@ void experts_block(const Context& context, const ModelConfig& config, const Laye
   }
   ops::gelu_mul(context, gate, up, gate);
   ops::expert_linear(context, gate, ops::ExpertInput::kSlots, weights.ffn_down_exps, scratch.routing, scratch.down);
-  ops::expert_combine(context, scratch.down, scratch.routing, activations.projected(rows));
+  ops::expert_combine(context, scratch.down, scratch.routing, out);
 }
 
 }  // namespace
@@ -57,7 +56,11 @@ void feed_forward_block(const Context& context, const ModelConfig& config, const
   ops::rms_norm(context, hidden, weights.ffn_norm, eps, 1.0f, normed);
   gated_mlp(context, normed, weights.ffn_gate, weights.ffn_up, weights.ffn_down, activations.gate_up(rows), projected);
   ops::rms_norm(context, projected, weights.post_ffw_norm_1, eps, 1.0f, dense);
-  experts_block(context, config, weights, rows, activations);
+  for (int64_t first = 0; first < rows; first += Activations::kExpertRows) {
+    const int64_t band = std::min(Activations::kExpertRows, rows - first);
+    experts_band(context, config, weights, hidden.row_range(first, band), normed.row_range(first, band),
+                 activations.experts(band), projected.row_range(first, band));
+  }
   ops::rms_norm_add(context, projected, weights.post_ffw_norm_2, eps, 1.0f, dense);
   ops::rms_norm_add(context, dense, weights.post_ffw_norm, eps, layer_scalar, hidden);
 }

@@ -72,7 +72,8 @@ void bind_checkpoint(nb::module_& module) {
 
   nb::class_<Checkpoint>(module, "Checkpoint", "Metadata and tensors before they become a model.")
       .def(nb::init<>())
-      .def_static("open", &Checkpoint::open, nb::arg("path"), "Maps a GGUF file.")
+      .def_static("open", &Checkpoint::open, nb::arg("path"), nb::call_guard<nb::gil_scoped_release>(),
+                  "Maps a GGUF file.")
       .def_static(
           "parse",
           [](nb::bytes data) {

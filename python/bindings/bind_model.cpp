@@ -66,7 +66,8 @@ void bind_model(nb::module_& module) {
       .def_prop_ro("num_threads", &Model::num_threads);
 
   nb::class_<Session>(module, "Session")
-      .def(nb::init<const Model&, int64_t>(), nb::arg("model"), nb::arg("batch_size") = 1)
+      .def(nb::init<const Model&, int64_t>(), nb::arg("model"), nb::arg("batch_size") = 1,
+           nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("batch_size", &Session::batch_size)
       .def("length", &Session::length, nb::arg("sequence"))
       .def("ids", &Session::ids, nb::arg("sequence"))
@@ -74,7 +75,7 @@ void bind_model(nb::module_& module) {
       .def(
           "encode", [](Session& self, const Ids& ids) { self.encode(ids, poll_signals); }, nb::arg("ids"),
           nb::call_guard<nb::gil_scoped_release>())
-      .def("rewind", &Session::rewind, nb::arg("lengths"))
+      .def("rewind", &Session::rewind, nb::arg("lengths"), nb::call_guard<nb::gil_scoped_release>())
       .def(
           "denoise",
           [](Session& self, const Ids& canvas, bool has_self_conditioning, Logits logits) {

@@ -34,8 +34,8 @@ void bind_tokenizer(nb::module_& module) {
       .def(nb::init<Tokenizer, bool>(), nb::arg("tokenizer"), nb::arg("skip_special_tokens") = true)
       .def(
           "push", [](StreamDecoder& self, const std::vector<int32_t>& ids) { return self.push(ids); }, nb::arg("ids"),
-          "Text that no later id can change.")
-      .def("flush", &StreamDecoder::flush, "What was held back.");
+          nb::call_guard<nb::gil_scoped_release>(), "Text that no later id can change.")
+      .def("flush", &StreamDecoder::flush, nb::call_guard<nb::gil_scoped_release>(), "What was held back.");
 }
 
 }  // namespace gesso::bindings

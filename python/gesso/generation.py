@@ -22,14 +22,20 @@ NUMBERS = {
 def is_ids(value: Any) -> bool:
     """Whether `value` is one list of token ids (a list of ints or a 1-D integer array), empty ones included."""
     if isinstance(value, np.ndarray):
-        return value.ndim == 1
+        return value.ndim == 1 and np.issubdtype(value.dtype, np.integer)
     return isinstance(value, Sequence) and not isinstance(value, str) and all(_is_int(x) for x in value)
 
 
+def as_array(value: Any) -> Any:
+    """Arrays of other libraries (DLPack) as NumPy arrays over the same memory; everything else unchanged."""
+    if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
+        return np.from_dlpack(value)
+    return value
+
+
 def as_ids(value: Any, what: str) -> list[int]:
-    """One list of token ids as plain ints; anything with the buffer or DLPack protocol serves as well as a list."""
-    if not isinstance(value, (list, tuple)) and hasattr(value, "__dlpack__"):
-        value = np.from_dlpack(value)
+    """One list of token ids as plain ints; an integer array serves as well as a list."""
+    value = as_array(value)
     if not is_ids(value):
         raise TypeError(f"{what}: expected a list of token ids, got {_short(value)}")
     ids = [int(x) for x in value]
@@ -41,12 +47,9 @@ def as_ids(value: Any, what: str) -> list[int]:
 
 def as_id_lists(value: Any, batch_size: int, what: str) -> list[list[int]]:
     """A list of token ids for each sequence; a bare list serves for a batch of one."""
-    if not isinstance(value, (list, tuple)) and hasattr(value, "__dlpack__"):
-        value = np.from_dlpack(value)
-    if batch_size == 1 and is_ids(value) and not (isinstance(value, (list, tuple)) and len(value) == 0):
+    value = as_array(value)
+    if batch_size == 1 and is_ids(value):
         value = [value]
-    elif batch_size == 1 and isinstance(value, (list, tuple)) and len(value) == 0:
-        value = [[]]
     if not isinstance(value, (list, tuple, np.ndarray)):
         raise TypeError(f"{what}: expected a list of token ids for each of {batch_size} sequences, got {_short(value)}")
     if len(value) != batch_size:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gesso import _native
 from gesso.config import Config
-from gesso.generation import as_id_lists, as_ids, is_ids, make_options
+from gesso.generation import as_array, as_id_lists, as_ids, is_ids, make_options
 from gesso.tokenizer import Tokenizer
 
 
@@ -85,11 +85,9 @@ class Model:
         Ctrl-C ends it with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind.
         """
         arguments = {k: v for k, v in locals().items() if k not in ("self", "prompts")}
+        prompts = as_array(prompts)
         single = isinstance(prompts, str) or is_ids(prompts)
-        entries = [prompts] if single else list(prompts)
-        ids = [self._prompt_ids(entry) for entry in entries]
-        if not ids:
-            raise _native.ArgumentError("prompts: expected at least one")
+        ids = [self._prompt_ids(entry) for entry in ([prompts] if single else prompts)]
         return self.session(len(ids))._generate(ids, single, arguments)
 
     def _prompt_ids(self, prompt: str | Sequence[int]) -> list[int]:
@@ -156,7 +154,7 @@ class Session:
         ids = as_id_lists(canvas, self.batch_size, "canvas")
         logits = np.empty(shape, np.float32)
         if self_conditioning_logits is not None:
-            given = np.asarray(self_conditioning_logits, dtype=np.float32)
+            given = np.asarray(as_array(self_conditioning_logits))
             if given.shape != shape:
                 raise _native.ArgumentError(f"self_conditioning_logits: expected shape {shape}, got {given.shape}")
             logits[:] = given
