@@ -1,0 +1,139 @@
+// The whole path on a tiny random model: what sanitizers should see, and what must hold for any weights.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "gesso/model.h"
+#include "tiny_checkpoint.h"
+
+namespace {
+
+using gesso::tests::TinyCheckpoint;
+using gesso::tests::TinySizes;
+using Ids = std::vector<int32_t>;
+
+gesso::Model tiny_model(int num_threads = 1) { return gesso::Model(TinyCheckpoint().get(), {"cpu", num_threads}); }
+
+Ids some_ids(int64_t count, int32_t first) {
+  Ids ids;
+  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>((first + 5 * i) % 30 + 2));
+  return ids;
+}
+
+std::vector<float> denoise(gesso::Session& session, const Ids& canvas) {
+  std::vector<float> logits(TinySizes().canvas * TinySizes().vocab);
+  session.denoise({canvas}, false, logits);
+  return logits;
+}
+
+gesso::GenerationOptions short_options(int64_t num_canvases = 2) {
+  gesso::GenerationOptions options;
+  options.max_new_tokens = num_canvases * TinySizes().canvas;
+  options.max_denoising_steps = 4;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("chunks, batches and threads do not change a bit") {
+  const gesso::Model model = tiny_model();
+  const Ids prompt = some_ids(40, 3), canvas = some_ids(TinySizes().canvas, 11);
+  gesso::Session whole(model), chunked(tiny_model(3));
+  whole.encode({prompt});
+  chunked.encode({Ids(prompt.begin(), prompt.begin() + 13)});
+  chunked.encode({Ids(prompt.begin() + 13, prompt.end())});
+  const std::vector<float> logits = denoise(whole, canvas);
+  CHECK(logits == denoise(chunked, canvas));
+  for (float logit : logits) CHECK(std::isfinite(logit));
+}
+
+TEST_CASE("rewinding equals never having gone there") {
+  const gesso::Model model = tiny_model();
+  const Ids prompt = some_ids(10, 1), canvas = some_ids(TinySizes().canvas, 2);
+  for (int64_t further : {3, 300 - 150}) {  // within the sliding window's slack, and beyond what it keeps
+    gesso::Session fresh(model), rewound(model);
+    fresh.encode({prompt});
+    rewound.encode({prompt});
+    rewound.encode({some_ids(further, 7)});
+    rewound.rewind({10});
+    CHECK(rewound.length(0) == 10);
+    CHECK(denoise(fresh, canvas) == denoise(rewound, canvas));
+  }
+}
+
+TEST_CASE("a rewind past what a sliding layer keeps encodes again") {
+  TinySizes sizes;
+  sizes.context = 2000;
+  const gesso::Model model(TinyCheckpoint(sizes).get(), {"cpu", 1});
+  const Ids prompt = some_ids(10, 1), canvas = some_ids(sizes.canvas, 2);
+  gesso::Session fresh(model), rewound(model);
+  fresh.encode({prompt});
+  rewound.encode({prompt});
+  for (int turn = 0; turn < 6; ++turn) rewound.encode({some_ids(300, turn)});
+  rewound.rewind({10});
+  CHECK(denoise(fresh, canvas) == denoise(rewound, canvas));
+}
+
+TEST_CASE("a sequence comes out the same alone and in a batch") {
+  const gesso::Model model = tiny_model();
+  const std::vector<Ids> prompts = {some_ids(4, 1), some_ids(30, 9), some_ids(17, 20)};
+  const gesso::GenerationResult batch = model.generate(prompts, short_options());
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const gesso::GenerationResult alone = model.generate({prompts[i]}, short_options());
+    CHECK(alone.canvases[0] == batch.canvases[i]);
+    CHECK(alone.denoising_steps[0] == batch.denoising_steps[i]);
+  }
+}
+
+TEST_CASE("a session continues as one long generation would") {
+  const gesso::Model model = tiny_model();
+  gesso::GenerationOptions one = short_options(1);
+  one.end_token_ids = Ids{};
+  gesso::GenerationOptions two = short_options(2);
+  two.end_token_ids = Ids{};
+  gesso::Session session(model);
+  const Ids first = session.generate({some_ids(9, 4)}, one).sequences[0];
+  const Ids second = session.generate({}, one).sequences[0];
+  Ids both = first;
+  both.insert(both.end(), second.begin(), second.end());
+  CHECK(both == model.generate({some_ids(9, 4)}, two).sequences[0]);
+  CHECK(session.length(0) == 9 + 2 * TinySizes().canvas);
+}
+
+TEST_CASE("pinned tokens are committed as given") {
+  gesso::GenerationOptions options = short_options(2);
+  options.pinned = {{{{0, 5}, {6, 9}}, {{3, 30}}}};
+  options.end_token_ids = Ids{};
+  const gesso::GenerationResult result = tiny_model().generate({some_ids(5, 0)}, options);
+  CHECK(result.canvases[0][0][0] == 5);
+  CHECK(result.canvases[0][0][6] == 9);
+  CHECK(result.canvases[0][1][3] == 30);
+}
+
+TEST_CASE("an interrupt leaves the session as it was") {
+  const gesso::Model model = tiny_model();
+  gesso::Session session(model), untouched(model);
+  const Ids prompt = some_ids(20, 3), canvas = some_ids(TinySizes().canvas, 2);
+  session.encode({prompt});
+  untouched.encode({prompt});
+  int polls = 0;
+  gesso::GenerationOptions options = short_options();
+  options.interrupted = [&] { return ++polls > 9; };
+  CHECK_THROWS_AS(session.generate({some_ids(30, 8)}, options), gesso::Interrupted);
+  CHECK_THROWS_AS(session.encode({some_ids(60, 8)}, [] { return true; }), gesso::Interrupted);
+  CHECK(session.length(0) == 20);
+  CHECK(denoise(session, canvas) == denoise(untouched, canvas));
+}
+
+TEST_CASE("bad input is refused by name") {
+  const gesso::Model model = tiny_model();
+  gesso::Session session(model);
+  CHECK_THROWS_WITH_AS(session.encode({{}}), doctest::Contains("empty"), gesso::ArgumentError);
+  CHECK_THROWS_WITH_AS(session.encode({{37}}), doctest::Contains("vocabulary"), gesso::ArgumentError);
+  CHECK_THROWS_WITH_AS(session.encode({some_ids(201, 0)}), doctest::Contains("context"), gesso::ArgumentError);
+  CHECK_THROWS_WITH_AS(session.rewind({1}), doctest::Contains("rewind"), gesso::ArgumentError);
+  gesso::GenerationOptions options;
+  options.t_min = NAN;
+  CHECK_THROWS_WITH_AS(model.generate({{3}}, options), doctest::Contains("t_min"), gesso::ArgumentError);
+}
