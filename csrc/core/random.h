@@ -53,8 +53,10 @@ inline int32_t uniform_id(const DrawKey& key, Draw draw, int64_t vocab_size) {
 
 // Standard Gumbel noise, -ln(-ln u), from 24 bits so that u is exact in float32 and never 0 or 1.
 inline float gumbel(uint32_t word) {
-  const float uniform = (static_cast<float>(word >> 8) + 0.5f) * 0x1p-24f;
-  return -std::log(-std::log(uniform));
+  const uint32_t part = word >> 8;
+  const bool is_lower = part < 1u << 23;  // the upper half is measured from 1, where u itself needs more than 24 bits
+  const float rest = (static_cast<float>(is_lower ? part : 0xFFFFFF - part) + 0.5f) * 0x1p-24f;
+  return -std::log(is_lower ? -std::log(rest) : -std::log1p(-rest));
 }
 // No gumbel() exceeds this: -ln(-ln(1 - 2^-25)) = 17.33, rounded up.
 constexpr float kMaxGumbel = 17.4f;

@@ -21,8 +21,7 @@ std::vector<uint8_t> accept(const Canvas& canvas, const std::vector<float>& entr
   double running = 0;  // torch's cumsum of float32 accumulates in double and rounds each sum
   for (int64_t position : order) {
     running += entropies[position];
-    if (!(static_cast<float>(running) - entropies[position] <= entropy_bound)) break;
-    accepted[position] = 1;
+    accepted[position] = static_cast<float>(running) - entropies[position] <= entropy_bound;
   }
   return accepted;
 }

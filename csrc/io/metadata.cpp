@@ -59,10 +59,20 @@ MetadataValue number_of(const MetadataValue& value) {
 
 bool fits_int64(double value) { return value >= -kTwoTo63 && value < kTwoTo63 && value == std::trunc(value); }
 
+// An empty array may have been written with any element type.
+bool is_empty_array(const MetadataValue& value) {
+  if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) return integers->empty();
+  if (const auto* reals = std::get_if<std::vector<double>>(&value)) return reals->empty();
+  const auto* texts = std::get_if<std::vector<std::string_view>>(&value);
+  return texts && texts->empty();
+}
+
 template <typename Array>
 const Array* find_array(const MetadataValue* value, const std::string& key, const char* expected) {
   if (value == nullptr) return nullptr;
   if (const auto* array = std::get_if<Array>(value)) return array;
+  static const Array empty;
+  if (is_empty_array(*value)) return &empty;
   fail(key, expected, *value);
 }
 

@@ -39,7 +39,8 @@ class Metadata {
   bool get_bool(const std::string& key, bool fallback) const;
   std::string_view get_string(const std::string& key) const;
   std::string_view get_string(const std::string& key, std::string_view fallback) const;
-  // Arrays: nullptr when absent; FormatError when the value is of another kind.
+  // Arrays: nullptr when absent; FormatError when the value is of another kind
+  // (an empty array serves as any kind).
   const std::vector<int64_t>* find_ints(const std::string& key) const;
   const std::vector<double>* find_floats(const std::string& key) const;
   const std::vector<std::string_view>* find_strings(const std::string& key) const;

@@ -14,8 +14,11 @@ void attention(const Context& context, ConstMatrix q, int64_t num_key_value_head
   for (const AttentionSequence& s : sequences) {
     check(s.first_row >= 0 && s.first_row + s.num_rows <= q.rows, "attention: sequence rows ", s.first_row, " + ",
           s.num_rows, " outside the ", q.rows, " rows given");
-    check(mode == AttentionMode::kCanvas ? s.own_keys != nullptr : s.cached_end >= s.first_position + s.num_rows,
-          "attention: the rows' own keys are missing");
+    const bool has_own = mode == AttentionMode::kCanvas;
+    const int64_t needed = has_own ? s.first_position : s.first_position + s.num_rows;
+    check(has_own == (s.own_keys != nullptr) && s.cached_end >= needed,
+          "attention: expected cached keys up to position ", needed, has_own ? " and own keys" : " and no own keys",
+          ", got ", s.cached_end, s.own_keys ? " and own keys" : " and no own keys");
   }
   return cpu::attention(context, q, num_key_value_heads, head_dim, mode, window, sequences, out);
 }

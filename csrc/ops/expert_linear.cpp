@@ -9,10 +9,11 @@ void expert_linear(const Context& context, ConstMatrix x, ExpertInput input, con
   check_stored("expert_linear: weight", weight.values, 3);
   const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1;
   const int64_t num_slots = static_cast<int64_t>(routing.token_of_slot.size());
+  check(routing.num_active >= 1, "expert_linear: the routing is empty");
   check(weight.values.shape[0] == num_experts, "expert_linear: weight has ", weight.values.shape[0],
         " experts, the routing ", num_experts);
-  if (weight.scale && weight.scale.shape.num_elements() != 1) {
-    check_vector("expert_linear: scale", weight.scale, num_experts);
+  if (weight.scale) {
+    check_vector("expert_linear: scale", weight.scale, weight.scale.shape.num_elements() == 1 ? 1 : num_experts);
   }
   check_columns("expert_linear: x", x.columns, weight.num_inputs());
   check_rows("expert_linear: x", x.rows, input == ExpertInput::kSlots ? num_slots : num_slots / routing.num_active);

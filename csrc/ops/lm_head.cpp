@@ -6,6 +6,7 @@ namespace gesso::ops {
 
 void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits) {
   check_stored("lm_head: head", head.values, 2);
+  if (head.scale) check_vector("lm_head: scale", head.scale, 1);
   check(cap > 0, "lm_head: cap must be positive, got ", cap);
   check_columns("lm_head: x", x.columns, head.num_inputs());
   check_rows("lm_head: logits", logits.rows, x.rows);

@@ -1,2 +1,147 @@
-#include <nanobind/nanobind.h>
-NB_MODULE(_ops, module) { module.doc() = "tests"; }
+// The module gesso._ops, its helpers, and the ops on plain matrices.
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "core/check.h"
+#include "for_tests.h"
+#include "ops/add.h"
+#include "ops/embed.h"
+#include "ops/gelu_mul.h"
+#include "ops/linear.h"
+#include "ops/lm_head.h"
+#include "ops/rms_norm.h"
+#include "ops/soft_embed.h"
+
+namespace gesso::bindings {
+namespace {
+
+constexpr int64_t kMargin = 3;  // elements around an Output; odd, so that its rows are not aligned either
+constexpr float kUntouched = -12345.678f;
+
+}  // namespace
+
+Tensor to_tensor(const Stored& stored) {
+  const auto& [name, extents, bytes] = stored;
+  const DTypeInfo* info = find_dtype(name);
+  check(info, "unknown type ", name);
+  check(!extents.empty() && extents.size() <= Shape::kMaxRank, "expected rank 1 to 4, got ", extents.size());
+  Tensor tensor;
+  tensor.dtype = info->dtype;
+  tensor.data = reinterpret_cast<const std::byte*>(bytes.data());
+  for (int64_t extent : extents) tensor.shape.extents[tensor.shape.rank++] = extent;
+  check(extents.back() % info->block_elements == 0, "rows of ", extents.back(), " are no whole ", name, " blocks");
+  check(tensor.num_bytes() == static_cast<int64_t>(bytes.size()), name, " ", tensor.shape.to_string(), ": expected ",
+        tensor.num_bytes(), " bytes, got ", bytes.size());
+  return tensor;
+}
+
+ConstMatrix to_matrix(const Rows& rows) {
+  check(rows.size() == 0 || rows.shape(1) == 1 || rows.stride(1) == 1, "the elements of a row must be contiguous");
+  return {rows.data(), static_cast<int64_t>(rows.shape(0)), static_cast<int64_t>(rows.shape(1)), rows.stride(0)};
+}
+
+Output::Output(int64_t rows, int64_t columns)
+    : rows_(rows), columns_(columns), memory_((rows + 2) * (columns + 2 * kMargin), kUntouched) {
+  for (int64_t r = 0; r < rows; ++r) std::fill_n(view().row(r), columns, std::numeric_limits<float>::quiet_NaN());
+}
+
+Output::Output(ConstMatrix initial) : Output(initial.rows, initial.columns) {
+  for (int64_t r = 0; r < rows_; ++r) std::copy_n(initial.row(r), columns_, view().row(r));
+}
+
+Matrix Output::view() {
+  const int64_t stride = columns_ + 2 * kMargin;
+  return {memory_.data() + stride + kMargin, rows_, columns_, stride};
+}
+
+NumpyRows<float> Output::finish() {
+  auto result = rows_to_numpy<float>(view());
+  for (int64_t r = 0; r < rows_; ++r) std::fill_n(view().row(r), columns_, kUntouched);
+  const bool intact = std::all_of(memory_.begin(), memory_.end(), [](float value) { return value == kUntouched; });
+  if (!intact) throw std::logic_error("the op wrote outside its output");
+  return result;
+}
+
+namespace {
+
+NumpyRows<float> embed(Stored table, Vector<int32_t> ids, float scale, int num_threads) {
+  Output out(ids.size(), std::get<1>(table).back());
+  ops::embed(threads(num_threads), to_tensor(table), {ids.data(), ids.size()}, scale, out.view());
+  return out.finish();
+}
+
+NumpyRows<float> rms_norm(Rows x, std::optional<Stored> weight, float eps, float scale, bool in_place,
+                          int num_threads) {
+  Output out = in_place ? Output(to_matrix(x)) : Output(x.shape(0), x.shape(1));
+  const ConstMatrix source = in_place ? ConstMatrix(out.view()) : to_matrix(x);
+  ops::rms_norm(threads(num_threads), source, to_tensor(weight), eps, scale, out.view());
+  return out.finish();
+}
+
+NumpyRows<float> rms_norm_add(Rows x, std::optional<Stored> weight, float eps, float scale, Rows residual,
+                              int num_threads) {
+  Output out(to_matrix(residual));
+  ops::rms_norm_add(threads(num_threads), to_matrix(x), to_tensor(weight), eps, scale, out.view());
+  return out.finish();
+}
+
+NumpyRows<float> linear(Rows x, Stored weight, std::optional<Stored> scale, int num_threads) {
+  Output out(x.shape(0), std::get<1>(weight).front());
+  ops::linear(threads(num_threads), to_matrix(x), {to_tensor(weight), to_tensor(scale)}, out.view());
+  return out.finish();
+}
+
+NumpyRows<float> lm_head(Rows x, Stored head, float cap, std::optional<Stored> scale, int num_threads) {
+  Output logits(x.shape(0), std::get<1>(head).front());
+  ops::lm_head(threads(num_threads), to_matrix(x), {to_tensor(head), to_tensor(scale)}, cap, logits.view());
+  return logits.finish();
+}
+
+NumpyRows<float> gelu_mul(Rows gate, Rows up, bool in_place, int num_threads) {
+  Output out = in_place ? Output(to_matrix(gate)) : Output(gate.shape(0), gate.shape(1));
+  const ConstMatrix source = in_place ? ConstMatrix(out.view()) : to_matrix(gate);
+  ops::gelu_mul(threads(num_threads), source, to_matrix(up), out.view());
+  return out.finish();
+}
+
+NumpyRows<float> add(Rows x, Rows residual, int num_threads) {
+  Output out(to_matrix(residual));
+  ops::add(threads(num_threads), to_matrix(x), out.view());
+  return out.finish();
+}
+
+NumpyRows<float> soft_embed(Rows logits, Stored table, float scale, int num_threads) {
+  Output out(logits.shape(0), std::get<1>(table).back());
+  ops::soft_embed(threads(num_threads), to_matrix(logits), to_tensor(table), scale, out.view());
+  return out.finish();
+}
+
+}  // namespace
+
+void bind_dense_ops(nb::module_& module) {
+  module.def("embed", embed, "table"_a, "ids"_a, "scale"_a, nb::kw_only(), num_threads());
+  module.def("rms_norm", rms_norm, "x"_a, "weight"_a.none(), "eps"_a, "scale"_a = 1.0f, nb::kw_only(),
+             "in_place"_a = false, num_threads());
+  module.def("rms_norm_add", rms_norm_add, "x"_a, "weight"_a.none(), "eps"_a, "scale"_a, "residual"_a, nb::kw_only(),
+             num_threads());
+  module.def("linear", linear, "x"_a, "weight"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
+  module.def("lm_head", lm_head, "x"_a, "head"_a, "cap"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
+  module.def("gelu_mul", gelu_mul, "gate"_a, "up"_a, nb::kw_only(), "in_place"_a = false, num_threads());
+  module.def("add", add, "x"_a, "residual"_a, nb::kw_only(), num_threads());
+  module.def("soft_embed", soft_embed, "logits"_a, "table"_a, "scale"_a, nb::kw_only(), num_threads());
+}
+
+}  // namespace gesso::bindings
+
+NB_MODULE(_ops, module) {
+  using namespace gesso::bindings;
+  module.doc() = "Single ops, draws and readers, for tests.";
+  // Brings the types and exceptions that both modules use.
+  nb::module_::import_("gesso._native");
+  bind_dense_ops(module);
+  bind_attention_ops(module);
+  bind_expert_ops(module);
+  bind_sampler(module);
+  bind_readers(module);
+}

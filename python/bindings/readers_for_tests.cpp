@@ -1,0 +1,103 @@
+// The readers over bytes and metadata in memory: GGUF, stored rows, tokenizer.
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/variant.h>
+
+#include "core/check.h"
+#include "for_tests.h"
+#include "gesso/checkpoint.h"
+#include "io/gguf.h"
+#include "quant/formats.h"
+#include "text/tokenizer.h"
+
+namespace gesso::bindings {
+namespace {
+
+// Strings of a file need not be UTF-8: then this is a UnicodeDecodeError, which is a ValueError.
+nb::object to_str(std::string_view text) {
+  nb::object decoded = nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "strict"));
+  if (!decoded.is_valid()) throw nb::python_error();
+  return decoded;
+}
+
+nb::object to_python(const io::MetadataValue& value) {
+  return std::visit(
+      [](const auto& v) -> nb::object {
+        using T = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<T, std::monostate>) {
+          return nb::none();
+        } else if constexpr (std::is_same_v<T, std::string_view>) {
+          return to_str(v);
+        } else if constexpr (std::is_same_v<T, std::vector<std::string_view>>) {
+          nb::list list;
+          for (std::string_view text : v) list.append(to_str(text));
+          return list;
+        } else {
+          return nb::cast(v);
+        }
+      },
+      value);
+}
+
+nb::dict parse_gguf(nb::bytes data) {
+  const std::span<const std::byte> bytes{reinterpret_cast<const std::byte*>(data.c_str()), data.size()};
+  const io::GgufFile file = io::parse_gguf(bytes);
+  nb::dict metadata;
+  for (const std::string& key : file.metadata.keys()) metadata[to_str(key)] = to_python(*file.metadata.find(key));
+  nb::list tensors;
+  for (const auto& [name, tensor] : file.tensors) {
+    nb::dict entry;
+    entry["name"] = to_str(name);
+    entry["dtype"] = dtype_name(tensor.dtype);
+    entry["shape"] =
+        std::vector<int64_t>(tensor.shape.extents.begin(), tensor.shape.extents.begin() + tensor.shape.rank);
+    entry["offset"] = tensor.data - bytes.data();
+    tensors.append(entry);
+  }
+  nb::dict result;
+  result["metadata"] = metadata;
+  result["tensors"] = tensors;
+  return result;
+}
+
+auto decode_row(const std::string& dtype, nb::bytes data, int64_t num_elements) {
+  const DTypeInfo* info = find_dtype(dtype);
+  check(info, "decode_row: unknown type ", dtype);
+  const quant::DecodeRow decode = quant::find_decoder(info->dtype);
+  check(decode, "decode_row: cannot decode ", dtype, "; supported: ", quant::supported_types());
+  check(num_elements >= 0 && num_elements % info->block_elements == 0 &&
+            static_cast<uint64_t>(num_elements / info->block_elements) * info->block_bytes == data.size(),
+        "decode_row: ", data.size(), " bytes are not ", num_elements, " elements of ", dtype);
+  std::vector<float> values(num_elements);
+  decode(reinterpret_cast<const std::byte*>(data.c_str()), num_elements, values.data());
+  return copy_to_numpy<float>(values);
+}
+
+// The Tokenizer of gesso._native, with its stream decoder within reach.
+struct TestTokenizer : Tokenizer {};
+
+// Alternatives in the order in which they are tried: an empty list is one of strings (merges may be empty).
+using Value = std::variant<bool, int64_t, double, std::string, std::vector<std::string>, std::vector<int64_t>>;
+
+std::optional<TestTokenizer> make_tokenizer(const std::map<std::string, Value>& metadata) {
+  Checkpoint checkpoint;
+  for (const auto& [key, value] : metadata) {
+    std::visit([&, &name = key](const auto& v) { checkpoint.set(name, v); }, value);
+  }
+  const io::GgufFile& file = checkpoint.file();
+  std::optional<Tokenizer> tokenizer = text::load_tokenizer(file.metadata, file.owner);
+  if (!tokenizer) return std::nullopt;
+  return TestTokenizer{*tokenizer};
+}
+
+}  // namespace
+
+void bind_readers(nb::module_& module) {
+  module.def("parse_gguf", parse_gguf, "data"_a);
+  module.def("decode_row", decode_row, "dtype"_a, "data"_a, "num_elements"_a);
+  nb::class_<TestTokenizer, Tokenizer>(module, "Tokenizer").def("stream_decoder", [](const TestTokenizer& self) {
+    return StreamDecoder(self);
+  });
+  module.def("make_tokenizer", make_tokenizer, "metadata"_a, "None when the metadata holds no tokenizer.");
+}
+
+}  // namespace gesso::bindings

@@ -1,0 +1,106 @@
+// token_stats over NumPy arrays, the random draws, and the parts of the denoising loop.
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/map.h>
+
+#include "core/check.h"
+#include "core/random.h"
+#include "diffusion/canvas.h"
+#include "diffusion/entropy_bound_sampler.h"
+#include "diffusion/stopping.h"
+#include "diffusion/temperature_schedule.h"
+#include "for_tests.h"
+#include "ops/token_stats.h"
+
+namespace gesso::bindings {
+namespace {
+
+using diffusion::Canvas;
+using diffusion::Stopping;
+using Key = std::tuple<uint64_t, int64_t, int32_t>;  // seed, position, step
+
+nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& keys, int num_threads) {
+  Output z(to_matrix(logits));
+  std::vector<DrawKey> draw_keys;
+  for (const auto& [seed, position, step] : keys) draw_keys.push_back({seed, position, step});
+  std::vector<float> entropy(logits.shape(0), -1.0f);
+  std::vector<int32_t> argmax(logits.shape(0), -1), sampled(argmax);
+  ops::token_stats(threads(num_threads), z.view(), temperature, draw_keys, {entropy, argmax, sampled});
+  return nb::make_tuple(z.finish(), copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax),
+                        copy_to_numpy<int32_t>(sampled));
+}
+
+auto uniform_ids(uint64_t seed, const std::vector<int64_t>& positions, int32_t step, Draw draw, int64_t vocab_size) {
+  std::vector<int32_t> ids;
+  for (int64_t position : positions) ids.push_back(uniform_id({seed, position, step}, draw, vocab_size));
+  return copy_to_numpy<int32_t>(ids);
+}
+
+// The noise of every token, as token_stats adds it.
+auto gumbel_noise(uint64_t seed, int64_t position, int32_t step, int64_t vocab_size) {
+  std::vector<float> noise;
+  for (int64_t v = 0; v < vocab_size; ++v) {
+    noise.push_back(gumbel(draw_words({seed, position, step}, Draw::kSample, static_cast<uint32_t>(v / 4))[v % 4]));
+  }
+  return copy_to_numpy<float>(noise);
+}
+
+// A canvas that serves as the set of its pinned positions.
+Canvas pinned_canvas(size_t length, const std::vector<int64_t>& pinned_positions) {
+  PinnedTokens pinned;
+  for (int64_t position : pinned_positions) {
+    check(position >= 0 && position < static_cast<int64_t>(length), "pinned position ", position,
+          " outside the canvas");
+    pinned[position] = 0;
+  }
+  return Canvas(static_cast<int64_t>(length), 1, 0, 0, {}, pinned);
+}
+
+auto accept(const std::vector<float>& entropies, const std::vector<int64_t>& pinned_positions, float entropy_bound) {
+  const Canvas canvas = pinned_canvas(entropies.size(), pinned_positions);
+  return nb::cast(copy_to_numpy<uint8_t>(diffusion::accept(canvas, entropies, entropy_bound))).attr("astype")("bool");
+}
+
+float mean_entropy(const std::vector<float>& entropies, const std::vector<int64_t>& pinned_positions) {
+  return diffusion::mean_entropy(pinned_canvas(entropies.size(), pinned_positions), entropies);
+}
+
+void bind_draws(nb::module_& module) {
+  nb::enum_<Draw>(module, "Draw")
+      .value("INITIAL_CANVAS", Draw::kInitialCanvas)
+      .value("RENOISE", Draw::kRenoise)
+      .value("SAMPLE", Draw::kSample);
+  module.def("philox", &philox, "counter"_a, "key"_a, "Philox4x32-10: four words from a counter of four and a key.");
+  module.def("uniform_ids", uniform_ids, "seed"_a, "positions"_a, "step"_a, "draw"_a, "vocab_size"_a,
+             "The uniform random ids [positions] of a Draw; int32.");
+  module.def("gumbel", gumbel_noise, "seed"_a, "position"_a, "step"_a, "vocab_size"_a,
+             "The noise [V] whose sum with z has the sampled token as its argmax; float32.");
+}
+
+void bind_canvas(nb::module_& module) {
+  const auto owned = nb::rv_policy::move;  // the arrays own their memory
+  nb::class_<Canvas>(module, "Canvas")
+      .def(nb::init<int64_t, int64_t, uint64_t, int64_t, const std::vector<int32_t>&, PinnedTokens>(),
+           "canvas_length"_a, "vocab_size"_a, "seed"_a = 0, "first_position"_a = 0,
+           "warm_start"_a = std::vector<int32_t>(), "pinned"_a = PinnedTokens())
+      .def("renoise", &Canvas::renoise, "accepted"_a, "sampled"_a, "step"_a)
+      .def_prop_ro(
+          "ids", [](const Canvas& self) { return copy_to_numpy<int32_t>(self.ids); }, owned)
+      .def_prop_ro("argmax", [](const Canvas& self) { return copy_to_numpy<int32_t>(self.argmax); }, owned);
+  nb::class_<Stopping>(module, "Stopping")
+      .def(nb::init<int64_t, float>(), "stability_threshold"_a, "confidence_threshold"_a)
+      .def("update", &Stopping::update, "argmax"_a, "mean_entropy"_a);
+}
+
+}  // namespace
+
+void bind_sampler(nb::module_& module) {
+  bind_draws(module);
+  bind_canvas(module);
+  module.def("token_stats", token_stats, "logits"_a, "temperature"_a, "keys"_a, nb::kw_only(), num_threads(),
+             "z, entropy, argmax and draw of logits [R, V]; keys are R tuples (seed, position, step).");
+  module.def("accept", accept, "entropies"_a, "pinned_positions"_a, "entropy_bound"_a, "bool [C].");
+  module.def("mean_entropy", mean_entropy, "entropies"_a, "pinned_positions"_a);
+  module.def("temperature", &diffusion::temperature, "t_min"_a, "t_max"_a, "step"_a, "max_denoising_steps"_a);
+}
+
+}  // namespace gesso::bindings

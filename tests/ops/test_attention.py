@@ -1,0 +1,211 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from reference.attention import attention, canvas_mask, causal_mask
+from reference.tolerance import assert_same_bits, assert_thread_independent, assert_within_rule
+
+from gesso import _ops
+
+HEADS, KV_HEADS, HEAD_DIM = 4, 2, 8
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+class Tokens:
+    """Queries, keys and values of the positions 0 .. n - 1."""
+
+    def __init__(self, n, num_heads=HEADS, num_key_value_heads=KV_HEADS, head_dim=HEAD_DIM, seed=0):
+        self.q = draw(n, num_heads, head_dim, seed=seed)
+        self.keys, self.values = draw(2, n, num_key_value_heads, head_dim, seed=seed + 1)
+
+    def causal(self, begin, end, cached_begin=0, cached_end=None, first_row=0):
+        """The rows begin .. end - 1 over the cached keys cached_begin .. cached_end - 1."""
+        cached = slice(cached_begin, end if cached_end is None else cached_end)
+        return _ops.AttentionSequence(
+            first_row=first_row,
+            num_rows=end - begin,
+            first_position=begin,
+            cached_begin=cached_begin,
+            cached_keys=self.keys[cached],
+            cached_values=self.values[cached],
+        )
+
+    def canvas(self, begin, end, cached_begin=0, first_row=0):
+        """The rows begin .. end - 1 with their own keys behind the cached keys cached_begin .. begin - 1."""
+        return _ops.AttentionSequence(
+            first_row=first_row,
+            num_rows=end - begin,
+            first_position=begin,
+            cached_begin=cached_begin,
+            cached_keys=self.keys[cached_begin:begin] if begin > cached_begin else None,
+            cached_values=self.values[cached_begin:begin] if begin > cached_begin else None,
+            own_keys=self.keys[begin:end],
+            own_values=self.values[begin:end],
+        )
+
+    def check(self, got, rows, num_keys, mask):
+        q, keys, values = self.q[rows], self.keys[:num_keys], self.values[:num_keys]
+        got = got.reshape(-1, q.shape[2])  # a head is a row of the comparison
+
+        def by_head(q, keys, values, mask):
+            return attention(q, keys, values, mask).reshape(got.shape)
+
+        magnitude = by_head(q, keys, np.abs(values), mask).max(axis=1)
+        assert_within_rule(got, by_head, q, keys, values, mask, magnitude=magnitude)
+
+
+def run(q, sequences, causal, window=0, num_key_value_heads=KV_HEADS, num_threads=1):
+    return _ops.attention(
+        q.reshape(len(q), q.shape[1] * q.shape[2]),
+        num_key_value_heads,
+        q.shape[2],
+        causal=causal,
+        window=window,
+        sequences=sequences,
+        num_threads=num_threads,
+    )
+
+
+# Causal.
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 130])  # blocks of 64 keys
+@pytest.mark.parametrize("window", [0, 1, 2, 5, 64, 65, 1000])
+def test_causal(n, window):
+    tokens = Tokens(n)
+    got = run(tokens.q, [tokens.causal(0, n)], causal=True, window=window)
+    tokens.check(got, slice(0, n), n, causal_mask(np.arange(n), n, window))
+
+
+@pytest.mark.parametrize(
+    ("num_heads", "num_key_value_heads", "head_dim"), [(1, 1, 1), (3, 3, 15), (6, 2, 17), (8, 1, 33)]
+)
+def test_heads(num_heads, num_key_value_heads, head_dim):
+    tokens = Tokens(20, num_heads, num_key_value_heads, head_dim)
+    got = run(tokens.q, [tokens.causal(0, 20)], True, 7, num_key_value_heads)
+    tokens.check(got, slice(0, 20), 20, causal_mask(np.arange(20), 20, 7))
+
+
+@pytest.mark.parametrize(("num_key_value_heads", "head_dim", "window"), [(8, 256, 64), (2, 512, 0)])
+def test_layers_of_the_model(num_key_value_heads, head_dim, window):
+    """Normed queries and keys give scores up to head_dim: the softmax is all but one-hot."""
+    tokens = Tokens(100, 16, num_key_value_heads, head_dim)
+    got = run(tokens.q[90:], [tokens.causal(90, 100)], True, window, num_key_value_heads)
+    tokens.check(got, slice(90, 100), 100, causal_mask(np.arange(90, 100), 100, window))
+
+
+def test_window_edges():
+    """With one-hot values a row's output is its weights: who is seen, and who is not."""
+    n, window = 12, 4
+    q, keys = np.zeros((n, 1, n), np.float32), np.zeros((n, 1, n), np.float32)
+    values = np.eye(n, dtype=np.float32)[:, None, :]
+    sequence = _ops.AttentionSequence(num_rows=n, first_position=0, cached_keys=keys, cached_values=values)
+    weights = run(q, [sequence], True, window, num_key_value_heads=1)
+    for i in range(n):
+        seen = list(range(max(0, i - window + 1), i + 1))
+        assert np.flatnonzero(weights[i]).tolist() == seen
+        np.testing.assert_allclose(weights[i, seen], 1 / len(seen), rtol=1e-6)
+
+
+@pytest.mark.parametrize("window", [0, 3, 50, 64, 100])
+def test_chunk_cuts(window):
+    """A row's bits do not depend on how the prompt was cut, nor on a longer cache, nor on keys no longer kept."""
+    n = 200
+    tokens = Tokens(n)
+    whole = run(tokens.q, [tokens.causal(0, n)], True, window)
+    for cuts in ([0, 1, 200], [0, 63, 64, 65, 128, 200], [0, 100, 130, 131, 199, 200]):
+        for begin, end in pairwise(cuts):
+            keep_from = max(0, begin - window + 1) if window else 0
+            for sequence in (tokens.causal(begin, end), tokens.causal(begin, end, keep_from, n)):
+                assert_same_bits(run(tokens.q[begin:end], [sequence], True, window), whole[begin:end])
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 30.0])
+def test_score_sizes(size):
+    """Equal scores average; scores of thousands do not overflow. The maximum moves from block to block."""
+    tokens = Tokens(150)
+    tokens.q *= np.float32(size)
+    tokens.keys *= np.linspace(0.1, 3, 150, dtype=np.float32)[:, None, None]
+    got = run(tokens.q, [tokens.causal(0, 150)], True)
+    assert np.isfinite(got).all()
+    tokens.check(got, slice(0, 150), 150, causal_mask(np.arange(150), 150))
+
+
+# Canvas.
+
+
+@pytest.mark.parametrize("prefix", [0, 1, 5, 6, 7, 63, 64, 65, 100])
+@pytest.mark.parametrize("canvas", [1, 7, 64])
+@pytest.mark.parametrize("window", [0, 1, 2, 7])
+def test_canvas(prefix, canvas, window):
+    """Every row sees the whole canvas and the same part of the prefix: a rectangle."""
+    tokens = Tokens(prefix + canvas)
+    begin = max(0, prefix - (window - 1)) if window else 0
+    got = run(tokens.q[prefix:], [tokens.canvas(prefix, prefix + canvas, begin)], causal=False, window=window)
+    tokens.check(got, slice(prefix, None), prefix + canvas, canvas_mask(prefix, canvas, window))
+
+
+def test_canvas_rectangle():
+    """One-hot values again: all rows weigh the same columns, the last row's window cuts nothing off."""
+    prefix, canvas, window = 9, 6, 4
+    n = prefix + canvas
+    tokens = Tokens(n, 1, 1, n)
+    tokens.q[:] = 0
+    tokens.values[:] = np.eye(n, dtype=np.float32)[:, None, :]
+    sequence = tokens.canvas(prefix, n, prefix - window + 1)
+    weights = run(tokens.q[prefix:], [sequence], False, window, num_key_value_heads=1)
+    expected = np.zeros((canvas, n))
+    expected[:, prefix - window + 1 :] = 1 / (canvas + window - 1)
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+
+
+# Both.
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_sequences(causal):
+    """Sequences of a batch do not see each other; rows of none are not written."""
+    a, b = Tokens(40, seed=1), Tokens(90, seed=2)
+    q = np.concatenate([b.q[70:90], draw(2, HEADS, HEAD_DIM), a.q[33:40]])
+    if causal:
+        sequences = [b.causal(70, 90, first_row=0), a.causal(33, 40, first_row=22)]
+        alone = [b.causal(70, 90)], [a.causal(33, 40)]
+    else:
+        sequences = [b.canvas(70, 90, first_row=0), a.canvas(33, 40, first_row=22)]
+        alone = [b.canvas(70, 90)], [a.canvas(33, 40)]
+    together = run(q, sequences, causal, 50)
+    assert_same_bits(together[:20], run(b.q[70:90], alone[0], causal, 50))
+    assert_same_bits(together[22:], run(a.q[33:40], alone[1], causal, 50))
+    assert np.isnan(together[20:22]).all()
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_no_rows(causal):
+    tokens = Tokens(5)
+    assert run(tokens.q[:0], [], causal).shape == (0, HEADS * HEAD_DIM)
+    empty = tokens.causal(5, 5) if causal else tokens.canvas(5, 5)
+    assert run(tokens.q[:0], [empty], causal).shape == (0, HEADS * HEAD_DIM)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_threads(causal):
+    tokens = Tokens(400, 8, 2, 128)
+    sequences = [tokens.causal(200, 400) if causal else tokens.canvas(200, 400)]
+    assert_thread_independent(run, tokens.q[200:], sequences, causal, 300)
+
+
+def test_refuses():
+    tokens = Tokens(10)
+
+    def refuses(message, q, sequences, causal=True):
+        with pytest.raises(ValueError, match="attention: " + message):
+            run(q, sequences, causal)
+
+    refuses("q has 24 columns, no multiple of 2 kv heads", draw(10, 3, 8), [])
+    refuses(r"sequence rows 1 \+ 10 outside the 10 rows given", tokens.q, [tokens.causal(0, 10, first_row=1)])
+    refuses(r"sequence rows -1 \+ 10 outside the 10 rows given", tokens.q, [tokens.causal(0, 10, first_row=-1)])
+    refuses("expected cached keys up to position 10 and no own keys", tokens.q, [tokens.causal(0, 10, cached_end=9)])
+    refuses("expected cached keys up to position 0 and own keys", tokens.q, [tokens.causal(0, 10)], causal=False)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from reference.soft_embed import magnitude, soft_embed
+from reference.stored import COLUMNS, as_stored, random_weight, values_of
+from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent, assert_within_rule
+
+from gesso import _ops
+
+SCALE = 2816**0.5
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def stored(name, *shape):
+    return random_weight(np.random.default_rng(9), name, shape)
+
+
+def check(logits, table, scale=SCALE):
+    arguments = (logits, values_of(table), scale)
+    assert_within_rule(_ops.soft_embed(logits, table, scale), soft_embed, *arguments, magnitude=magnitude(*arguments))
+
+
+@pytest.mark.parametrize(("name", "columns"), COLUMNS)
+def test_formats(name, columns):
+    check(draw(3, 70), stored(name, 70, columns))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("vocab_size", [1, 2, 63, 64, 65, 128, 130])  # tiles of 64 table rows
+def test_tiles(rows, vocab_size):
+    check(3 * draw(rows, vocab_size), stored("F32", vocab_size, 20))
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 20.0])
+def test_sizes_of_the_model(size):
+    """From a uniform distribution, whose every term counts, to an all but certain token."""
+    check(np.float32(size) * draw(4, 20000), stored("BF16", 20000, 64))
+
+
+def test_tiny_terms_add_up():
+    """One token, then 100000 that together weigh as much as it, each less than a hundred of its last digits."""
+    logits = np.full((1, 100001), -np.log(100000), np.float32)
+    logits[0, 0] = 0
+    check(logits, as_stored("F32", np.ones((100001, 1))), 1.0)
+
+
+def test_minus_infinity():
+    """Tokens that are ruled out weigh nothing, also where the table holds no number for them."""
+    logits, values = draw(4, 100), draw(100, 17, seed=1)
+    out = np.random.default_rng(2).random(100) < 0.7
+    out[:64] = True  # a whole tile
+    logits[:3, out] = -np.inf
+    logits[3] = -np.inf
+    logits[3, 99] = 5
+    check(logits, as_stored("F32", values))
+    values[:64] = np.nan
+    assert np.isfinite(_ops.soft_embed(logits, as_stored("F32", values), SCALE)).all()
+
+
+def test_one_certain_token():
+    logits = np.full((2, 65), -np.inf, np.float32)
+    logits[0, 64], logits[1, 0] = 3, -1e30
+    table = draw(65, 8)
+    assert_same_bits(_ops.soft_embed(logits, as_stored("F32", table), 1.0), table[[64, 0]])
+
+
+@pytest.mark.parametrize("shift", [-1e4, 500.0])
+def test_large_logits(shift):
+    check(draw(3, 70) + np.float32(shift), stored("F32", 70, 8))
+
+
+def test_no_rows():
+    assert _ops.soft_embed(draw(0, 5), stored("F32", 5, 8), 1.0).shape == (0, 8)
+
+
+def test_calls_of_many_sizes():
+    """Scratch memory kept from an earlier, larger or smaller call."""
+    for rows, columns in [(2, 8), (9, 200), (1, 3), (5, 300), (12, 300)]:
+        check(draw(rows, 66), stored("F32", 66, columns))
+
+
+def test_threads_and_rows():
+    logits, table = 3 * draw(64, 640), stored("Q4_K", 640, 1024)
+    assert_thread_independent(_ops.soft_embed, logits, table, SCALE)
+    assert_rows_independent(lambda rows: _ops.soft_embed(logits[rows], table, SCALE), 4)
+
+
+def test_refuses():
+    with pytest.raises(ValueError, match="soft_embed: logits: expected 5 columns, got 4"):
+        _ops.soft_embed(draw(3, 4), stored("F32", 5, 8), 1.0)
+    with pytest.raises(ValueError, match=r"soft_embed: table: expected rank 2, got \[5\]"):
+        _ops.soft_embed(draw(3, 5), stored("F32", 5), 1.0)
+    with pytest.raises(ValueError, match="soft_embed: table: cannot compute with type Q4_1"):
+        _ops.soft_embed(draw(3, 1), ("Q4_1", [1, 32], np.zeros(20, np.uint8)), 1.0)
