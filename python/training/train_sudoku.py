@@ -11,6 +11,9 @@ self-conditioning logits, divided by a random temperature, as the sampler does.
 A step takes about half a second on two free cores. On cores shared with other work set OMP_WAIT_POLICY=PASSIVE, or the
 threads burn their time waiting for each other.
 
+The bundled file comes from 3880 steps of this script (seed 0, resumed several times, the schedule's end set by time):
+98.8 % of 256 held-out puzzles with 18 of 36 cells given solved by the reference, at 10.0 tokens per forward.
+
 Data and noise of a step depend on (seed, step) alone, so a resumed run continues exactly where it stopped.
 """
 
@@ -278,7 +281,7 @@ def main() -> None:
     parser.add_argument("--export", default=str(default), help="the GGUF file to write at the end")
     parser.add_argument("--export-only", action="store_true", help="export the newest checkpoint and stop")
     parser.add_argument("--evaluate", type=int, default=0, metavar="N", help="solve N held-out puzzles and stop")
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--max-minutes", type=float, default=0, help="end the schedule by this training time (0: none)")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
