@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "io/gguf.h"
 #include "model/config.h"
+#include "model/kv_cache.h"
 #include "text/tokenizer.h"
 
 namespace gesso {
@@ -47,6 +48,10 @@ const ModelConfig& Model::config() const { return impl_->config; }
 const std::optional<Tokenizer>& Model::tokenizer() const { return impl_->tokenizer; }
 int64_t Model::weight_bytes() const { return impl_->weights.num_bytes; }
 int Model::num_threads() const { return impl_->num_threads; }
+int64_t Model::scratch_bytes() const { return impl_->activations().num_bytes(); }
+int64_t Model::cache_bytes(int64_t length) const {
+  return model::KvCache::max_bytes(impl_->config, length, impl_->rows_per_pass());
+}
 
 GenerationResult Model::generate(const std::vector<std::vector<int32_t>>& prompts,
                                  const GenerationOptions& options) const {

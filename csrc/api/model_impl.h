@@ -19,10 +19,11 @@ struct Model::Impl {
   Context context(const std::function<bool()>& interrupted) const { return {num_threads, interrupted}; }
   // Rows of one pass: enough to use decoded weights many times over, few enough that scratch memory stays small
   // whatever the batch.
-  model::Activations activations() const {
+  int64_t rows_per_pass() const {
     constexpr int64_t kRowsPerPass = 256;
-    return {config, std::max(kRowsPerPass, config.canvas_length)};
+    return std::max(kRowsPerPass, config.canvas_length);
   }
+  model::Activations activations() const { return {config, rows_per_pass()}; }
 };
 
 }  // namespace gesso

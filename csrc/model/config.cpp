@@ -14,6 +14,9 @@ constexpr const char* kArchitectures[] = {"diffusion-gemma", "diffusion-gemma4",
 constexpr int64_t kMaxSize = int64_t{1} << 31;
 constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxExperts = 65536;
+constexpr int64_t kMaxHeads = 65536;
+// The rotary tables have this size before any tensor has vouched for it; the released model's is 512.
+constexpr int64_t kMaxHeadDim = 65536;
 // Canvases are allocated whole; the released model's is 256.
 constexpr int64_t kMaxCanvasLength = 65536;
 
@@ -27,10 +30,17 @@ class Reader {
   int64_t size(const std::string& name, int64_t max = kMaxSize) const {
     return in_range(name, metadata_.get_int(key(name)), 1, max);
   }
-  int64_t size_or(const std::string& name, int64_t fallback) const { return has(name) ? size(name) : fallback; }
+  int64_t size_or(const std::string& name, int64_t fallback, int64_t max = kMaxSize) const {
+    return has(name) ? size(name, max) : fallback;
+  }
   float positive(const std::string& name) const { return positive(name, metadata_.get_float(key(name))); }
   float positive_or(const std::string& name, double fallback) const {
     return positive(name, metadata_.get_float(key(name), fallback));
+  }
+  float not_negative_or(const std::string& name, double fallback) const {
+    const double value = metadata_.get_float(key(name), fallback);
+    check_format(std::isfinite(value) && value >= 0, key(name), ": expected a number >= 0, got ", value);
+    return static_cast<float>(value);
   }
   // A key whose only supported value is `expected`; absent is fine.
   void expect(const std::string& name, int64_t expected) const {
@@ -74,8 +84,8 @@ std::string read_architecture(const io::Metadata& metadata) {
 
 void read_layers(const Reader& reader, ModelConfig& config) {
   const int64_t num_layers = config.num_hidden_layers;
-  const int64_t head_dim = reader.size("attention.key_length");
-  const int64_t head_dim_sliding = reader.size_or("attention.key_length_swa", head_dim);
+  const int64_t head_dim = reader.size("attention.key_length", kMaxHeadDim);
+  const int64_t head_dim_sliding = reader.size_or("attention.key_length_swa", head_dim, kMaxHeadDim);
   const std::vector<int64_t> kv_heads = reader.per_layer("attention.head_count_kv", num_layers);
   const std::vector<int64_t> is_sliding = reader.per_layer("attention.sliding_window_pattern", num_layers);
   for (int64_t i = 0; i < num_layers; ++i) {
@@ -129,14 +139,13 @@ std::vector<int32_t> read_end_tokens(const io::Metadata& metadata, const ModelCo
 
 std::vector<int32_t> read_placeholders(const io::Metadata& metadata) {
   std::vector<int32_t> ids;
-  if (metadata.has("gesso.image_token_id")) {
-    ids.push_back(static_cast<int32_t>(metadata.get_int("gesso.image_token_id")));
-  }
   const auto* tokens = metadata.find_strings("tokenizer.ggml.tokens");
   for (size_t id = 0; tokens && id < tokens->size(); ++id) {
     const std::string_view token = (*tokens)[id];
     if (token == "<|image|>" || token == "<|audio|>" || token == "<|video|>") ids.push_back(static_cast<int32_t>(id));
   }
+  const int32_t image = static_cast<int32_t>(metadata.get_int("gesso.image_token_id", -1));
+  if (image >= 0 && std::find(ids.begin(), ids.end(), image) == ids.end()) ids.push_back(image);
   return ids;
 }
 
@@ -154,15 +163,17 @@ GenerationDefaults read_generation(const io::Metadata& metadata, const Reader& r
   const int64_t steps =
       reader.has("diffusion.eb_max_steps") ? reader.size("diffusion.eb_max_steps") : defaults.max_denoising_steps;
   defaults.max_denoising_steps = root.size_or("eb_max_steps", steps);
-  defaults.entropy_bound =
-      root.positive_or("eb_entropy_bound", reader.positive_or("diffusion.entropy_bound", defaults.entropy_bound));
-  defaults.t_min = root.positive_or("eb_t_min", defaults.t_min);
+  defaults.entropy_bound = root.not_negative_or(
+      "eb_entropy_bound", reader.not_negative_or("diffusion.entropy_bound", defaults.entropy_bound));
+  defaults.t_min = root.not_negative_or("eb_t_min", defaults.t_min);
   defaults.t_max = root.positive_or("eb_t_max", defaults.t_max);
+  check_format(defaults.t_max >= defaults.t_min, "diffusion.eb_t_max: expected at least the t_min of ", defaults.t_min,
+               ", got ", defaults.t_max);
   if (root.has("eb_stability_threshold")) {
     defaults.stability_threshold =
         root.in_range("eb_stability_threshold", metadata.get_int("diffusion.eb_stability_threshold"), 0, kMaxSize);
   }
-  defaults.confidence_threshold = root.positive_or("eb_confidence_threshold", defaults.confidence_threshold);
+  defaults.confidence_threshold = root.not_negative_or("eb_confidence_threshold", defaults.confidence_threshold);
   return defaults;
 }
 
@@ -177,7 +188,7 @@ ModelConfig read_config(const io::GgufFile& file) {
   config.intermediate_size = reader.size("feed_forward_length");
   config.moe_intermediate_size = reader.size("expert_feed_forward_length");
   config.num_hidden_layers = reader.size("block_count", kMaxLayers);
-  config.num_attention_heads = reader.size("attention.head_count", 1 << 16);
+  config.num_attention_heads = reader.size("attention.head_count", kMaxHeads);
   config.num_experts = reader.size("expert_count", kMaxExperts);
   config.top_k_experts = reader.size("expert_used_count", config.num_experts);
   config.sliding_window = reader.size("attention.sliding_window");

@@ -80,4 +80,15 @@ int64_t KvCache::num_bytes() const {
   return bytes;
 }
 
+int64_t KvCache::max_bytes(const ModelConfig& config, int64_t length, int64_t rows_per_pass) {
+  const int64_t rows_full = length + kGrowth;
+  int64_t bytes = 0;
+  for (const LayerConfig& layer : config.layers) {
+    const int64_t rows_kept = config.sliding_window - 1 + rows_per_pass + kGrowth;
+    const int64_t rows = layer.is_sliding ? std::min(rows_full, rows_kept) : rows_full;
+    bytes += 2 * rows * layer.num_key_value_heads * layer.head_dim * static_cast<int64_t>(sizeof(float));
+  }
+  return bytes;
+}
+
 }  // namespace gesso::model

@@ -54,6 +54,8 @@ class KvCache {
   // is forgotten: length() is then 0, and the tokens must be encoded again.
   void rewind(int64_t length);
   int64_t num_bytes() const;
+  // The most that num_bytes() can be for a sequence of `length` tokens encoded at most `rows_per_pass` at a time.
+  static int64_t max_bytes(const ModelConfig& config, int64_t length, int64_t rows_per_pass);
 
  private:
   std::vector<LayerCache> layers_;

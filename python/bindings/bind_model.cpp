@@ -63,7 +63,9 @@ void bind_model(nb::module_& module) {
       .def_prop_ro("config", &Model::config, nb::rv_policy::reference_internal)
       .def_prop_ro("tokenizer", &Model::tokenizer)
       .def_prop_ro("weight_bytes", &Model::weight_bytes)
-      .def_prop_ro("num_threads", &Model::num_threads);
+      .def_prop_ro("num_threads", &Model::num_threads)
+      .def_prop_ro("scratch_bytes", &Model::scratch_bytes)
+      .def("cache_bytes", &Model::cache_bytes, nb::arg("length"));
 
   nb::class_<Session>(module, "Session")
       .def(nb::init<const Model&, int64_t>(), nb::arg("model"), nb::arg("batch_size") = 1,
