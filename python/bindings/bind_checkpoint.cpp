@@ -72,8 +72,14 @@ void bind_checkpoint(nb::module_& module) {
 
   nb::class_<Checkpoint>(module, "Checkpoint", "Metadata and tensors before they become a model.")
       .def(nb::init<>())
-      .def_static("open", &Checkpoint::open, nb::arg("path"), nb::call_guard<nb::gil_scoped_release>(),
-                  "Maps a GGUF file.")
+      .def_static(
+          "open",
+          [](nb::bytes path) {
+            const std::string name(path.c_str(), path.size());
+            nb::gil_scoped_release release;
+            return Checkpoint::open(name);
+          },
+          nb::arg("path"), "Maps a GGUF file; the path as os.fsencode() gives it.")
       .def_static(
           "parse",
           [](nb::bytes data) {

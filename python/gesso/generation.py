@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ def is_ids(value: Any) -> bool:
     """Whether `value` is one list of token ids (a list of ints or a 1-D integer array), empty ones included."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1 and np.issubdtype(value.dtype, np.integer)
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(_is_int(x) for x in value)
+    is_list = isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
+    return is_list and all(_is_int(x) for x in value)
 
 
 def as_array(value: Any) -> Any:
@@ -43,6 +45,17 @@ def as_ids(value: Any, what: str) -> list[int]:
         if not 0 <= token < 2**31:
             raise _native.ArgumentError(f"{what}: token id {token} outside the vocabulary")
     return ids
+
+
+def as_lengths(value: Any, what: str) -> list[int]:
+    """One length for all sequences, or one for each."""
+    lengths = [value] if _is_int(value) else as_array(value)
+    if not is_ids(lengths):
+        raise TypeError(f"{what}: expected an int, or one per sequence, got {_short(value)}")
+    for length in lengths:
+        if not -(2**63) <= length < 2**63:
+            raise _native.ArgumentError(f"{what}: {length} is out of range")
+    return [int(x) for x in lengths]
 
 
 def as_id_lists(value: Any, batch_size: int, what: str) -> list[list[int]]:
@@ -83,6 +96,9 @@ def make_options(
         options.canvas = as_id_lists(canvas, batch_size, "canvas")
     if pinned is not None:
         options.pinned = _pinned(pinned, batch_size, single)
+    for name, callback in (("on_step", on_step), ("on_canvas", on_canvas)):
+        if callback is not None and not callable(callback):
+            raise TypeError(f"{name}: expected a function, got {_short(callback)}")
     options.set_callbacks(on_step, on_canvas)
     return options
 
@@ -111,7 +127,10 @@ def _pinned(pinned: Any, batch_size: int, single: bool) -> list[list[dict[int, i
     """
     if isinstance(pinned, Mapping):
         pinned = [pinned]
-    elif single and all(isinstance(entry, Mapping) for entry in pinned):
+    kinds = (Mapping, list, tuple, NoneType)
+    if not isinstance(pinned, (list, tuple)) or not all(isinstance(entry, kinds) for entry in pinned):
+        raise TypeError(f"pinned: expected {{position: token id}} or a list of them, got {_short(pinned)}")
+    if single and all(isinstance(entry, Mapping) for entry in pinned):
         pinned = [list(pinned)]
     if len(pinned) != batch_size:
         raise _native.ArgumentError(f"pinned: expected one entry per sequence ({batch_size}), got {len(pinned)}")

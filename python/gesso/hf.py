@@ -2,7 +2,7 @@
 
     checkpoint = read_checkpoint(directory)
     checkpoint.metadata             GGUF key -> Python value, see `hf_config.py` and `hf_tokenizer.py`
-    for tensor in checkpoint.tensors(): ...        one `Tensor` at a time, shard by shard
+    for tensor in checkpoint.tensors(): ...        `Tensor` views of the mapped shards
 
 So a folder and a GGUF file go through one and the same native parser. Files read: config.json, generation_config.json,
 tokenizer.json, tokenizer_config.json, chat_template.jinja (all but the first are optional) and the safetensors files.
@@ -12,16 +12,20 @@ what was expected and what was found.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from gesso.hf_config import ARCHITECTURE, read_config_metadata, read_json
 from gesso.hf_tokenizer import read_tokenizer_metadata
 
+ELEMENT_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}  # how NumPy holds each
 UNROTATED = 1e30  # frequency divisor of a pair that keeps its angle at (almost exactly) 0
 
 # HF name -> GGUF name; N stands for the layer number. Shapes and values are the same on both sides.
@@ -125,7 +129,7 @@ class Checkpoint:
         return shards
 
     def tensors(self) -> Iterator[Tensor]:
-        """All weights, one in memory at a time: matrices as stored, vectors, norms and the router in float32."""
+        """All weights, mapped from their files: matrices as stored, vectors, norms and the router in float32."""
         for shard in self.shards:
             yield from _read_shard(shard)
         pairs = self.metadata[f"{ARCHITECTURE}.attention.key_length"] // 2
@@ -134,30 +138,49 @@ class Checkpoint:
 
 
 def _read_shard(shard: Path) -> Iterator[Tensor]:
-    import ml_dtypes  # noqa: F401 - teaches NumPy the name bfloat16, without which safetensors cannot return one
-    from safetensors import SafetensorError, safe_open
+    """Tensors as views of the mapped file: nothing is read before it is used."""
+    header = _check_header(shard)
+    mapped = np.memmap(shard, np.uint8, "r")
+    for hf_name, entry in header.items():
+        try:
+            name = gguf_name(hf_name)
+        except KeyError:
+            raise ValueError(f"{shard}: {hf_name}: unknown tensor") from None
+        if name is not None:
+            if entry["dtype"] not in ELEMENT_TYPES:
+                raise ValueError(f"{shard}: {hf_name}: expected F32, F16 or BF16, got {entry['dtype']}")
+            yield _to_tensor(name, hf_name, entry["dtype"], _view_tensor(mapped, entry))
 
+
+def _check_header(shard: Path) -> dict[str, dict[str, Any]]:
+    """Name -> dtype, shape and data_offsets (from the file's start), after package safetensors has found them sound.
+
+    The package itself hands out copies only. Format: https://github.com/huggingface/safetensors#format
+    """
     try:
-        with safe_open(shard, framework="numpy") as file:
-            for hf_name in file.keys():  # noqa: SIM118 - not a dict
-                try:
-                    name = gguf_name(hf_name)
-                except KeyError:
-                    raise ValueError(f"{shard}: {hf_name}: unknown tensor") from None
-                if name is not None:
-                    dtype = file.get_slice(hf_name).get_dtype()
-                    if dtype not in ("F32", "F16", "BF16"):
-                        raise ValueError(f"{shard}: {hf_name}: expected F32, F16 or BF16, got {dtype}")
-                    yield _to_tensor(name, hf_name, dtype, file.get_tensor(hf_name))
+        with safe_open(shard, framework="numpy"):
+            pass
     except SafetensorError as error:
         raise ValueError(f"{shard}: not a readable safetensors file: {error}") from None
+    with open(shard, "rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(header_bytes))
+    header.pop("__metadata__", None)
+    for entry in header.values():
+        entry["data_offsets"] = [8 + header_bytes + offset for offset in entry["data_offsets"]]
+    return header
+
+
+def _view_tensor(mapped: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
+    begin, end = entry["data_offsets"]
+    data = mapped[begin:end].view(ELEMENT_TYPES[entry["dtype"]]).reshape(entry["shape"])
+    # The format aligns its header, not each tensor: float32 may follow an odd number of 16-bit elements.
+    return data if data.flags.aligned else data.copy()
 
 
 def _to_tensor(name: str, hf_name: str, dtype: str, data: np.ndarray) -> Tensor:
-    if dtype == "BF16":
-        data = data.view(np.uint16)
     shape = data.shape or (1,)
-    tensor = Tensor(name, dtype, shape, np.ascontiguousarray(data).reshape(shape), hf_name)
+    tensor = Tensor(name, dtype, shape, data.reshape(shape), hf_name)
     if stays_float32(name, shape):
         return Tensor(name, "F32", shape, tensor.to_float32(), hf_name)
     return tensor

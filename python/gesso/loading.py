@@ -10,6 +10,8 @@ import numpy as np
 from gesso import _native, hf
 from gesso.model import Model
 
+MAX_THREADS = 4096  # csrc/api/model.cpp
+
 
 def load(path: str | os.PathLike[str], device: str = "auto", num_threads: int | None = None) -> Model:
     """Loads a model from a .gguf file (mapped, not copied) or from a Hugging Face checkpoint folder.
@@ -20,15 +22,15 @@ def load(path: str | os.PathLike[str], device: str = "auto", num_threads: int | 
     """
     if num_threads is not None and (isinstance(num_threads, bool) or not isinstance(num_threads, int)):
         raise TypeError(f"num_threads: expected an int or None, got {num_threads!r}")
-    if num_threads is not None and num_threads < 1:
-        raise _native.ArgumentError(f"num_threads: expected at least 1, got {num_threads}")
+    if num_threads is not None and not 1 <= num_threads <= MAX_THREADS:
+        raise _native.ArgumentError(f"num_threads: expected 1 to {MAX_THREADS}, got {num_threads}")
     return Model(_native.Model(open_checkpoint(path), device, num_threads or 0))
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> _native.Checkpoint:
     """Metadata and tensors of a .gguf file or a Hugging Face folder, before anything is made of them."""
     path = Path(path)
-    return _from_folder(path) if path.is_dir() else _native.Checkpoint.open(str(path))
+    return _from_folder(path) if path.is_dir() else _native.Checkpoint.open(os.fsencode(path))
 
 
 def _from_folder(directory: Path) -> _native.Checkpoint:

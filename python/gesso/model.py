@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from gesso import _native
 from gesso.config import Config
-from gesso.generation import as_array, as_id_lists, as_ids, is_ids, make_options
+from gesso.generation import as_array, as_id_lists, as_ids, as_lengths, is_ids, make_options
 from gesso.tokenizer import Tokenizer
 
 
@@ -87,6 +87,8 @@ class Model:
         arguments = {k: v for k, v in locals().items() if k not in ("self", "prompts")}
         prompts = as_array(prompts)
         single = isinstance(prompts, str) or is_ids(prompts)
+        if not single and not isinstance(prompts, Iterable):
+            raise TypeError(f"prompts: expected text, token ids or a list of them, got {prompts!r}")
         ids = [self._prompt_ids(entry) for entry in ([prompts] if single else prompts)]
         return self.session(len(ids))._generate(ids, single, arguments)
 
@@ -140,7 +142,7 @@ class Session:
 
         Going back further than a sliding layer remembers costs encoding the rest again, later and by itself.
         """
-        self._native.rewind([int(length)] if isinstance(length, (int, np.integer)) else [int(x) for x in length])
+        self._native.rewind(as_lengths(length, "length"))
 
     def denoise(self, canvas: Any, self_conditioning_logits: Any = None) -> np.ndarray:
         """One denoising pass that reads the cache and changes nothing.
@@ -155,6 +157,8 @@ class Session:
         logits = np.empty(shape, np.float32)
         if self_conditioning_logits is not None:
             given = np.asarray(as_array(self_conditioning_logits))
+            if given.dtype.kind in "cOSUMm":  # complex numbers, objects, text, times; bfloat16 is kind V
+                raise TypeError(f"self_conditioning_logits: expected float32 values, got {given.dtype}")
             if given.shape != shape:
                 raise _native.ArgumentError(f"self_conditioning_logits: expected shape {shape}, got {given.shape}")
             logits[:] = given

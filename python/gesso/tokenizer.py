@@ -85,8 +85,8 @@ class Tokenizer:
                 bos_token=self.native.token(bos) if bos is not None else "",
                 **variables,
             )
-        except jinja2.TemplateError as error:
-            raise ValueError(f"chat template: {error}") from error
+        except Exception as error:  # a template is a program from the file: anything can come out of it
+            raise ValueError(f"chat template: {type(error).__name__}: {error}") from error
         return self.encode(text) if tokenize else text
 
 
