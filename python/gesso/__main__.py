@@ -1,0 +1,7 @@
+"""`python -m gesso` is `gesso`."""
+
+import sys
+
+from gesso.cli import main
+
+sys.exit(main())

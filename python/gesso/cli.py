@@ -1,0 +1,68 @@
+"""The command `gesso`: its subcommands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from gesso import __version__, demo_command, inspect_command, run_command
+from gesso.display import visible
+
+EXIT_FAILED, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141  # 2, for wrong usage, is argparse's
+MAX_LINES = 3  # of an error's message
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a locale without UTF-8 must not end a run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    options = make_parser().parse_args(arguments)
+    try:
+        check_utf8(options)
+        status = options.command(options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
+        return EXIT_BROKEN_PIPE
+    except (OSError, ValueError, MemoryError) as error:
+        print(f"gesso: {describe_error(error)}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gesso", description="Runs DiffusionGemma, a language model that writes by refining whole blocks of noise."
+    )
+    parser.add_argument("--version", action="version", version=f"gesso {__version__}")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (run_command, inspect_command, demo_command):
+        command.add_parser(subparsers)
+    return parser
+
+
+def check_utf8(options: argparse.Namespace) -> None:
+    """ValueError if an argument's bytes are not UTF-8; Python hands them on as lone surrogates."""
+    for name, value in vars(options).items():
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError(f"{name}: not UTF-8")
+
+
+def describe_error(error: Exception) -> str:
+    """An error in one line, safe to print: of a long list of problems only the first ones."""
+    if isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        message = str(error)
+    if isinstance(error, MemoryError):
+        message = f"out of memory: {message}" if message else "out of memory"
+    lines = [" ".join(line.split()) for line in visible(message).splitlines()]
+    if len(lines) > MAX_LINES:
+        lines = [*lines[:MAX_LINES], "..."]
+    return "; ".join(lines).replace(":; ", ": ")

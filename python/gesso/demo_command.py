@@ -1,0 +1,154 @@
+"""`gesso demo`: a small bundled model solves Sudoku puzzles that it has never seen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from gesso import sudoku
+from gesso.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
+from gesso.loading import load
+from gesso.model import Model
+
+BUNDLED = "models/sudoku-6x6.gguf"
+NUM_GIVEN = sudoku.NUM_CELLS // 2
+NUM_SHOWN = 3
+BATCH_SIZE = 25
+PASS_SHARE = 0.9
+STEP_SECONDS = 0.15  # a shown step lasts at least this long, to be watched
+GAP = "     "  # between a puzzle and its solution
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "demo",
+        help="solve Sudoku puzzles with the bundled model",
+        description="Solves 6x6 Sudoku puzzles that the bundled model has never seen, a few of them to be watched."
+        f" Fails when less than {PASS_SHARE:.0%} are solved.",
+    )
+    parser.set_defaults(command=demo, usage_error=parser.error)
+    parser.add_argument("--puzzles", type=int, default=100, metavar="N", help="how many count; default: 100")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the puzzles and the model; default: 0")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
+    parser.add_argument("--model", metavar="FILE", help="another Sudoku model than the bundled one")
+
+
+def demo(options: argparse.Namespace) -> int:
+    if options.puzzles < 1:
+        options.usage_error("--puzzles: expected at least 1")
+    if options.seed < 0:
+        options.usage_error("--seed: expected at least 0")
+    model = load(options.model or bundled_model(), num_threads=options.threads)
+    if model.config.canvas_length != sudoku.NUM_CELLS:
+        raise ValueError(f"{options.model}: not a Sudoku model, its canvas has {model.config.canvas_length} tokens")
+    puzzles = make_puzzles(options.seed, NUM_SHOWN + options.puzzles)
+    console = make_console(sys.stdout)
+    show = show_live if can_show_live(sys.stdout) else show_plain
+    for number, puzzle in enumerate(puzzles[:NUM_SHOWN], 1):
+        console.print(f"Puzzle {number}, never seen in training:")
+        show(console, model, puzzle, options.seed)
+    return measure(console, model, puzzles[NUM_SHOWN:], options.seed)
+
+
+def bundled_model() -> Path:
+    path = Path(__file__).parent / BUNDLED
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: the bundled model is missing from this installation; --model FILE names another"
+        )
+    return path
+
+
+def make_puzzles(seed: int, count: int) -> list[str]:
+    """Puzzles with half the cells given, of grids that are held out from training."""
+    rng = np.random.default_rng(seed)
+    grids = sudoku.random_grids(rng, count, held_out=True)
+    return [sudoku.to_text(puzzle) for puzzle in sudoku.hide_cells(rng, grids, NUM_GIVEN)]
+
+
+def solve(model: Model, puzzles: list[str], seed: int, **callbacks: Any) -> Any:
+    return model.generate(puzzles, max_new_tokens=sudoku.NUM_CELLS, seed=seed, **callbacks)
+
+
+def show_plain(console: Console, model: Model, puzzle: str, seed: int) -> None:
+    output = solve(model, [puzzle], seed)
+    console.print(side_by_side(grid(puzzle), grid(output.texts[0])))
+    console.print(verdict(puzzle, output))
+
+
+def show_live(console: Console, model: Model, puzzle: str, seed: int) -> None:
+    """The canvas settles beside the puzzle, slowly enough to be watched."""
+    given = grid(puzzle)
+    with Live(given, console=console, auto_refresh=False) as live:
+
+        def on_step(event: Any) -> None:
+            cells = [model.tokenizer.decode([token]) for token in event.argmax.tolist()]
+            status = f"{step_status(event)}  {np.count_nonzero(event.accepted)}/{len(cells)} accepted"
+            picture = side_by_side(given, grid(cells, event.accepted.tolist()))
+            live.update(Group(picture, status_text(status, console)), refresh=True)
+            time.sleep(STEP_SECONDS)
+
+        output = solve(model, [puzzle], seed, on_step=on_step)
+        solution = side_by_side(given, grid(output.texts[0]))
+        live.update(Group(solution, Text(verdict(puzzle, output))), refresh=True)
+
+
+def verdict(puzzle: str, output: Any) -> str:
+    solved = "Solved" if sudoku.solves(puzzle, output.texts[0]) else "NOT solved"
+    return f"{solved} in {output.denoising_steps[0][0]} steps, {output.tokens_per_forward[0]:.1f} tokens per step.\n"
+
+
+def grid(cells: str | list[str], accepted: list[bool] | None = None) -> Text:
+    """A grid with lines between the boxes. Hidden and not accepted cells are dim; what is no character shows as "?"."""
+    if len(cells) != sudoku.NUM_CELLS:
+        return Text(f"{len(cells)} characters instead of {sudoku.NUM_CELLS}")
+    marks = "".join(chr(0xE000 + place) for place in range(sudoku.NUM_CELLS))  # private characters find each cell
+    text = Text()
+    for character in sudoku.pretty(marks):
+        if character not in marks:
+            text.append(character)
+            continue
+        place = marks.index(character)
+        cell = cells[place] if len(cells[place]) == 1 and cells[place].isprintable() else "?"
+        certain = cell != sudoku.HIDDEN and (accepted is None or accepted[place])
+        text.append(cell, "bold" if certain else UNCERTAIN)
+    return text
+
+
+def side_by_side(left: Text, right: Text) -> Text:
+    pairs = zip(left.split(), right.split(), strict=False)
+    rows = [Text.assemble("  ", a, GAP, b) for a, b in pairs]
+    for row in rows:
+        row.rstrip()
+    return Text("\n").join(rows)
+
+
+def measure(console: Console, model: Model, puzzles: list[str], seed: int) -> int:
+    """Solves all puzzles in batches and prints the figures. The status is 0 when enough of them are solved."""
+    console.print(f"{len(puzzles)} more puzzles with {NUM_GIVEN} of {sudoku.NUM_CELLS} cells given ...")
+    num_solved, steps, tokens_per_forward = 0, [], []
+    start = time.perf_counter()
+    for first in range(0, len(puzzles), BATCH_SIZE):
+        batch = puzzles[first : first + BATCH_SIZE]
+        output = solve(model, batch, seed)
+        num_solved += sum(map(sudoku.solves, batch, output.texts))
+        steps += [sum(canvases) for canvases in output.denoising_steps]
+        tokens_per_forward += output.tokens_per_forward
+    seconds = time.perf_counter() - start
+    share = num_solved / len(puzzles)
+    console.print(f"solved:             {num_solved} of {len(puzzles)} ({share:.1%}), by the rules and the given cells")
+    console.print(f"steps per puzzle:   {np.mean(steps):.1f}")
+    console.print(f"tokens per forward: {np.mean(tokens_per_forward):.1f}")
+    console.print(f"puzzles per second: {len(puzzles) / seconds:.1f}, {model.num_threads} threads")
+    if share < PASS_SHARE:
+        console.print(f"That is less than {PASS_SHARE:.0%}: something is wrong with this build or this model.")
+        return 1
+    return 0

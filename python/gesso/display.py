@@ -1,0 +1,144 @@
+"""What a terminal shows: text made safe, and a text whose canvases settle in place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Iterable
+from itertools import groupby
+from typing import Any, TextIO
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from gesso.tokenizer import Tokenizer
+
+UNCERTAIN = "dim"  # style of tokens that are not accepted yet
+STATUS = "cyan"
+REFRESH_SECONDS = 1 / 20
+
+# Control characters other than newline and tab as symbols: text of a model must not steer the terminal.
+VISIBLE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
+VISIBLE |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+
+
+def visible(text: str) -> str:
+    """`text` without anything that a terminal would obey."""
+    return text.translate(VISIBLE)
+
+
+def make_console(stream: TextIO) -> Console:
+    """A console that prints text as it is: no markup, no emoji codes, no highlighting."""
+    return Console(file=stream, markup=False, emoji=False, highlight=False)
+
+
+def can_show_live(stream: TextIO) -> bool:
+    """Whether text on this stream can be rewritten in place."""
+    return stream.isatty() and not make_console(stream).is_dumb_terminal
+
+
+def cut_at_end(ids: np.ndarray, end_token_ids: Container[int]) -> np.ndarray:
+    """The ids in front of the first end token."""
+    return ids[: next((i for i, token in enumerate(ids.tolist()) if token in end_token_ids), len(ids))]
+
+
+class PlainText:
+    """Writes text as it is committed. A pipe gets it unchanged, a terminal gets it made visible."""
+
+    on_step = None  # what happens between commits is not shown
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+        self._ends_line = True
+
+    def __enter__(self) -> PlainText:
+        return self
+
+    def commit(self, text: str, num_tokens: int = 0) -> None:
+        if text:
+            self._stream.write(visible(text) if self._stream.isatty() else text)
+            self._stream.flush()
+            self._ends_line = text.endswith("\n")
+
+    def __exit__(self, *_: object) -> None:
+        if not self._ends_line:
+            self._stream.write("\n")
+
+
+class LiveText:
+    """Shows one text being written: committed rows scroll up, and below them the canvas under way settles in place.
+
+    Text is wrapped to the terminal's width. Accepted tokens are solid, the others dim; a line break counts only once it
+    is accepted, so that the picture does not jump.
+    """
+
+    def __init__(self, console: Console, tokenizer: Tokenizer, end_token_ids: Iterable[int]):
+        self._console = console
+        self._tokenizer = tokenizer
+        self._ends = frozenset(end_token_ids)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._last_row = ""  # committed, but its line may go on
+        self._num_committed = 0
+        self._start = time.perf_counter()
+        self._last_refresh = 0.0
+
+    def __enter__(self) -> LiveText:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.update(Text())
+        self._live.stop()
+        if self._last_row:
+            self._console.print(Text(self._last_row))
+
+    def on_step(self, event: Any) -> None:
+        now = time.perf_counter()
+        if now - self._last_refresh < REFRESH_SECONDS:
+            return
+        self._last_refresh = now
+        accepted = int(np.count_nonzero(event.accepted))
+        # Behind an accepted end token nothing will be kept.
+        certain = np.where(event.accepted, event.argmax, -1)
+        length = len(cut_at_end(certain, self._ends))
+        canvas = self._canvas(event.argmax[:length], event.accepted[:length])
+        num_tokens = self._num_committed + int(np.count_nonzero(event.accepted[:length]))
+        rate = num_tokens / max(now - self._start, 1e-9)
+        status = f"canvas {event.canvas + 1}  {step_status(event)}  {accepted}/{len(event.argmax)} accepted"
+        self._show(canvas, f"{status}  {rate:.1f} tokens/s")
+
+    def commit(self, text: str, num_tokens: int = 0) -> None:
+        """Appends text that is final. `num_tokens` tokens became it."""
+        self._num_committed += num_tokens
+        rows = Text(self._last_row + visible(text)).wrap(self._console, self._console.width)
+        self._last_row = rows[-1].plain if len(rows) else ""
+        self._live.update(Text(self._last_row))
+        for row in rows[:-1]:
+            self._console.print(row)
+        self._live.refresh()
+
+    def _canvas(self, ids: np.ndarray, accepted: np.ndarray) -> Text:
+        canvas = Text()
+        pairs = zip(ids.tolist(), accepted.tolist(), strict=True)
+        for is_accepted, group in groupby(pairs, key=lambda pair: pair[1]):
+            text = visible(self._tokenizer.decode([token for token, _ in group], skip_special_tokens=False))
+            canvas.append(text if is_accepted else text.replace("\n", "\u21b5"), None if is_accepted else UNCERTAIN)
+        return canvas
+
+    def _show(self, canvas: Text, status: str) -> None:
+        rows = list((Text(self._last_row) + canvas).wrap(self._console, self._console.width))
+        rows = rows[: max(1, self._console.height - 2)]  # what does not fit could not be rewritten
+        self._live.update(Group(*rows, status_text(status, self._console)), refresh=True)
+
+
+def status_text(status: str, console: Console) -> Text:
+    """A status line: one row, with room for the ^C that a terminal echoes."""
+    text = Text(status, style=STATUS)
+    text.truncate(console.width - 2, overflow="ellipsis")
+    return text
+
+
+def step_status(event: Any) -> str:
+    """Where a denoising step stands, for a status line."""
+    return f"step {event.step + 1}/{event.max_denoising_steps}  mean entropy {event.mean_entropy:.4f} nats"

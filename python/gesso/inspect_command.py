@@ -1,0 +1,175 @@
+"""`gesso inspect`: what a checkpoint holds, and the memory it needs."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from gesso import _native
+from gesso.display import visible
+from gesso.loading import open_checkpoint
+from gesso.model import Model
+
+MAX_ITEMS = 6  # of a list
+MAX_CHARACTERS = 72  # of a string
+CONTEXTS = (1_000, 10_000, 100_000)  # tokens, for the size of the cache
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "inspect",
+        help="show what a file holds",
+        description="Shows metadata, tensors, configuration and memory needs of a checkpoint, also of one that gesso"
+        " cannot run.",
+    )
+    parser.set_defaults(command=inspect)
+    parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
+    parser.add_argument("--tensors", action="store_true", help="list every tensor")
+    parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
+
+
+def inspect(options: argparse.Namespace) -> int:
+    checkpoint = open_checkpoint(options.model)
+    report = describe(options.model, checkpoint, options.tensors)
+    if options.json:
+        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(visible("\n".join(report_lines(report))))
+    return 0
+
+
+def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> dict[str, Any]:
+    """Everything `gesso inspect` knows, in JSON's types."""
+    tensors = checkpoint.tensors
+    weights_bytes = sum(tensor.num_bytes for tensor in tensors)
+    model, problem = None, None
+    try:
+        model = Model(_native.Model(checkpoint))
+    except (ValueError, MemoryError) as error:
+        problem = str(error)
+    metadata = checkpoint.metadata
+    report = {
+        "path": path,
+        "architecture": metadata.get("general.architecture"),
+        "file_bytes": checkpoint.file_bytes or None,
+        "metadata": {key: shorten(value) for key, value in metadata.items()},
+        "types": count_types(tensors),
+        "config": dataclasses.asdict(model.config) if model else None,
+        "problem": problem,
+        "memory": {"weights": weights_bytes} | (memory_needed(model) if model else {}),
+    }
+    if with_tensors:
+        report["tensors"] = [
+            {"name": x.name, "type": x.type, "shape": x.shape, "bytes": x.num_bytes}
+            for x in sorted(tensors, key=lambda x: natural_order(x.name))
+        ]
+    return report
+
+
+def shorten(value: Any) -> Any:
+    """A metadata value without what nobody reads: the rest of a long list or string."""
+    if isinstance(value, list) and len(value) > MAX_ITEMS:
+        return {"length": len(value), "first": [shorten(item) for item in value[:MAX_ITEMS]]}
+    if isinstance(value, list):
+        return [shorten(item) for item in value]
+    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+        return {"length": len(value), "first": value[:MAX_CHARACTERS]}
+    if isinstance(value, float):  # most are float32: their shortest decimal, 0.1 instead of 0.10000000149
+        return float(f"{value:.7g}") if math.isfinite(value) else str(value)
+    return value
+
+
+def count_types(tensors: Iterable[_native.TensorInfo]) -> dict[str, dict[str, int]]:
+    """Count, elements and bytes for each type, the largest first."""
+    types: dict[str, dict[str, int]] = {}
+    for tensor in tensors:
+        entry = types.setdefault(tensor.type, {"count": 0, "elements": 0, "bytes": 0})
+        entry["count"] += 1
+        entry["elements"] += math.prod(tensor.shape)
+        entry["bytes"] += tensor.num_bytes
+    return dict(sorted(types.items(), key=lambda item: -item[1]["bytes"]))
+
+
+def natural_order(name: str) -> tuple[Any, ...]:
+    """Sorts blk.2 before blk.10."""
+    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in name.split("."))
+
+
+def memory_needed(model: Model) -> dict[str, Any]:
+    """Bytes beyond the weights: fixed scratch, and per sequence the logits and (at the most) the cache."""
+    config = model.config
+    full = config.max_position_embeddings
+    contexts = [length for length in CONTEXTS if length < full] + [full]
+    return {
+        "scratch": model.native.scratch_bytes,
+        "logits_per_sequence": 4 * config.canvas_length * config.vocab_size,
+        "kv_cache_per_sequence": {length: model.native.cache_bytes(length) for length in contexts},
+    }
+
+
+def report_lines(report: dict[str, Any]) -> list[str]:
+    """The report for people."""
+    size = f", {show_bytes(report['file_bytes'])}" if report["file_bytes"] else ""
+    lines = [f"{report['path']}: {report['architecture'] or 'unknown architecture'}{size}"]
+    lines += ["", "Metadata", *columns([(key, show_value(value)) for key, value in report["metadata"].items()])]
+    lines += ["", "Tensors", *type_lines(report["types"])]
+    if "tensors" in report:
+        rows = [(x["name"], x["type"], str(x["shape"]), show_bytes(x["bytes"])) for x in report["tensors"]]
+        lines += ["", *columns(rows, right=(3,))]
+    if report["config"] is None:
+        lines += ["", f"No model can be made of this: {report['problem']}"]
+    else:
+        values = {name: shorten(list(x) if isinstance(x, tuple) else x) for name, x in report["config"].items()}
+        lines += ["", "Configuration", *columns([(name, show_value(value)) for name, value in values.items()])]
+    return [*lines, "", "Memory", *memory_lines(report["memory"])]
+
+
+def type_lines(types: dict[str, dict[str, int]]) -> list[str]:
+    rows = [(name, *entry.values()) for name, entry in types.items()]
+    rows.append(("total", *(sum(row[i] for row in rows) for i in (1, 2, 3))))
+    cells = [(name, f"{count:,}", f"{elements:,}", show_bytes(size)) for name, count, elements, size in rows]
+    return columns([("type", "count", "elements", "size"), *cells], right=(1, 2, 3))
+
+
+def memory_lines(memory: dict[str, Any]) -> list[str]:
+    rows = [("weights", show_bytes(memory["weights"]))]
+    if "scratch" in memory:
+        rows += [
+            ("scratch, once", show_bytes(memory["scratch"])),
+            ("logits, per sequence", show_bytes(memory["logits_per_sequence"])),
+        ]
+        for length, size in memory["kv_cache_per_sequence"].items():
+            rows.append((f"key-value cache of {length:,} tokens, per sequence", show_bytes(size)))
+    return columns(rows, right=(1,))
+
+
+def show_value(value: Any) -> str:
+    if isinstance(value, dict):
+        first, length = value["first"], value["length"]
+        if isinstance(first, str):
+            return f"{show_value(first)}... ({length:,} characters)"
+        return f"[{', '.join(map(show_value, first))}, ...] ({length:,} entries)"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def show_bytes(size: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Indented lines of aligned cells; the columns in `right` are flush right."""
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [x.rjust(w) if i in right else x.ljust(w) for i, (x, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
