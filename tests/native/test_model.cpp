@@ -137,3 +137,16 @@ TEST_CASE("bad input is refused by name") {
   options.t_min = NAN;
   CHECK_THROWS_WITH_AS(model.generate({{3}}, options), doctest::Contains("t_min"), gesso::ArgumentError);
 }
+
+TEST_CASE("the announced cache size bounds the real one") {
+  TinySizes sizes;
+  sizes.context = 2000;
+  const gesso::Model model(TinyCheckpoint(sizes).get(), {"cpu", 1});
+  gesso::Session session(model);
+  for (int64_t length = 0; length < 1500; length += 300) {
+    session.encode({some_ids(300, 1)});
+    CHECK(session.cache_bytes() <= model.cache_bytes(length + 300));
+  }
+  CHECK(session.cache_bytes() * 2 > model.cache_bytes(1500));
+  CHECK(model.scratch_bytes() > 0);
+}

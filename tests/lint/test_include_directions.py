@@ -1,0 +1,161 @@
+"""Includes point one way only: the modules' table of HACKING.md, checked for every #include of the C++ sources.
+
+python -> include <- api -> diffusion -> model -> ops -> core
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
+
+# What each directory of csrc/ may include beside itself and the public headers.
+ALLOWED = {
+    "core": set(),
+    "io": {"core"},
+    "quant": {"core"},
+    "ops": {"core", "quant"},
+    "cpu": {"core", "quant", "ops"},
+    "cuda": {"core", "quant", "ops"},
+    "model": {"core", "io", "ops", "quant"},
+    "text": {"core", "io"},
+    "diffusion": {"core", "model", "ops"},
+    "api": {"core", "io", "quant", "ops", "model", "text", "diffusion"},
+}
+BACKENDS = ("cpu", "cuda")
+KNOW_NO_BACKEND = ("model", "diffusion")  # not even by name
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+BACKEND_NAME = re.compile(rf"\b({'|'.join(BACKENDS)})(::|/)")
+STANDARD = re.compile(r"[a-z_0-9]+|(std[a-z]+|string|math|limits)\.h")  # <vector>, <stdint.h>
+
+
+def sources(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.suffix in SUFFIXES)
+
+
+def violations(root: Path) -> list[str]:
+    """One line for every include that points the wrong way."""
+    found = []
+    for directory, check in (("csrc", check_module), ("include", check_public), ("python/bindings", check_binding)):
+        for path in sources(root / directory):
+            text = path.read_text(encoding="utf-8")
+            problems = [problem for quote, name in INCLUDE.findall(text) if (problem := check(root, path, quote, name))]
+            problems += check_backend_names(root, path, text)
+            found += [f"{path.relative_to(root)}: {problem}" for problem in problems]
+    return found
+
+
+def check_module(root: Path, path: Path, quote: str, name: str) -> str | None:
+    """An include of csrc/: "module/file.h" or "gesso/file.h", both relative to an include root."""
+    module = path.relative_to(root / "csrc").parts[0]
+    if module not in ALLOWED:
+        return f"module {module} is not in the table of {Path(__file__).name}"
+    if quote == "<":
+        return check_system(name, module == "cuda")
+    target = name.split("/")[0]
+    if target == "gesso":
+        return None if (root / "include" / name).exists() else f'"{name}" does not exist'
+    if not (root / "csrc" / name).exists():
+        return f'"{name}" is no file under csrc/'
+    if target != module and target not in ALLOWED[module]:
+        return f'{module} must not include "{name}"'
+    return None
+
+
+def check_system(name: str, is_cuda: bool) -> str | None:
+    """An include in angle brackets of csrc/: the language's or the system's, CUDA's only where it belongs."""
+    if name.startswith("nanobind"):
+        return f"<{name}>: nanobind belongs under python/bindings"
+    if re.match(r"cuda|cub/|cooperative_groups|nvtx|mma\.h|cute/|cutlass/", name) and not is_cuda:
+        return f"<{name}>: CUDA belongs under csrc/cuda"
+    return None
+
+
+def check_public(root: Path, path: Path, quote: str, name: str) -> str | None:
+    """An include of include/gesso/: other public headers and the standard library."""
+    if quote == "<":
+        return None if STANDARD.fullmatch(name) else f"<{name}>: public headers include the standard library only"
+    if not name.startswith("gesso/") or not (root / "include" / name).exists():
+        return f'"{name}": public headers include public headers only'
+    return None
+
+
+def check_binding(root: Path, path: Path, quote: str, name: str) -> str | None:
+    """An include of python/bindings/: public headers. Only what serves tests looks behind them."""
+    if quote == "<" or (path.parent / name).exists():
+        return None
+    if (root / "include" / name).exists():
+        return None
+    if path.stem.endswith("for_tests") and (root / "csrc" / name).exists():
+        return None
+    return f'bindings must not include "{name}"'
+
+
+def check_backend_names(root: Path, path: Path, text: str) -> list[str]:
+    parts = path.relative_to(root).parts
+    if parts[0] != "csrc" or parts[1] not in KNOW_NO_BACKEND:
+        return []
+    return [f"names a backend: {match[0]}" for match in BACKEND_NAME.finditer(COMMENT.sub("", text))]
+
+
+def test_includes_point_one_way():
+    assert violations(ROOT) == []
+
+
+def test_all_sources_were_read():
+    assert len(sources(ROOT / "csrc")) > 80
+    assert len(sources(ROOT / "include")) >= 6
+    assert {path.parent.name for path in sources(ROOT / "csrc")} >= ALLOWED.keys() - {"cuda"}
+
+
+GOOD = {
+    "include/gesso/model.h": '#include <vector>\n#include <stdint.h>\n#include "gesso/error.h"\n',
+    "include/gesso/error.h": "#include <string>\n",
+    "csrc/core/check.h": "#include <string>\n",
+    "csrc/ops/linear.h": '#include "core/check.h"\n#include "gesso/error.h"\n',
+    "csrc/cpu/linear.cpp": '#include "ops/linear.h"\n#include <immintrin.h>\n',
+    "csrc/model/layer.h": '#include "ops/linear.h"\n// the cpu::linear of old\n',
+    "python/bindings/bind_model.cpp": '#include "bindings.h"\n#include "gesso/model.h"\n',
+    "python/bindings/bindings.h": "#include <nanobind/nanobind.h>\n",
+    "python/bindings/ops_for_tests.cpp": '#include "ops/linear.h"\n',
+}
+
+
+def plant(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_a_clean_tree_has_no_violations(tmp_path):
+    assert violations(plant(tmp_path, GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "problem"),
+    [
+        ("csrc/core/bad.h", '#include "ops/linear.h"', "core must not include"),
+        ("csrc/ops/bad.cpp", '#include "model/layer.h"', "ops must not include"),
+        ("csrc/ops/bad.cpp", '#include "cpu/linear.h"', "is no file under csrc/"),
+        ("csrc/model/bad.cpp", "void f() { cpu::linear(); }", "names a backend: cpu::"),
+        ("csrc/model/bad.cpp", '#  include  "layer.h"', "is no file under csrc/"),
+        ("csrc/api/bad.cpp", '#include "gesso/missing.h"', "does not exist"),
+        ("csrc/api/bad.cpp", "#include <nanobind/nanobind.h>", "nanobind belongs"),
+        ("csrc/cpu/bad.cpp", "#include <cuda_runtime.h>", "CUDA belongs"),
+        ("csrc/extra/bad.cpp", "#include <vector>", "module extra is not in the table"),
+        ("include/gesso/bad.h", '#include "core/check.h"', "public headers include public headers only"),
+        ("include/gesso/bad.h", "#include <omp.h>", "standard library only"),
+        ("python/bindings/bad.cpp", '#include "core/check.h"', "bindings must not include"),
+    ],
+)
+def test_a_planted_wrong_include_is_caught(tmp_path, file, line, problem):
+    found = violations(plant(tmp_path, GOOD | {file: line + "\n"}))
+    assert len(found) == 1
+    assert found[0].startswith(file)
+    assert problem in found[0]

@@ -1,0 +1,87 @@
+"""The repository's shape: sizes of files, how headers begin, and that every op is where one guess finds it."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_OURS = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", ".cache"}
+MAX_LINES = 500
+MAX_BYTES = 8 << 20
+NO_OPS = {"check", "weight"}  # headers of ops/ that declare no op
+
+
+def files(root: Path):
+    """All files that belong to the repository."""
+    for path in sorted(root.iterdir()):
+        if path.name in NOT_OURS or path.name.endswith(".egg-info") or path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from files(path)
+        else:
+            yield path
+
+
+def long_files(root: Path) -> list[str]:
+    """Sources past the length where a second idea hides in them."""
+    sources = [path for path in files(root) if path.suffix in {".h", ".cpp", ".cu", ".cuh", ".py"}]
+    counts = {path: path.read_text(encoding="utf-8").count("\n") for path in sources}
+    return [f"{path.relative_to(root)}: {n} lines" for path, n in counts.items() if n > MAX_LINES]
+
+
+def large_files(root: Path) -> list[str]:
+    return [str(path.relative_to(root)) for path in files(root) if path.stat().st_size > MAX_BYTES]
+
+
+def bad_headers(root: Path) -> list[str]:
+    """Headers of csrc/ that do not begin with a comment, or lack their guard."""
+    found = []
+    for path in files(root / "csrc"):
+        if path.suffix not in {".h", ".cuh"}:
+            continue
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if not lines or not lines[0].startswith("//"):
+            found.append(f"{path.relative_to(root)}: does not begin with a comment")
+        if "#pragma once" not in lines:
+            found.append(f"{path.relative_to(root)}: no #pragma once")
+    return found
+
+
+def misplaced_ops(root: Path) -> list[str]:
+    """Parts of ops that are not where one guess finds them."""
+    headers = {path.stem for path in (root / "csrc/ops").glob("*.h")} - NO_OPS
+    missing = [f"csrc/{where}/{op}.cpp" for op in headers for where in ("ops", "cpu")]
+    found = [f"{name} is missing" for name in sorted(missing) if not (root / name).exists()]
+    sources = {path.stem for path in (root / "csrc/ops").glob("*.cpp")}
+    return found + [f"csrc/ops/{op}.cpp has no header" for op in sorted(sources - headers - NO_OPS)]
+
+
+@pytest.mark.parametrize("check", [long_files, large_files, bad_headers, misplaced_ops])
+def test_repository(check):
+    assert check(ROOT) == []
+
+
+def test_there_is_something_to_check():
+    assert len(list((ROOT / "csrc/ops").glob("*.h"))) > 10
+
+
+@pytest.mark.parametrize(
+    ("check", "file", "text"),
+    [
+        (long_files, "csrc/core/a.cpp", "\n" * (MAX_LINES + 1)),
+        (large_files, "models/a.gguf", "x" * (MAX_BYTES + 1)),
+        (bad_headers, "csrc/core/a.h", "#pragma once\n"),
+        (bad_headers, "csrc/core/a.h", "// a\n"),
+        (misplaced_ops, "csrc/ops/b.h", "// b\n"),
+        (misplaced_ops, "csrc/ops/b.cpp", "// b\n"),
+    ],
+)
+def test_what_is_wrong_is_found(tmp_path, check, file, text):
+    good = {"csrc/ops/a.h": "// a\n#pragma once\n", "csrc/ops/a.cpp": "", "csrc/cpu/a.cpp": ""}
+    for name, content in good.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert check(tmp_path) == []
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(text)
+    assert check(tmp_path) != []
