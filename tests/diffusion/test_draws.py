@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from reference import philox
 
 from gesso import _ops
+from reference import philox
 
 DRAWS = {_ops.Draw.INITIAL_CANVAS: 0, _ops.Draw.RENOISE: 1, _ops.Draw.SAMPLE: 2}
 SEEDS = [0, 1, 2**32 - 1, 2**32, 0xA4093822299F31D0, 2**64 - 1]

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import sampler
 
 from gesso import _ops
+from reference import sampler
 
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import sampler
 
 from gesso import _ops
+from reference import sampler
 
 CONFIDENT, UNSURE = 0.001, 0.01
 A, B = [1, 2, 3], [1, 2, 4]

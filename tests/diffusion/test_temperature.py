@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from reference.sampler import temperature
 
 from gesso import _ops
+from reference.sampler import temperature
 
 SCHEDULES = [(0.4, 0.8), (0.0, 1.0), (0.7, 0.7), (0.1, 10.0)]
 

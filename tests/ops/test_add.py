@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from reference.add import add
-from reference.tolerance import assert_same_bits, assert_thread_independent
 
 from gesso import _ops
+from reference.add import add
+from reference.tolerance import assert_same_bits, assert_thread_independent
 
 SHAPES = [(0, 5), (1, 1), (3, 15), (4, 16), (5, 17), (2, 33), (9, 2816)]
 

@@ -2,10 +2,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from reference.attention import attention, canvas_mask, causal_mask
-from reference.tolerance import assert_same_bits, assert_thread_independent, assert_within_rule
 
 from gesso import _ops
+from reference.attention import attention, canvas_mask, causal_mask
+from reference.tolerance import assert_same_bits, assert_thread_independent, assert_within_rule
 
 HEADS, KV_HEADS, HEAD_DIM = 4, 2, 8
 

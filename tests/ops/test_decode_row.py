@@ -3,10 +3,11 @@
 import gguf
 import numpy as np
 import pytest
-from gesso import _ops
 from gguf.quants import dequantize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from gesso import _ops
 
 FORMATS = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K"]
 

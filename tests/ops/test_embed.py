@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference.embed import embed
 from reference.stored import COLUMNS, random_weight, values_of
 from reference.tolerance import assert_same_bits, assert_thread_independent
-
-from gesso import _ops
 
 SCALE = np.float32(np.sqrt(2816))
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference.expert_combine import expert_combine
 from reference.stored import vector
 from reference.tolerance import assert_same_bits, assert_thread_independent, assert_within_rule
-
-from gesso import _ops
 
 
 def draw(*shape, seed=0):

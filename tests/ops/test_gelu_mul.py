@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference.gelu_mul import gelu_mul
 from reference.tolerance import (
     assert_rows_independent,
@@ -7,8 +9,6 @@ from reference.tolerance import (
     assert_thread_independent,
     assert_within_rule,
 )
-
-from gesso import _ops
 
 
 def draw(*shape, seed=0):

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference.linear import linear, magnitude
 from reference.stored import COLUMNS, as_stored, random_weight, values_of, vector
 from reference.tolerance import (
@@ -8,8 +10,6 @@ from reference.tolerance import (
     assert_thread_independent,
     assert_within_rule,
 )
-
-from gesso import _ops
 
 
 def draw(*shape, seed=0):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference import linear
 from reference.lm_head import lm_head
 from reference.stored import COLUMNS, as_stored, random_weight, values_of, vector
 from reference.tolerance import assert_rows_independent, assert_thread_independent, assert_within_rule
-
-from gesso import _ops
 
 CAP = 30.0
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference import qk_norm_rope as oracle
 from reference.stored import random_weight, vector
 from reference.tolerance import assert_same_bits, assert_thread_independent, assert_within_rule
-
-from gesso import _ops
 
 EPS = 1e-6
 

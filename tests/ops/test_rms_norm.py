@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference.rms_norm import rms_norm, rms_norm_add
 from reference.stored import as_stored, random_weight, vector
 from reference.tolerance import (
@@ -8,8 +10,6 @@ from reference.tolerance import (
     assert_thread_independent,
     assert_within_rule,
 )
-
-from gesso import _ops
 
 EPS = 1e-6
 COLUMNS = [1, 2, 15, 16, 17, 31, 32, 33, 100, 2816]

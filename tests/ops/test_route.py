@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference.route import expert_weights, slots, top_experts
 from reference.stored import vector
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_within_rule
-
-from gesso import _ops
 
 SHAPES = [(0, 4, 2), (1, 1, 1), (1, 4, 4), (3, 5, 2), (33, 8, 8), (17, 7, 1), (64, 128, 8)]
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference.soft_embed import magnitude, soft_embed
 from reference.stored import COLUMNS, as_stored, random_weight, values_of
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent, assert_within_rule
-
-from gesso import _ops
 
 SCALE = 2816**0.5
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+
+from gesso import _ops
 from reference import philox
 from reference.token_stats import entropy, sample
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent, assert_within_rule
-
-from gesso import _ops
 
 VOCAB_SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 63, 100]  # noise comes in groups of 4
 

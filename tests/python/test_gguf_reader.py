@@ -7,10 +7,11 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from gesso import _ops
 from gguf import GGMLQuantizationType as Type
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from gesso import _ops
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 STRUCT_CODES = "BbHhIif?..Qqd"  # of the numbers among them

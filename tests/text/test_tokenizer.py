@@ -6,10 +6,11 @@ import time
 
 import pytest
 import tokenizers
-from gesso import _ops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+from gesso import _ops
 
 NORMAL, CONTROL, USER_DEFINED, BYTE = 1, 3, 4, 6
 BYTE_TOKENS = [f"<0x{byte:02X}>" for byte in range(256)]

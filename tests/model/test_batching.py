@@ -1,0 +1,183 @@
+"""A sequence comes out the same, bit for bit, alone and in any batch, in any chunks and with any number of threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gesso
+from python.tiny_model import tiny_model
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+SMALL = ["mixed", "top_1", "bf16", "q4_0"]
+LENGTHS = [1, 40, 9, 290, 23]  # 290: more than one internal pass
+
+
+@pytest.fixture(scope="module")
+def wide_path(tmp_path_factory):
+    """Large enough for the library to start threads."""
+    sizes = {"hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64, "num_experts": 6}
+    path = tmp_path_factory.mktemp("wide") / "wide.gguf"
+    return tiny_model(path, tokenizer=False, vocab_size=2002, canvas_length=24, sliding_window=33, **sizes)
+
+
+@pytest.fixture(params=[*SMALL, "wide"])
+def path(request, wide_path):
+    return wide_path if request.param == "wide" else GOLDEN / f"{request.param}.gguf"
+
+
+def random_case(model: gesso.Model, count: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Prompts of different lengths, canvases [count, C] and processed logits [count, C, V]."""
+    rng, config = np.random.default_rng(count), model.config
+    prompts = [rng.integers(0, config.vocab_size, LENGTHS[i % len(LENGTHS)]) for i in range(count)]
+    canvases = rng.integers(0, config.vocab_size, (count, config.canvas_length))
+    z = rng.normal(0, 4, (*canvases.shape, config.vocab_size)).astype(np.float32)
+    return prompts, canvases, z
+
+
+def logits_of(model: gesso.Model, prompts: list[np.ndarray], canvases: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """[2, B, C, V]: of the first step and of the conditioned one."""
+    session = model.session(len(prompts))
+    session.encode(prompts)
+    return np.stack([session.denoise(canvases), session.denoise(canvases, z)])
+
+
+def test_logits(path):
+    alone = gesso.load(path, num_threads=1)
+    prompts, canvases, z = random_case(alone, len(LENGTHS))
+    rows = [slice(i, i + 1) for i in range(len(prompts))]
+    expected = np.concatenate([logits_of(alone, prompts[i], canvases[i], z[i]) for i in rows], axis=1)
+    for num_threads in (1, 2, 3, 4):
+        model = gesso.load(path, num_threads=num_threads)
+        assert np.array_equal(logits_of(model, prompts, canvases, z), expected)
+        backwards = logits_of(model, prompts[::-1], canvases[::-1], z[::-1])
+        assert np.array_equal(backwards[:, ::-1], expected)
+
+
+def test_batch_of_several_passes(wide_path):
+    """12 canvases of 24 are more rows than one internal pass has."""
+    model = gesso.load(wide_path, num_threads=2)
+    prompts, canvases, z = random_case(model, 12)
+    together = logits_of(model, prompts, canvases, z)
+    for i in (0, 3, 10, 11):
+        one = slice(i, i + 1)
+        assert np.array_equal(logits_of(model, prompts[one], canvases[one], z[one]), together[:, one])
+
+
+def test_generation(path):
+    """Tokens, step counts and every step's entropies, with sequences that end at different times."""
+
+    def run(model, rows):
+        steps = []
+        out = model.generate(
+            [prompts[i] for i in rows],
+            seed=[seeds[i] for i in rows],
+            max_new_tokens=2 * model.config.canvas_length,
+            max_denoising_steps=5,
+            entropy_bound=1.0,
+            confidence_threshold=0.5,
+            end_token_ids=list(range(0, model.config.vocab_size, 31)),
+            on_step=lambda e: steps.append((rows[e.sequence], e.canvas, e.step, e.entropies, e.accepted, e.argmax)),
+        )
+        log = {(row, canvas, step): arrays for row, canvas, step, *arrays in steps}
+        results = zip(out.sequences, [canvases.tolist() for canvases in out.canvases], out.denoising_steps, strict=True)
+        return dict(zip(rows, results, strict=True)), log
+
+    model = gesso.load(path, num_threads=1)
+    prompts, _, _ = random_case(model, 4)
+    seeds = [5, 2**63 + 11, 5, 0]
+    expected, expected_log = {}, {}
+    for row in range(4):
+        out, log = run(model, [row])
+        expected, expected_log = expected | out, expected_log | log
+    for num_threads, rows in ((1, [0, 1, 2, 3]), (2, [3, 1, 0, 2]), (3, [1, 2]), (4, [2, 0, 3, 1])):
+        out, log = run(gesso.load(path, num_threads=num_threads), rows)
+        assert out == {row: expected[row] for row in rows}
+        assert all(np.array_equal(x, y) for key in log for x, y in zip(log[key], expected_log[key], strict=True))
+        assert log.keys() == {key for key in expected_log if key[0] in rows}
+
+
+def test_encoding_in_chunks(path):
+    model = gesso.load(path, num_threads=2)
+    rng = np.random.default_rng(0)
+    for length in (2, 31, 300):
+        ids = rng.integers(0, model.config.vocab_size, length)
+        canvas = rng.integers(0, model.config.vocab_size, model.config.canvas_length)
+        whole = model.session()
+        whole.encode(ids)
+        expected = whole.denoise(canvas)
+        for num_chunks in (2, 3, 7):
+            session = model.session()
+            for chunk in np.split(ids, np.sort(rng.integers(1, length + 1, num_chunks - 1))):
+                session.encode(chunk)
+            assert np.array_equal(session.denoise(canvas), expected)
+
+
+def test_ragged_chunks():
+    """Sequences of a batch grow at different speeds; some stand still."""
+    model = gesso.load(GOLDEN / "mixed.gguf")
+    prompts, canvases, z = random_case(model, 3)
+    session = model.session(3)
+    session.encode([prompts[0], prompts[1][:7], prompts[2][:1]])
+    session.encode([[], prompts[1][7:], prompts[2][1:5]])
+    session.encode([[], [], prompts[2][5:]])
+    assert session.length == [len(ids) for ids in prompts]
+    assert np.array_equal(session.denoise(canvases, z), logits_of(model, prompts, canvases, z)[1])
+
+
+def test_rewind():
+    model = gesso.load(GOLDEN / "mixed.gguf")
+    prompts, canvases, _ = random_case(model, 2)
+    session = model.session(2)
+    session.encode([prompts[1], prompts[1]])
+    session.denoise(canvases)
+    for lengths in ([39, 30], [20, 3], [1, 2]):
+        session.rewind(lengths)
+        fresh = model.session(2)
+        fresh.encode([prompts[1][:length] for length in lengths])
+        assert session.length == lengths
+        assert np.array_equal(session.denoise(canvases), fresh.denoise(canvases))
+    session.rewind(0)
+    session.encode([prompts[0], prompts[0]])
+    fresh = model.session()
+    fresh.encode(prompts[0])
+    assert np.array_equal(session.denoise(canvases)[:1], fresh.denoise(canvases[0]))
+
+
+@pytest.mark.parametrize("length", [899, 896, 895, 880, 600, 5])
+def test_rewind_of_a_long_text(length):
+    """A sliding layer has dropped most of it by then, so that going back may mean to encode everything again."""
+    model = gesso.load(GOLDEN / "mixed.gguf")
+    ids = np.random.default_rng(0).integers(0, model.config.vocab_size, 900)
+    canvas = np.zeros(model.config.canvas_length, int)
+    session, fresh = model.session(), model.session()
+    for chunk in np.array_split(ids, 25):
+        session.encode(chunk)
+    session.rewind(length)
+    session.encode([1, 2])
+    fresh.encode([*ids[:length], 1, 2])
+    assert np.array_equal(session.denoise(canvas), fresh.denoise(canvas))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_same_seed_same_text(name):
+    model = gesso.load(GOLDEN / f"{name}.gguf")
+    options = {"max_new_tokens": 2 * model.config.canvas_length, "max_denoising_steps": 4, "end_token_ids": []}
+    first, again, other = (model.generate([5, 6, 7], seed=seed, **options).sequences for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_two_calls_are_as_one(name):
+    """Draws depend on absolute positions, so a session that goes on is as a generation that never stopped."""
+    model = gesso.load(GOLDEN / f"{name}.gguf")
+    options = {"max_denoising_steps": 4, "end_token_ids": [], "seed": 8}
+    whole = model.generate([5, 6, 7], max_new_tokens=3 * model.config.canvas_length, **options)
+    session = model.session()
+    parts = [session.generate([5, 6, 7], max_new_tokens=model.config.canvas_length, **options)]
+    parts.append(session.generate(max_new_tokens=2 * model.config.canvas_length, **options))
+    assert parts[0].sequences[0] + parts[1].sequences[0] == whole.sequences[0]
+    assert session.ids == [[5, 6, 7, *whole.sequences[0]]]

@@ -1,0 +1,47 @@
+"""gesso on small models against what the reference answered on them, see tests/golden/make_golden.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gesso
+
+FOLDER = Path(__file__).parents[1] / "golden"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.gguf"))
+TOLERANCE = 2e-4
+
+
+@pytest.fixture(params=NAMES)
+def golden(request):
+    """(model, questions, logits) of one golden model."""
+    questions = json.loads((FOLDER / f"{request.param}.json").read_text())
+    return gesso.load(FOLDER / f"{request.param}.gguf"), questions, np.load(FOLDER / f"{request.param}.npz")
+
+
+def test_there_are_golden_files():
+    assert len(NAMES) >= 6
+
+
+def test_logits(golden):
+    model, questions, logits = golden
+    session = model.session()
+    for chunk in np.array_split(questions["prompt"], 3):
+        session.encode(chunk)
+    z = logits["first"] / np.float32(questions["temperature"])
+    assert np.abs(session.denoise(questions["canvas"])[0] - logits["first"]).max() <= TOLERANCE
+    assert np.abs(session.denoise(questions["canvas"], z[None])[0] - logits["conditioned"]).max() <= TOLERANCE
+
+
+def test_generations(golden):
+    model, questions, _ = golden
+    for case in questions["generations"]:
+        out = model.generate(case["prompts"], seed=case["seeds"], canvas=case["canvas"], **case["options"])
+        expected = case["expected"]
+        assert out.denoising_steps == expected["denoising_steps"]
+        assert [canvases.tolist() for canvases in out.canvases] == expected["canvases"]
+        assert out.sequences == expected["sequences"]
+        assert np.float32(out.tokens_per_forward).tolist() == expected["tokens_per_forward"]

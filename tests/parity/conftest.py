@@ -1,0 +1,61 @@
+"""Collects what the parity tests measured and prints it below their results."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import pytest
+
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every checkpoint is made here
+
+
+class Report:
+    """Figures of the whole run under headings: totals, and extremes with the test they come from."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, int] = {}
+        self.largest: dict[str, tuple[float, str]] = {}
+        self.smallest: dict[str, tuple[float, str]] = {}
+        self.test = ""
+
+    def count(self, heading: str, number: int = 1) -> None:
+        self.totals[heading] = self.totals.get(heading, 0) + number
+
+    def keep_largest(self, heading: str, value: float) -> None:
+        self.largest[heading] = max(self.largest.get(heading, (-math.inf, "")), (float(value), self.test))
+
+    def keep_smallest(self, heading: str, value: float) -> None:
+        self.smallest[heading] = min(self.smallest.get(heading, (math.inf, "")), (float(value), self.test))
+
+    def lines(self) -> list[str]:
+        extremes = (self.largest | self.smallest).items()
+        return [f"{heading}: {total}" for heading, total in self.totals.items()] + [
+            f"{heading}: {value:.2e} in {test}" for heading, (value, test) in extremes
+        ]
+
+
+REPORT = Report()
+
+
+@pytest.fixture
+def report(request) -> Report:
+    REPORT.test = request.node.name
+    return REPORT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_torch():
+    """One thread, as more of them only wait in models this small; no progress bars."""
+    torch = pytest.importorskip("torch")
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    torch.set_num_threads(1)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in REPORT.lines():
+        terminalreporter.write_line(f"parity: {line}")
