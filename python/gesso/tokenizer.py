@@ -21,6 +21,10 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`. Special tokens written out in it become their ids; no <bos> is added."""
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:  # half a surrogate pair, as bytes that were no UTF-8 leave behind
+            raise _native.ArgumentError(f"text: not UTF-8 at character {error.start}") from None
         return self.native.encode(text)
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:

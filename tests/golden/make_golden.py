@@ -78,7 +78,7 @@ class Golden:
             "head_dim": self.head_dims[0],
             "global_head_dim": self.head_dims[1],
         }
-        return Recipe(seed, text, self.canvas_length, spread=4.0, damping=0.4, feedback=0.2, has_image_token=False)
+        return Recipe(seed, text, self.canvas_length, spread=4.0, feedback=0.2, has_image_token=False)
 
 
 WIDE = {"hidden_size": 32, "expert_ffn": 32, "head_dims": (16, 32)}  # rows of whole blocks

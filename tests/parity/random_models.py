@@ -33,7 +33,7 @@ class Recipe:
     text: dict  # fields of the reference's text config
     canvas_length: int
     spread: float  # standard deviation of the logits before the cap
-    damping: float = 0.5  # factor on what the blocks add to the residual stream
+    damping: float = 0.4  # factor on what the blocks add to the residual stream
     feedback: float = 1.0  # factor on what self-conditioning adds to the embeddings
     has_image_token: bool = True  # the vocabulary's last
 
@@ -113,7 +113,7 @@ def settling_recipe(seed: int) -> Recipe:
     recipe = random_recipe(seed)
     text = recipe.text | {"final_logit_softcapping": 30.0}
     canvas_length = max(4, recipe.canvas_length)
-    return replace(recipe, text=text, canvas_length=canvas_length, spread=4.0, damping=0.4, feedback=0.2)
+    return replace(recipe, text=text, canvas_length=canvas_length, spread=4.0, feedback=0.2)
 
 
 def implementations(recipe: Recipe, eager: bool) -> dict[str, str]:

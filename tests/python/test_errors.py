@@ -57,6 +57,11 @@ def test_empty_prompt(model, prompts):
         model.generate(prompts, **QUICK)
 
 
+def test_text_that_is_no_unicode(model):
+    with raises(gesso.ArgumentError, "text: not UTF-8 at character 3"):
+        model.generate("ab \udc80", **QUICK)
+
+
 @pytest.mark.parametrize("token", [-1, 369, 10**6, 2**31, 2**63, -(2**40)])
 def test_token_outside_the_vocabulary(model, token):
     assert model.config.vocab_size == 369
