@@ -24,6 +24,16 @@ int resolve_threads(int num_threads) {
 
 }  // namespace
 
+ModelConfig read_config(const Checkpoint& checkpoint) { return model::read_config(checkpoint.file()); }
+
+int64_t scratch_bytes(const ModelConfig& config) {
+  return model::Activations::num_bytes(config, rows_per_pass(config));
+}
+
+int64_t cache_bytes(const ModelConfig& config, int64_t length) {
+  return model::KvCache::max_bytes(config, length, rows_per_pass(config));
+}
+
 Model Model::load(const std::string& path, const LoadOptions& options) {
   return Model(Checkpoint::open(path), options);
 }
@@ -48,10 +58,6 @@ const ModelConfig& Model::config() const { return impl_->config; }
 const std::optional<Tokenizer>& Model::tokenizer() const { return impl_->tokenizer; }
 int64_t Model::weight_bytes() const { return impl_->weights.num_bytes; }
 int Model::num_threads() const { return impl_->num_threads; }
-int64_t Model::scratch_bytes() const { return impl_->activations().num_bytes(); }
-int64_t Model::cache_bytes(int64_t length) const {
-  return model::KvCache::max_bytes(impl_->config, length, impl_->rows_per_pass());
-}
 
 GenerationResult Model::generate(const std::vector<std::vector<int32_t>>& prompts,
                                  const GenerationOptions& options) const {

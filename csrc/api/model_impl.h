@@ -10,6 +10,13 @@
 
 namespace gesso {
 
+// Rows of one pass: enough to use decoded weights many times over, few enough that scratch memory stays small whatever
+// the batch.
+inline int64_t rows_per_pass(const ModelConfig& config) {
+  constexpr int64_t kRowsPerPass = 256;
+  return std::max(kRowsPerPass, config.canvas_length);
+}
+
 struct Model::Impl {
   ModelConfig config;
   model::Weights weights;
@@ -17,13 +24,7 @@ struct Model::Impl {
   int num_threads = 1;
 
   Context context(const std::function<bool()>& interrupted) const { return {num_threads, interrupted}; }
-  // Rows of one pass: enough to use decoded weights many times over, few enough that scratch memory stays small
-  // whatever the batch.
-  int64_t rows_per_pass() const {
-    constexpr int64_t kRowsPerPass = 256;
-    return std::max(kRowsPerPass, config.canvas_length);
-  }
-  model::Activations activations() const { return {config, rows_per_pass()}; }
+  model::Activations activations() const { return {config, rows_per_pass(config)}; }
 };
 
 }  // namespace gesso

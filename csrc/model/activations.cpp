@@ -36,9 +36,10 @@ Activations::Activations(const ModelConfig& config, int64_t max_rows)
       expert_weights_(kExpertRows * config.top_k_experts),
       expert_ids_(3 * kExpertRows * config.top_k_experts + config.num_experts + 1) {}
 
-int64_t Activations::num_bytes() const {
-  const int64_t floats = hidden_.size() + normed_.size() + projected_.size() + dense_.size() + scratch_.size();
-  return (floats + expert_weights_.size() + expert_ids_.size()) * static_cast<int64_t>(sizeof(float));
+int64_t Activations::num_bytes(const ModelConfig& config, int64_t max_rows) {
+  const int64_t rows = 4 * max_rows * config.hidden_size;  // hidden, normed, projected, dense
+  const int64_t routing = 4 * kExpertRows * config.top_k_experts + config.num_experts + 1;
+  return (rows + scratch_size(config, max_rows) + routing) * static_cast<int64_t>(sizeof(float));
 }
 
 Activations::Attention Activations::attention(int64_t rows, const LayerConfig& layer) {

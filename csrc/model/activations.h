@@ -17,7 +17,8 @@ class Activations {
   Activations(const ModelConfig& config, int64_t max_rows);
 
   int64_t max_rows() const { return max_rows_; }
-  int64_t num_bytes() const;
+  // Memory that an Activations of this size takes.
+  static int64_t num_bytes(const ModelConfig& config, int64_t max_rows);
 
   // Views of the first `rows` rows.
   Matrix hidden(int64_t rows) { return {hidden_.data(), rows, hidden_size_}; }        // the residual stream

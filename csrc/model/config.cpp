@@ -10,8 +10,10 @@ namespace {
 
 constexpr const char* kArchitectures[] = {"diffusion-gemma", "diffusion-gemma4", "diffusiongemma"};
 
-// Larger counts than any plausible model; they keep products of sizes far from 64 bits.
+// Larger counts than any plausible model; they keep every product of sizes, the memory estimates included, in 64 bits.
 constexpr int64_t kMaxSize = int64_t{1} << 31;
+constexpr int64_t kMaxContext = int64_t{1} << 28;
+constexpr int64_t kMaxWidth = int64_t{1} << 20;  // of a row of activations
 constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxExperts = 65536;
 constexpr int64_t kMaxHeads = 65536;
@@ -94,6 +96,7 @@ void read_layers(const Reader& reader, ModelConfig& config) {
     reader.in_range("attention.head_count_kv", kv_heads[i], 1, config.num_attention_heads);
     check_format(config.num_attention_heads % kv_heads[i] == 0, reader.key("attention.head_count_kv"), ": ",
                  kv_heads[i], " kv heads do not divide ", config.num_attention_heads, " heads");
+    reader.in_range("attention.head_count", config.num_attention_heads, 1, kMaxWidth / layer.head_dim);
     check_format(layer.head_dim % 2 == 0, reader.key("attention.key_length"), ": expected an even number, got ",
                  layer.head_dim);
     config.layers.push_back(layer);
@@ -184,15 +187,15 @@ ModelConfig read_config(const io::GgufFile& file) {
   const Reader reader(metadata, read_architecture(metadata) + ".");
   ModelConfig config;
   config.vocab_size = read_vocab_size(file, reader);
-  config.hidden_size = reader.size("embedding_length");
-  config.intermediate_size = reader.size("feed_forward_length");
-  config.moe_intermediate_size = reader.size("expert_feed_forward_length");
+  config.hidden_size = reader.size("embedding_length", kMaxWidth);
+  config.intermediate_size = reader.size("feed_forward_length", kMaxWidth);
+  config.moe_intermediate_size = reader.size("expert_feed_forward_length", kMaxWidth);
   config.num_hidden_layers = reader.size("block_count", kMaxLayers);
   config.num_attention_heads = reader.size("attention.head_count", kMaxHeads);
   config.num_experts = reader.size("expert_count", kMaxExperts);
   config.top_k_experts = reader.size("expert_used_count", config.num_experts);
   config.sliding_window = reader.size("attention.sliding_window");
-  config.max_position_embeddings = reader.size("context_length");
+  config.max_position_embeddings = reader.size("context_length", kMaxContext);
   config.rms_norm_eps = reader.positive("attention.layer_norm_rms_epsilon");
   config.final_logit_softcapping = reader.positive("final_logit_softcapping");
   config.rope_theta_full = reader.positive("rope.freq_base");

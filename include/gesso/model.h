@@ -19,6 +19,13 @@ namespace gesso {
 
 class Session;
 
+// What a checkpoint's metadata says, also when its tensors cannot be computed with. FormatError.
+ModelConfig read_config(const Checkpoint& checkpoint);
+// Memory beyond the weights: a session's scratch, and the most that the cache of one sequence of `length` tokens takes.
+// A generation adds its logits, canvas_length * vocab_size floats per sequence.
+int64_t scratch_bytes(const ModelConfig& config);
+int64_t cache_bytes(const ModelConfig& config, int64_t length);
+
 struct LoadOptions {
   std::string device = "auto";  // "auto" or "cpu"
   int num_threads = 0;          // 0: one per processor this process may use
@@ -36,11 +43,6 @@ class Model {
   const std::optional<Tokenizer>& tokenizer() const;  // nullopt when the checkpoint has none
   int64_t weight_bytes() const;                       // as stored
   int num_threads() const;
-  // Memory beyond the weights: a session's scratch, and the most that the cache of one sequence of `length` tokens
-  // takes. A generation adds its logits, canvas_length * vocab_size floats per sequence.
-  int64_t scratch_bytes() const;
-  int64_t cache_bytes(int64_t length) const;
-
   // One generation from scratch for each prompt (token ids, at least one each).
   GenerationResult generate(const std::vector<std::vector<int32_t>>& prompts, const GenerationOptions& options) const;
 

@@ -46,6 +46,10 @@ void bind_config(nb::module_& module) {
       .def_ro("eos_token_id", &ModelConfig::eos_token_id)
       .def_ro("placeholder_token_ids", &ModelConfig::placeholder_token_ids)
       .def_ro("generation", &ModelConfig::generation);
+  module.def("read_config", &read_config, nb::arg("checkpoint"), "What a checkpoint's metadata says.");
+  module.def("scratch_bytes", &scratch_bytes, nb::arg("config"), "Scratch memory of a session.");
+  module.def("cache_bytes", &cache_bytes, nb::arg("config"), nb::arg("length"),
+             "The most that the cache of one sequence of `length` tokens takes.");
 }
 
 }  // namespace
@@ -63,9 +67,7 @@ void bind_model(nb::module_& module) {
       .def_prop_ro("config", &Model::config, nb::rv_policy::reference_internal)
       .def_prop_ro("tokenizer", &Model::tokenizer)
       .def_prop_ro("weight_bytes", &Model::weight_bytes)
-      .def_prop_ro("num_threads", &Model::num_threads)
-      .def_prop_ro("scratch_bytes", &Model::scratch_bytes)
-      .def("cache_bytes", &Model::cache_bytes, nb::arg("length"));
+      .def_prop_ro("num_threads", &Model::num_threads);
 
   nb::class_<Session>(module, "Session")
       .def(nb::init<const Model&, int64_t>(), nb::arg("model"), nb::arg("batch_size") = 1,

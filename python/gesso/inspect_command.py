@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gesso import _native
+from gesso.config import Config
 from gesso.display import visible
 from gesso.loading import open_checkpoint
-from gesso.model import Model
 
 MAX_ITEMS = 6  # of a list
 MAX_CHARACTERS = 72  # of a string
@@ -46,9 +46,10 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> d
     """Everything `gesso inspect` knows, in JSON's types."""
     tensors = checkpoint.tensors
     weights_bytes = sum(tensor.num_bytes for tensor in tensors)
-    model, problem = None, None
+    config, problem = None, None
     try:
-        model = Model(_native.Model(checkpoint))
+        config = _native.read_config(checkpoint)
+        _native.Model(checkpoint)
     except (ValueError, MemoryError) as error:
         problem = str(error)
     metadata = checkpoint.metadata
@@ -58,9 +59,9 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> d
         "file_bytes": checkpoint.file_bytes or None,
         "metadata": {key: shorten(value) for key, value in metadata.items()},
         "types": count_types(tensors),
-        "config": dataclasses.asdict(model.config) if model else None,
+        "config": dataclasses.asdict(Config.from_native(config)) if config else None,
         "problem": problem,
-        "memory": {"weights": weights_bytes} | (memory_needed(model) if model else {}),
+        "memory": {"weights": weights_bytes} | (memory_needed(config) if config else {}),
     }
     if with_tensors:
         report["tensors"] = [
@@ -99,15 +100,14 @@ def natural_order(name: str) -> tuple[Any, ...]:
     return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in name.split("."))
 
 
-def memory_needed(model: Model) -> dict[str, Any]:
+def memory_needed(config: _native.ModelConfig) -> dict[str, Any]:
     """Bytes beyond the weights: fixed scratch, and per sequence the logits and (at the most) the cache."""
-    config = model.config
     full = config.max_position_embeddings
     contexts = [length for length in CONTEXTS if length < full] + [full]
     return {
-        "scratch": model.native.scratch_bytes,
+        "scratch": _native.scratch_bytes(config),
         "logits_per_sequence": 4 * config.canvas_length * config.vocab_size,
-        "kv_cache_per_sequence": {length: model.native.cache_bytes(length) for length in contexts},
+        "kv_cache_per_sequence": {length: _native.cache_bytes(config, length) for length in contexts},
     }
 
 
@@ -120,9 +120,9 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     if "tensors" in report:
         rows = [(x["name"], x["type"], str(x["shape"]), show_bytes(x["bytes"])) for x in report["tensors"]]
         lines += ["", *columns(rows, right=(3,))]
-    if report["config"] is None:
-        lines += ["", f"No model can be made of this: {report['problem']}"]
-    else:
+    if report["problem"] is not None:
+        lines += ["", f"gesso cannot run this: {report['problem']}"]
+    if report["config"] is not None:
         values = {name: shorten(list(x) if isinstance(x, tuple) else x) for name, x in report["config"].items()}
         lines += ["", "Configuration", *columns([(name, show_value(value)) for name, value in values.items()])]
     return [*lines, "", "Memory", *memory_lines(report["memory"])]

@@ -145,8 +145,8 @@ TEST_CASE("the announced cache size bounds the real one") {
   gesso::Session session(model);
   for (int64_t length = 0; length < 1500; length += 300) {
     session.encode({some_ids(300, 1)});
-    CHECK(session.cache_bytes() <= model.cache_bytes(length + 300));
+    CHECK(session.cache_bytes() <= gesso::cache_bytes(model.config(), length + 300));
   }
-  CHECK(session.cache_bytes() * 2 > model.cache_bytes(1500));
-  CHECK(model.scratch_bytes() > 0);
+  CHECK(session.cache_bytes() * 2 > gesso::cache_bytes(model.config(), 1500));
+  CHECK(gesso::scratch_bytes(model.config()) > 0);
 }

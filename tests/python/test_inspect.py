@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gesso
+from gesso import _native
 from python.command_line import run
 from python.tiny_model import VOCABULARY, tiny_model
 
@@ -73,7 +74,7 @@ def test_inspect_says_why_no_model_can_be_made(tmp_path):
     path = str(tiny_model(tmp_path / "other.gguf", metadata={"general.architecture": "llama", "x": float("nan")}))
     status, out, _ = run("inspect", path)
     assert status == 0
-    assert 'No model can be made of this: general.architecture: expected diffusion-gemma, got "llama"' in out
+    assert 'gesso cannot run this: general.architecture: expected diffusion-gemma, got "llama"' in out
     assert "llama" in out.splitlines()[0]
     report = json.loads(run("inspect", path, "--json")[1])
     assert report["config"] is None
@@ -89,6 +90,8 @@ def test_inspect_shows_types_that_gesso_cannot_compute_with(tmp_path):
     assert status == 0
     assert re.search(r"^  TQ2_0 +3 ", out, re.MULTILINE)
     assert "cannot compute with type TQ2_0" in out
+    assert re.search(r"^  hidden_size +256$", out, re.MULTILINE)
+    assert "scratch, once" in out
     assert run("run", path, "hi")[0] == 1
 
 
@@ -106,8 +109,8 @@ def test_cache_sizes_bound_what_a_session_takes(tmp_path):
     for length in (1, 100, 700, 3000):
         session = model.session()
         session.encode([5] * length)
-        bound = model.native.cache_bytes(length)
+        bound = _native.cache_bytes(model.native.config, length)
         assert session.cache_bytes <= bound
         session.generate(max_new_tokens=64)
-        assert session.cache_bytes <= model.native.cache_bytes(length + 64)
+        assert session.cache_bytes <= _native.cache_bytes(model.native.config, length + 64)
     assert session.cache_bytes > 0.5 * bound
