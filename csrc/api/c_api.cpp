@@ -162,11 +162,7 @@ gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, c
   return guarded([&] {
     check_pointer(prompt, "prompt");
     check_pointer(out, "out");
-    const gesso::Tokenizer& tokenizer = tokenizer_of(model);
-    std::vector<int32_t> ids = tokenizer.encode(prompt);
-    const std::optional<int32_t> bos = tokenizer.bos();
-    if (tokenizer.add_bos() && bos && (ids.empty() || ids[0] != *bos)) ids.insert(ids.begin(), *bos);
-    *out = generate(*model, std::move(ids), options);
+    *out = generate(*model, tokenizer_of(model).encode_prompt(prompt), options);
   });
 }
 

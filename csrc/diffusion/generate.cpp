@@ -69,15 +69,10 @@ class Generation {
   }
 
   GenerationResult run() {
-    try {
-      for (int64_t index = 0; index < resolved_.num_canvases && !result_.stopped && any_unfinished(); ++index) {
-        start_canvas(index);
-        denoise_canvas(index);
-        commit_canvas(index);
-      }
-    } catch (...) {
-      for (Track& track : tracks_) track.sequence->rewind(track.prompt_length);
-      throw;
+    for (int64_t index = 0; index < resolved_.num_canvases && !result_.stopped && any_unfinished(); ++index) {
+      start_canvas(index);
+      denoise_canvas(index);
+      commit_canvas(index);
     }
     finish();
     return std::move(result_);

@@ -108,6 +108,12 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
   return ids;
 }
 
+std::vector<int32_t> Tokenizer::encode_prompt(std::string_view text) const {
+  std::vector<int32_t> ids = encode(text);
+  if (add_bos() && bos() && (ids.empty() || ids[0] != *bos())) ids.insert(ids.begin(), *bos());
+  return ids;
+}
+
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
   StreamDecoder decoder(*this, skip_special_tokens);
   std::string decoded = decoder.push(ids);

@@ -24,9 +24,12 @@ class Tokenizer {
   explicit Tokenizer(std::shared_ptr<const text::TokenizerTables> tables);
 
   // Ids of UTF-8 `text`. Special tokens written out in the text become their one id: the leftmost, and of those the
-  // longest. Adds neither <bos> nor <eos>: chat templates write them, callers of raw text ask add_bos(). ArgumentError
+  // longest. Adds neither <bos> nor <eos>: chat templates write them, encode_prompt() is for raw text. ArgumentError
   // with the byte offset when the text is not UTF-8, or when it is longer than 1 GiB.
   std::vector<int32_t> encode(std::string_view text) const;
+
+  // Ids of a prompt that no chat template wrote: with bos() in front if add_bos() and the text does not begin with it.
+  std::vector<int32_t> encode_prompt(std::string_view text) const;
 
   // Text of `ids`, always valid UTF-8. Byte tokens that follow each other are read as one run, and a run that is not
   // UTF-8 as a whole becomes one U+FFFD per byte. Skipped special tokens do not end a run.

@@ -12,6 +12,8 @@ void bind_tokenizer(nb::module_& module) {
   nb::class_<Tokenizer>(module, "Tokenizer", "Byte-fallback BPE, read from a checkpoint.")
       .def("encode", &Tokenizer::encode, nb::arg("text"), nb::call_guard<nb::gil_scoped_release>(),
            "Token ids of a text; special tokens written out in it become their ids. Adds no <bos>.")
+      .def("encode_prompt", &Tokenizer::encode_prompt, nb::arg("text"), nb::call_guard<nb::gil_scoped_release>(),
+           "Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.")
       .def(
           "decode",
           [](const Tokenizer& self, const std::vector<int32_t>& ids, bool skip_special_tokens) {

@@ -21,11 +21,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`. Special tokens written out in it become their ids; no <bos> is added."""
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:  # half a surrogate pair, as bytes that were no UTF-8 leave behind
-            raise _native.ArgumentError(f"text: not UTF-8 at character {error.start}") from None
-        return self.native.encode(text)
+        return self.native.encode(_check_unicode(text))
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Text of token ids; bytes that are no UTF-8 become U+FFFD."""
@@ -37,9 +33,7 @@ class Tokenizer:
 
     def encode_prompt(self, text: str) -> list[int]:
         """Token ids of a prompt: with <bos> in front if the model wants one and the text does not begin with it."""
-        ids = self.encode(text)
-        bos = self.native.bos_token_id
-        return [bos, *ids] if self.native.add_bos and bos is not None and ids[:1] != [bos] else ids
+        return self.native.encode_prompt(_check_unicode(text))
 
     @property
     def vocab_size(self) -> int:
@@ -92,6 +86,14 @@ class Tokenizer:
         except Exception as error:  # a template is a program from the file: anything can come out of it
             raise ValueError(f"chat template: {type(error).__name__}: {error}") from error
         return self.encode(text) if tokenize else text
+
+
+def _check_unicode(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:  # half a surrogate pair, as bytes that were no UTF-8 leave behind
+        raise _native.ArgumentError(f"text: not UTF-8 at character {error.start}") from None
+    return text
 
 
 def _raise_exception(message: str) -> None:
