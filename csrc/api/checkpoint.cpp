@@ -103,7 +103,7 @@ void Checkpoint::add_tensor(const std::string& name, const std::string& type, co
   for (const io::NamedTensor& other : file_->tensors) {
     check_format(other.name != name, "tensor ", name, " is there twice");
   }
-  file_->tensors.push_back({name, make_tensor(name, type, shape, data)});
+  file_->tensors.push_back({name, make_tensor(name, type, shape, data), 0});
   parts_->owners.push_back(std::move(owner));
 }
 
@@ -123,7 +123,8 @@ std::vector<Checkpoint::TensorInfo> Checkpoint::tensors() const {
                      dtype_name(tensor.dtype),
                      {tensor.shape.extents.begin(), tensor.shape.extents.begin() + tensor.shape.rank},
                      static_cast<uint64_t>(tensor.num_bytes()),
-                     tensor.data});
+                     tensor.data,
+                     named.offset});
   }
   return infos;
 }

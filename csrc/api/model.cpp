@@ -1,9 +1,7 @@
 #include "gesso/model.h"
 
-#include <algorithm>
-#include <thread>
-
 #include "api/model_impl.h"
+#include "api/thread_count.h"
 #include "core/check.h"
 #include "io/gguf.h"
 #include "model/config.h"
@@ -11,19 +9,6 @@
 #include "text/tokenizer.h"
 
 namespace gesso {
-namespace {
-
-constexpr int kMaxThreads = 4096;
-
-int resolve_threads(int num_threads) {
-  check(num_threads >= 0 && num_threads <= kMaxThreads, "num_threads: expected 1 to ", kMaxThreads,
-        " (or 0 for all processors), got ", num_threads);
-  // The standard library counts the processors this process may run on.
-  return num_threads > 0 ? num_threads : std::max(1u, std::thread::hardware_concurrency());
-}
-
-}  // namespace
-
 ModelConfig read_config(const Checkpoint& checkpoint) { return model::read_config(checkpoint.file()); }
 
 int64_t scratch_bytes(const ModelConfig& config) {

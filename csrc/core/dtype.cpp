@@ -43,6 +43,8 @@ constexpr DTypeInfo kTypes[] = {
 
 }  // namespace
 
+std::span<const DTypeInfo> all_dtypes() { return kTypes; }
+
 const DTypeInfo* find_dtype(uint32_t id) {
   for (const DTypeInfo& info : kTypes) {
     if (static_cast<uint32_t>(info.dtype) == id) return &info;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string>
 
 namespace gesso {
@@ -54,6 +54,8 @@ struct DTypeInfo {
   uint32_t block_bytes;
 };
 
+// Every type, by rising id.
+std::span<const DTypeInfo> all_dtypes();
 // nullptr when no ggml type has this id.
 const DTypeInfo* find_dtype(uint32_t id);
 // nullptr when no ggml type has this name ("Q4_K", upper case).

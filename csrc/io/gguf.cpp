@@ -380,7 +380,8 @@ GgufFile parse_gguf(std::span<const std::byte> bytes) {
   file.tensors.reserve(entries.size());
   for (const Entry& entry : entries) {
     const std::byte* data = bytes.data() + data_start + entry.offset;
-    file.tensors.push_back({std::string(entry.name), Tensor{data, entry.dtype, entry.shape}});
+    file.tensors.push_back(
+        {std::string(entry.name), Tensor{data, entry.dtype, entry.shape}, static_cast<uint64_t>(data - bytes.data())});
   }
   return file;
 }

@@ -16,7 +16,8 @@ namespace gesso::io {
 
 struct NamedTensor {
   std::string name;
-  Tensor tensor;  // GGUF's reversed extents are already turned: outermost first
+  Tensor tensor;        // GGUF's reversed extents are already turned: outermost first
+  uint64_t offset = 0;  // of its data in the file
 };
 
 // A parsed checkpoint: metadata and tensor views, plus whatever keeps their bytes alive.

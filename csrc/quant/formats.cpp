@@ -17,43 +17,75 @@ void decode_row(const std::byte* row, int64_t num_elements, float* out) {
   for (int64_t i = 0; i < num_blocks; ++i) decode_block(blocks[i], out + i * Block::kNumElements);
 }
 
+template <typename Block>
+void encode_row(const float* row, int64_t num_elements, const float* importance, std::byte* out) {
+  auto* blocks = reinterpret_cast<Block*>(out);
+  for (int64_t i = 0; i < num_elements / Block::kNumElements; ++i) {
+    const int64_t first = i * Block::kNumElements;
+    encode_block(row + first, importance ? importance + first : nullptr, blocks[i]);
+  }
+}
+
 struct Format {
   DType dtype;
   DecodeRow decode;
+  EncodeRow encode;
 };
 
+// Read only.
 template <typename Block>
-constexpr Format format() {
-  return {Block::kDType, decode_row<Block>};
+constexpr Format read() {
+  return {Block::kDType, decode_row<Block>, nullptr};
+}
+
+// Read and written.
+template <typename Block>
+constexpr Format read_write() {
+  return {Block::kDType, decode_row<Block>, encode_row<Block>};
 }
 
 // clang-format off
 constexpr Format kFormats[] = {
-    format<BlockF32>(),
-    format<BlockF16>(),
-    format<BlockBF16>(),
-    format<BlockQ8_0>(),
-    format<BlockQ4_0>(),
-    format<BlockQ4_K>(),
+    read_write<BlockF32>(),
+    read_write<BlockF16>(),
+    read_write<BlockBF16>(),
+    read<BlockQ8_0>(),
+    read<BlockQ4_0>(),
+    read<BlockQ4_K>(),
 };
 // clang-format on
 
-}  // namespace
-
-DecodeRow find_decoder(DType dtype) {
+const Format* find_format(DType dtype) {
   for (const Format& format : kFormats) {
-    if (format.dtype == dtype) return format.decode;
+    if (format.dtype == dtype) return &format;
   }
   return nullptr;
 }
 
-std::string supported_types() {
+template <typename Member>
+std::string names_of_types_with(Member member) {
   std::string names;
   for (const Format& format : kFormats) {
+    if (!(format.*member)) continue;
     if (!names.empty()) names += ", ";
     names += dtype_name(format.dtype);
   }
   return names;
 }
+
+}  // namespace
+
+DecodeRow find_decoder(DType dtype) {
+  const Format* format = find_format(dtype);
+  return format ? format->decode : nullptr;
+}
+
+EncodeRow find_encoder(DType dtype) {
+  const Format* format = find_format(dtype);
+  return format ? format->encode : nullptr;
+}
+
+std::string supported_types() { return names_of_types_with(&Format::decode); }
+std::string encodable_types() { return names_of_types_with(&Format::encode); }
 
 }  // namespace gesso::quant

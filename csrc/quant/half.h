@@ -35,6 +35,31 @@ inline float half_to_float(uint16_t half) {
   return std::bit_cast<float>((std::bit_cast<uint32_t>(denormal) & denormal_mask) | (bits & ~denormal_mask) | sign);
 }
 
+inline void store_u16(uint16_t value, uint8_t* bytes) { std::memcpy(bytes, &value, sizeof(value)); }
+
+// binary32 to binary16, to nearest, ties to even; beyond 65504 + 16 to infinity. NaN stays NaN.
+inline uint16_t float_to_half(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = bits >> 16 & 0x8000u;
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
+  if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // rounds up to 2^16
+  if (magnitude < 0x38800000u) {                                               // below 2^-14: a denormal, m * 2^-24
+    // Adding 0.5 leaves m in the low bits of the sum, rounded as asked.
+    const float sum = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(sum) - std::bit_cast<uint32_t>(0.5f)));
+  }
+  const uint32_t rounded = magnitude + 0x0fffu + (magnitude >> 13 & 1u);
+  return static_cast<uint16_t>(sign | ((rounded - ((127u - 15u) << 23)) >> 13));
+}
+
+// binary32 to bfloat16, to nearest, ties to even. NaN stays NaN.
+inline uint16_t float_to_bfloat16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>(bits >> 16 | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 // bfloat16 is the upper half of a binary32.
 inline float bfloat16_to_float(uint16_t bfloat16) { return std::bit_cast<float>(uint32_t{bfloat16} << 16); }
 

@@ -26,6 +26,7 @@ class Checkpoint {
     std::vector<int64_t> shape;  // outermost first
     uint64_t num_bytes = 0;
     const std::byte* data = nullptr;
+    uint64_t offset = 0;  // of the data in its file; 0 when put together by hand
   };
 
   // An empty one, to be filled with set() and add_tensor() under GGUF's names.

@@ -66,6 +66,7 @@ void bind_checkpoint(nb::module_& module) {
       .def_ro("type", &Checkpoint::TensorInfo::type, "ggml's name of the type.")
       .def_ro("shape", &Checkpoint::TensorInfo::shape, "Extents, outermost first.")
       .def_ro("num_bytes", &Checkpoint::TensorInfo::num_bytes)
+      .def_ro("offset", &Checkpoint::TensorInfo::offset, "Of the bytes in the file; 0 when put together by hand.")
       .def_prop_ro(
           "address", [](const Checkpoint::TensorInfo& info) { return reinterpret_cast<uintptr_t>(info.data); },
           "Where the bytes lie in this process: inside the file's mapping for a GGUF file.");

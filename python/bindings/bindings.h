@@ -16,6 +16,7 @@ void bind_errors(nb::module_& module);
 void bind_checkpoint(nb::module_& module);
 void bind_generation(nb::module_& module);
 void bind_model(nb::module_& module);
+void bind_quantize(nb::module_& module);
 void bind_tokenizer(nb::module_& module);
 
 // A NumPy array [size] holding a copy of `values`; for small per-position results.

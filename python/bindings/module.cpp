@@ -7,4 +7,5 @@ NB_MODULE(_native, module) {
   gesso::bindings::bind_tokenizer(module);
   gesso::bindings::bind_generation(module);
   gesso::bindings::bind_model(module);
+  gesso::bindings::bind_quantize(module);
 }

@@ -44,13 +44,13 @@ nb::dict parse_gguf(nb::bytes data) {
   nb::dict metadata;
   for (const std::string& key : file.metadata.keys()) metadata[to_str(key)] = to_python(*file.metadata.find(key));
   nb::list tensors;
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& [name, tensor, offset] : file.tensors) {
     nb::dict entry;
     entry["name"] = to_str(name);
     entry["dtype"] = dtype_name(tensor.dtype);
     entry["shape"] =
         std::vector<int64_t>(tensor.shape.extents.begin(), tensor.shape.extents.begin() + tensor.shape.rank);
-    entry["offset"] = tensor.data - bytes.data();
+    entry["offset"] = offset;
     tensors.append(entry);
   }
   nb::dict result;

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gesso.hf import Tensor, stays_float32
+from gesso.hf import stays_float32
 from gesso.hf_config import ARCHITECTURE
+from gesso.tensor import Tensor
 
 FLOAT_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 
 from gesso.hf_config import ARCHITECTURE, read_config_metadata, read_json
 from gesso.hf_tokenizer import read_tokenizer_metadata
+from gesso.tensor import Tensor
 
 ELEMENT_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}  # how NumPy holds each
 UNROTATED = 1e30  # frequency divisor of a pair that keeps its angle at (almost exactly) 0
@@ -62,27 +62,6 @@ NAMES = {
 }
 # Vision weights, and copies of decoder weights (the text encoder and the head share the decoder's tensors).
 DROPPED = re.compile(r"model\.encoder\.|lm_head\.weight$")
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One weight under its GGUF name. Shapes are outermost dimension first, as in NumPy.
-
-    `data` is C-contiguous. Its element type follows `dtype`: float32 for "F32", float16 for "F16", uint16 for "BF16"
-    (the bits as stored); for a block format such as "Q8_0" it is uint8, each row being that row's bytes.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    data: np.ndarray
-    source: str = ""  # the HF name, for messages
-
-    def to_float32(self) -> np.ndarray:
-        """The values of an "F32", "F16" or "BF16" tensor as float32, in the tensor's shape."""
-        if self.dtype == "BF16":
-            return (self.data.astype(np.uint32) << 16).view(np.float32)
-        return self.data.astype(np.float32, copy=False)
 
 
 def gguf_name(hf_name: str) -> str | None:

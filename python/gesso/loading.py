@@ -10,7 +10,7 @@ import numpy as np
 from gesso import _native, hf
 from gesso.model import Model
 
-MAX_THREADS = 4096  # csrc/api/model.cpp
+MAX_THREADS = 4096  # csrc/api/thread_count.cpp
 
 
 def load(path: str | os.PathLike[str], device: str = "auto", num_threads: int | None = None) -> Model:

@@ -14,7 +14,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from gesso.gguf_writer import write_gguf
-from gesso.hf import NAMES, Tensor, stays_float32
+from gesso.hf import NAMES, stays_float32
+from gesso.tensor import Tensor
 from python import tiny_model
 
 if not Path("/proc/self/status").exists():

@@ -16,7 +16,8 @@ from safetensors.numpy import save_file
 
 import gesso
 from gesso.gguf_writer import write_gguf
-from gesso.hf import NAMES, Tensor
+from gesso.hf import NAMES
+from gesso.tensor import Tensor
 from python.expect import raises
 from python.tiny_model import tiny_model
 

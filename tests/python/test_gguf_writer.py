@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gesso.gguf_writer import convert, matrices_as, write_gguf
-from gesso.hf import Tensor
+from gesso.tensor import Tensor
 
 gguf = pytest.importorskip("gguf")
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from gesso.gguf_writer import write_gguf
-from gesso.hf import UNROTATED, Tensor
+from gesso.hf import UNROTATED
 from gesso.hf_config import ARCHITECTURE, SLIDING
 from gesso.hf_tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL
+from gesso.tensor import Tensor
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3
 CONTROLS = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|turn>", "<turn|>", "<|image|>"]

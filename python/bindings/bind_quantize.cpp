@@ -1,0 +1,85 @@
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+
+#include "bindings.h"
+#include "gesso/quantize.h"
+
+namespace gesso::bindings {
+namespace {
+
+using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <typename T>
+using NumpyVector = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+
+// An array that NumPy owns, not initialised.
+template <typename T>
+NumpyVector<T> new_array(size_t size) {
+  T* data = std::make_unique_for_overwrite<T[]>(size).release();
+  nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
+  return {data, {size}, owner};
+}
+
+std::span<const std::byte> to_span(const Bytes& bytes) {
+  return {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()};
+}
+
+// Bytes that `elements` take in a type, 0 for one that does not exist (the call that follows says so).
+size_t bytes_of(const std::string& type, int64_t elements) {
+  for (const TensorType& known : tensor_types()) {
+    if (known.name == type) return elements / known.block_elements * known.block_bytes;
+  }
+  return 0;
+}
+
+int64_t elements_of(const std::string& type, size_t bytes) {
+  for (const TensorType& known : tensor_types()) {
+    if (known.name == type) return static_cast<int64_t>(bytes / known.block_bytes) * known.block_elements;
+  }
+  return 0;
+}
+
+NumpyVector<float> dequantize_array(const std::string& type, const Bytes& data, int num_threads) {
+  auto out = new_array<float>(elements_of(type, data.size()));
+  nb::gil_scoped_release release;
+  dequantize(type, to_span(data), {out.data(), out.size()}, num_threads);
+  return out;
+}
+
+NumpyVector<uint8_t> quantize_array(const std::string& source_type, const Bytes& source, const std::string& type,
+                                    int64_t row_elements, const std::optional<Floats>& importance, float multiplier,
+                                    int num_threads) {
+  auto out = new_array<uint8_t>(bytes_of(type, elements_of(source_type, source.size())));
+  QuantizeOptions options;
+  if (importance) options.importance = {importance->data(), importance->size()};
+  options.multiplier = multiplier;
+  options.num_threads = num_threads;
+  nb::gil_scoped_release release;
+  quantize(source_type, to_span(source), type, row_elements, {reinterpret_cast<std::byte*>(out.data()), out.size()},
+           options);
+  return out;
+}
+
+}  // namespace
+
+void bind_quantize(nb::module_& module) {
+  nb::class_<TensorType>(module, "TensorType", "A tensor type that a GGUF file may hold.")
+      .def_ro("name", &TensorType::name, "ggml's name: \"Q4_K\".")
+      .def_ro("block_elements", &TensorType::block_elements, "A row's length must be a multiple of this.")
+      .def_ro("block_bytes", &TensorType::block_bytes)
+      .def_ro("can_read", &TensorType::can_read, "gesso computes with it.")
+      .def_ro("can_write", &TensorType::can_write, "gesso quantises to it.");
+  module.def("tensor_types", tensor_types);
+  module.def("dequantize", dequantize_array, nb::arg("type"), nb::arg("data"), nb::arg("num_threads") = 0,
+             "float32 values of the blocks in `data`, a contiguous uint8 array.");
+  module.def("quantize", quantize_array, nb::arg("source_type"), nb::arg("source"), nb::arg("type"),
+             nb::arg("row_elements"), nb::arg("importance") = nb::none(), nb::arg("multiplier") = 1.0f,
+             nb::arg("num_threads") = 0,
+             "The rows in `source` (uint8, blocks of source_type) in another type, as uint8. `importance`: float32"
+             " [row_elements], what a square error in each column counts.");
+}
+
+}  // namespace gesso::bindings
