@@ -31,6 +31,7 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   impl->num_threads = resolve_threads(options.num_threads);
   impl->config = model::read_config(file);
   impl->weights = model::load_weights(file, impl->config);
+  impl->tensors = file.tensors;
   impl->tokenizer = text::load_tokenizer(file.metadata, file.owner);
   if (impl->tokenizer) {
     check_format(impl->tokenizer->vocab_size() == impl->config.vocab_size, "tokenizer.ggml.tokens: expected ",

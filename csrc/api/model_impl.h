@@ -5,6 +5,7 @@
 
 #include "core/context.h"
 #include "gesso/model.h"
+#include "io/gguf.h"
 #include "model/activations.h"
 #include "model/weights.h"
 
@@ -20,6 +21,7 @@ inline int64_t rows_per_pass(const ModelConfig& config) {
 struct Model::Impl {
   ModelConfig config;
   model::Weights weights;
+  std::vector<io::NamedTensor> tensors;  // the checkpoint's, for their names
   std::optional<Tokenizer> tokenizer;
   int num_threads = 1;
 

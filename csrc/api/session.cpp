@@ -3,6 +3,7 @@
 
 #include "api/model_impl.h"
 #include "core/check.h"
+#include "core/importance.h"
 #include "diffusion/generate.h"
 #include "model/denoise.h"
 #include "model/sequence.h"
@@ -14,7 +15,13 @@ struct Session::Impl {
   std::shared_ptr<const Model::Impl> shared;
   model::Activations activations;
   std::vector<model::Sequence> sequences;
+  std::unique_ptr<Importance> importance;  // only while it is collected
 
+  Context context(const std::function<bool()>& interrupted) const {
+    Context context = shared->context(interrupted);
+    context.importance = importance.get();
+    return context;
+  }
   const ModelConfig& config() const { return shared->config; }
   int64_t batch_size() const { return static_cast<int64_t>(sequences.size()); }
 
@@ -71,7 +78,7 @@ struct Session::Impl {
 
 Session::Session(const Model& model, int64_t batch_size) {
   check(batch_size >= 1, "batch_size: expected at least 1, got ", batch_size);
-  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, model.impl_->activations(), {}});
+  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, model.impl_->activations(), {}, nullptr});
   for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(model.config());
 }
 
@@ -95,7 +102,7 @@ int64_t Session::cache_bytes() const {
 void Session::encode(const std::vector<std::vector<int32_t>>& ids, const std::function<bool()>& interrupted) {
   impl_->all_or_nothing([&] {
     impl_->append(ids);
-    impl_->encode_pending(impl_->shared->context(interrupted));
+    impl_->encode_pending(impl_->context(interrupted));
   });
 }
 
@@ -129,7 +136,7 @@ void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_
     requests.push_back({&impl_->sequences[i].cache, canvas[i], has_self_conditioning,
                         Matrix(logits.data() + i * per_canvas, config.canvas_length, config.vocab_size)});
   }
-  const Context context = impl_->shared->context(interrupted);
+  const Context context = impl_->context(interrupted);
   impl_->encode_pending(context);
   model::denoise(context, config, impl_->shared->weights, requests, impl_->activations);
 }
@@ -137,9 +144,26 @@ void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_
 GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options) {
   return impl_->all_or_nothing([&] {
     impl_->append(ids.empty() ? std::vector<std::vector<int32_t>>(batch_size()) : ids);
-    return diffusion::generate(impl_->shared->context(options.interrupted), impl_->config(), impl_->shared->weights,
+    return diffusion::generate(impl_->context(options.interrupted), impl_->config(), impl_->shared->weights,
                                impl_->sequences, options, impl_->activations);
   });
+}
+
+void Session::collect_importance() {
+  if (!impl_->importance) impl_->importance = std::make_unique<Importance>();
+}
+
+std::vector<WeightImportance> Session::importance() const {
+  std::vector<WeightImportance> all;
+  if (!impl_->importance) return all;
+  const auto& entries = impl_->importance->entries();
+  for (const io::NamedTensor& named : impl_->shared->tensors) {
+    const auto found = entries.find(named.tensor.data);
+    if (found == entries.end()) continue;
+    const Importance::Entry& entry = found->second;
+    all.push_back({named.name, entry.counts, {entry.sums.begin(), entry.sums.end()}});
+  }
+  return all;
 }
 
 }  // namespace gesso

@@ -1,8 +1,25 @@
 #include "ops/expert_linear.h"
 
+#include "core/importance.h"
 #include "ops/check.h"
 
 namespace gesso::ops {
+namespace {
+
+void add_importance(Importance& importance, ConstMatrix x, ExpertInput input, const Weight& weight,
+                    const Routing& routing) {
+  const int64_t num_experts = weight.values.shape[0];
+  for (int64_t expert = 0; expert < num_experts; ++expert) {
+    const int64_t begin = routing.expert_offsets[expert], count = routing.expert_offsets[expert + 1] - begin;
+    if (input == ExpertInput::kTokens) {
+      importance.add(weight.values.data, expert, num_experts, x, routing.token_of_slot.data() + begin, count);
+    } else {
+      importance.add(weight.values.data, expert, num_experts, x.row_range(begin, count), nullptr, count);
+    }
+  }
+}
+
+}  // namespace
 
 void expert_linear(const Context& context, ConstMatrix x, ExpertInput input, const Weight& weight,
                    const Routing& routing, Matrix out) {
@@ -19,6 +36,7 @@ void expert_linear(const Context& context, ConstMatrix x, ExpertInput input, con
   check_rows("expert_linear: x", x.rows, input == ExpertInput::kSlots ? num_slots : num_slots / routing.num_active);
   check_rows("expert_linear: out", out.rows, num_slots);
   check_columns("expert_linear: out", out.columns, weight.num_outputs());
+  if (context.importance) add_importance(*context.importance, x, input, weight, routing);
   return cpu::expert_linear(context, x, input, weight, routing, out);
 }
 

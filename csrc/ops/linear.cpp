@@ -1,5 +1,6 @@
 #include "ops/linear.h"
 
+#include "core/importance.h"
 #include "ops/check.h"
 
 namespace gesso::ops {
@@ -10,6 +11,7 @@ void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix 
   check_columns("linear: x", x.columns, weight.num_inputs());
   check_rows("linear: out", out.rows, x.rows);
   check_columns("linear: out", out.columns, weight.num_outputs());
+  if (context.importance) context.importance->add(weight.values.data, 0, 1, x, nullptr, x.rows);
   return cpu::linear(context, x, weight, out);
 }
 

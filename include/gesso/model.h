@@ -19,6 +19,13 @@ namespace gesso {
 
 class Session;
 
+// Of one weight matrix, or of a stack of experts: how much each of its input columns was used.
+struct WeightImportance {
+  std::string name;             // "blk.0.attn_q.weight"
+  std::vector<int64_t> counts;  // [experts], or one: rows that were multiplied
+  std::vector<float> sums;      // [experts, columns] or [columns]: sums of their squares
+};
+
 // What a checkpoint's metadata says, also when its tensors cannot be computed with. FormatError.
 ModelConfig read_config(const Checkpoint& checkpoint);
 // Memory beyond the weights: a session's scratch, and the most that the cache of one sequence of `length` tokens takes.
@@ -81,6 +88,12 @@ class Session {
   // sequences hold what was generated, up to and without the first end token; the last canvas is encoded when something
   // needs it.
   GenerationResult generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options);
+
+  // From now on every pass also sums up what it multiplies weights with; slower by a few per cent.
+  void collect_importance();
+  // What has been collected, by the weights' order in the checkpoint; the embedding as head is left out. Passes that
+  // failed midway count as far as they came.
+  std::vector<WeightImportance> importance() const;
 
  private:
   struct Impl;

@@ -9,6 +9,8 @@ namespace gesso::bindings {
 namespace {
 
 using Ids = std::vector<std::vector<int32_t>>;
+using NumpyVector = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>>;  // views of what they belong to
+using NumpyMatrix = nb::ndarray<nb::numpy, const float, nb::ndim<2>>;
 using Logits = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 void bind_config(nb::module_& module) {
@@ -56,6 +58,14 @@ void bind_config(nb::module_& module) {
 
 void bind_model(nb::module_& module) {
   bind_config(module);
+  nb::class_<WeightImportance>(module, "WeightImportance")
+      .def_ro("name", &WeightImportance::name)
+      .def_prop_ro("counts",
+                   [](const WeightImportance& self) { return NumpyVector(self.counts.data(), {self.counts.size()}); })
+      .def_prop_ro("sums", [](const WeightImportance& self) {
+        const size_t num_experts = self.counts.size();
+        return NumpyMatrix(self.sums.data(), {num_experts, self.sums.size() / num_experts});
+      });
   nb::class_<Model>(module, "Model")
       .def(
           "__init__",
@@ -94,7 +104,9 @@ void bind_model(nb::module_& module) {
             nb::gil_scoped_release release;
             return self.generate(ids, options);
           },
-          nb::arg("ids"), nb::arg("options"));
+          nb::arg("ids"), nb::arg("options"))
+      .def("collect_importance", &Session::collect_importance)
+      .def_prop_ro("importance", &Session::importance);
 }
 
 }  // namespace gesso::bindings

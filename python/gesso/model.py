@@ -165,6 +165,16 @@ class Session:
         self._native.denoise(ids, self_conditioning_logits is not None, logits)
         return logits
 
+    def collect_importance(self) -> None:
+        """From now on every pass also sums up the squares of what it multiplies weights with; see `importance`."""
+        self._native.collect_importance()
+
+    @property
+    def importance(self) -> list[_native.WeightImportance]:
+        """What has been collected for each weight: name, `counts` [experts] of rows and `sums` of their squares,
+        [experts, columns]; a plain matrix has one "expert". `gesso.imatrix` writes it to a file."""
+        return self._native.importance
+
     def generate(self, prompts: Any = None, *, max_new_tokens: int = 256, **options: Any) -> GenerationOutput:
         """Continues every sequence from its cache, after appending `prompts` (token ids, or text without <bos>).
 

@@ -1,0 +1,136 @@
+"""Importance matrices: what a session collects, and the files in llama.cpp's form."""
+
+import gguf
+import numpy as np
+import pytest
+
+import gesso
+from gesso import imatrix
+from gesso.gguf_writer import write_gguf
+from gesso.tensor import Tensor
+from python import tiny_model
+
+IDS = [2, 17, 30, 15, 15, 41, 19]
+TEXT = list(range(10, 50)) * 4
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tiny_model.tiny_model(tmp_path_factory.mktemp("imatrix") / "tiny.gguf", seed=3)
+
+
+def collected(session):
+    return {entry.name: entry for entry in session.importance}
+
+
+def weights(path):
+    reader = gguf.GGUFReader(path)
+    return {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
+
+
+def test_sums_are_those_of_the_first_layers_input(path):
+    model = gesso.load(path)
+    session = model.session()
+    session.collect_importance()
+    session.encode(IDS)
+    tensors = weights(path)
+    rows = tensors["token_embd.weight"][IDS].astype(np.float64) * np.sqrt(model.config.hidden_size)
+    rows /= np.sqrt((rows**2).mean(axis=1, keepdims=True) + model.config.rms_norm_eps)
+    expected = ((rows * tensors["blk.0.attn_norm.weight"]) ** 2).sum(axis=0)
+    for name in ("blk.0.attn_q.weight", "blk.0.attn_k.weight"):
+        entry = collected(session)[name]
+        assert entry.counts.tolist() == [len(IDS)]
+        np.testing.assert_allclose(entry.sums, expected[None], rtol=1e-5)
+
+
+def test_experts_count_the_rows_they_were_given(path):
+    model = gesso.load(path)
+    session = model.session()
+    session.collect_importance()
+    session.encode(IDS)
+    session.denoise([17] * model.config.canvas_length)
+    # The last layer's experts run for the canvas only: nothing reads what an encoding pass would give there.
+    rows = len(IDS) + model.config.canvas_length
+    for name, entry in collected(session).items():
+        if "_exps" in name:
+            assert len(entry.counts) == model.config.num_experts
+            last = name.startswith(f"blk.{model.config.num_hidden_layers - 1}.")
+            expected = model.config.canvas_length if last else rows
+            assert entry.counts.sum() == expected * model.config.top_k_experts, name
+            np.testing.assert_array_equal(entry.sums.sum(axis=1) > 0, entry.counts > 0)
+
+
+def test_nothing_is_collected_unless_asked_and_results_stay_the_same(path):
+    model = gesso.load(path)
+    plain, collecting = model.session(), model.session()
+    collecting.collect_importance()
+    for session in (plain, collecting):
+        session.encode(IDS)
+    canvas = [3] * model.config.canvas_length
+    np.testing.assert_array_equal(plain.denoise(canvas), collecting.denoise(canvas))
+    assert plain.importance == []
+
+
+def test_threads_do_not_matter(path):
+    sums = []
+    for num_threads in (1, 3):
+        entries = imatrix.collect(gesso.load(path, num_threads=num_threads), TEXT)
+        sums.append(np.concatenate([entry.sums.ravel() for entry in entries]))
+    np.testing.assert_array_equal(*sums)
+
+
+def test_every_matrix_of_every_layer_is_collected(path):
+    model = gesso.load(path)
+    entries = imatrix.collect(model, TEXT)
+    matrices = {name for name, data in weights(path).items() if data.ndim >= 2} - {"token_embd.weight"}
+    assert {entry.name for entry in entries} == matrices
+
+
+def test_a_file_holds_sums_and_counts_and_reads_as_means(path, tmp_path):
+    entries = imatrix.collect(gesso.load(path), TEXT)
+    file = tmp_path / "imatrix.gguf"
+    imatrix.write_imatrix(file, entries, {"datasets": ["a.txt"], "chunk_count": 3, "chunk_size": 60})
+    reader = gguf.GGUFReader(file)
+    assert reader.get_field("general.type").contents() == "imatrix"
+    assert reader.get_field("imatrix.datasets").contents() == ["a.txt"]
+    stored = {tensor.name: tensor for tensor in reader.tensors}
+    read = imatrix.read_imatrix(file)
+    assert len(read) == len(entries)
+    for entry in entries:
+        counts, sums = stored[entry.name + ".counts"], stored[entry.name + ".in_sum2"]
+        assert list(counts.shape) == [1, len(entry.counts)]  # ggml order: columns first
+        assert list(sums.shape) == [*entry.sums.shape[::-1]]
+        expected = entry.sums / np.maximum(entry.counts, 1)[:, None]
+        np.testing.assert_allclose(np.atleast_2d(read[entry.name]), expected, rtol=1e-6)
+        assert read[entry.name].ndim == (2 if len(entry.counts) > 1 else 1)
+
+
+def matrix(name, values):
+    return Tensor(name, "F32", np.shape(values), np.array(values, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ([matrix("a.in_sum2", [[1, 2]])], "missing a.counts"),
+        ([matrix("a.in_sum2", [[1, 2]]), matrix("a.counts", [[1], [2], [3]])], "expected 1 values, got 3"),
+        ([matrix("a.in_sum2", [[1, -2]]), matrix("a.counts", [[1]])], "a: expected finite values >= 0"),
+        ([matrix("a.in_sum2", [[1, np.nan]]), matrix("a.counts", [[1]])], "a: expected finite values >= 0"),
+        ([matrix("a.in_sum2", [[1, 2]]), matrix("a.counts", [[-1]])], "a: expected finite values >= 0"),
+        ([Tensor("a.in_sum2", "F16", (1, 2), np.ones((1, 2), np.float16))], "a.in_sum2: expected type F32, got F16"),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path, tensors, message):
+    write_gguf(tmp_path / "imatrix.gguf", {"general.type": "imatrix"}, tensors)
+    with pytest.raises(gesso.FormatError, match=message):
+        imatrix.read_imatrix(tmp_path / "imatrix.gguf")
+
+
+def test_a_model_is_no_imatrix(path):
+    with pytest.raises(gesso.FormatError, match="general.type: expected 'imatrix', got None"):
+        imatrix.read_imatrix(path)
+
+
+def test_a_text_shorter_than_a_canvas_is_refused(path):
+    with pytest.raises(gesso.ArgumentError, match="expected at least one canvas of"):
+        imatrix.collect(gesso.load(path), [1, 2])
