@@ -3,9 +3,31 @@
 #include "quant/bf16.h"
 #include "quant/f16.h"
 #include "quant/f32.h"
+#include "quant/iq1_m.h"
+#include "quant/iq1_s.h"
+#include "quant/iq2_s.h"
+#include "quant/iq2_xs.h"
+#include "quant/iq2_xxs.h"
+#include "quant/iq3_s.h"
+#include "quant/iq3_xxs.h"
+#include "quant/iq4_nl.h"
+#include "quant/iq4_xs.h"
+#include "quant/mxfp4.h"
+#include "quant/nvfp4.h"
+#include "quant/q1_0.h"
+#include "quant/q2_0.h"
+#include "quant/q2_k.h"
+#include "quant/q3_k.h"
 #include "quant/q4_0.h"
+#include "quant/q4_1.h"
 #include "quant/q4_k.h"
+#include "quant/q5_0.h"
+#include "quant/q5_1.h"
+#include "quant/q5_k.h"
+#include "quant/q6_k.h"
 #include "quant/q8_0.h"
+#include "quant/tq1_0.h"
+#include "quant/tq2_0.h"
 
 namespace gesso::quant {
 namespace {
@@ -51,7 +73,29 @@ constexpr Format kFormats[] = {
     read_write<BlockBF16>(),
     read<BlockQ8_0>(),
     read<BlockQ4_0>(),
+    read<BlockQ4_1>(),
+    read<BlockQ5_0>(),
+    read<BlockQ5_1>(),
+    read<BlockQ2_K>(),
+    read<BlockQ3_K>(),
     read<BlockQ4_K>(),
+    read<BlockQ5_K>(),
+    read<BlockQ6_K>(),
+    read<BlockIQ2_XXS>(),
+    read<BlockIQ2_XS>(),
+    read<BlockIQ3_XXS>(),
+    read<BlockIQ1_S>(),
+    read<BlockIQ4_NL>(),
+    read<BlockIQ3_S>(),
+    read<BlockIQ2_S>(),
+    read<BlockIQ4_XS>(),
+    read<BlockIQ1_M>(),
+    read<BlockTQ1_0>(),
+    read<BlockTQ2_0>(),
+    read<BlockMXFP4>(),
+    read<BlockNVFP4>(),
+    read<BlockQ1_0>(),
+    read<BlockQ2_0>(),
 };
 // clang-format on
 

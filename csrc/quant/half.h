@@ -15,6 +15,13 @@ inline uint16_t load_u16(const uint8_t* bytes) {
   return value;
 }
 
+// A little endian 32-bit value at any address.
+inline uint32_t load_u32(const uint8_t* bytes) {
+  uint32_t value;
+  std::memcpy(&value, bytes, sizeof(value));
+  return value;
+}
+
 // IEEE binary16:  s eeeee mmmmmmmmmm  (bias 15)  ->  binary32:  s eeeeeeee mmmmmmmmmm0000000000000  (bias 127)
 inline float half_to_float(uint16_t half) {
   constexpr uint32_t kRebias = (127 - 15) << 23;

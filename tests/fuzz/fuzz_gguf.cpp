@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const gesso::io::GgufFile file = gesso::io::parse_gguf(input);
     for (const std::string& key : file.metadata.keys()) expect_value_inside(input, *file.metadata.find(key));
-    for (const auto& [name, tensor] : file.tensors) {
+    for (const auto& [name, tensor, offset] : file.tensors) {
       expect_inside(input, tensor.data, static_cast<size_t>(tensor.num_bytes()));
     }
   } catch (const gesso::FormatError&) {

@@ -12,9 +12,31 @@
 #include "quant/f16.h"
 #include "quant/f32.h"
 #include "quant/formats.h"
+#include "quant/iq1_m.h"
+#include "quant/iq1_s.h"
+#include "quant/iq2_s.h"
+#include "quant/iq2_xs.h"
+#include "quant/iq2_xxs.h"
+#include "quant/iq3_s.h"
+#include "quant/iq3_xxs.h"
+#include "quant/iq4_nl.h"
+#include "quant/iq4_xs.h"
+#include "quant/mxfp4.h"
+#include "quant/nvfp4.h"
+#include "quant/q1_0.h"
+#include "quant/q2_0.h"
+#include "quant/q2_k.h"
+#include "quant/q3_k.h"
 #include "quant/q4_0.h"
+#include "quant/q4_1.h"
 #include "quant/q4_k.h"
+#include "quant/q5_0.h"
+#include "quant/q5_1.h"
+#include "quant/q5_k.h"
+#include "quant/q6_k.h"
 #include "quant/q8_0.h"
+#include "quant/tq1_0.h"
+#include "quant/tq2_0.h"
 
 namespace gesso::quant {
 namespace {
@@ -43,14 +65,20 @@ void check_sizes() {
   CHECK((", " + supported_types() + ",").find(std::string(", ") + info.name + ",") != std::string::npos);
 }
 
+template <typename... Blocks>
+void check_all_sizes() {
+  (check_sizes<Blocks>(), ...);
+}
+
 TEST_CASE("every block format has the size that ggml gives it and is in the list") {
-  check_sizes<BlockF32>();
-  check_sizes<BlockF16>();
-  check_sizes<BlockBF16>();
-  check_sizes<BlockQ8_0>();
-  check_sizes<BlockQ4_0>();
-  check_sizes<BlockQ4_K>();
-  CHECK_FALSE(static_cast<bool>(find_decoder(DType::kIQ1_M)));
+  check_all_sizes<BlockF32, BlockF16, BlockBF16, BlockQ8_0, BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1>();
+  check_all_sizes<BlockQ2_K, BlockQ3_K, BlockQ4_K, BlockQ5_K, BlockQ6_K>();
+  check_all_sizes<BlockIQ1_S, BlockIQ1_M, BlockIQ2_XXS, BlockIQ2_XS, BlockIQ2_S, BlockIQ3_XXS, BlockIQ3_S>();
+  check_all_sizes<BlockIQ4_NL, BlockIQ4_XS, BlockTQ1_0, BlockTQ2_0, BlockMXFP4, BlockNVFP4, BlockQ1_0, BlockQ2_0>();
+  for (const DType dtype :
+       {DType::kQ8_1, DType::kQ8_K, DType::kI8, DType::kI16, DType::kI32, DType::kI64, DType::kF64}) {
+    CHECK_FALSE(static_cast<bool>(find_decoder(dtype)));
+  }
 }
 
 TEST_CASE("half precision converts exactly, all 65536 patterns") {
@@ -114,9 +142,82 @@ TEST_CASE("a Q4_K block has eight 6-bit scales and minimums") {
   }
 }
 
+TEST_CASE("Q1_0 and Q2_0 blocks count elements from the lowest bits") {
+  const std::string two = f16(0x4000);
+  const std::vector<float> bits = decode(DType::kQ1_0, two + "\x05" + std::string(14, '\0') + "\x80");
+  REQUIRE(bits.size() == 128);
+  for (int i = 0; i < 128; ++i) CHECK(bits[i] == (i == 0 || i == 2 || i == 127 ? 2.0f : -2.0f));
+
+  const std::vector<float> crumbs = decode(DType::kQ2_0, two + std::string(15, '\xe4') + "\x1b");  // 0 1 2 3, 3 2 1 0
+  REQUIRE(crumbs.size() == 64);
+  for (int i = 0; i < 64; ++i) CHECK(crumbs[i] == 2.0f * static_cast<float>((i < 60 ? i % 4 : 3 - i % 4) - 1));
+}
+
+// Five digits in base 3 as TQ1_0 stores them: the fraction 0.t0 t1 t2 t3 t4 in 256ths, rounded up.
+char ternary(const std::vector<int>& digits) {
+  int value = 0;
+  for (int n = 0; n < 5; ++n) value = 3 * value + (n < static_cast<int>(digits.size()) ? digits[n] : 0);
+  return static_cast<char>((value * 256 + 242) / 243);
+}
+
+TEST_CASE("a TQ1_0 block has 32 x 5, 16 x 5 and 4 x 4 ternary digits") {
+  const auto digit = [](int i) { return (i / 3 + i / 16 + i) % 3; };  // any pattern that tells elements apart
+  std::string block;
+  for (int m = 0; m < 32; ++m) {
+    block += ternary({digit(m), digit(32 + m), digit(64 + m), digit(96 + m), digit(128 + m)});
+  }
+  for (int m = 160; m < 176; ++m) {
+    block += ternary({digit(m), digit(16 + m), digit(32 + m), digit(48 + m), digit(64 + m)});
+  }
+  for (int m = 240; m < 244; ++m) block += ternary({digit(m), digit(4 + m), digit(8 + m), digit(12 + m)});
+  const std::vector<float> out = decode(DType::kTQ1_0, block + f16(0x3800));
+  REQUIRE(out.size() == 256);
+  for (int i = 0; i < 256; ++i) {
+    CAPTURE(i);
+    CHECK(out[i] == 0.5f * static_cast<float>(digit(i) - 1));
+  }
+}
+
+TEST_CASE("a TQ2_0 block has two chunks of 4 x 32 elements") {
+  const auto quant = [](int i) { return (i / 32 + i) & 3; };
+  std::string block;
+  for (int first : {0, 128}) {
+    for (int m = first; m < first + 32; ++m) {
+      block += static_cast<char>(quant(m) | quant(m + 32) << 2 | quant(m + 64) << 4 | quant(m + 96) << 6);
+    }
+  }
+  const std::vector<float> out = decode(DType::kTQ2_0, block + f16(0x3800));
+  for (int i = 0; i < 256; ++i) CHECK(out[i] == 0.5f * static_cast<float>(quant(i) - 1));
+}
+
+TEST_CASE("an IQ2_XXS sub-block has four grid points, 28 bits of signs and a scale") {
+  CHECK(unpack_even_signs(0) == 0);
+  CHECK(unpack_even_signs(1) == 0x81);
+  CHECK(unpack_even_signs(0x7f) == 0xff);
+  CHECK(unpack_even_signs(0x41) == 0x41);
+  // Points 0 (all 8) and 1 (its first element 43); signs of the first point 1: elements 0 and 7. Scale 3.5.
+  const std::string sub_block("\0\1\0\0\x01\0\0\x30", 8);
+  const std::vector<float> out = decode(DType::kIQ2_XXS, f16(0x4400) + sub_block + std::string(56, '\0'));
+  REQUIRE(out.size() == 256);
+  for (int j = 0; j < 8; ++j) CHECK(out[j] == 3.5f * (j == 0 || j == 7 ? -8.0f : 8.0f));
+  for (int j = 0; j < 8; ++j) CHECK(out[8 + j] == 3.5f * (j == 0 ? 43.0f : 8.0f));
+  for (int i = 32; i < 256; ++i) CHECK(out[i] == 0.5f * 8.0f);
+}
+
+TEST_CASE("an IQ1_M block has its scale in four pieces") {
+  // d = 0x3c12, its lowest nibble first; the sub-block scales 0 but for the last one, 7; every point is 0, all -1.
+  const std::string scales("\x00\x20\x00\x10\x00\xc0\x00\x3e", 8);
+  const std::string qh = std::string(15, '\0') + "\x80";  // the last point is shifted down
+  const std::vector<float> out = decode(DType::kIQ1_M, std::string(32, '\0') + qh + scales);
+  const float d = half_to_float(0x3c12);
+  for (int i = 0; i < 240; ++i) CHECK(out[i] == d * -0.875f);
+  for (int i = 240; i < 248; ++i) CHECK(out[i] == 15.0f * d * -0.875f);
+  for (int i = 248; i < 256; ++i) CHECK(out[i] == 15.0f * d * -1.125f);
+}
+
 TEST_CASE("a row of no elements touches nothing") {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K}) {
-    find_decoder(dtype)(nullptr, 0, nullptr);
+  for (const DTypeInfo& info : all_dtypes()) {
+    if (const DecodeRow decode_row = find_decoder(info.dtype)) decode_row(nullptr, 0, nullptr);
   }
 }
 

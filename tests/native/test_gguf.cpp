@@ -37,7 +37,7 @@ uint64_t touch(const GgufFile& file) {
     if (const auto* list = std::get_if<std::vector<std::string_view>>(&value))
       std::for_each(list->begin(), list->end(), add);
   }
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& [name, tensor, offset] : file.tensors) {
     add({reinterpret_cast<const char*>(tensor.data), static_cast<size_t>(tensor.num_bytes())});
   }
   return sum;

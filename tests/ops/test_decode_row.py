@@ -1,31 +1,31 @@
 """Decoding of stored rows: bit for bit what the package `gguf` gives, for any bytes."""
 
-import gguf
 import numpy as np
 import pytest
-from gguf.quants import dequantize
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gesso import _ops
+from gesso import _native, _ops
+from reference.stored import BLOCKS, HALF_SCALES, SIZES, decoded, put_scales
 
-FORMATS = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K"]
-
-
-def sizes(name):
-    """Elements and bytes of one block."""
-    return gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
+# The types of weights, as of August 2026: all of ggml's but integers, F64 and those of activations, Q8_1, Q8_K.
+WEIGHT_TYPES = """
+    F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K
+    IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ3_XXS IQ3_S IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4 NVFP4 Q1_0 Q2_0
+"""
+# Zeros, the smallest and largest denormal, normals, the largest, infinity and NaN.
+EXTREME_SCALES = np.array([0, 1, 0x3FF, 0x400, 0x3C00, 0x7BFF, 0x7C00, 0x7C01, 0x7FFF], np.uint16)
+EXTREME_SCALES = np.concatenate([EXTREME_SCALES, EXTREME_SCALES | 0x8000])
 
 
 def decode(name, data):
-    elements, size = sizes(name)
-    return _ops.decode_row(name, data, len(data) // size * elements)
+    return _ops.decode_row(name, data, len(data) // SIZES[name][1] * SIZES[name][0])
 
 
 def assert_same_as_reference(name, data):
     got = decode(name, data)
     with np.errstate(all="ignore"):  # infinities and NaN among the scales are part of the test
-        expected = dequantize(np.frombuffer(data, np.uint8), gguf.GGMLQuantizationType[name])
+        expected = decoded(name, np.frombuffer(data, np.uint8).reshape(-1, SIZES[name][1])).reshape(-1)
     assert got.dtype == np.float32
     # Equal bits, signs of zeros included; of a NaN only that it is one.
     nan = np.isnan(expected)
@@ -33,18 +33,25 @@ def assert_same_as_reference(name, data):
     np.testing.assert_array_equal(got[~nan].view(np.uint32), expected[~nan].view(np.uint32))
 
 
-@pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=50, deadline=None)
+def test_every_type_of_a_weight_is_here():
+    assert set(SIZES) == set(WEIGHT_TYPES.split())
+    assert set(HALF_SCALES) == set(BLOCKS)  # so that test_every_scale leaves none out
+    others = {kind.name for kind in _native.tensor_types()} - set(SIZES)
+    assert others == {"I8", "I16", "I32", "I64", "F64", "Q8_1", "Q8_K"}
+
+
+@pytest.mark.parametrize("name", SIZES)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), num_blocks=st.integers(1, 40))
 def test_any_bytes(name, seed, num_blocks):
-    assert_same_as_reference(name, np.random.default_rng(seed).bytes(num_blocks * sizes(name)[1]))
+    assert_same_as_reference(name, np.random.default_rng(seed).bytes(num_blocks * SIZES[name][1]))
 
 
-@pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=100, deadline=None)
+@pytest.mark.parametrize("name", SIZES)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_chosen_blocks(name, data):
-    size = sizes(name)[1]
+    size = SIZES[name][1]
     assert_same_as_reference(name, data.draw(st.binary(min_size=size, max_size=size)))
 
 
@@ -53,18 +60,41 @@ def test_every_16_bit_pattern(name):
     assert_same_as_reference(name, np.arange(65536, dtype="<u2").tobytes())
 
 
-@pytest.mark.parametrize("name", ["Q8_0", "Q4_0", "Q4_K"])
+@pytest.mark.parametrize("name", BLOCKS)
 def test_every_scale(name):
-    """All half precision scales, among them denormals, zeros of both signs, infinities and NaN."""
+    """Half precision scales over random content: all of them where blocks are small; every 41st, and so every exponent,
+    where the reference would take seconds. Even then the points of every grid come up 25 times each."""
     rng = np.random.default_rng(0)
-    blocks = rng.integers(0, 256, (65536, sizes(name)[1]), np.uint8)
-    blocks[:, :2] = np.arange(65536, dtype="<u2").view(np.uint8).reshape(-1, 2)
-    if name == "Q4_K":
-        blocks[:, 2:4] = rng.permutation(65536).astype("<u2").view(np.uint8).reshape(-1, 2)
+    scales = np.arange(0, 65536, 1 if SIZES[name][0] <= 64 else 41, dtype=np.uint16)
+    blocks = rng.integers(0, 256, (len(scales), SIZES[name][1]), np.uint8)
+    put_scales(name, blocks, scales.view(np.float16))
+    if len(HALF_SCALES[name]) == 2:  # scale and minimum apart
+        first, second = HALF_SCALES[name]
+        blocks[:, second : second + 2] = rng.permutation(blocks[:, first : first + 2])
     assert_same_as_reference(name, blocks.tobytes())
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("content", [0x00, 0x01, 0x55, 0x7F, 0x80, 0xAA, 0xFF])
+def test_extreme_scales_over_extreme_content(name, content):
+    """Among them scales of sub-blocks that are all zero, all negative or as large as they get."""
+    blocks = np.full((len(EXTREME_SCALES), SIZES[name][1]), content, np.uint8)
+    put_scales(name, blocks, EXTREME_SCALES.view(np.float16))
+    assert_same_as_reference(name, blocks.tobytes())
+
+
+@pytest.mark.parametrize(("name", "num_scales"), [("MXFP4", 1), ("NVFP4", 4)])
+@pytest.mark.parametrize("content", [0x00, 0x10, 0x98, 0xEF])
+def test_every_8_bit_scale(name, num_scales, content):
+    """E8M0 down to 2^-128, a denormal, and 255; UE4M3 with its sign bit set, denormals and 0x7f, which means 0."""
+    blocks = np.full((256 * num_scales, SIZES[name][1]), content, np.uint8)
+    blocks[:, :num_scales] = 0x30
+    for sub_block in range(num_scales):
+        blocks[256 * sub_block : 256 * (sub_block + 1), sub_block] = np.arange(256)
+    assert_same_as_reference(name, blocks.tobytes())
+
+
+@pytest.mark.parametrize("name", SIZES)
 def test_empty_row(name):
     assert decode(name, b"").shape == (0,)
 

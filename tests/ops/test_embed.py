@@ -46,5 +46,5 @@ def test_refuses():
             _ops.embed(table, int32(0, bad), 1.0)
     with pytest.raises(ValueError, match="embed: table: expected rank 2, got"):
         _ops.embed(random_weight(np.random.default_rng(0), "F32", (2, 3, 8)), int32(0), 1.0)
-    with pytest.raises(ValueError, match="embed: table: cannot compute with type Q5_1; supported: F32, F16"):
-        _ops.embed(("Q5_1", [2, 32], np.zeros(48, np.uint8)), int32(0), 1.0)
+    with pytest.raises(ValueError, match="embed: table: cannot compute with type Q8_1; supported: F32, F16"):
+        _ops.embed(("Q8_1", [2, 32], np.zeros(72, np.uint8)), int32(0), 1.0)

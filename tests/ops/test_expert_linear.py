@@ -96,7 +96,7 @@ def test_refuses():
 
     refuses(r"weight: expected rank 3, got \[5, 32\]", x, stored("F32", 5, 32))
     refuses("weight has 3 experts, the routing 4", x, stored("F32", 3, 5, 32))
-    refuses("weight: cannot compute with type Q5_0", x, ("Q5_0", [4, 1, 32], np.zeros(88, np.uint8)))
+    refuses("weight: cannot compute with type Q8_1", x, ("Q8_1", [4, 1, 32], np.zeros(144, np.uint8)))
     refuses("x: expected 32 columns, got 33", draw(3, 33), weight)
     refuses("x: expected 3 rows, got 4", draw(4, 32), weight)
     refuses("x: expected 6 rows, got 3", x, weight, by_slot=True)

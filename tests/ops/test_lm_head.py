@@ -75,5 +75,5 @@ def test_refuses():
         _ops.lm_head(x, head, CAP, vector(draw(5)))
     with pytest.raises(ValueError, match=r"lm_head: scale: expected F32 \[1\], got F16 \[1\]"):
         _ops.lm_head(x, head, CAP, stored("F16", 1))
-    with pytest.raises(ValueError, match="lm_head: head: cannot compute with type Q6_K"):
-        _ops.lm_head(draw(1, 256), ("Q6_K", [1, 256], np.zeros(210, np.uint8)), CAP)
+    with pytest.raises(ValueError, match="lm_head: head: cannot compute with type Q8_K"):
+        _ops.lm_head(draw(1, 256), ("Q8_K", [1, 256], np.zeros(292, np.uint8)), CAP)

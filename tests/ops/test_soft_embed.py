@@ -92,5 +92,5 @@ def test_refuses():
         _ops.soft_embed(draw(3, 4), stored("F32", 5, 8), 1.0)
     with pytest.raises(ValueError, match=r"soft_embed: table: expected rank 2, got \[5\]"):
         _ops.soft_embed(draw(3, 5), stored("F32", 5), 1.0)
-    with pytest.raises(ValueError, match="soft_embed: table: cannot compute with type Q4_1"):
-        _ops.soft_embed(draw(3, 1), ("Q4_1", [1, 32], np.zeros(20, np.uint8)), 1.0)
+    with pytest.raises(ValueError, match="soft_embed: table: cannot compute with type Q8_1"):
+        _ops.soft_embed(draw(3, 1), ("Q8_1", [1, 32], np.zeros(36, np.uint8)), 1.0)

@@ -4,12 +4,28 @@ import gguf
 import numpy as np
 from gguf.quants import dequantize, quantize
 
-FORMATS = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K"]
+from gesso import _native
+
+# Elements and bytes of a block, of every type that gesso reads.
+SIZES = {kind.name: (kind.block_elements, kind.block_bytes) for kind in _native.tensor_types() if kind.can_read}
+FLOATS = [name for name, (elements, _) in SIZES.items() if elements == 1]
+BLOCKS = [name for name in SIZES if name not in FLOATS]
+# Byte offsets of a block's float16 scales. IQ1_M has one in pieces; the scales of MXFP4 and NVFP4 have 8 bits.
+HALF_SCALES = {
+    **dict.fromkeys(("Q8_0", "Q4_0", "Q5_0", "IQ4_NL", "IQ4_XS", "Q1_0", "Q2_0"), (0,)),
+    **dict.fromkeys(("IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"), (0,)),
+    **dict.fromkeys(("Q4_1", "Q5_1", "Q4_K", "Q5_K"), (0, 2)),
+    **dict.fromkeys(("IQ1_M", "MXFP4", "NVFP4"), ()),
+    "Q2_K": (80, 82),
+    "Q3_K": (108,),
+    "Q6_K": (208,),
+    "TQ1_0": (52,),
+    "TQ2_0": (64,),
+}
 # Row lengths around the 16 lanes of the inner loops and around whole blocks.
 COLUMNS = [
-    *[(name, columns) for name in ("F32", "F16", "BF16") for columns in (1, 15, 16, 17, 32, 50)],
-    *[(name, columns) for name in ("Q8_0", "Q4_0") for columns in (32, 64, 96)],
-    *[("Q4_K", columns) for columns in (256, 512)],
+    *[(name, columns) for name in FLOATS for columns in (1, 15, 16, 17, 32, 50)],
+    *[(name, blocks * SIZES[name][0]) for name in BLOCKS for blocks in (1, 3)],
 ]
 
 
@@ -19,21 +35,49 @@ def as_stored(name, values):
     return (name, list(values.shape), blocks.view(np.uint8).reshape(-1))
 
 
+def decoded(name, blocks):
+    """float32 [N, block elements] of blocks, uint8 [N, block bytes]: from package gguf where it knows the type."""
+    scales = blocks[:, :2].copy().view(np.float16).astype(np.float32)
+    if name == "Q1_0":
+        return np.where(np.unpackbits(blocks[:, 2:], axis=1, bitorder="little"), scales, -scales)
+    if name == "Q2_0":
+        crumbs = blocks[:, 2:, None] >> np.arange(0, 8, 2, dtype=np.uint8) & 3
+        return scales * (crumbs.reshape(len(blocks), -1).astype(np.float32) - 1)
+    return dequantize(blocks, gguf.GGMLQuantizationType[name]).astype(np.float32)
+
+
 def values_of(stored):
     name, shape, data = stored
-    elements, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name]]
-    rows = data.reshape(-1, shape[-1] // elements * size)
-    return dequantize(rows, gguf.GGMLQuantizationType[name]).astype(np.float32).reshape(shape)
+    return decoded(name, data.reshape(-1, SIZES[name][1])).reshape(shape)
+
+
+def put_scales(name, blocks, scales):
+    """Writes `scales` [N] in place of every float16 scale of `blocks`, uint8 [N, block bytes]."""
+    scales = scales.astype(np.float16).view(np.uint8).reshape(-1, 2)
+    for offset in HALF_SCALES[name]:
+        blocks[:, offset : offset + 2] = scales
+    if name == "IQ1_M":  # four bits each on top of the last four 16-bit words, lowest first
+        nibbles = np.stack([scales[:, 0] & 15, scales[:, 0] >> 4, scales[:, 1] & 15, scales[:, 1] >> 4], axis=1)
+        blocks[:, 49::2] = blocks[:, 49::2] & 15 | nibbles << 4
+
+
+def random_blocks(rng, name, count):
+    """uint8 [count, block bytes]: any content under sane scales."""
+    blocks = rng.integers(0, 256, (count, SIZES[name][1]), np.uint8)
+    put_scales(name, blocks, rng.uniform(0.001, 0.01, count))
+    if name == "MXFP4":
+        blocks[:, 0] = rng.integers(118, 126, count)  # 2^(e - 128)
+    if name == "NVFP4":
+        blocks[:, :4] = rng.integers(0x10, 0x30, (count, 4))  # 2^-5 to 2^-1
+    return blocks
 
 
 def random_weight(rng, name, shape):
-    """Values of about unit size."""
-    if name == "Q4_K":  # which package gguf reads but does not write: random nibbles under sane scales
-        blocks = rng.integers(0, 256, (*shape[:-1], shape[-1] // 256, 144), np.uint8)
-        scales = rng.uniform(0.001, 0.01, (*blocks.shape[:-1], 2)).astype(np.float16)
-        blocks[..., :4] = scales.view(np.uint8)
-        return (name, list(shape), blocks.reshape(-1))
-    return as_stored(name, rng.standard_normal(shape))
+    """Values of about unit size; in types with blocks, up to a factor of ten or so."""
+    if name in FLOATS:
+        return as_stored(name, rng.standard_normal(shape))
+    count = int(np.prod(shape)) // SIZES[name][0]
+    return (name, list(shape), random_blocks(rng, name, count).reshape(-1))
 
 
 def vector(values):

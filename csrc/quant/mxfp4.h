@@ -1,0 +1,36 @@
+// MXFP4: 32 elements of 4 bits, each an E2M1 float, with a power of two as their scale:
+//   x[j] = 2^(e - 128) * kE2M1Values[q[j]]
+//
+//   byte 0    1                                                     17
+//        | u8 e | qs[0] = q[16] << 4 | q[0]  ...  qs[15] = q[31] << 4 | q[15] |
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace gesso::quant {
+
+// E2M1 (a sign, two bits of exponent, one of mantissa), doubled to make all values whole. -0 decodes to 0.
+constexpr float kE2M1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+struct BlockMXFP4 {
+  static constexpr DType kDType = DType::kMXFP4;
+  static constexpr int kNumElements = 32;
+
+  uint8_t e;
+  uint8_t qs[16];
+};
+static_assert(sizeof(BlockMXFP4) == 17 && alignof(BlockMXFP4) == 1);
+
+// 2^(e - 128). The smallest two are denormal.
+inline float mxfp4_scale(uint8_t e) { return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1u) << 23); }
+
+inline void decode_block(const BlockMXFP4& block, float* __restrict out) {
+  const float scale = mxfp4_scale(block.e);
+  for (int j = 0; j < 16; ++j) out[j] = scale * kE2M1Values[block.qs[j] & 15];
+  for (int j = 0; j < 16; ++j) out[j + 16] = scale * kE2M1Values[block.qs[j] >> 4];
+}
+
+}  // namespace gesso::quant

@@ -1,0 +1,43 @@
+// NVFP4: 64 elements of 4 bits, each an E2M1 float, in 4 sub-blocks of 16, each with a scale of 8 bits:
+//   x[j] = nvfp4_scale(d[j / 16]) * kE2M1Values[q[j]]
+// A tensor of this type comes with one more factor, the tensor `<name>.scale`, which is no part of its blocks.
+//
+//   byte 0        4                                                                36
+//        | u8 d[4] | qs[8s + j] = q[16s + j + 8] << 4 | q[16s + j],  s = 0..3, j = 0..7 |
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "quant/mxfp4.h"
+
+namespace gesso::quant {
+
+struct BlockNVFP4 {
+  static constexpr DType kDType = DType::kNVFP4;
+  static constexpr int kNumElements = 64;
+
+  uint8_t d[4];
+  uint8_t qs[32];
+};
+static_assert(sizeof(BlockNVFP4) == 36 && alignof(BlockNVFP4) == 1);
+
+// Half of an E4M3 float (bias 7), because kE2M1Values are doubled. The sign is ignored; 0x7f, a NaN, counts as 0.
+inline float nvfp4_scale(uint8_t d) {
+  if (d == 0x7f) return 0.0f;
+  const uint32_t exponent = d >> 3 & 15, mantissa = d & 7;
+  if (exponent == 0) return static_cast<float>(mantissa) * 0x1p-10f;
+  return std::bit_cast<float>((exponent + 127 - 7 - 1) << 23 | mantissa << 20);
+}
+
+inline void decode_block(const BlockNVFP4& block, float* __restrict out) {
+  for (int s = 0; s < 4; ++s) {
+    const float scale = nvfp4_scale(block.d[s]);
+    const uint8_t* qs = block.qs + 8 * s;
+    for (int j = 0; j < 8; ++j) out[16 * s + j] = scale * kE2M1Values[qs[j] & 15];
+    for (int j = 0; j < 8; ++j) out[16 * s + j + 8] = scale * kE2M1Values[qs[j] >> 4];
+  }
+}
+
+}  // namespace gesso::quant

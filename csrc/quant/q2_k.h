@@ -1,0 +1,40 @@
+// Q2_K: 256 elements of 2 bits in 16 sub-blocks of 16, each with a 4-bit scale and a 4-bit minimum:
+//   x[j] = (d * scale) * q[j] - (dmin * minimum)
+//
+//   byte 0                                    16          80      82         84
+//        | scales[j] = minimum << 4 | scale ... | u8 qs[64] | f16 d | f16 dmin |
+//
+//   qs: two chunks of 32 bytes; byte l of chunk c holds q[128c + 32k + l] in bits 2k and 2k + 1, k = 0..3.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "quant/half.h"
+
+namespace gesso::quant {
+
+struct BlockQ2_K {
+  static constexpr DType kDType = DType::kQ2_K;
+  static constexpr int kNumElements = 256;
+
+  uint8_t scales[16];
+  uint8_t qs[64];
+  uint8_t d[2];
+  uint8_t dmin[2];
+};
+static_assert(sizeof(BlockQ2_K) == 84 && alignof(BlockQ2_K) == 1);
+
+inline void decode_block(const BlockQ2_K& block, float* __restrict out) {
+  const float d = half_to_float(load_u16(block.d));
+  const float dmin = half_to_float(load_u16(block.dmin));
+  for (int j = 0; j < 16; ++j) {
+    const float scale = d * static_cast<float>(block.scales[j] & 15);
+    const float min = dmin * static_cast<float>(block.scales[j] >> 4);
+    const uint8_t* qs = block.qs + 32 * (j / 8) + 16 * (j % 2);
+    const int shift = j / 2 % 4 * 2;
+    for (int l = 0; l < 16; ++l) out[16 * j + l] = scale * static_cast<float>((qs[l] >> shift) & 3) - min;
+  }
+}
+
+}  // namespace gesso::quant

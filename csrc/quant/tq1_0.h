@@ -1,0 +1,46 @@
+// TQ1_0: 256 elements of -1, 0 or 1 with one scale, five in a byte:  x[i] = d * (digit[i] - 1)
+//
+//   byte 0                     32                      48         52      54
+//        | u8 qs: five digits   five digits            | u8 qh[4] | f16 d |
+//          of 32 elements each, of 16 elements each    : four digits of 4 elements each
+//
+//   A byte b holds digits in base 3, as a fraction: b / 256 = 0.t0 t1 t2 t3 t4, rounded up, so that digit n is the
+//   integer part of 3 * (b * 3^n mod 256) / 256. In a run of w bytes, digit n of byte m is element n * w + m.
+#pragma once
+
+#include <cstdint>
+
+#include "core/dtype.h"
+#include "quant/half.h"
+
+namespace gesso::quant {
+
+struct BlockTQ1_0 {
+  static constexpr DType kDType = DType::kTQ1_0;
+  static constexpr int kNumElements = 256;
+
+  uint8_t qs[48];
+  uint8_t qh[4];
+  uint8_t d[2];
+};
+static_assert(sizeof(BlockTQ1_0) == 54 && alignof(BlockTQ1_0) == 1);
+
+// kDigits * kWidth elements from kWidth bytes.
+template <int kDigits, int kWidth>
+inline void decode_ternary(const uint8_t* bytes, float d, float* __restrict out) {
+  for (int n = 0, power = 1; n < kDigits; ++n, power *= 3) {
+    for (int m = 0; m < kWidth; ++m) {
+      const int digit = (bytes[m] * power & 255) * 3 >> 8;
+      out[n * kWidth + m] = d * static_cast<float>(digit - 1);
+    }
+  }
+}
+
+inline void decode_block(const BlockTQ1_0& block, float* __restrict out) {
+  const float d = half_to_float(load_u16(block.d));
+  decode_ternary<5, 32>(block.qs, d, out);
+  decode_ternary<5, 16>(block.qs + 32, d, out + 160);
+  decode_ternary<4, 4>(block.qh, d, out + 240);
+}
+
+}  // namespace gesso::quant
