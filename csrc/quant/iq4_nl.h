@@ -30,4 +30,6 @@ inline void decode_block(const BlockIQ4_NL& block, float* __restrict out) {
   for (int j = 0; j < 16; ++j) out[j + 16] = d * kIq4Values[block.qs[j] >> 4];
 }
 
+void encode_block(const float* x, const float* importance, BlockIQ4_NL& block);
+
 }  // namespace gesso::quant

@@ -41,4 +41,6 @@ inline void decode_block(const BlockIQ4_XS& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockIQ4_XS& block);
+
 }  // namespace gesso::quant

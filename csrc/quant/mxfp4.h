@@ -33,4 +33,6 @@ inline void decode_block(const BlockMXFP4& block, float* __restrict out) {
   for (int j = 0; j < 16; ++j) out[j + 16] = scale * kE2M1Values[block.qs[j] >> 4];
 }
 
+void encode_block(const float* x, const float* importance, BlockMXFP4& block);
+
 }  // namespace gesso::quant

@@ -40,4 +40,6 @@ inline void decode_block(const BlockNVFP4& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockNVFP4& block);
+
 }  // namespace gesso::quant

@@ -37,4 +37,6 @@ inline void decode_block(const BlockQ2_K& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockQ2_K& block);
+
 }  // namespace gesso::quant

@@ -47,4 +47,6 @@ inline void decode_block(const BlockQ3_K& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockQ3_K& block);
+
 }  // namespace gesso::quant

@@ -27,4 +27,6 @@ inline void decode_block(const BlockQ4_0& block, float* __restrict out) {
   for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>((block.qs[j] >> 4) - 8);
 }
 
+void encode_block(const float* x, const float* importance, BlockQ4_0& block);
+
 }  // namespace gesso::quant

@@ -58,4 +58,6 @@ inline void decode_block(const BlockQ4_K& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockQ4_K& block);
+
 }  // namespace gesso::quant

@@ -36,4 +36,6 @@ inline void decode_block(const BlockQ5_0& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockQ5_0& block);
+
 }  // namespace gesso::quant

@@ -38,4 +38,6 @@ inline void decode_block(const BlockQ5_1& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockQ5_1& block);
+
 }  // namespace gesso::quant

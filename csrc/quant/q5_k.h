@@ -44,4 +44,6 @@ inline void decode_block(const BlockQ5_K& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockQ5_K& block);
+
 }  // namespace gesso::quant

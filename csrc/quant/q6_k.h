@@ -41,4 +41,6 @@ inline void decode_block(const BlockQ6_K& block, float* __restrict out) {
   }
 }
 
+void encode_block(const float* x, const float* importance, BlockQ6_K& block);
+
 }  // namespace gesso::quant

@@ -25,4 +25,6 @@ inline void decode_block(const BlockQ8_0& block, float* __restrict out) {
   for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(block.q[j]);
 }
 
+void encode_block(const float* x, const float* importance, BlockQ8_0& block);
+
 }  // namespace gesso::quant

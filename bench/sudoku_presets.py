@@ -1,0 +1,154 @@
+"""What the presets of `gesso quantize` cost a trained model: the table in the documentation.
+
+    python bench/sudoku_presets.py [--puzzles 300] [--seed 1] [--json FILE]
+
+The model is the bundled Sudoku model. It comes as Q8_0; its values rounded to BF16 are the source that all presets are
+made from and compared with. Its rows have 128 and 256 elements, and types with blocks of 256 do not fit most of them.
+So there is a second table for a twin of twice the width that computes the same function, whose rows fit all types; see
+`widened_model.py`. All models solve the same puzzles, which training has never shown, with the same seeds.
+
+`solved` counts answers that keep the given cells and obey the rules. KL(source || preset), in nats, and the share of
+positions with the same argmax are those of `gesso inspect --compare`, behind puzzles as prompts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+import gesso
+from gesso import sudoku
+from gesso.cli import main as gesso_command
+from gesso.compare import compare_logits
+from gesso.demo_command import BATCH_SIZE, bundled_model, make_puzzles, solve
+from gesso.gguf_reader import read_gguf
+from gesso.gguf_writer import write_gguf
+from widened_model import widen_metadata, widen_tensors
+
+PRESETS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "IQ4_XS", "NVFP4")
+NUM_COMPARED = 50  # puzzles behind which predictions are compared
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of the table."""
+
+    preset: str
+    file_bytes: int
+    bits_per_weight: float  # of all tensors
+    types: dict[str, float]  # shares of the weights in matrices
+    solved: list[bool]  # per puzzle
+    steps_per_puzzle: float
+    mean_kl: float
+    argmax_agreement: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measures the presets of `gesso quantize` on the bundled model.")
+    parser.add_argument("--puzzles", type=int, default=300, metavar="N")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the puzzles")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to a file as well")
+    options = parser.parse_args()
+    puzzles = make_puzzles(options.seed, options.puzzles)
+    tables = {}
+    with TemporaryDirectory() as folder:
+        for title, source in make_sources(Path(folder)).items():
+            tables[title] = list(measure_presets(source, PRESETS, puzzles))
+            print(f"\n{title}, {len(puzzles)} puzzles, seed {options.seed}\n")
+            print("\n".join(markdown(tables[title])), flush=True)
+    if options.json:
+        figures = {title: [asdict(row) for row in rows] for title, rows in tables.items()}
+        Path(options.json).write_text(json.dumps({**vars(options), "tables": figures}, indent=1) + "\n")
+
+
+def make_sources(folder: Path) -> dict[str, Path]:
+    """The BF16 files that the presets are made from: the bundled model as it is, and its twin."""
+    bundled = bundled_model()
+    sources = {"Bundled model": folder / "bundled-BF16.gguf", "Twin of twice the width": folder / "twin-BF16.gguf"}
+    wide = folder / "twin-F32.gguf"
+    write_wide_model(bundled, wide)
+    for source, target in zip((bundled, wide), sources.values(), strict=True):
+        quantize(source, target, "BF16")
+    return sources
+
+
+def write_wide_model(source: Path, target: Path) -> None:
+    narrow = read_gguf(source)
+    write_gguf(target, narrow.metadata | widen_metadata(narrow.values), widen_tensors(narrow.tensors()))
+
+
+def quantize(source: Path, target: Path, preset: str) -> None:
+    with redirect_stdout(sys.stderr):
+        if gesso_command(["quantize", str(source), str(target), "--preset", preset]) != 0:
+            raise SystemExit(f"{preset}: gesso quantize has failed")
+
+
+def measure_presets(source: Path, presets: Sequence[str], puzzles: list[str]) -> Iterator[Row]:
+    """The source's row, then those of the presets."""
+    reference = gesso.load(source)
+    yield measure("BF16 (source)", source, reference, puzzles)
+    for preset in presets:
+        path = source.with_name(f"{source.stem}-{preset}.gguf")
+        quantize(source, path, preset)
+        yield measure(preset, path, reference, puzzles)
+
+
+def measure(name: str, path: Path, reference: gesso.Model, puzzles: list[str]) -> Row:
+    model = gesso.load(path)
+    tensors = read_gguf(path).tensors()
+    matrices = [x for x in tensors if len(x.shape) > 1]
+    weights = sum(x.num_elements for x in matrices)
+    types: dict[str, float] = {}
+    for x in sorted(matrices, key=lambda x: x.dtype):
+        types[x.dtype] = types.get(x.dtype, 0) + x.num_elements / weights
+    prompts = [model.tokenizer.encode_prompt(puzzle) for puzzle in puzzles[:NUM_COMPARED]]
+    predictions = compare_logits(reference, model, prompts)
+    solved, steps = solve_all(model, puzzles)
+    return Row(
+        name,
+        path.stat().st_size,
+        8 * sum(x.num_bytes for x in tensors) / sum(x.num_elements for x in tensors),
+        types,
+        solved,
+        float(np.mean(steps)),
+        predictions.mean_kl,
+        predictions.argmax_agreement,
+    )
+
+
+def solve_all(model: gesso.Model, puzzles: list[str]) -> tuple[list[bool], list[int]]:
+    """For each puzzle whether it was solved, and in how many steps."""
+    solved, steps = [], []
+    for first in range(0, len(puzzles), BATCH_SIZE):
+        batch = puzzles[first : first + BATCH_SIZE]
+        output = solve(model, batch, seed=0)
+        solved += map(sudoku.solves, batch, output.texts)
+        steps += [sum(canvases) for canvases in output.denoising_steps]
+    return solved, steps
+
+
+def markdown(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        "| preset | matrices | file | bits per weight | solved | steps per puzzle | KL, nats | same argmax |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        types = ", ".join(f"{dtype} {share:.0%}" for dtype, share in sorted(row.types.items(), key=lambda x: -x[1]))
+        lines.append(
+            f"| {row.preset} | {types} | {row.file_bytes / 1e6:.2f} MB | {row.bits_per_weight:.2f}"
+            f" | {np.mean(row.solved):.1%} | {row.steps_per_puzzle:.2f}"
+            f" | {row.mean_kl:.1e} | {row.argmax_agreement:.2%} |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()
