@@ -20,7 +20,8 @@ from gguf.quants import dequantize, quantize
 
 from gesso import _native
 
-TYPES = "Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS MXFP4 NVFP4".split()
+TYPES = ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
+TYPES += ["IQ4_NL", "IQ4_XS", "MXFP4", "NVFP4"]
 COLUMNS = 2048
 
 
@@ -91,7 +92,6 @@ def measure(name, num_rows, ggml):
             rng = np.random.default_rng(0)
             rows = distribution(rng, (num_rows, COLUMNS)).astype(np.float32)
             importance = rng.lognormal(size=COLUMNS).astype(np.float32) if weighted else None
-            start = time.perf_counter()
             ours = error(name, rows, importance, by_gesso(name, rows, importance))
             result = {"type": name, "rows": distribution.__name__, "importance": weighted}
             start = time.perf_counter()

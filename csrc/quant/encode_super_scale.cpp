@@ -13,7 +13,7 @@ template <typename V, typename Levels, int kParts, int low, int high>
 SuperScales<kParts> encode_super_scales(const float* x, const float* importance, uint8_t (&d)[2],
                                         uint8_t (&codes)[kSuperBlock]) {
   const Elements<kSuperBlock> elements(x, importance);
-  const auto best = best_super_scales<V, Levels, kParts, low, high>(elements);
+  const auto best = SuperScaleSearch<V, Levels, kParts, low, high>(elements).best();
   HalfPrecision(elements.unit).write(best.d, d);
   constexpr int N = kSuperBlock / kParts;
   for (int j = 0; j < kParts; ++j) {

@@ -27,7 +27,8 @@ V round(V y) {
 // low, low + 1 ... high, stored as value - low.
 template <int low, int high>
 struct IntegerLevels {
-  static constexpr float kFirst = 0.65f * high, kLast = high + 3;
+  // For 8 bits a start at each integer, so that blocks that were in the format come back exactly.
+  static constexpr float kFirst = high > 99 ? 99 : 0.65f * high, kLast = high + 3;
   static constexpr bool kMirrored = low != -high && high < 20;
 
   template <typename V>

@@ -7,21 +7,25 @@ namespace gesso::quant {
 
 constexpr int kSuperBlock = 256;
 
-// Chooses the steps that look best for storing `values` as integers: those with the smallest sum of
-// weights * (values - step * integer)^2. The value farthest from 0 becomes `extreme`, or an integer closer to 0, down
-// to three quarters; integers end at `extreme` and, towards the other side, at `other`.
-template <int kParts, int kSteps>
-void choose_steps(const float (&values)[kParts], const float (&weights)[kParts], float extreme, float other,
-                  HalfPrecision half, float (&steps)[kSteps]) {
-  const float farthest = heaviest_element<kParts>(values, [](int) { return 1.0f; });
+// Steps under which `values` become integers from `low` to `high`, the ones that look best first: those with a small
+// sum of weights * (values - step * integer)^2. The value farthest from 0 becomes `extreme`, or up to a quarter more
+// (it is cut off then) or less. Returns how many are worth trying: a few, but all where some values are so small that
+// they become few integers, because the sum says little about those.
+template <int kParts>
+int rank_steps(const float (&values)[kParts], const float (&weights)[kParts], float extreme, float low, float high,
+               HalfPrecision half, Trials& steps) {
+  float smallest_value = INFINITY, farthest = 0;
+  for (float value : values) {
+    smallest_value = std::min(smallest_value, std::fabs(value));
+    if (std::fabs(value) > std::fabs(farthest)) farthest = value;
+  }
   Trials errors, trials;
   for (int k = 0; k < kTrials; ++k) {
-    trials[k] = half(farthest / (extreme * (1 - k / 64.0f)));
+    trials[k] = half(farthest / (extreme * (1.25f - k / 32.0f)));
     const float per_step = inverse(trials[k]);
     errors[k] = 0;
     for (int j = 0; j < kParts; ++j) {
-      const float integer = round(clamp(values[j] * per_step, std::min(extreme, other), std::max(extreme, other)));
-      const float residual = values[j] - trials[k] * integer;
+      const float residual = values[j] - trials[k] * round(clamp(values[j] * per_step, low, high));
       errors[k] += weights[j] * residual * residual;
     }
   }
@@ -30,6 +34,7 @@ void choose_steps(const float (&values)[kParts], const float (&weights)[kParts],
     step = trials[k];
     errors[k] = INFINITY;
   }
+  return smallest_value < std::fabs(farthest) / 8 ? kTrials : high < 100 ? 4 : 2;
 }
 
 template <int kParts>
@@ -41,40 +46,58 @@ struct SuperScales {
 
 // x[i] = d * scale * level with scales from `low` to `high`, where -low >= high.
 template <typename V, typename Levels, int kParts, int low, int high>
-SuperScales<kParts> best_super_scales(const Elements<kSuperBlock>& elements) {
-  constexpr int N = kSuperBlock / kParts, kSteps = 2, kRounds = 2;
-  const HalfPrecision half(elements.unit);
-  float values[kParts], weights[kParts], steps[kSteps];
-  for (int j = 0; j < kParts; ++j) {
-    const ScaleFit fit = best_scale<V, Levels, N>(elements.x + N * j, elements.w + N * j, FullPrecision{});
-    values[j] = fit.scale;
-    weights[j] = fit.square;
+class SuperScaleSearch {
+ public:
+  explicit SuperScaleSearch(const Elements<kSuperBlock>& elements) : elements_(elements), half_(elements.unit) {
+    for (int j = 0; j < kParts; ++j) fits_[j] = best_scale<V, Levels, N>(x(j), w(j), FullPrecision{});
   }
-  choose_steps(values, weights, low, high, half, steps);
 
-  SuperScales<kParts> best;
-  for (float d : steps) {
-    for (int round = 0; round < kRounds; ++round) {
-      SuperScales<kParts> trial{.d = d, .error = 0};
-      float slope = 0, square = 0;
-      for (int j = 0; j < kParts; ++j) {
-        const int first = static_cast<int>(quant::round(clamp(values[j] * inverse(d), low, high))) - kTrials / 2;
-        Trials scales;
-        for (int k = 0; k < kTrials; ++k) scales[k] = d * static_cast<float>(std::clamp(first + k, low, high));
-        ScaleSums sums;
-        try_scales<V, Levels, N>(elements.x + N * j, elements.w + N * j, scales, sums);
-        const int k = smallest(sums.error), scale = std::clamp(first + k, low, high);
-        trial.scales[j] = scale;
-        trial.error += sums.error[k];
-        slope += static_cast<float>(scale) * sums.slope[k];
-        square += static_cast<float>(scale * scale) * sums.square[k];
-      }
-      if (trial.error < best.error) best = trial;
-      if (square > 0) d = half(d + slope / square);
+  SuperScales<kParts> best() {
+    constexpr int kRounds = 2;
+    float values[kParts], weights[kParts];
+    for (int j = 0; j < kParts; ++j) {
+      values[j] = fits_[j].scale;
+      weights[j] = fits_[j].square;
     }
+    Trials steps;
+    const int num_steps = rank_steps(values, weights, low, low, high, half_, steps);
+    for (int i = 0; i < num_steps; ++i) {
+      for (int round = 0; round < kRounds; ++round) try_step(steps[i]);
+    }
+    return best_;
   }
-  return best;
-}
+
+ private:
+  static constexpr int N = kSuperBlock / kParts;
+
+  const float* x(int j) const { return elements_.x + N * j; }
+  const float* w(int j) const { return elements_.w + N * j; }
+
+  // Picks each part's integer for this step, among 16 around the fit's, and improves the step by least squares.
+  void try_step(float& d) {
+    SuperScales<kParts> trial{.d = d, .error = 0};
+    float slope = 0, square = 0;
+    for (int j = 0; j < kParts; ++j) {
+      const int first = static_cast<int>(round(clamp(fits_[j].scale * inverse(d), low, high))) - kTrials / 2;
+      Trials scales;
+      for (int k = 0; k < kTrials; ++k) scales[k] = d * static_cast<float>(std::clamp(first + k, low, high));
+      ScaleSums sums;
+      try_scales<V, Levels, N>(x(j), w(j), scales, sums);
+      const int k = smallest(sums.error), scale = std::clamp(first + k, low, high);
+      trial.scales[j] = scale;
+      trial.error += sums.error[k];
+      slope += static_cast<float>(scale) * sums.slope[k];
+      square += static_cast<float>(scale * scale) * sums.square[k];
+    }
+    if (trial.error < best_.error) best_ = trial;
+    if (square > 0) d = half_(d + slope / square);
+  }
+
+  const Elements<kSuperBlock>& elements_;
+  const HalfPrecision half_;
+  ScaleFit fits_[kParts];  // with any scale
+  SuperScales<kParts> best_;
+};
 
 template <int kParts>
 struct SuperAffine {
@@ -92,18 +115,18 @@ class SuperAffineSearch {
   }
 
   SuperAffine<kParts> best() {
-    constexpr int kSteps = top < 32 ? 4 : 2, kRounds = 2;
-    float scales[kParts], weights[kParts], steps[kSteps];
+    constexpr int kRounds = 2;
+    float scales[kParts], weights[kParts];
     for (int j = 0; j < kParts; ++j) {
       scales[j] = fits_[j].scale;
       // What a wrong scale costs once the minimum has made up for it.
       weights[j] = std::max(fits_[j].square - fits_[j].level * fits_[j].level / fits_[j].weight, 0.0f);
     }
-    choose_steps(scales, weights, top, 0, half_, steps);
-    for (const float d : steps) {
-      float dmin = choose_dmin(d);
-      float step = d;
-      for (int round = 0; round < kRounds; ++round) try_steps(step, dmin);
+    Trials steps;
+    const int num_steps = rank_steps(scales, weights, top, 0, top, half_, steps);
+    for (int i = 0; i < num_steps; ++i) {
+      float dmin = choose_dmin(steps[i]);
+      for (int round = 0; round < kRounds; ++round) try_steps(steps[i], dmin);
     }
     return best_;
   }
@@ -124,13 +147,14 @@ class SuperAffineSearch {
   }
 
   float choose_dmin(float d) const {
-    float mins[kParts], weights[kParts], dmin[1];
+    float mins[kParts], weights[kParts];
     for (int j = 0; j < kParts; ++j) {
       mins[j] = min_for(fits_[j], d * static_cast<float>(nearest_integer(fits_[j].scale, d)));
       weights[j] = fits_[j].weight;
     }
-    choose_steps(mins, weights, top, 0, half_, dmin);
-    return dmin[0];
+    Trials steps;
+    rank_steps(mins, weights, top, 0, top, half_, steps);
+    return steps[0];
   }
 
   // Picks each part's integers for these steps, and improves the steps for them by least squares.
@@ -157,28 +181,29 @@ class SuperAffineSearch {
     }
   }
 
-  // Four scales around the fit's, each with the four minimums that go best with it.
+  // Some scales around the fit's, each with the four minimums that go best with it. The finer the levels, the farther
+  // away may be the scale that suits them.
   AffineFit best_integers(int j, float d, float dmin, int& best_scale, int& best_min) const {
-    int scales[kTrials], mins[kTrials];
-    Trials trial_scales, trial_mins;
-    for (int k = 0; k < kTrials; ++k) {
-      scales[k] = std::clamp(nearest_integer(fits_[j].scale, d) + k % 4 - 1, 0, top);
-      trial_scales[k] = d * static_cast<float>(scales[k]);
-      const float min = min_for(fits_[j], trial_scales[k]);
-      mins[k] = std::clamp(nearest_integer(min, dmin) + k / 4 - 2, 0, top);
-      trial_mins[k] = -(dmin * static_cast<float>(mins[k]));
+    constexpr int kScales = high < 31 ? 4 : 8, kMins = 4;
+    AffineFit best;
+    for (int first = 0; first < kScales * kMins; first += kTrials) {
+      int scales[kTrials], mins[kTrials];
+      Trials trial_scales, trial_mins;
+      for (int k = 0; k < kTrials; ++k) {
+        const int scale = (first + k) / kMins - (kScales / 2 - 1), min = k % kMins - (kMins / 2 - 1);
+        scales[k] = std::clamp(nearest_integer(fits_[j].scale, d) + scale, 0, top);
+        trial_scales[k] = d * static_cast<float>(scales[k]);
+        mins[k] = std::clamp(nearest_integer(min_for(fits_[j], trial_scales[k]), dmin) + min, 0, top);
+        trial_mins[k] = -(dmin * static_cast<float>(mins[k]));
+      }
+      AffineSums sums;
+      if (const int k = search_affine<V, high, N>(x(j), w(j), trial_scales, trial_mins, sums, best); k >= 0) {
+        best_scale = scales[k];
+        best_min = mins[k];
+      }
     }
-    AffineSums sums;
-    try_affine<V, high, N>(x(j), w(j), trial_scales, trial_mins, sums);
-    const int k = smallest(sums.error);
-    best_scale = scales[k];
-    best_min = mins[k];
-    return {.error = sums.error[k],
-            .slope = sums.slope[k],
-            .residual = sums.residual[k],
-            .square = sums.square[k],
-            .level = sums.level[k],
-            .weight = fits_[j].weight};
+    best.weight = fits_[j].weight;
+    return best;
   }
 
   const Elements<kSuperBlock>& elements_;
