@@ -115,6 +115,10 @@ Checkpoint::Value Checkpoint::value(const std::string& key) const {
   return to_value(*value);
 }
 
+std::span<const std::byte> Checkpoint::encoded_value(const std::string& key) const {
+  return file_->metadata.encoded(key);
+}
+
 std::vector<Checkpoint::TensorInfo> Checkpoint::tensors() const {
   std::vector<TensorInfo> infos;
   for (const io::NamedTensor& named : file_->tensors) {

@@ -49,8 +49,8 @@ void check_values(const float* values, int64_t count, int64_t first, const DType
 std::vector<TensorType> tensor_types() {
   std::vector<TensorType> types;
   for (const DTypeInfo& info : all_dtypes()) {
-    types.push_back({info.name, info.block_elements, info.block_bytes, quant::find_decoder(info.dtype) != nullptr,
-                     quant::find_encoder(info.dtype) != nullptr});
+    types.push_back({info.name, static_cast<uint32_t>(info.dtype), info.block_elements, info.block_bytes,
+                     quant::find_decoder(info.dtype) != nullptr, quant::find_encoder(info.dtype) != nullptr});
   }
   return types;
 }

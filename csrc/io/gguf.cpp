@@ -56,6 +56,8 @@ class Reader {
   explicit Reader(std::span<const std::byte> bytes) : bytes_(bytes) {}
 
   uint64_t offset() const { return offset_; }
+  // What was read from byte `start` on.
+  std::span<const std::byte> since(uint64_t start) const { return bytes_.subspan(start, offset_ - start); }
   // What is being read: "header", `key "general.name"`.
   void set_subject(std::string subject) { subject_ = std::move(subject); }
 
@@ -249,7 +251,9 @@ Metadata read_metadata(Reader& reader, uint64_t num_keys) {
     std::string key(reader.read_name("key"));
     reader.set_subject("key " + quoted(key));
     reader.require(!metadata.has(key), at, "duplicate key");
-    metadata.add(std::move(key), read_value(reader));
+    const uint64_t value_at = reader.offset();
+    MetadataValue value = read_value(reader);
+    metadata.add(std::move(key), std::move(value), reader.since(value_at));
   }
   return metadata;
 }

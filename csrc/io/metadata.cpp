@@ -96,10 +96,17 @@ std::string quoted(std::string_view text) {
   return result;
 }
 
-void Metadata::add(std::string key, MetadataValue value) {
+void Metadata::add(std::string key, MetadataValue value, std::span<const std::byte> encoded) {
   const auto [position, inserted] = values_.try_emplace(std::move(key), std::move(value));
   check_format(inserted, "metadata key ", quoted(position->first), " exists already");
   keys_.push_back(position->first);
+  if (!encoded.empty()) encoded_[position->first] = encoded;
+}
+
+std::span<const std::byte> Metadata::encoded(const std::string& key) const {
+  at(key);
+  const auto position = encoded_.find(key);
+  return position == encoded_.end() ? std::span<const std::byte>() : position->second;
 }
 
 const MetadataValue* Metadata::find(const std::string& key) const {

@@ -1,7 +1,9 @@
 // Key-value metadata of a checkpoint: GGUF's, or a Hugging Face directory's translated to the same keys.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,13 +26,16 @@ std::string quoted(std::string_view text);
 // written as a string is parsed. All getters throw FormatError naming the key.
 class Metadata {
  public:
-  // FormatError when the key exists already.
-  void add(std::string key, MetadataValue value);
+  // FormatError when the key exists already. `encoded`: see below.
+  void add(std::string key, MetadataValue value, std::span<const std::byte> encoded = {});
 
   bool has(const std::string& key) const { return values_.count(key) != 0; }
   const MetadataValue* find(const std::string& key) const;
   // Keys in file order.
   const std::vector<std::string>& keys() const { return keys_; }
+  // The value as its GGUF file stores it: value type (u32), value. For copies that keep everything, also what
+  // MetadataValue widens or leaves out. Empty for a value that comes from elsewhere; FormatError for a missing key.
+  std::span<const std::byte> encoded(const std::string& key) const;
 
   int64_t get_int(const std::string& key) const;
   int64_t get_int(const std::string& key, int64_t fallback) const;
@@ -50,6 +55,7 @@ class Metadata {
 
   std::vector<std::string> keys_;
   std::unordered_map<std::string, MetadataValue> values_;
+  std::unordered_map<std::string, std::span<const std::byte>> encoded_;
 };
 
 }  // namespace gesso::io

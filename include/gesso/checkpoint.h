@@ -45,8 +45,11 @@ class Checkpoint {
 
   std::vector<std::string> keys() const;      // file order
   Value value(const std::string& key) const;  // FormatError when missing
-  std::vector<TensorInfo> tensors() const;    // file order
-  uint64_t file_bytes() const;                // 0 when put together by hand
+  // The value as the GGUF file stores it: value type (u32), then the value; for copies that lose nothing. It lives as
+  // long as the checkpoint. Empty when put together by hand; FormatError when missing.
+  std::span<const std::byte> encoded_value(const std::string& key) const;
+  std::vector<TensorInfo> tensors() const;  // file order
+  uint64_t file_bytes() const;              // 0 when put together by hand
 
   const io::GgufFile& file() const { return *file_; }
 

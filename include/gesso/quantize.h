@@ -13,6 +13,7 @@ namespace gesso {
 
 struct TensorType {
   std::string name;            // ggml's: "Q4_K"
+  uint32_t id = 0;             // ggml's, as GGUF files store it
   int64_t block_elements = 0;  // a row's length must be a multiple of this
   int64_t block_bytes = 0;
   bool can_read = false;   // dequantize, and compute with

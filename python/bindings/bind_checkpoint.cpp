@@ -107,6 +107,13 @@ void bind_checkpoint(nb::module_& module) {
                      for (const std::string& key : self.keys()) metadata[decode(key)] = from_value(self.value(key));
                      return metadata;
                    })
+      .def(
+          "encoded_value",
+          [](const Checkpoint& self, const std::string& key) {
+            const std::span<const std::byte> encoded = self.encoded_value(key);
+            return nb::bytes(encoded.data(), encoded.size());
+          },
+          nb::arg("key"), "A metadata value as its file stores it: value type (u32), value. Empty if not from a file.")
       .def_prop_ro("tensors", &Checkpoint::tensors)
       .def_prop_ro("file_bytes", &Checkpoint::file_bytes);
 }

@@ -68,6 +68,7 @@ NumpyVector<uint8_t> quantize_array(const std::string& source_type, const Bytes&
 void bind_quantize(nb::module_& module) {
   nb::class_<TensorType>(module, "TensorType", "A tensor type that a GGUF file may hold.")
       .def_ro("name", &TensorType::name, "ggml's name: \"Q4_K\".")
+      .def_ro("id", &TensorType::id, "ggml's id, as GGUF files store it.")
       .def_ro("block_elements", &TensorType::block_elements, "A row's length must be a multiple of this.")
       .def_ro("block_bytes", &TensorType::block_bytes)
       .def_ro("can_read", &TensorType::can_read, "gesso computes with it.")
