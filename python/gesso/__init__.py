@@ -15,7 +15,25 @@ with passive_waiting():
 from gesso.config import Config
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model, Session
+from gesso.reply import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, parse_reply
 from gesso.tokenizer import Tokenizer
+from gesso.tool_call import ToolCall
 
 __version__ = _version("gesso")
-__all__ = ["ArgumentError", "Config", "FormatError", "GenerationOutput", "Model", "Session", "Tokenizer", "load"]
+__all__ = [
+    "ArgumentError",
+    "Config",
+    "FormatError",
+    "GenerationOutput",
+    "Model",
+    "Reply",
+    "ReplyDecoder",
+    "ReplyParser",
+    "Session",
+    "TextDelta",
+    "ThoughtDelta",
+    "Tokenizer",
+    "ToolCall",
+    "load",
+    "parse_reply",
+]

@@ -1,9 +1,10 @@
-"""What a terminal shows: text made safe, and a text whose canvases settle in place."""
+"""What people see: text made safe, a text whose canvases settle in place, a reply's thoughts apart, and tables."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from itertools import groupby
 from typing import Any, TextIO
 
@@ -12,9 +13,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from gesso.reply import Event, ThoughtDelta
 from gesso.tokenizer import Tokenizer
+from gesso.tool_call import ToolCall
 
 UNCERTAIN = "dim"  # style of tokens that are not accepted yet
+THOUGHT = "dim"
 STATUS = "cyan"
 REFRESH_SECONDS = 1 / 20
 
@@ -55,15 +59,25 @@ class PlainText:
     def __enter__(self) -> PlainText:
         return self
 
-    def commit(self, text: str, num_tokens: int = 0) -> None:
-        if text:
+    def count(self, num_tokens: int) -> None:
+        """Takes notice of tokens that are final; here nothing is shown of them."""
+
+    def commit(self, text: str, style: str = "") -> None:
+        if not text:
+            return
+        if style and self._stream.isatty():
+            make_console(self._stream).print(Text(visible(text), style), end="", soft_wrap=True)
+        else:
             self._stream.write(visible(text) if self._stream.isatty() else text)
-            self._stream.flush()
-            self._ends_line = text.endswith("\n")
+        self._stream.flush()
+        self._ends_line = text.endswith("\n")
+
+    def end_line(self) -> None:
+        if not self._ends_line:
+            self.commit("\n")
 
     def __exit__(self, *_: object) -> None:
-        if not self._ends_line:
-            self._stream.write("\n")
+        self.end_line()
 
 
 class LiveText:
@@ -78,7 +92,7 @@ class LiveText:
         self._tokenizer = tokenizer
         self._ends = frozenset(end_token_ids)
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._last_row = ""  # committed, but its line may go on
+        self._last_row = Text()  # committed, but its line may go on
         self._num_committed = 0
         self._start = time.perf_counter()
         self._last_refresh = 0.0
@@ -91,7 +105,7 @@ class LiveText:
         self._live.update(Text())
         self._live.stop()
         if self._last_row:
-            self._console.print(Text(self._last_row))
+            self._console.print(self._last_row)
 
     def on_step(self, event: Any) -> None:
         now = time.perf_counter()
@@ -108,15 +122,22 @@ class LiveText:
         status = f"canvas {event.canvas + 1}  {step_status(event)}  {accepted}/{len(event.argmax)} accepted"
         self._show(canvas, f"{status}  {rate:.1f} tokens/s")
 
-    def commit(self, text: str, num_tokens: int = 0) -> None:
-        """Appends text that is final. `num_tokens` tokens became it."""
+    def count(self, num_tokens: int) -> None:
+        """Takes notice of tokens that are final, for the rate."""
         self._num_committed += num_tokens
-        rows = Text(self._last_row + visible(text)).wrap(self._console, self._console.width)
-        self._last_row = rows[-1].plain if len(rows) else ""
-        self._live.update(Text(self._last_row))
+
+    def commit(self, text: str, style: str = "") -> None:
+        """Appends text that is final."""
+        rows = self._last_row.copy().append(visible(text), style).wrap(self._console, self._console.width)
+        self._last_row = rows[-1] if len(rows) else Text()
+        self._live.update(self._last_row)
         for row in rows[:-1]:
             self._console.print(row)
         self._live.refresh()
+
+    def end_line(self) -> None:
+        if self._last_row:
+            self.commit("\n")
 
     def _canvas(self, ids: np.ndarray, accepted: np.ndarray) -> Text:
         canvas = Text()
@@ -127,9 +148,38 @@ class LiveText:
         return canvas
 
     def _show(self, canvas: Text, status: str) -> None:
-        rows = list((Text(self._last_row) + canvas).wrap(self._console, self._console.width))
+        rows = list((self._last_row + canvas).wrap(self._console, self._console.width))
         rows = rows[: max(1, self._console.height - 2)]  # what does not fit could not be rewritten
         self._live.update(Group(*rows, status_text(status, self._console)), refresh=True)
+
+
+class ReplyText:
+    """Shows a reply on a display: thoughts apart, the text as it is, each tool call in its own line.
+
+    thoughts: another display for the thoughts; without one they are dim and stand on lines of their own.
+    """
+
+    def __init__(self, display: PlainText | LiveText, thoughts: PlainText | None = None):
+        self._display = display
+        self._thoughts = thoughts
+        self._last_kinds: dict[Any, type] = {}  # what each display has shown last
+
+    def show(self, events: Iterable[Event]) -> None:
+        for event in events:
+            is_thought = isinstance(event, ThoughtDelta)
+            display = self._thoughts if is_thought and self._thoughts else self._display
+            if type(event) is not self._last_kinds.get(display) or isinstance(event, ToolCall):
+                display.end_line()
+            self._last_kinds[display] = type(event)
+            text = call_line(event) if isinstance(event, ToolCall) else event.text
+            display.commit(text, style=THOUGHT if is_thought else "")
+
+
+def call_line(call: ToolCall) -> str:
+    """A tool call for people; one that could not be read as it was written, and why."""
+    if call.error is not None:
+        return f"call {call.raw}\n({call.error})"
+    return f"call {call.name}({json.dumps(call.arguments, ensure_ascii=False)})"
 
 
 def status_text(status: str, console: Console) -> Text:
@@ -142,3 +192,27 @@ def status_text(status: str, console: Console) -> Text:
 def step_status(event: Any) -> str:
     """Where a denoising step stands, for a status line."""
     return f"step {event.step + 1}/{event.max_denoising_steps}  mean entropy {event.mean_entropy:.4f} nats"
+
+
+def natural_order(name: str) -> tuple[Any, ...]:
+    """Sorts blk.2 before blk.10."""
+    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in name.split("."))
+
+
+def show_bytes(size: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Indented lines of aligned cells; the columns in `right` are flush right."""
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [x.rjust(w) if i in right else x.ljust(w) for i, (x, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines

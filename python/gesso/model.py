@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from gesso import _native
 from gesso.config import Config
 from gesso.generation import as_array, as_id_lists, as_ids, as_lengths, is_ids, make_options
+from gesso.reply import Reply, decode_reply
 from gesso.tokenizer import Tokenizer
 
 
@@ -19,7 +21,8 @@ class GenerationOutput:
     """What a generation returns; the outer lists run over the sequences of the batch."""
 
     sequences: list[list[int]]  # new tokens up to and without the first end token
-    texts: list[str] | None  # the same, decoded; None without a tokenizer
+    texts: list[str] | None  # the same, decoded without special tokens; None without a tokenizer
+    replies: list[Reply] | None = field(repr=False)  # the same, split into thought, text and tool calls
     canvases: list[np.ndarray] = field(repr=False)  # int32 [num_canvases, C] as committed, padded after an end token
     denoising_steps: list[list[int]]  # per canvas
     tokens_per_forward: list[float]  # tokens that are not padding per denoising pass
@@ -197,11 +200,14 @@ class Session:
         return self.model._require_tokenizer().encode(prompt) if isinstance(prompt, str) else as_ids(prompt, "prompts")
 
     def _generate(self, ids: list[list[int]], single: bool, arguments: dict[str, Any]) -> GenerationOutput:
+        contexts = [old + new for old, new in zip_longest(self.ids, ids, fillvalue=[])]
         result = self._native.generate(ids, make_options(self.batch_size, single, **arguments))
         canvas_length, tokenizer = self.model.config.canvas_length, self.model.tokenizer
+        pairs = zip(result.sequences, contexts, strict=True)
         return GenerationOutput(
             sequences=result.sequences,
             texts=None if tokenizer is None else [tokenizer.decode(ids) for ids in result.sequences],
+            replies=None if tokenizer is None else [decode_reply(tokenizer, ids, context) for ids, context in pairs],
             canvases=[np.array(x, np.int32).reshape(-1, canvas_length) for x in result.canvases],
             denoising_steps=result.denoising_steps,
             tokens_per_forward=result.tokens_per_forward,

@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import nullcontext
 from typing import Any
 
-from gesso.display import LiveText, PlainText, can_show_live, cut_at_end, make_console
+from gesso.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
+from gesso.reply import ReplyDecoder
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("run", help="write a text", description="Writes a text that answers a prompt.")
+    parser = subparsers.add_parser(
+        "run",
+        help="write a text",
+        description="Writes a text that answers a prompt. What the model thinks is dim on a terminal; where the output"
+        " is no terminal, thoughts go to standard error.",
+    )
     parser.set_defaults(command=run, usage_error=parser.error)
     parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
     parser.add_argument(
@@ -25,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
     )
     chat = parser.add_argument_group("chat")
     chat.add_argument("--system", metavar="TEXT", help="the system message")
-    chat.add_argument("--think", action="store_true", help="let the model think first; prints special tokens as well")
+    chat.add_argument("--think", action="store_true", help="let the model think first")
     chat.add_argument("--raw", action="store_true", help="the prompt as it is, without the model's chat template")
     sampling = parser.add_argument_group("sampling", "What is not given comes from the model's file.")
     sampling.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0; the same seed, the same text")
@@ -96,20 +103,24 @@ def render_prompt(model: Model, prompt: str, options: argparse.Namespace) -> str
 def generate(model: Model, text: str, options: argparse.Namespace) -> GenerationOutput:
     """Generates and prints, canvas by canvas."""
     ends = model.config.end_token_ids
-    decoder = model.tokenizer.stream_decoder(skip_special_tokens=not options.think)
+    prompt = model.tokenizer.encode_prompt(text)
+    decoder = ReplyDecoder(model.tokenizer, prompt)
     if options.live and can_show_live(sys.stdout):
         display = LiveText(make_console(sys.stdout), model.tokenizer, ends)
     else:
         display = PlainText(sys.stdout)
+    thoughts = None if sys.stdout.isatty() else PlainText(sys.stderr)
+    reply = ReplyText(display, thoughts)
 
     def on_canvas(event: Any) -> None:
-        ids = cut_at_end(event.ids, ends)
-        display.commit(decoder.push(ids.tolist()), len(ids))
+        ids = cut_at_end(event.ids, ends).tolist()
+        display.count(len(ids))
+        reply.show(decoder.push(ids))
 
-    with display:
+    with display, thoughts or nullcontext():
         arguments = {name: getattr(options, name) for name in GENERATE_OPTIONS}
-        output = model.generate(text, on_step=display.on_step, on_canvas=on_canvas, **arguments)
-        display.commit(decoder.flush())
+        output = model.generate(prompt, on_step=display.on_step, on_canvas=on_canvas, **arguments)
+        reply.show(decoder.flush())
     return output
 
 

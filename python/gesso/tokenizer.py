@@ -1,4 +1,4 @@
-"""The tokenizer of a model: native encoding and decoding, and the chat template in Jinja."""
+"""The tokenizer of a model: native encoding and decoding, and the chat template of its checkpoint."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 import jinja2
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from gesso import _native
+from gesso import _native, chat_template
+
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # that a chat template can name
 
 
 class Tokenizer:
@@ -46,15 +46,7 @@ class Tokenizer:
 
     @cached_property
     def _compiled_template(self) -> jinja2.Template:
-        # A template comes with a file from the internet: it runs in Jinja's sandbox. The options and helpers are those
-        # that transformers renders with (utils/chat_template_utils.py).
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-        environment.globals["raise_exception"] = _raise_exception
-        environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": False}
-        try:
-            return environment.from_string(self.native.chat_template)
-        except jinja2.TemplateError as error:
-            raise ValueError(f"chat template of the checkpoint: {error}") from error
+        return chat_template.compile_template(self.native.chat_template)
 
     def apply_chat_template(
         self,
@@ -68,24 +60,30 @@ class Tokenizer:
     ) -> str | list[int]:
         """The conversation as the model expects it, as text or (`tokenize`) as token ids.
 
-        `messages` are dicts with "role" and "content"; further keyword arguments reach the template as variables.
-        ValueError when the checkpoint has no template, or when the template refuses the messages.
+        messages: dicts with "role" ("system", "user", "assistant", "tool") and "content", in the form of OpenAI's API:
+        an assistant's may have "tool_calls", a tool's has the "tool_call_id" or "name" of what it answers. Arguments of
+        calls may be objects or their JSON text, results text or objects. `Reply.message()` makes an assistant's.
+        tools: declarations {"type": "function", "function": {"name", "description", "parameters": a JSON schema}}.
+        Further keyword arguments reach the template as variables. ValueError when the checkpoint has no template, or
+        when the template refuses the messages.
         """
         if self.chat_template is None:
             raise ValueError("this checkpoint has no chat template; pass plain text as the prompt instead")
-        bos = self.native.bos_token_id
-        try:
-            text = self._compiled_template.render(
-                messages=messages,
-                tools=tools,
-                add_generation_prompt=add_generation_prompt,
-                enable_thinking=enable_thinking,
-                bos_token=self.native.token(bos) if bos is not None else "",
-                **variables,
-            )
-        except Exception as error:  # a template is a program from the file: anything can come out of it
-            raise ValueError(f"chat template: {type(error).__name__}: {error}") from error
-        return self.encode(text) if tokenize else text
+        text = self._render(
+            chat_template.prepare_messages(messages),
+            tools=tools,
+            add_generation_prompt=add_generation_prompt,
+            enable_thinking=enable_thinking,
+            **variables,
+        )
+        return self.encode_prompt(text) if tokenize else text
+
+    def _render(self, messages: list[dict[str, Any]], **variables: Any) -> str:
+        """Renders the messages as they are, with the variables that transformers gives to every template."""
+        ids = {name: getattr(self.native, f"{name}_id") for name in SPECIAL_TOKENS}
+        tokens = {name: self.native.token(token) for name, token in ids.items() if token is not None}
+        defaults = {"bos_token": "", "documents": None}
+        return chat_template.render(self._compiled_template, messages, **(defaults | tokens | variables))
 
 
 def _check_unicode(text: str) -> str:
@@ -94,7 +92,3 @@ def _check_unicode(text: str) -> str:
     except UnicodeEncodeError as error:  # half a surrogate pair, as bytes that were no UTF-8 leave behind
         raise _native.ArgumentError(f"text: not UTF-8 at character {error.start}") from None
     return text
-
-
-def _raise_exception(message: str) -> None:
-    raise jinja2.TemplateError(message)

@@ -44,14 +44,6 @@ def test_run_uses_the_chat_template(path, model):
     assert run("run", path, "hi", "--max-new-tokens", "8", "--seed", "3")[1] != expected
 
 
-def test_run_prints_special_tokens_of_a_thinking_model(path, model):
-    prompt = model.tokenizer.apply_chat_template(MESSAGES, enable_thinking=True)
-    ids = model.generate(prompt, max_new_tokens=256).sequences[0]
-    out = run("run", path, "hi", "--think")[1]
-    assert out == model.tokenizer.decode(ids, skip_special_tokens=False) + "\n"
-    assert out != model.tokenizer.decode(ids) + "\n"  # there are some
-
-
 @pytest.mark.parametrize("argument", [["-"], []])
 def test_run_reads_the_prompt_from_standard_input(path, argument):
     arguments = ("--raw", "--max-new-tokens", "8")
