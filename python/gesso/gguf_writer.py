@@ -1,29 +1,54 @@
-"""Writes a GGUF of a model from metadata and tensors, as `gesso.hf` reads them. Needs the optional package `gguf`.
+"""Writes a GGUF of a model from metadata and tensors, tensor by tensor. Needs the optional package `gguf`.
 
 checkpoint = hf.read_checkpoint(directory)
 write_gguf("model.gguf", checkpoint.metadata, checkpoint.tensors(), types=lambda name, shape: "Q8_0")
+
+At no time more than one tensor's source and a chunk of some ten MB are in memory, given tensors whose values come from
+mapped files or are made when they are asked for.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gesso import _native
 from gesso.hf import stays_float32
 from gesso.hf_config import ARCHITECTURE
-from gesso.tensor import Tensor
+from gesso.partial_file import check_space, check_target, partial_file
+from gesso.tensor import Tensor, release_pages, stored_bytes, tensor_types
 
-FLOAT_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+CHUNK_BYTES = 32 << 20  # of a source, converted at a time
+NUMPY_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+
+Types = Callable[[str, tuple[int, ...]], str] | Mapping[str, str]
+Progress = Callable[[int, int, str], None]
 
 
-def _import_gguf():
+@dataclass(frozen=True)
+class Encoded:
+    """A metadata value as it lies in a GGUF file: its value type (u32), then the value. Copied to the bit."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Stream(Tensor):
+    """A tensor that is made while it is written, in the type it has: `values` is not used.
+
+    make_chunks() yields its bytes, uint8; a chunk may be overwritten by the next.
+    """
+
+    make_chunks: Callable[[], Iterator[np.ndarray]] = lambda: iter(())
+
+
+def _import_gguf() -> Any:
     try:
         import gguf
-        import gguf.quants
     except ImportError as error:
         raise ImportError("writing GGUF files needs the package gguf: pip install gguf") from error
     return gguf
@@ -36,7 +61,9 @@ def _add_value(writer: Any, key: str, value: Any) -> None:
     NumPy scalar keeps its own type, e.g. np.uint64(1). An empty list is left out: the package cannot write one.
     """
     value_type = _import_gguf().GGUFValueType
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Encoded):
+        writer.add_key_value(key, value, value_type(int.from_bytes(value.data[:4], "little")))
+    elif isinstance(value, (list, tuple)):
         if not value:
             return
         kinds = {bool: value_type.BOOL, int: value_type.INT32, float: value_type.FLOAT32, str: value_type.STRING}
@@ -59,22 +86,92 @@ def _add_value(writer: Any, key: str, value: Any) -> None:
         raise ValueError(f"{key}: expected a bool, int, float, string or list, got {value!r}")
 
 
-def convert(tensor: Tensor, dtype: str) -> Tensor:
+def _make_writer(path: Path, metadata: Mapping[str, Any]) -> Any:
+    """The package's writer with all metadata in it."""
+    gguf = _import_gguf()
+
+    class Writer(gguf.GGUFWriter):
+        def _pack_val(self, val: Any, *args: Any, **kwargs: Any) -> bytes:
+            return val.data if isinstance(val, Encoded) else super()._pack_val(val, *args, **kwargs)
+
+    writer = Writer(path, metadata.get("general.architecture", ARCHITECTURE))  # adds general.architecture itself
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    for key, value in metadata.items():
+        if key == "general.alignment":
+            writer.add_custom_alignment(value)
+        elif key not in ("general.architecture", "general.quantization_version"):
+            _add_value(writer, key, value)
+    return writer
+
+
+def convert(tensor: Tensor, dtype: str, num_threads: int = 0) -> Tensor:
     """The tensor in another type, for example "Q8_0". Bits stay as they are when the type already fits."""
     if tensor.dtype == dtype:
         return tensor
-    if tensor.dtype not in FLOAT_TYPES:
-        raise ValueError(f"{tensor.name}: {tensor.dtype} cannot be converted to {dtype}, only F32, F16 and BF16 can")
-    gguf = _import_gguf()
+    _checked_bytes(tensor, dtype)
+    data = np.concatenate(list(_converted(tensor, dtype, None, None, num_threads)))
+    shape = tensor.shape if dtype in NUMPY_TYPES else (*tensor.shape[:-1], -1)
+    return Tensor(tensor.name, dtype, tensor.shape, data.view(NUMPY_TYPES.get(dtype, np.uint8)).reshape(shape))
+
+
+def _checked_bytes(tensor: Tensor, dtype: str) -> int:
+    """The bytes of a tensor in another type, which its rows must fit."""
     try:
-        data = gguf.quants.quantize(tensor.to_float32(), gguf.GGMLQuantizationType[dtype])
-    except KeyError:
-        raise ValueError(f"{tensor.name}: unknown tensor type {dtype!r}") from None
-    except (NotImplementedError, gguf.quants.QuantError, ValueError) as error:
-        raise ValueError(f"{tensor.name} {list(tensor.shape)}: cannot be written as {dtype}: {error}") from error
-    if dtype == "BF16":
-        data = data.view(np.uint16).reshape(tensor.shape)
-    return Tensor(tensor.name, dtype, tensor.shape, np.ascontiguousarray(data), tensor.source)
+        return stored_bytes(dtype, tensor.shape)
+    except ValueError as error:
+        raise ValueError(f"{tensor.name} {list(tensor.shape)}: cannot be written as {dtype}: {error}") from None
+
+
+def chunks(tensor: Tensor, num_parts: int) -> Iterator[tuple[int, np.ndarray]]:
+    """The bytes of a tensor in whole rows, some ten MB at a time, each with the number of the part it belongs to.
+
+    Parts are equal shares of the outermost dimension: experts, or 1 for all. Chunks of a mapped file leave memory again
+    when the next one is asked for.
+    """
+    data = np.ascontiguousarray(tensor.data).reshape(-1).view(np.uint8)
+    row_bytes = stored_bytes(tensor.dtype, tensor.shape[-1:])
+    chunk_bytes = max(1, CHUNK_BYTES // row_bytes) * row_bytes
+    for number, part in enumerate(data.reshape(num_parts, -1)):
+        for first in range(0, part.nbytes, chunk_bytes):
+            chunk = part[first : first + chunk_bytes]
+            yield number, chunk
+            release_pages(chunk)
+
+
+def _converted(
+    tensor: Tensor, dtype: str, importance: np.ndarray | None, multiplier: np.ndarray | None, num_threads: int
+) -> Iterator[np.ndarray]:
+    """The bytes of a tensor in type `dtype`, chunk by chunk.
+
+    importance: [columns] or [experts, columns]; multiplier: [1] or [experts].
+    """
+    if isinstance(tensor, Stream) and dtype == tensor.dtype and multiplier is None:
+        yield from tensor.make_chunks()
+        return
+    columns = tensor.shape[-1]
+    per_expert = len(tensor.shape) == 3 and not (importance is None and multiplier is None)
+    experts = tensor.shape[0] if per_expert else 1
+    same = dtype == tensor.dtype and multiplier is None
+    importances = [None] * experts if importance is None else _per_expert(tensor, importance, (experts, columns))
+    multipliers = [1.0] * experts if multiplier is None else _per_expert(tensor, multiplier, (experts,)).tolist()
+    for expert, chunk in chunks(tensor, experts):
+        if same:
+            yield chunk
+            continue
+        arguments = (tensor.dtype, chunk, dtype, columns, importances[expert], multipliers[expert], num_threads)
+        try:
+            yield _native.quantize(*arguments)
+        except ValueError as error:
+            raise ValueError(f"{tensor.name}: cannot be written as {dtype}: {error}") from error
+
+
+def _per_expert(tensor: Tensor, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """float32 values in `shape`, which begins with the experts; what is there once serves them all."""
+    values = np.asarray(values, np.float32)
+    if values.shape not in (shape, shape[1:], (1, *shape[1:])):
+        name = "importance" if len(shape) == 2 else "multiplier"
+        raise ValueError(f"{tensor.name}: {name}: expected shape {list(shape)}, got {list(values.shape)}")
+    return np.ascontiguousarray(np.broadcast_to(values, shape))
 
 
 def matrices_as(dtype: str, embedding: str | None = None) -> Callable[[str, tuple[int, ...]], str]:
@@ -88,36 +185,86 @@ def matrices_as(dtype: str, embedding: str | None = None) -> Callable[[str, tupl
     return types
 
 
+def _plan(tensors: Iterable[Tensor], types: Types | None) -> list[tuple[Tensor, str, int]]:
+    """Each tensor with the type and the number of bytes that it is to have."""
+    plan = []
+    for tensor in tensors:
+        if types is None:
+            dtype = tensor.dtype
+        else:
+            dtype = types(tensor.name, tensor.shape) if callable(types) else types.get(tensor.name, tensor.dtype)
+        num_bytes = _checked_bytes(tensor, dtype)
+        if dtype != tensor.dtype and not tensor_types()[tensor.dtype].can_read:
+            raise ValueError(f"{tensor.name}: cannot be converted from {tensor.dtype}, which gesso cannot read")
+        if dtype != tensor.dtype and not tensor_types()[dtype].can_write:
+            raise ValueError(f"{tensor.name}: cannot be converted to {dtype}, which gesso cannot write")
+        plan.append((tensor, dtype, num_bytes))
+    return plan
+
+
 def write_gguf(
     path: str | Path,
-    metadata: dict[str, Any],
+    metadata: Mapping[str, Any],
     tensors: Iterable[Tensor],
-    types: Callable[[str, tuple[int, ...]], str] | None = None,
+    types: Types | None = None,
+    *,
+    importance: Mapping[str, np.ndarray] | None = None,
+    multipliers: Mapping[str, Callable[[], np.ndarray]] | None = None,
+    on_progress: Progress | None = None,
+    num_threads: int = 0,
 ) -> None:
-    """Writes a GGUF v3 file. `types(name, shape)` names each tensor's type; without it, each keeps the one it has.
+    """Writes a GGUF v3 file, which appears under its name only when it is complete.
 
-    The file appears under its name only when it is complete. Weights wait in a temporary file, not in memory.
+    types: tensor name -> type, or a function of name and shape; without it, and for names that it lacks, tensors keep
+    the type they have. importance: tensor name -> float32 [columns] or [experts, columns], what an error in a column
+    counts. multipliers: tensor name -> a function that returns float32 [1] or [experts], by which the values are
+    multiplied; it is called when the tensor's turn has come. Tensor values are asked for one tensor at a time, in
+    order. on_progress(done_bytes, total_bytes, name): bytes of tensors written, called after every chunk.
+
+    OSError where the file cannot be made or does not fit the disk, ValueError naming the tensor or the key otherwise.
     """
-    gguf = _import_gguf()
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    architecture = metadata.get("general.architecture", ARCHITECTURE)
-    writer = gguf.GGUFWriter(partial, architecture, use_temp_file=True)  # adds general.architecture itself
-    try:
-        writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-        for key, value in metadata.items():
-            if key not in ("general.architecture", "general.quantization_version"):
-                _add_value(writer, key, value)
-        for tensor in tensors:
-            stored = convert(tensor, types(tensor.name, tensor.shape)) if types else tensor
-            data = stored.data
-            if stored.dtype not in ("F32", "F16"):  # types NumPy does not have: as bytes, row by row
-                data = data.view(np.uint8).reshape(*stored.shape[:-1], -1)
-            writer.add_tensor(stored.name, data, raw_dtype=gguf.GGMLQuantizationType[stored.dtype])
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    check_target(path)
+    plan = _plan(tensors, types)
+    with partial_file(path) as partial:
+        writer = _make_writer(partial, metadata)
+        for tensor, dtype, num_bytes in plan:
+            writer.add_tensor_info(tensor.name, tensor.shape, np.float32, num_bytes, tensor_types()[dtype].id)
+        try:
+            _write(writer, path, plan, importance or {}, multipliers or {}, on_progress, num_threads)
+        except OSError as error:
+            if error.strerror and not error.filename:  # such as "No space left on device"
+                error.filename = str(path)
+            raise
+        finally:
+            writer.close()
+
+
+def _write(
+    writer: Any,
+    path: Path,
+    plan: list[tuple[Tensor, str, int]],
+    importance: Mapping[str, np.ndarray],
+    multipliers: Mapping[str, Callable[[], np.ndarray]],
+    on_progress: Progress | None,
+    num_threads: int,
+) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    file = writer.fout[0]
+    writer.write_padding(file, file.tell())
+    total, done = sum(num_bytes for *_, num_bytes in plan), 0
+    padding = sum(-num_bytes % writer.data_alignment for *_, num_bytes in plan)
+    check_space(path.parent, total + padding)
+    for tensor, dtype, num_bytes in plan:
+        multiplier = multipliers[tensor.name]() if tensor.name in multipliers else None
+        start = done
+        for chunk in _converted(tensor, dtype, importance.get(tensor.name), multiplier, num_threads):
+            file.write(chunk)
+            done += chunk.nbytes
+            if on_progress:
+                on_progress(done, total, tensor.name)
+        if done - start != num_bytes:
+            raise ValueError(f"{tensor.name}: expected {num_bytes:,} bytes of {dtype}, got {done - start:,}")
+        writer.write_padding(file, num_bytes)

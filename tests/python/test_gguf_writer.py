@@ -1,8 +1,11 @@
 """The GGUF writer, read back with the package `gguf`."""
 
+import weakref
+
 import numpy as np
 import pytest
 
+from gesso import _native, gguf_writer
 from gesso.gguf_writer import convert, matrices_as, write_gguf
 from gesso.tensor import Tensor
 
@@ -99,13 +102,101 @@ def test_bfloat16_sources_are_converted_through_float32():
     assert (rounded.data == source.data).all()
 
 
-@pytest.mark.parametrize(("columns", "dtype"), [(33, "Q8_0"), (256, "Q4_K"), (32, "Q9_Z")])
+@pytest.mark.parametrize(("columns", "dtype"), [(33, "Q8_0"), (256, "Q8_K"), (32, "Q9_Z")])
 def test_impossible_conversions_name_the_tensor_and_leave_no_file(tmp_path, columns, dtype):
     with pytest.raises(ValueError, match=f"blk.0.attn_q.weight.*{dtype}"):
         write_gguf(tmp_path / "a.gguf", METADATA, [matrix(columns=columns)], matrices_as(dtype))
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ValueError, match="cannot be converted"):
-        convert(Tensor("x", "Q8_0", (1, 32), np.zeros((1, 34), np.uint8)), "F32")
+
+
+def test_a_type_that_cannot_be_read_can_still_be_copied(tmp_path):
+    tensor = Tensor("x", "I16", (2, 3), np.arange(12, dtype=np.uint8).reshape(2, 6))
+    write_gguf(tmp_path / "a.gguf", METADATA, [tensor])
+    assert read(tmp_path / "a.gguf")[1]["x"].data.tobytes() == tensor.data.tobytes()
+    with pytest.raises(ValueError, match="x: cannot be converted from I16"):
+        write_gguf(tmp_path / "b.gguf", METADATA, [tensor], {"x": "F32"})
+
+
+def test_a_mapping_of_types_leaves_what_it_does_not_name(tmp_path):
+    tensors = [matrix(name="a"), matrix(name="b")]
+    write_gguf(tmp_path / "a.gguf", METADATA, tensors, {"a": "F16"})
+    stored = read(tmp_path / "a.gguf")[1]
+    assert [stored[name].tensor_type.name for name in "ab"] == ["F16", "F32"]
+
+
+def test_the_alignment_of_the_metadata_holds(tmp_path):
+    names = [f"blk.{i}.attn_norm.weight" for i in range(3)]
+    tensors = [Tensor(name, "F32", (1,), np.ones(1, np.float32)) for name in names]
+    write_gguf(tmp_path / "a.gguf", METADATA | {"general.alignment": 256}, tensors)
+    infos = _native.Checkpoint.open(str(tmp_path / "a.gguf").encode()).tensors
+    assert [info.offset - infos[0].offset for info in infos] == [0, 256, 512]
+    assert infos[0].offset % 256 == 0
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 3 * 4 * 32, 1 << 20])
+def test_chunks_do_not_change_the_bytes(tmp_path, monkeypatch, chunk_bytes):
+    """Experts of seven rows: chunks of one row, of three, and of all."""
+    monkeypatch.setattr(gguf_writer, "CHUNK_BYTES", chunk_bytes)
+    data = np.random.default_rng(0).standard_normal((3, 7, 32)).astype(np.float32)
+    tensor = Tensor("x", "F32", data.shape, data)
+    steps = []
+    write_gguf(tmp_path / "a.gguf", METADATA, [tensor], {"x": "F16"}, on_progress=lambda *step: steps.append(step))
+    assert read(tmp_path / "a.gguf")[1]["x"].data.tobytes() == data.astype(np.float16).tobytes()
+    assert steps[-1] == (data.size * 2, data.size * 2, "x")
+    assert [done for done, *_ in steps] == sorted({done for done, *_ in steps})
+
+
+@pytest.mark.parametrize("factors", [[0.5], [1.0, 2.0, -4.0]])
+def test_multipliers_are_of_the_tensor_or_of_each_expert(tmp_path, factors):
+    data = np.random.default_rng(0).standard_normal((3, 2, 32)).astype(np.float32)
+    tensor = Tensor("x", "F32", data.shape, data)
+    multipliers = {"x": lambda: np.array(factors, np.float32)}
+    write_gguf(tmp_path / "a.gguf", METADATA, [tensor], multipliers=multipliers)
+    expected = data * np.array(factors, np.float32).reshape(-1, 1, 1)
+    assert (read(tmp_path / "a.gguf")[1]["x"].data == expected).all()
+
+
+@pytest.mark.parametrize("shape", [(31,), (2, 32), (3, 31)])
+def test_importance_must_fit_its_tensor(tmp_path, shape):
+    tensor = Tensor("x", "F32", (3, 2, 32), np.ones((3, 2, 32), np.float32))
+    with pytest.raises(ValueError, match=r"x: importance: expected shape \[3, 32\], got"):
+        write_gguf(tmp_path / "a.gguf", METADATA, [tensor], {"x": "F16"}, importance={"x": np.ones(shape)})
+
+
+def test_every_expert_has_its_own_importance(tmp_path):
+    rng = np.random.default_rng(0)
+    data, importance = rng.standard_normal((3, 4, 32)).astype(np.float32), rng.exponential(1, (3, 32)) ** 4
+    tensor = Tensor("x", "F32", data.shape, data)
+    write_gguf(tmp_path / "a.gguf", METADATA, [tensor], {"x": "Q4_0"}, importance={"x": importance.astype(np.float32)})
+    stored = read(tmp_path / "a.gguf")[1]["x"].data
+    for expert in range(3):
+        for weights, is_same in ((importance[expert], True), (importance[expert - 1], False)):
+            arguments = ("F32", data[expert].reshape(-1).view(np.uint8), "Q4_0", 32, weights.astype(np.float32))
+            assert (_native.quantize(*arguments).tobytes() == stored[expert].tobytes()) == is_same
+
+
+def test_one_tensor_is_in_memory_at_a_time(tmp_path):
+    """Lazy values are made at their turn, and the one before is gone by then."""
+    alive, most = set(), 0
+
+    def make(number):
+        nonlocal most
+        data = np.full((4, 32), number, np.float32)
+        alive.add(number)
+        weakref.finalize(data, alive.discard, number)
+        most = max(most, len(alive))
+        return data
+
+    tensors = [Tensor(str(i), "F32", (4, 32), lambda i=i: make(i)) for i in range(5)]
+    write_gguf(tmp_path / "a.gguf", METADATA, tensors, lambda name, shape: "F16")
+    assert most == 1
+    assert [int(tensor.data[0, 0]) for tensor in read(tmp_path / "a.gguf")[0].tensors] == list(range(5))
+
+
+def test_a_tensor_whose_values_do_not_fit_its_shape_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="x: expected 128 bytes of F32, got 64"):
+        write_gguf(tmp_path / "a.gguf", METADATA, [Tensor("x", "F32", (32,), np.ones(16, np.float32))])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_file_survives_a_failed_write(tmp_path):

@@ -1,0 +1,48 @@
+"""Reads a GGUF file for writing it anew: all its metadata to the bit, and its tensors as `Tensor`s."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gesso import _native
+from gesso.gguf_writer import NUMPY_TYPES, Encoded
+from gesso.tensor import Tensor
+
+
+class GgufSource:
+    """`metadata` for `write_gguf`, and `tensors()`. The interface of `hf.Checkpoint`."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.checkpoint = _native.Checkpoint.open(os.fsencode(path))
+        self.values = self.checkpoint.metadata  # for reading
+        # The writer needs the architecture as text, and lays the tensors out anew.
+        encoded = {key: Encoded(self.checkpoint.encoded_value(key)) for key in self.values}
+        encoded.pop("general.alignment", None)
+        self.metadata: dict[str, Any] = encoded
+        if isinstance(self.values.get("general.architecture"), str):
+            self.metadata["general.architecture"] = self.values["general.architecture"]
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors in the file's order, as views of the mapped file."""
+        mapped = np.memmap(self.path, np.uint8, "r")
+        return [_to_tensor(mapped, info) for info in self.checkpoint.tensors]
+
+
+def _to_tensor(mapped: np.ndarray, info: _native.TensorInfo) -> Tensor:
+    data = mapped[info.offset : info.offset + info.num_bytes]
+    shape = tuple(info.shape)
+    if info.type in NUMPY_TYPES:
+        data = data.view(NUMPY_TYPES[info.type]).reshape(shape)
+    else:
+        data = data.reshape(*shape[:-1], -1)
+    return Tensor(info.name, info.type, shape, data)
+
+
+def read_gguf(path: str | os.PathLike[str]) -> GgufSource:
+    """Opens a GGUF file; FormatError and OSError as `gesso.load` raises them."""
+    return GgufSource(Path(path))

@@ -1,0 +1,73 @@
+"""Shows how far long work is: a bar on a terminal, a line every tenth elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as RichProgress
+
+from gesso.display import can_show_live, make_console, show_bytes, visible
+
+NUM_LINES, LINE_SECONDS = 10, 1.0  # where there is no terminal: at the most, and between two
+
+
+class Progress:
+    """Shows on standard error `title`, what is done of the total, the rate since the start and the time left.
+
+    with Progress("out.gguf") as progress:
+        write_gguf(..., on_progress=progress.update)
+
+    unit: None for bytes, else what is counted, such as "canvases".
+    """
+
+    def __init__(self, title: str, unit: str | None = None):
+        self._title, self._unit = visible(title), unit
+        self._lines, self._last = 0, 0.0
+        self._bar: RichProgress | None = None
+        if can_show_live(sys.stderr):
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20))
+            status = TextColumn("{task.fields[status]}", markup=False)
+            self._bar = RichProgress(*columns, status, console=make_console(sys.stderr))
+
+    def __enter__(self) -> Progress:
+        self._start = self._last = time.monotonic()
+        if self._bar:
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=None, status="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def update(self, done: int, total: int, name: str = "") -> None:
+        """`name` is what is being worked on."""
+        now = time.monotonic()
+        status = status_line(done, total, now - self._start, self._unit)
+        if self._bar:
+            self._bar.update(self._task, completed=done, total=total, status=f"{status}  {visible(name)}".rstrip())
+        elif done * NUM_LINES // max(total, 1) > self._lines and now - self._last >= LINE_SECONDS:
+            self._lines, self._last = done * NUM_LINES // total, now
+            print(f"{self._title}: {status}", file=sys.stderr, flush=True)
+
+
+def status_line(done: int, total: int, seconds: float, unit: str | None = None) -> str:
+    """For example "40 %  6.7 GB of 16.8 GB  52.0 MB/s  3:14 left"."""
+    percent = f"{100 * done // max(total, 1)} %"
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f"  {show_time((total - done) / rate)} left" if rate > 0 else ""
+    if unit is None:
+        return f"{percent}  {show_bytes(done)} of {show_bytes(total)}  {show_bytes(int(rate))}/s{left}"
+    return f"{percent}  {done:,} of {total:,} {unit}  {rate:.1f}/s{left}"
+
+
+def show_time(seconds: float) -> str:
+    """Hours only if there are any: 1:02:03, 2:03, 0:03."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
