@@ -8,9 +8,28 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gesso import __version__, demo_command, inspect_command, run_command
+from gesso import (
+    __version__,
+    convert_command,
+    demo_command,
+    imatrix_command,
+    inspect_command,
+    quantize_command,
+    run_command,
+    synth_command,
+)
 from gesso.display import visible
 
+# In the order of the help.
+COMMANDS = (
+    run_command,
+    inspect_command,
+    convert_command,
+    quantize_command,
+    imatrix_command,
+    synth_command,
+    demo_command,
+)
 EXIT_FAILED, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141  # 2, for wrong usage, is argparse's
 MAX_LINES = 3  # of an error's message
 
@@ -31,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
         return EXIT_BROKEN_PIPE
-    except (OSError, ValueError, MemoryError) as error:
+    except (ImportError, OSError, ValueError, MemoryError) as error:
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_FAILED
 
@@ -42,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gesso {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (run_command, inspect_command, demo_command):
+    for command in COMMANDS:
         command.add_parser(subparsers)
     return parser
 

@@ -2,30 +2,31 @@
 
     checkpoint = read_checkpoint(directory)
     checkpoint.metadata             GGUF key -> Python value, see `hf_config.py` and `hf_tokenizer.py`
-    for tensor in checkpoint.tensors(): ...        `Tensor` views of the mapped shards
+    for tensor in checkpoint.tensors(): ...        views of the mapped shards, or functions that make the values
 
 So a folder and a GGUF file go through one and the same native parser. Files read: config.json, generation_config.json,
-tokenizer.json, tokenizer_config.json, chat_template.jinja (all but the first are optional) and the safetensors files.
+hf_quant_config.json, tokenizer.json, tokenizer_config.json, chat_template.jinja (all but the first are optional) and
+the safetensors files. Compressed weights: `hf_flavours.py` says which, `hf_quantized.py` how.
 A missing file raises FileNotFoundError; content that is malformed or not supported raises ValueError with file, field,
 what was expected and what was found.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
-from gesso.hf_config import ARCHITECTURE, read_config_metadata, read_json
+from gesso.hf_config import ARCHITECTURE, read_config_metadata
+from gesso.hf_flavours import read_flavour
+from gesso.hf_quantized import quantized_tensors, split
+from gesso.hf_shards import Shards, StoredTensor
 from gesso.hf_tokenizer import read_tokenizer_metadata
 from gesso.tensor import Tensor
 
-ELEMENT_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}  # how NumPy holds each
+FLOAT_TYPES = ("F32", "F16", "BF16")
 UNROTATED = 1e30  # frequency divisor of a pair that keeps its angle at (almost exactly) 0
 
 # HF name -> GGUF name; N stands for the layer number. Shapes and values are the same on both sides.
@@ -60,19 +61,25 @@ NAMES = {
     "model.decoder.layers.N.layer_scalar": "blk.N.layer_output_scale.weight",
     "model.encoder.language_model.layers.N.layer_scalar": "blk.N.enc_layer_output_scale.weight",
 }
-# Vision weights, and copies of decoder weights (the text encoder and the head share the decoder's tensors).
-DROPPED = re.compile(r"model\.encoder\.|lm_head\.weight$")
+# Vision weights, copies of decoder weights (the text encoder and the head share the decoder's tensors), and the scales
+# of a compressed cache, which gesso has not.
+DROPPED = re.compile(r"model\.encoder\.|lm_head\.|model\.decoder\.layers\.\d+\.self_attn\.([kv]_proj\.)?[qkv]_scale$")
 
 
-def gguf_name(hf_name: str) -> str | None:
-    """GGUF name of a tensor, or None for one that is left out (vision, tied copies). Unknown names are a KeyError."""
-    pattern = re.sub(r"\.layers\.(\d+)\.", ".layers.N.", hf_name, count=1)
-    if pattern in NAMES:
-        layer = re.search(r"\.layers\.(\d+)\.", hf_name)
-        return NAMES[pattern].replace("N", layer[1], 1) if layer else NAMES[pattern]
-    if DROPPED.match(hf_name):
-        return None
-    raise KeyError(hf_name)
+def _pattern(hf_name: str) -> str:
+    return re.sub(r"\.layers\.(\d+)\.", ".layers.N.", hf_name, count=1)
+
+
+def is_dropped(hf_name: str) -> bool:
+    """Whether a GGUF has nothing for this tensor: vision, copies of other tensors, scales of a compressed cache."""
+    return _pattern(hf_name) not in NAMES and DROPPED.match(hf_name) is not None
+
+
+def gguf_name(hf_name: str) -> str:
+    """GGUF name of a tensor. KeyError for unknown and dropped ones."""
+    layer = re.search(r"\.layers\.(\d+)\.", hf_name)
+    name = NAMES[_pattern(hf_name)]
+    return name.replace("N", layer[1], 1) if layer else name
 
 
 def stays_float32(name: str, shape: tuple[int, ...]) -> bool:
@@ -85,84 +92,62 @@ class Checkpoint:
 
     def __init__(self, directory: Path):
         self.directory = directory
+        self.flavour = read_flavour(directory)
         self.metadata, self._rotated_pairs = read_config_metadata(directory)
         self.metadata |= read_tokenizer_metadata(directory, self.metadata[f"{ARCHITECTURE}.vocab_size"])
-        self.shards = self._find_shards()
-
-    def _find_shards(self) -> list[Path]:
-        """The safetensors files, all of which exist."""
-        index = read_json(self.directory / "model.safetensors.index.json")
-        if index is None:
-            file = self.directory / "model.safetensors"
-            if not file.exists():
-                raise FileNotFoundError(f"{file}: no such file, and no model.safetensors.index.json beside it")
-            return [file]
-        names = index.object("weight_map").values.values()
-        for name in names:
-            if not isinstance(name, str) or Path(name).name != name:
-                raise ValueError(f"{index.file}: weight_map: expected file names in the same folder, got {name!r}")
-        shards = [self.directory / name for name in sorted(set(names))]
-        for shard in shards:
-            if not shard.exists():
-                raise FileNotFoundError(f"{shard}: shard named in {index.file.name} is missing")
-        return shards
+        self.shards = Shards(directory)
 
     def tensors(self) -> Iterator[Tensor]:
-        """All weights, mapped from their files: matrices as stored, vectors, norms and the router in float32."""
-        for shard in self.shards:
-            yield from _read_shard(shard)
+        """All weights, from the files' headers alone; values are read, or made, each time they are asked for.
+
+        Matrices as stored (for compressed ones see `hf_quantized.py`), vectors, norms and the router in float32.
+        """
+        stored = {name: tensor for name, tensor in self.shards.tensors().items() if not is_dropped(name)}
+        plain, layers = split(stored, self.flavour) if self.flavour else (stored, {})
+        tensors = {tensor.name: tensor for tensor in map(_plain_tensor, plain.values())}
+        for tensor in self._compressed_tensors(layers):
+            other = tensors.get(tensor.name)
+            if tensor.name.endswith("ffn_down_exps.scale"):
+                tensor = _with_router_scale(tensor, other)
+            elif other is not None:
+                raise ValueError(f"{self.directory}: {other.source} and {tensor.source}: expected only one of them")
+            tensors[tensor.name] = tensor
+        yield from tensors.values()
         pairs = self.metadata[f"{ARCHITECTURE}.attention.key_length"] // 2
         divisors = np.where(np.arange(pairs) < self._rotated_pairs, 1.0, UNROTATED).astype(np.float32)
         yield Tensor("rope_freqs.weight", "F32", divisors.shape, divisors, "(generated)")
 
-
-def _read_shard(shard: Path) -> Iterator[Tensor]:
-    """Tensors as views of the mapped file: nothing is read before it is used."""
-    header = _check_header(shard)
-    mapped = np.memmap(shard, np.uint8, "r")
-    for hf_name, entry in header.items():
-        try:
-            name = gguf_name(hf_name)
-        except KeyError:
-            raise ValueError(f"{shard}: {hf_name}: unknown tensor") from None
-        if name is not None:
-            if entry["dtype"] not in ELEMENT_TYPES:
-                raise ValueError(f"{shard}: {hf_name}: expected F32, F16 or BF16, got {entry['dtype']}")
-            yield _to_tensor(name, hf_name, entry["dtype"], _view_tensor(mapped, entry))
+    def _compressed_tensors(self, layers: dict[str, dict[str, StoredTensor]]) -> Iterator[Tensor]:
+        if self.flavour is None:
+            return
+        num_experts = self.metadata[f"{ARCHITECTURE}.expert_count"]
+        yield from quantized_tensors(layers, self.flavour, num_experts, _known_name)
 
 
-def _check_header(shard: Path) -> dict[str, dict[str, Any]]:
-    """Name -> dtype, shape and data_offsets (from the file's start), after package safetensors has found them sound.
-
-    The package itself hands out copies only. Format: https://github.com/huggingface/safetensors#format
-    """
+def _known_name(file: Path, hf_name: str) -> str:
     try:
-        with safe_open(shard, framework="numpy"):
-            pass
-    except SafetensorError as error:
-        raise ValueError(f"{shard}: not a readable safetensors file: {error}") from None
-    with open(shard, "rb") as file:
-        header_bytes = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(header_bytes))
-    header.pop("__metadata__", None)
-    for entry in header.values():
-        entry["data_offsets"] = [8 + header_bytes + offset for offset in entry["data_offsets"]]
-    return header
+        return gguf_name(hf_name)
+    except KeyError:
+        raise ValueError(f"{file}: {hf_name}: unknown tensor") from None
 
 
-def _view_tensor(mapped: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
-    begin, end = entry["data_offsets"]
-    data = mapped[begin:end].view(ELEMENT_TYPES[entry["dtype"]]).reshape(entry["shape"])
-    # The format aligns its header, not each tensor: float32 may follow an odd number of 16-bit elements.
-    return data if data.flags.aligned else data.copy()
+def _plain_tensor(stored: StoredTensor) -> Tensor:
+    if stored.dtype not in FLOAT_TYPES:
+        raise stored.error("F32, F16 or BF16")
+    name = _known_name(stored.file, stored.name)
+    shape = stored.shape or (1,)
+    tensor = Tensor(name, stored.dtype, shape, lambda: stored.values.reshape(shape), stored.name)
+    return Tensor(name, "F32", shape, tensor.to_float32, stored.name) if stays_float32(name, shape) else tensor
 
 
-def _to_tensor(name: str, hf_name: str, dtype: str, data: np.ndarray) -> Tensor:
-    shape = data.shape or (1,)
-    tensor = Tensor(name, dtype, shape, data.reshape(shape), hf_name)
-    if stays_float32(name, shape):
-        return Tensor(name, "F32", shape, tensor.to_float32(), hf_name)
-    return tensor
+def _with_router_scale(tensor: Tensor, router: Tensor | None) -> Tensor:
+    """Both factors of an expert's output in one: GGUF has one tensor for its weights' scale and the router's."""
+    if router is None or router.shape != tensor.shape:
+        got = f"got {list(router.shape)}" if router else "which is missing"
+        raise ValueError(f"{tensor.source}: expected a router.per_expert_scale of {list(tensor.shape)} with it, {got}")
+    return Tensor(
+        tensor.name, "F32", tensor.shape, lambda: router.data * tensor.data, f"{router.source} * {tensor.source}"
+    )
 
 
 def read_checkpoint(directory: str | Path) -> Checkpoint:

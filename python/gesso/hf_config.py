@@ -159,8 +159,6 @@ def _check_supported(config: Fields, text: Fields) -> None:
     if config.values.get("model_type") != "diffusion_gemma":
         raise config.error("model_type", "'diffusion_gemma'")
     config.fixed("tie_word_embeddings", True)
-    if config.values.get("quantization_config") is not None:
-        raise config.error("quantization_config", "none; quantised checkpoints are not supported")
     for name, only in FIXED.items():
         text.fixed(name, only)
     if text.values.get("use_bidirectional_attention") not in (None, "vision"):

@@ -9,6 +9,11 @@ from typing import Any
 from gesso.hf_config import Fields, read_json
 
 TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
+NO_SCORE = -1000.0  # what llama.cpp's converter writes for every token; nothing may sort by it
+# Special tokens that runtimes show, so that a caller can parse them: GGUF files have them as user-defined ones.
+VISIBLE = {
+    "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>', "<|channel>", "<channel|>"
+}  # fmt: skip
 SPACES_TO_UNDERSCORES = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
 
 
@@ -35,12 +40,18 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> dict[str, Any]:
         tokens[i] = token
         types[i] = TOKEN_BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else TOKEN_NORMAL
     for token in added:
-        types[token.values["id"]] = TOKEN_CONTROL if token.values.get("special") else TOKEN_USER_DEFINED
+        hidden = token.values.get("special") and token.values["content"] not in VISIBLE
+        types[token.values["id"]] = TOKEN_CONTROL if hidden else TOKEN_USER_DEFINED
     merges = [" ".join(map(str, merge)) if isinstance(merge, list) else merge for merge in model.array("merges")]
     for merge in merges:
         if not isinstance(merge, str) or merge.count(" ") != 1:
             raise ValueError(f"{tokenizer.file}: model.merges: expected two tokens without spaces, got {merge!r}")
-    metadata = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types, "tokenizer.ggml.merges": merges}
+    metadata = {
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [NO_SCORE] * vocab_size,
+        "tokenizer.ggml.token_type": types,
+        "tokenizer.ggml.merges": merges,
+    }
     for key, token in (("unknown", model.values.get("unk_token")), ("mask", "<mask>")):
         if token in ids:
             metadata[f"tokenizer.ggml.{key}_token_id"] = ids[token]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gesso import _native, hf
 from gesso.model import Model
+from gesso.tensor import Tensor
 
 MAX_THREADS = 4096  # csrc/api/thread_count.cpp
 
@@ -27,18 +30,36 @@ def load(path: str | os.PathLike[str], device: str = "auto", num_threads: int | 
     return Model(_native.Model(open_checkpoint(path), device, num_threads or 0))
 
 
-def open_checkpoint(path: str | os.PathLike[str]) -> _native.Checkpoint:
-    """Metadata and tensors of a .gguf file or a Hugging Face folder, before anything is made of them."""
+def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -> _native.Checkpoint:
+    """Metadata and tensors of a .gguf file or a Hugging Face folder, before anything is made of them.
+
+    with_values: False reads only a folder's headers, see `outline`. A file's values are never read here.
+    """
     path = Path(path)
-    return _from_folder(path) if path.is_dir() else _native.Checkpoint.open(os.fsencode(path))
+    if not path.is_dir():
+        return _native.Checkpoint.open(os.fsencode(path))
+    source = hf.read_checkpoint(path)
+    tensors = list(source.tensors())
+    return _fill(source.metadata, tensors, lambda x: x.data) if with_values else outline(source.metadata, tensors)
 
 
-def _from_folder(directory: Path) -> _native.Checkpoint:
-    source = hf.read_checkpoint(directory)
+def outline(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> _native.Checkpoint:
+    """Metadata and tensors with zeros for all values, which take no memory.
+
+    Enough to tell whether the tensors fit the configuration.
+    """
+    largest = max(tensor.num_bytes for tensor in tensors)
+    zeros = np.zeros(largest, np.uint8)  # never written to, and therefore only promised by the system
+    return _fill(metadata, tensors, lambda tensor: zeros[: tensor.num_bytes])
+
+
+def _fill(
+    metadata: Mapping[str, Any], tensors: Iterable[Tensor], values: Callable[[Tensor], np.ndarray]
+) -> _native.Checkpoint:
     checkpoint = _native.Checkpoint()
-    for key, value in source.metadata.items():
+    for key, value in metadata.items():
         checkpoint.set(key, value)
-    for tensor in source.tensors():
-        data = tensor.data
+    for tensor in tensors:
+        data = values(tensor)
         checkpoint.add_tensor(tensor.name, tensor.dtype, tensor.shape, data.reshape(-1).view(np.uint8), data)
     return checkpoint

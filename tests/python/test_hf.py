@@ -88,14 +88,27 @@ def write(folder, config=None, text=None, weights=None, **files):
         ("model.decoder.layers.3.experts.gate_up_proj", "blk.3.ffn_gate_up_exps.weight"),
         ("model.decoder.layers.3.layer_scalar", "blk.3.layer_output_scale.weight"),
         ("model.encoder.language_model.layers.3.layer_scalar", "blk.3.enc_layer_output_scale.weight"),
-        ("model.encoder.language_model.layers.3.mlp.up_proj.weight", None),
-        ("model.encoder.vision_tower.encoder.layers.0.input_layernorm.weight", None),
-        ("model.encoder.embed_vision.embedding_projection.weight", None),
-        ("lm_head.weight", None),
     ],
 )
 def test_names(hf_name, name):
     assert hf.gguf_name(hf_name) == name
+    assert not hf.is_dropped(hf_name)
+
+
+@pytest.mark.parametrize(
+    "hf_name",
+    [
+        "model.encoder.language_model.layers.3.mlp.up_proj.weight",
+        "model.encoder.vision_tower.encoder.layers.0.input_layernorm.weight",
+        "model.encoder.embed_vision.embedding_projection.weight",
+        "lm_head.weight",
+        "lm_head.weight_scale",
+        "model.decoder.layers.3.self_attn.k_scale",
+        "model.decoder.layers.3.self_attn.v_proj.v_scale",
+    ],
+)
+def test_dropped_names(hf_name):
+    assert hf.is_dropped(hf_name)
 
 
 def test_unknown_names_are_refused(tmp_path):
@@ -293,7 +306,8 @@ def test_unsupported_text_fields_are_named(tmp_path, field, value):
         ("text_config", None),
         ("canvas_length", 0),
         ("tie_word_embeddings", False),
-        ("quantization_config", {"quant_method": "modelopt"}),
+        ("quantization_config", "nvfp4"),
+        ("quantization", {"group_size": 64, "bits": 4}),
         ("eos_token_id", "1"),
     ],
 )
@@ -345,12 +359,31 @@ def test_tokenizer_metadata(tmp_path):
     assert len(metadata["tokenizer.ggml.tokens"]) == TEXT["vocab_size"]
     assert len(set(metadata["tokenizer.ggml.tokens"])) == TEXT["vocab_size"]
     assert metadata["tokenizer.ggml.token_type"] == [3] * 5 + [1] * 4 + [6] * 2 + [5] * (300 - len(TOKENS))
+    assert metadata["tokenizer.ggml.scores"] == [-1000.0] * 300
     assert metadata["tokenizer.ggml.merges"] == ["a b"]
     ids = {key: metadata[f"tokenizer.ggml.{key}_token_id"] for key in ("bos", "eos", "padding", "unknown", "mask")}
     assert ids == {"bos": 2, "eos": 4, "padding": 0, "unknown": 3, "mask": 4}
     assert metadata["tokenizer.chat_template"] == "from tokenizer_config"
     (folder / "chat_template.jinja").write_text("from its own file ▁")
     assert hf.read_checkpoint(folder).metadata["tokenizer.chat_template"] == "from its own file ▁"
+
+
+def test_special_tokens_that_are_shown_are_user_defined(tmp_path):
+    tokenizer = json.loads(json.dumps(TOKENIZER))
+    visible = [
+        "<|tool_call>",
+        "<tool_call|>",
+        "<|tool_response>",
+        "<tool_response|>",
+        '<|"|>',
+        "<|channel>",
+        "<channel|>",
+    ]
+    tokenizer["added_tokens"] += [
+        {"id": 20 + i, "content": t, "special": True} for i, t in enumerate([*visible, "<|turn>"])
+    ]
+    types = hf.read_checkpoint(write(tmp_path, tokenizer=tokenizer)).metadata["tokenizer.ggml.token_type"]
+    assert types[20:28] == [4] * 7 + [3]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from gesso import imatrix
 from gesso.gguf_writer import write_gguf
 from gesso.tensor import Tensor
 from python import tiny_model
+from python.command_line import run
 
 IDS = [2, 17, 30, 15, 15, 41, 19]
 TEXT = list(range(10, 50)) * 4
@@ -134,3 +135,32 @@ def test_a_model_is_no_imatrix(path):
 def test_a_text_shorter_than_a_canvas_is_refused(path):
     with pytest.raises(gesso.ArgumentError, match="expected at least one canvas of"):
         imatrix.collect(gesso.load(path), [1, 2])
+
+
+def test_the_command_writes_what_quantize_reads(path, tmp_path):
+    text, file, quantised = tmp_path / "text.txt", tmp_path / "imatrix.gguf", tmp_path / "q8_0.gguf"
+    text.write_text("abcab" * 100, encoding="utf-8")
+    status, out, _ = run("imatrix", str(path), str(text), str(file), "--canvases", "3", "--steps", "2")
+    assert status == 0
+    assert "3 canvases of" in out
+    status, _, err = run("quantize", str(path), str(quantised), "--preset", "Q8_0", "--imatrix", str(file))
+    assert (status, gesso.load(quantised).config) == (0, gesso.load(path).config), err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--canvases", "0"], "--canvases: expected at least 1, got 0"),
+        (["--steps", "-1"], "--steps: expected at least 1, got -1"),
+    ],
+)
+def test_the_commands_options_are_checked(path, tmp_path, options, message):
+    status, _, err = run("imatrix", str(path), str(tmp_path / "none.txt"), str(tmp_path / "out.gguf"), *options)
+    assert (status, message in err) == (1, True), err
+
+
+def test_the_command_needs_a_text(path, tmp_path):
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 " * 100)
+    status, _, err = run("imatrix", str(path), str(tmp_path / "latin.txt"), str(tmp_path / "out.gguf"))
+    assert (status, "latin.txt: not UTF-8" in err) == (1, True)
+    assert not (tmp_path / "out.gguf").exists()

@@ -1,0 +1,35 @@
+"""`gesso convert`: a Hugging Face folder as a GGUF file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gesso.hf_export import read_folder
+from gesso.partial_file import check_target
+from gesso.quantize_command import add_type_arguments, write_model
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "convert",
+        help="make a .gguf file of a Hugging Face folder",
+        description="Writes a Hugging Face checkpoint folder as a GGUF file. Without --preset weights stay as they are:"
+        " BF16, F16, F32 or NVFP4; 8-bit ones with a scale per channel become BF16.",
+    )
+    parser.set_defaults(command=convert, usage_error=parser.error)
+    parser.add_argument("source", metavar="SOURCE", help="a folder with config.json and safetensors files")
+    parser.add_argument("target", metavar="OUT", help="the .gguf file to write; it appears when it is complete")
+    add_type_arguments(parser, required=False)
+
+
+def convert(options: argparse.Namespace) -> int:
+    if options.preset is None and (options.tensor or options.imatrix):
+        options.usage_error("--tensor and --imatrix need --preset")
+    if not Path(options.source).is_dir():
+        raise NotADirectoryError(
+            f"{options.source}: expected a Hugging Face folder; `gesso quantize` reads .gguf files"
+        )
+    check_target(options.target)
+    return write_model(options, *read_folder(options.source))

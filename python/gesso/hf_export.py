@@ -1,0 +1,69 @@
+"""What the GGUF file of a checkpoint folder holds: all its metadata, and its tensors in their order.
+
+Beyond what `gesso.hf` reads, which is what a model needs to run:
+  general.file_type, general.size_label    as llama.cpp names files
+  diffusion.eb_*                           always, with the reference's defaults where the folder says nothing, so that
+                                           the file means the same to every runtime
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gesso import _native, hf
+from gesso.loading import outline
+from gesso.presets import PRESETS
+from gesso.tensor import Tensor
+
+
+def read_folder(directory: str | Path) -> tuple[dict[str, Any], list[Tensor]]:
+    """Metadata and tensors for `write_gguf`, from headers alone.
+
+    Errors as of `hf.read_checkpoint`; ValueError too for tensors that are missing, left over or of a wrong shape.
+    """
+    source = hf.read_checkpoint(directory)
+    tensors = sorted(source.tensors(), key=_file_order)
+    try:
+        config = _native.Model(outline(source.metadata, tensors)).config
+    except ValueError as error:
+        raise ValueError(f"{directory}: {error}") from None
+    general = {"general.file_type": _file_type(tensors), "general.size_label": size_label(tensors, config.num_experts)}
+    return source.metadata | general | _sampler(config.generation), tensors
+
+
+def _file_order(tensor: Tensor) -> tuple[int, str]:
+    """What no layer owns first, then layer by layer."""
+    layer = re.match(r"blk\.(\d+)\.", tensor.name)
+    return (int(layer[1]) if layer else -1, tensor.name)
+
+
+def _file_type(tensors: Sequence[Tensor]) -> int:
+    """That of the preset whose type most weights have."""
+    counts = Counter()
+    for tensor in tensors:
+        counts[tensor.dtype] += tensor.num_elements
+    (dtype, _), *_ = counts.most_common(1)
+    return PRESETS[dtype].file_type
+
+
+def size_label(tensors: Sequence[Tensor], num_experts: int) -> str:
+    """For example "128x2.6B": the experts, and the weights of a model with one of them."""
+    in_experts = sum(tensor.num_elements for tensor in tensors if tensor.name.endswith("_exps.weight"))
+    weights = sum(tensor.num_elements for tensor in tensors) - in_experts + in_experts // num_experts
+    unit, name = next(((10**n, name) for n, name in ((12, "T"), (9, "B"), (6, "M")) if weights >= 10**n), (10**3, "K"))
+    return f"{num_experts}x{weights / unit:.{1 if weights < 10 * unit else 0}f}{name}"
+
+
+def _sampler(generation: _native.GenerationDefaults) -> dict[str, Any]:
+    return {
+        "diffusion.eb_max_steps": generation.max_denoising_steps,
+        "diffusion.eb_t_min": generation.t_min,
+        "diffusion.eb_t_max": generation.t_max,
+        "diffusion.eb_entropy_bound": generation.entropy_bound,
+        "diffusion.eb_stability_threshold": generation.stability_threshold,
+        "diffusion.eb_confidence_threshold": generation.confidence_threshold,
+    }

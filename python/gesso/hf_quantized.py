@@ -1,0 +1,212 @@
+"""Compressed linear layers of a checkpoint folder as the tensors that a GGUF has for them.
+
+NVFP4 keeps its bits: the elements go into ggml's order, the scales of 16 elements stay where they are, and the scale of
+the whole layer becomes the F32 tensor `.scale`, one element per expert. So value = (e2m1 * block scale) * scale, where
+the product in parentheses is exact. With modelopt, scale is `weight_scale_2`, and the value its convention's own. With
+compressed-tensors it is the float32 reciprocal of `weight_global_scale`: one rounding more than the division, and none
+when the global scale is a power of two. Experts stay in three tensors, because gate and up have scales of their own.
+
+8-bit elements times the scale of their channel are exact in float32 (when the scale is BF16) and are stored as BF16,
+rounded to nearest even. Experts are stacked and gate and up fused, as in an uncompressed folder.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from gesso import _native
+from gesso.hf_flavours import Flavour
+from gesso.hf_shards import StoredTensor
+from gesso.tensor import Tensor, stored_bytes
+
+EXPERT = re.compile(r"model\.decoder\.layers\.(\d+)\.experts\.(0|[1-9]\d*)\.(gate|up|down)_proj")
+PROJECTIONS = ("gate", "up", "down")
+
+
+class Layer:
+    """One linear layer with weights [out, in], whose parts have the dtypes and shapes of its flavour."""
+
+    def __init__(self, name: str, parts: dict[str, StoredTensor], flavour: Flavour):
+        self.name, self.parts, self.flavour = name, parts, flavour
+        for part in flavour.parts:
+            if part not in parts and part != flavour.input_scale:
+                file = next(iter(parts.values())).file
+                raise ValueError(f"{file}: {name}.{part}: missing; {flavour.name} weights need it")
+        weight = parts[flavour.weight]
+        if weight.dtype != flavour.element_type or len(weight.shape) != 2 or 0 in weight.shape:
+            raise weight.error(f"{flavour.element_type} [out, in]")
+        rows, columns = weight.shape
+        self.shape = (rows, 2 * columns) if flavour.is_nvfp4 else (rows, columns)
+        if flavour.is_nvfp4 and self.shape[1] % 64:
+            raise weight.error("rows of a multiple of 64 elements, 32 bytes, as GGUF's NVFP4 has them")
+        self._check("weight_scale", flavour.scale_types, [(rows, self.shape[1] // 16 if flavour.is_nvfp4 else 1)])
+        for part in (flavour.global_scale, flavour.input_scale):
+            self._check(part, ("F32",), [(), (1,)])
+
+    def _check(self, part: str, dtypes: tuple[str, ...], shapes: list[tuple[int, ...]]) -> None:
+        tensor = self.parts.get(part)
+        if tensor is not None and (tensor.dtype not in dtypes or tensor.shape not in shapes):
+            raise tensor.error(f"{' or '.join(dtypes)} {' or '.join(str(list(shape)) for shape in shapes)}")
+
+    def scale(self, part: str) -> np.float32:
+        """A scale of the whole layer, as GGUF wants it: to be multiplied with."""
+        stored = self.parts[part].values.reshape(())[()]
+        with np.errstate(divide="ignore", over="ignore"):
+            value = np.float32(1) / stored if self.flavour.divides else stored
+        if not (math.isfinite(value) and value >= 0):  # zero: an expert without weights
+            raise ValueError(f"{self.parts[part].file}: {self.name}.{part}: expected a positive number, got {stored}")
+        return value
+
+
+def split(
+    stored: dict[str, StoredTensor], flavour: Flavour
+) -> tuple[dict[str, StoredTensor], dict[str, dict[str, StoredTensor]]]:
+    """Tensors that are not compressed by name, and the parts of the compressed layers by layer and part."""
+    plain, layers = {}, {}
+    for name, tensor in stored.items():
+        layer, _, part = name.rpartition(".")
+        is_part = part in flavour.parts
+        if is_part and part == "weight":  # compressed by its type, or because it has a scale
+            is_part = tensor.dtype == flavour.element_type or f"{layer}.weight_scale" in stored
+        if is_part:
+            layers.setdefault(layer, {})[part] = tensor
+        else:
+            plain[name] = tensor
+    return plain, layers
+
+
+def quantized_tensors(
+    layers: dict[str, dict[str, StoredTensor]],
+    flavour: Flavour,
+    num_experts: int,
+    gguf_name: Callable[[Path, str], str],
+) -> Iterator[Tensor]:
+    """The GGUF tensors of compressed layers. `gguf_name` maps a file's HF name of a weight, ValueError if unknown."""
+    experts: dict[str, dict[str, dict[int, Layer]]] = {}
+    for name, parts in layers.items():
+        layer = Layer(name, parts, flavour)
+        match = EXPERT.fullmatch(name)
+        if match:
+            projections = experts.setdefault(match[1], {projection: {} for projection in PROJECTIONS})
+            projections[match[3]][int(match[2])] = layer
+        else:
+            name_of_weight = gguf_name(parts[flavour.weight].file, f"{name}.weight")
+            yield from _tensors(name_of_weight.removesuffix(".weight"), [layer], layer.shape, name)
+    for number, projections in experts.items():
+        yield from _experts(number, projections, flavour, num_experts)
+
+
+def _experts(
+    number: str, projections: dict[str, dict[int, Layer]], flavour: Flavour, num_experts: int
+) -> Iterator[Tensor]:
+    """The experts of one transformer layer, in their order."""
+    prefix = f"model.decoder.layers.{number}.experts"
+    for projection, layers in projections.items():
+        missing = next((expert for expert in range(num_experts) if expert not in layers), None)
+        if missing is not None or len(layers) > num_experts:
+            wrong = f"missing: {missing}" if missing is not None else f"unexpected: {max(layers)}"
+            raise ValueError(f"{prefix}.*.{projection}_proj: expected experts 0 to {num_experts - 1}, {wrong}")
+        for expert in range(num_experts):
+            expected = projections["gate" if projection == "up" else projection][0].shape
+            if layers[expert].shape != expected:
+                weight = layers[expert].parts[flavour.weight]
+                raise weight.error(f"the shape of the other experts, [out, in] = {list(expected)}")
+    gate, up, down = ([projections[name][i] for i in range(num_experts)] for name in PROJECTIONS)
+    base, (rows, columns) = f"blk.{number}.ffn", gate[0].shape
+    if flavour.is_nvfp4:
+        yield from _tensors(f"{base}_gate_exps", gate, (num_experts, rows, columns), f"{prefix}.*.gate_proj")
+        yield from _tensors(f"{base}_up_exps", up, (num_experts, rows, columns), f"{prefix}.*.up_proj")
+    else:
+        fused = [layer for pair in zip(gate, up, strict=True) for layer in pair]
+        shape = (num_experts, 2 * rows, columns)
+        yield from _tensors(f"{base}_gate_up_exps", fused, shape, f"{prefix}.*.gate_proj, up_proj")
+    yield from _tensors(f"{base}_down_exps", down, (num_experts, *down[0].shape), f"{prefix}.*.down_proj")
+
+
+def _tensors(base: str, layers: list[Layer], shape: tuple[int, ...], source: str) -> Iterator[Tensor]:
+    """`<base>.weight` from the rows of all layers, and the scales beside it."""
+    flavour = layers[0].flavour
+    dtype, decode, holds = ("NVFP4", _pack_nvfp4, np.uint8) if flavour.is_nvfp4 else ("BF16", _to_bf16, np.uint16)
+    row_items = stored_bytes(dtype, shape[-1:]) // np.dtype(holds).itemsize
+    yield Tensor(
+        f"{base}.weight", dtype, shape, partial(_stack, layers, decode, (*shape[:-1], row_items), holds), source
+    )
+    if not flavour.is_nvfp4:
+        return
+    parts = {"scale": flavour.global_scale}
+    have_input = [layer for layer in layers if flavour.input_scale in layer.parts]
+    if have_input:
+        if len(have_input) < len(layers):
+            raise ValueError(f"{source}: expected {flavour.input_scale} of all experts, got {len(have_input)}")
+        parts["input_scale"] = flavour.input_scale
+    for name, part in parts.items():
+        yield Tensor(f"{base}.{name}", "F32", (len(layers),), partial(_scales, layers, part), f"{source}.{part}")
+
+
+def _stack(
+    layers: list[Layer], decode: Callable[[Layer], np.ndarray], shape: tuple[int, ...], dtype: type
+) -> np.ndarray:
+    """All layers' rows under each other; of the files' pages only one layer's stay in memory."""
+    rows = layers[0].shape[0]
+    out = np.empty(shape, dtype)
+    below = out.reshape(len(layers) * rows, -1)
+    for i, layer in enumerate(layers):
+        below[i * rows : (i + 1) * rows] = decode(layer)
+        for part in layer.parts.values():
+            part.release()
+    return out
+
+
+def _scales(layers: list[Layer], part: str) -> np.ndarray:
+    return np.array([layer.scale(part) for layer in layers], np.float32)
+
+
+def _pack_nvfp4(layer: Layer) -> np.ndarray:
+    """Rows of ggml's blocks, uint8 [out, in / 64 * 36]: four scales, then 32 bytes of elements.
+
+    Of 16 elements, byte k of the folder holds 2k (low half) and 2k + 1 (high half); ggml's byte j holds j and j + 8.
+    """
+    rows, columns = layer.shape
+    scales = layer.parts["weight_scale"].values
+    if scales.max() > 0x7E:  # e4m3 with a sign, or its NaN; ggml's scales have neither
+        raise layer.parts["weight_scale"].error("scales that are positive or zero")
+    stored = layer.parts[layer.flavour.weight].values.reshape(rows, columns // 16, 8)
+    first, second = stored[..., :4], stored[..., 4:]
+    blocks = np.empty((rows, columns // 64, 36), np.uint8)
+    blocks[..., :4] = scales.reshape(rows, columns // 64, 4)
+    elements = np.empty((rows, columns // 16, 8), np.uint8)
+    elements[..., 0::2] = (first & 0x0F) | (second << 4)
+    elements[..., 1::2] = (first >> 4) | (second & 0xF0)
+    blocks[..., 4:] = elements.reshape(rows, columns // 64, 32)
+    return blocks.reshape(rows, -1)
+
+
+def _to_bf16(layer: Layer) -> np.ndarray:
+    """Elements times the scale of their channel, as the bits of BF16 [out, in]."""
+    weight, scale = layer.parts["weight"], layer.parts["weight_scale"]
+    elements = E4M3_VALUES[weight.values] if weight.dtype == "F8_E4M3" else weight.values.astype(np.float32)
+    factors = _native.dequantize(scale.dtype, np.ascontiguousarray(scale.values).reshape(-1).view(np.uint8))
+    elements *= factors[:, None]
+    bits = _native.quantize("F32", elements.reshape(-1).view(np.uint8), "BF16", layer.shape[1])
+    return bits.view(np.uint16).reshape(layer.shape)
+
+
+def _e4m3_values() -> np.ndarray:
+    """The 256 values of F8_E4M3: sign, 4 bits exponent with bias 7, 3 bits mantissa, no infinities, NaN is S.1111.111.
+
+    "FP8 Formats for Deep Learning", https://arxiv.org/abs/2209.05433.
+    """
+    codes = np.arange(256)
+    exponents, mantissas = codes >> 3 & 15, codes & 7
+    values = np.where(exponents == 0, np.ldexp(mantissas, -9), np.ldexp(8 + mantissas, exponents - 10))
+    values[(codes & 0x7F) == 0x7F] = np.nan
+    return np.where(codes & 0x80, -values, values).astype(np.float32)
+
+
+E4M3_VALUES = _e4m3_values()

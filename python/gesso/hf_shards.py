@@ -1,0 +1,98 @@
+"""The safetensors files of a checkpoint folder: what they hold, from their headers alone.
+
+Format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from gesso.hf_config import read_json
+from gesso.tensor import release_pages
+
+# How NumPy holds each element type; BF16 and F8_E4M3 as their bits.
+NUMPY_TYPES = {
+    "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "F8_E4M3": np.uint8, "I8": np.int8, "U8": np.uint8
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor of a safetensors file. Nothing of it is read before its values are used."""
+
+    file: Path
+    name: str
+    dtype: str  # as the format spells it: "BF16", "F8_E4M3"
+    shape: tuple[int, ...]
+    mapped: np.ndarray  # its bytes in the mapped file
+
+    @property
+    def values(self) -> np.ndarray:
+        """A view of the file. The format aligns its header, not each tensor: an address that does not fit is copied."""
+        values = self.mapped.view(NUMPY_TYPES[self.dtype]).reshape(self.shape)
+        return values if values.flags.aligned else values.copy()
+
+    def release(self) -> None:
+        """Lets the system drop what reading the values has loaded."""
+        release_pages(self.mapped)
+
+    def error(self, expected: str) -> ValueError:
+        return ValueError(f"{self.file}: {self.name}: expected {expected}, got {self.dtype} {list(self.shape)}")
+
+
+class Shards:
+    """The weight files of a folder, all of which exist; no header is read yet."""
+
+    def __init__(self, directory: Path):
+        self.index = read_json(directory / "model.safetensors.index.json")
+        if self.index is None:
+            self.files = [directory / "model.safetensors"]
+            if not self.files[0].exists():
+                raise FileNotFoundError(f"{self.files[0]}: no such file, and no model.safetensors.index.json beside it")
+            return
+        self.weight_map = self.index.object("weight_map").values
+        for name in self.weight_map.values():
+            if not isinstance(name, str) or Path(name).name != name:
+                raise ValueError(f"{self.index.file}: weight_map: expected file names in the same folder, got {name!r}")
+        self.files = [directory / name for name in sorted(set(self.weight_map.values()))]
+        for file in self.files:
+            if not file.exists():
+                raise FileNotFoundError(f"{file}: shard named in {self.index.file.name} is missing")
+
+    def tensors(self) -> dict[str, StoredTensor]:
+        """All tensors of all files by name, in the files' order."""
+        stored: dict[str, StoredTensor] = {}
+        for file in self.files:
+            for tensor in _read_header(file):
+                if tensor.name in stored:
+                    raise ValueError(f"{file}: {tensor.name}: {stored[tensor.name].file.name} has this tensor as well")
+                stored[tensor.name] = tensor
+        if self.index is not None:
+            for name, shard in self.weight_map.items():
+                if name not in stored or stored[name].file.name != shard:
+                    raise ValueError(f"{self.index.file}: weight_map: {shard} does not have {name}")
+        return stored
+
+
+def _read_header(file: Path) -> Iterator[StoredTensor]:
+    """Package safetensors finds the header sound first; it hands out copies of tensors only, not views."""
+    try:
+        with safe_open(file, framework="numpy"):
+            pass
+    except SafetensorError as error:
+        raise ValueError(f"{file}: not a readable safetensors file: {error}") from None
+    with open(file, "rb") as opened:
+        header_bytes = int.from_bytes(opened.read(8), "little")
+        header: dict[str, Any] = json.loads(opened.read(header_bytes))
+    data = np.memmap(file, np.uint8, "r").view(np.ndarray)[8 + header_bytes :]
+    header.pop("__metadata__", None)
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        yield StoredTensor(file, name, entry["dtype"], tuple(entry["shape"]), data[begin:end])

@@ -1,0 +1,65 @@
+"""`gesso imatrix`: measures on a text which columns of the weights matter, for `gesso quantize --imatrix`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gesso.imatrix import collect, write_imatrix
+from gesso.loading import load
+from gesso.partial_file import check_target
+from gesso.progress import Progress
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "imatrix",
+        help="measure which weights matter on a text",
+        description="Runs a text through a model, denoising and encoding it canvas by canvas, and writes how strongly"
+        " every column of its weights was used, in llama.cpp's GGUF form: for --imatrix of `gesso quantize` and"
+        " `gesso convert`.",
+    )
+    parser.set_defaults(command=imatrix)
+    parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
+    parser.add_argument("text", metavar="TEXT", help="a UTF-8 text file like what the model will be used for")
+    parser.add_argument("out", metavar="OUT", help="the .gguf file to write")
+    parser.add_argument("--canvases", type=int, metavar="N", help="use the first N canvases of the text; default: all")
+    parser.add_argument(
+        "--context", type=int, default=1024, metavar="N", help="tokens before a new sequence starts; default: 1024"
+    )
+    parser.add_argument("--steps", type=int, default=3, metavar="N", help="denoising passes per canvas; default: 3")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise; default: 0")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
+
+
+def imatrix(options: argparse.Namespace) -> int:
+    for name in ("canvases", "context", "steps"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name}: expected at least 1, got {value}")
+    check_target(options.out, options.model)
+    try:
+        text = Path(options.text).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{options.text}: not UTF-8: {error}") from None
+    model = load(options.model, num_threads=options.threads)
+    if model.tokenizer is None:
+        raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read a text")
+    length = model.config.canvas_length
+    ids = model.tokenizer.encode(text)
+    if options.canvases is not None:
+        ids = ids[: options.canvases * length]
+    with Progress(options.out, "canvases") as progress:
+        entries = collect(
+            model,
+            ids,
+            context=options.context,
+            num_steps=options.steps,
+            seed=options.seed,
+            on_progress=progress.update,
+        )
+    chunks = {"datasets": [Path(options.text).name], "chunk_count": len(ids) // length, "chunk_size": length}
+    write_imatrix(options.out, entries, chunks)
+    print(f"{options.out}: {len(entries)} weights, {len(ids) // length} canvases of {length} tokens")
+    return 0

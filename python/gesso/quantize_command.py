@@ -1,0 +1,156 @@
+"""`gesso quantize`: a model anew, in another type."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gesso import _native
+from gesso.display import columns, show_bytes
+from gesso.gguf_reader import read_gguf
+from gesso.gguf_writer import write_gguf
+from gesso.hf_export import read_folder
+from gesso.imatrix import read_imatrix
+from gesso.partial_file import check_target, unwind_on_sigterm
+from gesso.presets import FLOATS, PRESETS, plan_types
+from gesso.progress import Progress, show_time
+from gesso.tensor import Tensor, stored_bytes
+from gesso.weight_scales import with_scales
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "quantize",
+        help="make a smaller file of a model",
+        description="Writes a model anew as a GGUF file with other tensor types. Vectors, norms and the router stay"
+        " F32.",
+    )
+    parser.set_defaults(command=quantize)
+    parser.add_argument("source", metavar="IN", help="a .gguf file, best of F32, F16 or BF16, or a Hugging Face folder")
+    parser.add_argument("target", metavar="OUT", help="the .gguf file to write; it appears when it is complete")
+    add_type_arguments(parser, required=True)
+
+
+def add_type_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """What `gesso quantize` and `gesso convert` share."""
+    parser.add_argument(
+        "--preset",
+        required=required,
+        type=str.upper,
+        choices=list(PRESETS),
+        metavar="P",
+        help=f"a mix of types: {', '.join(PRESETS)}",
+    )
+    parser.add_argument(
+        "--tensor",
+        action="append",
+        default=[],
+        type=parse_override,
+        metavar="REGEX=TYPE",
+        help="another type for the matrices in whose names the regular expression is found, for example"
+        " 'blk\\.0\\..*_exps=Q8_0'; may be given several times, the last one that matches wins",
+    )
+    parser.add_argument("--imatrix", metavar="FILE", help="which weights matter, as `gesso imatrix` measures it")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: one per processor")
+    parser.add_argument("--dry-run", action="store_true", help="only print what the file would hold, and its size")
+
+
+def parse_override(argument: str) -> tuple[str, str]:
+    """'regex=TYPE' as a pair; the type follows the last equals sign."""
+    pattern, equals, dtype = argument.rpartition("=")
+    if not (pattern and equals and dtype):
+        raise argparse.ArgumentTypeError(f"expected REGEX=TYPE, got {argument!r}")
+    return pattern, dtype.upper()
+
+
+def quantize(options: argparse.Namespace) -> int:
+    check_target(options.target, options.source)
+    if Path(options.source).is_dir():
+        return write_model(options, *read_folder(options.source))
+    source = read_gguf(options.source)
+    _native.read_config(source.checkpoint)  # the presets are for this architecture
+    return write_model(options, source.metadata, list(source.tensors()))
+
+
+def write_model(options: argparse.Namespace, metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> int:
+    """Writes tensors by the options of `add_type_arguments`, with progress and a summary; --dry-run only prints.
+
+    Without a preset all tensors keep their types, and general.file_type is that of `metadata`.
+    """
+    start = time.monotonic()
+    importance = read_importance(options.imatrix, tensors) if options.imatrix else {}
+    types = {tensor.name: tensor.dtype for tensor in tensors}
+    if options.preset:
+        types = plan_types(
+            options.preset,
+            tensors,
+            num_layers=count_layers(tensors),
+            has_importance=bool(importance),
+            overrides=options.tensor,
+        )
+        metadata = dict(metadata) | {"general.file_type": PRESETS[options.preset].file_type}
+    warn_of_requantising(tensors, types)
+    written, multipliers = with_scales(tensors, types)
+    sizes = {x.name: stored_bytes(types.get(x.name, x.dtype), x.shape) for x in written}
+    if options.dry_run:
+        print("\n".join(plan_lines(written, types)))
+    else:
+        with unwind_on_sigterm(), Progress(options.target) as progress:
+            write_gguf(
+                options.target,
+                metadata,
+                written,
+                types,
+                importance=importance,
+                multipliers=multipliers,
+                on_progress=progress.update,
+                num_threads=options.threads,
+            )
+    took = "" if options.dry_run else f", in {show_time(time.monotonic() - start)}"
+    print(f"{options.target}: {summary(tensors, written, sizes)}{took}")
+    return 0
+
+
+def read_importance(path: str, tensors: Sequence[Tensor]) -> dict[str, np.ndarray]:
+    """Importance for tensors of this model; ValueError when there is none for any."""
+    names = {tensor.name for tensor in tensors}
+    importance = {name: values for name, values in read_imatrix(path).items() if name in names}
+    if not importance:
+        raise ValueError(f"{path}: holds nothing about the tensors of this model")
+    return importance
+
+
+def count_layers(tensors: Sequence[Tensor]) -> int:
+    numbers = [x.name.split(".")[1] for x in tensors if x.name.startswith("blk.")]
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
+
+
+def warn_of_requantising(tensors: Sequence[Tensor], types: Mapping[str, str]) -> None:
+    lossy = sorted({x.dtype for x in tensors if x.dtype not in FLOATS and types[x.name] != x.dtype})
+    if lossy:
+        text = f"gesso: warning: {', '.join(lossy)} values are rounded a second time; a BF16 source gives better files"
+        print(text, file=sys.stderr)
+
+
+def plan_lines(tensors: Sequence[Tensor], types: Mapping[str, str]) -> list[str]:
+    """One line per tensor: name, shape, type now and then, size."""
+    rows = []
+    for tensor in tensors:
+        dtype = types.get(tensor.name, tensor.dtype)
+        change = tensor.dtype if dtype == tensor.dtype else f"{tensor.dtype} -> {dtype}"
+        rows.append((tensor.name, str(list(tensor.shape)), change, show_bytes(stored_bytes(dtype, tensor.shape))))
+    return columns(rows, right=(3,))
+
+
+def summary(tensors: Sequence[Tensor], written: Sequence[Tensor], sizes: Mapping[str, int]) -> str:
+    """Sizes before and after, and what a weight takes."""
+    before, after = sum(x.num_bytes for x in tensors), sum(sizes.values())
+    weights = sum(math.prod(x.shape) for x in written)
+    return f"{show_bytes(before)} -> {show_bytes(after)}, {8 * after / weights:.2f} bits per weight"

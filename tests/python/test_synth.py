@@ -1,0 +1,163 @@
+"""`gesso synth`: models of random weights that run, with the sizes of real ones."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gesso
+from gesso import _ops
+from gesso.cli import main
+from gesso.gguf_reader import read_gguf
+from gesso.synth import tensor_shapes
+from gesso.synth_command import CONFIGS, make_model
+from gesso.synth_tokenizer import MERGES, synth_tokenizer_metadata
+from python.command_line import run
+from python.gguf_manifest import FILES, MODEL, num_bytes, read_manifest
+
+TEXT = {
+    "model_type": "diffusion_gemma_text",
+    "vocab_size": 600,
+    "hidden_size": 256,
+    "intermediate_size": 192,
+    "moe_intermediate_size": 64,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "global_head_dim": 64,
+    "num_global_key_value_heads": 1,
+    "num_experts": 4,
+    "top_k_experts": 2,
+    "sliding_window": 16,
+    "max_position_embeddings": 512,
+}
+CONFIG = {"model_type": "diffusion_gemma", "canvas_length": 16, "eos_token_id": 1, "text_config": TEXT}
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small/config.json").write_text(json.dumps(CONFIG))
+    return tmp_path / "small"
+
+
+def synth(path, config, *options):
+    """The path as text, of a model made by the command."""
+    assert main(["synth", "--config", str(config), *options, str(path)]) == 0
+    return str(path)
+
+
+@pytest.mark.parametrize("preset", FILES)
+def test_the_published_model_in_full_size(preset):
+    """Planned, not written: names, order, shapes, types and offsets are those of the published files."""
+    metadata, tensors = make_model(CONFIGS / "26b-a4b", preset, None, 0)
+    assert [(x.name, x.shape, x.dtype) for x in tensors] == [(x.name, x.shape, x.type) for x in read_manifest()[preset]]
+    padded = sum(-(-tensor.num_bytes // 32) * 32 for tensor in tensors)
+    assert (metadata["general.file_type"], padded) == FILES[preset]
+    assert [x.num_bytes for x in tensors] == [num_bytes(entry) for entry in read_manifest()[preset]]
+    model = {key.removeprefix("diffusion-gemma."): value for key, value in metadata.items()}
+    assert {key: model[key] for key in MODEL} == MODEL
+    assert metadata["diffusion.eb_max_steps"] == 48
+    assert metadata["general.size_label"] == "128x2.6B"
+    assert len(metadata["tokenizer.ggml.tokens"]) == 262144
+
+
+@pytest.mark.parametrize("quant", ["BF16", "F16", "Q8_0", "Q4_K_M", "NVFP4"])
+def test_every_tensor_has_its_spread(tmp_path, config, quant):
+    path = synth(tmp_path / "a.gguf", config, "--quant", quant.lower(), "--layers", "6")
+    tensors = {tensor.name: tensor for tensor in read_gguf(path).tensors()}
+    for name, tensor in tensors.items():
+        values = tensor.to_float32().astype(np.float64)
+        if name.endswith("ffn_gate_inp.weight"):
+            mean, spread = 0.0, 1.0
+        elif len(tensor.shape) > 1:
+            scale = tensors.get(name.replace(".weight", ".scale"))
+            values *= scale.to_float32().mean() if scale is not None else 1.0
+            mean, spread = 0.0, tensor.shape[-1] ** -0.5
+        elif name != "rope_freqs.weight" and not name.endswith(".scale"):
+            mean = tensor.shape[0] ** -0.25 if name.endswith(("_q_norm.weight", "_k_norm.weight")) else 1.0
+            spread = 0.02 * mean
+        else:
+            continue
+        error = spread / np.sqrt(values.size)
+        assert abs(values.mean() - mean) < 5 * error, name
+        if values.size > 1000:  # four-bit types add a few percent
+            assert 0.93 * spread < values.std() < 1.07 * spread, name
+
+
+@pytest.mark.parametrize("layers", ["1", "6", "30"])
+def test_some_layers_run_with_finite_tame_activations(tmp_path, config, layers):
+    """One sliding layer, a full one at the end, and all."""
+    path = synth(tmp_path / "a.gguf", config, "--quant", "BF16", "--layers", layers)
+    model = gesso.load(path)
+    kinds = 5 * (5 * ["sliding_attention"] + ["full_attention"])
+    assert list(model.config.layer_types) == kinds[: int(layers)]
+    session = model.session()
+    session.encode([2, 300, 301, 302])
+    canvas = np.arange(16, dtype=np.int32) + 100
+    logits = session.denoise(canvas, session.denoise(canvas))
+    assert np.isfinite(logits).all()
+    assert 0.7 < logits.std() < 1.4
+
+
+def test_the_seed_alone_decides(tmp_path, config):
+    paths = [
+        synth(tmp_path / f"{name}.gguf", config, "--quant", "BF16", "--layers", "2", "--seed", seed)
+        for name, seed in (("one", "3"), ("two", "3"), ("other", "4"))
+    ]
+    one, two, other = (Path(path).read_bytes() for path in paths)
+    assert one == two
+    assert len(one) == len(other)
+    assert one != other
+
+
+def test_gesso_run_writes_words(tmp_path, config):
+    path = synth(tmp_path / "a.gguf", config, "--quant", "BF16", "--layers", "2")
+    status, out, err = run("run", path, "hello the world", "--max-new-tokens", "16", "--steps", "2", "--stats")
+    assert status == 0, err
+    assert "1 canvases" in err
+    assert " w" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--config", "{folder}/small", "--layers", "31"), "number of layers: expected 1 to 30, got 31"),
+        (("--config", "{folder}/small", "--layers", "0"), "number of layers: expected 1 to 30, got 0"),
+        (("--config", "{folder}/other.json"), "expected a folder or a file with the name config.json"),
+        (("--config", "{folder}"), "config.json: no such file"),
+        (("--seed", "-1"), "--seed: expected at least 0"),
+    ],
+)
+def test_what_cannot_be_made(tmp_path, config, capsys, options, message):
+    options = [option.format(folder=tmp_path) for option in options]
+    assert main(["synth", *options, str(tmp_path / "a.gguf")]) == 1
+    assert message in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["small"]
+
+
+@pytest.mark.parametrize("size", [5, 110, 493, 494, 600, 262144])
+def test_the_tokenizer_is_valid_at_any_size(size):
+    metadata = synth_tokenizer_metadata(size)
+    assert len(metadata["tokenizer.ggml.tokens"]) == size == len(set(metadata["tokenizer.ggml.tokens"]))
+    metadata.pop("tokenizer.ggml.scores")  # which nothing reads
+    tokenizer = _ops.make_tokenizer(metadata)
+    if size >= 494:
+        text = "the and\n\nthey in é中🦙"
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+        assert metadata["tokenizer.ggml.merges"] == list(MERGES)
+        assert metadata["tokenizer.ggml.tokens"][238] == "<0x00>"
+    assert ("tokenizer.chat_template" in metadata) == (size > 106)
+
+
+def test_a_vocabulary_without_room_has_no_tokenizer():
+    assert synth_tokenizer_metadata(4) == {}
+
+
+def test_shapes_are_what_the_loader_wants(tmp_path, config):
+    path = synth(tmp_path / "a.gguf", config, "--quant", "F16", "--layers", "7")
+    source = read_gguf(path)
+    assert {x.name: x.shape for x in source.tensors()} == tensor_shapes(source.values)
