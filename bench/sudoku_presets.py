@@ -31,6 +31,7 @@ from gesso.compare import compare_logits
 from gesso.demo_command import BATCH_SIZE, bundled_model, make_puzzles, solve
 from gesso.gguf_reader import read_gguf
 from gesso.gguf_writer import write_gguf
+from gesso.hf import stays_float32
 from widened_model import widen_metadata, widen_tensors
 
 PRESETS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "IQ4_XS", "NVFP4")
@@ -44,7 +45,7 @@ class Row:
     preset: str
     file_bytes: int
     bits_per_weight: float  # of all tensors
-    types: dict[str, float]  # shares of the weights in matrices
+    types: dict[str, float]  # shares of the weights in matrices, without the routers
     solved: list[bool]  # per puzzle
     steps_per_puzzle: float
     mean_kl: float
@@ -91,25 +92,27 @@ def quantize(source: Path, target: Path, preset: str) -> None:
             raise SystemExit(f"{preset}: gesso quantize has failed")
 
 
-def measure_presets(source: Path, presets: Sequence[str], puzzles: list[str]) -> Iterator[Row]:
+def measure_presets(
+    source: Path, presets: Sequence[str], puzzles: list[str], num_compared: int = NUM_COMPARED
+) -> Iterator[Row]:
     """The source's row, then those of the presets."""
     reference = gesso.load(source)
-    yield measure("BF16 (source)", source, reference, puzzles)
+    prompts = [reference.tokenizer.encode_prompt(puzzle) for puzzle in puzzles[:num_compared]]
+    yield measure("BF16 (source)", source, reference, prompts, puzzles)
     for preset in presets:
         path = source.with_name(f"{source.stem}-{preset}.gguf")
         quantize(source, path, preset)
-        yield measure(preset, path, reference, puzzles)
+        yield measure(preset, path, reference, prompts, puzzles)
 
 
-def measure(name: str, path: Path, reference: gesso.Model, puzzles: list[str]) -> Row:
+def measure(name: str, path: Path, reference: gesso.Model, prompts: Sequence[list[int]], puzzles: list[str]) -> Row:
     model = gesso.load(path)
     tensors = read_gguf(path).tensors()
-    matrices = [x for x in tensors if len(x.shape) > 1]
+    matrices = [x for x in tensors if not stays_float32(x.name, x.shape)]
     weights = sum(x.num_elements for x in matrices)
     types: dict[str, float] = {}
     for x in sorted(matrices, key=lambda x: x.dtype):
         types[x.dtype] = types.get(x.dtype, 0) + x.num_elements / weights
-    prompts = [model.tokenizer.encode_prompt(puzzle) for puzzle in puzzles[:NUM_COMPARED]]
     predictions = compare_logits(reference, model, prompts)
     solved, steps = solve_all(model, puzzles)
     return Row(

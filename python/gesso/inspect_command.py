@@ -1,4 +1,4 @@
-"""`gesso inspect`: what a checkpoint holds, and the memory it needs."""
+"""`gesso inspect`: what a checkpoint holds, and the memory it needs; or how two of them differ."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from gesso import _native
+from gesso import _native, compare_command
 from gesso.config import Config
-from gesso.display import visible
+from gesso.display import columns, natural_order, show_bytes, visible
 from gesso.loading import open_checkpoint
 
 MAX_ITEMS = 6  # of a list
@@ -22,18 +22,25 @@ CONTEXTS = (1_000, 10_000, 100_000)  # tokens, for the size of the cache
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "inspect",
-        help="show what a file holds",
+        help="show what a file holds, or compare two",
         description="Shows metadata, tensors, configuration and memory needs of a checkpoint, also of one that gesso"
-        " cannot run.",
+        " cannot run. Or, with --compare, how two checkpoints differ.",
     )
-    parser.set_defaults(command=inspect)
-    parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
+    parser.set_defaults(command=inspect, usage_error=parser.error)
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
     parser.add_argument("--tensors", action="store_true", help="list every tensor")
     parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
+    compare_command.add_arguments(parser)
 
 
 def inspect(options: argparse.Namespace) -> int:
-    checkpoint = open_checkpoint(options.model)
+    if (options.model is None) == (options.compare is None):
+        options.usage_error("expected either MODEL or --compare A B")
+    if min(options.canvases, options.seed) < 0:
+        options.usage_error("--canvases, --seed: expected at least 0")
+    if options.compare is not None:
+        return compare_command.compare(options)
+    checkpoint = open_checkpoint(options.model, with_values=False)
     report = describe(options.model, checkpoint, options.tensors)
     if options.json:
         print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
@@ -95,11 +102,6 @@ def count_types(tensors: Iterable[_native.TensorInfo]) -> dict[str, dict[str, in
     return dict(sorted(types.items(), key=lambda item: -item[1]["bytes"]))
 
 
-def natural_order(name: str) -> tuple[Any, ...]:
-    """Sorts blk.2 before blk.10."""
-    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in name.split("."))
-
-
 def memory_needed(config: _native.ModelConfig) -> dict[str, Any]:
     """Bytes beyond the weights: fixed scratch, and per sequence the logits and (at the most) the cache."""
     full = config.max_position_embeddings
@@ -154,22 +156,3 @@ def show_value(value: Any) -> str:
             return f"{show_value(first)}... ({length:,} characters)"
         return f"[{', '.join(map(show_value, first))}, ...] ({length:,} entries)"
     return json.dumps(value, ensure_ascii=False)
-
-
-def show_bytes(size: int) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"
-
-
-def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Indented lines of aligned cells; the columns in `right` are flush right."""
-    if not rows:
-        return []
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [x.rjust(w) if i in right else x.ljust(w) for i, (x, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  " + "  ".join(cells).rstrip())
-    return lines

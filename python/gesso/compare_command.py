@@ -1,0 +1,205 @@
+"""`gesso inspect --compare A B`: what changed from one model to another, as tensors and as predictions."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gesso import hf
+from gesso.compare import TensorError, check_comparable, compare_logits, compare_tensors, random_prompt, relative_rms
+from gesso.display import columns, natural_order, show_bytes, visible
+from gesso.gguf_reader import read_gguf
+from gesso.loading import load
+from gesso.model import Model
+from gesso.progress import Progress
+from gesso.tensor import Tensor
+
+PROMPT_LENGTH = 32  # tokens, where none is given
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "comparison",
+        "Prints for each tensor how far B is from A, the reference: the root of the summed squared differences, as a"
+        " share of A's, and the largest difference. And how far B's predictions are from A's: the KL divergence of A"
+        " to B per position, and how often both expect the same token.",
+    )
+    group.add_argument("--compare", nargs=2, metavar=("A", "B"), help="compare two models; A is the reference")
+    group.add_argument(
+        "--canvases", type=int, default=4, metavar="N", help="canvases to predict, twice each; default: 4, 0 for none"
+    )
+    group.add_argument("--prompt", metavar="TEXT", help="what is in front of the canvases; default: random tokens")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the canvases and random prompts")
+    group.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
+
+
+def compare(options: argparse.Namespace) -> int:
+    report = describe(options)
+    if options.json:
+        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(visible("\n".join(report_lines(report))))
+    return 0
+
+
+def describe(options: argparse.Namespace) -> dict[str, Any]:
+    """Everything the comparison finds, in JSON's types."""
+    a, b = options.compare
+    with Progress("tensors") as progress:
+        found = compare_tensors(read_tensors(a), read_tensors(b), progress.update)
+    errors = sorted(found.errors, key=lambda error: natural_order(error.name))
+    report = {
+        "a": a,
+        "b": b,
+        "types": sum_up(errors),
+        "tensors": [tensor_entry(error) for error in errors],
+        "only_in_a": found.only_in_a,
+        "only_in_b": found.only_in_b,
+        "other_shape": [{"name": name, "a": x, "b": y} for name, x, y in found.other_shape],
+        "logits": None,
+        "problem": None,
+    }
+    if options.canvases > 0:
+        try:
+            report["logits"] = describe_logits(options)
+        except (ValueError, MemoryError) as error:
+            report["problem"] = str(error)
+    return report
+
+
+def read_tensors(path: str) -> Iterable[Tensor]:
+    return hf.read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
+
+
+def sum_up(errors: Iterable[TensorError]) -> list[dict[str, Any]]:
+    """Matrices by their types in A and B: how many, their bytes, and their error taken together."""
+    groups: dict[tuple[str, str], list[TensorError]] = {}
+    for error in errors:
+        if len(error.shape) > 1:
+            groups.setdefault(error.types, []).append(error)
+    return [
+        {
+            "a": types[0],
+            "b": types[1],
+            "count": len(group),
+            "bytes_a": sum(error.num_bytes[0] for error in group),
+            "bytes_b": sum(error.num_bytes[1] for error in group),
+            "relative_rms": None
+            if any(error.relative_rms is None for error in group)
+            else finite(relative_rms(*(sum(error.sum_squares[i] for error in group) for i in (0, 1)))),
+        }
+        for types, group in groups.items()
+    ]
+
+
+def tensor_entry(error: TensorError) -> dict[str, Any]:
+    return {
+        "name": error.name,
+        "shape": error.shape,
+        "type_a": error.types[0],
+        "type_b": error.types[1],
+        "bytes_a": error.num_bytes[0],
+        "bytes_b": error.num_bytes[1],
+        "relative_rms": finite(error.relative_rms),
+        "max_abs": finite(error.max_abs),
+    }
+
+
+def finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def describe_logits(options: argparse.Namespace) -> dict[str, Any]:
+    a, b = (load(path, num_threads=options.threads) for path in options.compare)
+    check_comparable(a, b)
+    prompts = make_prompts(a, options)
+    with Progress("canvases", "canvases") as progress:
+        found = compare_logits(a, b, prompts, options.seed, progress.update)
+    return {"canvases": len(prompts), "prompt_tokens": len(prompts[0]), **dataclasses.asdict(found)}
+
+
+def make_prompts(model: Model, options: argparse.Namespace) -> list[list[int]]:
+    if options.prompt is not None:
+        if model.tokenizer is None:
+            raise ValueError(f"{options.compare[0]}: has no tokenizer, which --prompt needs")
+        return [model.tokenizer.encode_prompt(options.prompt)] * options.canvases
+    rng = np.random.default_rng(options.seed)
+    length = min(PROMPT_LENGTH, model.config.max_position_embeddings - model.config.canvas_length)
+    return [random_prompt(model, rng, length) for _ in range(options.canvases)]
+
+
+def report_lines(report: dict[str, Any]) -> list[str]:
+    """The report for people; tensors that are the same in both are only counted."""
+    lines = [f"A, the reference: {report['a']}", f"B:                {report['b']}"]
+    changed = [x for x in report["tensors"] if x["relative_rms"] != 0 or x["type_a"] != x["type_b"]]
+    num_equal = len(report["tensors"]) - len(changed)
+    lines += ["", "Tensors, values times their .scale", *tensor_lines(changed)]
+    lines += [f"  {num_equal} tensors have the same type and values in both"]
+    lines += ["", "Matrices by type", *type_lines(report["types"])]
+    for key, title in (("only_in_a", "Only in A"), ("only_in_b", "Only in B")):
+        if report[key]:
+            lines += ["", title, *(f"  {name}" for name in report[key])]
+    if report["other_shape"]:
+        rows = [(x["name"], str(list(x["a"])), str(list(x["b"]))) for x in report["other_shape"]]
+        lines += ["", "Of another shape, and not compared", *columns(rows)]
+    if report["problem"] is not None:
+        lines += ["", f"The predictions cannot be compared: {report['problem']}"]
+    if report["logits"] is not None:
+        lines += ["", *logit_lines(report["logits"])]
+    return lines
+
+
+def tensor_lines(entries: Sequence[dict[str, Any]]) -> list[str]:
+    header = ("name", "shape", "A", "B", "size of A", "size of B", "relative RMS", "largest")
+    rows = [
+        (
+            x["name"],
+            str(list(x["shape"])),
+            x["type_a"],
+            x["type_b"],
+            show_bytes(x["bytes_a"]),
+            show_bytes(x["bytes_b"]),
+            show_error(x["relative_rms"]),
+            show_error(x["max_abs"]),
+        )
+        for x in entries
+    ]
+    return columns([header, *rows], right=(4, 5, 6, 7)) if rows else []
+
+
+def type_lines(types: Sequence[dict[str, Any]]) -> list[str]:
+    header = ("A", "B", "count", "size of A", "size of B", "relative RMS")
+    rows = [
+        (
+            x["a"],
+            x["b"],
+            str(x["count"]),
+            show_bytes(x["bytes_a"]),
+            show_bytes(x["bytes_b"]),
+            show_error(x["relative_rms"]),
+        )
+        for x in types
+    ]
+    return columns([header, *rows], right=(2, 3, 4, 5))
+
+
+def logit_lines(logits: dict[str, Any]) -> list[str]:
+    rows = [
+        ("positions", f"{logits['num_positions']:,}"),
+        ("mean KL(A || B)", f"{logits['mean_kl']:.3e} nats"),
+        ("largest KL(A || B)", f"{logits['max_kl']:.3e} nats"),
+        ("same argmax", f"{logits['argmax_agreement']:.2%}"),
+    ]
+    title = f"Predictions for {logits['canvases']} canvases behind {logits['prompt_tokens']} tokens, two passes each"
+    return [title, *columns(rows, right=(1,))]
+
+
+def show_error(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3e}" if value else "0"
