@@ -10,6 +10,7 @@
 
 #include "core/dtype.h"
 #include "quant/half.h"
+#include "quant/q5_0.h"
 
 namespace gesso::quant {
 
@@ -28,14 +29,8 @@ inline void decode_block(const BlockQ5_1& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const float m = half_to_float(load_u16(block.m));
   const uint32_t qh = load_u32(block.qh);
-  for (int j = 0; j < 16; ++j) {
-    const int high = static_cast<int>(qh >> j & 1) << 4;
-    out[j] = d * static_cast<float>((block.qs[j] & 15) | high) + m;
-  }
-  for (int j = 0; j < 16; ++j) {
-    const int high = static_cast<int>(qh >> (j + 16) & 1) << 4;
-    out[j + 16] = d * static_cast<float>((block.qs[j] >> 4) | high) + m;
-  }
+  for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>((block.qs[j] & 15) | bit_4(qh, j)) + m;
+  for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>((block.qs[j] >> 4) | bit_4(qh >> 16, j)) + m;
 }
 
 void encode_block(const float* x, const float* importance, BlockQ5_1& block);
