@@ -1,7 +1,7 @@
 // The values between which an encoder chooses, apart from their scale: integers in a row, or the entries of a table.
-// nearest() takes V, a float or a vector of floats, and has no branches. kFirst to kLast is where a search puts a
-// block's largest element; beyond the last level means that it is cut off. kMirrored: on either side of 0, as these
-// differ.
+// nearest() takes V, a float or a vector of floats, and has no branches. A search puts a block's largest element at
+// kLast, and at levels from there down to kFirst; beyond the last level means that it is cut off. kMirrored: the levels
+// below 0 differ so much from those above that it is put on either side.
 #pragma once
 
 #include <cstdint>

@@ -61,9 +61,13 @@ struct FullPrecision {
   float operator()(float scale) const { return scale; }
 };
 
+// An error counts as smaller only if it is so by more than rounding. Where all elements are alike, many levels do;
+// parts of a super-block that take the first of them then have scales that go together.
+constexpr float kSmaller = 0.9999f;
+
 inline int smallest(const Trials& errors) {
   int best = 0;
-  for (int k = 1; k < kTrials; ++k) best = errors[k] < errors[best] ? k : best;
+  for (int k = 1; k < kTrials; ++k) best = errors[k] < errors[best] * kSmaller ? k : best;
   return best;
 }
 
@@ -95,7 +99,7 @@ ScaleFit best_scale(const float* x, const float* w, Store store) {
     for (int k = 0; k < kTrials; ++k) {
       // The level of the largest element runs over a range, or over two, on both sides of 0.
       const int step = start % kStarts + k, num_steps = Levels::kMirrored ? kStarts / 2 : kStarts;
-      const float level = Levels::kFirst + (Levels::kLast - Levels::kFirst) * (step % num_steps) / (num_steps - 1);
+      const float level = Levels::kLast - (Levels::kLast - Levels::kFirst) * (step % num_steps) / (num_steps - 1);
       scales[k] = (start < kStarts ? largest : heaviest) / (step < num_steps ? -level : level);
     }
     for (int round = 0; round < kRounds; ++round) {
@@ -103,7 +107,7 @@ ScaleFit best_scale(const float* x, const float* w, Store store) {
       for (float& scale : scales) scale = store(scale);
       try_scales<V, Levels, N>(x, w, scales, sums);
       const int best_k = smallest(sums.error);
-      if (sums.error[best_k] < best.error) {
+      if (sums.error[best_k] < best.error * kSmaller) {
         best = {scales[best_k], sums.error[best_k], sums.slope[best_k], sums.square[best_k]};
       }
       for (int k = 0; k < kTrials; ++k) scales[k] += sums.square[k] > 0 ? sums.slope[k] / sums.square[k] : 0.0f;

@@ -9,8 +9,10 @@ constexpr int kSuperBlock = 256;
 
 // Steps under which `values` become integers from `low` to `high`, the ones that look best first: those with a small
 // sum of weights * (values - step * integer)^2. The value farthest from 0 becomes `extreme`, or up to a quarter more
-// (it is cut off then) or less. Returns how many are worth trying: a few, but all where some values are so small that
-// they become few integers, because the sum says little about those.
+// (it is cut off then) or less; kSpacing puts it at other fractions of a step each time, since values that hardly
+// differ would otherwise all lie between two integers, or all on one, under every step. Returns how many are worth
+// trying: a few, but all where some values are so small that they become few integers, because the sum says little
+// about those.
 template <int kParts>
 int rank_steps(const float (&values)[kParts], const float (&weights)[kParts], float extreme, float low, float high,
                HalfPrecision half, Trials& steps) {
@@ -19,9 +21,10 @@ int rank_steps(const float (&values)[kParts], const float (&weights)[kParts], fl
     smallest_value = std::min(smallest_value, std::fabs(value));
     if (std::fabs(value) > std::fabs(farthest)) farthest = value;
   }
+  constexpr float kSpacing = 0.0293f;
   Trials errors, trials;
   for (int k = 0; k < kTrials; ++k) {
-    trials[k] = half(farthest / (extreme * (1.25f - k / 32.0f)));
+    trials[k] = half(farthest / (extreme * (1.25f - kSpacing * k)));
     const float per_step = inverse(trials[k]);
     errors[k] = 0;
     for (int j = 0; j < kParts; ++j) {

@@ -87,6 +87,17 @@ def test_error_next_to_brute_force(name, distribution, weighted):
     assert error <= 1.02 * brute_force(x, w).sum()
 
 
+@pytest.mark.parametrize("deviation", [0.02, 0.1])
+@pytest.mark.parametrize("name", sorted({*TYPES} - {"MXFP4", "NVFP4"}))  # whose scales are coarse
+def test_values_that_hardly_differ_lose_no_more_than_by_their_mean(name, deviation):
+    rng = np.random.default_rng(10)
+    rows = (5 + deviation * rng.standard_normal((32, 256))).astype(np.float32)
+    importance = rng.lognormal(size=256).astype(np.float32)
+    mean = np.average(rows, axis=1, weights=importance)[:, None]
+    error = np.sum(importance * (rows - stored(name, rows, importance)) ** 2)
+    assert error <= 1.005 * np.sum(importance * (rows - mean) ** 2)
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_importance_lowers_the_error_that_counts(name):
     rng = np.random.default_rng(2)
