@@ -33,14 +33,44 @@ int64_t elements_of(const char* what, const DTypeInfo& info, size_t bytes) {
   return static_cast<int64_t>(bytes / info.block_bytes * info.block_elements);
 }
 
-bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16; }
+void check_sizes(const DTypeInfo& from, int64_t elements, const DTypeInfo& to, int64_t row_elements, size_t out_bytes) {
+  check(row_elements >= 1 && elements % row_elements == 0, "quantize: ", elements, " elements are no whole rows of ",
+        row_elements);
+  for (const DTypeInfo* info : {&from, &to}) {
+    check(row_elements % info->block_elements == 0, "quantize: rows of ", row_elements, " are no whole number of ",
+          info->name, " blocks of ", info->block_elements);
+  }
+  const int64_t expected = elements / to.block_elements * to.block_bytes;
+  check(static_cast<int64_t>(out_bytes) == expected, "quantize: expected ", expected, " bytes of out, got ", out_bytes);
+}
 
-void check_values(const float* values, int64_t count, int64_t first, const DTypeInfo& type) {
-  const float largest = type.dtype == DType::kF16 ? 65519.996f : INFINITY;  // what still rounds to 65504
-  for (int64_t i = 0; i < count; ++i) {
-    const bool finite = std::isfinite(values[i]);
-    const bool fits = is_float(type.dtype) ? !finite || std::fabs(values[i]) <= largest : finite;
-    check(fits, "quantize: element ", first + i, " is ", values[i], ", which ", type.name, " cannot hold");
+void check_options(const QuantizeOptions& options, int64_t row_elements) {
+  const std::span<const float> importance = options.importance;
+  check(importance.empty() || static_cast<int64_t>(importance.size()) == row_elements,
+        "quantize: importance: expected ", row_elements, " values, got ", importance.size());
+  for (const float value : importance) {
+    check(std::isfinite(value) && value >= 0, "quantize: importance: expected finite values >= 0, got ", value);
+  }
+  check(std::isfinite(options.multiplier), "quantize: multiplier: expected a finite number, got ", options.multiplier);
+}
+
+// `first` here and below: the number of the first value in the source.
+void multiply(std::span<float> values, float multiplier, int64_t first) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const float product = values[i] * multiplier;
+    check(std::isfinite(product) || !std::isfinite(values[i]), "quantize: element ", first + i, " is ", values[i],
+          ", and times ", multiplier, " beyond float32");
+    values[i] = product;
+  }
+}
+
+void check_values(std::span<const float> values, const DTypeInfo& type, int64_t first) {
+  const bool is_float = type.block_elements == 1;
+  // From here on finite values would become infinities.
+  const float limit = type.dtype == DType::kF16 ? 65520.0f : type.dtype == DType::kBF16 ? 0x1.ffp127f : INFINITY;
+  for (size_t i = 0; i < values.size(); ++i) {
+    check(std::isfinite(values[i]) ? std::fabs(values[i]) < limit : is_float, "quantize: element ", first + i, " is ",
+          values[i], ", which ", type.name, " cannot hold");
   }
 }
 
@@ -75,39 +105,25 @@ void quantize(const std::string& source_type, std::span<const std::byte> source,
   const quant::EncodeRow encode = quant::find_encoder(to.dtype);
   check(encode, "quantize: cannot write type ", type, "; supported: ", quant::encodable_types());
   const int64_t elements = elements_of("quantize", from, source.size());
-  check(row_elements >= 1 && elements % row_elements == 0, "quantize: ", elements, " elements are no whole rows of ",
-        row_elements);
-  for (const DTypeInfo* info : {&from, &to}) {
-    check(row_elements % info->block_elements == 0, "quantize: rows of ", row_elements, " are no whole number of ",
-          info->name, " blocks of ", info->block_elements);
-  }
-  const int64_t row_bytes = row_elements / to.block_elements * to.block_bytes;
-  check(static_cast<int64_t>(out.size()) == elements / row_elements * row_bytes, "quantize: expected ",
-        elements / row_elements * row_bytes, " bytes of out, got ", out.size());
-  const std::span<const float> importance = options.importance;
-  check(importance.empty() || static_cast<int64_t>(importance.size()) == row_elements,
-        "quantize: importance: expected ", row_elements, " values, got ", importance.size());
-  for (const float value : importance) {
-    check(std::isfinite(value) && value >= 0, "quantize: importance: expected finite values >= 0, got ", value);
-  }
-  check(std::isfinite(options.multiplier), "quantize: multiplier: expected a finite number, got ", options.multiplier);
-  const bool matters = std::any_of(importance.begin(), importance.end(), [](float value) { return value > 0; });
+  check_sizes(from, elements, to, row_elements, out.size());
+  check_options(options, row_elements);
+  if (elements == 0) return;
 
+  const bool matters = std::any_of(options.importance.begin(), options.importance.end(), [](float w) { return w > 0; });
+  const float* importance = matters ? options.importance.data() : nullptr;
   const quant::DecodeRow decode = quant::find_decoder(from.dtype);
   const int64_t source_row_bytes = row_elements / from.block_elements * from.block_bytes;
+  const int64_t row_bytes = row_elements / to.block_elements * to.block_bytes;
   const int64_t run = std::max<int64_t>(1, kRunElements / row_elements), rows = elements / row_elements;
   const Context context{resolve_threads(options.num_threads), {}};
   parallel_for(context, (rows + run - 1) / run, run * row_elements * kEncodeOperations, [&](int64_t i) {
     const int64_t first = i * run, count = std::min(run, rows - first);
     std::vector<float> values(count * row_elements);
     decode(source.data() + first * source_row_bytes, count * row_elements, values.data());
-    if (options.multiplier != 1.0f) {
-      for (float& value : values) value *= options.multiplier;
-    }
-    check_values(values.data(), count * row_elements, first * row_elements, to);
+    if (options.multiplier != 1.0f) multiply(values, options.multiplier, first * row_elements);
+    check_values(values, to, first * row_elements);
     for (int64_t r = 0; r < count; ++r) {
-      encode(values.data() + r * row_elements, row_elements, matters ? importance.data() : nullptr,
-             out.data() + (first + r) * row_bytes);
+      encode(values.data() + r * row_elements, row_elements, importance, out.data() + (first + r) * row_bytes);
     }
   });
 }

@@ -31,15 +31,17 @@ void dequantize(const std::string& type, std::span<const std::byte> data, std::s
 struct QuantizeOptions {
   // What a square error in a column counts: empty (every column the same), or row_elements finite values >= 0. A sum of
   // squared activations per column is what imatrix files hold. All zeros counts as empty.
-  std::span<const float> importance;
-  float multiplier = 1.0f;  // every value is multiplied by this first
+  std::span<const float> importance = {};
+  float multiplier = 1.0f;  // finite; every value is multiplied by this first
   int num_threads = 0;
 };
 
 // Stores rows of `row_elements` values in another type, with a small sum of importance * (value - stored value)^2.
 // `source` is of `source_type` (any that can be read), `out` has exactly the bytes that its elements need in `type`.
+// Finite values beyond the largest that a block can store become that one; F16 and BF16 round to nearest, ties to even.
 // ArgumentError for types that cannot be read or written, rows of partial blocks, sizes that do not fit, and values
-// that `type` cannot hold: infinities and NaN (F32, F16 and BF16 keep those), and finite ones beyond F16's range.
+// that `type` cannot hold: infinities and NaN (F32, F16 and BF16 keep those), and finite ones that would become
+// infinities. Some of `out` may be written then.
 void quantize(const std::string& source_type, std::span<const std::byte> source, const std::string& type,
               int64_t row_elements, std::span<std::byte> out, const QuantizeOptions& options = {});
 
