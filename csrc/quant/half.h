@@ -1,5 +1,5 @@
-// The 16-bit floats that block formats store, to float32 and exactly. Integer arithmetic only, so that any compiler on
-// any machine gives the same bits, and free of branches, so that loops over it vectorise.
+// The 16-bit floats that block formats store, to float32 (exactly) and back, by operations on bits and exact sums: any
+// compiler on any machine gives the same. Decoding has no branches, so that loops over it vectorise.
 #pragma once
 
 #include <bit>
@@ -14,6 +14,8 @@ inline uint16_t load_u16(const uint8_t* bytes) {
   std::memcpy(&value, bytes, sizeof(value));
   return value;
 }
+
+inline void store_u16(uint16_t value, uint8_t* bytes) { std::memcpy(bytes, &value, sizeof(value)); }
 
 // A little endian 32-bit value at any address.
 inline uint32_t load_u32(const uint8_t* bytes) {
@@ -42,15 +44,13 @@ inline float half_to_float(uint16_t half) {
   return std::bit_cast<float>((std::bit_cast<uint32_t>(denormal) & denormal_mask) | (bits & ~denormal_mask) | sign);
 }
 
-inline void store_u16(uint16_t value, uint8_t* bytes) { std::memcpy(bytes, &value, sizeof(value)); }
-
-// binary32 to binary16, to nearest, ties to even; beyond 65504 + 16 to infinity. NaN stays NaN.
+// binary32 to binary16, to nearest, ties to even; from 65520 on to infinity. NaN stays NaN.
 inline uint16_t float_to_half(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t sign = bits >> 16 & 0x8000u;
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
-  if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // rounds up to 2^16
+  if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // 65520, half way to 2^16
   if (magnitude < 0x38800000u) {                                               // below 2^-14: a denormal, m * 2^-24
     // Adding 0.5 leaves m in the low bits of the sum, rounded as asked.
     const float sum = std::bit_cast<float>(magnitude) + 0.5f;
@@ -60,14 +60,14 @@ inline uint16_t float_to_half(float value) {
   return static_cast<uint16_t>(sign | ((rounded - ((127u - 15u) << 23)) >> 13));
 }
 
+// bfloat16 is the upper half of a binary32.
+inline float bfloat16_to_float(uint16_t bfloat16) { return std::bit_cast<float>(uint32_t{bfloat16} << 16); }
+
 // binary32 to bfloat16, to nearest, ties to even. NaN stays NaN.
 inline uint16_t float_to_bfloat16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>(bits >> 16 | 0x40u);
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
-
-// bfloat16 is the upper half of a binary32.
-inline float bfloat16_to_float(uint16_t bfloat16) { return std::bit_cast<float>(uint32_t{bfloat16} << 16); }
 
 }  // namespace gesso::quant

@@ -1,8 +1,6 @@
 // What IQ1_S and IQ1_M share: the grid, and how a point becomes elements.
 #pragma once
 
-#include <cstdint>
-
 #include "quant/iq1_grid_codes.h"
 #include "quant/iq_grid.h"
 

@@ -5,8 +5,7 @@
 //        | u8 qs[32] | u8 qh[16] | u16 scales[4] |
 //
 //   qs[g], qh: the number of point g in the grid, 8 low bits in qs[g] and 3 high bits in the low (g even) or high
-//   nibble
-//              of qh[g / 2]; minus is 1 where 0.125 is subtracted.
+//              nibble of qh[g / 2]; minus is 1 where 0.125 is subtracted.
 //              bits 7             6 5 4          3        2 1 0
 //     qh[i]      | minus[2i + 1] | high[2i + 1] | minus[2i] | high[2i] |
 //   scales: four scales each, and a quarter of the f16 d, whose lowest bits are in scales[0].

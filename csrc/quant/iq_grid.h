@@ -33,8 +33,9 @@ inline uint32_t unpack_even_signs(uint32_t signs) { return signs | (std::popcoun
 // out[j] = scale * point[j], negated where bit j of `signs` is set.
 template <size_t kSize>
 inline void decode_point(const GridPoint<kSize>& point, uint32_t signs, float scale, float* __restrict out) {
-  for (int j = 0; j < static_cast<int>(kSize); ++j)
+  for (int j = 0; j < static_cast<int>(kSize); ++j) {
     out[j] = negate_where(signs, j, scale * static_cast<float>(point[j]));
+  }
 }
 
 }  // namespace gesso::quant
