@@ -1,5 +1,7 @@
 #include "core/importance.h"
 
+#include "core/check.h"
+
 namespace gesso {
 
 void Importance::add(const std::byte* weight, int64_t expert, int64_t num_experts, ConstMatrix x, const int32_t* rows,
@@ -9,6 +11,9 @@ void Importance::add(const std::byte* weight, int64_t expert, int64_t num_expert
     entry.counts.resize(num_experts);
     entry.sums.resize(num_experts * x.columns);
   }
+  check(static_cast<int64_t>(entry.counts.size()) == num_experts &&
+            static_cast<int64_t>(entry.sums.size()) == num_experts * x.columns,
+        "importance: weights of different shapes share their data");
   entry.counts[expert] += count;
   double* sums = entry.sums.data() + expert * x.columns;
   for (int64_t i = 0; i < count; ++i) {

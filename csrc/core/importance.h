@@ -19,7 +19,8 @@ class Importance {
   };
 
   // Rows of x that were multiplied with one expert (0 of 1 for a plain matrix) of the weight whose values lie at
-  // `weight`. rows: which rows of x, count of them; nullptr means the first ones.
+  // `weight`. rows: which rows of x, count of them; nullptr means the first ones. Weights that share their data count
+  // together; ArgumentError when their shapes differ.
   void add(const std::byte* weight, int64_t expert, int64_t num_experts, ConstMatrix x, const int32_t* rows,
            int64_t count);
 

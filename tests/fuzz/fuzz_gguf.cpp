@@ -30,7 +30,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span<const std::byte> input(reinterpret_cast<const std::byte*>(data), size);
   try {
     const gesso::io::GgufFile file = gesso::io::parse_gguf(input);
-    for (const std::string& key : file.metadata.keys()) expect_value_inside(input, *file.metadata.find(key));
+    for (const std::string& key : file.metadata.keys()) {
+      expect_value_inside(input, *file.metadata.find(key));
+      const std::span<const std::byte> encoded = file.metadata.encoded(key);
+      expect_inside(input, encoded.data(), encoded.size());
+    }
     for (const auto& [name, tensor, offset] : file.tensors) {
       expect_inside(input, tensor.data, static_cast<size_t>(tensor.num_bytes()));
     }
