@@ -66,8 +66,9 @@ def main() -> None:
             print(f"\n{title}, {len(puzzles)} puzzles, seed {options.seed}\n")
             print("\n".join(markdown(tables[title])), flush=True)
     if options.json:
-        figures = {title: [asdict(row) for row in rows] for title, rows in tables.items()}
-        Path(options.json).write_text(json.dumps({**vars(options), "tables": figures}, indent=1) + "\n")
+        figures = {title: [asdict(row) | {"solved": sum(row.solved)} for row in rows] for title, rows in tables.items()}
+        result = {"puzzles": options.puzzles, "seed": options.seed, "tables": figures}
+        Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
 
 
 def make_sources(folder: Path) -> dict[str, Path]:

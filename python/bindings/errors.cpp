@@ -1,14 +1,22 @@
 // gesso's exceptions as Python's: FormatError and ArgumentError are ValueError, IoError is OSError (FileNotFoundError
 // and its siblings by errno), OutOfMemory is MemoryError.
+#include <cstring>
+
 #include "bindings.h"
 #include "gesso/error.h"
 
 namespace gesso::bindings {
 namespace {
 
+// A message may name a path or key that is not UTF-8.
+nb::object message_of(const std::exception& error) {
+  return nb::steal(
+      PyUnicode_DecodeUTF8(error.what(), static_cast<Py_ssize_t>(std::strlen(error.what())), "backslashreplace"));
+}
+
 void set_os_error(const IoError& error) {
   // OSError(errno, message) picks the subclass that belongs to errno.
-  nb::object exception = nb::borrow(PyExc_OSError)(error.error_number, error.what());
+  nb::object exception = nb::borrow(PyExc_OSError)(error.error_number, message_of(error));
   PyErr_SetObject(exception.type().ptr(), exception.ptr());
 }
 
@@ -24,7 +32,11 @@ void bind_errors(nb::module_& module) {
     } catch (const IoError& error) {
       set_os_error(error);
     } catch (const OutOfMemory& error) {
-      PyErr_SetString(PyExc_MemoryError, error.what());
+      PyErr_SetObject(PyExc_MemoryError, message_of(error).ptr());
+    } catch (const FormatError& error) {
+      PyErr_SetObject(format_error.ptr(), message_of(error).ptr());
+    } catch (const ArgumentError& error) {
+      PyErr_SetObject(argument_error.ptr(), message_of(error).ptr());
     }
   });
 }

@@ -16,6 +16,7 @@ from gesso.config import Config
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model, Session
 from gesso.reply import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, parse_reply
+from gesso.tensor import dequantize, quantize
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
@@ -34,6 +35,8 @@ __all__ = [
     "ThoughtDelta",
     "Tokenizer",
     "ToolCall",
+    "dequantize",
     "load",
     "parse_reply",
+    "quantize",
 ]

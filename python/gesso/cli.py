@@ -6,7 +6,7 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gesso import (
     __version__,
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
         return EXIT_BROKEN_PIPE
-    except (ImportError, OSError, ValueError, MemoryError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_FAILED
 
@@ -69,8 +69,17 @@ def make_parser() -> argparse.ArgumentParser:
 def check_utf8(options: argparse.Namespace) -> None:
     """ValueError if an argument's bytes are not UTF-8; Python hands them on as lone surrogates."""
     for name, value in vars(options).items():
-        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        if any("\ud800" <= character <= "\udfff" for text in strings(value) for character in text):
             raise ValueError(f"{name}: not UTF-8")
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string of an option's value, which may be a list, also of pairs."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from strings(item)
 
 
 def describe_error(error: Exception) -> str:

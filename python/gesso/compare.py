@@ -130,7 +130,8 @@ def read_weights(tensors: Iterable[Tensor]) -> dict[str, Weight]:
 def _factors(scale: Tensor, matrix: Tensor) -> np.ndarray:
     experts = math.prod(matrix.shape[:-2])
     if scale.num_elements not in (1, experts):
-        raise ValueError(f"{scale.name}: expected 1 or {experts} values, got {scale.num_elements}")
+        expected = " or ".join(map(str, sorted({1, experts})))
+        raise ValueError(f"{scale.name}: expected {expected} values, got {scale.num_elements}")
     return scale.to_float32().reshape(-1)
 
 

@@ -117,12 +117,20 @@ def finite(value: float | None) -> float | None:
 
 
 def describe_logits(options: argparse.Namespace) -> dict[str, Any]:
-    a, b = (load(path, num_threads=options.threads) for path in options.compare)
+    a, b = (load_model(path, options.threads) for path in options.compare)
     check_comparable(a, b)
     prompts = make_prompts(a, options)
     with Progress("canvases", "canvases") as progress:
         found = compare_logits(a, b, prompts, options.seed, progress.update)
-    return {"canvases": len(prompts), "prompt_tokens": len(prompts[0]), **dataclasses.asdict(found)}
+    figures = dataclasses.asdict(found) | {"mean_kl": finite(found.mean_kl), "max_kl": finite(found.max_kl)}
+    return {"canvases": len(prompts), "prompt_tokens": len(prompts[0]), **figures}
+
+
+def load_model(path: str, num_threads: int | None) -> Model:
+    try:
+        return load(path, num_threads=num_threads)
+    except ValueError as error:  # says what, but not in which of the two
+        raise ValueError(f"{path}: {error}") from None
 
 
 def make_prompts(model: Model, options: argparse.Namespace) -> list[list[int]]:
@@ -193,8 +201,8 @@ def type_lines(types: Sequence[dict[str, Any]]) -> list[str]:
 def logit_lines(logits: dict[str, Any]) -> list[str]:
     rows = [
         ("positions", f"{logits['num_positions']:,}"),
-        ("mean KL(A || B)", f"{logits['mean_kl']:.3e} nats"),
-        ("largest KL(A || B)", f"{logits['max_kl']:.3e} nats"),
+        ("mean KL(A || B)", f"{show_error(logits['mean_kl'])} nats"),
+        ("largest KL(A || B)", f"{show_error(logits['max_kl'])} nats"),
         ("same argmax", f"{logits['argmax_agreement']:.2%}"),
     ]
     title = f"Predictions for {logits['canvases']} canvases behind {logits['prompt_tokens']} tokens, two passes each"

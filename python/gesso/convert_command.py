@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gesso.hf_export import read_folder
-from gesso.partial_file import check_target
-from gesso.quantize_command import add_type_arguments, write_model
+from gesso.quantize_command import add_type_arguments, check_arguments, write_model
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,9 +26,9 @@ def add_parser(subparsers: Any) -> None:
 def convert(options: argparse.Namespace) -> int:
     if options.preset is None and (options.tensor or options.imatrix):
         options.usage_error("--tensor and --imatrix need --preset")
-    if not Path(options.source).is_dir():
+    if Path(options.source).is_file():
         raise NotADirectoryError(
             f"{options.source}: expected a Hugging Face folder; `gesso quantize` reads .gguf files"
         )
-    check_target(options.target)
+    check_arguments(options)
     return write_model(options, *read_folder(options.source))

@@ -20,12 +20,21 @@ class GgufSource:
         self.path = path
         self.checkpoint = _native.Checkpoint.open(os.fsencode(path))
         self.values = self.checkpoint.metadata  # for reading
-        # The writer needs the architecture as text, and lays the tensors out anew.
-        encoded = {key: Encoded(self.checkpoint.encoded_value(key)) for key in self.values}
-        encoded.pop("general.alignment", None)
-        self.metadata: dict[str, Any] = encoded
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Values as they are stored, but for the architecture, which the writer needs as text, and the alignment."""
+        metadata: dict[str, Any] = {key: self._encoded(key) for key in self.values}
+        metadata.pop("general.alignment", None)  # the writer lays the tensors out anew
         if isinstance(self.values.get("general.architecture"), str):
-            self.metadata["general.architecture"] = self.values["general.architecture"]
+            metadata["general.architecture"] = self.values["general.architecture"]
+        return metadata
+
+    def _encoded(self, key: str) -> Encoded:
+        try:
+            return Encoded(self.checkpoint.encoded_value(key))
+        except ValueError:  # `values` shows such a key, but not under its own name
+            raise _native.FormatError(f"{self.path}: metadata key {key}: expected UTF-8") from None
 
     def tensors(self) -> list[Tensor]:
         """All tensors in the file's order, as views of the mapped file."""

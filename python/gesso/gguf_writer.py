@@ -1,4 +1,4 @@
-"""Writes a GGUF of a model from metadata and tensors, tensor by tensor. Needs the optional package `gguf`.
+"""Writes a GGUF of a model from metadata and tensors, tensor by tensor, through package `gguf`.
 
 checkpoint = hf.read_checkpoint(directory)
 write_gguf("model.gguf", checkpoint.metadata, checkpoint.tensors(), types=lambda name, shape: "Q8_0")
@@ -10,6 +10,7 @@ mapped files or are made when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 
 from gesso import _native
 from gesso.hf import stays_float32
-from gesso.hf_config import ARCHITECTURE
+from gesso.hf_config import ARCHITECTURE, LARGEST_FLOAT32
 from gesso.partial_file import check_space, check_target, partial_file
 from gesso.tensor import Tensor, release_pages, stored_bytes, tensor_types
 
@@ -46,21 +47,15 @@ class Stream(Tensor):
     make_chunks: Callable[[], Iterator[np.ndarray]] = lambda: iter(())
 
 
-def _import_gguf() -> Any:
-    try:
-        import gguf
-    except ImportError as error:
-        raise ImportError("writing GGUF files needs the package gguf: pip install gguf") from error
-    return gguf
-
-
 def _add_value(writer: Any, key: str, value: Any) -> None:
     """Adds one metadata value; its Python type decides its GGUF type.
 
     bool -> bool, int -> u32 (i32 below zero), float -> f32, str -> string; lists the same, but their ints are i32. A
     NumPy scalar keeps its own type, e.g. np.uint64(1). An empty list is left out: the package cannot write one.
     """
-    value_type = _import_gguf().GGUFValueType
+    from gguf import GGUFValueType as value_type
+
+    _check_range(key, value)
     if isinstance(value, Encoded):
         writer.add_key_value(key, value, value_type(int.from_bytes(value.data[:4], "little")))
     elif isinstance(value, (list, tuple)):
@@ -86,9 +81,19 @@ def _add_value(writer: Any, key: str, value: Any) -> None:
         raise ValueError(f"{key}: expected a bool, int, float, string or list, got {value!r}")
 
 
+def _check_range(key: str, value: Any) -> None:
+    """ValueError for plain Python numbers that 32 bits do not hold."""
+    for number in value if isinstance(value, (list, tuple)) else [value]:
+        most = np.iinfo(np.int32 if isinstance(value, (list, tuple)) else np.uint32).max
+        if type(number) is int and not np.iinfo(np.int32).min <= number <= most:
+            raise ValueError(f"{key}: {number} does not fit 32 bits")
+        if type(number) is float and LARGEST_FLOAT32 < abs(number) < np.inf:
+            raise ValueError(f"{key}: {number} is beyond the range of float32")
+
+
 def _make_writer(path: Path, metadata: Mapping[str, Any]) -> Any:
     """The package's writer with all metadata in it."""
-    gguf = _import_gguf()
+    import gguf  # slow to import, and only writing needs it
 
     class Writer(gguf.GGUFWriter):
         def _pack_val(self, val: Any, *args: Any, **kwargs: Any) -> bytes:
@@ -143,7 +148,7 @@ def _converted(
 ) -> Iterator[np.ndarray]:
     """The bytes of a tensor in type `dtype`, chunk by chunk.
 
-    importance: [columns] or [experts, columns]; multiplier: [1] or [experts].
+    importance: [experts, columns], one expert for a plain matrix; multiplier: [1] or [experts].
     """
     if isinstance(tensor, Stream) and dtype == tensor.dtype and multiplier is None:
         yield from tensor.make_chunks()
@@ -152,8 +157,8 @@ def _converted(
     per_expert = len(tensor.shape) == 3 and not (importance is None and multiplier is None)
     experts = tensor.shape[0] if per_expert else 1
     same = dtype == tensor.dtype and multiplier is None
-    importances = [None] * experts if importance is None else _per_expert(tensor, importance, (experts, columns))
-    multipliers = [1.0] * experts if multiplier is None else _per_expert(tensor, multiplier, (experts,)).tolist()
+    importances = [None] * experts if importance is None else importance
+    multipliers = [1.0] * experts if multiplier is None else _per_expert(tensor, multiplier, "multiplier").tolist()
     for expert, chunk in chunks(tensor, experts):
         if same:
             yield chunk
@@ -165,13 +170,14 @@ def _converted(
             raise ValueError(f"{tensor.name}: cannot be written as {dtype}: {error}") from error
 
 
-def _per_expert(tensor: Tensor, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """float32 values in `shape`, which begins with the experts; what is there once serves them all."""
-    values = np.asarray(values, np.float32)
-    if values.shape not in (shape, shape[1:], (1, *shape[1:])):
-        name = "importance" if len(shape) == 2 else "multiplier"
-        raise ValueError(f"{tensor.name}: {name}: expected shape {list(shape)}, got {list(values.shape)}")
-    return np.ascontiguousarray(np.broadcast_to(values, shape))
+def _per_expert(tensor: Tensor, values: np.ndarray, what: str, shape: tuple[int, ...] = ()) -> np.ndarray:
+    """float32 [experts, *shape], 1 expert for a plain matrix; what is there once serves all experts."""
+    values = np.ascontiguousarray(values, np.float32)
+    experts = tensor.shape[0] if len(tensor.shape) == 3 else 1
+    if values.shape not in (shape, (1, *shape), (experts, *shape)):
+        expected = [experts, *shape] if len(tensor.shape) == 3 or not shape else list(shape)
+        raise ValueError(f"{tensor.name}: {what}: expected shape {expected}, got {list(values.shape)}")
+    return np.broadcast_to(values, (experts, *shape))
 
 
 def matrices_as(dtype: str, embedding: str | None = None) -> Callable[[str, tuple[int, ...]], str]:
@@ -226,18 +232,22 @@ def write_gguf(
     path = Path(path)
     check_target(path)
     plan = _plan(tensors, types)
+    importance = {
+        tensor.name: _per_expert(tensor, importance[tensor.name], "importance", tensor.shape[-1:])
+        for tensor, *_ in plan
+        if importance and tensor.name in importance
+    }
     with partial_file(path) as partial:
         writer = _make_writer(partial, metadata)
         for tensor, dtype, num_bytes in plan:
             writer.add_tensor_info(tensor.name, tensor.shape, np.float32, num_bytes, tensor_types()[dtype].id)
         try:
-            _write(writer, path, plan, importance or {}, multipliers or {}, on_progress, num_threads)
+            with closing(writer):
+                _write(writer, path, plan, importance, multipliers or {}, on_progress, num_threads)
         except OSError as error:
             if error.strerror and not error.filename:  # such as "No space left on device"
                 error.filename = str(path)
             raise
-        finally:
-            writer.close()
 
 
 def _write(

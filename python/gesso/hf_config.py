@@ -6,13 +6,16 @@ Defaults are those of the reference's configuration classes (`DiffusionGemmaConf
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ARCHITECTURE = "diffusion-gemma"
 SLIDING, FULL = "sliding_attention", "full_attention"
-MAX_LAYERS, MAX_VOCABULARY = 4096, 1 << 24  # far beyond any real model: lists of these lengths are made from one number
+# Far beyond any real model: lists of these lengths are made from one number.
+MAX_LAYERS, MAX_VOCABULARY, MAX_HEAD_DIM = 4096, 1 << 24, 1 << 16
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 # Fields of text_config that may be present with this value only.
 FIXED = {
@@ -49,8 +52,8 @@ class Fields:
 
     def number(self, name: str, default: float | None = None) -> float:
         value = self.values.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-            raise self.error(name, "a number that is not negative")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_FLOAT32:
+            raise self.error(name, "a float32 number that is not negative")
         return float(value)
 
     def fixed(self, name: str, only: Any) -> None:
@@ -65,7 +68,7 @@ class Fields:
         if value is None:
             return None
         values = value if isinstance(value, list) else [value]
-        if any(isinstance(v, bool) or not isinstance(v, int) or v < 0 for v in values):
+        if any(isinstance(v, bool) or not isinstance(v, int) or not 0 <= v < 2**31 for v in values):
             raise self.error(name, "token ids")
         return values
 
@@ -82,20 +85,30 @@ class Fields:
         return Fields(self.file, self.values[name], f"{self.where}{name}.")
 
 
-def read_json(file: Path, *, required: bool = False) -> Fields | None:
-    """A JSON file, or None when it does not exist and is not required."""
+def read_text(file: Path) -> str | None:
+    """A text file, or None when it does not exist."""
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        if required:
-            raise FileNotFoundError(f"{file}: no such file; a checkpoint folder must have it") from None
         return None
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: not UTF-8: {error}") from None
+
+
+def read_json(file: Path, *, required: bool = False) -> Fields | None:
+    """A JSON file, or None when it does not exist and is not required."""
+    text = read_text(file)
+    if text is None:
+        if required:
+            raise FileNotFoundError(f"{file}: no such file; a checkpoint folder must have it")
+        return None
     try:
-        return Fields(file, json.loads(text))
-    except json.JSONDecodeError as error:
+        values = json.loads(text)
+        if "\\u" in text:  # may spell halves of surrogate pairs, which no UTF-8 can have
+            json.dumps(values, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: malformed JSON: {error}") from None
+    return Fields(file, values)
 
 
 def _layer_types(text: Fields, num_layers: int) -> list[str]:
@@ -114,24 +127,25 @@ def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
     Two spellings exist: `global_head_dim` and `num_global_key_value_heads` for all full layers, and the newer
     `per_layer_config` with the overrides of each layer, which wins.
     """
-    head_dim, kv_heads = text.integer("head_dim", 256), text.integer("num_key_value_heads", 4)
+    head_dim, kv_heads = text.integer("head_dim", 256, most=MAX_HEAD_DIM), text.integer("num_key_value_heads", 4)
     shapes = [(head_dim, kv_heads)] * len(types)
     if "per_layer_config" not in text.values:
         full_kv_heads = kv_heads
         if text.values.get("num_global_key_value_heads") is not None:
             full_kv_heads = text.integer("num_global_key_value_heads")
-        full = (text.integer("global_head_dim", 512), full_kv_heads)
+        full = (text.integer("global_head_dim", 512, most=MAX_HEAD_DIM), full_kv_heads)
         return [full if layer_type == FULL else shape for layer_type, shape in zip(types, shapes, strict=True)]
     if text.values["per_layer_config"] is None:  # no overrides
         return shapes
     layers = text.object("per_layer_config")
     for key in layers.values:
-        if not key.isdecimal() or int(key) >= len(types):
+        if key not in map(str, range(len(types))):
             raise ValueError(f"{text.file}: {layers.where}{key}: expected a layer number below {len(types)}")
         layer = layers.object(key)
         for name in layer.values.keys() - {"head_dim", "num_key_value_heads"}:
             layer.fixed(name, text.values.get(name))
-        shapes[int(key)] = (layer.integer("head_dim", head_dim), layer.integer("num_key_value_heads", kv_heads))
+        layer_dim = layer.integer("head_dim", head_dim, most=MAX_HEAD_DIM)
+        shapes[int(key)] = (layer_dim, layer.integer("num_key_value_heads", kv_heads))
     for kind in (SLIDING, FULL):
         if len({shape[0] for layer_type, shape in zip(types, shapes, strict=True) if layer_type == kind}) > 1:
             raise text.error("per_layer_config", f"one head_dim for all {kind} layers")
@@ -241,7 +255,8 @@ def read_config_metadata(directory: Path) -> tuple[dict[str, Any], int]:
     config = read_json(directory / "config.json", required=True)
     text = config.object("text_config")
     _check_supported(config, text)
-    metadata = {"general.architecture": ARCHITECTURE, "general.type": "model", "general.name": directory.resolve().name}
+    name = directory.resolve().name.encode("utf-8", "replace").decode()  # a folder's name may be any bytes
+    metadata = {"general.architecture": ARCHITECTURE, "general.type": "model", "general.name": name}
     model, rotated_pairs = _read_model(config, text)
     metadata |= model
     generation = read_json(directory / "generation_config.json")

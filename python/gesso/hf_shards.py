@@ -35,9 +35,8 @@ class StoredTensor:
 
     @property
     def values(self) -> np.ndarray:
-        """A view of the file. The format aligns its header, not each tensor: an address that does not fit is copied."""
-        values = self.mapped.view(NUMPY_TYPES[self.dtype]).reshape(self.shape)
-        return values if values.flags.aligned else values.copy()
+        """A view of the file, at any address: the format aligns its header, not each tensor."""
+        return self.mapped.view(NUMPY_TYPES[self.dtype]).reshape(self.shape)
 
     def release(self) -> None:
         """Lets the system drop what reading the values has loaded."""
@@ -54,7 +53,7 @@ class Shards:
         self.index = read_json(directory / "model.safetensors.index.json")
         if self.index is None:
             self.files = [directory / "model.safetensors"]
-            if not self.files[0].exists():
+            if not self.files[0].is_file():
                 raise FileNotFoundError(f"{self.files[0]}: no such file, and no model.safetensors.index.json beside it")
             return
         self.weight_map = self.index.object("weight_map").values
@@ -63,7 +62,7 @@ class Shards:
                 raise ValueError(f"{self.index.file}: weight_map: expected file names in the same folder, got {name!r}")
         self.files = [directory / name for name in sorted(set(self.weight_map.values()))]
         for file in self.files:
-            if not file.exists():
+            if not file.is_file():
                 raise FileNotFoundError(f"{file}: shard named in {self.index.file.name} is missing")
 
     def tensors(self) -> dict[str, StoredTensor]:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gesso.hf_config import Fields, read_json
+from gesso.hf_config import Fields, read_json, read_text
 
 TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
 NO_SCORE = -1000.0  # what llama.cpp's converter writes for every token; nothing may sort by it
@@ -53,7 +53,7 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> dict[str, Any]:
         "tokenizer.ggml.merges": merges,
     }
     for key, token in (("unknown", model.values.get("unk_token")), ("mask", "<mask>")):
-        if token in ids:
+        if isinstance(token, str) and token in ids:
             metadata[f"tokenizer.ggml.{key}_token_id"] = ids[token]
     return metadata
 
@@ -65,19 +65,20 @@ def _read_special_ids(directory: Path, ids: dict[str, int]) -> dict[str, int]:
     for name, key in (("bos", "bos"), ("eos", "eos"), ("pad", "padding")):
         token = config.values.get(f"{name}_token") if config else None
         token = token.get("content") if isinstance(token, dict) else token
-        if token in ids:
+        if isinstance(token, str) and token in ids:
             metadata[f"tokenizer.ggml.{key}_token_id"] = ids[token]
     return metadata
 
 
 def _read_chat_template(directory: Path) -> str | None:
-    file = directory / "chat_template.jinja"
-    if file.exists():
-        return file.read_text(encoding="utf-8")
+    template = read_text(directory / "chat_template.jinja")
+    if template is not None:
+        return template
     config = read_json(directory / "tokenizer_config.json")
     template = config.values.get("chat_template") if config else None
     if isinstance(template, list):  # several templates with names
-        template = next((t.get("template") for t in template if t.get("name") == "default"), None)
+        named = [Fields(config.file, entry, "chat_template").values for entry in template]
+        template = next((entry.get("template") for entry in named if entry.get("name") == "default"), None)
     if template is not None and not isinstance(template, str):
         raise config.error("chat_template", "a string")
     return template

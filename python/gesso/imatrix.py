@@ -34,13 +34,18 @@ def collect(
     """Runs a text through the model as generation would, canvas by canvas, and sums up what its weights multiply.
 
     Each canvas of the text is first denoised: from noise alone, then with ever fewer random tokens in it, each of the
-    `num_steps` passes self-conditioned by the one before; then it is encoded, as what follows would see it. After
-    `context` tokens the next canvas starts a new sequence. `on_progress(canvases done, canvases)`.
+    `num_steps` passes self-conditioned by the one before; then it is encoded, as what follows would see it. A canvas
+    that would not fit into `context` tokens, or the model's own context, starts a new sequence.
+    `on_progress(canvases done, canvases)`.
     """
     length, vocab_size = model.config.canvas_length, model.config.vocab_size
     canvases = [ids[first : first + length] for first in range(0, len(ids) - length + 1, length)]
     if not canvases:
         raise _native.ArgumentError(f"text: expected at least one canvas of {length} tokens, got {len(ids)}")
+    placeholders = sorted({*model.config.placeholder_token_ids}.intersection(ids))
+    if placeholders:  # known before hours of work
+        raise _native.ArgumentError(f"text: token {placeholders[0]} stands for an image, audio or video")
+    context = min(context, model.config.max_position_embeddings)
     rng = np.random.default_rng(seed)
     session = model.session()
     session.collect_importance()
@@ -77,7 +82,7 @@ def write_imatrix(
         tensors.append(Tensor(entry.name + SUMS, "F32", entry.sums.shape, entry.sums))
         tensors.append(Tensor(entry.name + COUNTS, "F32", counts.shape, counts))
     keys = {f"imatrix.{key}": value for key, value in metadata.items()}
-    write_gguf(path, {"general.type": "imatrix"} | keys, tensors)
+    write_gguf(path, {"general.architecture": "imatrix", "general.type": "imatrix"} | keys, tensors)
 
 
 def read_imatrix(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

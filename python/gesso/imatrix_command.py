@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("out", metavar="OUT", help="the .gguf file to write")
     parser.add_argument("--canvases", type=int, metavar="N", help="use the first N canvases of the text; default: all")
     parser.add_argument(
-        "--context", type=int, default=1024, metavar="N", help="tokens before a new sequence starts; default: 1024"
+        "--context", type=int, default=1024, metavar="N", help="tokens of a sequence at the most; default: 1024"
     )
     parser.add_argument("--steps", type=int, default=3, metavar="N", help="denoising passes per canvas; default: 3")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise; default: 0")
@@ -38,6 +38,8 @@ def imatrix(options: argparse.Namespace) -> int:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name}: expected at least 1, got {value}")
+    if options.seed < 0:
+        raise ValueError(f"--seed: expected at least 0, got {options.seed}")
     check_target(options.out, options.model)
     try:
         text = Path(options.text).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 from gesso import _native, compare_command
 from gesso.config import Config
 from gesso.display import columns, natural_order, show_bytes, visible
-from gesso.loading import open_checkpoint
+from gesso.loading import check_num_threads, open_checkpoint
 
 MAX_ITEMS = 6  # of a list
 MAX_CHARACTERS = 72  # of a string
@@ -38,6 +38,7 @@ def inspect(options: argparse.Namespace) -> int:
         options.usage_error("expected either MODEL or --compare A B")
     if min(options.canvases, options.seed) < 0:
         options.usage_error("--canvases, --seed: expected at least 0")
+    check_num_threads(options.threads)
     if options.compare is not None:
         return compare_command.compare(options)
     checkpoint = open_checkpoint(options.model, with_values=False)

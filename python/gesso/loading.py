@@ -23,11 +23,15 @@ def load(path: str | os.PathLike[str], device: str = "auto", num_threads: int | 
     FileNotFoundError and other OSErrors for what cannot be opened, ValueError (`gesso.FormatError` for file content,
     `gesso.ArgumentError` for options) with the key, tensor or field at fault.
     """
+    check_num_threads(num_threads)
+    return Model(_native.Model(open_checkpoint(path), device, num_threads or 0))
+
+
+def check_num_threads(num_threads: int | None) -> None:
     if num_threads is not None and (isinstance(num_threads, bool) or not isinstance(num_threads, int)):
         raise TypeError(f"num_threads: expected an int or None, got {num_threads!r}")
     if num_threads is not None and not 1 <= num_threads <= MAX_THREADS:
         raise _native.ArgumentError(f"num_threads: expected 1 to {MAX_THREADS}, got {num_threads}")
-    return Model(_native.Model(open_checkpoint(path), device, num_threads or 0))
 
 
 def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -> _native.Checkpoint:
@@ -48,7 +52,7 @@ def outline(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> _native.C
 
     Enough to tell whether the tensors fit the configuration.
     """
-    largest = max(tensor.num_bytes for tensor in tensors)
+    largest = max((tensor.num_bytes for tensor in tensors), default=0)
     zeros = np.zeros(largest, np.uint8)  # never written to, and therefore only promised by the system
     return _fill(metadata, tensors, lambda tensor: zeros[: tensor.num_bytes])
 

@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+MAGIC = b"GGUF"
 
-def check_target(path: str | os.PathLike[str], source: str | os.PathLike[str] | None = None) -> None:
-    """OSError unless a new file can be made at `path`; ValueError if it is the file `source`, which is read meanwhile.
 
-    For commands, before the work of hours begins.
+def check_target(path: str | os.PathLike[str], *sources: str | os.PathLike[str]) -> None:
+    """OSError unless a GGUF file can be made at `path`; ValueError if one is there that is read, one of `sources`.
+
+    Only GGUF files (and empty ones) are overwritten: a text, a shard or a device in this place is a mistake. For
+    commands, before the work of hours begins.
     """
     path = Path(path)
     if path.is_dir():
@@ -25,8 +28,17 @@ def check_target(path: str | os.PathLike[str], source: str | os.PathLike[str] | 
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise PermissionError(f"{path}: the folder {path.parent} cannot be written to")
-    if source is not None and path.exists() and os.path.samefile(path, source):
+    if not path.exists():
+        return
+    if any(os.path.exists(source) and os.path.samefile(path, source) for source in sources):
         raise ValueError(f"{path}: the file to write is the one to read")
+    if not path.is_file() or _first_bytes(path) not in (b"", MAGIC):
+        raise FileExistsError(f"{path}: exists and is no GGUF file; it is not overwritten")
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC))
 
 
 @contextmanager

@@ -63,7 +63,8 @@ def status_line(done: int, total: int, seconds: float, unit: str | None = None) 
     left = f"  {show_time((total - done) / rate)} left" if rate > 0 else ""
     if unit is None:
         return f"{percent}  {show_bytes(done)} of {show_bytes(total)}  {show_bytes(int(rate))}/s{left}"
-    return f"{percent}  {done:,} of {total:,} {unit}  {rate:.1f}/s{left}"
+    per_second = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+    return f"{percent}  {done:,} of {total:,} {unit}  {per_second}/s{left}"
 
 
 def show_time(seconds: float) -> str:

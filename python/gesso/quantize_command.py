@@ -18,6 +18,7 @@ from gesso.gguf_reader import read_gguf
 from gesso.gguf_writer import write_gguf
 from gesso.hf_export import read_folder
 from gesso.imatrix import read_imatrix
+from gesso.loading import check_num_threads
 from gesso.partial_file import check_target, unwind_on_sigterm
 from gesso.presets import FLOATS, PRESETS, plan_types
 from gesso.progress import Progress, show_time
@@ -58,7 +59,7 @@ def add_type_arguments(parser: argparse.ArgumentParser, *, required: bool) -> No
         " 'blk\\.0\\..*_exps=Q8_0'; may be given several times, the last one that matches wins",
     )
     parser.add_argument("--imatrix", metavar="FILE", help="which weights matter, as `gesso imatrix` measures it")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: one per processor")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
     parser.add_argument("--dry-run", action="store_true", help="only print what the file would hold, and its size")
 
 
@@ -71,12 +72,21 @@ def parse_override(argument: str) -> tuple[str, str]:
 
 
 def quantize(options: argparse.Namespace) -> int:
-    check_target(options.target, options.source)
+    check_arguments(options)
     if Path(options.source).is_dir():
         return write_model(options, *read_folder(options.source))
     source = read_gguf(options.source)
-    _native.read_config(source.checkpoint)  # the presets are for this architecture
+    try:
+        _native.Model(source.checkpoint)  # what cannot run is not worth the time; the presets are for this architecture
+    except ValueError as error:
+        raise ValueError(f"{options.source}: {error}") from None
     return write_model(options, source.metadata, list(source.tensors()))
+
+
+def check_arguments(options: argparse.Namespace) -> None:
+    """Of `add_type_arguments`, source and target: what can be known before anything is read."""
+    check_num_threads(options.threads)
+    check_target(options.target, options.source, *filter(None, [options.imatrix]))
 
 
 def write_model(options: argparse.Namespace, metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> int:
@@ -97,6 +107,8 @@ def write_model(options: argparse.Namespace, metadata: Mapping[str, Any], tensor
         )
         metadata = dict(metadata) | {"general.file_type": PRESETS[options.preset].file_type}
     warn_of_requantising(tensors, types)
+    if importance:
+        warn_of_missing_importance(tensors, types, importance)
     written, multipliers = with_scales(tensors, types)
     sizes = {x.name: stored_bytes(types.get(x.name, x.dtype), x.shape) for x in written}
     if options.dry_run:
@@ -111,7 +123,7 @@ def write_model(options: argparse.Namespace, metadata: Mapping[str, Any], tensor
                 importance=importance,
                 multipliers=multipliers,
                 on_progress=progress.update,
-                num_threads=options.threads,
+                num_threads=options.threads or 0,
             )
     took = "" if options.dry_run else f", in {show_time(time.monotonic() - start)}"
     print(f"{options.target}: {summary(tensors, written, sizes)}{took}")
@@ -133,10 +145,24 @@ def count_layers(tensors: Sequence[Tensor]) -> int:
 
 
 def warn_of_requantising(tensors: Sequence[Tensor], types: Mapping[str, str]) -> None:
-    lossy = sorted({x.dtype for x in tensors if x.dtype not in FLOATS and types[x.name] != x.dtype})
+    """float32 holds what the block formats mean, so going there rounds nothing."""
+    lossy = sorted({x.dtype for x in tensors if x.dtype not in FLOATS and types[x.name] not in (x.dtype, "F32")})
     if lossy:
-        text = f"gesso: warning: {', '.join(lossy)} values are rounded a second time; a BF16 source gives better files"
-        print(text, file=sys.stderr)
+        warn(f"{', '.join(lossy)} values are rounded a second time; a BF16 source gives better files")
+
+
+def warn_of_missing_importance(
+    tensors: Sequence[Tensor], types: Mapping[str, str], importance: Mapping[str, np.ndarray]
+) -> None:
+    """The embedding is multiplied with nothing that could be measured."""
+    matrices = {x.name for x in tensors if types[x.name] not in (x.dtype, *FLOATS)} - {"token_embd.weight"}
+    missing = matrices - importance.keys()
+    if missing:
+        warn(f"the importance matrix has nothing about {len(missing)} of {len(matrices)} matrices")
+
+
+def warn(text: str) -> None:
+    print(f"gesso: warning: {text}", file=sys.stderr)
 
 
 def plan_lines(tensors: Sequence[Tensor], types: Mapping[str, str]) -> list[str]:

@@ -22,6 +22,7 @@ from gesso import _native
 from gesso.gguf_writer import Stream
 from gesso.hf import UNROTATED
 from gesso.hf_config import ARCHITECTURE, read_config_metadata
+from gesso.loading import outline
 from gesso.synth_tokenizer import synth_tokenizer_metadata
 from gesso.tensor import Tensor, stored_bytes, tensor_types
 from gesso.weight_scales import LARGEST
@@ -40,7 +41,7 @@ def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict
     Also returns the number of rotated pairs of the full layers, for `rope_freqs`.
     """
     metadata, rotated_pairs = read_config_metadata(directory)
-    metadata["general.name"] = f"{directory.resolve().name} with random weights"
+    metadata["general.name"] += " with random weights"
     total = metadata[f"{ARCHITECTURE}.block_count"]
     if num_layers is not None:
         if not 1 <= num_layers <= total:
@@ -48,6 +49,7 @@ def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict
         metadata[f"{ARCHITECTURE}.block_count"] = num_layers
         for key in ("attention.head_count_kv", "attention.sliding_window_pattern"):
             metadata[f"{ARCHITECTURE}.{key}"] = metadata[f"{ARCHITECTURE}.{key}"][:num_layers]
+    _native.read_config(outline(metadata, []))  # has bounds for every size
     return metadata | synth_tokenizer_metadata(metadata[f"{ARCHITECTURE}.vocab_size"]), rotated_pairs
 
 

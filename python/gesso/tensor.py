@@ -1,4 +1,4 @@
-"""One weight on its way between files: from a Hugging Face folder or a GGUF file to a GGUF file."""
+"""Weights as files store them: one on its way from file to file, and rows of values in any tensor type."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -55,13 +56,50 @@ class Tensor:
 def stored_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     """Bytes of a tensor; ValueError for a type that does not exist and for rows that are no whole number of blocks."""
     if dtype not in tensor_types():
-        raise ValueError(f"unknown tensor type {dtype!r}; known: {', '.join(tensor_types())}")
+        raise _native.ArgumentError(f"unknown tensor type {dtype!r}; known: {', '.join(tensor_types())}")
     entry = tensor_types()[dtype]
     if shape[-1] % entry.block_elements:
-        raise ValueError(
+        raise _native.ArgumentError(
             f"rows of {shape[-1]} elements are no whole number of {dtype} blocks of {entry.block_elements}"
         )
     return math.prod(shape) // entry.block_elements * entry.block_bytes
+
+
+def quantize(values: Any, dtype: str, *, importance: Any = None, num_threads: int = 0) -> np.ndarray:
+    """Rows of values as a GGUF file stores them in type `dtype`, for example "Q4_K".
+
+    values: finite float32 [..., columns]. importance: float32 [columns], what a square error in each column counts;
+    None means all the same. Returns uint8 [..., bytes of a row]. ValueError for a type that gesso cannot write, rows
+    that are no whole number of its blocks and values that it cannot hold.
+    """
+    values = np.ascontiguousarray(values, np.float32)
+    columns = values.shape[-1]
+    row_bytes = stored_bytes(dtype, (columns,))
+    if values.size == 0:
+        return np.empty((*values.shape[:-1], row_bytes), np.uint8)
+    if importance is not None:
+        importance = np.ascontiguousarray(importance, np.float32)
+    data = values.reshape(-1).view(np.uint8)
+    stored = _native.quantize("F32", data, dtype, columns, importance, num_threads=num_threads)
+    return stored.reshape(*values.shape[:-1], row_bytes)
+
+
+def dequantize(data: Any, dtype: str, *, num_threads: int = 0) -> np.ndarray:
+    """The float32 values [..., columns] of rows stored in type `dtype`: uint8 [..., bytes of a row].
+
+    ValueError for a type that gesso cannot read and for rows that are no whole number of its blocks.
+    """
+    data = np.ascontiguousarray(data)
+    if data.dtype != np.uint8:
+        raise _native.ArgumentError(f"data: expected uint8 [..., bytes of a row], got {data.dtype} {list(data.shape)}")
+    stored_bytes(dtype, (0,))
+    entry = tensor_types()[dtype]
+    if data.shape[-1] % entry.block_bytes:
+        raise _native.ArgumentError(
+            f"data: {data.shape[-1]} bytes are no whole number of {dtype} blocks of {entry.block_bytes}"
+        )
+    columns = data.shape[-1] // entry.block_bytes * entry.block_elements
+    return _native.dequantize(dtype, data.reshape(-1), num_threads).reshape(*data.shape[:-1], columns)
 
 
 def release_pages(array: np.ndarray) -> None:

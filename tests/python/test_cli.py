@@ -88,6 +88,8 @@ def test_run_ends_at_the_end_token(tmp_path):
         (["run", "MODEL", ""], "the prompt is empty"),
         (["run", "MODEL", b"\xff"], "prompt: not UTF-8"),
         (["run", "MODEL", "hi", "--system", b"\xff"], "system: not UTF-8"),
+        (["inspect", "--compare", b"\xff", "MODEL"], "compare: not UTF-8"),
+        (["quantize", "MODEL", "x", "--preset", "F16", "--tensor", b"\xff=F32"], "tensor: not UTF-8"),
         (["run", "MODEL", "hi", "--steps", "0"], "max_denoising_steps: expected"),
         (["run", "MODEL", "hi", "--t-min", "nan"], "t_min: expected"),
         (["run", "MODEL", "hi", "--t-max=-1"], "t_max"),

@@ -8,6 +8,7 @@ import pytest
 
 import gesso
 from gesso import compare
+from gesso.cli import main
 from gesso.compare import compare_logits, compare_tensors
 from gesso.gguf_reader import read_gguf
 from gesso.gguf_writer import matrices_as, write_gguf
@@ -236,8 +237,26 @@ def test_command_says_what_cannot_be_compared(paths, tmp_path):
     assert status == 0
     assert "Of another shape, and not compared" in out
     assert "The predictions cannot be compared: canvas_length: 8 and 16" in out
+    source = read_gguf(paths["F32"])
+    write_gguf(other, source.metadata, source.tensors()[1:])
+    _, out, _ = run("inspect", "--compare", paths["F32"], other)
+    assert f"The predictions cannot be compared: {other}: tensors do not fit" in out
     status, _, err = run("inspect", "--compare", paths["F32"], str(tmp_path / "missing"))
     assert (status, "missing: No such file" in err) == (1, True)
+    status, out, err = run("inspect", "--compare", *[paths["F32"]] * 2, "--threads", "0")
+    assert (status, out, "num_threads: expected" in err) == (1, "", True)
+
+
+def test_predictions_that_are_not_numbers_are_valid_json_too(paths, tmp_path, capsys):
+    source = read_gguf(paths["F32"])
+    tensors = [
+        Tensor(x.name, x.dtype, x.shape, np.full(x.shape, np.nan, np.float32)) if x.name == "output_norm.weight" else x
+        for x in source.tensors()
+    ]
+    write_gguf(tmp_path / "nan.gguf", source.metadata, tensors)
+    assert main(["inspect", "--compare", paths["F32"], str(tmp_path / "nan.gguf"), "--json"]) == 0
+    logits = json.loads(capsys.readouterr().out)["logits"]
+    assert (logits["mean_kl"], logits["max_kl"]) == (None, None)
 
 
 @pytest.mark.parametrize(

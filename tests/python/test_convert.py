@@ -10,20 +10,19 @@ import subprocess
 import sys
 from collections import namedtuple
 
+import gguf
 import numpy as np
 import pytest
 
 import gesso
 from gesso import gguf_writer, hf
 from gesso.cli import main
-from gesso.tensor import tensor_types
 from python.command_line import start
 
-gguf = pytest.importorskip("gguf")
 pytest.importorskip("ml_dtypes")
 
-from python import hf_folders  # noqa: E402
-from python.hf_folders import COMPRESSED, hf_folder  # noqa: E402
+from python import hf_folders
+from python.hf_folders import COMPRESSED, hf_folder
 
 # The keys of the released files, but the architecture's in a list of their own.
 KEYS = [f"general.{name}" for name in (
@@ -125,15 +124,30 @@ def test_presets_and_overrides(tmp_path, folder, capsys):
     assert not (tmp_path / "b.gguf").exists()
 
 
+@pytest.mark.parametrize("flavour", ["bf16", "modelopt-nvfp4"])
+@pytest.mark.parametrize("preset", ["BF16", "Q4_K_M", "NVFP4"])
+def test_one_step_two_steps_and_a_step_that_changes_nothing_give_the_same_file(tmp_path, flavour, preset):
+    source = hf_folder(tmp_path / "source", flavour, hidden_size=256)
+    assert convert(source, tmp_path / "plain.gguf") == 0
+    assert convert(source, tmp_path / "a.gguf", "--preset", preset) == 0
+    for start_from, result in (("plain", "b"), ("a", "c")):
+        paths = [str(tmp_path / f"{name}.gguf") for name in (start_from, result)]
+        assert main(["quantize", *paths, "--preset", preset]) == 0
+    assert (
+        (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes() == (tmp_path / "c.gguf").read_bytes()
+    )
+
+
 def test_wrong_usage(tmp_path, folder, capsys):
     with pytest.raises(SystemExit):
         convert(folder, tmp_path / "a.gguf", "--tensor", "attn_q=Q8_0")
     assert "need --preset" in capsys.readouterr().err
     (tmp_path / "a.gguf").touch()
     assert "expected a Hugging Face folder" in fails(capsys, tmp_path / "a.gguf", tmp_path / "b.gguf")
+    assert "none/config.json: no such file" in fails(capsys, tmp_path / "none", tmp_path / "b.gguf")
+    assert "num_threads: expected 1 to 4096, got 0" in fails(capsys, folder, tmp_path / "b.gguf", "--threads", 0)
 
 
-@pytest.mark.skipif(not tensor_types()["Q8_0"].can_write, reason="no Q8_0 encoder")
 def test_a_nan_cannot_go_into_blocks_and_its_tensor_is_named(tmp_path, capsys):
     weights = hf_folders.values()
     weights[Q_PROJ][3, 5] = np.nan
@@ -180,6 +194,39 @@ def unknown_quantisation(folder):
     edit_json(folder / "config.json", lambda config: config.update({"quantization_config": {"quant_method": "awq"}}))
 
 
+def unpaired_surrogate(folder):
+    edit_json(folder / "tokenizer.json", lambda tokenizer: tokenizer["model"]["merges"].append(["\ud800", "a"]))
+
+
+def endless_nesting(folder):
+    (folder / "config.json").write_text("[" * 100_000)
+
+
+def endless_number(folder):
+    (folder / "config.json").write_text('{"canvas_length": ' + "9" * 10_000 + "}")
+
+
+def heads_of_gigabytes(folder):
+    edit_json(folder / "config.json", lambda config: config["text_config"].update(global_head_dim=2**31 - 2))
+
+
+def beyond_float32(folder):
+    edit_json(folder / "config.json", lambda config: config["text_config"].update(final_logit_softcapping=1e300))
+
+
+def binary_template(folder):
+    (folder / "chat_template.jinja").write_bytes(b"\xff")
+
+
+def pipe_as_a_shard(folder):
+    (folder / SECOND).unlink()
+    os.mkfifo(folder / SECOND)
+
+
+def folder_as_a_shard(folder):
+    edit_json(folder / "model.safetensors.index.json", lambda index: index["weight_map"].update({"a": ".."}))
+
+
 def cut_short(folder):
     os.truncate(folder / SECOND, 5000)
 
@@ -203,6 +250,14 @@ def header_of_nonsense(folder):
         (tensor_left_out, ["own", "missing blk.0.attn_q.weight [64, 64]"]),
         (wrong_shape, ["own", "blk.0.attn_q.weight: expected shape [64, 64], got [32, 64]"]),
         (unknown_quantisation, ["config.json", "quant_method", "awq", "modelopt"]),
+        (unpaired_surrogate, ["tokenizer.json", "surrogates"]),
+        (endless_nesting, ["config.json", "malformed JSON"]),
+        (endless_number, ["config.json", "malformed JSON"]),
+        (heads_of_gigabytes, ["config.json", "global_head_dim: expected an integer from 1 to 65536"]),
+        (beyond_float32, ["config.json", "final_logit_softcapping: expected a float32 number"]),
+        (binary_template, ["chat_template.jinja", "not UTF-8"]),
+        (pipe_as_a_shard, [SECOND, "missing"]),
+        (folder_as_a_shard, ["..", "missing"]),
         (cut_short, [SECOND, "not a readable safetensors file"]),
         (endless_header, [SECOND, "not a readable safetensors file"]),
         (header_of_nonsense, [SECOND, "not a readable safetensors file"]),
@@ -247,9 +302,10 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, folder, capsys, monkeypat
     assert os.listdir(tmp_path) == []
 
 
-def test_a_file_system_that_refuses_more_bytes_leaves_nothing(tmp_path, folder):
+@pytest.mark.parametrize("most", [100, 300_000])  # the first one shows when the file is closed
+def test_a_file_system_that_refuses_more_bytes_leaves_nothing(tmp_path, folder, most):
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
     process = start("convert", folder, tmp_path / "a.gguf", stderr=subprocess.PIPE, preexec_fn=limit)
     _, err = process.communicate(timeout=60)

@@ -62,6 +62,15 @@ def test_text_that_is_no_unicode(model):
         model.generate("ab \udc80", **QUICK)
 
 
+def test_a_path_that_is_no_unicode(tmp_path):
+    path = tmp_path / "\udcff.gguf"
+    with raises(FileNotFoundError, r"\\xff.gguf"):
+        gesso.load(path)
+    path.write_bytes(b"no GGUF at all")
+    with raises(gesso.FormatError, r"\\xff.gguf"):
+        gesso.load(path)
+
+
 @pytest.mark.parametrize("token", [-1, 369, 10**6, 2**31, 2**63, -(2**40)])
 def test_token_outside_the_vocabulary(model, token):
     assert model.config.vocab_size == 369

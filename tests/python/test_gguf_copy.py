@@ -31,6 +31,15 @@ def test_metadata_of_every_kind_survives(tmp_path):
     assert (two.dtype, two.shape, two.data.tobytes()) == ("Q8_0", (32,), bytes(range(34)))
 
 
+def test_a_key_that_is_no_text_can_be_read_over_but_not_copied(tmp_path):
+    keys = [test_gguf_reader.number("nothing", test_gguf_reader.U32, 1)]
+    (tmp_path / "a.gguf").write_bytes(test_gguf_reader.file(keys, []).replace(b"nothing", b"n\xffthing"))
+    source = read_gguf(tmp_path / "a.gguf")
+    assert source.tensors() == []
+    with raises(ValueError, "a.gguf: metadata key .*xffthing: expected UTF-8"):
+        source.metadata  # noqa: B018
+
+
 def test_the_copy_has_its_own_alignment(tmp_path):
     keys = [test_gguf_reader.number("general.alignment", test_gguf_reader.U32, 64)]
     entries = [test_gguf_reader.entry(name, [1], 0, offset) for name, offset in (("a", 0), ("b", 64))]

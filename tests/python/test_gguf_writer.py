@@ -2,14 +2,13 @@
 
 import weakref
 
+import gguf
 import numpy as np
 import pytest
 
 from gesso import _native, gguf_writer
 from gesso.gguf_writer import convert, matrices_as, write_gguf
 from gesso.tensor import Tensor
-
-gguf = pytest.importorskip("gguf")
 
 METADATA = {
     "general.architecture": "diffusion-gemma",
@@ -156,9 +155,16 @@ def test_multipliers_are_of_the_tensor_or_of_each_expert(tmp_path, factors):
     assert (read(tmp_path / "a.gguf")[1]["x"].data == expected).all()
 
 
+@pytest.mark.parametrize("value", [1 << 32, -(1 << 31) - 1, [1 << 31], 1e39, [0.5, -1e39]])
+def test_numbers_that_do_not_fit_are_named_by_their_key(tmp_path, value):
+    with pytest.raises(ValueError, match=r"a\.b: .* (32 bits|float32)"):
+        write_gguf(tmp_path / "a.gguf", {"a.b": value}, [])
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("shape", [(31,), (2, 32), (3, 31)])
 def test_importance_must_fit_its_tensor(tmp_path, shape):
-    tensor = Tensor("x", "F32", (3, 2, 32), np.ones((3, 2, 32), np.float32))
+    tensor = Tensor("x", "F32", (3, 2, 32), lambda: pytest.fail("read"))
     with pytest.raises(ValueError, match=r"x: importance: expected shape \[3, 32\], got"):
         write_gguf(tmp_path / "a.gguf", METADATA, [tensor], {"x": "F16"}, importance={"x": np.ones(shape)})
 
@@ -201,7 +207,7 @@ def test_a_tensor_whose_values_do_not_fit_its_shape_is_refused(tmp_path):
 
 def test_an_existing_file_survives_a_failed_write(tmp_path):
     path = tmp_path / "a.gguf"
-    path.write_bytes(b"precious")
+    path.write_bytes(b"GGUF precious")
 
     def broken():
         yield matrix()
@@ -209,5 +215,5 @@ def test_an_existing_file_survives_a_failed_write(tmp_path):
 
     with pytest.raises(RuntimeError):
         write_gguf(path, METADATA, broken())
-    assert path.read_bytes() == b"precious"
+    assert path.read_bytes() == b"GGUF precious"
     assert [file.name for file in tmp_path.iterdir()] == ["a.gguf"]

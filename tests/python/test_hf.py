@@ -368,6 +368,18 @@ def test_tokenizer_metadata(tmp_path):
     assert hf.read_checkpoint(folder).metadata["tokenizer.chat_template"] == "from its own file ▁"
 
 
+def test_odd_entries_of_tokenizer_config_are_passed_over_or_named(tmp_path):
+    names = {"bos_token": ["<bos>"], "eos_token": {"content": ["<eos>"]}}
+    templates = [{"name": "other", "template": "no"}, {"name": "default", "template": "yes"}]
+    folder = write(tmp_path, tokenizer=TOKENIZER, tokenizer_config=names | {"chat_template": templates})
+    metadata = hf.read_checkpoint(folder).metadata
+    assert metadata["tokenizer.chat_template"] == "yes"
+    assert metadata["tokenizer.ggml.bos_token_id"] == 2  # config.json's
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": [5]}))
+    with pytest.raises(ValueError, match=r"tokenizer_config.json: chat_template: expected an object, got 5"):
+        hf.read_checkpoint(folder)
+
+
 def test_special_tokens_that_are_shown_are_user_defined(tmp_path):
     tokenizer = json.loads(json.dumps(TOKENIZER))
     visible = [

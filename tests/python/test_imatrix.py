@@ -6,6 +6,7 @@ import pytest
 
 import gesso
 from gesso import imatrix
+from gesso.cli import main
 from gesso.gguf_writer import write_gguf
 from gesso.tensor import Tensor
 from python import tiny_model
@@ -152,6 +153,7 @@ def test_the_command_writes_what_quantize_reads(path, tmp_path):
     [
         (["--canvases", "0"], "--canvases: expected at least 1, got 0"),
         (["--steps", "-1"], "--steps: expected at least 1, got -1"),
+        (["--seed", "-1"], "--seed: expected at least 0, got -1"),
     ],
 )
 def test_the_commands_options_are_checked(path, tmp_path, options, message):
@@ -164,3 +166,24 @@ def test_the_command_needs_a_text(path, tmp_path):
     status, _, err = run("imatrix", str(path), str(tmp_path / "latin.txt"), str(tmp_path / "out.gguf"))
     assert (status, "latin.txt: not UTF-8" in err) == (1, True)
     assert not (tmp_path / "out.gguf").exists()
+
+
+def test_sequences_end_with_the_models_context(tmp_path):
+    model = gesso.load(tiny_model.tiny_model(tmp_path / "short.gguf", max_position_embeddings=32))
+    assert len(TEXT) > 2 * 32
+    first, second = (imatrix.collect(model, TEXT, context=context) for context in (32, 1024))
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a.sums, b.sums)
+
+
+def test_a_text_with_an_image_is_refused_before_any_work(path):
+    model = gesso.load(path)
+    image = model.config.placeholder_token_ids[0]
+    with pytest.raises(gesso.ArgumentError, match=f"token {image} stands for an image"):
+        imatrix.collect(model, [*TEXT, image], on_progress=lambda *_: pytest.fail("worked"))
+
+
+def test_the_text_is_not_overwritten(path, tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("abcab" * 100)
+    assert main(["imatrix", str(path), *[str(tmp_path / "text.txt")] * 2]) == 1
+    assert "text.txt: exists and is no GGUF file" in capsys.readouterr().err

@@ -93,10 +93,25 @@ def test_targets_that_cannot_be_are_refused(tmp_path, monkeypatch):
     os.symlink(tmp_path / "file", tmp_path / "link")
     with raises(ValueError, "the one to read"):
         check_target(tmp_path / "link", tmp_path / "file")
+    with raises(ValueError, "the one to read"):
+        check_target(tmp_path / "file", tmp_path / "missing", tmp_path / "link")
     check_target(tmp_path / "new", tmp_path / "file")
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # a test may run as root, who may all
     with raises(PermissionError, "cannot be written"):
         check_target(tmp_path / "a")
+
+
+def test_only_gguf_files_are_overwritten(tmp_path):
+    for content in (b"", b"GGUF", b"GGUF\3\0"):
+        (tmp_path / "a").write_bytes(content)
+        check_target(tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"{}")
+    for path in (tmp_path / "a", os.devnull):
+        with raises(FileExistsError, f"{path}: exists and is no GGUF file"):
+            check_target(path)
+    tensor = Tensor("x", "F32", (1,), np.ones(1, np.float32))
+    with raises(FileExistsError, "is not overwritten"):
+        write_gguf(tmp_path / "a", {}, [tensor])
 
 
 def test_a_disk_that_is_too_small_is_noticed_before_any_tensor_is_read(tmp_path, monkeypatch):

@@ -104,8 +104,9 @@ def test_rounding_twice_is_said(path, tmp_path, capsys):
     assert quantize(stored, tmp_path / "a.gguf", "--preset", "F16") == 0
     assert capsys.readouterr().err.startswith("gesso: warning: Q8_0 values are rounded a second time")
     assert not by_name(tmp_path / "a.gguf")[matrix.name].data.any()
-    assert quantize(path, tmp_path / "b.gguf", "--preset", "F16") == 0
-    assert capsys.readouterr().err == ""
+    for source, preset in ((path, "F16"), (stored, "F32")):  # float32 holds what Q8_0 means
+        assert quantize(source, tmp_path / "b.gguf", "--preset", preset) == 0
+        assert capsys.readouterr().err == ""
 
 
 def test_a_folder_as_the_source(tmp_path, capsys):
@@ -148,7 +149,18 @@ def test_importance_of_another_model_is_refused(path, tmp_path, capsys):
     imatrix = write_imatrix(tmp_path / "imatrix.gguf", **{"blk.0.attn_q.weight": 255})
     error = fails(capsys, path, tmp_path / "a.gguf", "--preset", "F16", "--imatrix", imatrix)
     assert "blk.0.attn_q.weight: importance: expected shape" in error
+    assert "the file to write is the one to read" in fails(
+        capsys, path, imatrix, "--preset", "F16", "--imatrix", imatrix
+    )
     assert os.listdir(tmp_path) == ["imatrix.gguf"]
+
+
+def test_matrices_without_importance_are_counted(path, tmp_path, capsys):
+    imatrix = write_imatrix(tmp_path / "imatrix.gguf", **{"blk.1.attn_q.weight": 256})
+    assert quantize(path, tmp_path / "a.gguf", "--preset", "Q4_0", "--imatrix", imatrix) == 0
+    matrices = [x for x in by_name(path).values() if len(x.shape) > 1 and "gate_inp" not in x.name]
+    missing, total = len(matrices) - 2, len(matrices) - 1  # without the embedding
+    assert f"has nothing about {missing} of {total} matrices" in capsys.readouterr().err
 
 
 def test_what_cannot_be_done(path, tmp_path, capsys):
@@ -158,9 +170,15 @@ def test_what_cannot_be_done(path, tmp_path, capsys):
     assert "there is no folder" in fails(capsys, path, tmp_path / "none/a.gguf", "--preset", "F16")
     assert "attn_x=F16: matches no matrix" in fails(capsys, path, target, "--preset", "F16", "--tensor", "attn_x=F16")
     assert "expected a type that gesso can write" in fails(capsys, path, target, "--preset", "F16", "--tensor", "a=Q8")
-    assert "num_threads" in fails(capsys, path, target, "--preset", "F16", "--threads", "-1")
+    for threads in ("-1", "0", "4097"):
+        message = f"num_threads: expected 1 to 4096, got {threads}"
+        assert message in fails(capsys, path, target, "--preset", "F16", "--threads", threads)
     other = tiny_model(tmp_path / "other.gguf", metadata={"general.architecture": "llama"})
-    assert 'expected diffusion-gemma, got "llama"' in fails(capsys, other, target, "--preset", "F16")
+    assert f"{other}: " in (message := fails(capsys, other, target, "--preset", "F16"))
+    assert 'expected diffusion-gemma, got "llama"' in message
+    source = read_gguf(path)
+    write_gguf(other, source.metadata, source.tensors()[1:])
+    assert "other.gguf: tensors do not fit" in fails(capsys, other, target, "--preset", "F16")
     assert os.listdir(tmp_path) == ["other.gguf"]
 
 

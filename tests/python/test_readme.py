@@ -1,15 +1,20 @@
-"""The Python examples of README.md run, one after the other, as they are printed there."""
+"""The Python examples of the documents run, one after the other, as they are printed there."""
 
 import re
 from pathlib import Path
 
 from python.tiny_model import tiny_model
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+
+def examples_of(document):
+    return re.findall(r"^```python\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def test_the_examples_of_the_readme_run(tmp_path, monkeypatch):
-    examples = re.findall(r"^```python\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    examples = examples_of(README)
     assert len(examples) >= 5
     tiny_model(tmp_path / "model.gguf")
     monkeypatch.chdir(tmp_path)
@@ -19,3 +24,10 @@ def test_the_examples_of_the_readme_run(tmp_path, monkeypatch):
     out, config, word = names["out"], names["model"].config, names["word"]
     assert out.canvases[0][0][config.canvas_length - len(word) :].tolist() == word
     assert names["session"].length > len(names["first"].sequences[0]) + len(names["second"].sequences[0])
+
+
+def test_the_example_of_the_page_on_files_runs():
+    (example,) = examples_of(ROOT / "docs/files.md")
+    names = {}
+    exec(compile(example, "files.md", "exec"), names)
+    assert (names["stored"].shape, names["error"].shape) == ((4, 144), (4, 256))

@@ -161,3 +161,11 @@ def test_shapes_are_what_the_loader_wants(tmp_path, config):
     path = synth(tmp_path / "a.gguf", config, "--quant", "F16", "--layers", "7")
     source = read_gguf(path)
     assert {x.name: x.shape for x in source.tensors()} == tensor_shapes(source.values)
+
+
+@pytest.mark.parametrize("field", ["hidden_size", "num_experts", "max_position_embeddings", "moe_intermediate_size"])
+def test_absurd_sizes_are_refused_before_anything_is_made(tmp_path, config, capsys, field):
+    absurd = CONFIG | {"text_config": TEXT | {field: 2**31 - 1}}
+    (config / "config.json").write_text(json.dumps(absurd))
+    assert main(["synth", "--config", str(config), str(tmp_path / "a.gguf")]) == 1
+    assert "got 2147483647" in capsys.readouterr().err
