@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from gesso import _native
-from gesso.gguf_writer import NUMPY_TYPES, Encoded
+from gesso.gguf_writer import Encoded
 from gesso.tensor import Tensor
+
+NUMPY_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
 
 
 class GgufSource:

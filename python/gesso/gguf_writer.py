@@ -24,7 +24,6 @@ from gesso.partial_file import check_space, check_target, partial_file
 from gesso.tensor import Tensor, release_pages, stored_bytes, tensor_types
 
 CHUNK_BYTES = 32 << 20  # of a source, converted at a time
-NUMPY_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
 
 Types = Callable[[str, tuple[int, ...]], str] | Mapping[str, str]
 Progress = Callable[[int, int, str], None]
@@ -107,16 +106,6 @@ def _make_writer(path: Path, metadata: Mapping[str, Any]) -> Any:
         elif key not in ("general.architecture", "general.quantization_version"):
             _add_value(writer, key, value)
     return writer
-
-
-def convert(tensor: Tensor, dtype: str, num_threads: int = 0) -> Tensor:
-    """The tensor in another type, for example "Q8_0". Bits stay as they are when the type already fits."""
-    if tensor.dtype == dtype:
-        return tensor
-    _checked_bytes(tensor, dtype)
-    data = np.concatenate(list(_converted(tensor, dtype, None, None, num_threads)))
-    shape = tensor.shape if dtype in NUMPY_TYPES else (*tensor.shape[:-1], -1)
-    return Tensor(tensor.name, dtype, tensor.shape, data.view(NUMPY_TYPES.get(dtype, np.uint8)).reshape(shape))
 
 
 def _checked_bytes(tensor: Tensor, dtype: str) -> int:

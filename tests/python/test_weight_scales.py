@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+import gesso
 from gesso import _native
 from gesso.gguf_reader import read_gguf
-from gesso.gguf_writer import convert, write_gguf
+from gesso.gguf_writer import write_gguf
 from gesso.tensor import Tensor
 from gesso.weight_scales import with_scales
 
@@ -115,6 +116,7 @@ def test_input_scales_go_with_a_weight_that_keeps_its_type():
 
 @pytest.mark.parametrize("dtype", ["F16", "BF16"])
 def test_the_largest_value_is_found_in_any_type(dtype):
-    source = convert(matrix(DENSE, ROWS, COLUMNS), dtype)
+    tensor = matrix(DENSE, ROWS, COLUMNS)
+    source = Tensor(tensor.name, dtype, tensor.shape, gesso.quantize(tensor.data, dtype))
     (_, scale), _ = with_scales([source], {source.name: "NVFP4"})
     assert scale.data == np.abs(_native.dequantize(dtype, source.data.reshape(-1).view(np.uint8))).max() / 2688
