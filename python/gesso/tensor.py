@@ -7,17 +7,28 @@ import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gesso import _native
 
 
+class TensorType(NamedTuple):
+    """A type that a tensor of a GGUF file may have."""
+
+    id: int  # ggml's, as files store it
+    block_elements: int  # a row's length must be a multiple of this
+    block_bytes: int
+    can_read: bool  # gesso computes with it
+    can_write: bool  # gesso quantises to it
+
+
 @cache
-def tensor_types() -> dict[str, _native.TensorType]:
+def tensor_types() -> dict[str, TensorType]:
     """All types that a GGUF file may hold, by ggml's names."""
-    return {entry.name: entry for entry in _native.tensor_types()}
+    native = _native.tensor_types()
+    return {entry.name: TensorType(*(getattr(entry, field) for field in TensorType._fields)) for entry in native}
 
 
 @dataclass(frozen=True)
