@@ -8,7 +8,8 @@ So there is a second table for a twin of twice the width that computes the same 
 `widened_model.py`. All models solve the same puzzles, which training has never shown, with the same seeds.
 
 `solved` counts answers that keep the given cells and obey the rules. KL(source || preset), in nats, and the share of
-positions with the same argmax are those of `gesso inspect --compare`, behind puzzles as prompts.
+positions with the same argmax are those of `gesso inspect --compare`, behind puzzles as prompts. Rows with `importance`
+use an importance matrix of other puzzles and their solutions.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from gesso.hf import stays_float32
 from widened_model import widen_metadata, widen_tensors
 
 PRESETS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "IQ4_XS", "NVFP4")
+WITH_IMPORTANCE = ("Q4_K_M", "Q4_0", "IQ4_XS", "NVFP4")  # measured with an importance matrix, too
+NUM_GRIDS = 80  # of training, for the importance matrix
 NUM_COMPARED = 50  # puzzles behind which predictions are compared
 
 
@@ -63,6 +66,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         for title, source in make_sources(Path(folder)).items():
             tables[title] = list(measure_presets(source, PRESETS, puzzles))
+            importance = write_importance(source)
+            tables[title] += list(measure_presets(source, WITH_IMPORTANCE, puzzles, importance=importance))[1:]
             print(f"\n{title}, {len(puzzles)} puzzles, seed {options.seed}\n")
             print("\n".join(markdown(tables[title])), flush=True)
     if options.json:
@@ -87,14 +92,33 @@ def write_wide_model(source: Path, target: Path) -> None:
     write_gguf(target, narrow.metadata | widen_metadata(narrow.values), widen_tensors(narrow.tensors()))
 
 
-def quantize(source: Path, target: Path, preset: str) -> None:
+def run_gesso(*arguments: object) -> None:
     with redirect_stdout(sys.stderr):
-        if gesso_command(["quantize", str(source), str(target), "--preset", preset]) != 0:
-            raise SystemExit(f"{preset}: gesso quantize has failed")
+        if gesso_command([str(argument) for argument in arguments]) != 0:
+            raise SystemExit(f"gesso {arguments[0]} has failed")
+
+
+def quantize(source: Path, target: Path, preset: str, *options: object) -> None:
+    run_gesso("quantize", source, target, "--preset", preset, *options)
+
+
+def write_importance(source: Path) -> Path:
+    """The importance matrix of a model over puzzles of its training, each followed by its solution."""
+    rng = np.random.default_rng(0)
+    grids = sudoku.random_grids(rng, NUM_GRIDS, held_out=False)
+    text, importance = source.with_suffix(".txt"), source.with_suffix(".imatrix.gguf")
+    pairs = zip(sudoku.hide_cells(rng, grids, 18), grids, strict=True)
+    text.write_text("".join(sudoku.to_text(grid) for pair in pairs for grid in pair))
+    run_gesso("imatrix", source, text, importance, "--context", 80)
+    return importance
 
 
 def measure_presets(
-    source: Path, presets: Sequence[str], puzzles: list[str], num_compared: int = NUM_COMPARED
+    source: Path,
+    presets: Sequence[str],
+    puzzles: list[str],
+    num_compared: int = NUM_COMPARED,
+    importance: Path | None = None,
 ) -> Iterator[Row]:
     """The source's row, then those of the presets."""
     reference = gesso.load(source)
@@ -102,8 +126,8 @@ def measure_presets(
     yield measure("BF16 (source)", source, reference, prompts, puzzles)
     for preset in presets:
         path = source.with_name(f"{source.stem}-{preset}.gguf")
-        quantize(source, path, preset)
-        yield measure(preset, path, reference, prompts, puzzles)
+        quantize(source, path, preset, *(["--imatrix", importance] if importance else []))
+        yield measure(f"{preset}, importance" if importance else preset, path, reference, prompts, puzzles)
 
 
 def measure(name: str, path: Path, reference: gesso.Model, prompts: Sequence[list[int]], puzzles: list[str]) -> Row:
