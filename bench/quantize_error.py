@@ -38,6 +38,9 @@ def outliers(rng, shape):
     return rng.standard_normal(shape) * np.where(rng.random(shape) < 0.01, rng.uniform(10, 20, shape), 1)
 
 
+DISTRIBUTIONS = (gaussian, laplace, outliers)
+
+
 class Ggml:
     """ggml_quantize_chunk of a shared library."""
 
@@ -87,7 +90,7 @@ def by_gguf(name, rows, importance):
 
 
 def measure(name, num_rows, ggml):
-    for distribution in (gaussian, laplace, outliers):
+    for distribution in DISTRIBUTIONS:
         for weighted in (False, True):
             rng = np.random.default_rng(0)
             rows = distribution(rng, (num_rows, COLUMNS)).astype(np.float32)

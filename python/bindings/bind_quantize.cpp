@@ -27,23 +27,20 @@ std::span<const std::byte> to_span(const Bytes& bytes) {
   return {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()};
 }
 
-// Bytes that `elements` take in a type, 0 for one that does not exist (the call that follows says so).
-size_t bytes_of(const std::string& type, int64_t elements) {
+// The type of that name; one of single bytes for a name that does not exist, which the call that follows refuses.
+TensorType find_type(const std::string& name) {
   for (const TensorType& known : tensor_types()) {
-    if (known.name == type) return elements / known.block_elements * known.block_bytes;
+    if (known.name == name) return known;
   }
-  return 0;
+  return {.name = name, .block_elements = 1, .block_bytes = 1};
 }
 
-int64_t elements_of(const std::string& type, size_t bytes) {
-  for (const TensorType& known : tensor_types()) {
-    if (known.name == type) return static_cast<int64_t>(bytes / known.block_bytes) * known.block_elements;
-  }
-  return 0;
+int64_t elements_of(const TensorType& type, size_t bytes) {
+  return static_cast<int64_t>(bytes) / type.block_bytes * type.block_elements;
 }
 
 NumpyVector<float> dequantize_array(const std::string& type, const Bytes& data, int num_threads) {
-  auto out = new_array<float>(elements_of(type, data.size()));
+  auto out = new_array<float>(elements_of(find_type(type), data.size()));
   nb::gil_scoped_release release;
   dequantize(type, to_span(data), {out.data(), out.size()}, num_threads);
   return out;
@@ -52,7 +49,9 @@ NumpyVector<float> dequantize_array(const std::string& type, const Bytes& data, 
 NumpyVector<uint8_t> quantize_array(const std::string& source_type, const Bytes& source, const std::string& type,
                                     int64_t row_elements, const std::optional<Floats>& importance, float multiplier,
                                     int num_threads) {
-  auto out = new_array<uint8_t>(bytes_of(type, elements_of(source_type, source.size())));
+  const TensorType target = find_type(type);
+  const int64_t elements = elements_of(find_type(source_type), source.size());
+  auto out = new_array<uint8_t>(elements / target.block_elements * target.block_bytes);
   QuantizeOptions options;
   if (importance) options.importance = {importance->data(), importance->size()};
   options.multiplier = multiplier;

@@ -10,9 +10,7 @@ import numpy as np
 
 from gesso import _native
 from gesso.gguf_writer import Encoded
-from gesso.tensor import Tensor
-
-NUMPY_TYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+from gesso.tensor import FLOAT_TYPES, Tensor
 
 
 class GgufSource:
@@ -47,8 +45,8 @@ class GgufSource:
 def _to_tensor(mapped: np.ndarray, info: _native.TensorInfo) -> Tensor:
     data = mapped[info.offset : info.offset + info.num_bytes]
     shape = tuple(info.shape)
-    if info.type in NUMPY_TYPES:
-        data = data.view(NUMPY_TYPES[info.type]).reshape(shape)
+    if info.type in FLOAT_TYPES:
+        data = data.view(FLOAT_TYPES[info.type]).reshape(shape)
     else:
         data = data.reshape(*shape[:-1], -1)
     return Tensor(info.name, info.type, shape, data)

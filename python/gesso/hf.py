@@ -24,9 +24,8 @@ from gesso.hf_flavours import read_flavour
 from gesso.hf_quantized import quantized_tensors, split
 from gesso.hf_shards import Shards, StoredTensor
 from gesso.hf_tokenizer import read_tokenizer_metadata
-from gesso.tensor import Tensor
+from gesso.tensor import FLOAT_TYPES, Tensor
 
-FLOAT_TYPES = ("F32", "F16", "BF16")
 UNROTATED = 1e30  # frequency divisor of a pair that keeps its angle at (almost exactly) 0
 
 # HF name -> GGUF name; N stands for the layer number. Shapes and values are the same on both sides.
@@ -87,6 +86,12 @@ def stays_float32(name: str, shape: tuple[int, ...]) -> bool:
     return len(shape) < 2 or "norm" in name or name.endswith("ffn_gate_inp.weight")
 
 
+def rope_freqs(num_pairs: int, rotated_pairs: int) -> Tensor:
+    """rope_freqs.weight, float32 [num_pairs]: the divisors of the full layers' frequencies."""
+    divisors = np.where(np.arange(num_pairs) < rotated_pairs, 1.0, UNROTATED).astype(np.float32)
+    return Tensor("rope_freqs.weight", "F32", divisors.shape, divisors, "(generated)")
+
+
 class Checkpoint:
     """A checkpoint folder: `metadata`, and its weights through `tensors()`."""
 
@@ -113,9 +118,7 @@ class Checkpoint:
                 raise ValueError(f"{self.directory}: {other.source} and {tensor.source}: expected only one of them")
             tensors[tensor.name] = tensor
         yield from tensors.values()
-        pairs = self.metadata[f"{ARCHITECTURE}.attention.key_length"] // 2
-        divisors = np.where(np.arange(pairs) < self._rotated_pairs, 1.0, UNROTATED).astype(np.float32)
-        yield Tensor("rope_freqs.weight", "F32", divisors.shape, divisors, "(generated)")
+        yield rope_freqs(self.metadata[f"{ARCHITECTURE}.attention.key_length"] // 2, self._rotated_pairs)
 
     def _compressed_tensors(self, layers: dict[str, dict[str, StoredTensor]]) -> Iterator[Tensor]:
         if self.flavour is None:

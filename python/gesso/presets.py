@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gesso.hf import stays_float32
-from gesso.tensor import Tensor, stored_bytes, tensor_types
+from gesso.tensor import FLOAT_TYPES, Tensor, stored_bytes, tensor_types
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ PRESETS = {
     "IQ4_XS": Preset(30, "IQ4_XS"),
     "NVFP4": Preset(39, "NVFP4"),
 }
-FLOATS = ("F32", "F16", "BF16")
 # For rows that are no whole number of blocks; F16 if those of the substitute do not fit either.
 SUBSTITUTES = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "NVFP4": "Q4_0"}
 
@@ -106,7 +105,7 @@ def _ffn_down_type(preset: str, layer: int, model: _Model) -> str:
 def _wanted_type(preset: str, tensor: Tensor, model: _Model) -> str:
     """The type of a matrix before its rows have been looked at."""
     base = PRESETS[preset].base
-    if base in FLOATS:
+    if base in FLOAT_TYPES:
         return base
     if tensor.name == "output.weight" or (
         tensor.name == "token_embd.weight" and (base == "NVFP4" or not model.has_output)

@@ -20,9 +20,9 @@ from gesso.hf_export import read_folder
 from gesso.imatrix import read_imatrix
 from gesso.loading import check_num_threads
 from gesso.partial_file import check_target, unwind_on_sigterm
-from gesso.presets import FLOATS, PRESETS, plan_types
+from gesso.presets import PRESETS, plan_types
 from gesso.progress import Progress, show_time
-from gesso.tensor import Tensor, stored_bytes
+from gesso.tensor import FLOAT_TYPES, Tensor, stored_bytes
 from gesso.weight_scales import with_scales
 
 
@@ -146,7 +146,7 @@ def count_layers(tensors: Sequence[Tensor]) -> int:
 
 def warn_of_requantising(tensors: Sequence[Tensor], types: Mapping[str, str]) -> None:
     """float32 holds what the block formats mean, so going there rounds nothing."""
-    lossy = sorted({x.dtype for x in tensors if x.dtype not in FLOATS and types[x.name] not in (x.dtype, "F32")})
+    lossy = sorted({x.dtype for x in tensors if x.dtype not in FLOAT_TYPES and types[x.name] not in (x.dtype, "F32")})
     if lossy:
         warn(f"{', '.join(lossy)} values are rounded a second time; a BF16 source gives better files")
 
@@ -155,7 +155,7 @@ def warn_of_missing_importance(
     tensors: Sequence[Tensor], types: Mapping[str, str], importance: Mapping[str, np.ndarray]
 ) -> None:
     """The embedding is multiplied with nothing that could be measured."""
-    matrices = {x.name for x in tensors if types[x.name] not in (x.dtype, *FLOATS)} - {"token_embd.weight"}
+    matrices = {x.name for x in tensors if types[x.name] not in (x.dtype, *FLOAT_TYPES)} - {"token_embd.weight"}
     missing = matrices - importance.keys()
     if missing:
         warn(f"the importance matrix has nothing about {len(missing)} of {len(matrices)} matrices")

@@ -20,7 +20,7 @@ import numpy as np
 
 from gesso import _native
 from gesso.gguf_writer import Stream
-from gesso.hf import UNROTATED
+from gesso.hf import rope_freqs
 from gesso.hf_config import ARCHITECTURE, read_config_metadata
 from gesso.loading import outline
 from gesso.synth_tokenizer import synth_tokenizer_metadata
@@ -119,8 +119,7 @@ def synth_tensors(
     for name, shape in shapes.items():
         draw = partial(_random, seed, name)
         if name == "rope_freqs.weight":
-            divisors = np.where(np.arange(shape[0]) < rotated_pairs, 1.0, UNROTATED).astype(np.float32)
-            tensors.append(Tensor(name, "F32", shape, divisors))
+            tensors.append(rope_freqs(shape[0], rotated_pairs))
         elif len(shape) == 1:
             mean = shape[0] ** -0.25 if name.endswith(("attn_q_norm.weight", "attn_k_norm.weight")) else 1.0
             if name.endswith("ffn_down_exps.scale"):

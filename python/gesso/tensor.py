@@ -13,6 +13,12 @@ import numpy as np
 
 from gesso import _native
 
+FLOAT_TYPES = {
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": np.uint16,
+}  # types without blocks, and how NumPy holds them
+
 
 class TensorType(NamedTuple):
     """A type that a tensor of a GGUF file may have."""

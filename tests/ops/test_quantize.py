@@ -6,6 +6,7 @@ import pytest
 from gguf.quants import dequantize, quantize
 
 from gesso import _native
+from quantize_error import DISTRIBUTIONS, gaussian, laplace, outliers
 from reference import quantize_search as search
 from reference.tolerance import assert_same_bits
 
@@ -27,21 +28,6 @@ BY_SEARCH = {
     "Q5_K": (8, lambda x, w: search.super_affine(np.arange(32.0), 63, x, w)),
 }
 TYPES = sorted({*BY_GGUF, *BY_SEARCH})
-
-
-def gaussian(rng, shape):
-    return rng.standard_normal(shape)
-
-
-def laplace(rng, shape):
-    return rng.laplace(size=shape)
-
-
-def outliers(rng, shape):
-    return rng.standard_normal(shape) * np.where(rng.random(shape) < 0.01, rng.uniform(10, 20, shape), 1)
-
-
-DISTRIBUTIONS = [gaussian, laplace, outliers]
 
 
 def sizes(name):
