@@ -1,5 +1,6 @@
 # make demo     solves puzzles the bundled model has never seen
-# make test     all tests that need no torch
+# make test     all tests that need no torch; those of the CUDA backend run on an emulated GPU
+# make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
 # make parity   the comparison with the reference implementation; installs torch
 # make lint     formatting, style, include directions
 # make sanitize the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -20,31 +21,48 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
+# The system's nvcc, or the one that `make cuda` installs.
+NVCC ?= $(shell command -v nvcc || ls $(abspath $(VENV))/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)
 
 # A list of requirements in pyproject.toml, where each is one line.
 requirements = $(shell sed -n 's/^$(1) = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d ,)
 # What the installed package is made of.
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
+# What also runs on a GPU, or on the emulator.
+DEVICE_TESTS := tests/ops tests/cuda
+WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
 CXX_SOURCES = $(shell find csrc include python/bindings tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
+SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # Recipes install into one environment: one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native parity lint sanitize format clean
+.PHONY: demo test native emulated cuda parity lint sanitize format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
 	$(BIN)/gesso demo
 
-test: native $(VENV)/.test
-	$(PYTEST) --ignore=tests/parity
+test: native emulated $(VENV)/.test
+	$(PYTEST) --ignore=tests/parity --ignore=tests/device_code
 
 native: $(VENV)/.build
-	$(call native_tests,cpu)
+	$(call build,cpu)
+	$(BIN)/ctest --preset cpu
 
 sanitize: $(VENV)/.build
-	$(call native_tests,asan)
+	$(call build,asan)
+	$(BIN)/ctest --preset asan
+
+emulated: $(VENV)/.test
+	$(call build,emulated,$(WITH_PYTHON))
+	$(BIN)/ctest --preset emulated
+	PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda $(DEVICE_TESTS)
+
+cuda: $(VENV)/.nvcc $(VENV)/.test
+	$(call build,cuda,$(WITH_PYTHON) -DCMAKE_CUDA_COMPILER=$(NVCC))
+	$(PYTEST) tests/device_code
 
 parity: $(VENV)/.parity
 	$(PYTEST) tests/parity
@@ -53,6 +71,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
 	$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
+	$(BIN)/shellcheck $(SHELL_SOURCES)
 	$(PYTEST) tests/lint
 
 format: $(VENV)/.lint
@@ -65,10 +84,9 @@ clean:
 	find python tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without this make's flags, which are not meant for CMake's make.
-define native_tests
-	$(BIN)/cmake --preset $(1) $(CMAKE_FLAGS)
+define build
+	$(BIN)/cmake --preset $(1) $(2) $(CMAKE_FLAGS)
 	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build --preset $(1) --parallel $(JOBS)
-	$(BIN)/ctest --preset $(1)
 endef
 
 # Stamps: each is newer than what it was made from.
@@ -94,6 +112,13 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.package
 $(VENV)/.parity: pyproject.toml | $(VENV)/.test
 	$(PIP) $(TORCH)
 	$(PIP) $(call requirements,parity)
+	@touch $@
+
+# PyPI's toolkit has no lib64, where nvcc looks for the runtime.
+$(VENV)/.nvcc: pyproject.toml | $(VENV)/.build
+	$(PIP) $(call requirements,disassembler)
+	command -v nvcc >/dev/null || $(PIP) $(call requirements,nvcc)
+	for toolkit in $(VENV)/lib/python3*/site-packages/nvidia/cu13; do ln -sfn lib $$toolkit/lib64; done
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/.python

@@ -42,6 +42,8 @@ gesso_status guarded(const Body& body) noexcept {
     return fail(GESSO_ARGUMENT_ERROR, error.what());
   } catch (const gesso::IoError& error) {
     return fail(GESSO_IO_ERROR, error.what());
+  } catch (const gesso::CudaError& error) {
+    return fail(GESSO_CUDA_ERROR, error.what());
   } catch (const gesso::OutOfMemory& error) {
     return fail(GESSO_OUT_OF_MEMORY, error.what());
   } catch (const std::bad_alloc&) {
@@ -104,13 +106,22 @@ gesso_result* generate(const gesso_model& model, std::vector<int32_t> prompt, co
 const char* gesso_last_error(void) { return last_error.c_str(); }
 const char* gesso_version(void) { return GESSO_VERSION; }
 
-gesso_status gesso_model_load(const char* path, int num_threads, gesso_model** out) {
+gesso_load_options gesso_default_load_options(void) { return {"auto", "auto", 0}; }
+
+gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out) {
   return guarded([&] {
     check_pointer(path, "path");
     check_pointer(out, "out");
-    *out = new gesso_model{gesso::Model::load(path, {"auto", num_threads})};
+    const gesso_load_options chosen = options ? *options : gesso_default_load_options();
+    gesso::LoadOptions load;
+    if (chosen.device) load.device = chosen.device;
+    if (chosen.activations) load.activations = chosen.activations;
+    load.num_threads = chosen.num_threads;
+    *out = new gesso_model{gesso::Model::load(path, load)};
   });
 }
+
+const char* gesso_model_device(const gesso_model* model) { return model ? model->model.device().c_str() : ""; }
 
 void gesso_model_free(gesso_model* model) { delete model; }
 

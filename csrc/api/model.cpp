@@ -1,22 +1,40 @@
 #include "gesso/model.h"
 
+#include "api/device_choice.h"
 #include "api/model_impl.h"
 #include "api/thread_count.h"
 #include "core/check.h"
 #include "io/gguf.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
+#include "model/place_weights.h"
 #include "text/tokenizer.h"
 
 namespace gesso {
+
 ModelConfig read_config(const Checkpoint& checkpoint) { return model::read_config(checkpoint.file()); }
 
+namespace {
+
+// As the CPU lays keys and values out.
+std::vector<ops::KeyValueLayout> cpu_layouts(const ModelConfig& config) {
+  std::vector<ops::KeyValueLayout> layouts;
+  for (const LayerConfig& layer : config.layers) {
+    layouts.push_back(ops::key_value_layout({}, layer.num_key_value_heads, layer.head_dim, layer.head_dim / 2, false));
+  }
+  return layouts;
+}
+
+model::PassLimits cpu_limits(const ModelConfig& config) { return pass_limits(config, 1, false); }
+
+}  // namespace
+
 int64_t scratch_bytes(const ModelConfig& config) {
-  return model::Activations::num_bytes(config, rows_per_pass(config));
+  return model::Activations::num_bytes(config, cpu_layouts(config), cpu_limits(config));
 }
 
 int64_t cache_bytes(const ModelConfig& config, int64_t length) {
-  return model::KvCache::max_bytes(config, length, rows_per_pass(config));
+  return model::KvCache::max_bytes(config, cpu_layouts(config), length, cpu_limits(config).max_rows);
 }
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
@@ -24,9 +42,9 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
 }
 
 Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
-  check(options.device == "auto" || options.device == "cpu", "device: expected \"auto\" or \"cpu\", got \"",
-        options.device, "\"");
   auto impl = std::make_shared<Impl>();
+  impl->device = choose_device(options.device);
+  impl->activations = choose_activations(options.activations, impl->device.value_or(ops::Device()));
   const io::GgufFile& file = checkpoint.file();
   impl->num_threads = resolve_threads(options.num_threads);
   impl->config = model::read_config(file);
@@ -37,6 +55,9 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
     check_format(impl->tokenizer->vocab_size() == impl->config.vocab_size, "tokenizer.ggml.tokens: expected ",
                  impl->config.vocab_size, " tokens, as the model has, got ", impl->tokenizer->vocab_size());
   }
+  const ops::QueuePointer queue = impl->make_queue();
+  const Context context = impl->context(options.interrupted, queue);
+  model::place_weights(context, impl->config, impl->device.value_or(ops::Device()), impl->weights, options.progress);
   impl_ = std::move(impl);
 }
 
@@ -44,6 +65,17 @@ const ModelConfig& Model::config() const { return impl_->config; }
 const std::optional<Tokenizer>& Model::tokenizer() const { return impl_->tokenizer; }
 int64_t Model::weight_bytes() const { return impl_->weights.num_bytes; }
 int Model::num_threads() const { return impl_->num_threads; }
+
+const std::string& Model::device() const {
+  static const std::string cpu = "cpu";
+  return impl_->device ? impl_->device->name : cpu;
+}
+
+const std::string& Model::activations() const {
+  static const std::string f32 = "f32", bf16 = "bf16", int8 = "int8";
+  if (!impl_->device) return f32;
+  return impl_->activations == ActivationType::kInt8 ? int8 : bf16;
+}
 
 GenerationResult Model::generate(const std::vector<std::vector<int32_t>>& prompts,
                                  const GenerationOptions& options) const {

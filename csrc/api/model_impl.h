@@ -8,14 +8,19 @@
 #include "io/gguf.h"
 #include "model/activations.h"
 #include "model/weights.h"
+#include "ops/device.h"
 
 namespace gesso {
 
-// Rows of one pass: enough to use decoded weights many times over, few enough that scratch memory stays small whatever
-// the batch.
-inline int64_t rows_per_pass(const ModelConfig& config) {
-  constexpr int64_t kRowsPerPass = 256;
-  return std::max(kRowsPerPass, config.canvas_length);
+// Sizes of a session's passes. On the CPU: enough rows to use decoded weights many times over, few enough that scratch
+// memory stays small whatever the batch. On a device: all canvases of a batch in one pass as far as this goes, since
+// each pass reads all weights.
+inline model::PassLimits pass_limits(const ModelConfig& config, int64_t batch_size, bool on_device) {
+  constexpr int64_t kRowsPerPass = 256, kMaxDeviceRows = 2048, kCpuExpertRows = 128;
+  const int64_t rows = std::max(kRowsPerPass, config.canvas_length);
+  if (!on_device) return {rows, std::min(batch_size, rows), kCpuExpertRows};
+  const int64_t wanted = std::max(rows, std::min(batch_size * config.canvas_length, kMaxDeviceRows));
+  return {wanted, std::min(batch_size, wanted), wanted};
 }
 
 struct Model::Impl {
@@ -24,9 +29,14 @@ struct Model::Impl {
   std::vector<io::NamedTensor> tensors;  // the checkpoint's, for their names
   std::optional<Tokenizer> tokenizer;
   int num_threads = 1;
+  std::optional<ops::Device> device;  // none: the CPU
+  ActivationType activations = ActivationType::kBF16;
 
-  Context context(const std::function<bool()>& interrupted) const { return {num_threads, interrupted}; }
-  model::Activations activations() const { return {config, rows_per_pass(config)}; }
+  // Where a session computes; none on the CPU.
+  ops::QueuePointer make_queue() const { return device ? ops::make_queue(device->index, activations) : nullptr; }
+  Context context(const std::function<bool()>& interrupted, const ops::QueuePointer& queue) const {
+    return {num_threads, interrupted, nullptr, queue.get()};
+  }
 };
 
 }  // namespace gesso

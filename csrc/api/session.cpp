@@ -6,20 +6,25 @@
 #include "core/importance.h"
 #include "diffusion/generate.h"
 #include "model/denoise.h"
+#include "model/self_conditioning.h"
 #include "model/sequence.h"
+#include "ops/memory.h"
+#include "ops/soft_embed.h"
 
 namespace gesso {
 
 struct Session::Impl {
   Model model;
   std::shared_ptr<const Model::Impl> shared;
+  ops::QueuePointer queue;  // before all memory of its device, which is given back first
   model::Activations activations;
   std::vector<model::Sequence> sequences;
   std::unique_ptr<Importance> importance;  // only while it is collected
 
   Context context(const std::function<bool()>& interrupted) const {
-    Context context = shared->context(interrupted);
+    Context context = shared->context(interrupted, queue);
     context.importance = importance.get();
+    ops::activate(context);
     return context;
   }
   const ModelConfig& config() const { return shared->config; }
@@ -62,6 +67,35 @@ struct Session::Impl {
     model::encode_pending(context, config(), shared->weights, all, activations);
   }
 
+  // One pass with logits on the host: on a device they come and go through its memory, where they are whole for once.
+  void denoise(const Context& context, std::span<const model::DenoiseRequest> requests, Matrix logits) {
+    const model::Weights& weights = shared->weights;
+    if (!context.queue) {
+      return model::denoise_logits(context, config(), weights, requests, logits, logits, activations);
+    }
+    const int64_t size = logits.rows * logits.columns, num_bytes = size * static_cast<int64_t>(sizeof(float));
+    const Buffer<float> memory = ops::allocate<float>(context, size);
+    const Buffer<float> beliefs = ops::allocate<float>(context, logits.rows * config().hidden_size);
+    const Matrix on_device(memory.data(), logits.rows, logits.columns);
+    const Matrix belief(beliefs.data(), logits.rows, config().hidden_size);
+    if (requests[0].has_self_conditioning) {
+      ops::copy_to_device(context, logits.data, num_bytes, memory.data());
+      ops::soft_embed(context, on_device, weights.token_embd, model::embed_scale(config()), belief);
+    }
+    model::denoise_logits(context, config(), weights, requests, belief, on_device, activations);
+    ops::copy_to_host(context, memory.data(), num_bytes, logits.data);
+    ops::synchronize(context);
+  }
+
+  // After a failure: what is still under way uses memory that the next call writes.
+  void wait_for_leftovers() const {
+    try {
+      ops::synchronize(context({}));
+    } catch (const CudaError&) {
+      // Whatever it is, the error that led here comes first.
+    }
+  }
+
   // Runs `body` and takes back every append when it throws.
   template <typename Body>
   auto all_or_nothing(const Body& body) {
@@ -70,6 +104,7 @@ struct Session::Impl {
     try {
       return body();
     } catch (...) {
+      wait_for_leftovers();
       for (size_t i = 0; i < lengths.size(); ++i) sequences[i].rewind(lengths[i]);
       throw;
     }
@@ -78,8 +113,12 @@ struct Session::Impl {
 
 Session::Session(const Model& model, int64_t batch_size) {
   check(batch_size >= 1, "batch_size: expected at least 1, got ", batch_size);
-  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, model.impl_->activations(), {}, nullptr});
-  for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(model.config());
+  const Model::Impl& shared = *model.impl_;
+  ops::QueuePointer queue = shared.make_queue();
+  const model::PassLimits limits = pass_limits(shared.config, batch_size, queue != nullptr);
+  model::Activations activations(shared.context({}, queue), shared.config, shared.weights.key_value_layouts, limits);
+  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, queue, std::move(activations), {}, nullptr});
+  for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(shared.config, shared.weights);
 }
 
 Session::~Session() = default;
@@ -133,12 +172,17 @@ void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_
     check(length(i) + config.canvas_length <= config.max_position_embeddings, "sequence ", i, ": ", length(i),
           " tokens and a canvas of ", config.canvas_length, " are more than the model's context of ",
           config.max_position_embeddings);
-    requests.push_back({&impl_->sequences[i].cache, canvas[i], has_self_conditioning,
-                        Matrix(logits.data() + i * per_canvas, config.canvas_length, config.vocab_size)});
+    requests.push_back({&impl_->sequences[i].cache, canvas[i], has_self_conditioning});
   }
   const Context context = impl_->context(interrupted);
-  impl_->encode_pending(context);
-  model::denoise(context, config, impl_->shared->weights, requests, impl_->activations);
+  const Matrix rows(logits.data(), batch_size() * config.canvas_length, config.vocab_size);
+  try {
+    impl_->encode_pending(context);
+    impl_->denoise(context, requests, rows);
+  } catch (...) {
+    impl_->wait_for_leftovers();
+    throw;
+  }
 }
 
 GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options) {
@@ -150,6 +194,7 @@ GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids,
 }
 
 void Session::collect_importance() {
+  check(impl_->queue == nullptr, "collect_importance: expected a model on the CPU, got ", impl_->model.device());
   if (!impl_->importance) impl_->importance = std::make_unique<Importance>();
 }
 

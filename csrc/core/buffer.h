@@ -1,4 +1,4 @@
-// Owned, 64-byte aligned, uninitialised memory for plain values.
+// Owned, 64-byte aligned, uninitialised memory for plain values, of the host or of a device.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +27,14 @@ class Buffer {
     data_ = static_cast<T*>(std::aligned_alloc(kAlignment, bytes));
     if (!data_) throw OutOfMemory(concat("out of memory: asked for ", bytes, " bytes"), bytes);
   }
-  ~Buffer() { std::free(data_); }
-  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  // Takes memory that came from elsewhere, see ops/memory.h.
+  Buffer(T* data, int64_t size, void (*release)(void*)) : data_(data), size_(size), release_(release) {}
+  ~Buffer() { release_(data_); }
+  Buffer(Buffer&& other) noexcept { *this = std::move(other); }
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(release_, other.release_);
     return *this;
   }
 
@@ -42,6 +45,7 @@ class Buffer {
  private:
   T* data_ = nullptr;
   int64_t size_ = 0;
+  void (*release_)(void*) = std::free;
 };
 
 }  // namespace gesso

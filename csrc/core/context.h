@@ -9,10 +9,22 @@ namespace gesso {
 
 class Importance;
 
+namespace cuda {
+class Queue;
+}
+
+// Whether this build has the CUDA backend. A branch on it that is discarded needs no definition of what it calls.
+#ifdef GESSO_HAS_CUDA
+inline constexpr bool kHasCuda = true;
+#else
+inline constexpr bool kHasCuda = false;
+#endif
+
 struct Context {
   int num_threads = 1;                // OpenMP threads per op; results do not depend on it
   std::function<bool()> interrupted;  // polled between layers on the calling thread; true ends the call by Interrupted
-  Importance* importance = nullptr;   // if given, linear and expert_linear add what they multiply
+  Importance* importance = nullptr;   // if given, linear and expert_linear add what they multiply; on the CPU only
+  cuda::Queue* queue = nullptr;       // where ops put their work; none: they run on the CPU, at once
 
   void poll() const {
     if (interrupted && interrupted()) throw Interrupted();

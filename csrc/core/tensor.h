@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 
 #include "core/dtype.h"
 
@@ -59,7 +60,9 @@ struct MatrixView {
   MatrixView(T* data, int64_t rows, int64_t columns, int64_t stride)
       : data(data), rows(rows), columns(columns), stride(stride) {}
   // A mutable view converts to a read-only one.
-  operator MatrixView<const T>() const { return {data, rows, columns, stride}; }
+  template <typename U>
+    requires std::is_same_v<const U, T>
+  MatrixView(const MatrixView<U>& other) : MatrixView(other.data, other.rows, other.columns, other.stride) {}
 
   T* row(int64_t index) const { return data + index * stride; }
   MatrixView row_range(int64_t begin, int64_t count) const { return {row(begin), count, columns, stride}; }

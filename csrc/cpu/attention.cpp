@@ -18,10 +18,10 @@ struct KeyValues {
   int64_t row_size;     // G * head_dim
   int64_t head_offset;  // of this kv head in a row
 
-  const float* locate(const float* cached, const float* own, int64_t position) const {
+  const float* locate(const std::byte* cached, const std::byte* own, int64_t position) const {
     const bool is_own = own && position >= sequence.first_position;
     const int64_t index = is_own ? position - sequence.first_position : position - sequence.cached_begin;
-    return (is_own ? own : cached) + index * row_size + head_offset;
+    return reinterpret_cast<const float*>(is_own ? own : cached) + index * row_size + head_offset;
   }
   const float* key(int64_t position) const { return locate(sequence.cached_keys, sequence.own_keys, position); }
   const float* value(int64_t position) const { return locate(sequence.cached_values, sequence.own_values, position); }
@@ -59,11 +59,12 @@ void attend(const float* query, const KeyValues& kv, int64_t begin, int64_t end,
 
 }  // namespace
 
-void attention(const Context& context, ConstMatrix q, int64_t num_key_value_heads, int64_t head_dim,
-               ops::AttentionMode mode, int64_t window, std::span<const ops::AttentionSequence> sequences, Matrix out) {
+void attention(const Context& context, ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
+               int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out) {
+  const int64_t num_key_value_heads = layout.num_key_value_heads, head_dim = layout.head_dim;
   const int64_t num_heads = q.columns / head_dim;
   const int64_t group = num_heads / num_key_value_heads;
-  for (const ops::AttentionSequence& sequence : sequences) {
+  for (const ops::AttentionSequence& sequence : sequences.host) {
     // A query's work is about 4 operations per key and dimension, plus the exponential.
     const int64_t num_keys = sequence.first_position + sequence.num_rows - sequence.cached_begin;
     const int64_t operations = num_keys * (4 * head_dim + kExpOperations);

@@ -1,4 +1,4 @@
-#include "ops/gelu_mul.h"
+#include "cpu/gelu_mul.h"
 
 #include <cmath>
 

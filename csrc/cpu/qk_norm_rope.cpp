@@ -26,17 +26,17 @@ void rotate_head(const float* cosines, const float* sines, int64_t half, float* 
 }  // namespace
 
 void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
-                  const Tensor& k_norm, float eps, std::span<const float> inv_freq,
-                  std::span<const ops::KeyValueRows> sequences) {
-  const int64_t half = static_cast<int64_t>(inv_freq.size()), head_dim = 2 * half;
+                  const Tensor& k_norm, float eps, Staged<float> inv_freq, const ops::KeyValueLayout& layout,
+                  Staged<ops::KeyValueRows> sequences) {
+  const int64_t head_dim = layout.head_dim, half = head_dim / 2;
   const int64_t operations = 8 * (q.columns + 2 * k.columns) + 2 * kExpOperations * half;
-  for (const ops::KeyValueRows& sequence : sequences) {
+  for (const ops::KeyValueRows& sequence : sequences.host) {
     parallel_for(context, sequence.num_rows, operations, [&](int64_t index) {
       const int64_t row = sequence.first_row + index;
       float* cosines = thread_scratch(head_dim);
       float* sines = cosines + half;
       for (int64_t i = 0; i < half; ++i) {
-        const float angle = static_cast<float>(sequence.first_position + index) * inv_freq[i];
+        const float angle = static_cast<float>(sequence.first_position + index) * inv_freq.host[i];
         cosines[i] = std::cos(angle);
         sines[i] = std::sin(angle);
       }
@@ -45,10 +45,11 @@ void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v
         rotate_head(cosines, sines, half, q.row(row) + h);
       }
       for (int64_t h = 0; h < k.columns; h += head_dim) {
-        float* key = sequence.keys + index * k.columns + h;
+        float* key = reinterpret_cast<float*>(sequence.keys) + index * k.columns + h;
+        float* value = reinterpret_cast<float*>(sequence.values) + index * k.columns + h;
         normalise_head(k.row(row) + h, k_norm.f32(), eps, head_dim, key);
         rotate_head(cosines, sines, half, key);
-        normalise_head(v.row(row) + h, nullptr, eps, head_dim, sequence.values + index * k.columns + h);
+        normalise_head(v.row(row) + h, nullptr, eps, head_dim, value);
       }
     });
   }

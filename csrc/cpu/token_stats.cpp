@@ -46,7 +46,7 @@ float entropy(const float* z, int64_t vocab_size, float max) {
 
 }  // namespace
 
-void token_stats(const Context& context, Matrix logits, float temperature, std::span<const DrawKey> keys,
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
                  ops::TokenStats stats) {
   parallel_for(context, logits.rows, 2 * kExpOperations * logits.columns, [&](int64_t r) {
     float* z = logits.row(r);
@@ -54,7 +54,7 @@ void token_stats(const Context& context, Matrix logits, float temperature, std::
     const int64_t argmax = std::max_element(z, z + logits.columns) - z;
     stats.argmax[r] = static_cast<int32_t>(argmax);
     stats.entropy[r] = entropy(z, logits.columns, z[argmax]);
-    stats.sampled[r] = sample(z, logits.columns, keys[r]);
+    stats.sampled[r] = sample(z, logits.columns, keys.host[r]);
   });
 }
 

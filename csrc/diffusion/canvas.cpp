@@ -26,7 +26,7 @@ void Canvas::apply_pins(std::vector<int32_t>& tokens) const {
   for (const auto& [position, id] : pinned_) tokens[position] = id;
 }
 
-void Canvas::renoise(const std::vector<uint8_t>& accepted, const std::vector<int32_t>& sampled, int64_t step) {
+void Canvas::renoise(std::span<const uint8_t> accepted, std::span<const int32_t> sampled, int64_t step) {
   for (int64_t i = 0; i < length(); ++i) {
     const DrawKey key{seed, first_position + i, static_cast<int32_t>(step)};
     ids[i] = accepted[i] ? sampled[i] : uniform_id(key, Draw::kRenoise, vocab_size);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "gesso/generation.h"
@@ -18,7 +19,7 @@ struct Canvas {
   // Pinned positions of `tokens` [C] take their ids.
   void apply_pins(std::vector<int32_t>& tokens) const;
   // After a step: accepted positions take their draw, the others fresh noise, pinned ones stay.
-  void renoise(const std::vector<uint8_t>& accepted, const std::vector<int32_t>& sampled, int64_t step);
+  void renoise(std::span<const uint8_t> accepted, std::span<const int32_t> sampled, int64_t step);
 
   int64_t vocab_size = 0;
   uint64_t seed = 0;

@@ -5,7 +5,7 @@
 
 namespace gesso::diffusion {
 
-std::vector<uint8_t> accept(const Canvas& canvas, const std::vector<float>& entropies, float entropy_bound) {
+std::vector<uint8_t> accept(const Canvas& canvas, std::span<const float> entropies, float entropy_bound) {
   std::vector<uint8_t> accepted(canvas.length(), 0);
   std::vector<int64_t> order;
   for (int64_t i = 0; i < canvas.length(); ++i) {

@@ -10,8 +10,8 @@
 #include "diffusion/options.h"
 #include "diffusion/stopping.h"
 #include "diffusion/temperature_schedule.h"
+#include "diffusion/step_memory.h"
 #include "model/denoise.h"
-#include "ops/token_stats.h"
 
 namespace gesso::diffusion {
 namespace {
@@ -27,13 +27,12 @@ class Stopwatch {
 
 // One sequence's part in a generation.
 struct Track {
-  Track(model::Sequence& sequence, int64_t index, int64_t logits_size)
-      : sequence(&sequence), index(index), prompt_length(std::ssize(sequence.ids)), logits(logits_size) {}
+  Track(model::Sequence& sequence, int64_t index)
+      : sequence(&sequence), index(index), prompt_length(std::ssize(sequence.ids)) {}
 
   model::Sequence* sequence;
   int64_t index;          // in the batch
   int64_t prompt_length;  // ids before this generation
-  Buffer<float> logits;   // [C, V]
   std::optional<Canvas> canvas;
   std::optional<Stopping> stopping;
   int64_t steps = 0;      // of the current canvas
@@ -51,9 +50,7 @@ class Generation {
         options_(options),
         resolved_(resolve_options(options, config, static_cast<int64_t>(sequences.size()))),
         activations_(activations),
-        entropies_(config.canvas_length),
-        sampled_(config.canvas_length),
-        keys_(config.canvas_length) {
+        memory_(context, config, static_cast<int64_t>(sequences.size())) {
     const size_t batch_size = sequences.size();
     result_.sequences.resize(batch_size);
     result_.canvases.resize(batch_size);
@@ -64,7 +61,7 @@ class Generation {
       check(needed <= config.max_position_embeddings, "sequence ", i, ": ", length, " tokens and ",
             resolved_.num_canvases, " canvases of ", config.canvas_length, " need ", needed,
             " positions, but the model's context is ", config.max_position_embeddings);
-      tracks_.emplace_back(sequences[i], i, config.canvas_length * config.vocab_size);
+      tracks_.emplace_back(sequences[i], i);
     }
   }
 
@@ -113,46 +110,62 @@ class Generation {
 
   void denoise_canvas(int64_t index) {
     const Stopwatch watch;
+    std::vector<Track*> active;
+    for (Track& track : tracks_) {
+      if (!track.finished) active.push_back(&track);
+    }
     for (int64_t step = 0; step < resolved_.settings.max_denoising_steps && !result_.stopped; ++step) {
-      std::vector<Track*> active;
-      for (Track& track : tracks_) {
-        if (!track.finished && !track.settled) active.push_back(&track);
-      }
       if (active.empty()) break;
-      forward(active);
+      forward(active, step);
       ++result_.timings.steps;
-      for (Track* track : active) sample(*track, index, step);
+      for (size_t i = 0; i < active.size(); ++i) sample(*active[i], index, step, memory_.statistics(i));
+      drop_settled(active);
     }
     result_.timings.denoise_ms += watch.ms();
   }
 
-  void forward(const std::vector<Track*>& active) {
+  // One pass over the active canvases; their statistics are in memory_ afterwards.
+  void forward(const std::vector<Track*>& active, int64_t step) {
+    const GenerationDefaults& s = resolved_.settings;
+    const float temperature = diffusion::temperature(s.t_min, s.t_max, step, s.max_denoising_steps);
     std::vector<model::DenoiseRequest> requests;
+    rows_.clear();
     for (Track* track : active) {
-      requests.push_back({&track->sequence->cache, track->canvas->ids, track->steps > 0,
-                          Matrix(track->logits.data(), config_.canvas_length, config_.vocab_size)});
+      const Canvas& canvas = *track->canvas;
+      requests.push_back({&track->sequence->cache, canvas.ids, track->steps > 0});
+      for (int64_t i = 0; i < canvas.length(); ++i) {
+        rows_.push_back({{canvas.seed, canvas.first_position + i, static_cast<int32_t>(step)}, temperature});
+      }
     }
-    model::denoise(context_, config_, weights_, requests, activations_);
+    context_.poll();
+    model::denoise(context_, config_, weights_, requests, memory_.canvas_rows(rows_), activations_);
+    memory_.read_back(context_);
   }
 
-  // One step of one canvas after its logits are there.
-  void sample(Track& track, int64_t canvas_index, int64_t step) {
+  // The others' beliefs close the gap: row i * C + c of a pass belongs to position c of its canvas i.
+  void drop_settled(std::vector<Track*>& active) {
+    size_t kept = 0;
+    for (size_t i = 0; i < active.size(); ++i) {
+      if (active[i]->settled) continue;
+      memory_.move_belief(context_, i, kept);
+      active[kept++] = active[i];
+    }
+    active.resize(kept);
+  }
+
+  // One step of one canvas after its statistics are there.
+  void sample(Track& track, int64_t canvas_index, int64_t step, const CanvasStatistics& statistics) {
     const GenerationDefaults& s = resolved_.settings;
     Canvas& canvas = *track.canvas;
-    for (int64_t i = 0; i < canvas.length(); ++i) {
-      keys_[i] = {canvas.seed, canvas.first_position + i, static_cast<int32_t>(step)};
-    }
-    ops::token_stats(context_, Matrix(track.logits.data(), canvas.length(), config_.vocab_size),
-                     temperature(s.t_min, s.t_max, step, s.max_denoising_steps), keys_,
-                     {entropies_, canvas.argmax, sampled_});
+    canvas.argmax.assign(statistics.argmax.begin(), statistics.argmax.end());
     canvas.apply_pins(canvas.argmax);
-    const std::vector<uint8_t> accepted = accept(canvas, entropies_, s.entropy_bound);
-    canvas.renoise(accepted, sampled_, step);
-    const float mean = mean_entropy(canvas, entropies_);
+    const std::vector<uint8_t> accepted = accept(canvas, statistics.entropies, s.entropy_bound);
+    canvas.renoise(accepted, statistics.sampled, step);
+    const float mean = mean_entropy(canvas, statistics.entropies);
     track.settled = track.stopping->update(canvas.argmax, mean);
     ++track.steps;
     const StepEvent event{track.index, canvas_index,  step,     s.max_denoising_steps,
-                          mean,        canvas.argmax, accepted, entropies_};
+                          mean,        canvas.argmax, accepted, statistics.entropies};
     if (options_.on_step && !options_.on_step(event)) result_.stopped = true;
   }
 
@@ -192,9 +205,8 @@ class Generation {
   const GenerationOptions& options_;
   const ResolvedOptions resolved_;
   model::Activations& activations_;
-  std::vector<float> entropies_;
-  std::vector<int32_t> sampled_;
-  std::vector<DrawKey> keys_;
+  StepMemory memory_;
+  std::vector<ops::HeadRow> rows_;
   std::vector<Track> tracks_;
   const Stopwatch total_;
   GenerationResult result_;

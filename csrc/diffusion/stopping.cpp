@@ -2,7 +2,7 @@
 
 namespace gesso::diffusion {
 
-float mean_entropy(const Canvas& canvas, const std::vector<float>& entropies) {
+float mean_entropy(const Canvas& canvas, std::span<const float> entropies) {
   double sum = 0;
   int64_t count = 0;
   for (int64_t i = 0; i < canvas.length(); ++i) {

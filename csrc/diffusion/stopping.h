@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "diffusion/canvas.h"
@@ -9,7 +10,7 @@
 namespace gesso::diffusion {
 
 // The mean of the entropies [C] over the positions that are not pinned, nats; 0 when all are.
-float mean_entropy(const Canvas& canvas, const std::vector<float>& entropies);
+float mean_entropy(const Canvas& canvas, std::span<const float> entropies);
 
 // Stable and confident: the argmax canvas was unchanged for stability_threshold comparisons, and the mean entropy is
 // below confidence_threshold. One object per canvas.

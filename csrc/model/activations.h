@@ -1,24 +1,44 @@
 // All scratch memory of a forward pass, allocated once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/buffer.h"
 #include "core/tensor.h"
 #include "gesso/config.h"
+#include "model/staging.h"
+#include "ops/key_value_layout.h"
+#include "ops/replay.h"
 #include "ops/route.h"
 
 namespace gesso::model {
 
-// Sized for `max_rows` rows (tokens of all sequences of one pass). Attention's and the MLPs' scratch share memory: one
-// is done before the other starts.
+// What a session's memory is sized by.
+struct PassLimits {
+  int64_t max_rows = 0;       // of one pass: tokens of all its sequences
+  int64_t max_sequences = 0;  // of one pass
+  // Rows that the experts work on at a time: each has A of everything.
+  int64_t expert_rows = 0;
+};
+
+// In the memory of the context's device. Attention's and the MLPs' scratch share memory: one is done before the other
+// starts.
 class Activations {
  public:
-  Activations(const ModelConfig& config, int64_t max_rows);
+  Activations(const Context& context, const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
+              const PassLimits& limits);
 
-  int64_t max_rows() const { return max_rows_; }
+  int64_t max_rows() const { return limits_.max_rows; }
+  int64_t expert_rows() const { return limits_.expert_rows; }
   // Memory that an Activations of this size takes.
-  static int64_t num_bytes(const ModelConfig& config, int64_t max_rows);
+  static int64_t num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
+                           const PassLimits& limits);
+
+  // The pass' small arrays, and the recordings of passes that come again.
+  Staging& staging() { return staging_; }
+  ops::Replay& replay() { return replay_; }
 
   // Views of the first `rows` rows.
   Matrix hidden(int64_t rows) { return {hidden_.data(), rows, hidden_size_}; }        // the residual stream
@@ -28,17 +48,20 @@ class Activations {
 
   // Attention's scratch.
   struct Attention {
-    Matrix q, out;                // [rows, H * K]
-    Matrix k, v;                  // [rows, G * K] raw projections
-    Matrix own_keys, own_values;  // [rows, G * K] of the canvas
+    Matrix q, out;  // [rows, H * K]
+    Matrix k, v;    // [rows, G * K] raw projections
+    std::byte *own_keys = nullptr, *own_values = nullptr;  // of the canvas, rows as the layout says
+    int64_t key_row_bytes = 0, value_row_bytes = 0;
+
+    std::byte* own_key_row(int64_t row) const { return own_keys + row * key_row_bytes; }
+    std::byte* own_value_row(int64_t row) const { return own_values + row * value_row_bytes; }
   };
-  Attention attention(int64_t rows, const LayerConfig& layer);
+  Attention attention(int64_t rows, const ops::KeyValueLayout& layout);
 
   // The dense MLP's gate and up projections side by side.
   Matrix gate_up(int64_t rows) { return {scratch_.data(), rows, 2 * intermediate_size_}; }
 
-  // The experts' scratch, for at most kExpertRows rows: each row has A of everything, so the experts work in bands.
-  static constexpr int64_t kExpertRows = 128;
+  // The experts' scratch, for at most expert_rows() rows.
   struct Experts {
     Matrix scores;   // [rows, E]
     Matrix gate_up;  // [rows * A, 2 M]
@@ -48,9 +71,12 @@ class Activations {
   Experts experts(int64_t rows);
 
  private:
-  int64_t max_rows_, hidden_size_, intermediate_size_, moe_intermediate_size_, num_heads_, num_experts_, num_active_;
+  PassLimits limits_;
+  int64_t hidden_size_, intermediate_size_, moe_intermediate_size_, num_heads_, num_experts_, num_active_;
   Buffer<float> hidden_, normed_, projected_, dense_, scratch_, expert_weights_;
   Buffer<int32_t> expert_ids_;
+  Staging staging_;
+  ops::Replay replay_;
 };
 
 }  // namespace gesso::model

@@ -5,7 +5,10 @@
 #include <span>
 #include <vector>
 
+#include "core/staged.h"
 #include "model/kv_cache.h"
+#include "ops/attention.h"
+#include "ops/qk_norm_rope.h"
 
 namespace gesso::model {
 
@@ -19,10 +22,17 @@ struct BatchSequence {
   int64_t first_position = 0;  // absolute position of first_row
 };
 
+// The sequences as a layer's ops want them.
+struct BatchLayer {
+  Staged<ops::KeyValueRows> key_value_rows;
+  Staged<ops::AttentionSequence> attention_sequences;
+};
+
 struct Batch {
   Mode mode = Mode::kEncode;
   std::vector<BatchSequence> sequences;
   int64_t num_rows = 0;
+  std::vector<BatchLayer> layers;  // filled by stage_attention
 };
 
 }  // namespace gesso::model

@@ -1,23 +1,27 @@
 #include "model/encode.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "model/layer.h"
+#include "model/self_conditioning.h"
 #include "ops/embed.h"
 
 namespace gesso::model {
 namespace {
 
-void encode_pass(const Context& context, const ModelConfig& config, const Weights& weights, const Batch& batch,
-                 std::span<const int32_t> ids, Activations& activations) {
-  ops::embed(context, weights.token_embd, ids, std::sqrt(static_cast<float>(config.hidden_size)),
-             activations.hidden(batch.num_rows));
+void encode_pass(const Context& context, const ModelConfig& config, const Weights& weights, Batch& batch,
+                 const std::vector<int32_t>& ids, Activations& activations) {
+  activations.staging().clear();
+  const Staged<int32_t> staged_ids = activations.staging().put(ids);
+  stage_attention(config, weights, batch, activations);
+  activations.staging().upload(context);
+  ops::embed(context, weights.token_embd, staged_ids, embed_scale(config), activations.hidden(batch.num_rows));
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     const bool last = layer + 1 == config.num_hidden_layers;
     transformer_layer(context, config, weights, layer, last ? AttentionPart::kKeysAndValues : AttentionPart::kAll,
                       batch, activations);
   }
+  ops::synchronize(context);  // the staging memory is used again, and a failure belongs to this pass
 }
 
 // Rewinds the caches to where they were unless told that all went well.
@@ -50,12 +54,12 @@ void encode(const Context& context, const ModelConfig& config, const Weights& we
     ids.clear();
   };
   for (const EncodeRequest& request : requests) {
-    request.cache->reserve(request.cache->length() + static_cast<int64_t>(request.ids.size()));
+    request.cache->reserve(context, request.cache->length() + static_cast<int64_t>(request.ids.size()));
     for (size_t done = 0; done < request.ids.size();) {
       if (batch.num_rows == activations.max_rows()) flush();
       const int64_t count = std::min<int64_t>(request.ids.size() - done, activations.max_rows() - batch.num_rows);
       batch.sequences.push_back({request.cache, batch.num_rows, count, request.cache->length()});
-      request.cache->append(count);
+      request.cache->append(context, count);
       ids.insert(ids.end(), request.ids.begin() + done, request.ids.begin() + done + count);
       batch.num_rows += count;
       done += count;

@@ -1,7 +1,8 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "ops/memory.h"
 
 namespace gesso::model {
 namespace {
@@ -11,34 +12,34 @@ constexpr int64_t kGrowth = 256;
 
 }  // namespace
 
-void LayerCache::move_to(int64_t begin, int64_t capacity) {
-  const int64_t kept = (end_ - begin) * row_size_;
-  if (capacity * row_size_ > keys_.size()) {
-    // One after the other: only one old buffer is alive beside its successor.
-    for (Buffer<float>* buffer : {&keys_, &values_}) {
-      Buffer<float> grown(capacity * row_size_);
-      if (kept > 0) std::memcpy(grown.data(), buffer->data() + (begin - begin_) * row_size_, kept * sizeof(float));
-      *buffer = std::move(grown);
-    }
-  } else if (begin > begin_) {
-    std::memmove(keys_.data(), keys(begin), kept * sizeof(float));
-    std::memmove(values_.data(), values(begin), kept * sizeof(float));
+void LayerCache::move_to(const Context& context, int64_t begin, int64_t new_capacity) {
+  const int64_t kept = end_ - begin, dropped = begin - begin_;
+  if (new_capacity > capacity()) {
+    // Both before anything changes: either may be refused.
+    Buffer<std::byte> keys = ops::allocate<std::byte>(context, new_capacity * keys_.row_bytes);
+    Buffer<std::byte> values = ops::allocate<std::byte>(context, new_capacity * values_.row_bytes);
+    ops::copy_within_device(context, keys_.row(dropped), kept * keys_.row_bytes, keys.data());
+    ops::copy_within_device(context, values_.row(dropped), kept * values_.row_bytes, values.data());
+    keys_.bytes = std::move(keys);
+    values_.bytes = std::move(values);
+  } else if (dropped > 0) {
+    ops::move_down(context, keys_.row(dropped), kept * keys_.row_bytes, keys_.row(0));
+    ops::move_down(context, values_.row(dropped), kept * values_.row_bytes, values_.row(0));
   }
   begin_ = begin;
 }
 
-void LayerCache::reserve(int64_t length) {
+void LayerCache::reserve(const Context& context, int64_t length) {
   // A sliding layer's room is bounded by its window anyway; append() sizes it.
-  if (window_ == 0 && (length - begin_) * row_size_ > keys_.size()) move_to(begin_, length - begin_);
+  if (window_ == 0 && length - begin_ > capacity()) move_to(context, begin_, length - begin_);
 }
 
-void LayerCache::append(int64_t count) {
-  const int64_t capacity = keys_.size() / row_size_;
-  if (end_ + count - begin_ > capacity) {
+void LayerCache::append(const Context& context, int64_t count) {
+  if (end_ + count - begin_ > capacity()) {
     // The first of the new positions still sees window - 1 before it.
     const int64_t begin = window_ > 0 ? std::max(begin_, end_ - (window_ - 1)) : begin_;
     const int64_t needed = end_ + count - begin;
-    move_to(begin, needed > capacity ? needed + kGrowth : capacity);
+    move_to(context, begin, needed > capacity() ? needed + kGrowth : capacity());
   }
   end_ += count;
 }
@@ -52,19 +53,19 @@ void LayerCache::rewind(int64_t length) {
   begin_ = std::min(begin_, end_);
 }
 
-KvCache::KvCache(const ModelConfig& config) {
-  for (const LayerConfig& layer : config.layers) {
-    layers_.emplace_back(layer.num_key_value_heads * layer.head_dim, layer.is_sliding ? config.sliding_window : 0);
+KvCache::KvCache(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts) {
+  for (size_t i = 0; i < layouts.size(); ++i) {
+    layers_.emplace_back(layouts[i], config.layers[i].is_sliding ? config.sliding_window : 0);
   }
 }
 
-void KvCache::append(int64_t count) {
-  for (LayerCache& layer : layers_) layer.append(count);
+void KvCache::append(const Context& context, int64_t count) {
+  for (LayerCache& layer : layers_) layer.append(context, count);
   length_ += count;
 }
 
-void KvCache::reserve(int64_t length) {
-  for (LayerCache& layer : layers_) layer.reserve(length);
+void KvCache::reserve(const Context& context, int64_t length) {
+  for (LayerCache& layer : layers_) layer.reserve(context, length);
 }
 
 void KvCache::rewind(int64_t length) {
@@ -80,13 +81,14 @@ int64_t KvCache::num_bytes() const {
   return bytes;
 }
 
-int64_t KvCache::max_bytes(const ModelConfig& config, int64_t length, int64_t rows_per_pass) {
+int64_t KvCache::max_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts, int64_t length,
+                           int64_t rows_per_pass) {
   const int64_t rows_full = length + kGrowth;
   int64_t bytes = 0;
-  for (const LayerConfig& layer : config.layers) {
+  for (size_t i = 0; i < layouts.size(); ++i) {
     const int64_t rows_kept = config.sliding_window - 1 + rows_per_pass + kGrowth;
-    const int64_t rows = layer.is_sliding ? std::min(rows_full, rows_kept) : rows_full;
-    bytes += 2 * rows * layer.num_key_value_heads * layer.head_dim * static_cast<int64_t>(sizeof(float));
+    const int64_t rows = config.layers[i].is_sliding ? std::min(rows_full, rows_kept) : rows_full;
+    bytes += rows * (layouts[i].key_row_bytes + layouts[i].value_row_bytes);
   }
   return bytes;
 }

@@ -1,27 +1,31 @@
 // Keys and values of one sequence's encoded tokens.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/context.h"
 #include "gesso/config.h"
+#include "ops/key_value_layout.h"
 
 namespace gesso::model {
 
-// One layer: positions begin .. end - 1, contiguous. Keys and values [position, G, K], float32 (the attention scale is
-// 1, so nothing damps the error of a narrower type).
+// One layer: positions begin .. end - 1, contiguous. Rows of keys and of values as the layout says, in the memory of
+// the context's device. (They are never narrower than bf16: the attention scale is 1, so nothing damps their error.)
 class LayerCache {
  public:
   // window 0: a full layer keeps everything. Otherwise at least the last window - 1 positions stay.
-  LayerCache(int64_t row_size, int64_t window) : row_size_(row_size), window_(window) {}
+  LayerCache(const ops::KeyValueLayout& layout, int64_t window)
+      : window_(window), keys_{layout.key_row_bytes, {}}, values_{layout.value_row_bytes, {}} {}
 
   // Allocates for positions up to `length` at once, so that a long prompt's passes do not move the cache again and
   // again.
-  void reserve(int64_t length);
+  void reserve(const Context& context, int64_t length);
   // Makes room for `count` more positions and appends them; their memory is written by the caller through keys() and
   // values(). A sliding layer drops what its window has left behind only when it runs out of room.
-  void append(int64_t count);
+  void append(const Context& context, int64_t count);
   // Forgets positions >= length; the caller has asked can_rewind().
   void rewind(int64_t length);
   // Whether a token at position `length` would find everything its window reaches.
@@ -29,33 +33,43 @@ class LayerCache {
 
   int64_t begin() const { return begin_; }
   int64_t end() const { return end_; }
-  float* keys(int64_t position) const { return keys_.data() + (position - begin_) * row_size_; }
-  float* values(int64_t position) const { return values_.data() + (position - begin_) * row_size_; }
-  int64_t num_bytes() const { return (keys_.size() + values_.size()) * static_cast<int64_t>(sizeof(float)); }
+  std::byte* keys(int64_t position) const { return keys_.row(position - begin_); }
+  std::byte* values(int64_t position) const { return values_.row(position - begin_); }
+  int64_t num_bytes() const { return keys_.bytes.size() + values_.bytes.size(); }
 
  private:
-  void move_to(int64_t begin, int64_t capacity);
+  struct Rows {
+    int64_t row_bytes = 0;
+    Buffer<std::byte> bytes;
 
-  int64_t row_size_, window_;
+    std::byte* row(int64_t index) const { return bytes.data() + index * row_bytes; }
+  };
+
+  int64_t capacity() const { return keys_.bytes.size() / keys_.row_bytes; }
+  void move_to(const Context& context, int64_t begin, int64_t capacity);
+
+  int64_t window_;
   int64_t begin_ = 0, end_ = 0;
-  Buffer<float> keys_, values_;
+  Rows keys_, values_;
 };
 
 class KvCache {
  public:
-  explicit KvCache(const ModelConfig& config);
+  // One layout per layer.
+  KvCache(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts);
 
   int64_t length() const { return length_; }
   LayerCache& layer(int64_t index) { return layers_[index]; }
-  void reserve(int64_t length);
+  void reserve(const Context& context, int64_t length);
   // Appends to every layer at once, so that a batch of rows can be written layer by layer.
-  void append(int64_t count);
+  void append(const Context& context, int64_t count);
   // Keeps positions < length. When a sliding layer has dropped something that a token at `length` would see, everything
   // is forgotten: length() is then 0, and the tokens must be encoded again.
   void rewind(int64_t length);
   int64_t num_bytes() const;
   // The most that num_bytes() can be for a sequence of `length` tokens encoded at most `rows_per_pass` at a time.
-  static int64_t max_bytes(const ModelConfig& config, int64_t length, int64_t rows_per_pass);
+  static int64_t max_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts, int64_t length,
+                           int64_t rows_per_pass);
 
  private:
   std::vector<LayerCache> layers_;

@@ -4,8 +4,9 @@
 #include <cmath>
 
 #include "ops/expert_combine.h"
+#include "ops/expert_gated_linear.h"
 #include "ops/expert_linear.h"
-#include "ops/gelu_mul.h"
+#include "ops/gated_linear.h"
 #include "ops/linear.h"
 #include "ops/rms_norm.h"
 #include "ops/route.h"
@@ -13,7 +14,7 @@
 namespace gesso::model {
 namespace {
 
-// out = sum over each row's experts, before post_ffw_norm_2.   hidden, normed (scratch), out [R, D], R <= kExpertRows.
+// out = sum over each row's experts, before post_ffw_norm_2.   hidden, normed (scratch), out [R, D], R <= expert_rows().
 void experts_band(const Context& context, const ModelConfig& config, const LayerWeights& weights, ConstMatrix hidden,
                   Matrix normed, Activations::Experts scratch, Matrix out) {
   const int64_t ffn = config.moe_intermediate_size;
@@ -23,16 +24,9 @@ void experts_band(const Context& context, const ModelConfig& config, const Layer
   ops::route(context, scratch.scores, weights.ffn_down_exps_scale, scratch.routing);
 
   ops::rms_norm(context, hidden, weights.pre_ffw_norm_2, config.rms_norm_eps, 1.0f, normed);
-  const Matrix gate = scratch.gate_up.column_range(0, ffn), up = scratch.gate_up.column_range(ffn, ffn);
-  const auto by_token = ops::ExpertInput::kTokens;
-  if (weights.ffn_gate_up_exps) {
-    ops::expert_linear(context, normed, by_token, weights.ffn_gate_up_exps, scratch.routing, scratch.gate_up);
-  } else {
-    ops::expert_linear(context, normed, by_token, weights.ffn_gate_exps, scratch.routing, gate);
-    ops::expert_linear(context, normed, by_token, weights.ffn_up_exps, scratch.routing, up);
-  }
-  ops::gelu_mul(context, gate, up, gate);
-  ops::expert_linear(context, gate, ops::ExpertInput::kSlots, weights.ffn_down_exps, scratch.routing, scratch.down);
+  const Matrix gated = scratch.gate_up.column_range(0, ffn);
+  ops::expert_gated_linear(context, normed, weights.ffn_gate_up_exps, scratch.routing, scratch.gate_up, gated);
+  ops::expert_linear(context, gated, ops::ExpertInput::kSlots, weights.ffn_down_exps, scratch.routing, scratch.down);
   ops::expert_combine(context, scratch.down, scratch.routing, out);
 }
 
@@ -41,11 +35,9 @@ void experts_band(const Context& context, const ModelConfig& config, const Layer
 void gated_mlp(const Context& context, ConstMatrix x, const Weight& gate, const Weight& up, const Weight& down,
                Matrix scratch, Matrix out) {
   const int64_t ffn = scratch.columns / 2;
-  const Matrix gate_out = scratch.column_range(0, ffn), up_out = scratch.column_range(ffn, ffn);
-  ops::linear(context, x, gate, gate_out);
-  ops::linear(context, x, up, up_out);
-  ops::gelu_mul(context, gate_out, up_out, gate_out);
-  ops::linear(context, gate_out, down, out);
+  const Matrix gated = scratch.column_range(0, ffn);
+  ops::gated_linear(context, x, gate, up, scratch.column_range(ffn, ffn), gated);
+  ops::linear(context, gated, down, out);
 }
 
 void feed_forward_block(const Context& context, const ModelConfig& config, const LayerWeights& weights,
@@ -56,8 +48,8 @@ void feed_forward_block(const Context& context, const ModelConfig& config, const
   ops::rms_norm(context, hidden, weights.ffn_norm, eps, 1.0f, normed);
   gated_mlp(context, normed, weights.ffn_gate, weights.ffn_up, weights.ffn_down, activations.gate_up(rows), projected);
   ops::rms_norm(context, projected, weights.post_ffw_norm_1, eps, 1.0f, dense);
-  for (int64_t first = 0; first < rows; first += Activations::kExpertRows) {
-    const int64_t band = std::min(Activations::kExpertRows, rows - first);
+  for (int64_t first = 0; first < rows; first += activations.expert_rows()) {
+    const int64_t band = std::min(activations.expert_rows(), rows - first);
     experts_band(context, config, weights, hidden.row_range(first, band), normed.row_range(first, band),
                  activations.experts(band), projected.row_range(first, band));
   }

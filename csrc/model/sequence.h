@@ -13,7 +13,7 @@
 namespace gesso::model {
 
 struct Sequence {
-  explicit Sequence(const ModelConfig& config) : cache(config) {}
+  Sequence(const ModelConfig& config, const Weights& weights) : cache(config, weights.key_value_layouts) {}
 
   std::vector<int32_t> ids;
   KvCache cache;  // of the first cache.length() ids

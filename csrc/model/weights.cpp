@@ -30,7 +30,7 @@ std::vector<float> default_rope_factors(int64_t num_pairs) {
 void load_rope(TensorTable& table, const ModelConfig& config, Weights& weights) {
   table.ignore("rope_freqs.weight");  // a stack without full layers has no use for it
   for (const LayerConfig& layer : config.layers) {
-    std::vector<float>& inv_freq = layer.is_sliding ? weights.inv_freq_sliding : weights.inv_freq_full;
+    std::vector<float>& inv_freq = (layer.is_sliding ? weights.inv_freq_sliding : weights.inv_freq_full).host;
     if (!inv_freq.empty()) continue;
     if (layer.is_sliding) {
       inv_freq = inverse_frequencies(config.rope_theta_sliding, layer.head_dim, nullptr);
@@ -69,10 +69,10 @@ void load_experts(TensorTable& table, const ModelConfig& config, const std::stri
   out.ffn_gate_inp.values = table.values(prefix + "ffn_gate_inp.weight", {experts, hidden});
   out.ffn_gate_inp_scale = table.vector(prefix + "ffn_gate_inp.scale", hidden, converted);
   if (table.has(prefix + "ffn_gate_exps.weight")) {
-    out.ffn_gate_exps = table.matrix(prefix + "ffn_gate_exps", {experts, ffn, hidden});
-    out.ffn_up_exps = table.matrix(prefix + "ffn_up_exps", {experts, ffn, hidden});
+    out.ffn_gate_up_exps.gate = table.matrix(prefix + "ffn_gate_exps", {experts, ffn, hidden});
+    out.ffn_gate_up_exps.up = table.matrix(prefix + "ffn_up_exps", {experts, ffn, hidden});
   } else {
-    out.ffn_gate_up_exps = table.matrix(prefix + "ffn_gate_up_exps", {experts, 2 * ffn, hidden});
+    out.ffn_gate_up_exps.gate_up = table.matrix(prefix + "ffn_gate_up_exps", {experts, 2 * ffn, hidden});
   }
   // Its `.scale` is the router's per_expert_scale, which the routing weights carry.
   out.ffn_down_exps.values = table.values(prefix + "ffn_down_exps.weight", {experts, hidden, ffn});
@@ -123,6 +123,8 @@ Weights load_weights(const io::GgufFile& file, const ModelConfig& config) {
     weights.layers.push_back(load_layer(table, config, i, weights.converted));
   }
   table.finish();
+  weights.inv_freq_sliding.device = weights.inv_freq_sliding.host.data();
+  weights.inv_freq_full.device = weights.inv_freq_full.host.data();
   for (const io::NamedTensor& named : file.tensors) weights.num_bytes += named.tensor.num_bytes();
   return weights;
 }

@@ -1,12 +1,16 @@
 // The model's tensors by role.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/context.h"
+#include "core/staged.h"
 #include "gesso/config.h"
 #include "io/gguf.h"
+#include "ops/key_value_layout.h"
 #include "ops/weight.h"
 
 namespace gesso::model {
@@ -22,26 +26,39 @@ struct LayerWeights {
   Weight ffn_down;                      // [D, F]
   Weight ffn_gate_inp;                  // router [E, D]
   Tensor ffn_gate_inp_scale;            // [D]
-  Weight ffn_gate_up_exps;              // [E, 2M, D], gate rows first; or the next two
-  Weight ffn_gate_exps, ffn_up_exps;    // [E, M, D]
+  GatedWeights ffn_gate_up_exps;        // [E, 2M, D], gate rows first; or two of [E, M, D]
   Weight ffn_down_exps;                 // [E, D, M]
   Tensor ffn_down_exps_scale;           // per_expert_scale [E]
   float layer_output_scale = 1.0f;      // denoise
   float enc_layer_output_scale = 1.0f;  // encode
 };
 
-// Views into the checkpoint's bytes; `owner` keeps them alive, `converted` holds the few that had to be widened.
+// Views into the checkpoint's bytes, or into a device's memory, see place_weights.
 struct Weights {
   Tensor token_embd;                                   // [V, D]
   Weight output;                                       // [V, D]; token_embd itself unless the file unties the head
   Tensor output_norm, self_cond_pre_norm;              // [D]
   Weight self_cond_gate, self_cond_up;                 // [F, D]
   Weight self_cond_down;                               // [D, F]
-  std::vector<float> inv_freq_sliding, inv_freq_full;  // [K / 2] each
   std::vector<LayerWeights> layers;
+  std::vector<ops::KeyValueLayout> key_value_layouts;  // per layer; set by place_weights
+  int64_t num_bytes = 0;                               // as stored
+
+  // Of a layer's pairs, [K / 2].
+  Staged<float> inv_freq(bool is_sliding) const {
+    const InverseFrequencies& which = is_sliding ? inv_freq_sliding : inv_freq_full;
+    return {which.host, which.device};
+  }
+
+  struct InverseFrequencies {
+    std::vector<float> host;
+    const float* device = nullptr;
+  };
+  InverseFrequencies inv_freq_sliding, inv_freq_full;
+  // What keeps the views alive: the checkpoint, the few tensors that had to be widened, a device's copy.
   std::shared_ptr<const void> owner;
   std::vector<Buffer<float>> converted;
-  int64_t num_bytes = 0;  // as stored
+  Buffer<std::byte> device_copy;
 };
 
 // The only place that knows tensor names. Accepts the dialects and fallbacks of the format (self_cond_norm for

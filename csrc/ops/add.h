@@ -14,3 +14,6 @@ void add(const Context& context, ConstMatrix x, Matrix residual);
 namespace gesso::cpu {
 void add(const Context& context, ConstMatrix x, Matrix residual);
 }
+namespace gesso::cuda {
+void add(const Context& context, ConstMatrix x, Matrix residual);
+}

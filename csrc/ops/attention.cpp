@@ -4,14 +4,15 @@
 
 namespace gesso::ops {
 
-void attention(const Context& context, ConstMatrix q, int64_t num_key_value_heads, int64_t head_dim, AttentionMode mode,
-               int64_t window, std::span<const AttentionSequence> sequences, Matrix out) {
+void attention(const Context& context, ConstMatrix q, const KeyValueLayout& layout, AttentionMode mode, int64_t window,
+               Staged<AttentionSequence> sequences, Matrix out) {
+  const int64_t num_key_value_heads = layout.num_key_value_heads, head_dim = layout.head_dim;
   check(num_key_value_heads > 0 && head_dim > 0 && q.columns % (num_key_value_heads * head_dim) == 0,
         "attention: q has ", q.columns, " columns, no multiple of ", num_key_value_heads, " kv heads * head_dim ",
         head_dim);
   check_rows("attention: out", out.rows, q.rows);
   check_columns("attention: out", out.columns, q.columns);
-  for (const AttentionSequence& s : sequences) {
+  for (const AttentionSequence& s : sequences.host) {
     check(s.first_row >= 0 && s.first_row + s.num_rows <= q.rows, "attention: sequence rows ", s.first_row, " + ",
           s.num_rows, " outside the ", q.rows, " rows given");
     const bool has_own = mode == AttentionMode::kCanvas;
@@ -20,7 +21,10 @@ void attention(const Context& context, ConstMatrix q, int64_t num_key_value_head
           "attention: expected cached keys up to position ", needed, has_own ? " and own keys" : " and no own keys",
           ", got ", s.cached_end, s.own_keys ? " and own keys" : " and no own keys");
   }
-  return cpu::attention(context, q, num_key_value_heads, head_dim, mode, window, sequences, out);
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::attention(context, q, layout, mode, window, sequences, out);
+  }
+  return cpu::attention(context, q, layout, mode, window, sequences, out);
 }
 
 }  // namespace gesso::ops

@@ -1,10 +1,12 @@
 // Attention of a batch of rows over cached and own keys, for both modes of the model.
 #pragma once
 
-#include <span>
+#include <cstddef>
 
 #include "core/context.h"
+#include "core/staged.h"
 #include "core/tensor.h"
+#include "ops/key_value_layout.h"
 
 namespace gesso::ops {
 
@@ -13,12 +15,13 @@ struct AttentionSequence {
   int64_t first_row = 0;
   int64_t num_rows = 0;
   int64_t first_position = 0;            // absolute position of first_row
-  const float* cached_keys = nullptr;    // [cached_end - cached_begin, G, K]: positions cached_begin .. cached_end - 1
-  const float* cached_values = nullptr;  // same shape
+  // Rows as the layout says, of the positions cached_begin .. cached_end - 1.
+  const std::byte* cached_keys = nullptr;
+  const std::byte* cached_values = nullptr;
   int64_t cached_begin = 0;
   int64_t cached_end = 0;
-  const float* own_keys = nullptr;  // denoise: [num_rows, G, K], the rows' own, positions first_position ...
-  const float* own_values = nullptr;
+  const std::byte* own_keys = nullptr;  // denoise: num_rows rows, the rows' own, positions first_position ...
+  const std::byte* own_values = nullptr;
 };
 
 // What a row at position p may see of the keys given:
@@ -31,12 +34,16 @@ enum class AttentionMode { kCausal, kCanvas };
 // q, out [R, H * head_dim]; window 0 means no window. Every row sees at least one key.
 // Keys are summed in blocks that start at multiples of 64 of the position, so that a row's result does not depend on
 // how its prompt was cut into chunks.
-void attention(const Context& context, ConstMatrix q, int64_t num_key_value_heads, int64_t head_dim, AttentionMode mode,
-               int64_t window, std::span<const AttentionSequence> sequences, Matrix out);
+void attention(const Context& context, ConstMatrix q, const KeyValueLayout& layout, AttentionMode mode, int64_t window,
+               Staged<AttentionSequence> sequences, Matrix out);
 
 }  // namespace gesso::ops
 
 namespace gesso::cpu {
-void attention(const Context& context, ConstMatrix q, int64_t num_key_value_heads, int64_t head_dim,
-               ops::AttentionMode mode, int64_t window, std::span<const ops::AttentionSequence> sequences, Matrix out);
+void attention(const Context& context, ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
+               int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out);
+}
+namespace gesso::cuda {
+void attention(const Context& context, ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
+               int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out);
 }

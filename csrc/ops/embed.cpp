@@ -4,12 +4,15 @@
 
 namespace gesso::ops {
 
-void embed(const Context& context, const Tensor& table, std::span<const int32_t> ids, float scale, Matrix out) {
+void embed(const Context& context, const Tensor& table, Staged<int32_t> ids, float scale, Matrix out) {
   check_stored("embed: table", table, 2);
-  check_rows("embed: out", out.rows, static_cast<int64_t>(ids.size()));
+  check_rows("embed: out", out.rows, ids.size());
   check_columns("embed: out", out.columns, table.shape[1]);
-  for (int32_t id : ids) {
+  for (int32_t id : ids.host) {
     check(id >= 0 && id < table.shape[0], "embed: token id ", id, " outside [0, ", table.shape[0], ")");
+  }
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::embed(context, table, ids, scale, out);
   }
   return cpu::embed(context, table, ids, scale, out);
 }

@@ -8,6 +8,9 @@ void expert_combine(const Context& context, ConstMatrix y, const Routing& routin
   check_rows("expert_combine: y", y.rows, static_cast<int64_t>(routing.weights.size()));
   check_rows("expert_combine: out", out.rows * routing.num_active, y.rows);
   check_columns("expert_combine: out", out.columns, y.columns);
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::expert_combine(context, y, routing, out);
+  }
   return cpu::expert_combine(context, y, routing, out);
 }
 

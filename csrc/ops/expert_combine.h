@@ -14,3 +14,6 @@ void expert_combine(const Context& context, ConstMatrix y, const Routing& routin
 namespace gesso::cpu {
 void expert_combine(const Context& context, ConstMatrix y, const ops::Routing& routing, Matrix out);
 }
+namespace gesso::cuda {
+void expert_combine(const Context& context, ConstMatrix y, const ops::Routing& routing, Matrix out);
+}

@@ -23,3 +23,7 @@ namespace gesso::cpu {
 void expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput input, const Weight& weight,
                    const ops::Routing& routing, Matrix out);
 }
+namespace gesso::cuda {
+void expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput input, const Weight& weight,
+                   const ops::Routing& routing, Matrix out);
+}

@@ -12,6 +12,9 @@ void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix 
   check_rows("linear: out", out.rows, x.rows);
   check_columns("linear: out", out.columns, weight.num_outputs());
   if (context.importance) context.importance->add(weight.values.data, 0, 1, x, nullptr, x.rows);
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::linear(context, x, weight, out);
+  }
   return cpu::linear(context, x, weight, out);
 }
 

@@ -15,3 +15,6 @@ void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix 
 namespace gesso::cpu {
 void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix out);
 }
+namespace gesso::cuda {
+void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix out);
+}

@@ -11,6 +11,9 @@ void lm_head(const Context& context, ConstMatrix x, const Weight& head, float ca
   check_columns("lm_head: x", x.columns, head.num_inputs());
   check_rows("lm_head: logits", logits.rows, x.rows);
   check_columns("lm_head: logits", logits.columns, head.num_outputs());
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::lm_head(context, x, head, cap, logits);
+  }
   return cpu::lm_head(context, x, head, cap, logits);
 }
 

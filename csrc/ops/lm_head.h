@@ -14,3 +14,6 @@ void lm_head(const Context& context, ConstMatrix x, const Weight& head, float ca
 namespace gesso::cpu {
 void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits);
 }
+namespace gesso::cuda {
+void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits);
+}

@@ -8,6 +8,9 @@ void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float
   if (weight) check_vector("rms_norm: weight", weight, x.columns);
   check_rows("rms_norm: out", out.rows, x.rows);
   check_columns("rms_norm: out", out.columns, x.columns);
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::rms_norm(context, x, weight, eps, scale, out);
+  }
   return cpu::rms_norm(context, x, weight, eps, scale, out);
 }
 
@@ -16,6 +19,9 @@ void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, f
   check_vector("rms_norm_add: weight", weight, x.columns);
   check_rows("rms_norm_add: residual", residual.rows, x.rows);
   check_columns("rms_norm_add: residual", residual.columns, x.columns);
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::rms_norm_add(context, x, weight, eps, scale, residual);
+  }
   return cpu::rms_norm_add(context, x, weight, eps, scale, residual);
 }
 

@@ -20,3 +20,7 @@ namespace gesso::cpu {
 void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out);
 void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix residual);
 }  // namespace gesso::cpu
+namespace gesso::cuda {
+void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out);
+void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix residual);
+}  // namespace gesso::cuda

@@ -13,6 +13,9 @@ void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_
             routing.slot_of_pair.size() == num_pairs && routing.token_of_slot.size() == num_pairs &&
             static_cast<int64_t>(routing.expert_offsets.size()) == scores.columns + 1,
         "route: routing arrays do not fit ", num_pairs, " pairs and ", scores.columns, " experts");
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::route(context, scores, per_expert_scale, routing);
+  }
   return cpu::route(context, scores, per_expert_scale, routing);
 }
 

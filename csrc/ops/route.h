@@ -29,3 +29,6 @@ void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_
 namespace gesso::cpu {
 void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, ops::Routing& routing);
 }
+namespace gesso::cuda {
+void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, ops::Routing& routing);
+}

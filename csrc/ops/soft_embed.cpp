@@ -9,6 +9,9 @@ void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table,
   check_columns("soft_embed: logits", logits.columns, table.shape[0]);
   check_rows("soft_embed: out", out.rows, logits.rows);
   check_columns("soft_embed: out", out.columns, table.shape[1]);
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::soft_embed(context, logits, table, scale, out);
+  }
   return cpu::soft_embed(context, logits, table, scale, out);
 }
 

@@ -15,3 +15,6 @@ void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table,
 namespace gesso::cpu {
 void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table, float scale, Matrix out);
 }
+namespace gesso::cuda {
+void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table, float scale, Matrix out);
+}

@@ -4,13 +4,16 @@
 
 namespace gesso::ops {
 
-void token_stats(const Context& context, Matrix logits, float temperature, std::span<const DrawKey> keys,
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
                  TokenStats stats) {
   const size_t rows = logits.rows;
   check(temperature > 0, "token_stats: temperature must be positive, got ", temperature);
-  check(keys.size() == rows && stats.entropy.size() == rows && stats.argmax.size() == rows &&
+  check(keys.host.size() == rows && stats.entropy.size() == rows && stats.argmax.size() == rows &&
             stats.sampled.size() == rows,
         "token_stats: keys and stats must have ", rows, " rows");
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::token_stats(context, logits, temperature, keys, stats);
+  }
   return cpu::token_stats(context, logits, temperature, keys, stats);
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/context.h"
 #include "core/random.h"
+#include "core/staged.h"
 #include "core/tensor.h"
 
 namespace gesso::ops {
@@ -19,12 +20,16 @@ struct TokenStats {
 
 // z = logits / temperature, written over the logits (the next step's self-conditioning reads it), and its statistics.
 // logits [R, V]; keys [R]; temperature > 0. -inf logits are legal: their p ln p counts as 0.
-void token_stats(const Context& context, Matrix logits, float temperature, std::span<const DrawKey> keys,
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
                  TokenStats stats);
 
 }  // namespace gesso::ops
 
 namespace gesso::cpu {
-void token_stats(const Context& context, Matrix logits, float temperature, std::span<const DrawKey> keys,
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
+                 ops::TokenStats stats);
+}
+namespace gesso::cuda {
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
                  ops::TokenStats stats);
 }

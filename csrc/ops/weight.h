@@ -1,4 +1,4 @@
-// A stored matrix with the optional scale some quantisers keep beside it.
+// Stored matrices with the optional scale some quantisers keep beside them.
 #pragma once
 
 #include "core/tensor.h"
@@ -19,6 +19,15 @@ struct Weight {
     if (!scale) return 1.0f;
     return scale.f32()[scale.shape.num_elements() == 1 ? 0 : expert];
   }
+};
+
+// The two matrices of a gated product: one [.., 2N, K] whose first N rows are the gate's, or two of [.., N, K].
+struct GatedWeights {
+  Weight gate_up;
+  Weight gate, up;
+
+  explicit operator bool() const { return gate_up || gate; }
+  int64_t num_outputs() const { return gate_up ? gate_up.num_outputs() / 2 : gate.num_outputs(); }
 };
 
 }  // namespace gesso

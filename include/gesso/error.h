@@ -36,9 +36,19 @@ class IoError : public Error {
 // A memory request that cannot be met. Python: MemoryError.
 class OutOfMemory : public Error {
  public:
-  OutOfMemory(const std::string& message, uint64_t asked_bytes) : Error(message), asked_bytes(asked_bytes) {}
+  OutOfMemory(const std::string& message, uint64_t asked_bytes, uint64_t free_bytes = 0)
+      : Error(message), asked_bytes(asked_bytes), free_bytes(free_bytes) {}
 
   uint64_t asked_bytes;
+  uint64_t free_bytes;  // of the device that was asked; 0 when that is the host
+};
+
+// A call of the CUDA runtime failed, or a kernel did; `code` is its cudaError_t. Python: RuntimeError.
+class CudaError : public Error {
+ public:
+  CudaError(const std::string& message, int code) : Error(message), code(code) {}
+
+  int code;
 };
 
 // The caller's `interrupted` callback said stop. Python: whatever the signal handler raised (KeyboardInterrupt).

@@ -1,7 +1,7 @@
 /* The C interface of gesso. Plain C99; every object is opaque and freed by its own function.
  *
  *   gesso_model* model = NULL;
- *   if (gesso_model_load("model.gguf", 0, &model) != GESSO_OK) { puts(gesso_last_error()); return 1; }
+ *   if (gesso_model_load("model.gguf", NULL, &model) != GESSO_OK) { puts(gesso_last_error()); return 1; }
  *   gesso_options options = gesso_default_options();
  *   gesso_result* result = NULL;
  *   if (gesso_generate_text(model, "1.3...", &options, &result) == GESSO_OK) puts(gesso_result_text(result));
@@ -33,7 +33,8 @@ typedef enum gesso_status {
   GESSO_ARGUMENT_ERROR = 2, /* an argument; NULL where an object is needed */
   GESSO_IO_ERROR = 3,       /* a file that cannot be opened or mapped */
   GESSO_OUT_OF_MEMORY = 4,
-  GESSO_OTHER_ERROR = 5
+  GESSO_OTHER_ERROR = 5,
+  GESSO_CUDA_ERROR = 6 /* a call of the CUDA runtime, or a kernel */
 } gesso_status;
 
 typedef struct gesso_model gesso_model;   /* immutable, may be used from several threads */
@@ -44,8 +45,17 @@ GESSO_API const char* gesso_last_error(void);
 /* "0.1.0" */
 GESSO_API const char* gesso_version(void);
 
-/* Maps a GGUF file. num_threads 0: one per processor this process may use. */
-GESSO_API gesso_status gesso_model_load(const char* path, int num_threads, gesso_model** out);
+typedef struct gesso_load_options {
+  const char* device;      /* "cpu", "cuda", "cuda:1", "auto" (or NULL): a GPU if there is one */
+  const char* activations; /* on a GPU: "bf16", "int8", "auto" (or NULL): what is faster there */
+  int num_threads;         /* 0: one per processor this process may use */
+} gesso_load_options;
+GESSO_API gesso_load_options gesso_default_load_options(void);
+
+/* Maps a GGUF file; a GPU gets a copy of its weights. options NULL: the defaults. */
+GESSO_API gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out);
+/* "cpu" or "cuda:0"; valid as long as the model. */
+GESSO_API const char* gesso_model_device(const gesso_model* model);
 GESSO_API void gesso_model_free(gesso_model* model); /* NULL is fine; results stay valid */
 GESSO_API int64_t gesso_model_vocab_size(const gesso_model* model);
 GESSO_API int64_t gesso_model_canvas_length(const gesso_model* model);

@@ -11,6 +11,7 @@
 
 #include "gesso/checkpoint.h"
 #include "gesso/config.h"
+#include "gesso/device.h"
 #include "gesso/error.h"
 #include "gesso/generation.h"
 #include "gesso/tokenizer.h"
@@ -34,15 +35,22 @@ int64_t scratch_bytes(const ModelConfig& config);
 int64_t cache_bytes(const ModelConfig& config, int64_t length);
 
 struct LoadOptions {
-  std::string device = "auto";  // "auto" or "cpu"
+  std::string device = "auto";  // "cpu", "cuda" (the first GPU), "cuda:1"; "auto": a GPU if there is one
   int num_threads = 0;          // 0: one per processor this process may use
+  // How matrix products on a GPU round their inputs: "bf16"; "int8", in blocks of 32 with a scale, where the weight is
+  // stored in blocks too; "auto": what is faster on the GPU at hand. The CPU computes in float32.
+  std::string activations = "auto";
+  // Called while weights go to a GPU, with bytes done and in all.
+  std::function<void(int64_t, int64_t)> progress = {};
+  std::function<bool()> interrupted = {};  // polled meanwhile; true ends the load by throwing Interrupted
 };
 
-// An immutable model; copies share it. Weights are views of the checkpoint's bytes. Safe to use from several threads;
-// each session belongs to one at a time.
+// An immutable model; copies share it. On the CPU weights are views of the checkpoint's bytes, on a GPU a copy of them
+// in its memory, as stored. Safe to use from several threads; each session belongs to one at a time.
 class Model {
  public:
-  // A GGUF file. IoError, FormatError, ArgumentError (options).
+  // A GGUF file. IoError, FormatError, ArgumentError (options), OutOfMemory (with what is needed and what is free,
+  // before anything is copied), CudaError.
   static Model load(const std::string& path, const LoadOptions& options = {});
   explicit Model(const Checkpoint& checkpoint, const LoadOptions& options = {});
 
@@ -50,6 +58,8 @@ class Model {
   const std::optional<Tokenizer>& tokenizer() const;  // nullopt when the checkpoint has none
   int64_t weight_bytes() const;                       // as stored
   int num_threads() const;
+  const std::string& device() const;       // "cpu", "cuda:0"
+  const std::string& activations() const;  // "f32" on the CPU, else "bf16" or "int8"
   // One generation from scratch for each prompt (token ids, at least one each).
   GenerationResult generate(const std::vector<std::vector<int32_t>>& prompts, const GenerationOptions& options) const;
 
@@ -89,7 +99,8 @@ class Session {
   // needs it.
   GenerationResult generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options);
 
-  // From now on every pass also sums up what it multiplies weights with, on the calling thread.
+  // From now on every pass also sums up what it multiplies weights with, on the calling thread. ArgumentError unless the
+  // model is on the CPU.
   void collect_importance();
   // What has been collected, by the weights' order in the checkpoint; the embedding as head is left out. Passes that
   // failed midway count as far as they came.

@@ -16,16 +16,23 @@ using RowSpan = std::tuple<int64_t, int64_t, int64_t>;                          
 nb::tuple qk_norm_rope(std::optional<Rows> q, Rows k, Rows v, std::optional<Stored> q_norm,
                        std::optional<Stored> k_norm, float eps, Vector<float> inv_freq,
                        const std::vector<RowSpan>& sequences, int num_threads) {
+  Call call(num_threads);
   Output q_out = q ? Output(to_matrix(*q)) : Output(0, 0);
   const int64_t rows = k.shape(0), columns = k.shape(1);
+  const int64_t half = inv_freq.size(), head_dim = 2 * half;
+  check(half > 0, "qk_norm_rope: inv_freq is empty");
+  const ops::KeyValueLayout layout = ops::key_value_layout(call.context(), columns / head_dim, head_dim, half, false);
   std::vector<float> keys(rows * columns, std::numeric_limits<float>::quiet_NaN()), values(keys);
   std::vector<ops::KeyValueRows> targets;
   for (const auto& [first_row, num_rows, position] : sequences) {
-    const int64_t offset = first_row * columns;
-    targets.push_back({first_row, num_rows, position, keys.data() + offset, values.data() + offset});
+    targets.push_back({first_row, num_rows, position,
+                       reinterpret_cast<std::byte*>(keys.data()) + first_row * layout.key_row_bytes,
+                       reinterpret_cast<std::byte*>(values.data()) + first_row * layout.value_row_bytes});
   }
-  ops::qk_norm_rope(threads(num_threads), q_out.view(), to_matrix(k), to_matrix(v), to_tensor(q_norm),
-                    to_tensor(k_norm), eps, {inv_freq.data(), inv_freq.size()}, targets);
+  ops::qk_norm_rope(call.context(), call.output(q_out), call.matrix(k), call.matrix(v), call.tensor(q_norm),
+                    call.tensor(k_norm), eps, call.staged(std::span(inv_freq.data(), inv_freq.size())), layout,
+                    call.staged(targets));
+  call.finish();
   return nb::make_tuple(q_out.finish(), rows_to_numpy<float>({keys.data(), rows, columns}),
                         rows_to_numpy<float>({values.data(), rows, columns}));
 }
@@ -36,25 +43,24 @@ struct OwnedSequence {
   std::optional<Heads> cached_keys, cached_values, own_keys, own_values;
 
   ops::AttentionSequence view(int64_t num_key_value_heads, int64_t head_dim) const {
-    const auto data = [&](const std::optional<Heads>& heads) -> const float* {
+    const auto data = [&](const std::optional<Heads>& heads) -> const std::byte* {
       if (!heads) return nullptr;
       check(static_cast<int64_t>(heads->shape(1)) == num_key_value_heads,
             "keys or values with a wrong number of heads");
       check(static_cast<int64_t>(heads->shape(2)) == head_dim, "keys or values with a wrong head_dim");
-      return heads->data();
+      return reinterpret_cast<const std::byte*>(heads->data());
     };
     const auto size = [](const std::optional<Heads>& heads) { return heads ? heads->shape(0) : 0; };
     check(size(cached_keys) == size(cached_values) && size(own_keys) == size(own_values), "unequal keys and values");
     check(!own_keys || static_cast<int64_t>(size(own_keys)) == num_rows, "own keys of other than the sequence's rows");
-    return {first_row,
-            num_rows,
-            first_position,
-            data(cached_keys),
-            data(cached_values),
-            cached_begin,
-            cached_begin + static_cast<int64_t>(size(cached_keys)),
-            data(own_keys),
-            data(own_values)};
+    ops::AttentionSequence view{first_row, num_rows, first_position};
+    view.cached_keys = data(cached_keys);
+    view.cached_values = data(cached_values);
+    view.cached_begin = cached_begin;
+    view.cached_end = cached_begin + static_cast<int64_t>(size(cached_keys));
+    view.own_keys = data(own_keys);
+    view.own_values = data(own_values);
+    return view;
   }
 };
 
@@ -62,9 +68,14 @@ NumpyRows<float> attention(Rows q, int64_t num_key_value_heads, int64_t head_dim
                            const std::vector<OwnedSequence>& sequences, int num_threads) {
   std::vector<ops::AttentionSequence> views;
   for (const OwnedSequence& sequence : sequences) views.push_back(sequence.view(num_key_value_heads, head_dim));
+  Call call(num_threads);
+  const ops::KeyValueLayout layout =
+      ops::key_value_layout(call.context(), num_key_value_heads, head_dim, head_dim / 2, false);
   Output out(q.shape(0), q.shape(1));
-  ops::attention(threads(num_threads), to_matrix(q), num_key_value_heads, head_dim,
-                 causal ? ops::AttentionMode::kCausal : ops::AttentionMode::kCanvas, window, views, out.view());
+  ops::attention(call.context(), call.matrix(q), layout,
+                 causal ? ops::AttentionMode::kCausal : ops::AttentionMode::kCanvas, window, call.staged(views),
+                 call.output(out));
+  call.finish();
   return out.finish();
 }
 

@@ -13,6 +13,15 @@ using NumpyVector = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>>;  // view
 using NumpyMatrix = nb::ndarray<nb::numpy, const float, nb::ndim<2>>;
 using Logits = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
+// None, or on_progress(bytes_done, bytes_in_all). `callback` outlives the call it is made for.
+std::function<void(int64_t, int64_t)> wrap_progress(const nb::object& callback) {
+  if (callback.is_none()) return {};
+  return [&callback](int64_t done, int64_t total) {
+    nb::gil_scoped_acquire acquire;
+    callback(done, total);
+  };
+}
+
 void bind_config(nb::module_& module) {
   nb::class_<LayerConfig>(module, "LayerConfig")
       .def_ro("is_sliding", &LayerConfig::is_sliding)
@@ -69,14 +78,19 @@ void bind_model(nb::module_& module) {
   nb::class_<Model>(module, "Model")
       .def(
           "__init__",
-          [](Model* self, const Checkpoint& checkpoint, const std::string& device, int num_threads) {
-            new (self) Model(checkpoint, {device, num_threads});
+          [](Model* self, const Checkpoint& checkpoint, const std::string& device, int num_threads,
+             const std::string& activations, nb::object on_progress) {
+            const LoadOptions options{device, num_threads, activations, wrap_progress(on_progress), poll_signals};
+            nb::gil_scoped_release release;
+            new (self) Model(checkpoint, options);
           },
           nb::arg("checkpoint"), nb::arg("device") = "auto", nb::arg("num_threads") = 0,
-          nb::call_guard<nb::gil_scoped_release>())
+          nb::arg("activations") = "auto", nb::arg("on_progress") = nb::none())
       .def_prop_ro("config", &Model::config, nb::rv_policy::reference_internal)
       .def_prop_ro("tokenizer", &Model::tokenizer)
       .def_prop_ro("weight_bytes", &Model::weight_bytes)
+      .def_prop_ro("device", &Model::device)
+      .def_prop_ro("activations", &Model::activations)
       .def_prop_ro("num_threads", &Model::num_threads);
 
   nb::class_<Session>(module, "Session")

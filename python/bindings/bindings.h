@@ -14,6 +14,7 @@ namespace nb = nanobind;
 
 void bind_errors(nb::module_& module);
 void bind_checkpoint(nb::module_& module);
+void bind_device(nb::module_& module);
 void bind_generation(nb::module_& module);
 void bind_model(nb::module_& module);
 void bind_quantize(nb::module_& module);

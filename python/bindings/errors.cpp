@@ -1,5 +1,5 @@
 // gesso's exceptions as Python's: FormatError and ArgumentError are ValueError, IoError is OSError (FileNotFoundError
-// and its siblings by errno), OutOfMemory is MemoryError.
+// and its siblings by errno), OutOfMemory is MemoryError, CudaError is RuntimeError.
 #include <cstring>
 
 #include "bindings.h"
@@ -26,6 +26,7 @@ void bind_errors(nb::module_& module) {
   // Subclasses of ValueError, so that callers can tell a bad file from a bad argument and need not.
   static nb::exception<FormatError> format_error(module, "FormatError", PyExc_ValueError);
   static nb::exception<ArgumentError> argument_error(module, "ArgumentError", PyExc_ValueError);
+  static nb::exception<CudaError> cuda_error(module, "CudaError", PyExc_RuntimeError);
   nb::register_exception_translator([](const std::exception_ptr& pointer, void*) {
     try {
       std::rethrow_exception(pointer);
@@ -33,6 +34,8 @@ void bind_errors(nb::module_& module) {
       set_os_error(error);
     } catch (const OutOfMemory& error) {
       PyErr_SetObject(PyExc_MemoryError, message_of(error).ptr());
+    } catch (const CudaError& error) {
+      PyErr_SetObject(cuda_error.ptr(), message_of(error).ptr());
     } catch (const FormatError& error) {
       PyErr_SetObject(format_error.ptr(), message_of(error).ptr());
     } catch (const ArgumentError& error) {

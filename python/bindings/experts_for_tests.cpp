@@ -2,6 +2,7 @@
 #include "core/check.h"
 #include "for_tests.h"
 #include "ops/expert_combine.h"
+#include "ops/expert_gated_linear.h"
 #include "ops/expert_linear.h"
 #include "ops/route.h"
 
@@ -24,7 +25,14 @@ struct OwnedRouting {
         expert_offsets(num_experts + 1, -1),
         weights(num_tokens * num_active, -1.0f) {}
 
-  ops::Routing view() { return {num_active, experts, weights, slot_of_pair, token_of_slot, expert_offsets}; }
+  ops::Routing view(Call& call) {
+    return {num_active,
+            call.array(experts),
+            call.array(weights),
+            call.array(slot_of_pair),
+            call.array(token_of_slot),
+            call.array(expert_offsets)};
+  }
 
   template <typename T>
   NumpyRows<T> by_token(const std::vector<T>& pairs) const {
@@ -34,24 +42,52 @@ struct OwnedRouting {
 
 OwnedRouting route(Rows scores, std::optional<Stored> per_expert_scale, int64_t num_active, int num_threads) {
   check(num_active >= 0, "num_active: expected at least 0, got ", num_active);
+  Call call(num_threads);
   OwnedRouting owned(scores.shape(0), scores.shape(1), num_active);
-  ops::Routing routing = owned.view();
-  ops::route(threads(num_threads), to_matrix(scores), to_tensor(per_expert_scale), routing);
+  ops::Routing routing = owned.view(call);
+  ops::route(call.context(), call.matrix(scores), call.tensor(per_expert_scale), routing);
+  call.finish();
   return owned;
 }
 
 NumpyRows<float> expert_linear(Rows x, Stored weight, OwnedRouting& routing, bool by_slot, std::optional<Stored> scale,
                                int num_threads) {
+  Call call(num_threads);
   const auto& shape = std::get<1>(weight);
   Output out(routing.token_of_slot.size(), shape.size() == 3 ? shape[1] : 0);
-  ops::expert_linear(threads(num_threads), to_matrix(x), by_slot ? ops::ExpertInput::kSlots : ops::ExpertInput::kTokens,
-                     {to_tensor(weight), to_tensor(scale)}, routing.view(), out.view());
+  ops::expert_linear(call.context(), call.matrix(x), by_slot ? ops::ExpertInput::kSlots : ops::ExpertInput::kTokens,
+                     {call.tensor(weight), call.tensor(scale)}, routing.view(call), call.output(out));
+  call.finish();
+  return out.finish();
+}
+
+// Either gate_up, or gate and up; scales of the projections in that order.
+NumpyRows<float> expert_gated_linear(Rows x, std::optional<Stored> gate_up, std::optional<Stored> gate,
+                                     std::optional<Stored> up, OwnedRouting& routing,
+                                     std::optional<Stored> gate_scale, std::optional<Stored> up_scale,
+                                     int num_threads) {
+  Call call(num_threads);
+  GatedWeights weights;
+  if (gate_up) {
+    weights.gate_up = {call.tensor(gate_up), call.tensor(gate_scale)};
+  } else {
+    weights.gate = {call.tensor(gate), call.tensor(gate_scale)};
+    weights.up = {call.tensor(up), call.tensor(up_scale)};
+  }
+  const int64_t slots = routing.token_of_slot.size();
+  const int64_t outputs = gate_up ? std::get<1>(*gate_up)[1] / 2 : std::get<1>(gate.value())[1];
+  Output scratch(slots, 2 * outputs), out(slots, outputs);
+  ops::expert_gated_linear(call.context(), call.matrix(x), weights, routing.view(call), call.output(scratch),
+                           call.output(out));
+  call.finish();
   return out.finish();
 }
 
 NumpyRows<float> expert_combine(Rows y, OwnedRouting& routing, int num_threads) {
+  Call call(num_threads);
   Output out(routing.num_tokens, y.shape(1));
-  ops::expert_combine(threads(num_threads), to_matrix(y), routing.view(), out.view());
+  ops::expert_combine(call.context(), call.matrix(y), routing.view(call), call.output(out));
+  call.finish();
   return out.finish();
 }
 
@@ -74,6 +110,8 @@ void bind_expert_ops(nb::module_& module) {
   module.def("route", route, "scores"_a, "per_expert_scale"_a.none(), "num_active"_a, nb::kw_only(), num_threads());
   module.def("expert_linear", expert_linear, "x"_a, "weight"_a, "routing"_a, nb::kw_only(), "by_slot"_a = false,
              "scale"_a = nb::none(), num_threads());
+  module.def("expert_gated_linear", expert_gated_linear, "x"_a, "gate_up"_a.none(), "gate"_a.none(), "up"_a.none(),
+             "routing"_a, nb::kw_only(), "gate_scale"_a = nb::none(), "up_scale"_a = nb::none(), num_threads());
   module.def("expert_combine", expert_combine, "y"_a, "routing"_a, nb::kw_only(), num_threads());
 }
 

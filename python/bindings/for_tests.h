@@ -7,14 +7,19 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "bindings.h"
+#include "core/buffer.h"
 #include "core/context.h"
+#include "core/staged.h"
 #include "core/tensor.h"
+#include "ops/memory.h"
 
 namespace gesso::bindings {
 
@@ -41,7 +46,6 @@ Tensor to_tensor(const Stored& stored);
 inline Tensor to_tensor(const std::optional<Stored>& stored) { return stored ? to_tensor(*stored) : Tensor{}; }
 ConstMatrix to_matrix(const Rows& rows);
 
-inline Context threads(int num_threads) { return {num_threads, {}}; }
 // The last argument of every op.
 inline auto num_threads() { return nb::arg("num_threads") = 1; }
 
@@ -62,12 +66,66 @@ class Output {
   explicit Output(ConstMatrix initial);
 
   Matrix view();
+  std::vector<float>& memory() { return memory_; }
   // A copy of the matrix; std::logic_error when the margin has changed.
   NumpyRows<float> finish();
 
  private:
   int64_t rows_, columns_;
   std::vector<float> memory_;
+};
+
+// One call of an op on the device that use_device() has chosen: its arguments in that device's memory, and its results
+// back on the host after finish(). On the CPU, the default, everything stays where it is.
+class Call {
+ public:
+  explicit Call(int num_threads);
+
+  const Context& context() const { return context_; }
+  Tensor tensor(const Stored& stored);
+  Tensor tensor(const std::optional<Stored>& stored) { return stored ? tensor(*stored) : Tensor{}; }
+  ConstMatrix matrix(const Rows& rows);
+  // A matrix that the op writes, its margins included.
+  Matrix output(Output& out);
+  // An array that the op may change.
+  template <typename T>
+  std::span<T> array(std::vector<T>& values) {
+    return {in_out(values.data(), static_cast<int64_t>(values.size())), values.size()};
+  }
+  template <typename T>
+  Staged<T> staged(std::span<const T> values) {
+    return {values, input(values.data(), static_cast<int64_t>(values.size()))};
+  }
+  template <typename T>
+  Staged<T> staged(const std::vector<T>& values) {
+    return staged(std::span<const T>(values));
+  }
+  // A copy of `count` values on the device.
+  template <typename T>
+  const T* input(const T* values, int64_t count) {
+    return reinterpret_cast<const T*>(place(values, count * static_cast<int64_t>(sizeof(T))));
+  }
+  // The same, which finish() brings back.
+  template <typename T>
+  T* in_out(T* values, int64_t count) {
+    const int64_t num_bytes = count * static_cast<int64_t>(sizeof(T));
+    auto* placed = const_cast<std::byte*>(place(values, num_bytes));
+    if (context_.queue) results_.push_back({placed, values, num_bytes});
+    return reinterpret_cast<T*>(placed);
+  }
+  void finish();
+
+ private:
+  struct Result {
+    const std::byte* device;
+    void* host;
+    int64_t num_bytes;
+  };
+  const std::byte* place(const void* data, int64_t num_bytes);
+
+  Context context_;
+  std::vector<Buffer<std::byte>> memory_;
+  std::vector<Result> results_;
 };
 
 }  // namespace gesso::bindings

@@ -4,6 +4,7 @@ NB_MODULE(_native, module) {
   module.doc() = "gesso's native library.";
   gesso::bindings::bind_errors(module);
   gesso::bindings::bind_checkpoint(module);
+  gesso::bindings::bind_device(module);
   gesso::bindings::bind_tokenizer(module);
   gesso::bindings::bind_generation(module);
   gesso::bindings::bind_model(module);

@@ -6,8 +6,9 @@
 #include "core/check.h"
 #include "for_tests.h"
 #include "ops/add.h"
+#include "ops/device.h"
 #include "ops/embed.h"
-#include "ops/gelu_mul.h"
+#include "ops/gated_linear.h"
 #include "ops/linear.h"
 #include "ops/lm_head.h"
 #include "ops/rms_norm.h"
@@ -18,6 +19,24 @@ namespace {
 
 constexpr int64_t kMargin = 3;  // elements around an Output; odd, so that its rows are not aligned either
 constexpr float kUntouched = -12345.678f;
+
+// Where ops run; none on the CPU. Leaked at exit rather than destroyed after the CUDA runtime.
+ops::QueuePointer& test_queue() {
+  static auto* queue = new ops::QueuePointer();
+  return *queue;
+}
+
+void use_device(const std::string& device, const std::string& activations) {
+  test_queue() = nullptr;
+  if (device == "cpu") return;
+  for (const ops::Device& found : ops::devices()) {
+    if (found.name != device) continue;
+    const auto type = activations == "int8" ? ActivationType::kInt8 : ActivationType::kBF16;
+    test_queue() = ops::make_queue(found.index, type);
+    return;
+  }
+  throw ArgumentError("use_device: there is no " + device);
+}
 
 }  // namespace
 
@@ -63,57 +82,114 @@ NumpyRows<float> Output::finish() {
   return result;
 }
 
+Call::Call(int num_threads) : context_{num_threads, {}, nullptr, test_queue().get()} {}
+
+const std::byte* Call::place(const void* data, int64_t num_bytes) {
+  if (!context_.queue) return static_cast<const std::byte*>(data);
+  // As much behind as kernels may read, see place_weights; whole blocks of 0 bytes need an address too.
+  constexpr int64_t kReadable = 16;
+  memory_.push_back(ops::allocate<std::byte>(context_, num_bytes + kReadable));
+  ops::copy_to_device(context_, data, num_bytes, memory_.back().data());
+  return memory_.back().data();
+}
+
+Tensor Call::tensor(const Stored& stored) {
+  Tensor tensor = to_tensor(stored);
+  tensor.data = place(tensor.data, tensor.num_bytes());
+  return tensor;
+}
+
+ConstMatrix Call::matrix(const Rows& rows) {
+  ConstMatrix matrix = to_matrix(rows);
+  if (matrix.rows == 0 || !context_.queue) return matrix;
+  check(matrix.stride >= matrix.columns, "the rows must follow each other");
+  matrix.data = input(matrix.data, (matrix.rows - 1) * matrix.stride + matrix.columns);
+  return matrix;
+}
+
+Matrix Call::output(Output& out) {
+  Matrix view = out.view();
+  const int64_t offset = view.data - out.memory().data();
+  view.data = array(out.memory()).data() + offset;
+  return view;
+}
+
+void Call::finish() {
+  for (const Result& result : results_) ops::copy_to_host(context_, result.device, result.num_bytes, result.host);
+  ops::synchronize(context_);
+}
+
 namespace {
 
 NumpyRows<float> embed(Stored table, Vector<int32_t> ids, float scale, int num_threads) {
+  Call call(num_threads);
   Output out(ids.size(), std::get<1>(table).back());
-  ops::embed(threads(num_threads), to_tensor(table), {ids.data(), ids.size()}, scale, out.view());
+  const std::span<const int32_t> values(ids.data(), ids.size());
+  ops::embed(call.context(), call.tensor(table), call.staged(values), scale, call.output(out));
+  call.finish();
   return out.finish();
 }
 
 NumpyRows<float> rms_norm(Rows x, std::optional<Stored> weight, float eps, float scale, bool in_place,
                           int num_threads) {
+  Call call(num_threads);
   Output out = in_place ? Output(to_matrix(x)) : Output(x.shape(0), x.shape(1));
-  const ConstMatrix source = in_place ? ConstMatrix(out.view()) : to_matrix(x);
-  ops::rms_norm(threads(num_threads), source, to_tensor(weight), eps, scale, out.view());
+  const Matrix target = call.output(out);
+  ops::rms_norm(call.context(), in_place ? ConstMatrix(target) : call.matrix(x), call.tensor(weight), eps, scale,
+                target);
+  call.finish();
   return out.finish();
 }
 
 NumpyRows<float> rms_norm_add(Rows x, std::optional<Stored> weight, float eps, float scale, Rows residual,
                               int num_threads) {
+  Call call(num_threads);
   Output out(to_matrix(residual));
-  ops::rms_norm_add(threads(num_threads), to_matrix(x), to_tensor(weight), eps, scale, out.view());
+  ops::rms_norm_add(call.context(), call.matrix(x), call.tensor(weight), eps, scale, call.output(out));
+  call.finish();
   return out.finish();
 }
 
 NumpyRows<float> linear(Rows x, Stored weight, std::optional<Stored> scale, int num_threads) {
+  Call call(num_threads);
   Output out(x.shape(0), std::get<1>(weight).front());
-  ops::linear(threads(num_threads), to_matrix(x), {to_tensor(weight), to_tensor(scale)}, out.view());
+  ops::linear(call.context(), call.matrix(x), {call.tensor(weight), call.tensor(scale)}, call.output(out));
+  call.finish();
   return out.finish();
 }
 
 NumpyRows<float> lm_head(Rows x, Stored head, float cap, std::optional<Stored> scale, int num_threads) {
+  Call call(num_threads);
   Output logits(x.shape(0), std::get<1>(head).front());
-  ops::lm_head(threads(num_threads), to_matrix(x), {to_tensor(head), to_tensor(scale)}, cap, logits.view());
+  ops::lm_head(call.context(), call.matrix(x), {call.tensor(head), call.tensor(scale)}, cap, call.output(logits));
+  call.finish();
   return logits.finish();
 }
 
-NumpyRows<float> gelu_mul(Rows gate, Rows up, bool in_place, int num_threads) {
-  Output out = in_place ? Output(to_matrix(gate)) : Output(gate.shape(0), gate.shape(1));
-  const ConstMatrix source = in_place ? ConstMatrix(out.view()) : to_matrix(gate);
-  ops::gelu_mul(threads(num_threads), source, to_matrix(up), out.view());
+NumpyRows<float> gated_linear(Rows x, Stored gate, Stored up, std::optional<Stored> gate_scale,
+                              std::optional<Stored> up_scale, int num_threads) {
+  Call call(num_threads);
+  const int64_t rows = x.shape(0), outputs = std::get<1>(gate).front();
+  Output scratch(rows, outputs), out(rows, outputs);
+  ops::gated_linear(call.context(), call.matrix(x), {call.tensor(gate), call.tensor(gate_scale)},
+                    {call.tensor(up), call.tensor(up_scale)}, call.output(scratch), call.output(out));
+  call.finish();
   return out.finish();
 }
 
 NumpyRows<float> add(Rows x, Rows residual, int num_threads) {
+  Call call(num_threads);
   Output out(to_matrix(residual));
-  ops::add(threads(num_threads), to_matrix(x), out.view());
+  ops::add(call.context(), call.matrix(x), call.output(out));
+  call.finish();
   return out.finish();
 }
 
 NumpyRows<float> soft_embed(Rows logits, Stored table, float scale, int num_threads) {
+  Call call(num_threads);
   Output out(logits.shape(0), std::get<1>(table).back());
-  ops::soft_embed(threads(num_threads), to_matrix(logits), to_tensor(table), scale, out.view());
+  ops::soft_embed(call.context(), call.matrix(logits), call.tensor(table), scale, call.output(out));
+  call.finish();
   return out.finish();
 }
 
@@ -127,7 +203,8 @@ void bind_dense_ops(nb::module_& module) {
              num_threads());
   module.def("linear", linear, "x"_a, "weight"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
   module.def("lm_head", lm_head, "x"_a, "head"_a, "cap"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
-  module.def("gelu_mul", gelu_mul, "gate"_a, "up"_a, nb::kw_only(), "in_place"_a = false, num_threads());
+  module.def("gated_linear", gated_linear, "x"_a, "gate"_a, "up"_a, nb::kw_only(), "gate_scale"_a.none() = nb::none(),
+             "up_scale"_a.none() = nb::none(), num_threads());
   module.def("add", add, "x"_a, "residual"_a, nb::kw_only(), num_threads());
   module.def("soft_embed", soft_embed, "logits"_a, "table"_a, "scale"_a, nb::kw_only(), num_threads());
 }
@@ -139,6 +216,8 @@ NB_MODULE(_ops, module) {
   module.doc() = "Single ops, draws and readers, for tests.";
   // Brings the types and exceptions that both modules use.
   nb::module_::import_("gesso._native");
+  module.def("use_device", use_device, "device"_a, "activations"_a = "bf16",
+             "Where all ops of this module run from now on.");
   bind_dense_ops(module);
   bind_attention_ops(module);
   bind_expert_ops(module);

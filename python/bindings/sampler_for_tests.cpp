@@ -19,12 +19,15 @@ using diffusion::Stopping;
 using Key = std::tuple<uint64_t, int64_t, int32_t>;  // seed, position, step
 
 nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& keys, int num_threads) {
+  Call call(num_threads);
   Output z(to_matrix(logits));
   std::vector<DrawKey> draw_keys;
   for (const auto& [seed, position, step] : keys) draw_keys.push_back({seed, position, step});
   std::vector<float> entropy(logits.shape(0), -1.0f);
   std::vector<int32_t> argmax(logits.shape(0), -1), sampled(argmax);
-  ops::token_stats(threads(num_threads), z.view(), temperature, draw_keys, {entropy, argmax, sampled});
+  ops::token_stats(call.context(), call.output(z), temperature, call.staged(draw_keys),
+                   {call.array(entropy), call.array(argmax), call.array(sampled)});
+  call.finish();
   return nb::make_tuple(z.finish(), copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax),
                         copy_to_numpy<int32_t>(sampled));
 }
@@ -82,7 +85,12 @@ void bind_canvas(nb::module_& module) {
       .def(nb::init<int64_t, int64_t, uint64_t, int64_t, const std::vector<int32_t>&, PinnedTokens>(),
            "canvas_length"_a, "vocab_size"_a, "seed"_a = 0, "first_position"_a = 0,
            "warm_start"_a = std::vector<int32_t>(), "pinned"_a = PinnedTokens())
-      .def("renoise", &Canvas::renoise, "accepted"_a, "sampled"_a, "step"_a)
+      .def(
+          "renoise",
+          [](Canvas& self, const std::vector<uint8_t>& accepted, const std::vector<int32_t>& sampled, int64_t step) {
+            self.renoise(accepted, sampled, step);
+          },
+          "accepted"_a, "sampled"_a, "step"_a)
       .def_prop_ro(
           "ids", [](const Canvas& self) { return copy_to_numpy<int32_t>(self.ids); }, owned)
       .def_prop_ro("argmax", [](const Canvas& self) { return copy_to_numpy<int32_t>(self.argmax); }, owned);

@@ -11,7 +11,7 @@ from importlib.metadata import version as _version
 from gesso._openmp import passive_waiting
 
 with passive_waiting():
-    from gesso._native import ArgumentError, FormatError
+    from gesso._native import ArgumentError, CudaError, DeviceInfo, FormatError, devices, has_cuda
 from gesso.config import Config
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model, Session
@@ -24,6 +24,8 @@ __version__ = _version("gesso")
 __all__ = [
     "ArgumentError",
     "Config",
+    "CudaError",
+    "DeviceInfo",
     "FormatError",
     "GenerationOutput",
     "Model",
@@ -36,6 +38,8 @@ __all__ = [
     "Tokenizer",
     "ToolCall",
     "dequantize",
+    "devices",
+    "has_cuda",
     "load",
     "parse_reply",
     "quantize",

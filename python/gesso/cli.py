@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gesso import (
+    CudaError,
     __version__,
     convert_command,
     demo_command,
+    devices_command,
     imatrix_command,
     inspect_command,
     quantize_command,
@@ -28,6 +30,7 @@ COMMANDS = (
     quantize_command,
     imatrix_command,
     synth_command,
+    devices_command,
     demo_command,
 )
 EXIT_FAILED, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141  # 2, for wrong usage, is argparse's
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
         return EXIT_BROKEN_PIPE
-    except (OSError, ValueError, MemoryError) as error:
+    except (OSError, ValueError, MemoryError, CudaError) as error:
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_FAILED
 

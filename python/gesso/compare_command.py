@@ -128,7 +128,7 @@ def describe_logits(options: argparse.Namespace) -> dict[str, Any]:
 
 def load_model(path: str, num_threads: int | None) -> Model:
     try:
-        return load(path, num_threads=num_threads)
+        return load(path, "cpu", num_threads)
     except ValueError as error:  # says what, but not in which of the two
         raise ValueError(f"{path}: {error}") from None
 

@@ -28,7 +28,7 @@ def read_folder(directory: str | Path) -> tuple[dict[str, Any], list[Tensor]]:
     source = hf.read_checkpoint(directory)
     tensors = sorted(source.tensors(), key=_file_order)
     try:
-        config = _native.Model(outline(source.metadata, tensors)).config
+        config = _native.Model(outline(source.metadata, tensors), "cpu").config
     except ValueError as error:
         raise ValueError(f"{directory}: {error}") from None
     general = {"general.file_type": _file_type(tensors), "general.size_label": size_label(tensors, config.num_experts)}

@@ -57,7 +57,7 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> d
     config, problem = None, None
     try:
         config = _native.read_config(checkpoint)
-        _native.Model(checkpoint)
+        _native.Model(checkpoint, "cpu")
     except (ValueError, MemoryError) as error:
         problem = str(error)
     metadata = checkpoint.metadata

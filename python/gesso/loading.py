@@ -16,15 +16,28 @@ from gesso.tensor import Tensor
 MAX_THREADS = 4096  # csrc/api/thread_count.cpp
 
 
-def load(path: str | os.PathLike[str], device: str = "auto", num_threads: int | None = None) -> Model:
-    """Loads a model from a .gguf file (mapped, not copied) or from a Hugging Face checkpoint folder.
+def load(
+    path: str | os.PathLike[str],
+    device: str = "auto",
+    num_threads: int | None = None,
+    *,
+    activations: str = "auto",
+    on_progress: Callable[[int, int], Any] | None = None,
+) -> Model:
+    """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
 
-    device: "auto" or "cpu". num_threads: at least 1; None means every processor this process may use.
+    On the CPU a file is mapped, not copied; a GPU gets a copy of the weights in its own memory, as stored.
+    device: "cpu", "cuda" (the first GPU), "cuda:1"; "auto" takes a GPU if there is one, see `gesso.devices`.
+    num_threads: at least 1; None means every processor this process may use.
+    activations: how matrix products on a GPU round their inputs: "bf16"; "int8", in blocks of 32 with a scale, where
+    the weight is stored in blocks too; "auto", what is faster on the GPU at hand. The CPU computes in float32.
+    on_progress(bytes_done, bytes_in_all): called while weights go to a GPU.
     FileNotFoundError and other OSErrors for what cannot be opened, ValueError (`gesso.FormatError` for file content,
-    `gesso.ArgumentError` for options) with the key, tensor or field at fault.
+    `gesso.ArgumentError` for options) with the key, tensor or field at fault, MemoryError with the bytes that are
+    needed and free, `gesso.CudaError` for what the GPU's driver refuses.
     """
     check_num_threads(num_threads)
-    return Model(_native.Model(open_checkpoint(path), device, num_threads or 0))
+    return Model(_native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress))
 
 
 def check_num_threads(num_threads: int | None) -> None:

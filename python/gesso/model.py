@@ -42,12 +42,25 @@ class Model:
         c = self.config
         return (
             f"<gesso.Model: {c.num_hidden_layers} layers, hidden {c.hidden_size}, {c.num_experts} experts, "
-            f"{self.native.weight_bytes / 1e6:.1f} MB of weights, {self.num_threads} threads>"
+            f"{self.native.weight_bytes / 1e6:.1f} MB of weights, {self._place()}>"
         )
+
+    def _place(self) -> str:
+        return f"{self.num_threads} threads" if self.device == "cpu" else f"{self.device}, {self.activations}"
 
     @property
     def num_threads(self) -> int:
         return self.native.num_threads
+
+    @property
+    def device(self) -> str:
+        """ "cpu" or "cuda:0"."""
+        return self.native.device
+
+    @property
+    def activations(self) -> str:
+        """How matrix products round their inputs: "f32" on the CPU, "bf16" or "int8" on a GPU."""
+        return self.native.activations
 
     def session(self, batch_size: int = 1) -> Session:
         """An empty batch of growing sequences."""

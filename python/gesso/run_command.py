@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 from gesso.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
+from gesso.progress import Progress
 from gesso.reply import ReplyDecoder
 
 
@@ -46,7 +47,10 @@ def add_parser(subparsers: Any) -> None:
     sampling.add_argument("--t-min", type=float, metavar="T", help="temperature of the last step")
     sampling.add_argument("--t-max", type=float, metavar="T", help="temperature before the first step")
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="auto", help="auto or cpu")
+    machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto: a GPU if there is one (default)")
+    machine.add_argument(
+        "--activations", default="auto", help="how a GPU rounds the inputs of products: bf16, int8 or auto (default)"
+    )
     machine.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
     output = parser.add_argument_group("output")
     output.add_argument("--live", action="store_true", help="show the canvas settling in place (on a terminal)")
@@ -62,13 +66,28 @@ def run(options: argparse.Namespace) -> int:
     if options.prompt == "-" and sys.stdin.isatty():
         options.usage_error("no prompt: give one, or send it to standard input")
     prompt = read_prompt(options.prompt)
-    model = load(options.model, options.device, options.threads)
+    model = load_model(options)
     text = render_prompt(model, prompt, options)
     start = time.perf_counter()
     output = generate(model, text, options)
     if options.stats:
         print_stats(output, time.perf_counter() - start)
     return 0
+
+
+def load_model(options: argparse.Namespace) -> Model:
+    """Loads, and shows how far that is when weights go to a GPU."""
+    with ExitStack() as stack:
+        progress: list[Progress] = []
+
+        def show(done: int, total: int) -> None:
+            if not progress:
+                progress.append(stack.enter_context(Progress(f"loading {options.model}")))
+            progress[0].update(done, total)
+
+        return load(
+            options.model, options.device, options.threads, activations=options.activations, on_progress=show
+        )
 
 
 def read_prompt(argument: str) -> str:

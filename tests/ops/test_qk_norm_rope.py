@@ -132,7 +132,7 @@ def test_refuses():
     refuses(r"q_norm: expected F32 \[8\], got F32 \[6\]", q_norm=vector(draw(6)))
     refuses(r"q_norm: expected F32 \[8\], got nothing", q_norm=None)
     refuses(r"k_norm: expected F32 \[8\], got F16 \[8\]", k_norm=random_weight(np.random.default_rng(0), "F16", (8,)))
-    refuses("k has 12 columns, no multiple of head_dim 8", k=draw(3, 12), v=draw(3, 12))
+    refuses("k has 12 columns, expected 1 heads of 8", k=draw(3, 12), v=draw(3, 12))
     refuses("q has 12 columns, no multiple of head_dim 8", q=draw(3, 12))
     refuses("q: expected 3 rows, got 2", q=draw(2, 16))
     refuses("v: expected 3 rows, got 2", v=draw(2, 8))

@@ -1,0 +1,154 @@
+# The library's CUDA backend: nvcc's, the emulator's, or none. The root includes this: languages are enabled up there.
+#
+#   GESSO_CUDA                AUTO: for the GPUs of this machine, if it has any and nvcc. ON: nvcc must be there. OFF: no CUDA.
+#   GESSO_CUDA_ARCHITECTURES  "all", "native" (the GPUs of this machine), or numbers: "86;90". AUTO takes native, ON all.
+#   GESSO_EMULATED            compiles the same sources with the C++ compiler for tests/emulator: tests without a GPU.
+set(GESSO_CUDA AUTO CACHE STRING "Build the CUDA backend: ON, OFF, or AUTO (where there are a GPU and nvcc)")
+set(GESSO_CUDA_ARCHITECTURES "" CACHE STRING "all, native, or a list of compute capabilities: 80;86;89;90;120;121")
+option(GESSO_EMULATED "Build the CUDA backend for the emulator of the tests" OFF)
+
+set(gesso_all_architectures 80 86 89 90 120 121)
+set(gesso_oldest_architecture 80)
+set(gesso_oldest_nvcc 13.0)
+
+# Compute capabilities of this machine's GPUs that gesso has kernels for: "90". Empty where there are none.
+function(find_gpus result)
+  find_program(NVIDIA_SMI nvidia-smi)
+  set(gpus "")
+  if(NVIDIA_SMI)
+    execute_process(COMMAND ${NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
+                    OUTPUT_VARIABLE answer ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+    string(REGEX MATCHALL "[0-9]+\\.[0-9]" gpus "${answer}")
+    list(TRANSFORM gpus REPLACE "\\." "")
+    list(REMOVE_DUPLICATES gpus)
+    list(FILTER gpus EXCLUDE REGEX "^[1-7][0-9]$")
+  endif()
+  set(${result} "${gpus}" PARENT_SCOPE)
+endfunction()
+
+# Sets CMAKE_CUDA_COMPILER to what CMake would take, if that is new enough, and else to nothing.
+function(find_nvcc)
+  find_program(GESSO_NVCC nvcc PATHS /usr/local/cuda/bin)
+  set(nvcc "")
+  foreach(candidate "${CMAKE_CUDA_COMPILER}" "$ENV{CUDACXX}" "${GESSO_NVCC}")
+    if(candidate)
+      execute_process(COMMAND ${candidate} --version OUTPUT_VARIABLE answer ERROR_QUIET)
+      string(REGEX MATCH "release ([0-9.]+)" answer "${answer}")
+      if(CMAKE_MATCH_1 VERSION_GREATER_EQUAL gesso_oldest_nvcc)
+        set(nvcc "${candidate}")
+      endif()
+      break()
+    endif()
+  endforeach()
+  set(CMAKE_CUDA_COMPILER "${nvcc}" PARENT_SCOPE)
+endfunction()
+
+# Sets gesso_cuda_compiled: whether nvcc is to be used; AUTO decides here.
+set(gesso_architectures "${GESSO_CUDA_ARCHITECTURES}")
+if(GESSO_EMULATED)
+  set(gesso_cuda_compiled OFF)
+elseif(GESSO_CUDA STREQUAL "AUTO")
+  find_gpus(gesso_gpus)
+  set(gesso_cuda_compiled OFF)
+  if(gesso_gpus)
+    find_nvcc()
+    if(CMAKE_CUDA_COMPILER)
+      set(gesso_cuda_compiled ON)
+    else()
+      message(WARNING "This machine has a GPU, but there is no nvcc ${gesso_oldest_nvcc} or newer: no CUDA backend.")
+    endif()
+  endif()
+  if(gesso_architectures STREQUAL "")
+    set(gesso_architectures native)
+  endif()
+elseif(GESSO_CUDA MATCHES "^(ON|OFF)$")
+  set(gesso_cuda_compiled ${GESSO_CUDA})
+else()
+  message(FATAL_ERROR "GESSO_CUDA: expected ON, OFF or AUTO, got \"${GESSO_CUDA}\".")
+endif()
+
+if(gesso_cuda_compiled)
+  if(gesso_architectures STREQUAL "" OR gesso_architectures STREQUAL "all")
+    set(gesso_architectures ${gesso_all_architectures})
+  elseif(gesso_architectures STREQUAL "native")
+    find_gpus(gesso_architectures)
+    if(NOT gesso_architectures)
+      message(FATAL_ERROR "GESSO_CUDA_ARCHITECTURES=native: nvidia-smi shows no GPU of compute capability 8.0 or newer.")
+    endif()
+  endif()
+  foreach(architecture ${gesso_architectures})
+    if(NOT architecture MATCHES "^[0-9]+$" OR architecture LESS gesso_oldest_architecture)
+      message(FATAL_ERROR "GESSO_CUDA_ARCHITECTURES: expected all, native or numbers from ${gesso_oldest_architecture} "
+                          "on, as in 86;90, got \"${architecture}\".")
+    endif()
+  endforeach()
+  # Which machine code is made is said per file, below.
+  set(CMAKE_CUDA_ARCHITECTURES OFF)
+  enable_language(CUDA)
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS gesso_oldest_nvcc)
+    message(FATAL_ERROR "nvcc ${CMAKE_CUDA_COMPILER_VERSION} is too old: ${gesso_oldest_nvcc} or newer is needed. "
+                        "GESSO_CUDA=OFF builds without CUDA.")
+  endif()
+  set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
+  message(STATUS "CUDA backend: for ${gesso_architectures}, and PTX for newer GPUs")
+elseif(GESSO_EMULATED)
+  message(STATUS "CUDA backend: emulated")
+else()
+  message(STATUS "CUDA backend: none")
+endif()
+
+# What code needs that looks behind the public headers.
+add_library(gesso_private INTERFACE)
+target_include_directories(gesso_private INTERFACE ${PROJECT_SOURCE_DIR}/csrc)
+target_link_libraries(gesso PRIVATE gesso_private)
+
+# How nvcc compiles these .cu files of a target.
+#
+# One front-end pass serves all architectures: only variant files use what sm_80 has not, so its PTX is assembled for
+# each of them. The PTX itself goes along: a GPU that is not in the list translates it when a program starts. An older
+# PTX serves more GPUs than a newer one, and nothing is lost by it.
+function(nvcc_device_code target)
+  list(TRANSFORM gesso_architectures PREPEND "sm_")
+  list(JOIN gesso_architectures "," machine_code)
+  set(oldest compute_${gesso_oldest_architecture})
+  foreach(file ${ARGN})
+    if(file MATCHES "_sm90a\\.cu$")
+      set(targets "-gencode=arch=compute_90a,code=sm_90a")
+    elseif(file MATCHES "_sm120a\\.cu$")
+      set(targets "-gencode=arch=compute_120a,code=sm_120a" "-gencode=arch=compute_121a,code=sm_121a")
+    else()
+      set(targets "-gencode=arch=${oldest},code=[${oldest},${machine_code}]")
+    endif()
+    set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${targets}")
+  endforeach()
+  set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES OFF CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON
+                        CUDA_EXTENSIONS OFF CUDA_RUNTIME_LIBRARY Static CUDA_VISIBILITY_PRESET hidden)
+  target_compile_options(${target} PRIVATE
+    "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Xcompiler=-Wall>"
+    "$<$<AND:$<BOOL:${GESSO_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>")
+endfunction()
+
+# -O2 in the emulator's build: kernels are not slower than with -O3, and take less time to compile.
+function(gesso_device_code target)
+  if(GESSO_EMULATED)
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-O2;-Wno-unknown-pragmas")
+  else()
+    nvcc_device_code(${target} ${ARGN})
+  endif()
+endfunction()
+
+if(gesso_cuda_compiled OR GESSO_EMULATED)
+  file(GLOB_RECURSE gesso_host_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cpp)
+  file(GLOB_RECURSE gesso_device_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cu)
+  target_sources(gesso PRIVATE ${gesso_host_sources} ${gesso_device_sources})
+  gesso_device_code(gesso ${gesso_device_sources})
+  target_compile_definitions(gesso_private INTERFACE GESSO_HAS_CUDA=1)
+endif()
+if(gesso_cuda_compiled)
+  target_include_directories(gesso_private SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+elseif(GESSO_EMULATED)
+  # The emulator's headers come first: they stand for <cuda_runtime.h> and csrc/cuda/device.
+  add_subdirectory(tests/emulator)
+  target_include_directories(gesso_private BEFORE INTERFACE ${PROJECT_SOURCE_DIR}/tests/emulator/include)
+  target_link_libraries(gesso_private INTERFACE gesso_emulator)
+endif()

@@ -1,0 +1,48 @@
+// What a generation keeps on the device between steps, and what comes back to the host after each.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/buffer.h"
+#include "core/context.h"
+#include "core/tensor.h"
+#include "gesso/config.h"
+#include "model/denoise.h"
+
+namespace gesso::diffusion {
+
+// One canvas after a step; [C] each, on the host, valid until the next step.
+struct CanvasStatistics {
+  std::span<const float> entropies;    // nats
+  std::span<const int32_t> argmax;
+  std::span<const int32_t> sampled;
+};
+
+// For at most `num_canvases` canvases at once. Results lie in the order of a pass' requests.
+class StepMemory {
+ public:
+  StepMemory(const Context& context, const ModelConfig& config, int64_t num_canvases);
+
+  // Where a step over canvases with these rows works.
+  model::CanvasRows canvas_rows(std::span<const ops::HeadRow> rows) const;
+  // Waits for the step and fetches its statistics.
+  void read_back(const Context& context);
+  CanvasStatistics statistics(int64_t canvas) const;
+  // Makes the belief of canvas `from` that of canvas `to` <= `from`.
+  void move_belief(const Context& context, int64_t from, int64_t to);
+
+ private:
+  // Entropy, argmax and draw of all rows, one after the other, so that one copy brings them.
+  struct Words {
+    float* entropy;
+    int32_t *argmax, *sampled;
+  };
+  Words words(int32_t* data) const;
+
+  int64_t canvas_length_, num_rows_, belief_columns_;
+  Buffer<float> belief_;                      // [num_rows, belief_columns]
+  Buffer<int32_t> device_stats_, host_stats_;  // [3, num_rows]
+};
+
+}  // namespace gesso::diffusion

@@ -1,0 +1,19 @@
+// Checks and importance that the ops on experts share.
+#pragma once
+
+#include "core/context.h"
+#include "core/tensor.h"
+#include "ops/expert_linear.h"
+#include "ops/route.h"
+#include "ops/weight.h"
+
+namespace gesso::ops {
+
+// x, the weight [E, N, K] and the routing fit each other; `op` begins the messages.
+void check_experts(const char* op, ConstMatrix x, ExpertInput input, const Weight& weight, const Routing& routing);
+
+// Adds each expert's rows of x, if importance is collected.
+void add_importance(const Context& context, ConstMatrix x, ExpertInput input, const Weight& weight,
+                    const Routing& routing);
+
+}  // namespace gesso::ops

@@ -1,0 +1,70 @@
+#include "ops/memory.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace gesso::ops {
+
+std::byte* allocate_bytes(const Context& context, int64_t num_bytes) {
+  if constexpr (kHasCuda) return cuda::allocate_bytes(context, num_bytes);
+  return nullptr;
+}
+
+void release_device(void* data) {
+  if constexpr (kHasCuda) cuda::release_device(data);
+}
+
+std::byte* allocate_host_bytes(const Context&, int64_t num_bytes) {
+  if constexpr (kHasCuda) return cuda::allocate_host_bytes(num_bytes);
+  return nullptr;
+}
+
+void release_host(void* data) {
+  if constexpr (kHasCuda) cuda::release_host(data);
+}
+
+void copy_to_device(const Context& context, const void* source, int64_t num_bytes, void* target) {
+  copy_within_device(context, source, num_bytes, target);
+}
+
+void copy_to_host(const Context& context, const void* source, int64_t num_bytes, void* target) {
+  copy_within_device(context, source, num_bytes, target);
+}
+
+void copy_within_device(const Context& context, const void* source, int64_t num_bytes, void* target) {
+  if (num_bytes == 0) return;
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::copy(context, source, num_bytes, target);
+  }
+  std::memcpy(target, source, num_bytes);
+}
+
+void move_down(const Context& context, std::byte* source, int64_t num_bytes, std::byte* target) {
+  if constexpr (kHasCuda) {
+    if (context.queue) {
+      // In pieces that do not reach into each other; the queue keeps their order.
+      const int64_t distance = source - target;
+      for (int64_t done = 0; done < num_bytes && distance > 0; done += distance) {
+        cuda::copy(context, source + done, std::min(distance, num_bytes - done), target + done);
+      }
+      return;
+    }
+  }
+  std::memmove(target, source, num_bytes);
+}
+
+void fill_zero(const Context& context, void* target, int64_t num_bytes) {
+  if (num_bytes == 0) return;
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::fill_zero(context, target, num_bytes);
+  }
+  std::memset(target, 0, num_bytes);
+}
+
+void synchronize(const Context& context) {
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::synchronize(context);
+  }
+}
+
+}  // namespace gesso::ops

@@ -1,0 +1,56 @@
+// Memory of the device where a context's ops compute, and copies to and from it. On the CPU it is the host's own, and
+// every copy is done at once; on a device copies take their place in the queue.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/buffer.h"
+#include "core/context.h"
+
+namespace gesso::ops {
+
+// Uninitialised bytes for `release`; OutOfMemory with asked and free bytes.
+std::byte* allocate_bytes(const Context& context, int64_t num_bytes);
+void release_device(void* data);
+// Host memory from which a device can copy while the host goes on.
+std::byte* allocate_host_bytes(const Context& context, int64_t num_bytes);
+void release_host(void* data);
+
+template <typename T>
+Buffer<T> allocate(const Context& context, int64_t size) {
+  if (!context.queue) return Buffer<T>(size);
+  const int64_t num_bytes = size * static_cast<int64_t>(sizeof(T));
+  return {reinterpret_cast<T*>(allocate_bytes(context, num_bytes)), size, release_device};
+}
+
+template <typename T>
+Buffer<T> allocate_host(const Context& context, int64_t size) {
+  if (!context.queue) return Buffer<T>(size);
+  const int64_t num_bytes = size * static_cast<int64_t>(sizeof(T));
+  return {reinterpret_cast<T*>(allocate_host_bytes(context, num_bytes)), size, release_host};
+}
+
+// `source` must stay as it is until the queue has come to the copy; see synchronize().
+void copy_to_device(const Context& context, const void* source, int64_t num_bytes, void* target);
+// `target` is there after synchronize().
+void copy_to_host(const Context& context, const void* source, int64_t num_bytes, void* target);
+// Between places of the device that do not overlap.
+void copy_within_device(const Context& context, const void* source, int64_t num_bytes, void* target);
+// Moves bytes to a lower address; the places may overlap.
+void move_down(const Context& context, std::byte* source, int64_t num_bytes, std::byte* target);
+void fill_zero(const Context& context, void* target, int64_t num_bytes);
+// Waits for all that was put into the queue. CudaError when any of it failed.
+void synchronize(const Context& context);
+
+}  // namespace gesso::ops
+
+namespace gesso::cuda {
+std::byte* allocate_bytes(const Context& context, int64_t num_bytes);
+void release_device(void* data);
+std::byte* allocate_host_bytes(int64_t num_bytes);
+void release_host(void* data);
+void copy(const Context& context, const void* source, int64_t num_bytes, void* target);
+void fill_zero(const Context& context, void* target, int64_t num_bytes);
+void synchronize(const Context& context);
+}  // namespace gesso::cuda

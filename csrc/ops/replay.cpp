@@ -1,0 +1,13 @@
+#include "ops/replay.h"
+
+namespace gesso::ops {
+
+void Replay::run([[maybe_unused]] const Context& context, [[maybe_unused]] const std::vector<int64_t>& key,
+                 const std::function<void()>& body) {
+  if constexpr (kHasCuda) {
+    if (context.queue) return cuda::replay(context, recordings_, key, body);
+  }
+  body();
+}
+
+}  // namespace gesso::ops

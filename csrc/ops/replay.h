@@ -1,0 +1,30 @@
+// A run of ops that is repeated often: on a device it is recorded once and then played back as one piece of work.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/context.h"
+
+namespace gesso::ops {
+
+class Replay {
+ public:
+  // Calls `body`, which puts ops into the context's queue, or plays back what it put there before under the same key.
+  // The key names all that is fixed in a recording: sizes and addresses. What changes goes through Staged arrays.
+  // The first run under a key is a plain one, in which scratch memory grows; the second is recorded. `body` must
+  // neither allocate nor wait. After an exception nothing of the run is kept. On the CPU `body` is called every time.
+  void run(const Context& context, const std::vector<int64_t>& key, const std::function<void()>& body);
+
+ private:
+  std::shared_ptr<void> recordings_;  // the backend's
+};
+
+}  // namespace gesso::ops
+
+namespace gesso::cuda {
+void replay(const Context& context, std::shared_ptr<void>& recordings, const std::vector<int64_t>& key,
+            const std::function<void()>& body);
+}

@@ -1,0 +1,32 @@
+// The module gesso._emulator: control of the emulated GPUs, in builds for the emulator only. See
+// tests/emulator/emulator.h.
+#include "emulator.h"
+
+#include <nanobind/stl/string.h>
+
+#include "bindings.h"
+
+NB_MODULE(_emulator, module) {
+  namespace emulator = gesso::emulator;
+  using nanobind::literals::operator""_a;
+  module.doc() = "Control of the emulated GPUs, for tests.";
+  module.def("reset_settings", emulator::reset_settings);
+  module.def("set_seed", emulator::set_seed, "seed"_a);
+  module.def("seed", emulator::seed);
+
+  module.def("set_architecture", emulator::set_architecture, "architecture"_a);
+  module.def("set_num_devices", emulator::set_num_devices, "count"_a);
+  module.def("set_num_multiprocessors", emulator::set_num_multiprocessors, "count"_a);
+  module.def("set_integrated", emulator::set_integrated, "is_integrated"_a);
+
+  module.def("set_total_bytes", emulator::set_total_bytes, "bytes"_a);
+  module.def("allocated_bytes", emulator::allocated_bytes, "device"_a = 0);
+  module.def("peak_bytes", emulator::peak_bytes, "device"_a = 0);
+  module.def("reset_peak_bytes", emulator::reset_peak_bytes, "device"_a = 0);
+  module.def("pinned_bytes", emulator::pinned_bytes);
+
+  module.def("set_dry_run", emulator::set_dry_run, "is_dry"_a);
+  module.def("set_num_threads", emulator::set_num_threads, "count"_a);
+  module.def("num_kernels_run", emulator::num_kernels_run);
+  module.def("take_failure", emulator::take_failure);
+}

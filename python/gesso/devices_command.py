@@ -1,0 +1,45 @@
+"""`gesso devices`: where models can run on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from gesso import _native
+from gesso.display import columns, show_bytes, visible
+
+FIELDS = ("name", "description", "arch", "total_bytes", "free_bytes", "used_bytes", "shares_host_memory")
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "devices",
+        help="list the devices that models can run on",
+        description="Lists the devices that models can run on, by the names that --device takes.",
+    )
+    parser.set_defaults(command=devices)
+    parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
+
+
+def devices(options: argparse.Namespace) -> int:
+    found = _native.devices()
+    if options.json:
+        entries = [{field: getattr(device, field) for field in FIELDS} for device in found]
+        print(json.dumps({"has_cuda": _native.has_cuda(), "devices": entries}, indent=2))
+        return 0
+    print("\n".join(columns([describe(device) for device in found])))
+    if not _native.has_cuda():
+        print("This build of gesso has no CUDA backend.")
+    elif len(found) == 1:
+        print("No GPU was found, or no driver for one.")
+    return 0
+
+
+def describe(device: _native.DeviceInfo) -> tuple[str, str, str]:
+    """Name, what it is, and its memory."""
+    if device.name == "cpu":
+        return device.name, "", ""
+    kind = f"{visible(device.description)}, compute capability {device.arch // 10}.{device.arch % 10}"
+    memory = f"{show_bytes(device.free_bytes)} of {show_bytes(device.total_bytes)} free"
+    return device.name, kind, memory + (", shared with the CPU" if device.shares_host_memory else "")

@@ -1,0 +1,40 @@
+"""Where the ops under test run, and how matrix products round their float operands there."""
+
+import ml_dtypes
+import numpy as np
+
+from gesso import _ops
+
+# Types whose products take activations in blocks of 8-bit integers, where they are asked for.
+INT8_TYPES = {"Q8_0", "Q4_0", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "MXFP4", "NVFP4"}
+name, activations = "cpu", "f32"
+
+
+def use(device: str, kind: str) -> None:
+    """ "cpu"; or "cuda" with "bf16" or "int8"."""
+    global name, activations
+    name, activations = device, "f32" if device == "cpu" else kind
+    _ops.use_device("cpu" if device == "cpu" else "cuda:0", kind)
+
+
+def is_cpu() -> bool:
+    return name == "cpu"
+
+
+def round_operand(x: np.ndarray, stored: str) -> np.ndarray:
+    """What a product with a weight of type `stored` makes of its float32 operand [..., K]."""
+    if is_cpu():
+        return x
+    if activations == "int8" and stored in INT8_TYPES:
+        return to_int8_blocks(x)
+    return x.astype(ml_dtypes.bfloat16).astype(np.float32)
+
+
+def to_int8_blocks(x: np.ndarray) -> np.ndarray:
+    """Blocks of 32 along the last axis, each with the scale max |x| / 127."""
+    columns = x.shape[-1]
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -columns % 32)])
+    blocks = padded.reshape(*x.shape[:-1], -1, 32)
+    scale = np.abs(blocks).max(-1, keepdims=True) / np.float32(127)
+    rounded = np.rint(np.divide(blocks, scale, out=np.zeros_like(blocks), where=scale > 0)) * scale
+    return rounded.reshape(padded.shape)[..., :columns].astype(np.float32)
