@@ -49,8 +49,11 @@ void visit_tensors(Weights& weights, const Visit& visit_any) {
   for (LayerWeights& layer : weights.layers) visit_layer(layer, visit);
 }
 
+// What kernels count on for the address of a tensor, and GGUF files give.
+constexpr uintptr_t kTensorAlignment = 32;
+
 // Byte ranges of the host by address, which is the file's order, and where each goes in the device's copy. Ranges that
-// serve twice (a tied head) are there once.
+// serve twice (a tied head) are there once, those that a device can read where they are not at all.
 struct Placement {
   struct Range {
     int64_t num_bytes = 0;
@@ -60,15 +63,16 @@ struct Placement {
   int64_t num_bytes = 0;
 };
 
-Placement plan(const Weights& weights) {
+Placement plan(Weights& weights, bool reads_host_memory) {
   Placement placement;
-  visit_tensors(const_cast<Weights&>(weights), [&](const Tensor& tensor) {
-    placement.ranges[tensor.data].num_bytes = tensor.num_bytes();
-  });
+  const auto add = [&](const void* data, int64_t num_bytes) {
+    const bool is_aligned = reinterpret_cast<uintptr_t>(data) % kTensorAlignment == 0;
+    if (num_bytes == 0 || (reads_host_memory && is_aligned)) return;
+    placement.ranges[static_cast<const std::byte*>(data)].num_bytes = num_bytes;
+  };
+  visit_tensors(weights, [&](const Tensor& tensor) { add(tensor.data, tensor.num_bytes()); });
   for (const auto* frequencies : {&weights.inv_freq_sliding, &weights.inv_freq_full}) {
-    if (frequencies->host.empty()) continue;
-    const auto bytes = static_cast<int64_t>(frequencies->host.size() * sizeof(float));
-    placement.ranges[reinterpret_cast<const std::byte*>(frequencies->host.data())].num_bytes = bytes;
+    add(frequencies->host.data(), static_cast<int64_t>(frequencies->host.size() * sizeof(float)));
   }
   for (auto& [data, range] : placement.ranges) {
     range.offset = placement.num_bytes;
@@ -133,7 +137,8 @@ void check_fit(int64_t needed, const ops::Device& device) {
 }
 
 void upload(const Context& context, const ops::Device& device, Weights& weights, const PlaceProgress& progress) {
-  const Placement placement = plan(weights);
+  const Placement placement = plan(weights, device.reads_host_memory);
+  if (placement.num_bytes == 0) return;
   check_fit(placement.num_bytes, device);
   weights.device_copy = ops::allocate<std::byte>(context, placement.num_bytes);
   std::byte* base = weights.device_copy.data();
@@ -148,11 +153,11 @@ void upload(const Context& context, const ops::Device& device, Weights& weights,
   }
   uploader.finish();
   const auto placed = [&](const void* data) {
-    return base + placement.ranges.at(static_cast<const std::byte*>(data)).offset;
+    const auto found = placement.ranges.find(static_cast<const std::byte*>(data));
+    return found == placement.ranges.end() ? static_cast<const std::byte*>(data) : base + found->second.offset;
   };
   visit_tensors(weights, [&](Tensor& tensor) { tensor.data = placed(tensor.data); });
   for (auto* frequencies : {&weights.inv_freq_sliding, &weights.inv_freq_full}) {
-    if (frequencies->host.empty()) continue;
     frequencies->device = reinterpret_cast<const float*>(placed(frequencies->host.data()));
   }
 }
@@ -167,8 +172,6 @@ int64_t num_rotated(const Staged<float>& inv_freq, int64_t max_position) {
 
 }  // namespace
 
-int64_t placed_bytes(const Weights& weights) { return plan(weights).num_bytes; }
-
 void place_weights(const Context& context, const ModelConfig& config, const ops::Device& device, Weights& weights,
                    const PlaceProgress& progress) {
   for (size_t i = 0; i < weights.layers.size(); ++i) {
@@ -177,7 +180,7 @@ void place_weights(const Context& context, const ModelConfig& config, const ops:
     weights.key_value_layouts.push_back(ops::key_value_layout(context, layer.num_key_value_heads, layer.head_dim,
                                                               rotated, !weights.layers[i].attn_v));
   }
-  if (context.queue && !device.reads_host_memory) upload(context, device, weights, progress);
+  if (context.queue) upload(context, device, weights, progress);
 }
 
 }  // namespace gesso::model

@@ -21,7 +21,7 @@ struct HeadRow {
 // z[r] = cap * tanh(x[r] . head^T / cap) / rows[r].temperature, and its statistics as token_stats defines them.
 // x [R, D], head [V, D], table [V, D'], rows [R], temperature > 0, cap > 0. `belief` takes what expected_embedding
 // needs of z, [R, belief_columns]: the CPU keeps z itself; a device, which never writes z whole, keeps
-// embed_scale * softmax(z) . table.
+// embed_scale * softmax(z) . table, for a table that is finite.
 void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
                 float embed_scale, Staged<HeadRow> rows, TokenStats stats, Matrix belief);
 

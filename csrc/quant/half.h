@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/device_code.h"
+
 namespace gesso::quant {
 
 // A little endian 16-bit value at any address.
-inline uint16_t load_u16(const uint8_t* bytes) {
+GESSO_DEVICE inline uint16_t load_u16(const uint8_t* bytes) {
   uint16_t value;
   std::memcpy(&value, bytes, sizeof(value));
   return value;
@@ -18,14 +20,14 @@ inline uint16_t load_u16(const uint8_t* bytes) {
 inline void store_u16(uint16_t value, uint8_t* bytes) { std::memcpy(bytes, &value, sizeof(value)); }
 
 // A little endian 32-bit value at any address.
-inline uint32_t load_u32(const uint8_t* bytes) {
+GESSO_DEVICE inline uint32_t load_u32(const uint8_t* bytes) {
   uint32_t value;
   std::memcpy(&value, bytes, sizeof(value));
   return value;
 }
 
 // IEEE binary16:  s eeeee mmmmmmmmmm  (bias 15)  ->  binary32:  s eeeeeeee mmmmmmmmmm0000000000000  (bias 127)
-inline float half_to_float(uint16_t half) {
+GESSO_DEVICE inline float half_to_float(uint16_t half) {
   constexpr uint32_t kRebias = (127 - 15) << 23;
   constexpr uint32_t kSmallestNormal = 1 << 23;  // of the half, after the shift below
   constexpr uint32_t kInfinity = 31 << 23;
@@ -61,7 +63,7 @@ inline uint16_t float_to_half(float value) {
 }
 
 // bfloat16 is the upper half of a binary32.
-inline float bfloat16_to_float(uint16_t bfloat16) { return std::bit_cast<float>(uint32_t{bfloat16} << 16); }
+GESSO_DEVICE inline float bfloat16_to_float(uint16_t bfloat16) { return std::bit_cast<float>(uint32_t{bfloat16} << 16); }
 
 // binary32 to bfloat16, to nearest, ties to even. NaN stays NaN.
 inline uint16_t float_to_bfloat16(float value) {

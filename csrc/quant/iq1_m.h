@@ -32,21 +32,26 @@ struct BlockIQ1_M {
 static_assert(sizeof(BlockIQ1_M) == 56 && alignof(BlockIQ1_M) == 1);
 
 // The scale of the whole block.
-inline float unpack_d(const BlockIQ1_M& block) {
+GESSO_DEVICE inline float unpack_d(const BlockIQ1_M& block) {
   uint32_t d = 0;
   for (int i = 0; i < 4; ++i) d |= uint32_t{load_u16(block.scales[i])} >> 12 << 4 * i;
   return half_to_float(static_cast<uint16_t>(d));
 }
 
-inline void decode_block(const BlockIQ1_M& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockIQ1_M& block, int part, float* __restrict out) {
   const float d = unpack_d(block);
-  for (int g = 0; g < 32; ++g) {
+  for (int g = 4 * part; g < 4 * part + 4; ++g) {
     const int s = g / 2;
     const float scale = d * static_cast<float>(2 * (load_u16(block.scales[s / 4]) >> s % 4 * 3 & 7) + 1);
     const int nibble = block.qh[s] >> g % 2 * 4 & 15;
     const int point = block.qs[g] | (nibble & 7) << 8;
-    decode_iq1_point(point, scale, nibble & 8 ? -kIQ1Delta : kIQ1Delta, out + 8 * g);
+    decode_iq1_point(point, scale, nibble & 8 ? -kIQ1Delta : kIQ1Delta, out + 8 * (g % 4));
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockIQ1_M& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 }  // namespace gesso::quant

@@ -28,17 +28,20 @@ struct BlockIQ1_S {
 };
 static_assert(sizeof(BlockIQ1_S) == 50 && alignof(BlockIQ1_S) == 1);
 
-inline void decode_block(const BlockIQ1_S& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockIQ1_S& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  for (int s = 0; s < 8; ++s) {
-    const int qh = load_u16(block.qh[s]);
-    const float scale = d * static_cast<float>(2 * (qh >> 12 & 7) + 1);
-    const float delta = qh >> 15 ? -kIQ1Delta : kIQ1Delta;
-    for (int g = 0; g < 4; ++g) {
-      const int point = block.qs[4 * s + g] | (qh >> 3 * g & 7) << 8;
-      decode_iq1_point(point, scale, delta, out + 32 * s + 8 * g);
-    }
+  const int qh = load_u16(block.qh[part]);
+  const float scale = d * static_cast<float>(2 * (qh >> 12 & 7) + 1);
+  const float delta = qh >> 15 ? -kIQ1Delta : kIQ1Delta;
+  for (int g = 0; g < 4; ++g) {
+    const int point = block.qs[4 * part + g] | (qh >> 3 * g & 7) << 8;
+    decode_iq1_point(point, scale, delta, out + 8 * g);
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockIQ1_S& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 }  // namespace gesso::quant

@@ -28,15 +28,20 @@ struct BlockIQ2_XS {
 };
 static_assert(sizeof(BlockIQ2_XS) == 74 && alignof(BlockIQ2_XS) == 1);
 
-inline constexpr auto kIQ2_XSGrid = unpack_grid<8>(kIQ2_XSGridCodes, {8, 25, 43});
+GESSO_DEVICE_TABLE constexpr auto kIQ2_XSGrid = unpack_grid<8>(kIQ2_XSGridCodes, {8, 25, 43});
 
-inline void decode_block(const BlockIQ2_XS& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockIQ2_XS& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  for (int g = 0; g < 32; ++g) {
+  for (int g = 4 * part; g < 4 * part + 4; ++g) {
     const uint32_t packed = load_u16(block.qs[g]);
     const float scale = d * (0.5f + static_cast<float>(block.scales[g / 4] >> g / 2 % 2 * 4 & 15)) * 0.25f;
-    decode_point(kIQ2_XSGrid[packed & 511], unpack_even_signs(packed >> 9), scale, out + 8 * g);
+    decode_point(kIQ2_XSGrid[packed & 511], unpack_even_signs(packed >> 9), scale, out + 8 * (g % 4));
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockIQ2_XS& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 }  // namespace gesso::quant

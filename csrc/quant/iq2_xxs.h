@@ -31,20 +31,23 @@ struct BlockIQ2_XXS {
 };
 static_assert(sizeof(BlockIQ2_XXS) == 66 && alignof(BlockIQ2_XXS) == 1);
 
-inline constexpr auto kIQ2_XXSGrid = unpack_grid<8>(kIQ2_XXSGridCodes, {8, 25, 43});
+GESSO_DEVICE_TABLE constexpr auto kIQ2_XXSGrid = unpack_grid<8>(kIQ2_XXSGridCodes, {8, 25, 43});
 
-inline void decode_block(const BlockIQ2_XXS& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockIQ2_XXS& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  for (int s = 0; s < 8; ++s) {
-    const BlockIQ2_XXS::SubBlock& sub_block = block.sub_blocks[s];
-    const uint32_t packed = load_u32(sub_block.signs_and_scale);
-    // All products are exact in float32, here and in the other IQ2 and IQ3 formats: 11 + 5 + 6 bits.
-    const float scale = d * (0.5f + static_cast<float>(packed >> 28)) * 0.25f;
-    for (int g = 0; g < 4; ++g) {
-      const uint32_t signs = unpack_even_signs(packed >> 7 * g & 127);
-      decode_point(kIQ2_XXSGrid[sub_block.point[g]], signs, scale, out + 32 * s + 8 * g);
-    }
+  const BlockIQ2_XXS::SubBlock& sub_block = block.sub_blocks[part];
+  const uint32_t packed = load_u32(sub_block.signs_and_scale);
+  // All products are exact in float32, here and in the other IQ2 and IQ3 formats: 11 + 5 + 6 bits.
+  const float scale = d * (0.5f + static_cast<float>(packed >> 28)) * 0.25f;
+  for (int g = 0; g < 4; ++g) {
+    const uint32_t signs = unpack_even_signs(packed >> 7 * g & 127);
+    decode_point(kIQ2_XXSGrid[sub_block.point[g]], signs, scale, out + 8 * g);
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockIQ2_XXS& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 }  // namespace gesso::quant

@@ -30,15 +30,20 @@ struct BlockIQ3_S {
 };
 static_assert(sizeof(BlockIQ3_S) == 110 && alignof(BlockIQ3_S) == 1);
 
-inline constexpr auto kIQ3_SGrid = unpack_grid<4>(kIQ3_SGridCodes, {1, 3, 5, 7, 9, 11, 13, 15});
+GESSO_DEVICE_TABLE constexpr auto kIQ3_SGrid = unpack_grid<4>(kIQ3_SGridCodes, {1, 3, 5, 7, 9, 11, 13, 15});
 
-inline void decode_block(const BlockIQ3_S& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockIQ3_S& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  for (int g = 0; g < 64; ++g) {
+  for (int g = 8 * part; g < 8 * part + 8; ++g) {
     const int point = block.qs[g] | (block.qh[g / 8] >> g % 8 & 1) << 8;
     const float scale = d * static_cast<float>(2 * (block.scales[g / 16] >> g / 8 % 2 * 4 & 15) + 1);
-    decode_point(kIQ3_SGrid[point], block.signs[g / 2] >> g % 2 * 4, scale, out + 4 * g);
+    decode_point(kIQ3_SGrid[point], block.signs[g / 2] >> g % 2 * 4, scale, out + 4 * (g % 8));
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockIQ3_S& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 }  // namespace gesso::quant

@@ -29,20 +29,23 @@ struct BlockIQ3_XXS {
 };
 static_assert(sizeof(BlockIQ3_XXS) == 98 && alignof(BlockIQ3_XXS) == 1);
 
-inline constexpr auto kIQ3_XXSGrid = unpack_grid<4>(kIQ3_XXSGridCodes, {4, 12, 20, 28, 36, 44, 52, 62});
+GESSO_DEVICE_TABLE constexpr auto kIQ3_XXSGrid = unpack_grid<4>(kIQ3_XXSGridCodes, {4, 12, 20, 28, 36, 44, 52, 62});
 
-inline void decode_block(const BlockIQ3_XXS& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockIQ3_XXS& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  for (int s = 0; s < 8; ++s) {
-    const uint32_t packed = load_u32(block.signs_and_scale[s]);
-    const float scale = d * (0.5f + static_cast<float>(packed >> 28)) * 0.5f;
-    for (int i = 0; i < 4; ++i) {
-      const uint32_t signs = unpack_even_signs(packed >> 7 * i & 127);
-      const uint8_t* qs = block.qs + 8 * s + 2 * i;
-      decode_point(kIQ3_XXSGrid[qs[0]], signs, scale, out + 32 * s + 8 * i);
-      decode_point(kIQ3_XXSGrid[qs[1]], signs >> 4, scale, out + 32 * s + 8 * i + 4);
-    }
+  const uint32_t packed = load_u32(block.signs_and_scale[part]);
+  const float scale = d * (0.5f + static_cast<float>(packed >> 28)) * 0.5f;
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t signs = unpack_even_signs(packed >> 7 * i & 127);
+    const uint8_t* qs = block.qs + 8 * part + 2 * i;
+    decode_point(kIQ3_XXSGrid[qs[0]], signs, scale, out + 8 * i);
+    decode_point(kIQ3_XXSGrid[qs[1]], signs >> 4, scale, out + 8 * i + 4);
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockIQ3_XXS& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 }  // namespace gesso::quant

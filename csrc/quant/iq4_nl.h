@@ -13,7 +13,7 @@
 namespace gesso::quant {
 
 // Closer together around zero. Source of the numbers: gguf-py's quants.py.
-constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+GESSO_DEVICE_TABLE constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 struct BlockIQ4_NL {
   static constexpr DType kDType = DType::kIQ4_NL;
@@ -24,7 +24,7 @@ struct BlockIQ4_NL {
 };
 static_assert(sizeof(BlockIQ4_NL) == 18 && alignof(BlockIQ4_NL) == 1);
 
-inline void decode_block(const BlockIQ4_NL& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockIQ4_NL& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   for (int j = 0; j < 16; ++j) out[j] = d * kIq4Values[block.qs[j] & 15];
   for (int j = 0; j < 16; ++j) out[j + 16] = d * kIq4Values[block.qs[j] >> 4];

@@ -28,7 +28,7 @@ struct BlockIQ4_XS {
 };
 static_assert(sizeof(BlockIQ4_XS) == 136 && alignof(BlockIQ4_XS) == 1);
 
-inline void decode_block(const BlockIQ4_XS& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockIQ4_XS& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const int scales_h = load_u16(block.scales_h);
   for (int j = 0; j < 8; ++j) {

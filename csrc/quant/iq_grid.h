@@ -28,11 +28,11 @@ consteval std::array<GridPoint<kSize>, kNumPoints> unpack_grid(const uint16_t (&
 
 // Eight signs stored in 7 bits: the number of minus signs is even, so the eighth follows. Bit j set: element j is
 // negative.
-inline uint32_t unpack_even_signs(uint32_t signs) { return signs | (std::popcount(signs) & 1u) << 7; }
+GESSO_DEVICE inline uint32_t unpack_even_signs(uint32_t signs) { return signs | (std::popcount(signs) & 1u) << 7; }
 
 // out[j] = scale * point[j], negated where bit j of `signs` is set.
 template <size_t kSize>
-inline void decode_point(const GridPoint<kSize>& point, uint32_t signs, float scale, float* __restrict out) {
+GESSO_DEVICE inline void decode_point(const GridPoint<kSize>& point, uint32_t signs, float scale, float* __restrict out) {
   for (int j = 0; j < static_cast<int>(kSize); ++j) {
     out[j] = negate_where(signs, j, scale * static_cast<float>(point[j]));
   }

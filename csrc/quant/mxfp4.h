@@ -8,12 +8,13 @@
 #include <bit>
 #include <cstdint>
 
+#include "core/device_code.h"
 #include "core/dtype.h"
 
 namespace gesso::quant {
 
 // E2M1 (a sign, two bits of exponent, one of mantissa), doubled to make all values whole. -0 decodes to 0.
-constexpr float kE2M1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+GESSO_DEVICE_TABLE constexpr float kE2M1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 struct BlockMXFP4 {
   static constexpr DType kDType = DType::kMXFP4;
@@ -25,9 +26,9 @@ struct BlockMXFP4 {
 static_assert(sizeof(BlockMXFP4) == 17 && alignof(BlockMXFP4) == 1);
 
 // 2^(e - 128). The smallest two are denormal.
-inline float mxfp4_scale(uint8_t e) { return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1u) << 23); }
+GESSO_DEVICE inline float mxfp4_scale(uint8_t e) { return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1u) << 23); }
 
-inline void decode_block(const BlockMXFP4& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockMXFP4& block, float* __restrict out) {
   const float scale = mxfp4_scale(block.e);
   for (int j = 0; j < 16; ++j) out[j] = scale * kE2M1Values[block.qs[j] & 15];
   for (int j = 0; j < 16; ++j) out[j + 16] = scale * kE2M1Values[block.qs[j] >> 4];

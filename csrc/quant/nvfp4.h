@@ -24,14 +24,14 @@ struct BlockNVFP4 {
 static_assert(sizeof(BlockNVFP4) == 36 && alignof(BlockNVFP4) == 1);
 
 // Half of an E4M3 float (bias 7), because kE2M1Values are doubled. The sign is ignored; 0x7f, a NaN, counts as 0.
-inline float nvfp4_scale(uint8_t d) {
+GESSO_DEVICE inline float nvfp4_scale(uint8_t d) {
   if (d == 0x7f) return 0.0f;
   const uint32_t exponent = d >> 3 & 15, mantissa = d & 7;
   if (exponent == 0) return static_cast<float>(mantissa) * 0x1p-10f;
   return std::bit_cast<float>((exponent + 127 - 7 - 1) << 23 | mantissa << 20);
 }
 
-inline void decode_block(const BlockNVFP4& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockNVFP4& block, float* __restrict out) {
   for (int s = 0; s < 4; ++s) {
     const float scale = nvfp4_scale(block.d[s]);
     const uint8_t* qs = block.qs + 8 * s;

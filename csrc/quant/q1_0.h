@@ -21,11 +21,20 @@ struct BlockQ1_0 {
 };
 static_assert(sizeof(BlockQ1_0) == 18 && alignof(BlockQ1_0) == 1);
 
-inline void decode_block(const BlockQ1_0& block, float* __restrict out) {
-  const float d = half_to_float(load_u16(block.d));
-  for (int b = 0; b < 16; ++b) {
-    for (int j = 0; j < 8; ++j) out[8 * b + j] = negate_where(~uint32_t{block.qs[b]}, j, d);
+template <int kBytes>
+GESSO_DEVICE inline void decode_bits(const uint8_t* bytes, float d, float* __restrict out) {
+  for (int b = 0; b < kBytes; ++b) {
+    for (int j = 0; j < 8; ++j) out[8 * b + j] = negate_where(~uint32_t{bytes[b]}, j, d);
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockQ1_0& block, float* __restrict out) {
+  decode_bits<16>(block.qs, half_to_float(load_u16(block.d)), out);
+}
+
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockQ1_0& block, int part, float* __restrict out) {
+  decode_bits<4>(block.qs + 4 * part, half_to_float(load_u16(block.d)), out);
 }
 
 }  // namespace gesso::quant

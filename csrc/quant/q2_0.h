@@ -20,11 +20,20 @@ struct BlockQ2_0 {
 };
 static_assert(sizeof(BlockQ2_0) == 18 && alignof(BlockQ2_0) == 1);
 
-inline void decode_block(const BlockQ2_0& block, float* __restrict out) {
-  const float d = half_to_float(load_u16(block.d));
-  for (int b = 0; b < 16; ++b) {
-    for (int j = 0; j < 4; ++j) out[4 * b + j] = d * static_cast<float>((block.qs[b] >> 2 * j & 3) - 1);
+template <int kBytes>
+GESSO_DEVICE inline void decode_pairs(const uint8_t* bytes, float d, float* __restrict out) {
+  for (int b = 0; b < kBytes; ++b) {
+    for (int j = 0; j < 4; ++j) out[4 * b + j] = d * static_cast<float>((bytes[b] >> 2 * j & 3) - 1);
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockQ2_0& block, float* __restrict out) {
+  decode_pairs<16>(block.qs, half_to_float(load_u16(block.d)), out);
+}
+
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockQ2_0& block, int part, float* __restrict out) {
+  decode_pairs<8>(block.qs + 8 * part, half_to_float(load_u16(block.d)), out);
 }
 
 }  // namespace gesso::quant

@@ -25,16 +25,21 @@ struct BlockQ2_K {
 };
 static_assert(sizeof(BlockQ2_K) == 84 && alignof(BlockQ2_K) == 1);
 
-inline void decode_block(const BlockQ2_K& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockQ2_K& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const float dmin = half_to_float(load_u16(block.dmin));
-  for (int j = 0; j < 16; ++j) {
+  for (int j = 2 * part; j < 2 * part + 2; ++j) {
     const float scale = d * static_cast<float>(block.scales[j] & 15);
     const float min = dmin * static_cast<float>(block.scales[j] >> 4);
     const uint8_t* qs = block.qs + 32 * (j / 8) + 16 * (j % 2);
     const int shift = j / 2 % 4 * 2;
-    for (int l = 0; l < 16; ++l) out[16 * j + l] = scale * static_cast<float>((qs[l] >> shift) & 3) - min;
+    for (int l = 0; l < 16; ++l) out[16 * (j % 2) + l] = scale * static_cast<float>((qs[l] >> shift) & 3) - min;
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockQ2_K& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ2_K& block);

@@ -31,9 +31,10 @@ struct BlockQ3_K {
 };
 static_assert(sizeof(BlockQ3_K) == 110 && alignof(BlockQ3_K) == 1);
 
-inline void decode_block(const BlockQ3_K& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockQ3_K& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  for (int j = 0; j < 16; ++j) {
+  for (int j = 2 * part; j < 2 * part + 2; ++j) {
     const int low = (block.scales[j % 8] >> (j / 8 * 4)) & 15;
     const int high = (block.scales[8 + j % 4] >> (j / 4 * 2)) & 3;
     const float scale = d * static_cast<float>((low | high << 4) - 32);
@@ -42,9 +43,13 @@ inline void decode_block(const BlockQ3_K& block, float* __restrict out) {
     const int shift = j / 2 % 4 * 2;
     for (int l = 0; l < 16; ++l) {
       const int q = ((qs[l] >> shift) & 3) | ((qh[l] >> (j / 2)) & 1) << 2;
-      out[16 * j + l] = scale * static_cast<float>(q - 4);
+      out[16 * (j % 2) + l] = scale * static_cast<float>(q - 4);
     }
   }
+}
+
+GESSO_DEVICE inline void decode_block(const BlockQ3_K& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ3_K& block);

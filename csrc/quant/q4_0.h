@@ -20,7 +20,7 @@ struct BlockQ4_0 {
 };
 static_assert(sizeof(BlockQ4_0) == 18 && alignof(BlockQ4_0) == 1);
 
-inline void decode_block(const BlockQ4_0& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockQ4_0& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   // Low nibbles, then high ones: two loops, because compilers vectorise these and not their union.
   for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>((block.qs[j] & 15) - 8);

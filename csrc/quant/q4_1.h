@@ -21,7 +21,7 @@ struct BlockQ4_1 {
 };
 static_assert(sizeof(BlockQ4_1) == 20 && alignof(BlockQ4_1) == 1);
 
-inline void decode_block(const BlockQ4_1& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockQ4_1& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const float m = half_to_float(load_u16(block.m));
   for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>(block.qs[j] & 15) + m;

@@ -38,13 +38,13 @@ struct ScaleAndMin {
 };
 
 // The 6-bit scale and minimum of sub-block j in 0..7.
-inline ScaleAndMin unpack_scale_and_min(const uint8_t (&scales)[12], int j) {
+GESSO_DEVICE inline ScaleAndMin unpack_scale_and_min(const uint8_t (&scales)[12], int j) {
   if (j < 4) return {static_cast<uint8_t>(scales[j] & 63), static_cast<uint8_t>(scales[j + 4] & 63)};
   return {static_cast<uint8_t>((scales[j + 4] & 15) | (scales[j - 4] >> 6) << 4),
           static_cast<uint8_t>((scales[j + 4] >> 4) | (scales[j] >> 6) << 4)};
 }
 
-inline void decode_block(const BlockQ4_K& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockQ4_K& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const float dmin = half_to_float(load_u16(block.dmin));
   for (int j = 0; j < 8; ++j) {

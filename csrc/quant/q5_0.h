@@ -25,13 +25,13 @@ static_assert(sizeof(BlockQ5_0) == 22 && alignof(BlockQ5_0) == 1);
 
 // Bit j (0 to 15) of `bits`, as bit 4. A table instead of a shift by j: in this form a loop over j vectorises on every
 // x86-64.
-inline int bit_4(uint32_t bits, int j) {
+GESSO_DEVICE inline int bit_4(uint32_t bits, int j) {
   static constexpr uint32_t kBits[] = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
                                        1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};
   return bits & kBits[j] ? 16 : 0;
 }
 
-inline void decode_block(const BlockQ5_0& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockQ5_0& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const uint32_t qh = load_u32(block.qh);
   for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>(((block.qs[j] & 15) | bit_4(qh, j)) - 16);

@@ -25,7 +25,7 @@ struct BlockQ5_1 {
 };
 static_assert(sizeof(BlockQ5_1) == 24 && alignof(BlockQ5_1) == 1);
 
-inline void decode_block(const BlockQ5_1& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockQ5_1& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const float m = half_to_float(load_u16(block.m));
   const uint32_t qh = load_u32(block.qh);

@@ -28,7 +28,7 @@ struct BlockQ5_K {
 };
 static_assert(sizeof(BlockQ5_K) == 176 && alignof(BlockQ5_K) == 1);
 
-inline void decode_block(const BlockQ5_K& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockQ5_K& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const float dmin = half_to_float(load_u16(block.dmin));
   for (int j = 0; j < 8; ++j) {

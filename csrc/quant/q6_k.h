@@ -27,7 +27,7 @@ struct BlockQ6_K {
 };
 static_assert(sizeof(BlockQ6_K) == 210 && alignof(BlockQ6_K) == 1);
 
-inline void decode_block(const BlockQ6_K& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockQ6_K& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   for (int j = 0; j < 16; ++j) {
     const float scale = d * static_cast<float>(block.scales[j]);

@@ -20,7 +20,7 @@ struct BlockQ8_0 {
 };
 static_assert(sizeof(BlockQ8_0) == 34 && alignof(BlockQ8_0) == 1);
 
-inline void decode_block(const BlockQ8_0& block, float* __restrict out) {
+GESSO_DEVICE inline void decode_block(const BlockQ8_0& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(block.q[j]);
 }

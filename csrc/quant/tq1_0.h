@@ -25,10 +25,12 @@ struct BlockTQ1_0 {
 };
 static_assert(sizeof(BlockTQ1_0) == 54 && alignof(BlockTQ1_0) == 1);
 
-// kDigits * kWidth elements from kWidth bytes.
+// kDigits * kWidth elements from kWidth bytes: their digits from number `first` on.
 template <int kDigits, int kWidth>
-inline void decode_ternary(const uint8_t* bytes, float d, float* __restrict out) {
-  for (int n = 0, power = 1; n < kDigits; ++n, power *= 3) {
+GESSO_DEVICE inline void decode_ternary(const uint8_t* bytes, int first, float d, float* __restrict out) {
+  int power = 1;
+  for (int n = 0; n < first; ++n) power *= 3;
+  for (int n = 0; n < kDigits; ++n, power *= 3) {
     for (int m = 0; m < kWidth; ++m) {
       const int digit = (bytes[m] * power & 255) * 3 >> 8;
       out[n * kWidth + m] = d * static_cast<float>(digit - 1);
@@ -36,11 +38,20 @@ inline void decode_ternary(const uint8_t* bytes, float d, float* __restrict out)
   }
 }
 
-inline void decode_block(const BlockTQ1_0& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockTQ1_0& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  decode_ternary<5, 32>(block.qs, d, out);
-  decode_ternary<5, 16>(block.qs + 32, d, out + 160);
-  decode_ternary<4, 4>(block.qh, d, out + 240);
+  if (part < 5) return decode_ternary<1, 32>(block.qs, part, d, out);
+  if (part < 7) return decode_ternary<2, 16>(block.qs + 32, 2 * (part - 5), d, out);
+  decode_ternary<1, 16>(block.qs + 32, 4, d, out);
+  decode_ternary<4, 4>(block.qh, 0, d, out + 16);
+}
+
+GESSO_DEVICE inline void decode_block(const BlockTQ1_0& block, float* __restrict out) {
+  const float d = half_to_float(load_u16(block.d));
+  decode_ternary<5, 32>(block.qs, 0, d, out);
+  decode_ternary<5, 16>(block.qs + 32, 0, d, out + 160);
+  decode_ternary<4, 4>(block.qh, 0, d, out + 240);
 }
 
 }  // namespace gesso::quant

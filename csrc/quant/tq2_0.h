@@ -24,13 +24,16 @@ struct BlockTQ2_0 {
 };
 static_assert(sizeof(BlockTQ2_0) == 66 && alignof(BlockTQ2_0) == 1);
 
-inline void decode_block(const BlockTQ2_0& block, float* __restrict out) {
+// Elements 32 * part .. 32 * part + 31.
+GESSO_DEVICE inline void decode_part(const BlockTQ2_0& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  for (int run = 0; run < 8; ++run) {  // of 32 elements
-    const uint8_t* qs = block.qs + 32 * (run / 4);
-    const int shift = 2 * (run % 4);
-    for (int m = 0; m < 32; ++m) out[32 * run + m] = d * static_cast<float>((qs[m] >> shift & 3) - 1);
-  }
+  const uint8_t* qs = block.qs + 32 * (part / 4);
+  const int shift = 2 * (part % 4);
+  for (int m = 0; m < 32; ++m) out[m] = d * static_cast<float>((qs[m] >> shift & 3) - 1);
+}
+
+GESSO_DEVICE inline void decode_block(const BlockTQ2_0& block, float* __restrict out) {
+  for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
 }
 
 }  // namespace gesso::quant

@@ -1,4 +1,4 @@
-// token_stats over NumPy arrays, the random draws, and the parts of the denoising loop.
+// head_stats and token_stats over NumPy arrays, the random draws, and the parts of the denoising loop.
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/map.h>
 
@@ -9,6 +9,7 @@
 #include "diffusion/stopping.h"
 #include "diffusion/temperature_schedule.h"
 #include "for_tests.h"
+#include "ops/head_stats.h"
 #include "ops/token_stats.h"
 
 namespace gesso::bindings {
@@ -30,6 +31,34 @@ nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& ke
   call.finish();
   return nb::make_tuple(z.finish(), copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax),
                         copy_to_numpy<int32_t>(sampled));
+}
+
+// table: nothing means the head's own. keys and temperatures are the rows'.
+nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap, float embed_scale,
+                     const std::vector<float>& temperatures, const std::vector<Key>& keys, std::optional<Stored> scale,
+                     int num_threads) {
+  Call call(num_threads);
+  check(temperatures.size() == keys.size(), "head_stats: ", temperatures.size(), " temperatures and ", keys.size(),
+        " keys");
+  std::vector<ops::HeadRow> rows;
+  for (size_t r = 0; r < keys.size(); ++r) {
+    const auto& [seed, position, step] = keys[r];
+    rows.push_back({{seed, position, step}, temperatures[r]});
+  }
+  const Weight weight{call.tensor(head), call.tensor(scale)};
+  const Tensor embedding = table ? call.tensor(*table) : weight.values;
+  const int64_t num_rows = x.shape(0);
+  Output belief(num_rows, ops::belief_columns(call.context(), weight.num_outputs(), embedding.shape.last()));
+  Output expected(num_rows, embedding.shape.last());
+  std::vector<float> entropy(num_rows, -1.0f);
+  std::vector<int32_t> argmax(num_rows, -1), sampled(argmax);
+  const Matrix kept = call.output(belief);
+  ops::head_stats(call.context(), call.matrix(x), weight, embedding, cap, embed_scale, call.staged(rows),
+                  {call.array(entropy), call.array(argmax), call.array(sampled)}, kept);
+  ops::expected_embedding(call.context(), kept, embedding, embed_scale, call.output(expected));
+  call.finish();
+  return nb::make_tuple(copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax), copy_to_numpy<int32_t>(sampled),
+                        belief.finish(), expected.finish());
 }
 
 auto uniform_ids(uint64_t seed, const std::vector<int64_t>& positions, int32_t step, Draw draw, int64_t vocab_size) {
@@ -106,6 +135,9 @@ void bind_sampler(nb::module_& module) {
   bind_canvas(module);
   module.def("token_stats", token_stats, "logits"_a, "temperature"_a, "keys"_a, nb::kw_only(), num_threads(),
              "z, entropy, argmax and draw of logits [R, V]; keys are R tuples (seed, position, step).");
+  module.def("head_stats", head_stats, "x"_a, "head"_a, "table"_a.none(), "cap"_a, "embed_scale"_a, "temperatures"_a,
+             "keys"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads(),
+             "Entropy, argmax, draw, belief and expected embedding of rows [R, D]; keys are as token_stats has them.");
   module.def("accept", accept, "entropies"_a, "pinned_positions"_a, "entropy_bound"_a, "bool [C].");
   module.def("mean_entropy", mean_entropy, "entropies"_a, "pinned_positions"_a);
   module.def("temperature", &diffusion::temperature, "t_min"_a, "t_max"_a, "step"_a, "max_denoising_steps"_a);

@@ -8,7 +8,10 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_OURS = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", ".cache"}
 MAX_LINES = 500
 MAX_BYTES = 8 << 20
-NO_OPS = {"check", "weight"}  # headers of ops/ that declare no op
+# Headers of ops/ that declare no op: shared checks and types, and what a device has beside its ops.
+NO_OPS = {"check", "expert_check", "weight", "device", "memory", "replay"}
+# Where an op is; one without a kernel of its own has a .cpp in csrc/cuda.
+OP_FILES = (("csrc/ops/{}.cpp",), ("csrc/cpu/{}.cpp",), ("csrc/cuda/{}.cu", "csrc/cuda/{}.cpp"))
 
 
 def files(root: Path):
@@ -50,8 +53,8 @@ def bad_headers(root: Path) -> list[str]:
 def misplaced_ops(root: Path) -> list[str]:
     """Parts of ops that are not where one guess finds them."""
     headers = {path.stem for path in (root / "csrc/ops").glob("*.h")} - NO_OPS
-    missing = [f"csrc/{where}/{op}.cpp" for op in headers for where in ("ops", "cpu")]
-    found = [f"{name} is missing" for name in sorted(missing) if not (root / name).exists()]
+    places = [[place.format(op) for place in alternatives] for op in sorted(headers) for alternatives in OP_FILES]
+    found = [f"{names[0]} is missing" for names in places if not any((root / name).exists() for name in names)]
     sources = {path.stem for path in (root / "csrc/ops").glob("*.cpp")}
     return found + [f"csrc/ops/{op}.cpp has no header" for op in sorted(sources - headers - NO_OPS)]
 
@@ -74,10 +77,12 @@ def test_there_is_something_to_check():
         (bad_headers, "csrc/core/a.h", "// a\n"),
         (misplaced_ops, "csrc/ops/b.h", "// b\n"),
         (misplaced_ops, "csrc/ops/b.cpp", "// b\n"),
+        (bad_headers, "csrc/cuda/a.cuh", "// a\n"),
+        (long_files, "csrc/cuda/a.cu", "\n" * (MAX_LINES + 1)),
     ],
 )
 def test_what_is_wrong_is_found(tmp_path, check, file, text):
-    good = {"csrc/ops/a.h": "// a\n#pragma once\n", "csrc/ops/a.cpp": "", "csrc/cpu/a.cpp": ""}
+    good = {"csrc/ops/a.h": "// a\n#pragma once\n", "csrc/ops/a.cpp": "", "csrc/cpu/a.cpp": "", "csrc/cuda/a.cu": ""}
     for name, content in good.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
@@ -85,3 +90,13 @@ def test_what_is_wrong_is_found(tmp_path, check, file, text):
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text)
     assert check(tmp_path) != []
+
+
+@pytest.mark.parametrize("places", OP_FILES)
+def test_an_op_that_a_backend_lacks_is_found(tmp_path, places):
+    for name in ("csrc/ops/a.h", "csrc/ops/a.cpp", "csrc/cpu/a.cpp", "csrc/cuda/a.cpp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert misplaced_ops(tmp_path) == []
+    (tmp_path / places[-1].format("a")).unlink()
+    assert len(misplaced_ops(tmp_path)) == 1

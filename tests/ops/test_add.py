@@ -5,7 +5,7 @@ from gesso import _ops
 from reference.add import add
 from reference.tolerance import assert_same_bits, assert_thread_independent
 
-SHAPES = [(0, 5), (1, 1), (3, 15), (4, 16), (5, 17), (2, 33), (9, 2816)]
+SHAPES = [(0, 5), (1, 1), (3, 15), (4, 16), (5, 17), (2, 33), (3, 127), (3, 129), (9, 2816), (2, 4097)]
 
 
 def draw(shape, seed=0):

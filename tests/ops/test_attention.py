@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from gesso import _ops
+from reference import device
+from reference import qk_norm_rope as rope_oracle
 from reference.attention import attention, canvas_mask, causal_mask
+from reference.stored import vector
 from reference.tolerance import assert_same_bits, assert_thread_independent, assert_within_rule
 
 HEADS, KV_HEADS, HEAD_DIM = 4, 2, 8
@@ -54,10 +57,10 @@ class Tokens:
             return attention(q, keys, values, mask).reshape(got.shape)
 
         magnitude = by_head(q, keys, np.abs(values), mask).max(axis=1)
-        assert_within_rule(got, by_head, q, keys, values, mask, magnitude=magnitude)
+        assert_within_rule(got, by_head, q, keys, values, mask, magnitude=magnitude, product_with="F32")
 
 
-def run(q, sequences, causal, window=0, num_key_value_heads=KV_HEADS, num_threads=1):
+def run(q, sequences, causal, window=0, num_key_value_heads=KV_HEADS, **options):
     return _ops.attention(
         q.reshape(len(q), q.shape[1] * q.shape[2]),
         num_key_value_heads,
@@ -65,7 +68,7 @@ def run(q, sequences, causal, window=0, num_key_value_heads=KV_HEADS, num_thread
         causal=causal,
         window=window,
         sequences=sequences,
-        num_threads=num_threads,
+        **options,
     )
 
 
@@ -81,12 +84,16 @@ def test_causal(n, window):
 
 
 @pytest.mark.parametrize(
-    ("num_heads", "num_key_value_heads", "head_dim"), [(1, 1, 1), (3, 3, 15), (6, 2, 17), (8, 1, 33)]
+    ("num_heads", "num_key_value_heads", "head_dim"),
+    [(1, 1, 1), (3, 3, 15), (6, 2, 17), (8, 1, 33), (70, 1, 8)]
+    + [(3, 1, head_dim) for head_dim in (64, 65, 128, 129, 256, 257, 512)],  # what kernels pad to, and one more
 )
 def test_heads(num_heads, num_key_value_heads, head_dim):
     tokens = Tokens(20, num_heads, num_key_value_heads, head_dim)
     got = run(tokens.q, [tokens.causal(0, 20)], True, 7, num_key_value_heads)
     tokens.check(got, slice(0, 20), 20, causal_mask(np.arange(20), 20, 7))
+    got = run(tokens.q[13:], [tokens.canvas(13, 20, 2)], False, 0, num_key_value_heads)
+    tokens.check(got, slice(13, 20), 20, np.broadcast_to(np.arange(20) >= 2, (7, 20)))
 
 
 @pytest.mark.parametrize(("num_key_value_heads", "head_dim", "window"), [(8, 256, 64), (2, 512, 0)])
@@ -165,6 +172,50 @@ def test_canvas_rectangle():
 # Both.
 
 
+def as_kept(x):
+    """Queries, keys or values as the device at hand keeps them between the two ops; the exact ones stay exact."""
+    return device.round_operand(x, "F32") if x.dtype == np.float32 else x
+
+
+def attention_of_projections(q, k, q_norm, k_norm, inv_freq, mask):
+    """A layer whose values are the keys' projection, [R * H, K]."""
+    positions, head_dim = np.arange(len(q)), len(q_norm)
+    q, keys = (
+        rope_oracle.normed_and_rotated(x, weight, 1e-6, positions, inv_freq) for x, weight in ((q, q_norm), (k, k_norm))
+    )
+    values = rope_oracle.normed(k, 1e-6, head_dim)
+    q, keys, values = (as_kept(x).reshape(len(x), -1, head_dim) for x in (q, keys, values))
+    return attention(q, keys, values, mask).reshape(-1, head_dim)
+
+
+@pytest.mark.parametrize(
+    ("num_heads", "num_key_value_heads", "head_dim", "partial"),
+    [(16, 2, 512, 0.25), (4, 2, 64, 0.5), (3, 1, 96, 2 / 3), (4, 2, 256, 0.125), (4, 2, 64, 0.25), (2, 2, 64, 1.0)],
+)
+@pytest.mark.parametrize("causal", [True, False])
+def test_shared_values(num_heads, num_key_value_heads, head_dim, partial, causal):
+    """Values that are the keys' projection, through both ops: a device may keep them and most of the keys once."""
+    n, prefix = 40, 21
+    q, k = draw(n, num_heads * head_dim), draw(n, num_key_value_heads * head_dim, seed=1)
+    q_norm, k_norm = 0.3 * draw(2, head_dim, seed=2)  # scores of a size at which many keys count
+    inv_freq = rope_oracle.inverse_frequencies(1e4, head_dim, partial)
+    layout = {"num_rotated": int(np.count_nonzero(inv_freq)), "is_shared": True}
+    new_q, keys, values = _ops.qk_norm_rope(
+        q, k, k, vector(q_norm), vector(k_norm), 1e-6, inv_freq, [(0, n, 0)], **layout
+    )
+    tokens = Tokens(0)
+    tokens.keys, tokens.values = (x.reshape(n, num_key_value_heads, -1) for x in (keys, values))
+    begin, mask = (0, causal_mask(np.arange(n), n)) if causal else (prefix, np.ones((n, n), bool))
+    sequence = tokens.causal(0, n) if causal else tokens.canvas(prefix, n)
+    new_q = new_q.reshape(n, num_heads, head_dim)[begin:]
+    got = run(new_q, [sequence], causal, 0, num_key_value_heads, **layout).reshape(-1, head_dim)
+
+    def formula(*arguments):
+        return attention_of_projections(*arguments, mask)[begin * num_heads :]
+
+    assert_within_rule(got, formula, q, k, q_norm, k_norm, inv_freq)
+
+
 @pytest.mark.parametrize("causal", [True, False])
 def test_sequences(causal):
     """Sequences of a batch do not see each other; rows of none are not written."""
@@ -209,3 +260,11 @@ def test_refuses():
     refuses(r"sequence rows -1 \+ 10 outside the 10 rows given", tokens.q, [tokens.causal(0, 10, first_row=-1)])
     refuses("expected cached keys up to position 10 and no own keys", tokens.q, [tokens.causal(0, 10, cached_end=9)])
     refuses("expected cached keys up to position 0 and own keys", tokens.q, [tokens.causal(0, 10)], causal=False)
+
+
+def test_widest_head():
+    if device.is_cpu():
+        pytest.skip("only kernels have a widest head")
+    tokens = Tokens(2, 1, 1, 520)
+    with pytest.raises(ValueError, match="attention: on a GPU head_dim is at most 512, got 520"):
+        run(tokens.q, [tokens.causal(0, 2)], True, num_key_value_heads=1)

@@ -21,6 +21,16 @@ def test_one_rounding(name, columns):
     assert_same_bits(_ops.embed(table, ids, SCALE), embed(values_of(table), ids, SCALE))
 
 
+@pytest.mark.parametrize(
+    ("name", "columns"), [("F32", 1023), ("F32", 1024), ("F32", 1025), ("Q8_0", 2080), ("Q4_K", 1280), ("Q6_K", 2816)]
+)
+def test_long_rows(name, columns):
+    """Of several parts, which are decoded side by side."""
+    table = random_weight(np.random.default_rng(0), name, (3, columns))
+    ids = int32(2, 0)
+    assert_same_bits(_ops.embed(table, ids, SCALE), embed(values_of(table), ids, SCALE))
+
+
 def test_no_ids():
     assert _ops.embed(random_weight(np.random.default_rng(0), "F32", (7, 8)), int32(), 1.0).shape == (0, 8)
 

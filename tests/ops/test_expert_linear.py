@@ -36,7 +36,7 @@ def check(x, weight, routing, by_slot=False, scale=None):
     scale = np.ones(num_experts) if scale is None else scale
     scales = np.broadcast_to(np.asarray(scale, np.float32), (num_experts,))
     arguments = (x, values_of(weight), experts, rows, scales)
-    assert_within_rule(got, expert_linear, *arguments, magnitude=magnitude(*arguments))
+    assert_within_rule(got, expert_linear, *arguments, magnitude=magnitude(*arguments), product_with=weight[0])
 
 
 @pytest.mark.parametrize(("name", "columns"), COLUMNS)
@@ -51,6 +51,12 @@ def test_tiles(tokens, outputs):
     routing, weight = route(tokens, 2, 2), stored("F32", 2, outputs, 50)
     check(draw(tokens, 50), weight, routing)
     check(draw(2 * tokens, 50), weight, routing, by_slot=True)
+
+
+def test_many_rows():
+    """Experts with more rows than a wide tile has, and fewer than a narrow one."""
+    check(draw(200, 96), stored("Q4_0", 3, 66, 96), route(200, 3, 1))
+    check(draw(300, 96), stored("Q8_0", 3, 66, 96), route(150, 3, 2), by_slot=True)
 
 
 def test_sizes_of_the_model():

@@ -23,7 +23,7 @@ def stored(name, *shape):
 def check(x, weight, scale=None):
     got = _ops.linear(x, weight, None if scale is None else vector(scale))
     arguments = (x, values_of(weight)) + (() if scale is None else (scale,))
-    assert_within_rule(got, linear, *arguments, magnitude=magnitude(*arguments))
+    assert_within_rule(got, linear, *arguments, magnitude=magnitude(*arguments), product_with=weight[0])
 
 
 @pytest.mark.parametrize(("name", "columns"), COLUMNS)
@@ -31,8 +31,8 @@ def test_formats(name, columns):
     check(draw(5, columns), stored(name, 19, columns))
 
 
-@pytest.mark.parametrize("rows", [1, 3, 4, 5, 8, 9])  # tiles of 4
-@pytest.mark.parametrize("outputs", [1, 2, 3, 15, 16, 17, 33])  # tiles of 2 in blocks of 16
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 8, 9, 31, 32, 33, 65, 129])  # tiles of 4; of 32 and 128
+@pytest.mark.parametrize("outputs", [1, 2, 3, 15, 16, 17, 33, 63, 64, 65])  # tiles of 2 in blocks of 16; of 64
 def test_tiles(rows, outputs):
     check(draw(rows, 50), stored("F32", outputs, 50))
     check(draw(rows, 64), stored("Q8_0", outputs, 64))
@@ -41,6 +41,13 @@ def test_tiles(rows, outputs):
 @pytest.mark.parametrize("name", ["BF16", "Q4_K"])
 def test_sizes_of_the_model(name):
     check(draw(5, 2816), stored(name, 300, 2816))
+
+
+def test_f32_weights_keep_their_precision():
+    """A router decides by them: no device rounds them, or x, to bf16."""
+    x, weight = draw(40, 300), stored("F32", 70, 300)
+    exact = linear(x.astype(np.float64), values_of(weight).astype(np.float64))
+    assert np.abs(_ops.linear(x, weight) - exact).max() < 5e-5 * magnitude(x, values_of(weight)).max()
 
 
 def test_scale():
@@ -62,6 +69,7 @@ def test_threads_and_rows(name):
     assert_thread_independent(_ops.linear, x, weight)
     few = stored(name, 50, 1024)
     assert_rows_independent(lambda rows: _ops.linear(x[rows], few), 9)
+    assert_same_bits(_ops.linear(x, few)[:9], _ops.linear(x[:9], few))
 
 
 def test_special_values():

@@ -20,7 +20,8 @@ def stored(name, *shape):
 
 def check(x, head, cap=CAP):
     magnitude = linear.magnitude(x, values_of(head))
-    assert_within_rule(_ops.lm_head(x, head, cap), lm_head, x, values_of(head), cap, magnitude=magnitude)
+    got = _ops.lm_head(x, head, cap)
+    assert_within_rule(got, lm_head, x, values_of(head), cap, magnitude=magnitude, product_with=head[0])
 
 
 @pytest.mark.parametrize(("name", "columns"), COLUMNS)
@@ -53,7 +54,7 @@ def test_scale():
     x, head = draw(3, 40), stored("F32", 5, 40)
     got = _ops.lm_head(x, head, CAP, vector(2.5))
     magnitude = linear.magnitude(x, values_of(head), 2.5)
-    assert_within_rule(got, lm_head, x, values_of(head), CAP, 2.5, magnitude=magnitude)
+    assert_within_rule(got, lm_head, x, values_of(head), CAP, 2.5, magnitude=magnitude, product_with="F32")
 
 
 def test_threads_and_rows():

@@ -7,6 +7,7 @@ from reference.stored import vector
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_within_rule
 
 SHAPES = [(0, 4, 2), (1, 1, 1), (1, 4, 4), (3, 5, 2), (33, 8, 8), (17, 7, 1), (64, 128, 8)]
+SHAPES += [(40, 256, 16), (3, 1100, 40)]
 
 
 def draw(*shape, seed=0):

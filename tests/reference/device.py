@@ -6,7 +6,10 @@ import numpy as np
 from gesso import _ops
 
 # Types whose products take activations in blocks of 8-bit integers, where they are asked for.
-INT8_TYPES = {"Q8_0", "Q4_0", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "MXFP4", "NVFP4"}
+INT8_TYPES = {
+    *("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"),
+    *("IQ4_NL", "IQ4_XS", "MXFP4", "NVFP4"),
+}
 name, activations = "cpu", "f32"
 
 

@@ -1,13 +1,23 @@
 import numpy as np
 
 
+def weights(z):
+    """Softmax but for its divisor."""
+    return np.exp(z - z.max(axis=-1, keepdims=True))
+
+
 def softmax(z):
-    p = np.exp(z - z.max(axis=-1, keepdims=True))
+    p = weights(z)
     return p / p.sum(axis=-1, keepdims=True)
 
 
 def soft_embed(logits, table, scale):
     return softmax(logits) @ table * scale
+
+
+def weighted_mean(weights, table, scale):
+    """soft_embed from `weights`: the matrix product that a GPU rounds the operands of."""
+    return weights @ table / weights.sum(axis=-1, keepdims=True) * scale
 
 
 def magnitude(logits, table, scale):

@@ -1,0 +1,29 @@
+// A model from a file of sparse_model.py, its matrices filled with random values on the device.
+#pragma once
+
+#include <string>
+
+#include "core/context.h"
+#include "gesso/config.h"
+#include "model/weights.h"
+#include "ops/device.h"
+#include "random_blocks.h"
+
+namespace gesso::bench {
+
+struct BenchModel {
+  // activations: "auto", "bf16" or "int8".
+  BenchModel(const std::string& path, int device_index, const std::string& activations);
+  BenchModel(const BenchModel&) = delete;
+  BenchModel& operator=(const BenchModel&) = delete;
+
+  ops::Device device;
+  ActivationType activations;
+  ops::QueuePointer queue;  // before all memory of its device, which is given back first
+  Context context;
+  ModelConfig config;
+  model::Weights weights;
+  RandomBlocks random;
+};
+
+}  // namespace gesso::bench

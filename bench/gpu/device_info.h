@@ -1,0 +1,11 @@
+// What a record says about where it was measured.
+#pragma once
+
+#include "cuda/queue.h"
+#include "report.h"
+
+namespace gesso::bench {
+
+Record device_record(const cuda::Queue& queue);
+
+}  // namespace gesso::bench

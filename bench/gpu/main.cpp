@@ -1,0 +1,125 @@
+// What a GPU makes of gesso: its ceilings, every op of a denoising pass, whole steps and generations, as JSON.
+//
+//   gesso_gpu_bench MODEL.gguf -o RESULT.json [--device N] [--activations auto|bf16|int8] [--parts ceilings,ops,steps,
+//     generations] [--canvases 1,8] [--cached 1024] [--steps 16] [--quick] [--commit TEXT] [--driver TEXT]
+//
+// MODEL.gguf is from sparse_model.py. run.sh makes one and fills in commit and driver.
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "bench_model.h"
+#include "ceilings.h"
+#include "core/check.h"
+#include "device_info.h"
+#include "pass.h"
+#include "pass_ops.h"
+#include "step.h"
+
+namespace gesso::bench {
+namespace {
+
+struct Options {
+  std::string model;
+  std::map<std::string, std::string> values = {{"-o", ""},
+                                               {"--device", "0"},
+                                               {"--activations", "auto"},
+                                               {"--parts", "ceilings,ops,steps,generations"},
+                                               {"--canvases", "1,8"},
+                                               {"--cached", "1024"},
+                                               {"--steps", "16"},
+                                               {"--quick", "no"},
+                                               {"--commit", "unknown"},
+                                               {"--driver", "unknown"}};
+  std::string command;
+
+  const std::string& text(const std::string& name) const { return values.at(name); }
+  int64_t number(const std::string& name) const { return std::stoll(text(name)); }
+  std::vector<int64_t> numbers(const std::string& name) const {
+    std::vector<int64_t> result;
+    std::istringstream stream(text(name));
+    for (std::string item; std::getline(stream, item, ',');) result.push_back(std::stoll(item));
+    return result;
+  }
+  bool has_part(const std::string& part) const {
+    return ("," + text("--parts") + ",").find("," + part + ",") != std::string::npos;
+  }
+};
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 0; i < argc; ++i) options.command += (i ? " " : "") + std::string(argv[i]);
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const auto found = options.values.find(argument);
+    if (argument == "--quick") {
+      found->second = "yes";
+    } else if (found != options.values.end()) {
+      check(i + 1 < argc, argument, ": expected a value");
+      found->second = argv[++i];
+    } else {
+      check(options.model.empty() && argument[0] != '-', "unknown argument ", argument);
+      options.model = argument;
+    }
+  }
+  check(!options.model.empty() && !options.text("-o").empty(), "expected MODEL.gguf and -o RESULT.json");
+  return options;
+}
+
+bool is_quick(const Options& options) { return options.text("--quick") == "yes"; }
+
+TimerOptions timer_options(const Options& options) {
+  if (is_quick(options)) return {.warm_up_ms = 0, .measured_ms = 0, .min_samples = 3, .max_samples = 3};
+  return {};
+}
+
+Record origin(const Options& options, const BenchModel& model) {
+  return device_record(*model.queue)
+      .add("driver", options.text("--driver"))
+      .add("model", std::filesystem::path(options.model).stem().string())
+      .add("activations", model.activations == ActivationType::kInt8 ? "int8" : "bf16")
+      .add("commit", options.text("--commit"))
+      .add("command", options.command);
+}
+
+void run(const Options& options) {
+  BenchModel model(options.model, static_cast<int>(options.number("--device")), options.text("--activations"));
+  const TimerOptions timer = timer_options(options);
+  Report report(origin(options, model));
+  const CeilingSizes sizes = is_quick(options) ? CeilingSizes{.bytes = 1 << 16, .rounds = 2} : CeilingSizes{};
+  const Ceilings ceilings = measure_ceilings(model.context, timer, sizes, report);
+  for (const int64_t canvases : options.numbers("--canvases")) {
+    if (options.has_part("ops") || options.has_part("steps")) {
+      Pass pass(model, canvases, options.number("--cached"));
+      const std::vector<PassOp> ops = pass_ops(pass);
+      if (options.has_part("ops")) measure_ops(pass, ops, ceilings, timer, report);
+      if (options.has_part("steps")) measure_step(pass, ops, ceilings, timer, report);
+    }
+    if (options.has_part("generations")) {
+      measure_generation(model, canvases, options.number("--cached"), 2, options.number("--steps"), report);
+    }
+  }
+  std::ofstream file(options.text("-o"));
+  file << report.to_json();
+  file.close();
+  check(file.good(), options.text("-o"), ": cannot be written");
+}
+
+}  // namespace
+}  // namespace gesso::bench
+
+int main(int argc, char** argv) {
+  try {
+    gesso::bench::run(gesso::bench::parse(argc, argv));
+    return EXIT_SUCCESS;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "gesso_gpu_bench: %s\n", error.what());
+    return EXIT_FAILURE;
+  }
+}

@@ -1,0 +1,40 @@
+// All that the ops of one denoising pass work on: activations, caches with random keys and values, staged arrays.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "bench_model.h"
+#include "diffusion/step_memory.h"
+#include "model/activations.h"
+#include "model/batch.h"
+#include "model/denoise.h"
+#include "model/kv_cache.h"
+
+namespace gesso::bench {
+
+struct Pass {
+  // `num_canvases` sequences with `num_cached` tokens each.
+  Pass(BenchModel& model, int64_t num_canvases, int64_t num_cached);
+
+  int64_t num_rows() const { return batch.num_rows; }
+  std::vector<model::DenoiseRequest> requests();
+  model::CanvasRows canvas_rows() const { return memory.canvas_rows(host_head_rows); }
+  // Tokens that a row of a layer sees.
+  int64_t num_visible(int64_t layer) const;
+
+  BenchModel& model;
+  int64_t num_cached;
+  model::Activations activations;
+  diffusion::StepMemory memory;
+  std::deque<model::KvCache> caches;
+  std::vector<int32_t> canvas;
+  std::vector<ops::HeadRow> host_head_rows;
+  // Staged for single ops; a whole step stages anew.
+  model::Batch batch;
+  Staged<int32_t> ids;
+  Staged<ops::HeadRow> head_rows;
+};
+
+}  // namespace gesso::bench

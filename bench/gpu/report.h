@@ -1,0 +1,40 @@
+// What a benchmark writes: a JSON list of flat records, each with the device, the driver, the commit and the command.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gesso::bench {
+
+// One JSON object, its fields in the order in which they were added.
+class Record {
+ public:
+  Record& add(const std::string& key, const std::string& text);
+  Record& add(const std::string& key, const char* text) { return add(key, std::string(text)); }
+  Record& add(const std::string& key, double number);  // null unless finite
+  Record& add(const std::string& key, int64_t number);
+  Record& add(const std::string& key, int number) { return add(key, static_cast<int64_t>(number)); }
+  Record& add_all(const Record& other);
+
+  std::string to_json() const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> fields_;  // key, value as JSON
+};
+
+class Report {
+ public:
+  // `origin` goes into every record. Records are also shown on stderr as they come.
+  explicit Report(Record origin) : origin_(std::move(origin)) {}
+
+  void add(const Record& record);
+  std::string to_json() const;
+
+ private:
+  Record origin_;
+  std::vector<Record> records_;
+};
+
+}  // namespace gesso::bench

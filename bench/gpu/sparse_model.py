@@ -1,0 +1,54 @@
+"""Writes a GGUF file as `gesso synth` would, with holes where the matrices are: it takes no time and no disk.
+
+    python bench/gpu/sparse_model.py OUT.gguf [--quant Q4_K_M] [--preset 26b-a4b] [--layers N]
+
+The benchmark fills the matrices on the device. The file is of no other use: its matrices read as zeros.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from gesso.gguf_writer import _make_writer
+from gesso.presets import PRESETS
+from gesso.synth_command import CONFIG_NAMES, CONFIGS, make_model
+from gesso.tensor import Tensor, stored_bytes, tensor_types
+
+
+def write_sparse(path: Path, metadata: dict[str, object], tensors: list[Tensor]) -> None:
+    writer = _make_writer(path, metadata)
+    for tensor in tensors:
+        num_bytes = stored_bytes(tensor.dtype, tensor.shape)
+        writer.add_tensor_info(tensor.name, tensor.shape, np.float32, num_bytes, tensor_types()[tensor.dtype].id)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    file = writer.fout[0]
+    writer.write_padding(file, file.tell())
+    for tensor in tensors:
+        start, num_bytes = file.tell(), stored_bytes(tensor.dtype, tensor.shape)
+        if len(tensor.shape) == 1:  # norms, scales: the host reads some of them
+            file.write(np.ascontiguousarray(tensor.data).tobytes())
+        end = start + num_bytes
+        file.seek(end + -end % writer.data_alignment)
+    file.truncate()
+    writer.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--quant", type=str.upper, choices=list(PRESETS), default="Q4_K_M")
+    parser.add_argument("--preset", choices=CONFIG_NAMES, default="26b-a4b")
+    parser.add_argument("--config", type=Path, help="a folder with the config.json of another model")
+    parser.add_argument("--layers", type=int, help="the first N layers only")
+    options = parser.parse_args()
+    directory = options.config or CONFIGS / options.preset
+    write_sparse(options.target, *make_model(directory, options.quant, options.layers, seed=0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+// One block per row, four columns per thread. Bound by bytes.
+#include "ops/add.h"
+
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/quad_rows.h"
+#include "cuda/queue.h"
+
+namespace gesso::cuda {
+namespace {
+
+// x, residual [R, D].   grid R.
+// ptxas: <= 48 registers; LDG.E.128
+__global__ void __launch_bounds__(kMaxRowThreads) add_kernel(QuadRows<const float> x, QuadRows<float> residual) {
+  const int64_t row = blockIdx.x;
+  for (int64_t column = first_column(); column < x.columns; column += column_step()) {
+    const Quad values = x.load(row, column);
+    Quad sum = residual.load(row, column);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) sum.v[i] += values.v[i];
+    residual.store(row, column, sum);
+  }
+}
+
+}  // namespace
+
+void add(const Context& context, ConstMatrix x, Matrix residual) {
+  launch("add", {dim3(static_cast<unsigned>(x.rows)), row_threads(x.columns), 0, context.queue->stream()}, add_kernel,
+         QuadRows(x), QuadRows(residual));
+}
+
+}  // namespace gesso::cuda

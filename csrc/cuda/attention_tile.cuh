@@ -1,0 +1,135 @@
+// What a block of the attention kernel works on: which queries, and which keys they see.
+#pragma once
+
+#include <algorithm>
+
+#include "cuda/device/kernel.h"
+#include "cuda/device/warp.h"
+#include "ops/attention.h"
+
+namespace gesso::cuda {
+
+// Queries of a band: the rows of a matrix instruction. A query is one head of one row.
+constexpr int kBandQueries = 16;
+
+// How a block divides its work. Its queries are cut into bands, the dims of a head into one slice or two; a warp has
+// one slice of one band, and walks over the keys with all others, kKeys at a time. A wide head has two slices for the
+// sake of a warp's registers.
+template <int kPaddedDim, int kSlicesOfDim, int kBandsOfBlock, int kKeysOfStep>
+struct AttentionTile {
+  static constexpr int kDim = kPaddedDim;
+  static constexpr int kSlices = kSlicesOfDim;
+  static constexpr int kBands = kBandsOfBlock;
+  static constexpr int kKeys = kKeysOfStep;
+  static constexpr int kSliceDims = kDim / kSlices;
+  static constexpr int kQueries = kBands * kBandQueries;
+  static constexpr int kWarps = kBands * kSlices;
+  static constexpr int kThreads = kWarps * kWarpSize;
+};
+
+struct AttentionArguments {
+  const float* q;  // [R, H, K]
+  int64_t q_stride;
+  float* out;  // [R, H, K]
+  int64_t out_stride;
+  const ops::AttentionSequence* sequences;
+  int num_sequences;
+  int head_dim;  // K
+  int group;     // heads that share a kv head
+  bool is_causal;
+  int window;  // causal; 0: none
+  int key_row_bytes;
+  int value_row_bytes;
+  int key_head_bytes;  // of one kv head in a row
+  int value_head_bytes;
+  // A key's dims are two halves, d < half and d >= half. The first half_in_keys of each are in its row of keys, first
+  // half first, the others in its row of values. With a copy of their own, all are in the keys.
+  int half;
+  int half_in_keys;
+  int key_tile_bytes;  // of a key in shared memory, padding not counted
+};
+
+// Positions begin .. end - 1.
+struct KeyRange {
+  int begin, end;
+
+  __device__ bool contains(int position) const { return begin <= position && position < end; }
+  __device__ bool overlaps(int first, int count) const { return first < end && first + count > begin; }
+};
+
+// A sequence's queries are numbered row by row, the `group` heads of a row that share the block's kv head together.
+struct TilePlace {
+  const ops::AttentionSequence* sequence;  // null: nothing to do
+  int first_query;
+};
+
+// Blocks are dealt out to the sequences one after another, as many to each as its rows need. (The grid was made without
+// knowing their rows, so some blocks are left over.)
+__device__ inline TilePlace find_tile(const AttentionArguments& a, int tile_queries) {
+  int tile = static_cast<int>(blockIdx.x);
+  for (int s = 0; s < a.num_sequences; ++s) {
+    const int num_queries = static_cast<int>(a.sequences[s].num_rows) * a.group;
+    const int num_tiles = (num_queries + tile_queries - 1) / tile_queries;
+    if (tile < num_tiles) return {a.sequences + s, tile * tile_queries};
+    tile -= num_tiles;
+  }
+  return {nullptr, 0};
+}
+
+// What at least one of the queries first .. last sees.
+__device__ inline KeyRange seen_keys(const AttentionArguments& a, const ops::AttentionSequence& sequence, int first,
+                                     int last) {
+  const int begin = static_cast<int>(sequence.cached_begin), position = static_cast<int>(sequence.first_position);
+  if (!a.is_causal) return {begin, position + static_cast<int>(sequence.num_rows)};
+  const int window_begin = a.window > 0 ? position + first / a.group - a.window + 1 : begin;
+  return {std::max(window_begin, begin), position + last / a.group + 1};
+}
+
+// What at least one query of the block sees.
+template <typename Tile>
+__device__ KeyRange seen_by_tile(const AttentionArguments& a, const TilePlace& tile) {
+  const int num_queries = static_cast<int>(tile.sequence->num_rows) * a.group;
+  return seen_keys(a, *tile.sequence, tile.first_query, std::min(tile.first_query + Tile::kQueries, num_queries) - 1);
+}
+
+// Which part of a block's work is a thread's.
+struct ThreadPlace {
+  int lane, band, slice;
+};
+
+// The shuffle gives a lane its own value. What the compiler cannot see through it does not take out of the loop over
+// the keys: it would keep an address in a register for every matrix that is loaded there.
+template <typename Tile>
+__device__ ThreadPlace find_thread_place() {
+  const int thread = shuffle(static_cast<int>(threadIdx.x), lane_index());
+  const int warp = thread / kWarpSize;
+  return {thread % kWarpSize, warp / Tile::kSlices, warp % Tile::kSlices};
+}
+
+// A lane's two queries.
+struct LaneQueries {
+  const ops::AttentionSequence& sequence;
+  int query[2];
+  int num_queries;
+
+  __device__ LaneQueries(const AttentionArguments& a, const TilePlace& tile, const ThreadPlace& place)
+      : sequence(*tile.sequence), num_queries(static_cast<int>(tile.sequence->num_rows) * a.group) {
+    query[0] = tile.first_query + place.band * kBandQueries + place.lane / 4;
+    query[1] = query[0] + 8;
+  }
+
+  __device__ bool exists(int i) const { return query[i] < num_queries; }
+  // Where the query's head begins in its row of `rows`; of another query if it does not exist.
+  template <typename T>
+  __device__ T* head(const AttentionArguments& a, int i, T* rows, int64_t stride) const {
+    const int index = exists(i) ? query[i] : 0;
+    const int head = static_cast<int>(blockIdx.y) * a.group + index % a.group;
+    return rows + (sequence.first_row + index / a.group) * stride + static_cast<int64_t>(head) * a.head_dim;
+  }
+  // Nothing if the query does not exist.
+  __device__ KeyRange seen(const AttentionArguments& a, int i) const {
+    return exists(i) ? seen_keys(a, sequence, query[i], query[i]) : KeyRange{0, 0};
+  }
+};
+
+}  // namespace gesso::cuda

@@ -1,0 +1,194 @@
+// Decoders of the formats with blocks of 32 or 64 elements. csrc/quant has the pictures of their bytes.
+#pragma once
+
+#include "cuda/decode/codes.h"
+#include "cuda/decode/words.h"
+#include "quant/mxfp4.h"
+#include "quant/nvfp4.h"
+
+namespace gesso::cuda {
+
+// What they share: kBlocks blocks in a span, each of kBytes bytes and kElements elements.
+template <typename Decoder, int kElements, int kBytes, int kBlocks, int kAligned>
+struct BlockDecoder {
+  static constexpr int kSpanColumns = kElements * kBlocks;
+  static constexpr int kMaxSpanBytes = kBytes * kBlocks;
+  static constexpr int kAlignment = kAligned;
+  static constexpr int kPasses = 1;
+  static constexpr bool kHasCodes = true;
+  static constexpr bool kHasMin = false;
+  static constexpr bool kHasTwoScales = false;
+
+  __device__ explicit BlockDecoder(DType) {}
+  __device__ static constexpr int span_bytes() { return kMaxSpanBytes; }
+  __device__ static void decode(const uint8_t* span, int unit, uint32_t (&out)[16]) {
+    codes_to_bf16<Decoder>(Decoder::codes(span, unit), out);
+  }
+
+ protected:
+  // Codes of 4 bits in 16 bytes: the low nibbles first, then the high ones.
+  __device__ static void unpack_nibbles(const uint8_t* bytes, uint32_t (&codes)[8]) {
+    uint32_t words[4];
+    load_words<kAligned < 4 ? 1 : 4>(bytes, words);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      codes[i] = low_nibbles(words[i]);
+      codes[4 + i] = high_nibbles(words[i]);
+    }
+  }
+  __device__ static void look_up_nibbles(const ByteTable& table, const uint8_t* bytes, uint32_t (&codes)[8]) {
+    uint32_t words[4];
+    load_words<kAligned < 4 ? 1 : 4>(bytes, words);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) look_up(table, words[i], codes[i], codes[4 + i]);
+  }
+  // Bit j of the four bytes is bit 4 of code j.
+  __device__ static void add_bits_4(const uint8_t* bytes, uint32_t (&codes)[8]) {
+    uint32_t word[1];
+    load_words<kAligned < 4 ? 1 : 4>(bytes, word);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) codes[i] |= spread_bit_4(word[0] >> 4 * i);
+  }
+  __device__ static void set_scale(Codes& codes, float scale) { codes.scale[0] = codes.scale[1] = scale; }
+};
+
+template <>
+struct TileDecoder<DType::kQ4_0> : BlockDecoder<TileDecoder<DType::kQ4_0>, 32, 18, 8, 2> {
+  static constexpr int kZero = 8;
+  using BlockDecoder::BlockDecoder;
+  __device__ static Codes codes(const uint8_t* span, int unit) {
+    const uint8_t* block = span + 18 * unit;
+    Codes codes = {};
+    unpack_nibbles(block + 2, codes.bytes);
+    set_scale(codes, from_half(load_half_word(block)));
+    return codes;
+  }
+};
+
+template <>
+struct TileDecoder<DType::kQ4_1> : BlockDecoder<TileDecoder<DType::kQ4_1>, 32, 20, 8, 4> {
+  static constexpr int kZero = 0;
+  static constexpr bool kHasMin = true;
+  using BlockDecoder::BlockDecoder;
+  __device__ static Codes codes(const uint8_t* span, int unit) {
+    const uint8_t* block = span + 20 * unit;
+    Codes codes = {};
+    unpack_nibbles(block + 4, codes.bytes);
+    set_scale(codes, from_half(load_half_word(block)));
+    codes.min = -from_half(load_half_word(block + 2));
+    return codes;
+  }
+};
+
+template <>
+struct TileDecoder<DType::kQ5_0> : BlockDecoder<TileDecoder<DType::kQ5_0>, 32, 22, 4, 2> {
+  static constexpr int kZero = 16;
+  using BlockDecoder::BlockDecoder;
+  __device__ static Codes codes(const uint8_t* span, int unit) {
+    const uint8_t* block = span + 22 * unit;
+    Codes codes = {};
+    unpack_nibbles(block + 6, codes.bytes);
+    add_bits_4(block + 2, codes.bytes);
+    set_scale(codes, from_half(load_half_word(block)));
+    return codes;
+  }
+};
+
+template <>
+struct TileDecoder<DType::kQ5_1> : BlockDecoder<TileDecoder<DType::kQ5_1>, 32, 24, 4, 8> {
+  static constexpr int kZero = 0;
+  static constexpr bool kHasMin = true;
+  using BlockDecoder::BlockDecoder;
+  __device__ static Codes codes(const uint8_t* span, int unit) {
+    const uint8_t* block = span + 24 * unit;
+    Codes codes = {};
+    unpack_nibbles(block + 8, codes.bytes);
+    add_bits_4(block + 4, codes.bytes);
+    set_scale(codes, from_half(load_half_word(block)));
+    codes.min = -from_half(load_half_word(block + 2));
+    return codes;
+  }
+};
+
+template <>
+struct TileDecoder<DType::kQ8_0> : BlockDecoder<TileDecoder<DType::kQ8_0>, 32, 34, 4, 2> {
+  static constexpr int kZero = 128;
+  using BlockDecoder::BlockDecoder;
+  __device__ static Codes codes(const uint8_t* span, int unit) {
+    const uint8_t* block = span + 34 * unit;
+    Codes codes = {};
+    load_words<2>(block + 2, codes.bytes);
+#pragma unroll
+    for (uint32_t& word : codes.bytes) word ^= 0x80808080u;
+    set_scale(codes, from_half(load_half_word(block)));
+    return codes;
+  }
+};
+
+// quant::kIq4Values + 128.
+__device__ constexpr ByteTable iq4_codes() { return {{0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}}; }
+
+template <>
+struct TileDecoder<DType::kIQ4_NL> : BlockDecoder<TileDecoder<DType::kIQ4_NL>, 32, 18, 8, 2> {
+  static constexpr int kZero = 128;
+  using BlockDecoder::BlockDecoder;
+  __device__ static Codes codes(const uint8_t* span, int unit) {
+    const uint8_t* block = span + 18 * unit;
+    Codes codes = {};
+    look_up_nibbles(iq4_codes(), block + 2, codes.bytes);
+    set_scale(codes, from_half(load_half_word(block)));
+    return codes;
+  }
+};
+
+// quant::kE2M1Values + 16.
+__device__ constexpr ByteTable e2m1_codes() { return {{0x13121110, 0x1c181614, 0x0d0e0f10, 0x04080a0c}}; }
+
+template <>
+struct TileDecoder<DType::kMXFP4> : BlockDecoder<TileDecoder<DType::kMXFP4>, 32, 17, 8, 1> {
+  static constexpr int kZero = 16;
+  using BlockDecoder::BlockDecoder;
+  __device__ static Codes codes(const uint8_t* span, int unit) {
+    const uint8_t* block = span + 17 * unit;
+    Codes codes = {};
+    look_up_nibbles(e2m1_codes(), block + 1, codes.bytes);
+    set_scale(codes, quant::mxfp4_scale(block[0]));
+    return codes;
+  }
+};
+
+template <>
+struct TileDecoder<DType::kNVFP4> : BlockDecoder<TileDecoder<DType::kNVFP4>, 64, 36, 4, 4> {
+  static constexpr int kZero = 16;
+  static constexpr bool kHasTwoScales = true;
+  using BlockDecoder::BlockDecoder;
+  __device__ static Codes codes(const uint8_t* span, int unit) {
+    const uint8_t* block = span + 36 * (unit / 2);
+    const int half = unit % 2;
+    uint32_t words[4];
+    load_words<4>(block + 4 + 16 * half, words);
+    Codes codes = {};
+#pragma unroll
+    for (int s = 0; s < 2; ++s) {
+      look_up(e2m1_codes(), words[2 * s], codes.bytes[4 * s], codes.bytes[4 * s + 2]);
+      look_up(e2m1_codes(), words[2 * s + 1], codes.bytes[4 * s + 1], codes.bytes[4 * s + 3]);
+      codes.scale[s] = quant::nvfp4_scale(block[2 * half + s]);
+    }
+    return codes;
+  }
+};
+
+// Calls use(DecoderType<...>) for the type's decoder; the type is one of these.
+template <typename Use>
+void with_block_decoder(DType dtype, const Use& use) {
+  if (dtype == DType::kQ4_0) return use(DecoderType<TileDecoder<DType::kQ4_0>>());
+  if (dtype == DType::kQ4_1) return use(DecoderType<TileDecoder<DType::kQ4_1>>());
+  if (dtype == DType::kQ5_0) return use(DecoderType<TileDecoder<DType::kQ5_0>>());
+  if (dtype == DType::kQ5_1) return use(DecoderType<TileDecoder<DType::kQ5_1>>());
+  if (dtype == DType::kQ8_0) return use(DecoderType<TileDecoder<DType::kQ8_0>>());
+  if (dtype == DType::kIQ4_NL) return use(DecoderType<TileDecoder<DType::kIQ4_NL>>());
+  if (dtype == DType::kMXFP4) return use(DecoderType<TileDecoder<DType::kMXFP4>>());
+  return use(DecoderType<TileDecoder<DType::kNVFP4>>());
+}
+
+}  // namespace gesso::cuda

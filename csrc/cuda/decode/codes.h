@@ -1,0 +1,55 @@
+// Block formats as integers with scales, and how they become bf16 or int8.
+#pragma once
+
+#include <math.h>
+
+#include <bit>
+
+#include "cuda/decode/tile_decoder.h"
+#include "cuda/device/bf16.h"
+#include "cuda/device/bytes.h"
+#include "cuda/device/kernel.h"
+
+namespace gesso::cuda {
+
+// A unit: element j is scale[j / 16] * (code j - kZero) - min, which is what quant::decode_block gives.
+// A TileDecoder with kHasCodes also has
+//   static constexpr int kZero
+//   static constexpr bool kHasMin         else min is 0
+//   static constexpr bool kHasTwoScales   else both are the same
+struct Codes {
+  uint32_t bytes[8];  // code j is byte j % 4 of bytes[j / 4]
+  float scale[2];
+  float min;
+};
+
+// Code `byte` of four less kZero, as a float. Without a conversion, which is slow: the code is put into the last bits of
+// 2^23, and that is taken off again.
+template <typename Decoder>
+__device__ inline float code_value(uint32_t word, int byte) {
+  constexpr uint32_t kBiasTop = 0x4b;  // 2^23 = 0x4b000000
+  return std::bit_cast<float>(permute_bytes(word, kBiasTop, 0x4550 | byte)) - (0x1p23f + Decoder::kZero);
+}
+
+template <typename Decoder>
+__device__ inline void codes_to_bf16(const Codes& codes, uint32_t (&out)[16]) {
+#pragma unroll
+  for (int i = 0; i < 16; ++i) {
+    const uint32_t word = codes.bytes[i / 2];
+    const int byte = i % 2 * 2;
+    const float scale = codes.scale[i / 8];
+    out[i] = pack_bf16(fmaf(scale, code_value<Decoder>(word, byte), -codes.min),
+                       fmaf(scale, code_value<Decoder>(word, byte + 1), -codes.min));
+  }
+}
+
+// Four codes less kZero, as signed bytes.
+template <typename Decoder>
+__device__ inline uint32_t signed_codes(uint32_t word) {
+  if constexpr (Decoder::kZero == 0) return word;
+  if constexpr (Decoder::kZero == 128) return word ^ 0x80808080u;
+  constexpr uint32_t kZeros = Decoder::kZero * 0x01010101u;
+  return ((word | 0x80808080u) - kZeros) ^ 0x80808080u;  // the high bits keep bytes from borrowing
+}
+
+}  // namespace gesso::cuda

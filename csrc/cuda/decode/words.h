@@ -1,0 +1,69 @@
+// Words from bytes of any alignment in shared memory, and look-ups of four bits in a table of bytes.
+#pragma once
+
+#include "cuda/device/bytes.h"
+#include "cuda/device/kernel.h"
+
+namespace gesso::cuda {
+
+// kCount words from an address that is a multiple of kAlignment. Where that is below 4, aligned words are read and
+// pairs of them put together; the last one may lie wholly behind the bytes asked for.
+template <int kAlignment, int kCount>
+__device__ inline void load_words(const uint8_t* bytes, uint32_t (&words)[kCount]) {
+  if constexpr (kAlignment >= 16 && kCount % 4 == 0) {
+#pragma unroll
+    for (int i = 0; i < kCount; i += 4) {
+      const uint4 four = *reinterpret_cast<const uint4*>(bytes + 4 * i);
+      words[i] = four.x;
+      words[i + 1] = four.y;
+      words[i + 2] = four.z;
+      words[i + 3] = four.w;
+    }
+  } else if constexpr (kAlignment >= 4) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) words[i] = *reinterpret_cast<const uint32_t*>(bytes + 4 * i);
+  } else {
+    const uint32_t offset = reinterpret_cast<uintptr_t>(bytes) % 4;
+    const auto* aligned = reinterpret_cast<const uint32_t*>(bytes - offset);
+    const uint32_t selector = 0x3210 + 0x1111 * offset;
+    uint32_t low = aligned[0];
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const uint32_t high = aligned[i + 1];
+      words[i] = permute_bytes(low, high, selector);
+      low = high;
+    }
+  }
+}
+
+// A half precision number at an even address.
+__device__ inline uint16_t load_half_word(const uint8_t* bytes) { return *reinterpret_cast<const uint16_t*>(bytes); }
+
+// The low and the high nibbles of four bytes, one per byte.
+__device__ inline uint32_t low_nibbles(uint32_t word) { return word & 0x0f0f0f0fu; }
+__device__ inline uint32_t high_nibbles(uint32_t word) { return word >> 4 & 0x0f0f0f0fu; }
+
+// Sixteen bytes, four in a word.
+struct ByteTable {
+  uint32_t words[4];
+};
+
+// The bytes that four nibbles, the lowest of `nibbles`, pick.
+__device__ inline uint32_t look_up_four(const ByteTable& table, uint32_t nibbles) {
+  const uint32_t places = nibbles & 0x7777u;
+  const uint32_t first = permute_bytes(table.words[0], table.words[1], places);
+  const uint32_t second = permute_bytes(table.words[2], table.words[3], places);
+  return permute_bytes(first, second, 0x3210u | (nibbles & 0x8888u) >> 1);
+}
+
+// What the low and the high nibbles of four bytes pick.
+__device__ inline void look_up(const ByteTable& table, uint32_t word, uint32_t& low, uint32_t& high) {
+  const uint32_t first = look_up_four(table, word), second = look_up_four(table, word >> 16);
+  low = permute_bytes(first, second, 0x6420);
+  high = permute_bytes(first, second, 0x7531);
+}
+
+// Bits 0 to 3 of `bits` as bit 4 of bytes 0 to 3.
+__device__ inline uint32_t spread_bit_4(uint32_t bits) { return (bits & 15) * 0x02040810u & 0x10101010u; }
+
+}  // namespace gesso::cuda

@@ -1,0 +1,29 @@
+// The GPUs of this machine.
+#include "cuda/cuda_error.h"
+#include "cuda/queue.h"
+#include "ops/device.h"
+
+namespace gesso::cuda {
+
+std::vector<ops::Device> devices() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {  // no driver, or one too old: then there are none
+    cudaGetLastError();
+    return {};
+  }
+  std::vector<ops::Device> found;
+  for (int i = 0; i < count; ++i) {
+    const DeviceProperties properties = device_properties(i);
+    found.push_back({i, "cuda:" + std::to_string(i), properties.name, properties.arch, properties.total_bytes,
+                     properties.is_integrated});
+  }
+  return found;
+}
+
+std::shared_ptr<Queue> make_queue(int device, ActivationType activations) {
+  return std::make_shared<Queue>(device, activations);
+}
+
+void activate(const Queue& queue) { check_cuda(cudaSetDevice(queue.device()), "cudaSetDevice"); }
+
+}  // namespace gesso::cuda

@@ -1,0 +1,23 @@
+// The language of kernels, and where a block finds its shared memory. Every .cu file begins with this header.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+namespace gesso::cuda {
+
+constexpr int kWarpSize = 32;
+
+// The block's dynamic shared memory, 128-byte aligned and uninitialised; Launch::shared_bytes says how much there is.
+template <typename T>
+__device__ inline T* shared_memory() {
+  extern __shared__ __align__(128) unsigned char block_shared_memory[];
+  return reinterpret_cast<T*>(block_shared_memory);
+}
+
+// This thread's place in its warp, and its warp's place in the block. Blocks are one-dimensional.
+__device__ inline int lane_index() { return static_cast<int>(threadIdx.x) % kWarpSize; }
+__device__ inline int warp_index() { return static_cast<int>(threadIdx.x) / kWarpSize; }
+
+}  // namespace gesso::cuda

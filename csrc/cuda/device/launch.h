@@ -1,0 +1,41 @@
+// The one way to start a kernel.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "cuda/cuda_error.h"
+
+namespace gesso::cuda {
+
+struct Launch {
+  dim3 grid;
+  int block;             // threads, a multiple of 32
+  int64_t shared_bytes;  // dynamic shared memory of one block
+  cudaStream_t stream;
+};
+
+// What a kernel gets without asking.
+constexpr int64_t kDefaultSharedBytes = 48 * 1024;
+
+// Queues kernel(arguments...) on the stream. Throws CudaError with `name` when the launch is refused; what goes wrong
+// in the kernel comes out at a later synchronisation. A grid without blocks is nothing to do.
+template <typename... Parameters, typename... Arguments>
+void launch(const char* name, const Launch& launch, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) return;
+  if (launch.shared_bytes > kDefaultSharedBytes) {
+    check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                    static_cast<int>(launch.shared_bytes)),
+               name);
+  }
+  cudaLaunchConfig_t config = {};
+  config.gridDim = launch.grid;
+  config.blockDim = dim3(static_cast<unsigned>(launch.block));
+  config.dynamicSmemBytes = static_cast<size_t>(launch.shared_bytes);
+  config.stream = launch.stream;
+  check_cuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), name);
+}
+
+}  // namespace gesso::cuda

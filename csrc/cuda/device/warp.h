@@ -1,0 +1,35 @@
+// Exchange between the 32 lanes of a warp. Every lane takes part in every call: no call under a condition that
+// differs within the warp. T is float, int32_t or uint32_t.
+#pragma once
+
+#include "cuda/device/kernel.h"
+
+namespace gesso::cuda {
+
+constexpr uint32_t kFullWarp = 0xffffffffu;
+
+// The value of lane `lane`, 0..31.
+template <typename T>
+__device__ inline T shuffle(T value, int lane) {
+  return __shfl_sync(kFullWarp, value, lane);
+}
+
+// The value of the lane whose number differs in the bits of `mask`.
+template <typename T>
+__device__ inline T shuffle_xor(T value, int mask) {
+  return __shfl_xor_sync(kFullWarp, value, mask);
+}
+
+// The value of the lane `delta` places up; the last `delta` lanes keep their own.
+template <typename T>
+__device__ inline T shuffle_down(T value, int delta) {
+  return __shfl_down_sync(kFullWarp, value, static_cast<unsigned>(delta));
+}
+
+// Bit i is lane i's predicate.
+__device__ inline uint32_t ballot(bool predicate) { return __ballot_sync(kFullWarp, predicate); }
+
+// The lanes' writes to memory before it are seen by all lanes after it.
+__device__ inline void sync_warp() { __syncwarp(kFullWarp); }
+
+}  // namespace gesso::cuda

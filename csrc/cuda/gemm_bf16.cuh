@@ -1,0 +1,139 @@
+// The matrix kernel for rows of bf16 and weights of any type.
+//
+// Three things run side by side: copies of raw weights and of rows of x, some steps ahead; decoding of the next step's
+// 64 x 64 weights to bf16, by every thread half a row; matrix instructions on this step's. One barrier per step.
+// With few rows of x it is bound by the bytes of the weights (and, for 4-bit types on the fastest memories, by
+// decoding), with many by matrix instructions.
+#pragma once
+
+#include "cuda/device/barrier.h"
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/device/mma.h"
+#include "cuda/gemm_arguments.h"
+#include "cuda/gemm_launch.h"
+#include "cuda/gemm_store.cuh"
+#include "cuda/gemm_tile.cuh"
+#include "cuda/gemm_work.cuh"
+#include "cuda/raw_tile.cuh"
+
+namespace gesso::cuda {
+
+// How a block's shared memory is used.
+template <typename Decoder, int kRows>
+struct Bf16Memory {
+  static constexpr int kRowBytes = 2 * kStepColumns;
+  static constexpr int kWeightBytes = kTileWeightRows * kRowBytes;  // decoded, of one step
+  // Steps whose rows of x are there or on their way; raw weights as far ahead, if there is room.
+  static constexpr int kSlots = kRows <= 32 ? 4 : 3;
+  using Rows = RowTile<kRows, kRowBytes, kSlots>;
+  static constexpr int kRoom = kMaxGemmSharedBytes - kWorkListRoom - Rows::kBytes - 2 * kWeightBytes;
+  static constexpr int kWantedRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
+  static constexpr int kRawSlots = kWantedRawSlots * RawSpan<Decoder>::kBytes <= kRoom ? kWantedRawSlots : 2;
+  using Raw = RawTile<Decoder, kRawSlots>;
+
+  // Steps between the start of a copy and its use, less one: groups of copies that may be on their way.
+  static constexpr int kRawAhead = RawSpan<Decoder>::kSteps * (kRawSlots - 1);
+  static constexpr int kInFlight = (kSlots - 1 < kRawAhead ? kSlots - 1 : kRawAhead) - 1;
+
+  static constexpr int kRawBegin = 0;
+  static constexpr int kWeightsBegin = kRawBegin + Raw::kBytes;
+  static constexpr int kRowsBegin = kWeightsBegin + 2 * kWeightBytes;
+  static constexpr int kWorkBegin = kRowsBegin + Rows::kBytes;
+};
+
+// sums += weights [64, 64] rows^T.
+template <int kRows>
+__device__ inline void multiply_bf16_step(const uint8_t* weights, const uint8_t* rows, int num_row_tiles,
+                                          TileSums<kRows>& sums) {
+  using Warp = WarpTile<kRows>;
+  constexpr int kRowBytes = 2 * kStepColumns;
+  const int lane = lane_index();
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    uint32_t a[Warp::kWeightTiles][2][4];
+#pragma unroll
+    for (int m = 0; m < Warp::kWeightTiles; ++m) {
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int row = 16 * Warp::weight_tile(m) + lane % 16, piece = 4 * half + 2 * i + lane / 16;
+        load_matrix_x4(a[m][i], weights + piece_offset<kRowBytes>(row, piece));
+      }
+    }
+#pragma unroll
+    for (int n = 0; n < Warp::kRowTiles; ++n) {
+      if (Warp::row_tile(n) >= num_row_tiles) continue;
+      uint32_t b[4];
+      load_matrix_x4(b, rows + piece_offset<kRowBytes>(8 * Warp::row_tile(n) + lane % 8, 4 * half + lane / 8));
+      const uint32_t first[2] = {b[0], b[1]}, second[2] = {b[2], b[3]};
+#pragma unroll
+      for (int m = 0; m < Warp::kWeightTiles; ++m) {
+        mma_bf16(sums[m][n], a[m][0], first);
+        mma_bf16(sums[m][n], a[m][1], second);
+      }
+    }
+  }
+}
+
+// The sums of one tile over its steps.
+template <typename Decoder, int kRows>
+__device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
+                                          TileSums<kRows>& sums) {
+  using Memory = Bf16Memory<Decoder, kRows>;
+  constexpr int kSpanSteps = RawSpan<Decoder>::kSteps;
+  typename Memory::Raw raw(shared + Memory::kRawBegin, arguments.dtype);
+  typename Memory::Rows rows(shared + Memory::kRowsBegin);
+  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes);
+  rows.begin(arguments, work);
+  const auto weights = [&](int step) { return shared + Memory::kWeightsBegin + step % 2 * Memory::kWeightBytes; };
+
+  for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
+  for (int i = 0; i < Memory::kSlots - 2; ++i) {
+    if (work.first_step + i < work.end_step) rows.copy(work.first_step + i);
+  }
+  for (int i = 0; i <= Memory::kInFlight; ++i) commit_copies();
+  // Each turn multiplies a step and decodes the next one; the first turn only decodes.
+  for (int step = work.first_step - 1; step < work.end_step; ++step) {
+    wait_copies<Memory::kInFlight>();
+    sync_block();
+    const int next = step + 1, copied = step + Memory::kSlots - 1;
+    if (copied < work.end_step) rows.copy(copied);
+    if (next % kSpanSteps == 0) raw.copy(next / kSpanSteps + Memory::kRawSlots - 1);
+    commit_copies();
+    if (next < work.end_step) decode_step(raw, next, arguments.num_columns, weights(next));
+    if (step >= work.first_step) {
+      multiply_bf16_step<kRows>(weights(step), rows.slot(step), WarpTile<kRows>::num_row_tiles(work), sums);
+    }
+  }
+  sync_block();  // all is read before the next tile's copies begin
+}
+
+// out = W x^T in tiles of 64 by kRows, see gemm_arguments.h.   grid: at most a block per tile; shared Bf16Memory.
+// ptxas: <= 255 registers, <= 128 bytes of stack: the remaining formats are decoded in an array; HMMA, LDSM, LDGSTS
+template <typename Decoder, int kRows>
+__global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 4 : 2) gemm_bf16_kernel(GemmArguments arguments) {
+  using Memory = Bf16Memory<Decoder, kRows>;
+  uint8_t* shared = shared_memory<uint8_t>();
+  const WorkList<kRows> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin));
+  for (int index = static_cast<int>(blockIdx.x); index < list.size(); index += static_cast<int>(gridDim.x)) {
+    const TileWork work = list[index];
+    TileSums<kRows> sums;
+    clear<kRows>(sums);
+    multiply_bf16_tile<Decoder, kRows>(arguments, work, shared, sums);
+    store_tile<kRows>(arguments, work, sums);
+  }
+}
+
+template <typename Decoder, int kRows>
+void launch_gemm_bf16(const GemmLaunch& gemm) {
+  const int64_t shared_bytes = Bf16Memory<Decoder, kRows>::kWorkBegin + work_list_bytes(gemm.arguments);
+  launch(gemm.name, {dim3(gemm_grid(gemm, kRows, shared_bytes)), kGemmThreads, shared_bytes, gemm.queue.stream()},
+         gemm_bf16_kernel<Decoder, kRows>, gemm.arguments);
+}
+
+template <typename Decoder>
+void launch_gemm_bf16(const GemmLaunch& gemm) {
+  gemm.is_wide ? launch_gemm_bf16<Decoder, kWideRows>(gemm) : launch_gemm_bf16<Decoder, kNarrowRows>(gemm);
+}
+
+}  // namespace gesso::cuda

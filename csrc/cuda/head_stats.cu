@@ -1,0 +1,123 @@
+// The vocabulary in chunks of a few thousand tokens, three kernels each: logits = x . head^T; what a row's logits add
+// to its statistics, and its weights e^(z - m); weights . table, added to the expected embedding. Head and table are
+// the same matrix as a rule: its chunk is read from memory once and the second product finds it in the L2 cache. Chunks
+// are the same whatever the number of rows, and so are the sums of a row.
+#include "ops/head_stats.h"
+
+#include <algorithm>
+
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/gemm.h"
+#include "cuda/lm_head_cap.h"
+#include "cuda/quad_rows.h"
+#include "cuda/queue.h"
+#include "cuda/soft_embed_sums.h"
+
+namespace gesso::cuda {
+namespace {
+
+// Where the statistics go; null before the last chunk.
+struct Results {
+  float* entropy = nullptr;
+  int32_t* argmax = nullptr;
+  int32_t* sampled = nullptr;
+};
+
+// z of the chunk, whose places behind the vocabulary stay at -inf.
+__device__ void logits_to_z(Chunk& chunk, int64_t num_tokens, float cap, float temperature) {
+#pragma unroll
+  for (int g = 0; g < kChunkGroups; ++g) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (group_begin(g) + i < num_tokens) chunk.z[g][i] = soft_cap(chunk.z[g][i], cap) / temperature;
+    }
+  }
+}
+
+// One block per row. Bound by operations: a tanh, an exp and noise where it may matter, for four bytes from L2.
+// logits [R, tokens of the chunk], rows [R].   grid R, shared ChunkScratch.
+// ptxas: <= 64 registers; SHFL
+__global__ void __launch_bounds__(kChunkThreads, 2)
+    head_stats_chunk_kernel(QuadRows<const float> logits, int64_t first, float cap, const ops::HeadRow* rows,
+                            SoftSums soft, Results results) {
+  const int64_t r = blockIdx.x;
+  const ops::HeadRow options = rows[r];
+  RowProgress row = first == 0 ? RowProgress() : soft.rows[r];
+  Chunk chunk = read_chunk(logits, r, 0);
+  logits_to_z(chunk, logits.columns, cap, options.temperature);
+  add_chunk(chunk, static_cast<int32_t>(first), &options.key, *shared_memory<ChunkScratch>(), row);
+  write_weights(soft, r, chunk);
+  if (threadIdx.x != 0) return;
+  soft.rows[r] = row;
+  if (!results.entropy) return;
+  results.entropy[r] = entropy(row);
+  results.argmax[r] = row.argmax.token;
+  results.sampled[r] = row.draw.token;
+}
+
+// source, out [R, D].   grid R. Bound by bytes.
+// ptxas: <= 64 registers
+__global__ void __launch_bounds__(kMaxRowThreads)
+    expected_embedding_kernel(QuadRows<const float> source, QuadRows<float> out) {
+  const int64_t row = blockIdx.x;
+  for (int64_t column = first_column(); column < out.columns; column += column_step()) {
+    out.store(row, column, source.load(row, column));
+  }
+}
+
+Weight row_range(const Weight& head, int64_t first, int64_t count) {
+  Weight rows = head;
+  rows.values.data = head.values.row(first);
+  rows.values.shape = {count, head.num_inputs()};
+  return rows;
+}
+
+// What a walk needs beside its rows.
+struct HeadWalk {
+  const Context& context;
+  const Weight& head;
+  const Tensor& table;
+  float cap;
+  float embed_scale;
+};
+
+void head_stats_band(const HeadWalk& walk, ConstMatrix x, const ops::HeadRow* rows, const Results& results,
+                     Matrix soft_rows) {
+  Queue& queue = *walk.context.queue;
+  const int64_t vocab_size = walk.head.num_outputs();
+  const SoftSums soft = make_soft_sums(queue, x.rows, walk.table);
+  float* logits = queue.scratch<float>(Scratch::kHead, x.rows * soft.weights_stride);
+  const PackedRows packed = pack_bf16_rows(walk.context, x, walk.head.values.dtype);
+  const Launch grid = {dim3(static_cast<unsigned>(x.rows)), chunk_threads(vocab_size), sizeof(ChunkScratch),
+                       queue.stream()};
+  for (int64_t first = 0; first < vocab_size; first += soft.weights_stride) {
+    const int64_t count = std::min(soft.weights_stride, vocab_size - first);
+    const Matrix chunk(logits, x.rows, count, soft.weights_stride);
+    multiply(walk.context, packed, row_range(walk.head, first, count), chunk);
+    launch("head_stats", grid, head_stats_chunk_kernel, QuadRows(ConstMatrix(chunk)), first, walk.cap, rows, soft,
+           first + count == vocab_size ? results : Results());
+    add_soft_chunk(queue, soft, walk.table, first);
+  }
+  finish_soft_sums(queue, soft, walk.embed_scale, soft_rows);
+}
+
+}  // namespace
+
+void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
+                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix soft_rows) {
+  const HeadWalk walk = {context, head, table, cap, embed_scale};
+  for (int64_t first = 0; first < x.rows; first += kSoftBandRows) {
+    const int64_t count = std::min(kSoftBandRows, x.rows - first);
+    const Results results = {stats.entropy.data() + first, stats.argmax.data() + first, stats.sampled.data() + first};
+    head_stats_band(walk, x.row_range(first, count), rows.device + first, results, soft_rows.row_range(first, count));
+  }
+}
+
+void expected_embedding(const Context& context, ConstMatrix soft, Matrix out) {
+  launch("expected_embedding",
+         {dim3(static_cast<unsigned>(out.rows)), row_threads(out.columns), 0, context.queue->stream()},
+         expected_embedding_kernel, QuadRows(soft), QuadRows(out));
+}
+
+}  // namespace gesso::cuda

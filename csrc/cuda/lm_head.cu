@@ -1,0 +1,35 @@
+// A product like any other, then the cap over it in place: this op serves callers that want the logits whole, not the
+// denoising loop. Bound by bytes.
+#include "ops/lm_head.h"
+
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/gemm.h"
+#include "cuda/lm_head_cap.h"
+#include "cuda/quad_rows.h"
+#include "cuda/queue.h"
+
+namespace gesso::cuda {
+namespace {
+
+// logits [R, V].   grid R.
+// ptxas: <= 64 registers
+__global__ void __launch_bounds__(kMaxRowThreads) lm_head_cap_kernel(QuadRows<float> logits, float cap) {
+  const int64_t row = blockIdx.x;
+  for (int64_t column = first_column(); column < logits.columns; column += column_step()) {
+    Quad quad = logits.load(row, column);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) quad.v[i] = soft_cap(quad.v[i], cap);
+    logits.store(row, column, quad);
+  }
+}
+
+}  // namespace
+
+void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits) {
+  multiply(context, pack_bf16_rows(context, x, head.values.dtype), head, logits);
+  launch("lm_head", {dim3(static_cast<unsigned>(logits.rows)), row_threads(logits.columns), 0, context.queue->stream()},
+         lm_head_cap_kernel, QuadRows(logits), cap);
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,72 @@
+// Rows of a float32 matrix, four neighbouring columns at a time: what a thread of an elementwise kernel works on.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/tensor.h"
+#include "cuda/device/kernel.h"
+
+namespace gesso::cuda {
+
+struct alignas(16) Quad {
+  float v[4];
+};
+
+// A matrix as kernels see it. Which thread has which columns does not depend on the alignment, so results do not
+// either.
+template <typename T>
+struct QuadRows {
+  T* data;
+  int64_t columns;
+  int64_t stride;
+  bool is_aligned;  // every row begins at a multiple of 16 bytes
+
+  explicit QuadRows(const MatrixView<T>& matrix)
+      : data(matrix.data),
+        columns(matrix.columns),
+        stride(matrix.stride),
+        is_aligned(reinterpret_cast<uintptr_t>(data) % sizeof(Quad) == 0 && (stride % 4 == 0 || matrix.rows <= 1)) {}
+
+  // Whether the four columns from `column` on are all there and can be moved at once.
+  __device__ bool is_whole(int64_t column) const { return is_aligned && column + 4 <= columns; }
+
+  __device__ Quad load_whole(int64_t row, int64_t column) const {
+    return *reinterpret_cast<const Quad*>(data + row * stride + column);
+  }
+
+  // Columns past the end count as zero.
+  __device__ Quad load(int64_t row, int64_t column) const {
+    if (is_whole(column)) return load_whole(row, column);
+    Quad quad;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) quad.v[i] = column + i < columns ? data[row * stride + column + i] : 0.0f;
+    return quad;
+  }
+
+  // Columns past the end are left out.
+  __device__ void store(int64_t row, int64_t column, const Quad& quad) const {
+    if (is_whole(column)) {
+      *reinterpret_cast<Quad*>(data + row * stride + column) = quad;
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (column + i < columns) data[row * stride + column + i] = quad.v[i];
+    }
+  }
+};
+
+// The columns of a row go to the threads of a block by fours, and around again when there are more:
+//   for (int64_t column = first_column(); column < columns; column += column_step()) ...
+__device__ inline int64_t first_column() { return 4 * static_cast<int64_t>(threadIdx.x); }
+__device__ inline int64_t column_step() { return 4 * static_cast<int64_t>(blockDim.x); }
+
+// Threads for such a block. They depend on the number of columns alone, and with them the order of a row's sums.
+constexpr int kMaxRowThreads = 1024;
+inline int row_threads(int64_t columns) {
+  const int64_t warps = (columns + 4 * kWarpSize - 1) / (4 * kWarpSize);
+  return static_cast<int>(std::clamp<int64_t>(warps * kWarpSize, kWarpSize, kMaxRowThreads));
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,86 @@
+// One block per row, four columns per thread. Bound by latency at the rows of one canvas, by bytes beyond: a row is
+// read from memory once; the second look at it hits the L1 cache.
+#include "ops/rms_norm.h"
+
+#include <cmath>
+
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/quad_rows.h"
+#include "cuda/queue.h"
+#include "cuda/reduce.h"
+
+namespace gesso::cuda {
+namespace {
+
+// (mean(x[row]^2) + eps)^-1/2. The whole block calls it; scratch: kReduceScratch floats.
+__device__ float inverse_rms(const QuadRows<const float>& x, int64_t row, float eps, float* scratch) {
+  float sum = 0;
+  for (int64_t column = first_column(); column < x.columns; column += column_step()) {
+    const Quad values = x.load(row, column);
+#pragma unroll
+    for (float value : values.v) sum += value * value;
+  }
+  return 1.0f / sqrtf(block_sum(sum, scratch) / static_cast<float>(x.columns) + eps);
+}
+
+// An absent weight counts as ones.
+__device__ Quad load_weight(const QuadRows<const float>& weight, int64_t column) {
+  return weight.data ? weight.load(0, column) : Quad{{1, 1, 1, 1}};
+}
+
+// x, out [R, D], weight [D].   grid R, shared kReduceScratch floats. A thread reads and writes the same columns, so
+// that out may be x.
+// ptxas: <= 48 registers; LDG.E.128
+__global__ void __launch_bounds__(kMaxRowThreads) rms_norm_kernel(QuadRows<const float> x, QuadRows<const float> weight,
+                                                                  float eps, float scale, QuadRows<float> out) {
+  const int64_t row = blockIdx.x;
+  const float factor = inverse_rms(x, row, eps, shared_memory<float>());
+  for (int64_t column = first_column(); column < x.columns; column += column_step()) {
+    const Quad values = x.load(row, column), weights = load_weight(weight, column);
+    Quad result;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) result.v[i] = values.v[i] * factor * weights.v[i] * scale;
+    out.store(row, column, result);
+  }
+}
+
+// x, residual [R, D], weight [D].   grid R, shared kReduceScratch floats.
+// ptxas: <= 48 registers; LDG.E.128
+__global__ void __launch_bounds__(kMaxRowThreads)
+    rms_norm_add_kernel(QuadRows<const float> x, QuadRows<const float> weight, float eps, float scale,
+                        QuadRows<float> residual) {
+  const int64_t row = blockIdx.x;
+  const float factor = inverse_rms(x, row, eps, shared_memory<float>());
+  for (int64_t column = first_column(); column < x.columns; column += column_step()) {
+    const Quad values = x.load(row, column), weights = load_weight(weight, column);
+    Quad sum = residual.load(row, column);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) sum.v[i] = (sum.v[i] + values.v[i] * factor * weights.v[i]) * scale;
+    residual.store(row, column, sum);
+  }
+}
+
+Launch launch_rows(const Context& context, ConstMatrix x) {
+  return {dim3(static_cast<unsigned>(x.rows)), row_threads(x.columns), kReduceScratch * sizeof(float),
+          context.queue->stream()};
+}
+
+QuadRows<const float> as_row(const Tensor& weight, int64_t columns) {
+  return QuadRows(ConstMatrix(weight.f32(), 1, columns));
+}
+
+}  // namespace
+
+void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out) {
+  launch("rms_norm", launch_rows(context, x), rms_norm_kernel, QuadRows(x), as_row(weight, x.columns), eps, scale,
+         QuadRows(out));
+}
+
+void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale,
+                  Matrix residual) {
+  launch("rms_norm_add", launch_rows(context, x), rms_norm_add_kernel, QuadRows(x), as_row(weight, x.columns), eps,
+         scale, QuadRows(residual));
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,121 @@
+// Two kernels. The first gives each token a block and each expert a thread, which counts the experts before its own:
+// that is the expert's rank, whatever the ties. The second gives each expert a block, which looks at all pairs: those
+// of lower experts lie before its own, and its own keep their order. So every slot comes from counting alone, without a
+// sort, an atomic or a word between blocks. Both are bound by latency; the pairs that every expert's block reads are in
+// L2.
+#include "ops/route.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/queue.h"
+#include "cuda/reduce.h"
+#include "cuda/scan.h"
+
+namespace gesso::cuda {
+namespace {
+
+constexpr int kMaxTokenThreads = 1024;
+constexpr int kSortThreads = 256;  // some pairs for each thread of one canvas, many threads for those of eight
+
+// Larger for larger scores; -0 is 0, and NaN comes behind every number.
+__device__ uint32_t order_key(float score) {
+  if (score != score) return 0;
+  const uint32_t bits = std::bit_cast<uint32_t>(score + 0.0f);
+  return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+// How many experts come before expert e: those with a larger key, and lower ones with the same.
+__device__ int rank_of(const uint32_t* keys, int num_experts, int e) {
+  const uint32_t own = keys[e];
+  int rank = 0;
+  for (int other = 0; other < num_experts; ++other) rank += keys[other] + (other < e ? 1u : 0u) > own ? 1 : 0;
+  return rank;
+}
+
+// exp(score - best) of one choice over the sum of all, best first: the softmax' denominator cancels.
+__device__ float share_of(const float* scores, const int32_t* chosen, int num_active, int choice) {
+  const float best = scores[chosen[0]];
+  float sum = 0;
+  for (int a = 0; a < num_active; ++a) sum += expf(scores[chosen[a]] - best);
+  return expf(scores[chosen[choice]] - best) / sum;
+}
+
+// scores [R, E] with rows `stride` apart, per_expert_scale [E], experts, weights [R, A].
+// grid R; shared E keys, then A choices.
+// ptxas: <= 64 registers
+__global__ void __launch_bounds__(kMaxTokenThreads)
+    route_tokens_kernel(const float* scores, int64_t stride, int num_experts, int num_active,
+                        const float* per_expert_scale, int32_t* experts, float* weights) {
+  uint32_t* keys = shared_memory<uint32_t>();                        // [E]
+  int32_t* chosen = reinterpret_cast<int32_t*>(keys + num_experts);  // [A]
+  const int64_t token = blockIdx.x;
+  const int thread = static_cast<int>(threadIdx.x), num_threads = static_cast<int>(blockDim.x);
+  const float* row = scores + token * stride;
+
+  for (int e = thread; e < num_experts; e += num_threads) keys[e] = order_key(row[e]);
+  sync_block();
+  for (int e = thread; e < num_experts; e += num_threads) {
+    const int rank = rank_of(keys, num_experts, e);
+    if (rank < num_active) chosen[rank] = e;
+  }
+  sync_block();
+  for (int a = thread; a < num_active; a += num_threads) {
+    experts[token * num_active + a] = chosen[a];
+    weights[token * num_active + a] = share_of(row, chosen, num_active, a) * per_expert_scale[chosen[a]];
+  }
+}
+
+// experts, slot_of_pair [P], token_of_slot [P], expert_offsets [E + 1].   grid E, shared kReduceScratch integers.
+// Each thread has pairs that lie side by side, so that the order of the threads is that of the pairs.
+// ptxas: <= 64 registers; SHFL
+__global__ void __launch_bounds__(kSortThreads)
+    sort_pairs_kernel(const int32_t* experts, int num_pairs, int num_active, int32_t* slot_of_pair,
+                      int32_t* token_of_slot, int32_t* expert_offsets) {
+  int32_t* scratch = shared_memory<int32_t>();
+  const int expert = static_cast<int>(blockIdx.x);
+  const int per_thread = (num_pairs + kSortThreads - 1) / kSortThreads;
+  const int first = std::min(static_cast<int>(threadIdx.x) * per_thread, num_pairs);
+  const int last = std::min(first + per_thread, num_pairs);
+
+  int32_t num_lower = 0, num_own = 0;
+  for (int pair = first; pair < last; ++pair) {
+    num_lower += experts[pair] < expert ? 1 : 0;
+    num_own += experts[pair] == expert ? 1 : 0;
+  }
+  const int32_t offset = block_sum(num_lower, scratch);
+  const RunningSum own = block_running_sum(num_own, scratch);
+
+  int32_t slot = offset + own.before;
+  for (int pair = first; pair < last; ++pair) {
+    if (experts[pair] != expert) continue;
+    slot_of_pair[pair] = slot;
+    token_of_slot[slot++] = pair / num_active;
+  }
+  if (threadIdx.x == 0) {
+    expert_offsets[expert] = offset;
+    if (blockIdx.x == gridDim.x - 1) expert_offsets[expert + 1] = offset + own.total;
+  }
+}
+
+}  // namespace
+
+void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, ops::Routing& routing) {
+  const int num_experts = static_cast<int>(scores.columns), num_active = static_cast<int>(routing.num_active);
+  const int token_threads = std::min((num_experts + kWarpSize - 1) / kWarpSize * kWarpSize, kMaxTokenThreads);
+  launch("route: experts of each token",
+         {dim3(static_cast<unsigned>(scores.rows)), token_threads,
+          (scores.columns + routing.num_active) * static_cast<int64_t>(sizeof(int32_t)), context.queue->stream()},
+         route_tokens_kernel, scores.data, scores.stride, num_experts, num_active, per_expert_scale.f32(),
+         routing.experts.data(), routing.weights.data());
+  launch("route: pairs by expert",
+         {dim3(static_cast<unsigned>(num_experts)), kSortThreads, kReduceScratch * sizeof(int32_t),
+          context.queue->stream()},
+         sort_pairs_kernel, routing.experts.data(), static_cast<int>(routing.experts.size()), num_active,
+         routing.slot_of_pair.data(), routing.token_of_slot.data(), routing.expert_offsets.data());
+}
+
+}  // namespace gesso::cuda

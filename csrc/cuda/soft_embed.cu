@@ -1,0 +1,47 @@
+// The expected embedding of logits that are there whole. A row's maximum is not looked up first: the sums follow it.
+#include "ops/soft_embed.h"
+
+#include <algorithm>
+
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/queue.h"
+#include "cuda/soft_embed_sums.h"
+
+namespace gesso::cuda {
+namespace {
+
+// The weights of the chunk at `first`. One block per row; bound by bytes.
+// logits [R, V].   grid R, shared ChunkScratch.
+// ptxas: <= 64 registers; SHFL
+__global__ void __launch_bounds__(kChunkThreads, 2)
+    soft_embed_weights_kernel(QuadRows<const float> logits, int64_t first, SoftSums soft) {
+  const int64_t r = blockIdx.x;
+  RowProgress row = first == 0 ? RowProgress() : soft.rows[r];
+  Chunk chunk = read_chunk(logits, r, first);
+  add_chunk(chunk, static_cast<int32_t>(first), nullptr, *shared_memory<ChunkScratch>(), row);
+  write_weights(soft, r, chunk);
+  if (threadIdx.x == 0) soft.rows[r] = row;
+}
+
+void soft_embed_band(Queue& queue, ConstMatrix logits, const Tensor& table, float scale, Matrix out) {
+  const SoftSums soft = make_soft_sums(queue, logits.rows, table);
+  const Launch grid = {dim3(static_cast<unsigned>(logits.rows)), chunk_threads(logits.columns), sizeof(ChunkScratch),
+                       queue.stream()};
+  for (int64_t first = 0; first < logits.columns; first += soft.weights_stride) {
+    launch("soft_embed", grid, soft_embed_weights_kernel, QuadRows(logits), first, soft);
+    add_soft_chunk(queue, soft, table, first);
+  }
+  finish_soft_sums(queue, soft, scale, out);
+}
+
+}  // namespace
+
+void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table, float scale, Matrix out) {
+  for (int64_t first = 0; first < logits.rows; first += kSoftBandRows) {
+    const int64_t count = std::min(kSoftBandRows, logits.rows - first);
+    soft_embed_band(*context.queue, logits.row_range(first, count), table, scale, out.row_range(first, count));
+  }
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,48 @@
+// One block per row, which walks the vocabulary in chunks. Bound by bytes: a row is read and written once.
+#include "ops/token_stats.h"
+
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/queue.h"
+#include "cuda/token_stats_chunk.h"
+
+namespace gesso::cuda {
+namespace {
+
+// logits [R, V], keys, entropy, argmax, sampled [R].   grid R, shared ChunkScratch.
+// ptxas: <= 64 registers; SHFL
+__global__ void __launch_bounds__(kChunkThreads, 2)
+    token_stats_kernel(QuadRows<float> logits, float temperature, const DrawKey* keys, float* entropies,
+                       int32_t* argmax, int32_t* sampled) {
+  const int64_t r = blockIdx.x;
+  const DrawKey key = keys[r];
+  RowProgress row;
+  for (int64_t first = 0; first < logits.columns; first += chunk_step()) {
+    Chunk chunk = read_chunk(logits, r, first);
+#pragma unroll
+    for (int g = 0; g < kChunkGroups; ++g) {
+      Quad z;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) z.v[i] = chunk.z[g][i] /= temperature;
+      logits.store(r, first + group_begin(g), z);
+    }
+    add_chunk(chunk, static_cast<int32_t>(first), &key, *shared_memory<ChunkScratch>(), row);
+  }
+  if (threadIdx.x != 0) return;
+  entropies[r] = entropy(row);
+  argmax[r] = row.argmax.token;
+  sampled[r] = row.draw.token;
+}
+
+}  // namespace
+
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
+                 ops::TokenStats stats) {
+  launch("token_stats",
+         {dim3(static_cast<unsigned>(logits.rows)), chunk_threads(logits.columns), sizeof(ChunkScratch),
+          context.queue->stream()},
+         token_stats_kernel, QuadRows(logits), temperature, keys.device, stats.entropy.data(), stats.argmax.data(),
+         stats.sampled.data());
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,74 @@
+"""A GPU's logits against the CPU's, on small models of every kind of layer and many types of weights."""
+
+import numpy as np
+import pytest
+from cuda.models import GOLDEN, bound, relative_error, retyped
+
+import gesso
+
+NAMES = sorted(path.stem for path in GOLDEN.glob("*.gguf"))
+
+
+def random_case(model, lengths, seed=0):
+    rng, config = np.random.default_rng(seed), model.config
+    prompts = [rng.integers(0, config.vocab_size, length) for length in lengths]
+    canvases = rng.integers(0, config.vocab_size, (len(lengths), config.canvas_length))
+    z = rng.normal(0, 4, (*canvases.shape, config.vocab_size)).astype(np.float32)
+    return prompts, canvases, z
+
+
+def logits_of(model, prompts, canvases, z):
+    session = model.session(len(prompts))
+    session.encode(prompts)
+    return np.stack([session.denoise(canvases), session.denoise(canvases, z)])
+
+
+def check(path, load, activations, lengths):
+    cpu, gpu = gesso.load(path, "cpu"), load(path)
+    case = random_case(cpu, lengths)
+    error = relative_error(logits_of(gpu, *case), logits_of(cpu, *case))
+    assert error <= bound(cpu, activations)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_models(name, load, activations):
+    check(GOLDEN / f"{name}.gguf", load, activations, [1, 9, 33])
+
+
+@pytest.mark.parametrize("dtype", ["F16", "BF16", "Q5_0", "Q5_1", "Q4_0", "Q4_1", "IQ4_NL", "MXFP4"])
+def test_types(tmp_path, dtype, load, activations):
+    check(retyped(tmp_path / "typed.gguf", dtype), load, activations, [7, 20])
+
+
+@pytest.mark.parametrize("arch", [80, 86, 89, 90, 120, 121])
+def test_architectures(tmp_path, arch, load, activations, emulator):
+    """Whichever kernels a device's architecture chooses."""
+    emulator.set_architecture(arch)
+    for dtype in ("Q8_0", "MXFP4"):
+        check(retyped(tmp_path / f"{dtype}.gguf", dtype), load, activations, [11, 20])
+
+
+def test_several_passes_and_rewinds(load, activations):
+    """Prompts longer than a pass, in chunks, and taken back."""
+    path = GOLDEN / "mixed.gguf"
+    cpu, gpu = gesso.load(path, "cpu"), load(path)
+    (prompt,), canvases, z = random_case(cpu, [300])
+    expected = logits_of(cpu, [prompt], canvases, z)
+    whole = logits_of(gpu, [prompt], canvases, z)
+    session = gpu.session()
+    for chunk in np.split(prompt, [100, 101, 290]):
+        session.encode(chunk)
+    session.encode(np.arange(20) % cpu.config.vocab_size)
+    session.rewind(300)
+    assert np.array_equal(np.stack([session.denoise(canvases), session.denoise(canvases, z)]), whole)
+    assert relative_error(whole, expected) <= bound(cpu, activations)
+
+
+def test_order_of_threads_does_not_matter(load, emulator):
+    path = GOLDEN / "q8_0.gguf"
+    case = random_case(gesso.load(path, "cpu"), [5, 40])
+    results = []
+    for seed in (0, 1, 2):
+        emulator.set_seed(seed)
+        results.append(logits_of(load(path), *case))
+    assert np.array_equal(results[0], results[1]) and np.array_equal(results[0], results[2])

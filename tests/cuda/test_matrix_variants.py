@@ -1,0 +1,220 @@
+"""Products on GPUs that have matrix instructions of their own: those of sm_90's warpgroups, and those of sm_120 and
+sm_121 on 4-bit floats. The other tests of products run on one architecture."""
+
+import numpy as np
+import pytest
+
+from gesso import _ops
+from reference import device
+from reference.expert_linear import expert_linear
+from reference.gelu_mul import gelu_mul
+from reference.linear import linear, magnitude
+from reference.stored import SIZES, random_weight, values_of, vector
+from reference.tolerance import assert_rows_independent, assert_same_bits, assert_within_rule
+
+WGMMA = ["BF16", "Q4_0", "Q8_0", "MXFP4", "NVFP4", "Q4_K", "Q5_K", "Q6_K"]
+FP4 = ["NVFP4", "MXFP4"]
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def uneven(*shape):
+    """As activations are: some columns are much larger than others."""
+    return draw(*shape) * np.exp(draw(shape[-1], seed=1))
+
+
+def stored(name, *shape, seed=9):
+    return random_weight(np.random.default_rng(seed), name, shape)
+
+
+@pytest.fixture
+def on(emulator, request):
+    """on(architecture, activations, seed): from now on ops run on such a GPU."""
+
+    def use(architecture, activations="bf16", seed=1):
+        emulator.set_architecture(architecture)
+        emulator.set_seed(seed)
+        device.use("cuda", activations)
+
+    yield use
+    emulator.reset_settings()
+    device.use("cuda", request.config.getoption("--activations"))
+
+
+def check_linear(name, rows, outputs, columns, scale=None):
+    x, weight = draw(rows, columns), stored(name, outputs, columns)
+    got = _ops.linear(x, weight, None if scale is None else vector(scale))
+    arguments = (x, values_of(weight)) + (() if scale is None else (scale,))
+    assert_within_rule(got, linear, *arguments, magnitude=magnitude(*arguments), product_with=name)
+
+
+def gated_linear(x, gate, up):
+    return gelu_mul(x @ gate.T, x @ up.T)
+
+
+def check_gated(name, rows, outputs, columns):
+    x, gate, up = draw(rows, columns), stored(name, outputs, columns), stored(name, outputs, columns, seed=8)
+    assert_within_rule(
+        _ops.gated_linear(x, gate, up), gated_linear, x, values_of(gate), values_of(up), product_with=name
+    )
+
+
+# Tiles of 2 x 64 outputs by 64, 128 and 256 rows; steps of 64 columns.
+SHAPES = [(1, 1), (63, 64), (64, 65), (65, 127), (129, 129), (257, 130)]
+
+
+@pytest.mark.parametrize("name", WGMMA)
+def test_linear_by_warpgroups(on, name):
+    on(90)
+    for (rows, outputs), blocks in zip(SHAPES, (1, 2, 3, 1, 2, 1), strict=True):
+        check_linear(name, rows, outputs, blocks * (40 if name == "BF16" else SIZES[name][0]))
+
+
+@pytest.mark.parametrize("name", WGMMA)
+def test_gated_linear_by_warpgroups(on, name):
+    on(90)
+    check_gated(name, 70, 33, 256)
+    check_gated(name, 5, 97, 512)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_sizes_of_the_model_by_warpgroups(on, seed):
+    """Long sums, cut into parts, in some orders of the threads."""
+    on(90, seed=seed)
+    check_linear("Q4_K", 20, 200, 2816, scale=np.float32(0.37))
+    check_linear("BF16", 9, 70, 2112)
+
+
+def test_any_company_by_warpgroups(on):
+    on(90)
+    x, weight = draw(300, 768), stored("Q4_K", 70, 768)
+    together = _ops.linear(x, weight)
+    for rows in (slice(0, 1), slice(40, 104), slice(7, 100), slice(100, 300)):
+        assert_same_bits(_ops.linear(x[rows], weight), together[rows])
+
+
+def test_the_warpgroups_are_used(on):
+    """The emulated ones add in another order than those of a warp, so the last bits differ."""
+    x, weight = draw(64, 2048), stored("Q8_0", 64, 2048)
+    on(80)
+    other = _ops.linear(x, weight)
+    on(90)
+    assert (_ops.linear(x, weight) != other).any()
+
+
+def test_special_values_by_warpgroups(on):
+    on(90)
+    x = draw(70, 256)
+    x[3, 5] = np.inf
+    got = _ops.linear(x, stored("Q8_0", 70, 256))
+    assert not np.isfinite(got[3]).any() and np.isfinite(np.delete(got, 3, axis=0)).all()
+
+
+GPUS_WITH_FP4 = [(120, "bf16"), (121, "int8")]
+
+
+@pytest.mark.parametrize("gpu", GPUS_WITH_FP4)
+@pytest.mark.parametrize("name", FP4)
+def test_linear_of_4_bit_floats(on, gpu, name):
+    """Tiles of 64 outputs by 32 and 128 rows; MXFP4 may end in half a step of 64 columns."""
+    on(*gpu)
+    block = SIZES[name][0]
+    for rows, outputs, blocks in [(1, 1, 1), (31, 64, 3), (33, 65, 5), (129, 63, 9), (5, 20, 2816 // block)]:
+        check_linear(name, rows, outputs, blocks * block)
+    check_gated(name, 40, 33, 5 * block)
+    check_gated(name, 3, 64, 12 * block)
+
+
+def route(tokens, num_experts, num_active):
+    return _ops.route(draw(tokens, num_experts, seed=3), vector(np.ones(num_experts)), num_active)
+
+
+@pytest.mark.parametrize("gpu", GPUS_WITH_FP4)
+@pytest.mark.parametrize("name", FP4)
+def test_experts_of_4_bit_floats(on, gpu, name):
+    on(*gpu)
+    for tokens, num_experts, columns in [(9, 5, 64), (150, 2, 320)]:
+        x, routing = draw(tokens, columns), route(tokens, num_experts, 2)
+        weight, scale = stored(name, num_experts, 70, columns), draw(num_experts, seed=4)
+        experts = np.repeat(np.arange(num_experts), np.diff(routing.expert_offsets))
+        arguments = (x, values_of(weight), experts, routing.token_of_slot, scale)
+        got = _ops.expert_linear(x, weight, routing, by_slot=False, scale=vector(scale))
+        assert_within_rule(got, expert_linear, *arguments, product_with=name)
+
+
+def gated_experts(x, weight, experts, rows):
+    ones = np.ones(len(weight), x.dtype)
+    both = expert_linear(x, weight, experts, rows, ones)
+    return gelu_mul(*np.split(both, 2, axis=1))
+
+
+@pytest.mark.parametrize("gpu", GPUS_WITH_FP4)
+@pytest.mark.parametrize("name", FP4)
+def test_gated_experts_of_4_bit_floats(on, gpu, name):
+    on(*gpu)
+    x, routing, weight = draw(20, 192), route(20, 4, 2), stored(name, 4, 2 * 33, 192)
+    experts = np.repeat(np.arange(4), np.diff(routing.expert_offsets))
+    got = _ops.expert_gated_linear(x, weight, None, None, routing)
+    assert_within_rule(got, gated_experts, x, values_of(weight), experts, routing.token_of_slot, product_with=name)
+
+
+@pytest.mark.parametrize("name", FP4)
+def test_any_company_of_4_bit_floats(on, name):
+    on(120)
+    x, weight = uneven(140, 320), stored(name, 70, 320)
+    together = _ops.linear(x, weight)
+    assert_same_bits(_ops.linear(x[:9], weight), together[:9])
+    assert_rows_independent(lambda rows: _ops.linear(x[rows], weight), 9)
+    on(120, seed=5)
+    assert_same_bits(_ops.linear(x, weight), together)
+
+
+# Root mean square errors of products, as csrc/cuda/fp4_activations.h gives them.
+FP4_ERRORS = [
+    ("NVFP4", "bf16", 0.0009),
+    ("NVFP4", "int8", 0.0095),
+    ("MXFP4", "bf16", 0.0004),
+    ("MXFP4", "int8", 0.0025),
+]
+
+
+@pytest.mark.parametrize(("name", "activations", "limit"), FP4_ERRORS)
+@pytest.mark.parametrize("rows", [draw, uneven])
+def test_errors_of_4_bit_floats(on, name, activations, limit, rows):
+    """A missing term would give ten times as much; with bf16 activations it is 0.0017."""
+    on(120, activations)
+    x, weight = rows(16, 2816), stored(name, 64, 2816)
+    exact = linear(x.astype(np.float64), values_of(weight).astype(np.float64))
+    error = np.sqrt(np.mean((_ops.linear(x, weight) - exact) ** 2) / np.mean(exact**2))
+    assert limit / 20 < error < limit
+
+
+def test_scales_of_nvfp4(on):
+    """0x7f counts as 0 and signs are ignored, as the format's decoder has it."""
+    on(120)
+    x, (name, shape, data) = draw(5, 128), stored("NVFP4", 20, 128)
+    blocks = data.reshape(-1, 36)
+    blocks[::3, 1], blocks[1::3, 0], blocks[::2, 2] = 0x7F, 0, 5
+    expected = _ops.linear(x, (name, shape, blocks.reshape(-1)))
+    arguments = (x, values_of((name, shape, blocks.reshape(-1))))
+    assert_within_rule(expected, linear, *arguments, magnitude=magnitude(*arguments), product_with=name)
+    blocks[::2, 2] |= 0x80
+    assert_same_bits(_ops.linear(x, (name, shape, blocks.reshape(-1))), expected)
+
+
+@pytest.mark.parametrize("name", FP4)
+def test_special_values_of_4_bit_floats(on, name):
+    """Rows of zeros, tiny and huge values; what is not finite stays in its row."""
+    on(120)
+    x, weight = draw(8, 128), stored(name, 20, 128)
+    x[1] = 0
+    x[2] *= 1e-30
+    x[3] *= 1e30
+    x[4, 7], x[5, 9] = np.inf, np.nan
+    got = _ops.linear(x, weight)
+    assert (got[1] == 0).all() and np.isnan(got[4:6]).all()
+    rest = [0, 2, 3, 6, 7]
+    arguments = (x[rest], values_of(weight))
+    assert_within_rule(got[rest], linear, *arguments, magnitude=magnitude(*arguments), product_with=name)

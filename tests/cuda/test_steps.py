@@ -1,0 +1,100 @@
+"""What a denoising step costs beside its kernels: no allocation, one wait, one small copy back; then it is a graph."""
+
+import numpy as np
+import pytest
+from cuda.models import GOLDEN
+
+import gesso
+
+
+@pytest.fixture
+def counters(emulator):
+    """Of everything, as a dict."""
+    names = ("num_allocations", "num_host_waits", "num_graph_launches", "bytes_to_host", "num_kernels_run")
+    return lambda: {name: getattr(emulator, name)() for name in names}
+
+
+def steps_of(model, batch_size, counters, num_steps=6):
+    """The counters' increase in each step of one canvas."""
+    seen = []
+    prompts = [[5 + i, 6] for i in range(batch_size)]
+    options = {"max_new_tokens": 1, "max_denoising_steps": num_steps, "confidence_threshold": 0.0}
+    model.generate(
+        prompts, on_step=lambda e: seen.append(counters()) if e.sequence == batch_size - 1 else None, **options
+    )
+    return [{name: b[name] - a[name] for name in a} for a, b in zip(seen[:-1], seen[1:], strict=True)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_step(batch_size, load, counters):
+    model = load(GOLDEN / "mixed.gguf")
+    first, *later = steps_of(model, batch_size, counters)  # the first of these is the second step: the first as it is
+    assert first["num_graph_launches"] == 0
+    results = 3 * 4 * batch_size * model.config.canvas_length  # entropy, argmax and draw of each position
+    for step in later:
+        assert step["num_graph_launches"] == 1
+        assert step["num_host_waits"] == 1
+        assert step["bytes_to_host"] == results
+    for step in later[1:]:  # the graph was made in the one before
+        assert step["num_allocations"] == 0
+    assert len({step["num_kernels_run"] for step in later}) == 1
+
+
+def test_replayed_steps_are_those_that_were_recorded(load, emulator):
+    """A long generation, replayed for the most part, against single passes that never are."""
+    model = load(GOLDEN / "q8_0.gguf")
+    events = []
+    options = {"max_new_tokens": 1, "max_denoising_steps": 5, "confidence_threshold": 0.0, "entropy_bound": 0.5}
+    model.generate([3, 4, 5], seed=7, on_step=events.append, **options)
+    again = []
+    for count in range(1, 6):  # temperatures depend on max_denoising_steps alone, so each is the same run cut short
+        stopped = []
+
+        def stop(event, count=count, stopped=stopped):
+            stopped.append(event)
+            return event.step + 1 < count
+
+        model.generate([3, 4, 5], seed=7, on_step=stop, **options)
+        again.append(stopped[-1])
+    for a, b in zip(events, again, strict=True):
+        assert np.array_equal(a.entropies, b.entropies) and np.array_equal(a.argmax, b.argmax)
+
+
+def test_no_logits_in_device_memory(tmp_path, load, emulator):
+    """The peak of a generation stays far below one canvas x vocabulary tensor."""
+    from python.tiny_model import tiny_model
+
+    sizes = {"vocab_size": 40000, "canvas_length": 64, "tokenizer": False}
+    model = load(tiny_model(tmp_path / "wide.gguf", **sizes))
+    before = emulator.allocated_bytes()
+    emulator.reset_peak_bytes()
+    model.generate([5], max_new_tokens=1, max_denoising_steps=2)
+    assert emulator.peak_bytes() - before < 0.75 * 4 * 64 * 40000
+
+
+def test_settled_canvases_leave_the_batch(load):
+    """Sequences of a batch that settle at different steps come out as they do alone."""
+    model = load(GOLDEN / "top_1.gguf")
+    rng = np.random.default_rng(3)
+    prompts = [rng.integers(0, model.config.vocab_size, n).tolist() for n in (3, 1, 17, 5)]
+    options = {"max_new_tokens": 2 * model.config.canvas_length, "max_denoising_steps": 8, "entropy_bound": 3.0, "confidence_threshold": 1.0}
+    options["end_token_ids"] = []
+    together = model.generate(prompts, seed=[1, 2, 3, 4], **options)
+    alone = [model.generate([p], seed=[s], **options) for s, p in enumerate(prompts, 1)]
+    assert [out.denoising_steps[0] for out in alone] == together.denoising_steps
+    assert [out.sequences[0] for out in alone] == together.sequences
+    assert len({tuple(steps) for steps in together.denoising_steps}) > 1
+
+
+def test_sessions_of_one_model_are_apart(load):
+    model = load(GOLDEN / "mixed.gguf")
+    sessions = [model.session() for _ in range(2)]
+    for i, session in enumerate(sessions):
+        session.encode([5 + i, 6, 7])
+    canvas = np.arange(model.config.canvas_length) % model.config.vocab_size
+    interleaved = [session.denoise(canvas) for session in sessions]
+    fresh = model.session()
+    fresh.encode([5, 6, 7])
+    assert np.array_equal(fresh.denoise(canvas), interleaved[0])
+    assert not np.array_equal(interleaved[0], interleaved[1])
+    assert gesso.devices()[1].used_bytes > 0

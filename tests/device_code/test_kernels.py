@@ -1,0 +1,95 @@
+"""The machine code of every kernel holds what the comment above it claims. Run by `make cuda`, which compiles it.
+
+What would make these fail: a change that spills registers, an array that went to local memory, a matrix product that is
+no longer one instruction, a kernel that takes more registers than its occupancy allows.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from device_code.checks import check_architectures, check_opcodes, check_usage
+from device_code.claims import Claim, read_claims
+from device_code.disassembly import Opcodes, disassemble, has_instruction
+from device_code.ptxas_report import Usage, read_report
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build/cuda"
+pytestmark = pytest.mark.skipif(not BUILD.exists(), reason="nothing compiled: make cuda")
+
+# Instructions without which a file's kernels would be slow, on every architecture that it is compiled for.
+MUST_USE = {
+    "gemm_bf16_*.cu": ("HMMA", "LDSM", "LDGSTS"),
+    "attention.cu": ("HMMA", "LDSM", "LDGSTS"),
+    "soft_embed_mma.cu": ("HMMA", "LDSM", "LDGSTS"),
+    "*_wgmma_sm90a.cu": ("HGMMA", "LDGSTS"),
+    "*_fp4_sm120a.cu": ("OMMA", "LDGSTS"),
+}
+
+
+@cache
+def claims() -> dict[str, Claim]:
+    return read_claims(ROOT)[0]
+
+
+def objects() -> dict[Path, Path]:
+    """What each source under csrc/cuda is compiled to."""
+    sources = sorted((ROOT / "csrc/cuda").rglob("*.cu"))
+    return {source: BUILD / f"CMakeFiles/gesso.dir/{source.relative_to(ROOT)}.o" for source in sources}
+
+
+@cache
+def reports() -> dict[Path, list[Usage]]:
+    """What ptxas says about each object."""
+    return {compiled: read_report(compiled) for compiled in objects().values() if compiled.exists()}
+
+
+def kernel_files() -> list[Path]:
+    return [path for path, usages in reports().items() if usages]
+
+
+@cache
+def opcodes() -> dict[Path, Opcodes]:
+    """Of all files with kernels. A disassembler takes a moment to start, for each architecture of each file."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(kernel_files(), pool.map(disassemble, kernel_files()), strict=True))
+
+
+def test_every_kernel_has_a_claim():
+    assert read_claims(ROOT)[1] == []
+
+
+def test_every_source_was_compiled_and_every_kernel_seen():
+    assert [source.name for source, compiled in objects().items() if compiled not in reports()] == []
+    symbols = [usage.symbol for usages in reports().values() for usage in usages]
+    assert [name for name in claims() if not any(f"{len(name)}{name}" in symbol for symbol in symbols)] == []
+
+
+def test_registers_and_stack():
+    assert [line for path in kernel_files() for usage in reports()[path] for line in check_usage(usage, claims())] == []
+
+
+def test_architectures():
+    compiled = {path: {usage.architecture for usage in reports()[path]} for path in kernel_files()}
+    assert [line for path in compiled for line in check_architectures(path.name, compiled[path])] == []
+
+
+def test_instructions():
+    assert [line for path in kernel_files() for line in check_opcodes(opcodes()[path], claims())] == []
+
+
+@pytest.mark.parametrize("pattern", MUST_USE)
+def test_matrix_products_are_instructions(pattern):
+    paths = [path for path in kernel_files() if fnmatch(path.stem, pattern)]
+    assert paths
+    for path in paths:
+        found: dict[str, set[str]] = {}
+        for (_, architecture), names in opcodes()[path].items():
+            found.setdefault(architecture, set()).update(names)
+        for architecture, names in found.items():
+            missing = [name for name in MUST_USE[pattern] if not has_instruction(names, name)]
+            assert missing == [], (path.name, architecture)

@@ -1,0 +1,117 @@
+// Runs one block of a kernel: its threads as fibers of one thread of the host. emulator/rendezvous.h says how they
+// meet.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "emulator/kernel_launch.h"
+#include "emulator/rendezvous.h"
+#include "fiber.h"
+#include "random.h"
+#include "shared_region.h"
+#include "thread_copies.h"
+
+namespace gesso::emulator {
+
+constexpr int kLanes = 32;
+constexpr int kMaxWarps = 32;
+constexpr int kWarpsOfGroup = 4;
+constexpr int kNumBarriers = 16;
+constexpr uint32_t kAllLanes = 0xffffffffu;
+
+struct Warp {
+  int index = 0;
+  const uint8_t* order = nullptr;  // of the lanes' turns until they meet
+  int num_turns = 0;               // that have begun
+  uint32_t arrived = 0;            // lanes that have come to `instruction`
+  int num_exited = 0;              // threads that have ended
+  const Instruction* instruction = nullptr;
+  Place place;
+  // Lanes read their results while others already leave their operands for the next meeting: two areas in turn.
+  int area = 0;
+  Fiber* fibers[kLanes] = {};  // none: the thread has not begun, or has ended
+  ThreadCopies copies[kLanes];
+  alignas(64) std::byte operands[2][kOperandBytes];
+};
+
+// What a kernel is run with, the same for all its blocks.
+struct BlockSettings {
+  const KernelLaunch* launch;
+  int architecture;
+  uint64_t seed;
+  const LaneOrders* orders;
+};
+
+class Block {
+ public:
+  // The one that the calling thread of the host runs; made at first use.
+  static Block& mine() { return of_thread_ ? *of_thread_ : make_mine(); }
+
+  // Returns what went wrong, or an empty string.
+  std::string run(const BlockSettings& settings, uint3 index);
+
+  // For instructions.
+  void meet(const Instruction& instruction, const Place& place);
+  [[noreturn]] void fail(const std::string& message);
+  ThreadCopies& copies() { return warp_->copies[lane_]; }
+  const SharedMemory& shared_memory() const { return shared_.memory(); }
+  uint64_t number() const { return number_; }
+  int architecture() const { return settings_.architecture; }
+
+  // For the signal handler.
+  static bool is_running_here() { return of_thread_ && of_thread_->is_running_; }
+  [[noreturn]] void stop_at_signal(int signal, const void* address);
+
+ private:
+  Block();
+  static Block& make_mine();
+  static GESSO_EMULATOR_THREAD_LOCAL Block* of_thread_;
+
+  void begin(const BlockSettings& settings, uint3 index);
+  static void fiber_main();
+  void run_threads();
+  void advance();
+  void finish_phase();
+  void pick_warp();
+  void begin_phase(Warp& warp);
+  void make_ready(Warp& warp);
+  void complete(Warp& warp);
+  void complete_group(Warp& warp, const Instruction& instruction);
+  void complete_barrier(Warp& warp, const Barrier& barrier);
+  [[noreturn]] void fail_different(const Instruction& instruction, const Place& place);
+  [[noreturn]] void fail_missing(const Warp& warp);
+  [[noreturn]] void fail_deadlock();
+  std::string where() const;
+  std::string signal_text() const;
+
+  struct Gathering {  // warps that wait for others
+    uint32_t warps = 0;
+    int num_threads = 0;
+  };
+
+  FiberPool fibers_;
+  SharedRegion shared_;
+  std::vector<std::unique_ptr<Warp>> warps_;
+  BlockSettings settings_ = {};
+  Random random_{0};
+  int num_warps_ = 0;
+  uint8_t ready_[kMaxWarps];
+  int num_ready_ = 0;
+  int num_finished_ = 0;  // warps
+  Gathering groups_[kMaxWarps / kWarpsOfGroup];
+  Gathering barriers_[kNumBarriers];
+
+  Warp* warp_ = nullptr;  // whose turn it is
+  int lane_ = 0;
+  uint64_t number_ = 0;
+  bool is_over_ = false;
+  volatile bool is_running_ = false;
+  Context main_ = {};  // the host, which runs the block
+  std::string failure_;
+  int signal_ = 0;
+  const void* signal_address_ = nullptr;
+};
+
+}  // namespace gesso::emulator

@@ -1,0 +1,130 @@
+#include "grid.h"
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <numeric>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "block.h"
+#include "counters.h"
+#include "heap.h"
+#include "settings.h"
+#include "signals.h"
+
+namespace gesso::emulator {
+namespace {
+
+// A grid that takes less than this is not worth waking other threads for.
+constexpr std::chrono::microseconds kAlone(100);
+
+// The order of the blocks: i -> (i * step + first) mod count, with a step that shares no divisor with the count.
+class BlockOrder {
+ public:
+  BlockOrder(const dim3& grid, uint64_t seed) : grid_(grid) {
+    Random random(seed);
+    first_ = random.next() % count();
+    do {
+      step_ = random.next() % count() + 1;
+    } while (std::gcd(step_, count()) != 1);
+  }
+  uint64_t count() const { return uint64_t{grid_.x} * grid_.y * grid_.z; }
+  uint3 block(uint64_t i) const {
+    const uint64_t linear = (i * step_ + first_) % count();
+    return {static_cast<unsigned>(linear % grid_.x), static_cast<unsigned>(linear / grid_.x % grid_.y),
+            static_cast<unsigned>(linear / grid_.x / grid_.y)};
+  }
+
+ private:
+  dim3 grid_;
+  uint64_t first_;
+  uint64_t step_;
+};
+
+// Runs blocks of one grid from any thread, until one fails.
+class GridRun {
+ public:
+  GridRun(const BlockSettings& settings, const BlockOrder& order) : settings_(settings), order_(order) {}
+  void run_block(uint64_t i) {
+    if (has_failed_.load(std::memory_order_relaxed)) return;
+    const std::string failure = Block::mine().run(settings_, order_.block(i));
+    if (failure.empty()) return;
+    const std::lock_guard lock(mutex_);
+    if (!has_failed_.exchange(true)) failure_ = failure;
+  }
+  const std::string& failure() const { return failure_; }
+
+ private:
+  const BlockSettings& settings_;
+  const BlockOrder& order_;
+  std::atomic<bool> has_failed_ = false;
+  std::mutex mutex_;
+  std::string failure_;
+};
+
+int num_host_threads() {
+#ifdef _OPENMP
+  return settings().num_threads > 0 ? settings().num_threads : omp_get_num_procs();
+#else
+  return 1;
+#endif
+}
+
+// The first blocks alone, to see how long they take, the others on all threads.
+void run_blocks(GridRun& run, uint64_t count) {
+  const auto start = std::chrono::steady_clock::now();
+  const int num_threads = num_host_threads();
+  uint64_t i = 0;
+  while (i < count && (num_threads == 1 || std::chrono::steady_clock::now() - start < kAlone)) run.run_block(i++);
+  const int64_t first = static_cast<int64_t>(i), end = static_cast<int64_t>(count);
+#pragma omp parallel for schedule(dynamic) num_threads(num_threads) if (end - first > 1)
+  for (int64_t block = first; block < end; ++block) {
+    give_signal_stack();
+    run.run_block(static_cast<uint64_t>(block));
+  }
+}
+
+// Kept from kernel to kernel; one kernel runs at a time.
+const LaneOrders& lane_orders(uint64_t seed) {
+  static uint64_t seed_of_orders = seed;
+  static LaneOrders orders(seed);
+  if (seed_of_orders != seed) orders = LaneOrders(seed);
+  seed_of_orders = seed;
+  return orders;
+}
+
+std::string check_pointers(const KernelLaunch& launch, int device) {
+  if (settings().is_integrated) return "";
+  for (const void* pointer : launch.pointers) {
+    if (!pointer) continue;
+    Heap::Range range;
+    const std::string argument = "kernel " + launch.name + ": an argument points to ";
+    if (!Heap::instance().find_or_end(pointer, &range)) return argument + describe_address(pointer);
+    if (range.kind == MemoryKind::kDevice && range.device != device) return argument + "memory of another device";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string run_grid(const KernelLaunch& launch, int device) {
+  ++counters().kernels_run;
+  std::string failure = check_pointers(launch, device);
+  if (!failure.empty()) return failure;
+  take_signals();
+  give_signal_stack();
+  const DeviceAccess access(device);
+  const uint64_t seed = Random::mix(settings().seed);
+  const BlockSettings block_settings = {&launch, settings().architecture, seed, &lane_orders(seed)};
+  const BlockOrder order(launch.grid, seed);
+  GridRun run(block_settings, order);
+  run_blocks(run, order.count());
+  if (!run.failure().empty()) return run.failure();
+  const std::string damage = Heap::instance().find_damage();
+  return damage.empty() ? "" : "kernel " + launch.name + ": " + damage;
+}
+
+}  // namespace gesso::emulator

@@ -1,0 +1,220 @@
+#include "heap.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "canary.h"
+
+namespace gesso::emulator {
+namespace {
+
+constexpr size_t kPageBytes = 4096;
+constexpr size_t kAlignment = 16;
+// An address is used again only when so many others have been freed after it: until then its use is found.
+constexpr size_t kQuarantine = 256;
+
+size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+std::byte* usable_begin(const Allocation& allocation) { return allocation.mapped + kPageBytes; }
+// Of the bytes between the page and the memory these are known and checked, the others are left alone.
+constexpr size_t kCheckedBytes = 256;
+
+std::byte* checked_begin(const Allocation& allocation) {
+  return allocation.data -
+         std::min<size_t>(kCheckedBytes, static_cast<size_t>(allocation.data - usable_begin(allocation)));
+}
+
+std::byte* usable_end(const Allocation& allocation) { return allocation.mapped + allocation.mapped_bytes - kPageBytes; }
+
+void protect(const Allocation& allocation, int protection) {
+  if (allocation.is_dry && allocation.kind == MemoryKind::kDevice) return;  // stays out of reach
+  mprotect(usable_begin(allocation), static_cast<size_t>(usable_end(allocation) - usable_begin(allocation)),
+           protection);
+}
+
+const char* kind_name(MemoryKind kind) {
+  switch (kind) {
+    case MemoryKind::kDevice:
+      return "device memory";
+    case MemoryKind::kPinned:
+      return "pinned host memory";
+    case MemoryKind::kRegistered:
+      return "registered host memory";
+  }
+  return "";
+}
+
+std::string size_text(const Allocation& allocation) {
+  return std::to_string(allocation.bytes) + " bytes of " + kind_name(allocation.kind);
+}
+
+bool is_within_mapping(const Allocation& allocation, const std::byte* address) {
+  return allocation.mapped && address >= allocation.mapped && address < allocation.mapped + allocation.mapped_bytes;
+}
+
+}  // namespace
+
+Heap& Heap::instance() {
+  // Never destroyed: static objects of the program may free their memory later than that would be.
+  static Heap* heap = new Heap();
+  return *heap;
+}
+
+void* Heap::allocate(MemoryKind kind, int device, size_t bytes, bool is_dry) {
+  const bool is_device = kind == MemoryKind::kDevice;
+  const size_t usable_bytes = round_up(std::max<size_t>(bytes, 1), kPageBytes);
+  const size_t mapped_bytes = usable_bytes + 2 * kPageBytes;
+  void* mapped = mmap(nullptr, mapped_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  Allocation allocation = {nullptr, bytes, kind, device, static_cast<std::byte*>(mapped), mapped_bytes, 0, is_dry};
+  allocation.data = usable_end(allocation) - round_up(bytes, kAlignment);
+  protect(allocation, PROT_READ | PROT_WRITE);
+  if (!is_dry) {
+    std::byte* end = allocation.data + bytes;
+    fill_canary(checked_begin(allocation), static_cast<size_t>(allocation.data - checked_begin(allocation)));
+    std::memset(allocation.data, kPoison, bytes);
+    fill_canary(end, static_cast<size_t>(usable_end(allocation) - end));
+  }
+  const std::lock_guard lock(mutex_);
+  if (is_device) {
+    allocation.num_accesses = num_opened_[device];
+    if (allocation.num_accesses == 0) protect(allocation, PROT_NONE);
+    Usage& usage = device_usage_[device];
+    usage.bytes += static_cast<int64_t>(bytes);
+    usage.peak = std::max(usage.peak, usage.bytes);
+  } else {
+    pinned_bytes_ += static_cast<int64_t>(bytes);
+  }
+  allocations_[allocation.data] = allocation;
+  return allocation.data;
+}
+
+bool Heap::release(MemoryKind kind, void* data) {
+  const std::lock_guard lock(mutex_);
+  const auto found = allocations_.find(static_cast<std::byte*>(data));
+  if (found == allocations_.end() || found->second.kind != kind) return false;
+  const Allocation allocation = found->second;
+  allocations_.erase(found);
+  if (kind == MemoryKind::kDevice) device_usage_[allocation.device].bytes -= static_cast<int64_t>(allocation.bytes);
+  if (kind == MemoryKind::kPinned) pinned_bytes_ -= static_cast<int64_t>(allocation.bytes);
+  if (allocation.mapped) retire(allocation);
+  return true;
+}
+
+void Heap::retire(const Allocation& allocation) {
+  protect(allocation, PROT_NONE);
+  madvise(allocation.mapped, allocation.mapped_bytes, MADV_DONTNEED);
+  freed_.push_back(allocation);
+  if (freed_.size() <= kQuarantine) return;
+  munmap(freed_.front().mapped, freed_.front().mapped_bytes);
+  freed_.pop_front();
+}
+
+bool Heap::add_registered(void* data, size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  std::byte* begin = static_cast<std::byte*>(data);
+  return allocations_.emplace(begin, Allocation{begin, bytes, MemoryKind::kRegistered, 0, nullptr, 0, 0, false}).second;
+}
+
+// The allocation that begins at the address or nearest before it.
+const Allocation* Heap::before(const void* address) const {
+  const auto next = allocations_.upper_bound(static_cast<std::byte*>(const_cast<void*>(address)));
+  return next == allocations_.begin() ? nullptr : &std::prev(next)->second;
+}
+
+bool Heap::find(const void* address, Range* range) const {
+  return find_or_end(address, range) && address != range->data + range->bytes;
+}
+
+bool Heap::find_or_end(const void* address, Range* range) const {
+  const std::lock_guard lock(mutex_);
+  const Allocation* allocation = before(address);
+  if (!allocation || address > allocation->data + allocation->bytes) return false;
+  *range = {allocation->kind, allocation->device, allocation->data, allocation->bytes};
+  return true;
+}
+
+std::string Heap::describe(const void* address) const {
+  const std::lock_guard lock(mutex_);
+  const std::byte* byte = static_cast<const std::byte*>(address);
+  for (const auto& [data, allocation] : allocations_) {
+    if (!is_within_mapping(allocation, byte)) continue;
+    if (byte < data) return std::to_string(data - byte) + " bytes before " + size_text(allocation);
+    const std::byte* end = data + allocation.bytes;
+    if (byte >= end) return std::to_string(byte - end) + " bytes behind the end of " + size_text(allocation);
+    return "byte " + std::to_string(byte - data) + " of " + size_text(allocation) + ", which is of device " +
+           std::to_string(allocation.device);
+  }
+  for (const Allocation& allocation : freed_) {
+    if (is_within_mapping(allocation, byte)) return "an address in " + size_text(allocation) + " that were freed";
+  }
+  char text[80];
+  std::snprintf(text, sizeof(text), "address %p, which is in no allocation, or misaligned", address);
+  return text;
+}
+
+std::string Heap::find_damage() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [data, allocation] : allocations_) {
+    if (!allocation.mapped || allocation.is_dry ||
+        (allocation.kind == MemoryKind::kDevice && allocation.num_accesses == 0))
+      continue;
+    std::byte* begin = checked_begin(allocation);
+    std::byte* end = data + allocation.bytes;
+    const size_t before = static_cast<size_t>(data - begin);
+    const size_t behind = static_cast<size_t>(usable_end(allocation) - end);
+    const bool is_intact_before = is_canary(begin, before);
+    if (is_intact_before && is_canary(end, behind)) continue;
+    fill_canary(begin, before);
+    fill_canary(end, behind);
+    return std::string("out of bounds: written ") + (is_intact_before ? "behind " : "before ") + size_text(allocation);
+  }
+  return "";
+}
+
+void Heap::open(int device) {
+  const std::lock_guard lock(mutex_);
+  ++num_opened_[device];
+  for (auto& [data, allocation] : allocations_) {
+    if (allocation.kind != MemoryKind::kDevice || allocation.device != device) continue;
+    if (allocation.num_accesses++ == 0) protect(allocation, PROT_READ | PROT_WRITE);
+  }
+}
+
+void Heap::close(int device) {
+  const std::lock_guard lock(mutex_);
+  --num_opened_[device];
+  for (auto& [data, allocation] : allocations_) {
+    if (allocation.kind != MemoryKind::kDevice || allocation.device != device) continue;
+    if (--allocation.num_accesses == 0) protect(allocation, PROT_NONE);
+  }
+}
+
+int64_t Heap::allocated_bytes(int device) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = device_usage_.find(device);
+  return found == device_usage_.end() ? 0 : found->second.bytes;
+}
+
+int64_t Heap::peak_bytes(int device) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = device_usage_.find(device);
+  return found == device_usage_.end() ? 0 : found->second.peak;
+}
+
+void Heap::reset_peak(int device) {
+  const std::lock_guard lock(mutex_);
+  device_usage_[device].peak = device_usage_[device].bytes;
+}
+
+int64_t Heap::pinned_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return pinned_bytes_;
+}
+
+std::string describe_address(const void* address) { return Heap::instance().describe(address); }
+
+}  // namespace gesso::emulator

@@ -1,0 +1,15 @@
+// The emulated twin of csrc/cuda/device/bytes.h.
+#pragma once
+
+#include "cuda/device/kernel.h"
+
+namespace gesso::cuda {
+
+inline uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selector) {
+  const uint64_t bytes = uint64_t{high} << 32 | low;
+  uint32_t result = 0;
+  for (int i = 0; i < 4; ++i) result |= static_cast<uint32_t>(bytes >> (selector >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+  return result;
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,16 @@
+// The emulated csrc/cuda/device/fast_math.h.
+#pragma once
+
+#include <cfloat>
+#include <cmath>
+
+#include "cuda/device/kernel.h"
+
+namespace gesso::cuda {
+
+inline float fast_exp2(float x) {
+  const float power = std::exp2(x);
+  return power < FLT_MIN ? 0.0f : power;
+}
+
+}  // namespace gesso::cuda

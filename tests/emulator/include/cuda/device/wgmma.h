@@ -1,0 +1,50 @@
+// The emulated csrc/cuda/device/wgmma.h.
+#pragma once
+
+#include "cuda/device/async_copy.h"
+#include "cuda/device/kernel.h"
+#include "emulator/wgmma.h"
+
+namespace gesso::cuda {
+
+inline void fence_async_proxy() { emulator::fence_async_proxy(); }
+
+inline void wgmma_fence(const emulator::Place& place = emulator::Place::current()) { emulator::wgmma_fence(place); }
+
+inline void wgmma_commit(const emulator::Place& place = emulator::Place::current()) { emulator::wgmma_commit(place); }
+
+template <int kInFlight>
+inline void wgmma_wait(const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_wait(kInFlight, place);
+}
+
+template <int kCount>
+inline void wgmma_finish(float (&)[kCount], const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_wait(0, place);
+}
+
+struct WgmmaOperand {
+  uint64_t descriptor;
+};
+
+inline WgmmaOperand wgmma_operand(const void* tile, int k) {
+  const uint64_t address = shared_address(tile) + 32 * static_cast<uint64_t>(k);
+  return {(address & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62};
+}
+
+inline void wgmma_bf16(float (&d)[32], WgmmaOperand a, WgmmaOperand b, bool accumulate,
+                       const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_bf16(d, 64, a.descriptor, b.descriptor, accumulate, place);
+}
+
+inline void wgmma_bf16(float (&d)[64], WgmmaOperand a, WgmmaOperand b, bool accumulate,
+                       const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_bf16(d, 128, a.descriptor, b.descriptor, accumulate, place);
+}
+
+inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand b, bool accumulate,
+                       const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_bf16(d, 256, a.descriptor, b.descriptor, accumulate, place);
+}
+
+}  // namespace gesso::cuda

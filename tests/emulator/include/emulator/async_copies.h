@@ -1,0 +1,16 @@
+// The asynchronous copies of one thread, see ../cuda/device/async_copy.h.
+#pragma once
+
+#include <cstddef>
+
+#include "rendezvous.h"
+
+namespace gesso::emulator {
+
+// Starts a copy: reads `global` now, poisons `shared` now, and writes it when a wait covers the copy. So whoever reads
+// too early, or still reads what was there before, gets poison.
+void start_copy(void* shared, const void* global, size_t bytes, bool valid, const Place& place);
+void commit_copies();
+void wait_copies(int num_in_flight);
+
+}  // namespace gesso::emulator

@@ -1,0 +1,80 @@
+#include "cuda/device/mma_fp4.h"
+
+#include <bit>
+
+namespace gesso::cuda::emulated {
+namespace {
+
+constexpr int kDepth = 64;
+constexpr float kE2M1[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+
+float e2m1(uint32_t code) { return code & 8 ? -kE2M1[code & 7] : kE2M1[code & 7]; }
+
+// E4M3 of a byte without a sign.
+float ue4m3(uint32_t code, const emulator::Place& place) {
+  if (code > 0x7f) emulator::fail("mma_nvfp4: a scale with a sign", place);
+  if (code == 0x7f) return std::bit_cast<float>(0x7fc00000u);
+  const uint32_t exponent = code >> 3, fraction = code & 7;
+  if (exponent == 0) return static_cast<float>(fraction) * 0x1p-9f;
+  return std::bit_cast<float>((exponent + 127 - 7) << 23 | fraction << 20);
+}
+
+// E8M0, a power of two.
+float ue8m0(uint32_t code, const emulator::Place&) {
+  if (code == 255) return std::bit_cast<float>(0x7fc00000u);
+  return std::bit_cast<float>(code == 0 ? 0x00400000u : code << 23);
+}
+
+using ScaleOf = float (*)(uint32_t code, const emulator::Place& place);
+
+// A line of an operand (a row of A, a column of B), times its scales.
+struct Line {
+  double values[kDepth];
+};
+
+// 4 words from each of two registers.
+template <int kBlock>
+Line read_line(const uint32_t* first_half, const uint32_t* second_half, uint32_t scales, ScaleOf scale_of,
+               const emulator::Place& place) {
+  Line line;
+  for (int k = 0; k < kDepth; ++k) {
+    const uint32_t word = (k < 32 ? first_half : second_half)[k % 32 / 8];
+    const float scale = scale_of(scales >> k / kBlock * 8 & 255, place);
+    line.values[k] = static_cast<double>(e2m1(word >> (k % 8 * 4) & 15)) * static_cast<double>(scale);
+  }
+  return line;
+}
+
+double dot(const Line& a, const Line& b) {
+  double sum = 0;
+  for (int k = 0; k < kDepth; ++k) sum += a.values[k] * b.values[k];
+  return sum;
+}
+
+template <int kBlock>
+void compute(MmaFp4& all, ScaleOf scale_of) {
+  const int architecture = emulator::kernel_architecture();
+  if (architecture != 120 && architecture != 121) {
+    emulator::fail("mma_fp4: only sm_120 and sm_121 have it", all.place);
+  }
+  Line b[8];
+  for (int g = 0; g < 8; ++g) {
+    b[g] = read_line<kBlock>(all.b[0] + 4 * g, all.b[1] + 4 * g, all.scales_b[4 * g], scale_of, all.place);
+  }
+  for (int row = 0; row < 16; ++row) {
+    const int g = row % 8, half = row / 8;
+    const Line a = read_line<kBlock>(all.a[half] + 4 * g, all.a[half + 2] + 4 * g, all.scales_a[4 * g + half], scale_of,
+                                     all.place);
+    for (int column = 0; column < 8; ++column) {
+      float& d = all.d[half][4 * g + column / 2][column % 2];
+      d = static_cast<float>(static_cast<double>(d) + dot(a, b[column]));
+    }
+  }
+}
+
+}  // namespace
+
+void compute_mma_nvfp4(void* operands) { compute<16>(*static_cast<MmaFp4*>(operands), ue4m3); }
+void compute_mma_mxfp4(void* operands) { compute<32>(*static_cast<MmaFp4*>(operands), ue8m0); }
+
+}  // namespace gesso::cuda::emulated

@@ -1,0 +1,35 @@
+// Finds races: what a kernel computes must not depend on the order in which its threads have their turns.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "emulator.h"
+
+namespace gesso::emulator {
+
+// Calls `run`, which returns a vector of results, under seeds 1, 2, ... Returns an empty string, or what differs in
+// which seed, bit for bit. The seed is afterwards what it was before.
+template <typename Run>
+std::string compare_seeds(int num_seeds, Run run) {
+  const uint64_t before = seed();
+  std::string difference;
+  set_seed(1);
+  const auto expected = run();
+  for (int i = 2; i <= num_seeds && difference.empty(); ++i) {
+    set_seed(static_cast<uint64_t>(i));
+    const auto got = run();
+    if (got.size() != expected.size()) difference = "another number of results under seed " + std::to_string(i);
+    for (size_t j = 0; j < expected.size() && difference.empty(); ++j) {
+      if (std::memcmp(&got[j], &expected[j], sizeof(expected[j])) == 0) continue;
+      difference = "result " + std::to_string(j) + " under seed " + std::to_string(i) + " is " +
+                   std::to_string(got[j]) + ", under seed 1 it is " + std::to_string(expected[j]);
+    }
+  }
+  set_seed(before);
+  return difference;
+}
+
+}  // namespace gesso::emulator

@@ -1,0 +1,33 @@
+// What emulator.h sets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+namespace gesso::emulator {
+
+struct Settings {
+  uint64_t seed = 1;
+  int architecture = 90;
+  int num_devices = 1;
+  int num_multiprocessors = 16;
+  bool is_integrated = false;
+  bool is_dry = false;
+  int num_threads = 0;
+  int64_t total_bytes = int64_t{16} << 30;
+};
+
+Settings& settings();
+
+// Of one block, and of one multiprocessor, on the architecture of the settings.
+size_t max_shared_bytes();
+size_t multiprocessor_shared_bytes();
+int max_threads_per_multiprocessor();
+
+void describe_device(cudaDeviceProp* properties);
+// False: the attribute is not emulated.
+bool device_attribute(cudaDeviceAttr attribute, int* value);
+
+}  // namespace gesso::emulator

@@ -1,0 +1,3 @@
+// The emulator's tests of itself.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>

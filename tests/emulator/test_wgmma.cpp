@@ -1,0 +1,196 @@
+// wgmma against plain loops: its layouts as PTX's documentation gives them, written down here a second time.
+#include <doctest/doctest.h>
+
+#include <bit>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "cuda/device/barrier.h"
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/device/wgmma.h"
+#include "cuda/swizzle.h"
+#include "emulator.h"
+
+namespace {
+
+using namespace gesso;
+using namespace gesso::cuda;
+
+constexpr int kThreads = 128;
+constexpr int kRows = 64;
+constexpr int kColumns = 64;  // of a tile: four products
+
+std::vector<uint16_t> random_bf16(size_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<uint16_t> values(count);
+  for (uint16_t& value : values) value = static_cast<uint16_t>(std::bit_cast<uint32_t>(normal(random)) >> 16);
+  return values;
+}
+
+float value_of(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
+
+enum Mistake { kNone, kNoSwizzle, kNoBarrier, kNoWait, kNoProxyFence, kNoFence, kOverwrites };
+
+// What the steps of the test's kernel do wrong is chosen by `mistake`. a [steps, 64, 64], b [steps, N, 64], out [64, N]
+// = sum over steps of a[s] b[s]^T.
+struct Arguments {
+  const uint16_t* a;
+  const uint16_t* b;
+  float* out;
+  int num_steps;
+  Mistake mistake;
+};
+
+void write_tile(std::byte* tile, const uint16_t* values, int rows, bool is_swizzled) {
+  for (int i = static_cast<int>(threadIdx.x); i < rows * 8; i += kThreads) {
+    const int row = i / 8, piece = i % 8;
+    const int offset = is_swizzled ? swizzled_offset(row, piece) : row * 128 + piece * 16;
+    std::memcpy(tile + offset, values + row * kColumns + piece * 8, 16);
+  }
+}
+
+template <int N>
+void product_kernel(Arguments arguments) {
+  const Mistake mistake = arguments.mistake;
+  std::byte* memory = shared_memory<std::byte>();
+  memory += (1024 - shared_address(memory) % 1024) % 1024;
+  constexpr int kTileBytes = kRows * 128, kStageBytes = kTileBytes + N * 128;
+  float sums[N / 2];
+  for (int step = 0; step < arguments.num_steps; ++step) {
+    std::byte* tile_a = memory + (mistake == kOverwrites ? 0 : step % 2) * kStageBytes;
+    std::byte* tile_b = tile_a + kTileBytes;
+    write_tile(tile_a, arguments.a + step * kRows * kColumns, kRows, mistake != kNoSwizzle);
+    write_tile(tile_b, arguments.b + step * N * kColumns, N, mistake != kNoSwizzle);
+    if (mistake != kNoProxyFence) fence_async_proxy();
+    if (mistake != kNoBarrier) sync_block();
+    if (mistake != kNoFence) wgmma_fence();
+    for (int k = 0; k < 4; ++k) {
+      wgmma_bf16(sums, wgmma_operand(tile_a, k), wgmma_operand(tile_b, k), step > 0 || k > 0);
+    }
+    wgmma_commit();
+    wgmma_wait<1>();
+    sync_block();
+  }
+  if (mistake != kNoWait) wgmma_finish(sums);
+  const int row = warp_index() * 16 + lane_index() / 4;
+  for (int i = 0; i < N / 2; ++i) {
+    const int r = row + i / 2 % 2 * 8, column = i / 4 * 8 + lane_index() % 4 * 2 + i % 2;
+    arguments.out[r * N + column] = sums[i];
+  }
+}
+
+template <typename T>
+T* to_device(const std::vector<T>& values) {
+  void* data = nullptr;
+  REQUIRE(cudaMalloc(&data, values.size() * sizeof(T)) == cudaSuccess);
+  REQUIRE(cudaMemcpy(data, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess);
+  return static_cast<T*>(data);
+}
+
+template <int N>
+struct Problem {
+  std::vector<uint16_t> a, b;
+  std::vector<float> out;
+  int num_steps;
+
+  Problem(int num_steps, uint32_t seed)
+      : a(random_bf16(static_cast<size_t>(num_steps) * kRows * kColumns, seed)),
+        b(random_bf16(static_cast<size_t>(num_steps) * N * kColumns, seed + 1)),
+        out(static_cast<size_t>(kRows) * N),
+        num_steps(num_steps) {}
+
+  // Returns what the kernel did wrong.
+  std::string run(Mistake mistake) {
+    Arguments arguments = {to_device(a), to_device(b), to_device(out), num_steps, mistake};
+    launch("product", {dim3(1), kThreads, 1024 + 2 * (kRows + N) * 128, nullptr}, product_kernel<N>, arguments);
+    const cudaError_t error = cudaDeviceSynchronize();
+    std::string failure = error == cudaSuccess ? "" : emulator::take_failure();
+    if (error == cudaSuccess) {
+      REQUIRE(cudaMemcpy(out.data(), arguments.out, out.size() * sizeof(float), cudaMemcpyDeviceToHost) == cudaSuccess);
+    }
+    cudaFree(const_cast<uint16_t*>(arguments.a));
+    cudaFree(const_cast<uint16_t*>(arguments.b));
+    cudaFree(arguments.out);
+    return failure;
+  }
+
+  // The largest error, as a part of the sum of the sizes of what is added; NaN where a result is NaN.
+  double worst_error() const {
+    double worst = 0;
+    for (int r = 0; r < kRows; ++r) {
+      for (int n = 0; n < N; ++n) {
+        double sum = 0, size = 0;
+        for (int step = 0; step < num_steps; ++step) {
+          for (int k = 0; k < kColumns; ++k) {
+            const double product =
+                static_cast<double>(value_of(a[static_cast<size_t>((step * kRows + r) * kColumns + k)])) *
+                static_cast<double>(value_of(b[static_cast<size_t>((step * N + n) * kColumns + k)]));
+            sum += product;
+            size += std::abs(product);
+          }
+        }
+        const double error = std::abs(static_cast<double>(out[static_cast<size_t>(r * N + n)]) - sum) / size;
+        if (!(error <= worst)) worst = error;
+      }
+    }
+    return worst;
+  }
+};
+
+struct Device {
+  Device() { emulator::set_architecture(90); }
+  ~Device() { emulator::reset_settings(); }
+};
+
+template <int N>
+void check_products() {
+  Device device;
+  for (uint64_t seed : {1, 2, 3}) {
+    emulator::set_seed(seed);
+    Problem<N> problem(3, static_cast<uint32_t>(seed));
+    CHECK(problem.run(kNone) == "");
+    CHECK(problem.worst_error() < 1e-6);
+  }
+}
+
+// A kernel with this mistake must be told so, or give a wrong result, for some order of its threads.
+bool is_seen(Mistake mistake, const std::string& message) {
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    emulator::set_seed(seed);
+    Problem<64> problem(3, static_cast<uint32_t>(seed));
+    const std::string failure = problem.run(mistake);
+    if (message.empty() ? !(problem.worst_error() < 1e-6) || !failure.empty()
+                        : failure.find(message) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+TEST_CASE("wgmma multiplies as plain loops do") {
+  check_products<64>();
+  check_products<128>();
+  check_products<256>();
+}
+
+TEST_CASE("mistakes with wgmma are seen") {
+  Device device;
+  CHECK(is_seen(kNoSwizzle, ""));
+  CHECK(is_seen(kNoBarrier, ""));
+  CHECK(is_seen(kNoWait, ""));
+  CHECK(is_seen(kNoProxyFence, "no fence_async_proxy"));
+  CHECK(is_seen(kNoFence, "no wgmma_fence"));
+  CHECK(is_seen(kOverwrites, "written while its product was under way"));
+}
+
+TEST_CASE("other architectures have no wgmma") {
+  Device device;
+  emulator::set_architecture(120);
+  CHECK(Problem<64>(1, 1).run(kNone).find("only sm_90") != std::string::npos);
+}
+
+}  // namespace

@@ -1,0 +1,253 @@
+#include "emulator/wgmma.h"
+
+#include <cuda_runtime.h>
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "block.h"
+#include "canary.h"
+
+namespace gesso::emulator {
+namespace {
+
+constexpr int kDepth = 16;  // values of k of one product
+constexpr int kRowsOfWarp = 16;
+constexpr int kRowBytes = 128;
+constexpr int kPieceBytes = 16;
+
+using Lines = std::vector<std::array<uint16_t, kDepth>>;  // rows of A, columns of B
+
+// What a descriptor says, and the checks that it says what these tiles are.
+struct Tile {
+  uint32_t begin;
+  uint32_t stride;  // from 8 lines to the next 8
+
+  Tile(uint64_t descriptor, const Place& place)
+      : begin((descriptor & 0x3fff) << 4), stride((descriptor >> 32 & 0x3fff) << 4) {
+    if (descriptor >> 62 != 1) fail("wgmma: only tiles with the 128-byte swizzle are emulated", place);
+    if ((descriptor >> 49 & 7) != 0) fail("wgmma: a base offset is not emulated", place);
+    if (begin % 1024 > kRowBytes - 2 * kPieceBytes) fail("wgmma: the tile does not begin at 1024 bytes", place);
+  }
+
+  // The swizzle is one of addresses: bits 4 to 6 are changed by bits 7 to 9.
+  const std::byte* piece(int line, int index, const Place& place) const {
+    const uint32_t plain = begin + static_cast<uint32_t>(line / 8) * stride +
+                           static_cast<uint32_t>(line % 8 * kRowBytes + index * kPieceBytes);
+    const std::byte* zero = block_shared_memory().data - shared_offset(block_shared_memory().data);
+    const std::byte* address = zero + (plain ^ (plain >> 7 & 7) << 4);
+    check_shared(address, kPieceBytes, kPieceBytes, place);
+    return address;
+  }
+
+  Lines read(int first_line, int num_lines, const Place& place) const {
+    Lines lines(static_cast<size_t>(num_lines));
+    for (int i = 0; i < num_lines; ++i) {
+      for (int index = 0; index < 2; ++index) {
+        std::memcpy(&lines[static_cast<size_t>(i)][static_cast<size_t>(8 * index)], piece(first_line + i, index, place),
+                    kPieceBytes);
+      }
+    }
+    return lines;
+  }
+};
+
+// The accumulators of a warp that products are under way for, and what they will hold.
+struct Accumulators {
+  float* registers[kLanes];
+  int n = 0;
+  int num_pending = 0;
+  std::vector<float> values;  // [16, n]
+
+  // Register i of a lane, see cuda/device/wgmma.h.
+  float& value(int lane, int i) {
+    const int row = lane / 4 + (i % 4 / 2) * 8, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
+    return values[static_cast<size_t>(row * n + column)];
+  }
+};
+
+struct Product {
+  std::shared_ptr<Accumulators> target;
+  Tile tile_a, tile_b;
+  int first_row;
+  Lines a, b;
+  Place place;
+};
+
+struct WarpState {
+  std::array<bool, kLanes> has_proxy_fence{};
+  bool has_fence = false;
+  std::vector<Product> open;
+  std::deque<std::vector<Product>> groups;
+  size_t num_products = 0;
+};
+
+struct BlockState {
+  uint64_t number = 0;
+  std::array<WarpState, kMaxWarps> warps;
+  std::array<std::vector<std::pair<uint64_t, uint64_t>>, kMaxWarps / kWarpsOfGroup> descriptors;
+};
+
+BlockState& block_state() {
+  thread_local std::unique_ptr<BlockState> state = std::make_unique<BlockState>();
+  if (state->number != block_number()) *state = {block_number(), {}, {}};
+  return *state;
+}
+
+int warp_of_thread() { return static_cast<int>(threadIdx.x) / kLanes; }
+WarpState& warp_state() { return block_state().warps[static_cast<size_t>(warp_of_thread())]; }
+
+struct Request {
+  float* d;
+  int n;
+  uint64_t a, b;
+  bool accumulate;
+  Place place;
+};
+
+void check_same(Request** all) {
+  const Request& first = *all[0];
+  for (int lane = 1; lane < kLanes; ++lane) {
+    const Request& other = *all[lane];
+    if (other.a != first.a || other.b != first.b || other.accumulate != first.accumulate) {
+      fail("wgmma: the operands differ between lanes", first.place);
+    }
+  }
+  BlockState& block = block_state();
+  auto& log = block.descriptors[static_cast<size_t>(warp_of_thread() / kWarpsOfGroup)];
+  const size_t number = warp_state().num_products++;
+  if (number == log.size()) log.emplace_back(first.a, first.b);
+  if (log[number] != std::pair(first.a, first.b)) fail("wgmma: the operands differ between warps", first.place);
+}
+
+// The accumulators that are under way already, or new ones, which take the registers and poison them.
+std::shared_ptr<Accumulators> find_accumulators(WarpState& warp, Request** all) {
+  const auto is_same = [&](const Product& product) { return product.target->registers[0] == all[0]->d; };
+  for (const Product& product : warp.open) {
+    if (is_same(product)) return product.target;
+  }
+  for (const auto& group : warp.groups) {
+    for (const Product& product : group) {
+      if (is_same(product)) return product.target;
+    }
+  }
+  auto made = std::make_shared<Accumulators>();
+  made->n = all[0]->n;
+  made->values.resize(static_cast<size_t>(kRowsOfWarp * made->n));
+  for (int lane = 0; lane < kLanes; ++lane) {
+    made->registers[lane] = all[lane]->d;
+    for (int i = 0; i < made->n / 2; ++i) made->value(lane, i) = all[lane]->d[i];
+    std::memset(all[lane]->d, kPoison, sizeof(float) * static_cast<size_t>(made->n / 2));
+  }
+  return made;
+}
+
+float to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+// A product's 16 terms are added first, then to the sum: not as the emulated mma does, so that nobody comes to rely on
+// the two giving the same bits.
+void multiply(const Lines& a, const Lines& b, bool accumulate, std::vector<float>& values) {
+  const size_t n = b.size();
+  std::vector<float> transposed(kDepth * n), sums(n);
+  for (size_t column = 0; column < n; ++column) {
+    for (size_t k = 0; k < kDepth; ++k) transposed[k * n + column] = to_float(b[column][k]);
+  }
+  for (size_t row = 0; row < kRowsOfWarp; ++row) {
+    std::fill(sums.begin(), sums.end(), 0.0f);
+    for (size_t k = 0; k < kDepth; ++k) {
+      const float factor = to_float(a[row][k]);
+      for (size_t column = 0; column < n; ++column) sums[column] += factor * transposed[k * n + column];
+    }
+    float* target = values.data() + row * n;
+    for (size_t column = 0; column < n; ++column)
+      target[column] = accumulate ? target[column] + sums[column] : sums[column];
+  }
+}
+
+void issue(void* operands) {
+  auto** all = static_cast<Request**>(operands);
+  const Request& request = *all[0];
+  WarpState& warp = warp_state();
+  if (kernel_architecture() != 90) fail("wgmma: only sm_90 has it", request.place);
+  check_same(all);
+  if (!warp.has_fence) fail("wgmma: no wgmma_fence before the group", request.place);
+  for (bool has_proxy_fence : warp.has_proxy_fence) {
+    if (!has_proxy_fence) fail("wgmma: no fence_async_proxy since the last group", request.place);
+  }
+  Product product = {find_accumulators(warp, all),
+                     Tile(request.a, request.place),
+                     Tile(request.b, request.place),
+                     warp_of_thread() % kWarpsOfGroup * kRowsOfWarp,
+                     {},
+                     {},
+                     request.place};
+  product.a = product.tile_a.read(product.first_row, kRowsOfWarp, request.place);
+  product.b = product.tile_b.read(0, request.n, request.place);
+  multiply(product.a, product.b, request.accumulate, product.target->values);
+  ++product.target->num_pending;
+  warp.open.push_back(std::move(product));
+}
+
+void complete(Product& product) {
+  if (product.tile_a.read(product.first_row, kRowsOfWarp, product.place) != product.a ||
+      product.tile_b.read(0, product.target->n, product.place) != product.b) {
+    fail("wgmma: a tile was written while its product was under way", product.place);
+  }
+  Accumulators& target = *product.target;
+  if (--target.num_pending > 0) return;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    for (int i = 0; i < target.n / 2; ++i) target.registers[lane][i] = target.value(lane, i);
+  }
+}
+
+void commit(void*) {
+  WarpState& warp = warp_state();
+  warp.groups.push_back(std::move(warp.open));
+  warp.open.clear();
+  warp.has_fence = false;
+  warp.has_proxy_fence.fill(false);
+}
+
+struct WaitRequest {
+  int num_in_flight;
+};
+
+void wait(void* operands) {
+  const auto num_in_flight = static_cast<size_t>((*static_cast<WaitRequest**>(operands))->num_in_flight);
+  WarpState& warp = warp_state();
+  while (warp.groups.size() > num_in_flight) {
+    for (Product& product : warp.groups.front()) complete(product);
+    warp.groups.pop_front();
+  }
+}
+
+void fence(void*) { warp_state().has_fence = true; }
+
+constexpr Instruction kFence = {"wgmma_fence", Scope::kWarp, fence};
+constexpr Instruction kProduct = {"wgmma_bf16", Scope::kWarp, issue};
+constexpr Instruction kCommit = {"wgmma_commit", Scope::kWarp, commit};
+constexpr Instruction kWait = {"wgmma_wait", Scope::kWarp, wait};
+
+}  // namespace
+
+void fence_async_proxy() { warp_state().has_proxy_fence[static_cast<size_t>(lane())] = true; }
+
+void wgmma_fence(const Place& place) { rendezvous(kFence, place); }
+
+void wgmma_bf16(float* d, int n, uint64_t a, uint64_t b, bool accumulate, const Place& place) {
+  Request mine = {d, n, a, b, accumulate, place};
+  rendezvous(kProduct, mine, place);
+}
+
+void wgmma_commit(const Place& place) { rendezvous(kCommit, place); }
+
+void wgmma_wait(int num_in_flight, const Place& place) {
+  WaitRequest mine = {num_in_flight};
+  rendezvous(kWait, mine, place);
+}
+
+}  // namespace gesso::emulator
