@@ -1,7 +1,7 @@
 // The GPUs of this machine.
+#include "ops/device.h"
 #include "cuda/cuda_error.h"
 #include "cuda/queue.h"
-#include "ops/device.h"
 
 namespace gesso::cuda {
 

@@ -30,8 +30,7 @@ void release_host(void* data) {
 }
 
 void copy(const Context& context, const void* source, int64_t num_bytes, void* target) {
-  check_cuda(cudaMemcpyAsync(target, source, num_bytes, cudaMemcpyDefault, context.queue->stream()),
-             "cudaMemcpyAsync");
+  check_cuda(cudaMemcpyAsync(target, source, num_bytes, cudaMemcpyDefault, context.queue->stream()), "cudaMemcpyAsync");
 }
 
 void fill_zero(const Context& context, void* target, int64_t num_bytes) {

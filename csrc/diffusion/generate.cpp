@@ -8,9 +8,9 @@
 #include "diffusion/canvas.h"
 #include "diffusion/entropy_bound_sampler.h"
 #include "diffusion/options.h"
+#include "diffusion/step_memory.h"
 #include "diffusion/stopping.h"
 #include "diffusion/temperature_schedule.h"
-#include "diffusion/step_memory.h"
 #include "model/denoise.h"
 
 namespace gesso::diffusion {

@@ -14,7 +14,7 @@ namespace gesso::diffusion {
 
 // One canvas after a step; [C] each, on the host, valid until the next step.
 struct CanvasStatistics {
-  std::span<const float> entropies;    // nats
+  std::span<const float> entropies;  // nats
   std::span<const int32_t> argmax;
   std::span<const int32_t> sampled;
 };
@@ -41,7 +41,7 @@ class StepMemory {
   Words words(int32_t* data) const;
 
   int64_t canvas_length_, num_rows_, belief_columns_;
-  Buffer<float> belief_;                      // [num_rows, belief_columns]
+  Buffer<float> belief_;                       // [num_rows, belief_columns]
   Buffer<int32_t> device_stats_, host_stats_;  // [3, num_rows]
 };
 

@@ -48,8 +48,8 @@ class Activations {
 
   // Attention's scratch.
   struct Attention {
-    Matrix q, out;  // [rows, H * K]
-    Matrix k, v;    // [rows, G * K] raw projections
+    Matrix q, out;                                         // [rows, H * K]
+    Matrix k, v;                                           // [rows, G * K] raw projections
     std::byte *own_keys = nullptr, *own_values = nullptr;  // of the canvas, rows as the layout says
     int64_t key_row_bytes = 0, value_row_bytes = 0;
 

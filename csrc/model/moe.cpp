@@ -14,7 +14,8 @@
 namespace gesso::model {
 namespace {
 
-// out = sum over each row's experts, before post_ffw_norm_2.   hidden, normed (scratch), out [R, D], R <= expert_rows().
+// out = sum over each row's experts, before post_ffw_norm_2.   hidden, normed (scratch), out [R, D], R <=
+// expert_rows().
 void experts_band(const Context& context, const ModelConfig& config, const LayerWeights& weights, ConstMatrix hidden,
                   Matrix normed, Activations::Experts scratch, Matrix out) {
   const int64_t ffn = config.moe_intermediate_size;

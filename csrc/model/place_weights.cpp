@@ -26,9 +26,9 @@ void visit_layer(LayerWeights& w, const Visit& visit) {
         &w.post_ffw_norm, &w.attn_q_norm, &w.attn_k_norm, &w.ffn_gate_inp_scale, &w.ffn_down_exps_scale}) {
     visit(*tensor);
   }
-  for (Weight* weight : {&w.attn_q, &w.attn_k, &w.attn_v, &w.attn_output, &w.ffn_gate, &w.ffn_up, &w.ffn_down,
-                         &w.ffn_gate_inp, &w.ffn_gate_up_exps.gate_up, &w.ffn_gate_up_exps.gate,
-                         &w.ffn_gate_up_exps.up, &w.ffn_down_exps}) {
+  for (Weight* weight :
+       {&w.attn_q, &w.attn_k, &w.attn_v, &w.attn_output, &w.ffn_gate, &w.ffn_up, &w.ffn_down, &w.ffn_gate_inp,
+        &w.ffn_gate_up_exps.gate_up, &w.ffn_gate_up_exps.gate, &w.ffn_gate_up_exps.up, &w.ffn_down_exps}) {
     visit(weight->values);
     visit(weight->scale);
   }
@@ -41,8 +41,7 @@ void visit_tensors(Weights& weights, const Visit& visit_any) {
     if (tensor) visit_any(tensor);
   };
   for (Tensor* tensor : {&weights.token_embd, &weights.output_norm, &weights.self_cond_pre_norm}) visit(*tensor);
-  for (Weight* weight :
-       {&weights.output, &weights.self_cond_gate, &weights.self_cond_up, &weights.self_cond_down}) {
+  for (Weight* weight : {&weights.output, &weights.self_cond_gate, &weights.self_cond_up, &weights.self_cond_down}) {
     visit(weight->values);
     visit(weight->scale);
   }
@@ -131,9 +130,9 @@ class Uploader {
 void check_fit(int64_t needed, const ops::Device& device) {
   const int64_t free = ops::free_bytes(device.index);
   if (needed <= free) return;
-  throw OutOfMemory(concat("out of memory on ", device.name, ": the weights need ", needed, " bytes, ", free,
-                           " bytes are free"),
-                    needed, free);
+  throw OutOfMemory(
+      concat("out of memory on ", device.name, ": the weights need ", needed, " bytes, ", free, " bytes are free"),
+      needed, free);
 }
 
 void upload(const Context& context, const ops::Device& device, Weights& weights, const PlaceProgress& progress) {
@@ -177,8 +176,8 @@ void place_weights(const Context& context, const ModelConfig& config, const ops:
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     const LayerConfig& layer = config.layers[i];
     const int64_t rotated = num_rotated(weights.inv_freq(layer.is_sliding), config.max_position_embeddings);
-    weights.key_value_layouts.push_back(ops::key_value_layout(context, layer.num_key_value_heads, layer.head_dim,
-                                                              rotated, !weights.layers[i].attn_v));
+    weights.key_value_layouts.push_back(
+        ops::key_value_layout(context, layer.num_key_value_heads, layer.head_dim, rotated, !weights.layers[i].attn_v));
   }
   if (context.queue) upload(context, device, weights, progress);
 }

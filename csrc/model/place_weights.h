@@ -15,8 +15,8 @@ namespace gesso::model {
 using PlaceProgress = std::function<void(int64_t done, int64_t total)>;
 
 // Chooses the layouts of keys and values. On a device with memory of its own every tensor then goes there once, in the
-// file's order and as stored; a device that reads the host's memory keeps the views (but for tensors at odd addresses). OutOfMemory before anything is
-// copied when they do not fit.
+// file's order and as stored; a device that reads the host's memory keeps the views (but for tensors at odd addresses).
+// OutOfMemory before anything is copied when they do not fit.
 void place_weights(const Context& context, const ModelConfig& config, const ops::Device& device, Weights& weights,
                    const PlaceProgress& progress);
 

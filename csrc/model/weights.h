@@ -35,11 +35,11 @@ struct LayerWeights {
 
 // Views into the checkpoint's bytes, or into a device's memory, see place_weights.
 struct Weights {
-  Tensor token_embd;                                   // [V, D]
-  Weight output;                                       // [V, D]; token_embd itself unless the file unties the head
-  Tensor output_norm, self_cond_pre_norm;              // [D]
-  Weight self_cond_gate, self_cond_up;                 // [F, D]
-  Weight self_cond_down;                               // [D, F]
+  Tensor token_embd;                       // [V, D]
+  Weight output;                           // [V, D]; token_embd itself unless the file unties the head
+  Tensor output_norm, self_cond_pre_norm;  // [D]
+  Weight self_cond_gate, self_cond_up;     // [F, D]
+  Weight self_cond_down;                   // [D, F]
   std::vector<LayerWeights> layers;
   std::vector<ops::KeyValueLayout> key_value_layouts;  // per layer; set by place_weights
   int64_t num_bytes = 0;                               // as stored

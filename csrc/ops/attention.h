@@ -14,7 +14,7 @@ namespace gesso::ops {
 struct AttentionSequence {
   int64_t first_row = 0;
   int64_t num_rows = 0;
-  int64_t first_position = 0;            // absolute position of first_row
+  int64_t first_position = 0;  // absolute position of first_row
   // Rows as the layout says, of the positions cached_begin .. cached_end - 1.
   const std::byte* cached_keys = nullptr;
   const std::byte* cached_values = nullptr;

@@ -16,10 +16,10 @@ using QueuePointer = std::shared_ptr<cuda::Queue>;
 
 struct Device {
   int index = 0;
-  std::string name;         // "cuda:0"
-  std::string description;  // "NVIDIA H200"
-  int arch = 0;             // compute capability, 10 * major + minor; 0 for the CPU
-  int64_t total_bytes = 0;  // of its memory
+  std::string name;                // "cuda:0"
+  std::string description;         // "NVIDIA H200"
+  int arch = 0;                    // compute capability, 10 * major + minor; 0 for the CPU
+  int64_t total_bytes = 0;         // of its memory
   bool reads_host_memory = false;  // weights stay where the file is mapped
 };
 

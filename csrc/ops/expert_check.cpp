@@ -13,8 +13,7 @@ void check_experts(const char* op, ConstMatrix x, ExpertInput input, const Weigh
   check(weight.values.shape[0] == num_experts, op, ": weight has ", weight.values.shape[0], " experts, the routing ",
         num_experts);
   if (weight.scale) {
-    check_vector(concat(op, ": scale").c_str(), weight.scale,
-                 weight.scale.shape.num_elements() == 1 ? 1 : num_experts);
+    check_vector(concat(op, ": scale").c_str(), weight.scale, weight.scale.shape.num_elements() == 1 ? 1 : num_experts);
   }
   check_columns(concat(op, ": x").c_str(), x.columns, weight.num_inputs());
   check_rows(concat(op, ": x").c_str(), x.rows,

@@ -8,8 +8,8 @@ void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v
                   const Tensor& k_norm, float eps, Staged<float> inv_freq, const KeyValueLayout& layout,
                   Staged<KeyValueRows> sequences) {
   const int64_t head_dim = layout.head_dim;
-  check(head_dim > 0 && inv_freq.size() == head_dim / 2, "qk_norm_rope: expected ", head_dim / 2,
-        " frequencies, got ", inv_freq.size());
+  check(head_dim > 0 && inv_freq.size() == head_dim / 2, "qk_norm_rope: expected ", head_dim / 2, " frequencies, got ",
+        inv_freq.size());
   check_vector("qk_norm_rope: k_norm", k_norm, head_dim);
   check(k.columns == layout.num_key_value_heads * head_dim, "qk_norm_rope: k has ", k.columns, " columns, expected ",
         layout.num_key_value_heads, " heads of ", head_dim);

@@ -15,7 +15,7 @@ struct KeyValueRows {
   int64_t first_row = 0;
   int64_t num_rows = 0;
   int64_t first_position = 0;  // absolute position of first_row
-  std::byte* keys = nullptr;    // num_rows rows, as the layout says
+  std::byte* keys = nullptr;   // num_rows rows, as the layout says
   std::byte* values = nullptr;
 };
 
@@ -26,18 +26,18 @@ struct KeyValueRows {
 // q_norm, k_norm F32 [K]; inv_freq [K/2]. What a layout keeps of keys once
 // for several uses may change what q holds; attention with the same layout knows.
 void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
-                  const Tensor& k_norm, float eps, Staged<float> inv_freq,
-                  const KeyValueLayout& layout, Staged<KeyValueRows> sequences);
+                  const Tensor& k_norm, float eps, Staged<float> inv_freq, const KeyValueLayout& layout,
+                  Staged<KeyValueRows> sequences);
 
 }  // namespace gesso::ops
 
 namespace gesso::cpu {
 void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
-                  const Tensor& k_norm, float eps, Staged<float> inv_freq,
-                  const ops::KeyValueLayout& layout, Staged<ops::KeyValueRows> sequences);
+                  const Tensor& k_norm, float eps, Staged<float> inv_freq, const ops::KeyValueLayout& layout,
+                  Staged<ops::KeyValueRows> sequences);
 }
 namespace gesso::cuda {
 void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
-                  const Tensor& k_norm, float eps, Staged<float> inv_freq,
-                  const ops::KeyValueLayout& layout, Staged<ops::KeyValueRows> sequences);
+                  const Tensor& k_norm, float eps, Staged<float> inv_freq, const ops::KeyValueLayout& layout,
+                  Staged<ops::KeyValueRows> sequences);
 }

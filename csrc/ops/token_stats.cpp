@@ -4,8 +4,7 @@
 
 namespace gesso::ops {
 
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
-                 TokenStats stats) {
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys, TokenStats stats) {
   const size_t rows = logits.rows;
   check(temperature > 0, "token_stats: temperature must be positive, got ", temperature);
   check(keys.host.size() == rows && stats.entropy.size() == rows && stats.argmax.size() == rows &&

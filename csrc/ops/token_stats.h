@@ -20,16 +20,13 @@ struct TokenStats {
 
 // z = logits / temperature, written over the logits (the next step's self-conditioning reads it), and its statistics.
 // logits [R, V]; keys [R]; temperature > 0. -inf logits are legal: their p ln p counts as 0.
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
-                 TokenStats stats);
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys, TokenStats stats);
 
 }  // namespace gesso::ops
 
 namespace gesso::cpu {
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
-                 ops::TokenStats stats);
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys, ops::TokenStats stats);
 }
 namespace gesso::cuda {
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
-                 ops::TokenStats stats);
+void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys, ops::TokenStats stats);
 }

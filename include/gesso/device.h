@@ -15,7 +15,7 @@ struct DeviceInfo {
   int arch = 0;             // compute capability, 10 * major + minor; 0 for the CPU
   int64_t total_bytes = 0;  // of its memory; 0 for the CPU
   int64_t free_bytes = 0;
-  int64_t used_bytes = 0;          // taken by gesso in this process
+  int64_t used_bytes = 0;           // taken by gesso in this process
   bool shares_host_memory = false;  // weights are read where the file is mapped, without a second copy
 };
 

@@ -99,8 +99,8 @@ class Session {
   // needs it.
   GenerationResult generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options);
 
-  // From now on every pass also sums up what it multiplies weights with, on the calling thread. ArgumentError unless the
-  // model is on the CPU.
+  // From now on every pass also sums up what it multiplies weights with, on the calling thread. ArgumentError unless
+  // the model is on the CPU.
   void collect_importance();
   // What has been collected, by the weights' order in the checkpoint; the embedding as head is left out. Passes that
   // failed midway count as far as they came.

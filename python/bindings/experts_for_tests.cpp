@@ -63,9 +63,8 @@ NumpyRows<float> expert_linear(Rows x, Stored weight, OwnedRouting& routing, boo
 
 // Either gate_up, or gate and up; scales of the projections in that order.
 NumpyRows<float> expert_gated_linear(Rows x, std::optional<Stored> gate_up, std::optional<Stored> gate,
-                                     std::optional<Stored> up, OwnedRouting& routing,
-                                     std::optional<Stored> gate_scale, std::optional<Stored> up_scale,
-                                     int num_threads) {
+                                     std::optional<Stored> up, OwnedRouting& routing, std::optional<Stored> gate_scale,
+                                     std::optional<Stored> up_scale, int num_threads) {
   Call call(num_threads);
   GatedWeights weights;
   if (gate_up) {

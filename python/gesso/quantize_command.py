@@ -77,7 +77,8 @@ def quantize(options: argparse.Namespace) -> int:
         return write_model(options, *read_folder(options.source))
     source = read_gguf(options.source)
     try:
-        _native.Model(source.checkpoint, "cpu")  # what cannot run is not worth the time; the presets are for this architecture
+        # What cannot run is not worth the time; the presets are for this architecture.
+        _native.Model(source.checkpoint, "cpu")
     except ValueError as error:
         raise ValueError(f"{options.source}: {error}") from None
     return write_model(options, source.metadata, list(source.tensors()))

@@ -85,9 +85,7 @@ def load_model(options: argparse.Namespace) -> Model:
                 progress.append(stack.enter_context(Progress(f"loading {options.model}")))
             progress[0].update(done, total)
 
-        return load(
-            options.model, options.device, options.threads, activations=options.activations, on_progress=show
-        )
+        return load(options.model, options.device, options.threads, activations=options.activations, on_progress=show)
 
 
 def read_prompt(argument: str) -> str:

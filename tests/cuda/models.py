@@ -17,11 +17,13 @@ ROUNDING = {"bf16": 2.0**-9, "int8": 3 / 127 / 12**0.5}
 
 
 def retyped(path: Path, dtype: str) -> Path:
-    """The golden model q8_0 with its blocks in another type. Its residual stream is tame, so that roundings do not grow,
-    and its router stays F32, as in files that people have: a rounding there would choose other experts."""
+    """The golden model q8_0 with its blocks in another type. Its residual stream is tame, so that roundings do not
+    grow, and its router stays F32, as in files that people have: a rounding there would choose other experts."""
     source = read_gguf(GOLDEN / "q8_0.gguf")
     kinds = {tensor.name: tensor.dtype for tensor in source.tensors()}
-    write_gguf(path, source.metadata, source.tensors(), lambda name, shape: dtype if kinds[name] == "Q8_0" else kinds[name])
+    write_gguf(
+        path, source.metadata, source.tensors(), lambda name, shape: dtype if kinds[name] == "Q8_0" else kinds[name]
+    )
     return path
 
 

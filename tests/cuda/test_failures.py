@@ -4,9 +4,9 @@ import gc
 
 import numpy as np
 import pytest
-from cuda.models import GOLDEN
 
 import gesso
+from cuda.models import GOLDEN
 
 OPTIONS = {"max_new_tokens": 1, "max_denoising_steps": 4}
 

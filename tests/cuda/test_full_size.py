@@ -3,9 +3,9 @@
 import gc
 
 import pytest
-from python.gguf_manifest import write_hollow
 
 import gesso
+from python.gguf_manifest import write_hollow
 
 GB = 10**9
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cuda.models import GOLDEN, bound, relative_error, retyped
 
 import gesso
+from cuda.models import GOLDEN, bound, relative_error, retyped
 
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.gguf"))
 

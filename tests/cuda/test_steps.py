@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cuda.models import GOLDEN
 
 import gesso
+from cuda.models import GOLDEN
 
 
 @pytest.fixture
@@ -77,7 +77,12 @@ def test_settled_canvases_leave_the_batch(load):
     model = load(GOLDEN / "top_1.gguf")
     rng = np.random.default_rng(3)
     prompts = [rng.integers(0, model.config.vocab_size, n).tolist() for n in (3, 1, 17, 5)]
-    options = {"max_new_tokens": 2 * model.config.canvas_length, "max_denoising_steps": 8, "entropy_bound": 3.0, "confidence_threshold": 1.0}
+    options = {
+        "max_new_tokens": 2 * model.config.canvas_length,
+        "max_denoising_steps": 8,
+        "entropy_bound": 3.0,
+        "confidence_threshold": 1.0,
+    }
     options["end_token_ids"] = []
     together = model.generate(prompts, seed=[1, 2, 3, 4], **options)
     alone = [model.generate([p], seed=[s], **options) for s, p in enumerate(prompts, 1)]

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cuda.models import SUDOKU
 
 import gesso
+from cuda.models import SUDOKU
 from gesso import sudoku
 from gesso.demo_command import make_puzzles, solve
 

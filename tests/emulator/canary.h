@@ -1,6 +1,7 @@
 // What stands in memory that nobody has written, and in bytes that nobody may write.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -13,19 +14,20 @@ constexpr int kPoison = 0xff;
 // Also NaN in float32, bf16 and half precision, but nothing that a kernel writes by chance.
 constexpr uint16_t kCanary = 0xfff7;
 
-inline std::byte canary_byte(const std::byte* address) {
-  return static_cast<std::byte>(reinterpret_cast<uintptr_t>(address) % 2 == 0 ? kCanary & 0xff : kCanary >> 8);
+// Canaries lie in stretches of at most this many bytes.
+constexpr size_t kMaxCanaryBytes = 256;
+
+// The canary for memory at an even address; one byte on is that for an odd one.
+inline const std::byte* canary_bytes(const std::byte* address) {
+  static const std::array<uint16_t, kMaxCanaryBytes / 2 + 1> pattern = [] {
+    std::array<uint16_t, kMaxCanaryBytes / 2 + 1> words;
+    words.fill(kCanary);
+    return words;
+  }();
+  return reinterpret_cast<const std::byte*>(pattern.data()) + reinterpret_cast<uintptr_t>(address) % 2;
 }
 
-inline void fill_canary(std::byte* data, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) data[i] = canary_byte(data + i);
-}
-
-inline bool is_canary(const std::byte* data, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) {
-    if (data[i] != canary_byte(data + i)) return false;
-  }
-  return true;
-}
+inline void fill_canary(std::byte* data, size_t bytes) { std::memcpy(data, canary_bytes(data), bytes); }
+inline bool is_canary(const std::byte* data, size_t bytes) { return std::memcmp(data, canary_bytes(data), bytes) == 0; }
 
 }  // namespace gesso::emulator

@@ -69,7 +69,7 @@ void* Heap::allocate(MemoryKind kind, int device, size_t bytes, bool is_dry) {
   const size_t mapped_bytes = usable_bytes + 2 * kPageBytes;
   void* mapped = mmap(nullptr, mapped_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
-  Allocation allocation = {nullptr, bytes, kind, device, static_cast<std::byte*>(mapped), mapped_bytes, 0, is_dry};
+  Allocation allocation = {nullptr, bytes, kind, device, static_cast<std::byte*>(mapped), mapped_bytes, is_dry};
   allocation.data = usable_end(allocation) - round_up(bytes, kAlignment);
   protect(allocation, PROT_READ | PROT_WRITE);
   if (!is_dry) {
@@ -80,8 +80,7 @@ void* Heap::allocate(MemoryKind kind, int device, size_t bytes, bool is_dry) {
   }
   const std::lock_guard lock(mutex_);
   if (is_device) {
-    allocation.num_accesses = num_opened_[device];
-    if (allocation.num_accesses == 0) protect(allocation, PROT_NONE);
+    if (num_opened_[device] == 0) protect(allocation, PROT_NONE);
     Usage& usage = device_usage_[device];
     usage.bytes += static_cast<int64_t>(bytes);
     usage.peak = std::max(usage.peak, usage.bytes);
@@ -116,7 +115,7 @@ void Heap::retire(const Allocation& allocation) {
 bool Heap::add_registered(void* data, size_t bytes) {
   const std::lock_guard lock(mutex_);
   std::byte* begin = static_cast<std::byte*>(data);
-  return allocations_.emplace(begin, Allocation{begin, bytes, MemoryKind::kRegistered, 0, nullptr, 0, 0, false}).second;
+  return allocations_.emplace(begin, Allocation{begin, bytes, MemoryKind::kRegistered, 0, nullptr, 0, false}).second;
 }
 
 // The allocation that begins at the address or nearest before it.
@@ -177,19 +176,17 @@ std::string Heap::find_damage() {
 
 void Heap::open(int device) {
   const std::lock_guard lock(mutex_);
-  ++num_opened_[device];
-  for (auto& [data, allocation] : allocations_) {
-    if (allocation.kind != MemoryKind::kDevice || allocation.device != device) continue;
-    if (allocation.num_accesses++ == 0) protect(allocation, PROT_READ | PROT_WRITE);
-  }
+  if (num_opened_[device]++ == 0) protect_device(device, PROT_READ | PROT_WRITE);
 }
 
 void Heap::close(int device) {
   const std::lock_guard lock(mutex_);
-  --num_opened_[device];
-  for (auto& [data, allocation] : allocations_) {
-    if (allocation.kind != MemoryKind::kDevice || allocation.device != device) continue;
-    if (--allocation.num_accesses == 0) protect(allocation, PROT_NONE);
+  if (--num_opened_[device] == 0) protect_device(device, PROT_NONE);
+}
+
+void Heap::protect_device(int device, int protection) {
+  for (const auto& [data, allocation] : allocations_) {
+    if (allocation.kind == MemoryKind::kDevice && allocation.device == device) protect(allocation, protection);
   }
 }
 

@@ -24,7 +24,6 @@ struct Allocation {
   int device;
   std::byte* mapped;  // with the pages around; nullptr for kRegistered
   size_t mapped_bytes;
-  int num_accesses;  // that device memory is open for
   bool is_dry;
 };
 
@@ -70,13 +69,14 @@ class Heap {
 
   const Allocation* before(const void* address) const;
   void retire(const Allocation& allocation);
+  void protect_device(int device, int protection);
 
   mutable std::mutex mutex_;
   std::map<std::byte*, Allocation> allocations_;  // by address
   std::deque<Allocation> freed_;                  // addresses that are not used again for a while
   std::map<int, Usage> device_usage_;
   int64_t pinned_bytes_ = 0;
-  std::map<int, int> num_opened_;
+  std::map<int, int> num_opened_;  // accesses to a device's memory that are under way
 };
 
 std::string describe_address(const void* address);
