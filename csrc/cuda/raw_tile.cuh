@@ -41,26 +41,27 @@ class RawTile {
     const int thread = thread_index();
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) rows_[i] = row(thread / kThreadsPerRow + i * kCopiedRows);
-    decoded_row_offset_ = static_cast<int>(reinterpret_cast<uintptr_t>(row(decoded_row())) % 16);
+    decoded_row_offset_ = offset_in_window(row(decoded_row()));
     end_byte_ = static_cast<int>(row_bytes);
   }
 
   // Starts the copies of a span; of nothing, where it is behind the row's end.
   __device__ void copy(int span) {
     const int begin = span * decoder_.span_bytes();
-    const int end = begin + decoder_.span_bytes() < end_byte_ ? begin + decoder_.span_bytes() : end_byte_;
+    const int left = end_byte_ - begin;  // of the row
+    const int bytes = left < decoder_.span_bytes() ? left : decoder_.span_bytes();
     const int thread = thread_index();
-    uint8_t* slot = ring_ + span % kSlots * Span::kBytes;
+    uint8_t* target = ring_ + span % kSlots * Span::kBytes + thread / kThreadsPerRow * Span::kPitch;
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
-      const std::byte* window = rows_[i] + begin;
-      window -= reinterpret_cast<uintptr_t>(window) % 16;
-      uint8_t* target = slot + (thread / kThreadsPerRow + i * kCopiedRows) * Span::kPitch;
+      const std::byte* row = rows_[i] + begin;
+      const int offset = offset_in_window(row);
 #pragma unroll
       for (int first = 0; first < Span::kPieces; first += kThreadsPerRow) {
         const int byte = 16 * (first + thread % kThreadsPerRow);
-        if (window + byte < rows_[i] + end) copy_async_16(target + byte, window + byte);
+        if (byte < offset + bytes) copy_async_16(target + byte, row - offset + byte);
       }
+      target += kCopiedRows * Span::kPitch;
     }
   }
 
@@ -69,7 +70,7 @@ class RawTile {
   __device__ static int decoded_half() { return thread_index() / kTileWeightRows; }
   __device__ const uint8_t* span_of(int step) const {
     const int span = step / Span::kSteps;
-    const int offset = (decoded_row_offset_ + span * decoder_.span_bytes()) % 16;
+    const int offset = Decoder::kAlignment == 16 ? 0 : (decoded_row_offset_ + span * decoder_.span_bytes()) % 16;
     return ring_ + span % kSlots * Span::kBytes + decoded_row() * Span::kPitch + offset;
   }
   __device__ static int unit_of(int step) { return step % Span::kSteps * 2 + decoded_half(); }
@@ -82,6 +83,10 @@ class RawTile {
 
   // A block may be several groups of 128 threads with a ring each.
   __device__ static int thread_index() { return static_cast<int>(threadIdx.x) % kGemmThreads; }
+
+  __device__ static int offset_in_window(const std::byte* address) {
+    return Decoder::kAlignment == 16 ? 0 : static_cast<int>(reinterpret_cast<uintptr_t>(address) % 16);
+  }
 
   uint8_t* ring_;
   Decoder decoder_;
@@ -96,8 +101,8 @@ template <typename Raw>
 __device__ inline void decode_step(const Raw& raw, int step, int num_columns, uint8_t* weights) {
   uint32_t values[16];
   raw.decoder().decode(raw.span_of(step), raw.unit_of(step), values);
-  const int left = num_columns - step / Raw::kPasses * kStepColumns - Raw::decoded_half() * kUnitColumns;
-  if (left < kUnitColumns) clear_columns(values, left);
+  const int left_in_step = num_columns - step / Raw::kPasses * kStepColumns;
+  if (left_in_step < kStepColumns) clear_columns(values, left_in_step - Raw::decoded_half() * kUnitColumns);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int offset = piece_offset<2 * kStepColumns>(Raw::decoded_row(), Raw::decoded_half() * 4 + i);

@@ -21,9 +21,8 @@ def retyped(path: Path, dtype: str) -> Path:
     grow, and its router stays F32, as in files that people have: a rounding there would choose other experts."""
     source = read_gguf(GOLDEN / "q8_0.gguf")
     kinds = {tensor.name: tensor.dtype for tensor in source.tensors()}
-    write_gguf(
-        path, source.metadata, source.tensors(), lambda name, shape: dtype if kinds[name] == "Q8_0" else kinds[name]
-    )
+    types = {name: dtype if kind == "Q8_0" else kind for name, kind in kinds.items()}
+    write_gguf(path, source.metadata, source.tensors(), types)
     return path
 
 

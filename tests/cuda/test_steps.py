@@ -1,5 +1,7 @@
 """What a denoising step costs beside its kernels: no allocation, one wait, one small copy back; then it is a graph."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def steps_of(model, batch_size, counters, num_steps=6):
     model.generate(
         prompts, on_step=lambda e: seen.append(counters()) if e.sequence == batch_size - 1 else None, **options
     )
-    return [{name: b[name] - a[name] for name in a} for a, b in zip(seen[:-1], seen[1:], strict=True)]
+    return [{name: b[name] - a[name] for name in a} for a, b in pairwise(seen)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -20,7 +20,7 @@ size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) /
 
 std::byte* usable_begin(const Allocation& allocation) { return allocation.mapped + kPageBytes; }
 // Of the bytes between the page and the memory these are known and checked, the others are left alone.
-constexpr size_t kCheckedBytes = 256;
+constexpr size_t kCheckedBytes = kMaxCanaryBytes;
 
 std::byte* checked_begin(const Allocation& allocation) {
   return allocation.data -
@@ -158,9 +158,8 @@ std::string Heap::describe(const void* address) const {
 std::string Heap::find_damage() {
   const std::lock_guard lock(mutex_);
   for (auto& [data, allocation] : allocations_) {
-    if (!allocation.mapped || allocation.is_dry ||
-        (allocation.kind == MemoryKind::kDevice && allocation.num_accesses == 0))
-      continue;
+    const bool is_closed = allocation.kind == MemoryKind::kDevice && num_opened_[allocation.device] == 0;
+    if (!allocation.mapped || allocation.is_dry || is_closed) continue;
     std::byte* begin = checked_begin(allocation);
     std::byte* end = data + allocation.bytes;
     const size_t before = static_cast<size_t>(data - begin);
