@@ -13,14 +13,17 @@
 namespace gesso {
 
 // Sizes of a session's passes. On the CPU: enough rows to use decoded weights many times over, few enough that scratch
-// memory stays small whatever the batch. On a device: all canvases of a batch in one pass as far as this goes, since
-// each pass reads all weights.
+// memory stays small whatever the batch. On a device every pass reads all weights, so a prompt goes through in few of
+// them, and the canvases of a batch in one as far as scratch memory (some 0.2 MB a row for the 26B model) allows.
 inline model::PassLimits pass_limits(const ModelConfig& config, int64_t batch_size, bool on_device) {
-  constexpr int64_t kRowsPerPass = 256, kMaxDeviceRows = 2048, kCpuExpertRows = 128;
-  const int64_t rows = std::max(kRowsPerPass, config.canvas_length);
-  if (!on_device) return {rows, std::min(batch_size, rows), kCpuExpertRows};
-  const int64_t wanted = std::max(rows, std::min(batch_size * config.canvas_length, kMaxDeviceRows));
-  return {wanted, std::min(batch_size, wanted), wanted};
+  constexpr int64_t kCpuRows = 256, kCpuExpertRows = 128, kDeviceRows = 1024, kMaxDeviceRows = 2048;
+  if (!on_device) {
+    const int64_t rows = std::max(kCpuRows, config.canvas_length);
+    return {rows, std::min(batch_size, rows), kCpuExpertRows};
+  }
+  const int64_t together = std::clamp(batch_size * config.canvas_length, kDeviceRows, kMaxDeviceRows);
+  const int64_t rows = std::max(together, config.canvas_length);
+  return {rows, std::min(batch_size, rows), rows};
 }
 
 struct Model::Impl {

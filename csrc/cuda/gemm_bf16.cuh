@@ -49,27 +49,29 @@ __device__ inline void multiply_bf16_step(const uint8_t* weights, const uint8_t*
   using Warp = WarpTile<kRows>;
   constexpr int kRowBytes = 2 * kStepColumns;
   const int lane = lane_index();
+  const int weight_offset = piece_offset<kRowBytes>(16 * Warp::weight_tile(0) + lane % 16, lane / 16);
+  const int row_offset = piece_offset<kRowBytes>(8 * Warp::row_tile(0) + lane % 8, lane / 8);
+  uint32_t a[Warp::kWeightTiles][4][4];  // [.., quarter of the step]
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    uint32_t a[Warp::kWeightTiles][2][4];
+  for (int m = 0; m < Warp::kWeightTiles; ++m) {
 #pragma unroll
-    for (int m = 0; m < Warp::kWeightTiles; ++m) {
-#pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        const int row = 16 * Warp::weight_tile(m) + lane % 16, piece = 4 * half + 2 * i + lane / 16;
-        load_matrix_x4(a[m][i], weights + piece_offset<kRowBytes>(row, piece));
-      }
+    for (int q = 0; q < 4; ++q) {
+      load_matrix_x4(a[m][q], weights + 16 * m * kRowBytes + pieces_on(weight_offset, 2 * q));
     }
+  }
 #pragma unroll
-    for (int n = 0; n < Warp::kRowTiles; ++n) {
-      if (Warp::row_tile(n) >= num_row_tiles) continue;
+  for (int n = 0; n < Warp::kRowTiles; ++n) {
+    if (Warp::row_tile(n) >= num_row_tiles) break;
+    const uint8_t* tile = rows + n * (Warp::kWarpColumns) * 8 * kRowBytes;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
       uint32_t b[4];
-      load_matrix_x4(b, rows + piece_offset<kRowBytes>(8 * Warp::row_tile(n) + lane % 8, 4 * half + lane / 8));
+      load_matrix_x4(b, tile + pieces_on(row_offset, 4 * half));
       const uint32_t first[2] = {b[0], b[1]}, second[2] = {b[2], b[3]};
 #pragma unroll
       for (int m = 0; m < Warp::kWeightTiles; ++m) {
-        mma_bf16(sums[m][n], a[m][0], first);
-        mma_bf16(sums[m][n], a[m][1], second);
+        mma_bf16(sums[m][n], a[m][2 * half], first);
+        mma_bf16(sums[m][n], a[m][2 * half + 1], second);
       }
     }
   }
@@ -85,7 +87,9 @@ __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const 
   typename Memory::Rows rows(shared + Memory::kRowsBegin);
   raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes);
   rows.begin(arguments, work);
-  const auto weights = [&](int step) { return shared + Memory::kWeightsBegin + step % 2 * Memory::kWeightBytes; };
+  const auto weights = [&](int step) {
+    return shared + Memory::kWeightsBegin + ring_slot<2>(step) * Memory::kWeightBytes;
+  };
 
   for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
   for (int i = 0; i < Memory::kSlots - 2; ++i) {
@@ -98,7 +102,7 @@ __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const 
     sync_block();
     const int next = step + 1, copied = step + Memory::kSlots - 1;
     if (copied < work.end_step) rows.copy(copied);
-    if (next % kSpanSteps == 0) raw.copy(next / kSpanSteps + Memory::kRawSlots - 1);
+    if (ring_slot<kSpanSteps>(next) == 0) raw.copy(RawSpan<Decoder>::of_step(next) + Memory::kRawSlots - 1);
     commit_copies();
     if (next < work.end_step) decode_step(raw, next, arguments.num_columns, weights(next));
     if (step >= work.first_step) {

@@ -61,9 +61,9 @@ class RowScales {
     scales_ = arguments.x_scales + (is_copying_ ? x_row(arguments, work, row) : 0) * arguments.num_steps;
   }
   __device__ void copy(int step) {
-    if (is_copying_) copy_async_16(ring_ + step % kSlots * kRows + threadIdx.x, scales_ + step);
+    if (is_copying_) copy_async_16(ring_ + ring_slot<kSlots>(step) * kRows + threadIdx.x, scales_ + step);
   }
-  __device__ const StepScales* slot(int step) const { return ring_ + step % kSlots * kRows; }
+  __device__ const StepScales* slot(int step) const { return ring_ + ring_slot<kSlots>(step) * kRows; }
 
  private:
   static_assert(kRows <= kGemmThreads);
@@ -184,9 +184,9 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
     rows.copy(step);
     row_scales.copy(step);
   };
-  const auto tile = [&](int step) { return shared + Memory::kCodesBegin + step % 2 * Memory::kCodeBytes; };
+  const auto tile = [&](int step) { return shared + Memory::kCodesBegin + ring_slot<2>(step) * Memory::kCodeBytes; };
   const auto scales = [&](int step) {
-    return reinterpret_cast<UnitScales*>(shared + Memory::kScalesBegin + step % 2 * Memory::kScaleBytes);
+    return reinterpret_cast<UnitScales*>(shared + Memory::kScalesBegin + ring_slot<2>(step) * Memory::kScaleBytes);
   };
 
   for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
@@ -197,7 +197,7 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
     sync_block();
     const int next = step + 1;
     copy_rows(step + Memory::kSlots - 1);
-    if (next % kSpanSteps == 0) raw.copy(next / kSpanSteps + Memory::kRawSlots - 1);
+    if (ring_slot<kSpanSteps>(next) == 0) raw.copy(RawSpan<Decoder>::of_step(next) + Memory::kRawSlots - 1);
     commit_copies();
     if (next < work.end_step) unpack_step<Decoder>(raw, next, arguments.num_columns, tile(next), scales(next));
     if (step >= work.first_step) {

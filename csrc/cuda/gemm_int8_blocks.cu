@@ -6,7 +6,7 @@ namespace gesso::cuda {
 
 void gemm_int8_blocks(const GemmLaunch& gemm) {
   with_block_decoder(gemm.arguments.dtype,
-     [&](auto type) { launch_gemm_int8<typename decltype(type)::Decoder>(gemm); });
+                     [&](auto type) { launch_gemm_int8<typename decltype(type)::Decoder>(gemm); });
 }
 
 }  // namespace gesso::cuda

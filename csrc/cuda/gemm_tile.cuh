@@ -6,6 +6,7 @@
 #include "cuda/device/kernel.h"
 #include "cuda/gemm_arguments.h"
 #include "cuda/gemm_work.cuh"
+#include "cuda/ring.h"
 #include "cuda/swizzle.h"
 
 namespace gesso::cuda {
@@ -39,8 +40,8 @@ __device__ inline int64_t x_row(const GemmArguments& arguments, const TileWork& 
 template <int kRows>
 struct WarpTile {
   static constexpr int kWarpColumns = kRows > 32 ? 2 : 1;
-  static constexpr int kWeightTiles = kWarpColumns;              // of 16 rows, of a warp
-  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;     // of 8 rows of x, of a warp
+  static constexpr int kWeightTiles = kWarpColumns;           // of 16 rows, of a warp
+  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;  // of 8 rows of x, of a warp
 
   __device__ static int weight_tile(int m) { return warp_index() / kWarpColumns * kWeightTiles + m; }
   __device__ static int row_tile(int n) { return n * kWarpColumns + warp_index() % kWarpColumns; }
@@ -83,20 +84,24 @@ class RowTile {
 
   // Starts the copies of a step, of the rows that are multiplied.
   __device__ void copy(int step) {
-    uint8_t* slot = ring_ + step % kSlots * kSlotBytes;
+    // The rows of a thread are a multiple of 8 apart: they have the same order of pieces.
+    uint8_t* target =
+        ring_ + ring_slot<kSlots>(step) * kSlotBytes + piece_offset<kRowBytes>(copied_row(0), copied_piece());
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
-      if (copied_row(i) >= num_rows_) continue;
-      copy_async_16(slot + piece_offset<kRowBytes>(copied_row(i), copied_piece()), rows_[i] + step * kRowBytes);
+      if (copied_row(i) < num_rows_) {
+        copy_async_16(target + i * kCopiedRows * kRowBytes, rows_[i] + step * kRowBytes);
+      }
     }
   }
 
-  __device__ const uint8_t* slot(int step) const { return ring_ + step % kSlots * kSlotBytes; }
+  __device__ const uint8_t* slot(int step) const { return ring_ + ring_slot<kSlots>(step) * kSlotBytes; }
 
  private:
   static constexpr int kPieces = kRowBytes / 16;
   static constexpr int kCopiedRows = kGemmThreads / kPieces;
   static constexpr int kRowsPerThread = kRows / kCopiedRows;
+  static_assert(kCopiedRows % 8 == 0);
 
   __device__ static int copied_piece() { return static_cast<int>(threadIdx.x) % kPieces; }
   __device__ static int copied_row(int i) { return static_cast<int>(threadIdx.x) / kPieces + i * kCopiedRows; }

@@ -12,7 +12,6 @@
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/wgmma.h"
-#include "cuda/gemm_bf16.cuh"
 #include "cuda/gemm_store.cuh"
 #include "cuda/gemm_tile.cuh"
 #include "cuda/raw_tile.cuh"

@@ -6,10 +6,12 @@
 // so that threads that read the same piece of neighbouring rows meet in no bank.
 #pragma once
 
+#include "cuda/decode/codes.h"
 #include "cuda/decode/tile_decoder.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/kernel.h"
 #include "cuda/gemm_arguments.h"
+#include "cuda/ring.h"
 #include "cuda/swizzle.h"
 
 namespace gesso::cuda {
@@ -21,17 +23,19 @@ struct RawSpan {
   static constexpr int kPitch = (kPieces | 1) * 16;
   static constexpr int kBytes = kTileWeightRows * kPitch;
 
+  __device__ static int of_step(int step) { return static_cast<int>(static_cast<unsigned>(step) / kSteps); }
+
   // Slots in a ring that has a span ready when it is needed, `num_steps` steps after its copies began.
   static constexpr int num_slots(int num_steps) { return 1 + (num_steps + kSteps - 1) / kSteps; }
 };
 
 // A ring of kSlots spans in shared memory, filled and read by 128 threads. Span s is in slot s % kSlots.
-template <typename Decoder, int kSlots>
+template <typename D, int kSlots>
 class RawTile {
  public:
+  using Decoder = D;
   using Span = RawSpan<Decoder>;
   static constexpr int kBytes = kSlots * Span::kBytes;
-  static constexpr int kPasses = Decoder::kPasses;
 
   __device__ RawTile(uint8_t* ring, DType dtype) : ring_(ring), decoder_(dtype) {}
 
@@ -51,7 +55,7 @@ class RawTile {
     const int left = end_byte_ - begin;  // of the row
     const int bytes = left < decoder_.span_bytes() ? left : decoder_.span_bytes();
     const int thread = thread_index();
-    uint8_t* target = ring_ + span % kSlots * Span::kBytes + thread / kThreadsPerRow * Span::kPitch;
+    uint8_t* target = ring_ + ring_slot<kSlots>(span) * Span::kBytes + thread / kThreadsPerRow * Span::kPitch;
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
       const std::byte* row = rows_[i] + begin;
@@ -69,11 +73,11 @@ class RawTile {
   __device__ static int decoded_row() { return thread_index() % kTileWeightRows; }
   __device__ static int decoded_half() { return thread_index() / kTileWeightRows; }
   __device__ const uint8_t* span_of(int step) const {
-    const int span = step / Span::kSteps;
+    const int span = Span::of_step(step);
     const int offset = Decoder::kAlignment == 16 ? 0 : (decoded_row_offset_ + span * decoder_.span_bytes()) % 16;
-    return ring_ + span % kSlots * Span::kBytes + decoded_row() * Span::kPitch + offset;
+    return ring_ + ring_slot<kSlots>(span) * Span::kBytes + decoded_row() * Span::kPitch + offset;
   }
-  __device__ static int unit_of(int step) { return step % Span::kSteps * 2 + decoded_half(); }
+  __device__ static int unit_of(int step) { return ring_slot<Span::kSteps>(step) * 2 + decoded_half(); }
   __device__ const Decoder& decoder() const { return decoder_; }
 
  private:
@@ -96,17 +100,24 @@ class RawTile {
 };
 
 // Decodes the thread's half row of a step to bf16, into a tile of rows of 128 bytes as in swizzle.h. Columns behind the
-// last one become zero.
+// last one become zero; of formats with codes a unit is inside or outside as a whole.
 template <typename Raw>
 __device__ inline void decode_step(const Raw& raw, int step, int num_columns, uint8_t* weights) {
+  using Decoder = typename Raw::Decoder;
+  const int left = num_columns - step / Decoder::kPasses * kStepColumns - Raw::decoded_half() * kUnitColumns;
   uint32_t values[16];
-  raw.decoder().decode(raw.span_of(step), raw.unit_of(step), values);
-  const int left_in_step = num_columns - step / Raw::kPasses * kStepColumns;
-  if (left_in_step < kStepColumns) clear_columns(values, left_in_step - Raw::decoded_half() * kUnitColumns);
+  if constexpr (Decoder::kHasCodes) {
+    Codes codes = Decoder::codes(raw.span_of(step), raw.unit_of(step));
+    if (left <= 0) clear_scales(codes);
+    codes_to_bf16<Decoder>(codes, values);
+  } else {
+    raw.decoder().decode(raw.span_of(step), raw.unit_of(step), values);
+    if (left < kUnitColumns) clear_columns(values, left);
+  }
+  const int offset = piece_offset<2 * kStepColumns>(Raw::decoded_row(), Raw::decoded_half() * 4);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const int offset = piece_offset<2 * kStepColumns>(Raw::decoded_row(), Raw::decoded_half() * 4 + i);
-    *reinterpret_cast<uint4*>(weights + offset) =
+    *reinterpret_cast<uint4*>(weights + pieces_on(offset, i)) =
         make_uint4(values[4 * i], values[4 * i + 1], values[4 * i + 2], values[4 * i + 3]);
   }
 }

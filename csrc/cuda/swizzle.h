@@ -23,4 +23,7 @@ __device__ inline int piece_offset(int row, int piece) {
   return row * kRowBytes + (piece ^ row * kRowBytes / 128 % (kRowBytes / 16)) * 16;
 }
 
+// The offset of the piece `pieces` further on in the same row, where piece and `pieces` have no bit in common.
+__device__ inline int pieces_on(int offset, int pieces) { return offset ^ pieces * 16; }
+
 }  // namespace gesso::cuda

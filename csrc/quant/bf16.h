@@ -19,7 +19,9 @@ struct BlockBF16 {
 };
 static_assert(sizeof(BlockBF16) == 2 && alignof(BlockBF16) == 1);
 
-GESSO_DEVICE inline void decode_block(const BlockBF16& block, float* __restrict out) { *out = bfloat16_to_float(load_u16(block.x)); }
+GESSO_DEVICE inline void decode_block(const BlockBF16& block, float* __restrict out) {
+  *out = bfloat16_to_float(load_u16(block.x));
+}
 
 inline void encode_block(const float* x, const float* /*importance*/, BlockBF16& block) {
   store_u16(float_to_bfloat16(*x), block.x);

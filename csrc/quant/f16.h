@@ -19,7 +19,9 @@ struct BlockF16 {
 };
 static_assert(sizeof(BlockF16) == 2 && alignof(BlockF16) == 1);
 
-GESSO_DEVICE inline void decode_block(const BlockF16& block, float* __restrict out) { *out = half_to_float(load_u16(block.x)); }
+GESSO_DEVICE inline void decode_block(const BlockF16& block, float* __restrict out) {
+  *out = half_to_float(load_u16(block.x));
+}
 
 inline void encode_block(const float* x, const float* /*importance*/, BlockF16& block) {
   store_u16(float_to_half(*x), block.x);

@@ -20,7 +20,9 @@ struct BlockF32 {
 };
 static_assert(sizeof(BlockF32) == 4 && alignof(BlockF32) == 1);
 
-GESSO_DEVICE inline void decode_block(const BlockF32& block, float* __restrict out) { std::memcpy(out, block.x, sizeof(float)); }
+GESSO_DEVICE inline void decode_block(const BlockF32& block, float* __restrict out) {
+  std::memcpy(out, block.x, sizeof(float));
+}
 
 inline void encode_block(const float* x, const float* /*importance*/, BlockF32& block) {
   std::memcpy(block.x, x, sizeof(float));

@@ -63,7 +63,9 @@ inline uint16_t float_to_half(float value) {
 }
 
 // bfloat16 is the upper half of a binary32.
-GESSO_DEVICE inline float bfloat16_to_float(uint16_t bfloat16) { return std::bit_cast<float>(uint32_t{bfloat16} << 16); }
+GESSO_DEVICE inline float bfloat16_to_float(uint16_t bfloat16) {
+  return std::bit_cast<float>(uint32_t{bfloat16} << 16);
+}
 
 // binary32 to bfloat16, to nearest, ties to even. NaN stays NaN.
 inline uint16_t float_to_bfloat16(float value) {

@@ -13,7 +13,8 @@
 namespace gesso::quant {
 
 // Closer together around zero. Source of the numbers: gguf-py's quants.py.
-GESSO_DEVICE_TABLE constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+GESSO_DEVICE_TABLE constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                     1,    13,   25,  38,  53,  69,  89,  113};
 
 struct BlockIQ4_NL {
   static constexpr DType kDType = DType::kIQ4_NL;

@@ -32,7 +32,8 @@ GESSO_DEVICE inline uint32_t unpack_even_signs(uint32_t signs) { return signs | 
 
 // out[j] = scale * point[j], negated where bit j of `signs` is set.
 template <size_t kSize>
-GESSO_DEVICE inline void decode_point(const GridPoint<kSize>& point, uint32_t signs, float scale, float* __restrict out) {
+GESSO_DEVICE inline void decode_point(const GridPoint<kSize>& point, uint32_t signs, float scale,
+                                      float* __restrict out) {
   for (int j = 0; j < static_cast<int>(kSize); ++j) {
     out[j] = negate_where(signs, j, scale * static_cast<float>(point[j]));
   }

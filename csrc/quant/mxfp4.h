@@ -26,7 +26,9 @@ struct BlockMXFP4 {
 static_assert(sizeof(BlockMXFP4) == 17 && alignof(BlockMXFP4) == 1);
 
 // 2^(e - 128). The smallest two are denormal.
-GESSO_DEVICE inline float mxfp4_scale(uint8_t e) { return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1u) << 23); }
+GESSO_DEVICE inline float mxfp4_scale(uint8_t e) {
+  return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1u) << 23);
+}
 
 GESSO_DEVICE inline void decode_block(const BlockMXFP4& block, float* __restrict out) {
   const float scale = mxfp4_scale(block.e);

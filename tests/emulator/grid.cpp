@@ -1,5 +1,7 @@
 #include "grid.h"
 
+#include <sys/mman.h>
+
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -96,23 +98,40 @@ const LaneOrders& lane_orders(uint64_t seed) {
   return orders;
 }
 
-std::string check_pointers(const KernelLaunch& launch, int device) {
+std::string check_pointer(const void* pointer, int device) {
+  if (!pointer) return "";
+  Heap::Range range;
+  if (!Heap::instance().find_or_end(pointer, &range)) return "an argument points to " + describe_address(pointer);
+  if (range.kind != MemoryKind::kDevice || range.device == device) return "";
+  return "an argument points to memory of another device";
+}
+
+// A word in a struct may be anything. It is taken for a pointer if it is the address of something that is there.
+std::string check_word(const void* word) {
+  constexpr uintptr_t kPageBytes = 4096, kLowest = 1 << 16, kEnd = uintptr_t{1} << 47;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(word);
+  if (address < kLowest || address >= kEnd || Heap::instance().is_near(word)) return "";
+  unsigned char is_resident;
+  if (mincore(reinterpret_cast<void*>(address / kPageBytes * kPageBytes), 1, &is_resident) != 0) return "";
+  return "an argument has a pointer to " + describe_address(word) + ", memory of the host or freed";
+}
+
+// A kernel must not be given memory that the device cannot read, unless it can read all.
+std::string check_arguments(const KernelLaunch& launch, int device) {
   if (settings().is_integrated) return "";
-  for (const void* pointer : launch.pointers) {
-    if (!pointer) continue;
-    Heap::Range range;
-    const std::string argument = "kernel " + launch.name + ": an argument points to ";
-    if (!Heap::instance().find_or_end(pointer, &range)) return argument + describe_address(pointer);
-    if (range.kind == MemoryKind::kDevice && range.device != device) return argument + "memory of another device";
+  std::string failure;
+  for (size_t i = 0; i < launch.pointers.size() && failure.empty(); ++i) {
+    failure = check_pointer(launch.pointers[i], device);
   }
-  return "";
+  for (size_t i = 0; i < launch.words.size() && failure.empty(); ++i) failure = check_word(launch.words[i]);
+  return failure.empty() ? "" : "kernel " + launch.name + ": " + failure;
 }
 
 }  // namespace
 
 std::string run_grid(const KernelLaunch& launch, int device) {
   ++counters().kernels_run;
-  std::string failure = check_pointers(launch, device);
+  std::string failure = check_arguments(launch, device);
   if (!failure.empty()) return failure;
   take_signals();
   give_signal_stack();

@@ -136,6 +136,16 @@ bool Heap::find_or_end(const void* address, Range* range) const {
   return true;
 }
 
+bool Heap::is_near(const void* address) const {
+  Range range;
+  if (find_or_end(address, &range)) return true;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [data, allocation] : allocations_) {
+    if (is_within_mapping(allocation, static_cast<const std::byte*>(address))) return true;
+  }
+  return false;
+}
+
 std::string Heap::describe(const void* address) const {
   const std::lock_guard lock(mutex_);
   const std::byte* byte = static_cast<const std::byte*>(address);

@@ -48,6 +48,8 @@ class Heap {
   bool find(const void* address, Range* range) const;
   // The same, or one that ends at the address: a pointer behind the last element is no mistake.
   bool find_or_end(const void* address, Range* range) const;
+  // True for addresses in an allocation or in the pages around it.
+  bool is_near(const void* address) const;
   // Text for an address that a kernel could not touch.
   std::string describe(const void* address) const;
   // Empty, or the first allocation beside which something was written; repairs it.

@@ -38,7 +38,8 @@ Line read_line(const uint32_t* first_half, const uint32_t* second_half, uint32_t
                const emulator::Place& place) {
   Line line;
   for (int k = 0; k < kDepth; ++k) {
-    const uint32_t word = (k < 32 ? first_half : second_half)[k % 32 / 8];
+    const uint32_t* half = k < 32 ? first_half : second_half;
+    const uint32_t word = half[k % 32 / 8];
     const float scale = scale_of(scales >> k / kBlock * 8 & 255, place);
     line.values[k] = static_cast<double>(e2m1(word >> (k % 8 * 4) & 15)) * static_cast<double>(scale);
   }

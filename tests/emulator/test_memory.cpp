@@ -77,6 +77,24 @@ TEST_CASE("pointers to the host's memory") {
   emulator::reset_settings();
 }
 
+struct Arguments {
+  int64_t index;
+  float* out;
+};
+
+__global__ void write_struct_kernel(Arguments arguments) { arguments.out[arguments.index] = 1; }
+
+TEST_CASE("pointers to the host's memory in structs") {
+  std::vector<float> host(4);
+  const OnDevice<float> x(4);
+  const auto write = [&](float* out, int64_t index) {
+    return failure_of([&] { run_kernel(1, 32, 0, write_struct_kernel, Arguments{index, out}); });
+  };
+  CHECK(write(x, 3) == "no failure");
+  CHECK(write(x - 100, 103) == "no failure");
+  CHECK(contains(write(host.data(), 3), "kernel test_kernel: an argument has a pointer to address 0x"));
+}
+
 TEST_CASE("the host cannot touch device memory") {
   const OnDevice<float> x(std::vector<float>(8, 2.0f));
   const pid_t child = fork();

@@ -29,7 +29,7 @@ struct BlockDecoder {
   // Codes of 4 bits in 16 bytes: the low nibbles first, then the high ones.
   __device__ static void unpack_nibbles(const uint8_t* bytes, uint32_t (&codes)[8]) {
     uint32_t words[4];
-    load_words<kAligned < 4 ? 1 : 4>(bytes, words);
+    load_words < kAligned<4 ? 1 : 4>(bytes, words);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       codes[i] = low_nibbles(words[i]);
@@ -38,14 +38,14 @@ struct BlockDecoder {
   }
   __device__ static void look_up_nibbles(const ByteTable& table, const uint8_t* bytes, uint32_t (&codes)[8]) {
     uint32_t words[4];
-    load_words<kAligned < 4 ? 1 : 4>(bytes, words);
+    load_words < kAligned<4 ? 1 : 4>(bytes, words);
 #pragma unroll
     for (int i = 0; i < 4; ++i) look_up(table, words[i], codes[i], codes[4 + i]);
   }
   // Bit j of the four bytes is bit 4 of code j.
   __device__ static void add_bits_4(const uint8_t* bytes, uint32_t (&codes)[8]) {
     uint32_t word[1];
-    load_words<kAligned < 4 ? 1 : 4>(bytes, word);
+    load_words < kAligned<4 ? 1 : 4>(bytes, word);
 #pragma unroll
     for (int i = 0; i < 8; ++i) codes[i] |= spread_bit_4(word[0] >> 4 * i);
   }

@@ -23,8 +23,11 @@ struct Codes {
   float min;
 };
 
-// Code `byte` of four less kZero, as a float. Without a conversion, which is slow: the code is put into the last bits of
-// 2^23, and that is taken off again.
+// Makes all elements zero.
+__device__ inline void clear_scales(Codes& codes) { codes.scale[0] = codes.scale[1] = codes.min = 0.0f; }
+
+// Code `byte` of four less kZero, as a float. Without a conversion, which is slow: the code is put into the last bits
+// of 2^23, and that is taken off again.
 template <typename Decoder>
 __device__ inline float code_value(uint32_t word, int byte) {
   constexpr uint32_t kBiasTop = 0x4b;  // 2^23 = 0x4b000000

@@ -88,7 +88,8 @@ struct TileDecoder<DType::kIQ4_XS> : BlockDecoder<TileDecoder<DType::kIQ4_XS>, 2
     load_words<4>(block, header);
     const uint32_t low = header[1] >> 4 * unit & 15, high = header[0] >> 16 >> 2 * unit & 3;
     look_up_nibbles(iq4_codes(), block + 8 + 16 * unit, codes.bytes);
-    set_scale(codes, from_half(static_cast<uint16_t>(header[0])) * static_cast<float>(static_cast<int>(low | high << 4) - 32));
+    set_scale(codes,
+              from_half(static_cast<uint16_t>(header[0])) * static_cast<float>(static_cast<int>(low | high << 4) - 32));
     return codes;
   }
 };

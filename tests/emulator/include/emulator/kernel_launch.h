@@ -18,6 +18,7 @@ struct KernelLaunch {
   size_t shared_bytes;
   std::function<void()> body;         // calls the kernel with its arguments, once per thread
   std::vector<const void*> pointers;  // those among its arguments
+  std::vector<const void*> words;     // what may be pointers in arguments that are structs
 };
 
 // Checks what CUDA checks at a launch and queues the kernel.

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <cstring>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -19,6 +20,24 @@ struct Launch {
   int64_t shared_bytes;
   cudaStream_t stream;
 };
+
+namespace emulated {
+
+// What the emulator checks before the kernel runs.
+template <typename T>
+void collect_pointers(const T& argument, emulator::KernelLaunch& launch) {
+  if constexpr (std::is_pointer_v<T>) {
+    launch.pointers.push_back(argument);
+  } else if constexpr (std::is_class_v<T>) {
+    for (size_t i = 0; i + sizeof(void*) <= sizeof(T); i += sizeof(void*)) {
+      const void* word;
+      std::memcpy(&word, reinterpret_cast<const std::byte*>(&argument) + i, sizeof(word));
+      launch.words.push_back(word);
+    }
+  }
+}
+
+}  // namespace emulated
 
 constexpr int64_t kDefaultSharedBytes = 48 * 1024;
 
@@ -39,15 +58,9 @@ void launch(const char* name, const Launch& launch, void (*kernel)(Parameters...
                                    launch.block,
                                    static_cast<size_t>(launch.shared_bytes),
                                    [kernel, values] { std::apply(kernel, values); },
+                                   {},
                                    {}};
-  std::apply(
-      [&](const Parameters&... value) {
-        [[maybe_unused]] const auto collect = [&](const auto& argument) {
-          if constexpr (std::is_pointer_v<std::decay_t<decltype(argument)>>) queued.pointers.push_back(argument);
-        };
-        (collect(value), ...);
-      },
-      values);
+  std::apply([&](const Parameters&... value) { (emulated::collect_pointers(value, queued), ...); }, values);
   check_cuda(emulator::queue_kernel(std::move(queued), launch.stream), name);
 }
 
