@@ -32,7 +32,7 @@ SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
 # What also runs on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
 WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
-CXX_SOURCES = $(shell find csrc include python/bindings tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+CXX_SOURCES = $(shell find csrc include python/bindings tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
 SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
@@ -59,6 +59,7 @@ emulated: $(VENV)/.test
 	$(call build,emulated,$(WITH_PYTHON))
 	$(BIN)/ctest --preset emulated
 	PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda $(DEVICE_TESTS)
+	PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda --activations int8 $(DEVICE_TESTS)
 
 cuda: $(VENV)/.nvcc $(VENV)/.test
 	$(call build,cuda,$(WITH_PYTHON) -DCMAKE_CUDA_COMPILER=$(NVCC))

@@ -85,7 +85,7 @@ __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const 
   constexpr int kSpanSteps = RawSpan<Decoder>::kSteps;
   typename Memory::Raw raw(shared + Memory::kRawBegin, arguments.dtype);
   typename Memory::Rows rows(shared + Memory::kRowsBegin);
-  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes);
+  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
   rows.begin(arguments, work);
   const auto weights = [&](int step) {
     return shared + Memory::kWeightsBegin + ring_slot<2>(step) * Memory::kWeightBytes;

@@ -63,7 +63,7 @@ __device__ inline void multiply_fp4_tile(const GemmArguments& arguments, const T
   constexpr int kSpanSteps = Memory::Span::kSteps;
   typename Memory::Raw raw(shared + Memory::kRawBegin, arguments.dtype);
   typename Memory::Rows rows(shared + Memory::kRowsBegin);
-  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes);
+  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
   rows.begin(arguments, work);
   const WeightReader<Weights, Memory::kRawSlots, kRows> reader(arguments, work, shared + Memory::kRawBegin);
 

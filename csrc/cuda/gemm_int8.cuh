@@ -176,7 +176,7 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
   typename Memory::Raw raw(shared + Memory::kRawBegin, arguments.dtype);
   typename Memory::Rows rows(shared + Memory::kRowsBegin);
   RowScales<kRows, Memory::kSlots> row_scales(shared + Memory::kRowScalesBegin);
-  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes);
+  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
   rows.begin(arguments, work);
   row_scales.begin(arguments, work);
   const auto copy_rows = [&](int step) {

@@ -100,7 +100,7 @@ __device__ inline void multiply_tile(const GemmArguments& arguments, const TileW
   constexpr int kSpanSteps = RawSpan<Decoder>::kSteps;
   const Memory memory{shared};
   typename Memory::Raw raw(memory.raw(), arguments.dtype);
-  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes);
+  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
 
   // What follows the products of a step: copies into what the steps before it have left, and the next step's weights.
   const auto prepare = [&](int step) {

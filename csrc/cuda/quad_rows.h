@@ -18,18 +18,18 @@ struct alignas(16) Quad {
 template <typename T>
 struct QuadRows {
   T* data;
-  int64_t columns;
   int64_t stride;
-  bool is_aligned;  // every row begins at a multiple of 16 bytes
+  int32_t columns;
+  int32_t is_aligned;  // 1: every row begins at a multiple of 16 bytes. (No bool: padding would hold anything.)
 
   explicit QuadRows(const MatrixView<T>& matrix)
       : data(matrix.data),
-        columns(matrix.columns),
         stride(matrix.stride),
+        columns(static_cast<int32_t>(matrix.columns)),
         is_aligned(reinterpret_cast<uintptr_t>(data) % sizeof(Quad) == 0 && (stride % 4 == 0 || matrix.rows <= 1)) {}
 
   // Whether the four columns from `column` on are all there and can be moved at once.
-  __device__ bool is_whole(int64_t column) const { return is_aligned && column + 4 <= columns; }
+  __device__ bool is_whole(int64_t column) const { return is_aligned != 0 && column + 4 <= columns; }
 
   __device__ Quad load_whole(int64_t row, int64_t column) const {
     return *reinterpret_cast<const Quad*>(data + row * stride + column);

@@ -39,20 +39,22 @@ class RawTile {
 
   __device__ RawTile(uint8_t* ring, DType dtype) : ring_(ring), decoder_(dtype) {}
 
-  // row(i): where row i of the tile begins, 0 <= i < 64. row_bytes: how much of it there is.
+  // row(i): where row i of the tile begins, 0 <= i < 64. row_bytes: how much of it there is. end_step: behind the last
+  // step that is needed.
   template <typename Row>
-  __device__ void begin(const Row& row, int64_t row_bytes) {
+  __device__ void begin(const Row& row, int64_t row_bytes, int end_step) {
     const int thread = thread_index();
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) rows_[i] = row(thread / kThreadsPerRow + i * kCopiedRows);
     decoded_row_offset_ = offset_in_window(row(decoded_row()));
-    end_byte_ = static_cast<int>(row_bytes);
+    const int end_byte = Span::of_step(end_step + Span::kSteps - 1) * decoder_.span_bytes();
+    end_byte_ = end_byte < row_bytes ? end_byte : static_cast<int>(row_bytes);
   }
 
-  // Starts the copies of a span; of nothing, where it is behind the row's end.
+  // Starts the copies of a span; of nothing, where it is not needed.
   __device__ void copy(int span) {
     const int begin = span * decoder_.span_bytes();
-    const int left = end_byte_ - begin;  // of the row
+    const int left = end_byte_ - begin;
     const int bytes = left < decoder_.span_bytes() ? left : decoder_.span_bytes();
     const int thread = thread_index();
     uint8_t* target = ring_ + ring_slot<kSlots>(span) * Span::kBytes + thread / kThreadsPerRow * Span::kPitch;
@@ -96,7 +98,7 @@ class RawTile {
   Decoder decoder_;
   const std::byte* rows_[kRowsPerThread];  // whose copies this thread makes
   int decoded_row_offset_ = 0;             // of the row it decodes: its address modulo 16
-  int end_byte_ = 0;
+  int end_byte_ = 0;                       // behind what is needed of a row
 };
 
 // Decodes the thread's half row of a step to bf16, into a tile of rows of 128 bytes as in swizzle.h. Columns behind the

@@ -32,8 +32,9 @@ enum class AttentionMode { kCausal, kCanvas };
 
 // out[r, h] = sum_j softmax_j(q[r, h] . k[j, g]) * v[j, g] with g = h / (H / G); the scale of q.k is 1.
 // q, out [R, H * head_dim]; window 0 means no window. Every row sees at least one key.
-// Keys are summed in blocks that start at multiples of 64 of the position, so that a row's result does not depend on
-// how its prompt was cut into chunks.
+// Keys are summed in blocks that start at multiples of the position (64 on the CPU, 32 or 16 on a GPU), so that a row's
+// result does not depend on how its prompt was cut into chunks. A GPU takes head dims up to 512, and sequences that
+// share no rows.
 void attention(const Context& context, ConstMatrix q, const KeyValueLayout& layout, AttentionMode mode, int64_t window,
                Staged<AttentionSequence> sequences, Matrix out);
 
