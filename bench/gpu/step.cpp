@@ -11,8 +11,9 @@
 namespace gesso::bench {
 namespace {
 
-// For 26B-A4B as Q4_K_M, 256 rows, 1024 cached tokens: milliseconds by the data sheets' bandwidths and rates, with
-// 16-bit and with int8 products. What is bound by bytes: the experts, 13 GB; by operations: the rest, 1.8 TFLOP.
+// For 26B-A4B with 4-bit weights (15.3 GB; the file has 16.8, because some rows fit no block of Q4_K), 256 rows and
+// 1024 cached tokens: milliseconds by the data sheets' bandwidths and rates, with 16-bit and with int8 products. What
+// is bound by bytes: the experts, 13 GB; by operations: the rest, 1.8 TFLOP.
 struct DataSheetFloor {
   const char* part_of_name;
   double bf16_ms, int8_ms;

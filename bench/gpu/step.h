@@ -10,7 +10,8 @@
 
 namespace gesso::bench {
 
-// Each op by itself.
+// Each op by itself. The activations of one canvas stay in the L2 cache, as in a step: ops that touch nothing else can
+// come out above the bandwidth of memory.
 void measure_ops(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& ceilings, const TimerOptions& options,
                  Report& report);
 

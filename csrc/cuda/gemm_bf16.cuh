@@ -24,8 +24,8 @@ template <typename Decoder, int kRows>
 struct Bf16Memory {
   static constexpr int kRowBytes = 2 * kStepColumns;
   static constexpr int kWeightBytes = kTileWeightRows * kRowBytes;  // decoded, of one step
-  // Steps whose rows of x are there or on their way; raw weights as far ahead, if there is room.
-  static constexpr int kSlots = kRows <= 32 ? 4 : 3;
+  // Steps of rows of x: one is multiplied, two are there or on their way. Raw weights as far ahead, if there is room.
+  static constexpr int kSlots = 3;
   using Rows = RowTile<kRows, kRowBytes, kSlots>;
   static constexpr int kRoom = kMaxGemmSharedBytes - kWorkListRoom - Rows::kBytes - 2 * kWeightBytes;
   static constexpr int kWantedRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
@@ -59,19 +59,26 @@ __device__ inline void multiply_bf16_step(const uint8_t* weights, const uint8_t*
       load_matrix_x4(a[m][q], weights + 16 * m * kRowBytes + pieces_on(weight_offset, 2 * q));
     }
   }
+  // Two row tiles at a time, so that no product waits for the one before it. Of the second nothing may be there: its
+  // sums are dropped.
+  constexpr int kTileBytes = Warp::kWarpColumns * 8 * kRowBytes;
 #pragma unroll
-  for (int n = 0; n < Warp::kRowTiles; ++n) {
+  for (int n = 0; n < Warp::kRowTiles; n += 2) {
     if (Warp::row_tile(n) >= num_row_tiles) break;
-    const uint8_t* tile = rows + n * (Warp::kWarpColumns) * 8 * kRowBytes;
+    uint32_t b[2][2][4];  // [row tile, half of the step, ..]
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      uint32_t b[4];
-      load_matrix_x4(b, tile + pieces_on(row_offset, 4 * half));
-      const uint32_t first[2] = {b[0], b[1]}, second[2] = {b[2], b[3]};
+    for (int i = 0; i < 4; ++i) {
+      if (n + i / 2 < Warp::kRowTiles) {
+        load_matrix_x4(b[i / 2][i % 2], rows + (n + i / 2) * kTileBytes + pieces_on(row_offset, i % 2 * 4));
+      }
+    }
 #pragma unroll
-      for (int m = 0; m < Warp::kWeightTiles; ++m) {
-        mma_bf16(sums[m][n], a[m][2 * half], first);
-        mma_bf16(sums[m][n], a[m][2 * half + 1], second);
+    for (int q = 0; q < 4; ++q) {
+#pragma unroll
+      for (int i = 0; i < 2 * Warp::kWeightTiles; ++i) {
+        const int m = i / 2, pair = i % 2;
+        const uint32_t(&half)[4] = b[pair][q / 2];
+        if (n + pair < Warp::kRowTiles) mma_bf16(sums[m][n + pair], a[m][q], {half[q % 2 * 2], half[q % 2 * 2 + 1]});
       }
     }
   }
@@ -91,23 +98,29 @@ __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const 
     return shared + Memory::kWeightsBegin + ring_slot<2>(step) * Memory::kWeightBytes;
   };
 
+  const auto copy = [&](int step) {  // what is needed kSlots - 1 steps later
+    const int rows_step = step + Memory::kSlots - 1;
+    if (rows_step < work.end_step) rows.copy(rows_step);
+    if (ring_slot<kSpanSteps>(step + 1) == 0) raw.copy(RawSpan<Decoder>::of_step(step + 1) + Memory::kRawSlots - 1);
+    commit_copies();
+  };
+
   for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
   for (int i = 0; i < Memory::kSlots - 2; ++i) {
     if (work.first_step + i < work.end_step) rows.copy(work.first_step + i);
   }
   for (int i = 0; i <= Memory::kInFlight; ++i) commit_copies();
-  // Each turn multiplies a step and decodes the next one; the first turn only decodes.
-  for (int step = work.first_step - 1; step < work.end_step; ++step) {
+  wait_copies<Memory::kInFlight>();
+  sync_block();
+  copy(work.first_step - 1);
+  decode_step(raw, work.first_step, arguments.num_columns, weights(work.first_step));
+  for (int step = work.first_step; step < work.end_step; ++step) {
     wait_copies<Memory::kInFlight>();
     sync_block();
-    const int next = step + 1, copied = step + Memory::kSlots - 1;
-    if (copied < work.end_step) rows.copy(copied);
-    if (ring_slot<kSpanSteps>(next) == 0) raw.copy(RawSpan<Decoder>::of_step(next) + Memory::kRawSlots - 1);
-    commit_copies();
-    if (next < work.end_step) decode_step(raw, next, arguments.num_columns, weights(next));
-    if (step >= work.first_step) {
-      multiply_bf16_step<kRows>(weights(step), rows.slot(step), WarpTile<kRows>::num_row_tiles(work), sums);
-    }
+    copy(step);
+    // Behind the last step this decodes whatever is there. Without a branch the two run side by side in a thread.
+    decode_step(raw, step + 1, arguments.num_columns, weights(step + 1));
+    multiply_bf16_step<kRows>(weights(step), rows.slot(step), WarpTile<kRows>::num_row_tiles(work), sums);
   }
   sync_block();  // all is read before the next tile's copies begin
 }

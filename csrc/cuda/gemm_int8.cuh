@@ -33,7 +33,7 @@ struct Int8Memory {
   static constexpr int kRowBytes = kStepColumns;
   static constexpr int kCodeBytes = kTileWeightRows * kRowBytes;                // of one step
   static constexpr int kScaleBytes = 2 * kTileWeightRows * sizeof(UnitScales);  // the same; unit after unit
-  static constexpr int kSlots = 4;
+  static constexpr int kSlots = 3;
   using Rows = RowTile<kRows, kRowBytes, kSlots>;
   static constexpr int kRowScaleBytes = kRows * sizeof(StepScales);  // of one step
   static constexpr int kRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);

@@ -100,7 +100,7 @@ class RowTile {
  private:
   static constexpr int kPieces = kRowBytes / 16;
   static constexpr int kCopiedRows = kGemmThreads / kPieces;
-  static constexpr int kRowsPerThread = kRows / kCopiedRows;
+  static constexpr int kRowsPerThread = (kRows + kCopiedRows - 1) / kCopiedRows;
   static_assert(kCopiedRows % 8 == 0);
 
   __device__ static int copied_piece() { return static_cast<int>(threadIdx.x) % kPieces; }

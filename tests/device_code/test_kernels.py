@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(not BUILD.exists(), reason="nothing compiled: ma
 # Instructions without which a file's kernels would be slow, on every architecture that it is compiled for.
 MUST_USE = {
     "gemm_bf16_*.cu": ("HMMA", "LDSM", "LDGSTS"),
+    "gemm_int8_*.cu": ("IMMA", "LDSM", "LDGSTS"),
     "attention.cu": ("HMMA", "LDSM", "LDGSTS"),
     "soft_embed_mma.cu": ("HMMA", "LDSM", "LDGSTS"),
     "*_wgmma_sm90a.cu": ("HGMMA", "LDGSTS"),
