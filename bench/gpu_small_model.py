@@ -57,7 +57,7 @@ def compare(device: str, activations: str, puzzles: list[str]) -> dict[str, Any]
         "a text alone differs from the same in a batch": not is_batch_invariant,
     }
     return {
-        "device": gpu.device,
+        "device": next(device.description for device in gesso.devices() if device.name == gpu.device),
         "activations": gpu.activations,
         "puzzles": len(puzzles),
         "solved_on_cpu": solved[0],
