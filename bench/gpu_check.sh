@@ -4,7 +4,7 @@
 #   bash bench/gpu_check.sh [PART ...]        build tests model sanitizer bench; all of them by default
 #
 # Each part takes at most ten minutes; they can run one by one, and the build is kept between them. Writes to
-# ${OUT:-bench/results/gpu}: check.json, with one entry for each step, the log of every step that failed, bench.json.
+# ${OUT:-bench/results/gpu}: check.json, with one entry for each step, failures.log, small_model.json, bench.json.
 # A failed step does not stop those behind it, unless nothing can run without it. The exit status is 1 if any has failed.
 #
 # Needs nvcc, cmake, a driver, and a Python (PYTHON, default python3) with nanobind, numpy and pytest. Packages that this
@@ -45,11 +45,9 @@ note() {
   grep -v "^$1	$2	" "$STEPS" >"$STEPS.new"
   printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$STEPS.new"
   mv "$STEPS.new" "$STEPS"
-  rm -f "$OUT/$2.log"
   [ "$3" = 0 ] && return
   failed=1
   if [ "$3" = 124 ]; then echo "FAILED: not done after $5 s"; else echo "FAILED with status $3"; fi
-  if [ -e "$BUILD/$2.log" ]; then tail -c 200000 "$BUILD/$2.log" >"$OUT/$2.log"; fi
 }
 
 # Brings in the packages that are missing, from WHEELS alone, and names those that stay missing.
@@ -116,6 +114,15 @@ part_bench() {
   run bench bench 570 bench/gpu/run.sh && cp build/gpu_bench/result.json "$OUT/bench.json"
 }
 
+# failures.log: the ends of the logs of all steps that have failed.
+failures() {
+  local name
+  cut -f 2,3 "$STEPS" | grep -v '	0$' | cut -f 1 | while read -r name; do
+    printf '=== %s\n' "$name"
+    tail -c 200000 "$BUILD/$name.log"
+  done
+}
+
 # check.json: the machine, and the steps with the counts of their tests.
 report() {
   "$PYTHON" - "$STEPS" "$BUILD" "$OUT/check.json" <<'END'
@@ -164,6 +171,7 @@ for part in "$@"; do
       exit 2
       ;;
   esac
+  failures >"$OUT/failures.log"
   report || failed=1
 done
 

@@ -1,6 +1,6 @@
 // What the matrix kernels work on, and how the work is cut.
 //
-// A block computes tiles of 64 weight rows times 32 or 128 rows of x: out^T = W x^T, so that few rows of x, as experts
+// A block computes tiles of 64 weight rows times 24 or 128 rows of x: out^T = W x^T, so that few rows of x, as experts
 // have, are the narrow side of the matrix instructions. It walks k in steps of 64 columns. In a gated product the 64
 // weight rows are 32 of the gate and 32 of up: each 16 rows of a matrix instruction are 8 of the gate and, behind
 // them, the same 8 of up. So the thread that has a gate's sum has up's as well.

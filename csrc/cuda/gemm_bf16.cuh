@@ -6,12 +6,12 @@
 // decoding), with many by matrix instructions.
 #pragma once
 
-#include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/mma.h"
 #include "cuda/gemm_arguments.h"
 #include "cuda/gemm_launch.h"
+#include "cuda/gemm_steps.cuh"
 #include "cuda/gemm_store.cuh"
 #include "cuda/gemm_tile.cuh"
 #include "cuda/gemm_work.cuh"
@@ -97,32 +97,22 @@ __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const 
   const auto weights = [&](int step) {
     return shared + Memory::kWeightsBegin + ring_slot<2>(step) * Memory::kWeightBytes;
   };
-
-  const auto copy = [&](int step) {  // what is needed kSlots - 1 steps later
-    const int rows_step = step + Memory::kSlots - 1;
-    if (rows_step < work.end_step) rows.copy(rows_step);
-    if (ring_slot<kSpanSteps>(step + 1) == 0) raw.copy(RawSpan<Decoder>::of_step(step + 1) + Memory::kRawSlots - 1);
-    commit_copies();
+  const auto copy_rows = [&](int step) {
+    if (step < work.end_step) rows.copy(step);
   };
-
   for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
-  for (int i = 0; i < Memory::kSlots - 2; ++i) {
-    if (work.first_step + i < work.end_step) rows.copy(work.first_step + i);
-  }
-  for (int i = 0; i <= Memory::kInFlight; ++i) commit_copies();
-  wait_copies<Memory::kInFlight>();
-  sync_block();
-  copy(work.first_step - 1);
-  decode_step(raw, work.first_step, arguments.num_columns, weights(work.first_step));
-  for (int step = work.first_step; step < work.end_step; ++step) {
-    wait_copies<Memory::kInFlight>();
-    sync_block();
-    copy(step);
-    // Behind the last step this decodes whatever is there. Without a branch the two run side by side in a thread.
-    decode_step(raw, step + 1, arguments.num_columns, weights(step + 1));
-    multiply_bf16_step<kRows>(weights(step), rows.slot(step), WarpTile<kRows>::num_row_tiles(work), sums);
-  }
-  sync_block();  // all is read before the next tile's copies begin
+  for (int i = 0; i < Memory::kSlots - 2; ++i) copy_rows(work.first_step + i);
+  walk_steps<Memory::kInFlight>(
+      work,
+      [&](int step) {
+        copy_rows(step + Memory::kSlots - 1);
+        const int next = step + 1;
+        if (ring_slot<kSpanSteps>(next) == 0) raw.copy(RawSpan<Decoder>::of_step(next) + Memory::kRawSlots - 1);
+      },
+      [&](int step) { decode_step(raw, step, arguments.num_columns, weights(step)); },
+      [&](int step) {
+        multiply_bf16_step<kRows>(weights(step), rows.slot(step), WarpTile<kRows>::num_row_tiles(work), sums);
+      });
 }
 
 // out = W x^T in tiles of 64 by kRows, see gemm_arguments.h.   grid: at most a block per tile; shared Bf16Memory.

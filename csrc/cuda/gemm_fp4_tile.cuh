@@ -178,7 +178,7 @@ class Fp4RowTile {
   __device__ static int copied_piece(int i) { return static_cast<int>(threadIdx.x) + i * kGemmThreads; }
 
   Chunk* ring_;
-  const std::byte* sources_[kCopies];
+  const std::byte* sources_[kCopies] = {};
   int num_pieces_ = 0;
 };
 

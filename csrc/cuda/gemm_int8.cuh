@@ -8,12 +8,12 @@
 #include <bit>
 
 #include "cuda/decode/codes.h"
-#include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/mma.h"
 #include "cuda/gemm_arguments.h"
 #include "cuda/gemm_launch.h"
+#include "cuda/gemm_steps.cuh"
 #include "cuda/gemm_store.cuh"
 #include "cuda/gemm_tile.cuh"
 #include "cuda/gemm_work.cuh"
@@ -191,21 +191,18 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
 
   for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
   for (int i = 0; i < Memory::kSlots - 2; ++i) copy_rows(work.first_step + i);
-  for (int i = 0; i <= Memory::kInFlight; ++i) commit_copies();
-  for (int step = work.first_step - 1; step < work.end_step; ++step) {
-    wait_copies<Memory::kInFlight>();
-    sync_block();
-    const int next = step + 1;
-    copy_rows(step + Memory::kSlots - 1);
-    if (ring_slot<kSpanSteps>(next) == 0) raw.copy(RawSpan<Decoder>::of_step(next) + Memory::kRawSlots - 1);
-    commit_copies();
-    if (next < work.end_step) unpack_step<Decoder>(raw, next, arguments.num_columns, tile(next), scales(next));
-    if (step >= work.first_step) {
-      multiply_int8_step<Decoder, kRows>(tile(step), scales(step), rows.slot(step), row_scales.slot(step),
-                                         WarpTile<kRows>::num_row_tiles(work), sums);
-    }
-  }
-  sync_block();  // all is read before the next tile's copies begin
+  walk_steps<Memory::kInFlight>(
+      work,
+      [&](int step) {
+        copy_rows(step + Memory::kSlots - 1);
+        const int next = step + 1;
+        if (ring_slot<kSpanSteps>(next) == 0) raw.copy(RawSpan<Decoder>::of_step(next) + Memory::kRawSlots - 1);
+      },
+      [&](int step) { unpack_step<Decoder>(raw, step, arguments.num_columns, tile(step), scales(step)); },
+      [&](int step) {
+        multiply_int8_step<Decoder, kRows>(tile(step), scales(step), rows.slot(step), row_scales.slot(step),
+                                           WarpTile<kRows>::num_row_tiles(work), sums);
+      });
 }
 
 // out = W x^T in tiles of 64 by kRows, see gemm_arguments.h.   grid: at most a block per tile; shared Int8Memory.

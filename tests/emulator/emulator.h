@@ -7,8 +7,9 @@
 //            by the wait that covers them. A race that is not caught by poison shows as a result that differs between
 //            seeds: see seeds.h.
 // Global     memory starts poisoned. An address out of bounds is an error that names kernel, block, thread and the
-//            allocation beside it. The host cannot touch device memory, a kernel cannot be given a pointer to memory
-//            that the runtime does not know, unless the device is integrated.
+//            allocation beside it, and so is a vector that is not aligned. The host cannot touch device memory, a
+//            kernel cannot be given a pointer to memory that the runtime does not know, unless the device is
+//            integrated.
 // Streams    are lazy: work runs when the host waits for it. A result that is read too early is not there yet, a buffer
 //            that is reused too early is copied with the new content. Copies from host memory that is not pinned take
 //            their source at once, those into it run at once, as CUDA says.
@@ -16,7 +17,8 @@
 // Errors     of a kernel come out as cudaErrorLaunchFailure of the call that waits for it, and of every later one until
 //            cudaGetLastError has told it. cudaGetErrorString has the whole text.
 //
-// Not emulated: blocks that wait for each other, the time that anything takes, the order in which an mma adds.
+// Not emulated: blocks that wait for each other, captures of several streams, limits on registers, the time that
+// anything takes, the order in which an mma adds.
 #pragma once
 
 #include <cstdint>

@@ -133,6 +133,36 @@ TEST_CASE("beyond shared memory") {
   CHECK(contains(failure_of([&] { run_kernel(1, 32, 128, read_shared_kernel, out, 32); }), "shared memory"));
 }
 
+__global__ void read_vector_kernel(const float* x, float4* out, int offset) {
+  out[threadIdx.x] = *reinterpret_cast<const float4*>(x + offset + 4 * threadIdx.x);
+}
+
+TEST_CASE("vectors need their alignment") {
+  const OnDevice<float> x(std::vector<float>(132, 2.0f));
+  const OnDevice<float4> out(32);
+  const auto read = [&](int offset) {
+    return failure_of([&] { run_kernel(1, 32, 0, read_vector_kernel, x, out, offset); });
+  };
+  CHECK(read(4) == "no failure");
+  CHECK(contains(read(1), "misaligned: an address that is 4 more than a multiple of 16"));
+  CHECK(contains(read(1), "float4"));
+  CHECK(contains(read(1), "(test_memory.cpp:"));
+}
+
+__global__ void index_kernel(int* out, int index) {
+  int values[4] = {1, 2, 3, 4};
+  values[index] = 7;
+  out[0] = values[0];
+}
+
+TEST_CASE("indices of a thread's own arrays") {
+  const OnDevice<int> out(1);
+  const auto write = [&](int index) { return failure_of([&] { run_kernel(1, 32, 0, index_kernel, out, index); }); };
+  CHECK(write(3) == "no failure");
+  CHECK(contains(write(4), "out of bounds: index 4 of an array"));
+  CHECK(contains(write(-1), "out of bounds: index -1 of an array"));
+}
+
 // Two stages of 32 vectors come through shared memory while the one before is added up.
 struct Stages {
   bool waits = true;
