@@ -4,6 +4,11 @@
 #include "cuda/queue.h"
 
 namespace gesso::cuda {
+namespace {
+
+constexpr int kOldestArch = 80;  // the first with matrix instructions on bf16 and asynchronous copies
+
+}  // namespace
 
 std::vector<ops::Device> devices() {
   int count = 0;
@@ -14,6 +19,7 @@ std::vector<ops::Device> devices() {
   std::vector<ops::Device> found;
   for (int i = 0; i < count; ++i) {
     const DeviceProperties properties = device_properties(i);
+    if (properties.arch < kOldestArch) continue;
     found.push_back({i, "cuda:" + std::to_string(i), properties.name, properties.arch, properties.total_bytes,
                      properties.is_integrated});
   }

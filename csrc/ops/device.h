@@ -23,7 +23,7 @@ struct Device {
   bool reads_host_memory = false;  // weights stay where the file is mapped
 };
 
-// All but the CPU. Empty where there is no driver, and in a build without a backend for devices.
+// All that ops can run on but the CPU. Empty where there is no driver, and in a build without a backend for devices.
 std::vector<Device> devices();
 // Whether this build could use any.
 constexpr bool has_device_backend() { return kHasCuda; }

@@ -21,7 +21,8 @@ struct DeviceInfo {
 
 // Whether this build of the library can use GPUs at all.
 bool has_cuda();
-// The CPU, then every GPU of this machine. On a machine without GPU or driver there is only the CPU.
+// The CPU, then every GPU of this machine that models can run on (compute capability 8.0 and later). On a machine
+// without GPU or driver there is only the CPU.
 std::vector<DeviceInfo> devices();
 
 }  // namespace gesso

@@ -65,10 +65,11 @@ def test_no_device_name(path, name):
 
 
 @pytest.mark.parametrize(
-    ("arch", "expected"), [(80, "bf16"), (86, "int8"), (89, "int8"), (90, "bf16"), (120, "int8"), (121, "int8")]
+    ("arch", "expected"),
+    [(80, "bf16"), (86, "int8"), (89, "int8"), (90, "bf16"), (100, "bf16"), (120, "int8"), (121, "int8")],
 )
 def test_activations_by_architecture(path, emulator, arch, expected):
-    """16-bit products limit a step on GeForce and GB10, and do not on A100 and H100."""
+    """16-bit products limit a step on GeForce and GB10, and do not on cards for data centers."""
     emulator.set_architecture(arch)
     assert gesso.load(path, "cuda").activations == expected
     assert gesso.load(path, "cuda", activations="bf16").activations == "bf16"
