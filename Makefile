@@ -31,6 +31,8 @@ SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
 # What also runs on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
+# Whose models go to a GPU by themselves, and whose activations do not matter.
+MODEL_TESTS := tests/model/test_batching.py tests/model/test_interrupting.py tests/model/test_pinned.py
 WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
 CXX_SOURCES = $(shell find csrc include python/bindings tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
@@ -58,7 +60,7 @@ sanitize: $(VENV)/.build
 emulated: $(VENV)/.test
 	$(call build,emulated,$(WITH_PYTHON))
 	$(BIN)/ctest --preset emulated
-	PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda $(DEVICE_TESTS)
+	PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda $(DEVICE_TESTS) $(MODEL_TESTS)
 	PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda --activations int8 $(DEVICE_TESTS)
 
 cuda: $(VENV)/.nvcc $(VENV)/.test
