@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cuda/cuda_error.h"
+#include "cuda/shared_limit.h"
 
 namespace gesso::cuda {
 
@@ -17,19 +18,12 @@ struct Launch {
   cudaStream_t stream;
 };
 
-// What a kernel gets without asking.
-constexpr int64_t kDefaultSharedBytes = 48 * 1024;
-
 // Queues kernel(arguments...) on the stream. Throws CudaError with `name` when the launch is refused; what goes wrong
 // in the kernel comes out at a later synchronisation. A grid without blocks is nothing to do.
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, const Launch& launch, void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) return;
-  if (launch.shared_bytes > kDefaultSharedBytes) {
-    check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(launch.shared_bytes)),
-               name);
-  }
+  if (launch.shared_bytes > kDefaultSharedBytes) raise_shared_limit(reinterpret_cast<const void*>(kernel), name);
   cudaLaunchConfig_t config = {};
   config.gridDim = launch.grid;
   config.blockDim = dim3(static_cast<unsigned>(launch.block));

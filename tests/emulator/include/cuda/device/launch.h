@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cuda/cuda_error.h"
+#include "cuda/shared_limit.h"
 #include "emulator/kernel_launch.h"
 
 namespace gesso::cuda {
@@ -41,16 +42,10 @@ void collect_pointers(const T& argument, emulator::KernelLaunch& launch) {
 
 }  // namespace emulated
 
-constexpr int64_t kDefaultSharedBytes = 48 * 1024;
-
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, const Launch& launch, void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) return;
-  if (launch.shared_bytes > kDefaultSharedBytes) {
-    check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(launch.shared_bytes)),
-               name);
-  }
+  if (launch.shared_bytes > kDefaultSharedBytes) raise_shared_limit(reinterpret_cast<const void*>(kernel), name);
   static_assert((std::is_trivially_copyable_v<Parameters> && ...), "arguments of kernels are copied as bytes");
   const std::tuple<Parameters...> values(std::forward<Arguments>(arguments)...);
   static_assert(sizeof(values) <= 4096, "too many bytes of arguments");
