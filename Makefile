@@ -47,7 +47,7 @@ demo: $(VENV)/.package
 	$(BIN)/gesso demo
 
 test: native emulated $(VENV)/.test
-	$(PYTEST) --ignore=tests/parity --ignore=tests/device_code
+	$(PYTEST) --ignore=tests/parity --ignore=tests/device_code --ignore=tests/cuda
 
 native: $(VENV)/.build
 	$(call build,cpu)
