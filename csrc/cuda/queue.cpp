@@ -46,10 +46,4 @@ std::byte* Queue::scratch_bytes(Scratch which, int64_t bytes) {
   return block.data;
 }
 
-int64_t Queue::total_scratch_bytes() const {
-  int64_t sum = 0;
-  for (const Block& block : scratch_) sum += block.bytes;
-  return sum;
-}
-
 }  // namespace gesso::cuda

@@ -49,7 +49,6 @@ class Queue {
   }
   // Changes when scratch memory has moved: what was recorded before is void.
   int64_t scratch_generation() const { return scratch_generation_; }
-  int64_t total_scratch_bytes() const;
 
  private:
   struct Block {
