@@ -12,19 +12,30 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", choices=("cpu", "cuda"), help="where the ops under test run")
     parser.addoption(
-        "--activations", default="bf16", choices=("bf16", "int8"), help="how products on a GPU round their operands"
+        "--activations",
+        choices=("f32", "bf16", "int8"),
+        help="how products round their operands; default: f32 on the CPU, bf16 on a GPU",
     )
+
+
+def pytest_configure(config):
+    """Fills in the default, which depends on the device."""
+    is_cpu = config.getoption("--device") == "cpu"
+    config.option.activations = config.option.activations or ("f32" if is_cpu else "bf16")
+    if config.option.activations == ("bf16" if is_cpu else "f32"):
+        raise pytest.UsageError(f"--activations {config.option.activations} is not for --device {config.option.device}")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def device(request):
     """ "cpu" or "cuda"."""
     name = request.config.getoption("--device")
-    if name == "cpu":  # also where gesso is not installed, as for tests/lint
+    activations = request.config.getoption("--activations")
+    if (name, activations) == ("cpu", "f32"):  # also where gesso is not installed, as for tests/lint
         yield name
         return
     from reference import device
 
-    device.use(name, request.config.getoption("--activations"))
+    device.use(name, activations)
     yield name
-    device.use("cpu", "bf16")
+    device.use("cpu", "f32")

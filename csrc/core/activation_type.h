@@ -1,4 +1,4 @@
-// How activations are rounded before a matrix product on a GPU.
+// How activations are rounded before a matrix product.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,10 @@
 namespace gesso {
 
 enum class ActivationType : uint8_t {
-  kBF16,  // bf16 times bf16
-  kInt8,  // 8-bit integers with a scale per 32 columns, where the weight is stored in blocks; else bf16
+  kF32,   // not at all; on the CPU only
+  kBF16,  // bf16 times bf16; on GPUs only
+  kInt8,  // 8-bit integers with a scale per 32 columns, where the weight is stored in blocks of integers; else, bf16 on
+          // a GPU and float32 on the CPU
 };
 
 }  // namespace gesso

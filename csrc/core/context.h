@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "core/activation_type.h"
 #include "gesso/error.h"
 
 namespace gesso {
@@ -25,6 +26,7 @@ struct Context {
   std::function<bool()> interrupted;  // polled between layers on the calling thread; true ends the call by Interrupted
   Importance* importance = nullptr;   // if given, linear and expert_linear add what they multiply; on the CPU only
   cuda::Queue* queue = nullptr;       // where ops put their work; none: they run on the CPU, at once
+  ActivationType activations = ActivationType::kF32;  // of products on the CPU: float32 or int8; a queue has its own
 
   void poll() const {
     if (interrupted && interrupted()) throw Interrupted();

@@ -26,13 +26,19 @@ ops::QueuePointer& test_queue() {
   return *queue;
 }
 
+// Of products on the CPU.
+ActivationType cpu_activations = ActivationType::kF32;
+
 void use_device(const std::string& device, const std::string& activations) {
+  const bool is_int8 = activations == "int8";
   test_queue() = nullptr;
-  if (device == "cpu") return;
+  if (device == "cpu") {
+    cpu_activations = is_int8 ? ActivationType::kInt8 : ActivationType::kF32;
+    return;
+  }
   for (const ops::Device& found : ops::devices()) {
     if (found.name != device) continue;
-    const auto type = activations == "int8" ? ActivationType::kInt8 : ActivationType::kBF16;
-    test_queue() = ops::make_queue(found.index, type);
+    test_queue() = ops::make_queue(found.index, is_int8 ? ActivationType::kInt8 : ActivationType::kBF16);
     return;
   }
   throw ArgumentError("use_device: there is no " + device);
@@ -82,7 +88,7 @@ NumpyRows<float> Output::finish() {
   return result;
 }
 
-Call::Call(int num_threads) : context_{num_threads, {}, nullptr, test_queue().get()} {}
+Call::Call(int num_threads) : context_{num_threads, {}, nullptr, test_queue().get(), cpu_activations} {}
 
 const std::byte* Call::place(const void* data, int64_t num_bytes) {
   if (!context_.queue) return static_cast<const std::byte*>(data);

@@ -14,9 +14,9 @@ name, activations = "cpu", "f32"
 
 
 def use(device: str, kind: str) -> None:
-    """ "cpu"; or "cuda" with "bf16" or "int8"."""
+    """ "cpu" with "f32" or "int8"; or "cuda" with "bf16" or "int8"."""
     global name, activations
-    name, activations = device, "f32" if device == "cpu" else kind
+    name, activations = device, kind
     _ops.use_device("cpu" if device == "cpu" else "cuda:0", kind)
 
 
@@ -26,10 +26,10 @@ def is_cpu() -> bool:
 
 def round_operand(x: np.ndarray, stored: str) -> np.ndarray:
     """What a product with a weight of type `stored` makes of its float32 operand [..., K]."""
-    if is_cpu():
-        return x
     if activations == "int8" and stored in INT8_TYPES:
         return to_int8_blocks(x)
+    if is_cpu():
+        return x
     return x.astype(ml_dtypes.bfloat16).astype(np.float32)
 
 
