@@ -95,7 +95,7 @@ part_tests() {
 }
 
 part_model() {
-  run model small_model 290 "$PYTHON" bench/gpu_small_model.py --json "$OUT/small_model.json"
+  run model small_model 290 "$PYTHON" bench/small_model.py --json "$OUT/small_model.json"
   run model demo 290 "$PYTHON" -m gesso demo
 }
 

@@ -121,7 +121,7 @@ def measure_presets(
     importance: Path | None = None,
 ) -> Iterator[Row]:
     """The source's row, then those of the presets."""
-    reference = gesso.load(source)
+    reference = gesso.load(source, "cpu", activations="f32")
     prompts = [reference.tokenizer.encode_prompt(puzzle) for puzzle in puzzles[:num_compared]]
     yield measure("BF16 (source)", source, reference, prompts, puzzles)
     for preset in presets:
@@ -131,7 +131,7 @@ def measure_presets(
 
 
 def measure(name: str, path: Path, reference: gesso.Model, prompts: Sequence[list[int]], puzzles: list[str]) -> Row:
-    model = gesso.load(path)
+    model = gesso.load(path, "cpu", activations="f32")
     tensors = read_gguf(path).tensors()
     matrices = [x for x in tensors if not stays_float32(x.name, x.shape)]
     weights = sum(x.num_elements for x in matrices)

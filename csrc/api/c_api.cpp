@@ -122,6 +122,9 @@ gesso_status gesso_model_load(const char* path, const gesso_load_options* option
 }
 
 const char* gesso_model_device(const gesso_model* model) { return model ? model->model.device().c_str() : ""; }
+const char* gesso_model_activations(const gesso_model* model) {
+  return model ? model->model.activations().c_str() : "";
+}
 
 void gesso_model_free(gesso_model* model) { delete model; }
 

@@ -39,11 +39,15 @@ std::optional<ops::Device> choose_device(const std::string& name) {
   throw ArgumentError(concat("device: there is no \"", name, "\" here, only ", names_of(devices)));
 }
 
-ActivationType choose_activations(const std::string& name, const ops::Device& device) {
+ActivationType choose_activations(const std::string& name, const std::optional<ops::Device>& device) {
+  const bool is_known = name == "auto" || name == "f32" || name == "bf16" || name == "int8";
+  check(is_known, "activations: expected \"auto\", \"f32\", \"bf16\" or \"int8\", got \"", name, "\"");
+  check(device || name != "bf16", "activations: the CPU has \"f32\" and \"int8\", got \"bf16\"");
+  check(!device || name != "f32", "activations: a GPU has \"bf16\" and \"int8\", got \"f32\", which only the CPU has");
+  if (name == "f32") return ActivationType::kF32;
   if (name == "bf16") return ActivationType::kBF16;
-  if (name == "int8") return ActivationType::kInt8;
-  check(name == "auto", "activations: expected \"auto\", \"bf16\" or \"int8\", got \"", name, "\"");
-  return ops::default_activations(device);
+  if (name == "int8" || !device) return ActivationType::kInt8;
+  return ops::default_activations(*device);
 }
 
 }  // namespace gesso

@@ -12,7 +12,7 @@ namespace gesso {
 // what there is.
 std::optional<ops::Device> choose_device(const std::string& name);
 
-// "bf16", "int8", or "auto": what pays on the device. ArgumentError.
-ActivationType choose_activations(const std::string& name, const ops::Device& device);
+// "f32", "bf16", "int8", or "auto": what pays on the device (none: the CPU). ArgumentError, also for what is not there.
+ActivationType choose_activations(const std::string& name, const std::optional<ops::Device>& device);
 
 }  // namespace gesso

@@ -44,7 +44,7 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
 Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   auto impl = std::make_shared<Impl>();
   impl->device = choose_device(options.device);
-  impl->activations = choose_activations(options.activations, impl->device.value_or(ops::Device()));
+  impl->activations = choose_activations(options.activations, impl->device);
   const io::GgufFile& file = checkpoint.file();
   impl->num_threads = resolve_threads(options.num_threads);
   impl->config = model::read_config(file);
@@ -73,8 +73,15 @@ const std::string& Model::device() const {
 
 const std::string& Model::activations() const {
   static const std::string f32 = "f32", bf16 = "bf16", int8 = "int8";
-  if (!impl_->device) return f32;
-  return impl_->activations == ActivationType::kInt8 ? int8 : bf16;
+  switch (impl_->activations) {
+    case ActivationType::kF32:
+      return f32;
+    case ActivationType::kBF16:
+      return bf16;
+    case ActivationType::kInt8:
+      return int8;
+  }
+  return f32;
 }
 
 GenerationResult Model::generate(const std::vector<std::vector<int32_t>>& prompts,

@@ -33,12 +33,12 @@ struct Model::Impl {
   std::optional<Tokenizer> tokenizer;
   int num_threads = 1;
   std::optional<ops::Device> device;  // none: the CPU
-  ActivationType activations = ActivationType::kBF16;
+  ActivationType activations = ActivationType::kF32;
 
   // Where a session computes; none on the CPU.
   ops::QueuePointer make_queue() const { return device ? ops::make_queue(device->index, activations) : nullptr; }
   Context context(const std::function<bool()>& interrupted, const ops::QueuePointer& queue) const {
-    return {num_threads, interrupted, nullptr, queue.get()};
+    return {num_threads, interrupted, nullptr, queue.get(), activations};
   }
 };
 

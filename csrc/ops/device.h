@@ -32,7 +32,7 @@ constexpr bool has_device_backend() { return kHasCuda; }
 QueuePointer make_queue(int device, ActivationType activations);
 // Before the first op of a call: the calling thread may have worked on another device.
 void activate(const Context& context);
-// What pays on a device: int8 where 16-bit products are slow beside its memory, else bf16.
+// What pays on a GPU: int8 where 16-bit products are slow beside its memory, else bf16.
 ActivationType default_activations(const Device& device);
 // Bytes that gesso has taken from a device, and those that it could still give. The latter wakes the device up.
 int64_t allocated_bytes(int device);

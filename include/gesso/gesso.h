@@ -47,7 +47,8 @@ GESSO_API const char* gesso_version(void);
 
 typedef struct gesso_load_options {
   const char* device;      /* "cpu", "cuda", "cuda:1", "auto" (or NULL): a GPU if there is one */
-  const char* activations; /* on a GPU: "bf16", "int8", "auto" (or NULL): what is faster there */
+  const char* activations; /* how products round them: on the CPU "f32" or "int8", on a GPU "bf16" or "int8"; "auto" (or
+                              NULL): "int8" on the CPU, what is faster on a GPU; see gesso/model.h */
   int num_threads;         /* 0: one per processor this process may use */
 } gesso_load_options;
 GESSO_API gesso_load_options gesso_default_load_options(void);
@@ -56,6 +57,8 @@ GESSO_API gesso_load_options gesso_default_load_options(void);
 GESSO_API gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out);
 /* "cpu" or "cuda:0"; valid as long as the model. */
 GESSO_API const char* gesso_model_device(const gesso_model* model);
+/* "f32", "bf16" or "int8"; valid as long as the model. */
+GESSO_API const char* gesso_model_activations(const gesso_model* model);
 GESSO_API void gesso_model_free(gesso_model* model); /* NULL is fine; results stay valid */
 GESSO_API int64_t gesso_model_vocab_size(const gesso_model* model);
 GESSO_API int64_t gesso_model_canvas_length(const gesso_model* model);

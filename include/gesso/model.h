@@ -37,8 +37,12 @@ int64_t cache_bytes(const ModelConfig& config, int64_t length);
 struct LoadOptions {
   std::string device = "auto";  // "cpu", "cuda" (the first GPU), "cuda:1"; "auto": a GPU if there is one
   int num_threads = 0;          // 0: one per processor this process may use
-  // How matrix products on a GPU round their inputs: "bf16"; "int8", in blocks of 32 with a scale, where the weight is
-  // stored in blocks too; "auto": what is faster on the GPU at hand. The CPU computes in float32.
+  // How products with weights round the activations they multiply; weights count as stored, and sums are float32.
+  // "int8": where the weight is stored in blocks of integers, to integers with one scale per 32 columns, largest value
+  // / 127; elsewhere as "f32" on the CPU and as "bf16" on a GPU. "f32" (CPU only): not at all; slower, and what to
+  // compare others with. "bf16" (GPU only): to bf16. "auto": "int8" on the CPU, on a GPU the faster of its two.
+  // Attention, norms, routing and sampling are float32 on the CPU either way. Results do not depend on threads or batch
+  // with any.
   std::string activations = "auto";
   // Called while weights go to a GPU, with bytes done and in all.
   std::function<void(int64_t, int64_t)> progress = {};
@@ -59,7 +63,7 @@ class Model {
   int64_t weight_bytes() const;                       // as stored
   int num_threads() const;
   const std::string& device() const;       // "cpu", "cuda:0"
-  const std::string& activations() const;  // "f32" on the CPU, else "bf16" or "int8"
+  const std::string& activations() const;  // "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU
   // One generation from scratch for each prompt (token ids, at least one each).
   GenerationResult generate(const std::vector<std::vector<int32_t>>& prompts, const GenerationOptions& options) const;
 

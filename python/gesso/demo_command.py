@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--puzzles", type=int, default=100, metavar="N", help="how many count; default: 100")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the puzzles and the model; default: 0")
     parser.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
+    parser.add_argument("--activations", default="auto", help="as in `gesso run`; default: auto")
     parser.add_argument("--model", metavar="FILE", help="another Sudoku model than the bundled one")
 
 
@@ -46,7 +47,7 @@ def demo(options: argparse.Namespace) -> int:
         options.usage_error("--puzzles: expected at least 1")
     if options.seed < 0:
         options.usage_error("--seed: expected at least 0")
-    model = load(options.model or bundled_model(), num_threads=options.threads)
+    model = load(options.model or bundled_model(), num_threads=options.threads, activations=options.activations)
     if model.config.canvas_length != sudoku.NUM_CELLS:
         raise ValueError(f"{options.model}: not a Sudoku model, its canvas has {model.config.canvas_length} tokens")
     puzzles = make_puzzles(options.seed, NUM_SHOWN + options.puzzles)

@@ -45,7 +45,8 @@ def imatrix(options: argparse.Namespace) -> int:
         text = Path(options.text).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{options.text}: not UTF-8: {error}") from None
-    model = load(options.model, "cpu", options.threads)
+    # Unrounded: the file is made once and shapes every model that is quantised with it.
+    model = load(options.model, "cpu", options.threads, activations="f32")
     if model.tokenizer is None:
         raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read a text")
     length = model.config.canvas_length

@@ -46,7 +46,8 @@ class Model:
         )
 
     def _place(self) -> str:
-        return f"{self.num_threads} threads" if self.device == "cpu" else f"{self.device}, {self.activations}"
+        place = f"{self.num_threads} threads" if self.device == "cpu" else self.device
+        return f"{place}, {self.activations}"
 
     @property
     def num_threads(self) -> int:
@@ -59,7 +60,7 @@ class Model:
 
     @property
     def activations(self) -> str:
-        """How matrix products round their inputs: "f32" on the CPU, "bf16" or "int8" on a GPU."""
+        """How products with weights round activations: "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU."""
         return self.native.activations
 
     def session(self, batch_size: int = 1) -> Session:

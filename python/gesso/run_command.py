@@ -49,7 +49,10 @@ def add_parser(subparsers: Any) -> None:
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto: a GPU if there is one (default)")
     machine.add_argument(
-        "--activations", default="auto", help="how a GPU rounds the inputs of products: bf16, int8 or auto (default)"
+        "--activations",
+        default="auto",
+        help="how products with weights round activations: f32 or int8 on the CPU, bf16 or int8 on a GPU, or auto"
+        " (default): int8 on the CPU, the faster one on a GPU",
     )
     machine.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
     output = parser.add_argument_group("output")

@@ -77,8 +77,10 @@ def test_activations_by_architecture(path, emulator, arch, expected):
 
 
 def test_activations_refused(path):
-    with pytest.raises(gesso.ArgumentError, match='activations: expected "auto", "bf16" or "int8", got "fp16"'):
+    with pytest.raises(gesso.ArgumentError, match='activations: expected "auto", "f32", "bf16" or "int8", got "fp16"'):
         gesso.load(path, activations="fp16")
+    with pytest.raises(gesso.ArgumentError, match='activations: a GPU has "bf16" and "int8", got "f32"'):
+        gesso.load(path, "cuda", activations="f32")
 
 
 def test_command(emulator, capsys):

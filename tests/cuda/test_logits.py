@@ -24,7 +24,7 @@ def logits_of(model, prompts, canvases, z):
 
 
 def check(path, load, activations, lengths):
-    cpu, gpu = gesso.load(path, "cpu"), load(path)
+    cpu, gpu = gesso.load(path, "cpu", activations="f32"), load(path)
     case = random_case(cpu, lengths)
     error = relative_error(logits_of(gpu, *case), logits_of(cpu, *case))
     assert error <= bound(cpu, activations)
@@ -51,7 +51,7 @@ def test_architectures(tmp_path, arch, load, activations, emulator):
 def test_several_passes_and_rewinds(load, activations):
     """Prompts longer than a pass, in chunks, and taken back."""
     path = GOLDEN / "mixed.gguf"
-    cpu, gpu = gesso.load(path, "cpu"), load(path)
+    cpu, gpu = gesso.load(path, "cpu", activations="f32"), load(path)
     (prompt,), canvases, z = random_case(cpu, [300])
     expected = logits_of(cpu, [prompt], canvases, z)
     whole = logits_of(gpu, [prompt], canvases, z)
@@ -66,7 +66,7 @@ def test_several_passes_and_rewinds(load, activations):
 
 def test_order_of_threads_does_not_matter(load, emulator):
     path = GOLDEN / "q8_0.gguf"
-    case = random_case(gesso.load(path, "cpu"), [5, 40])
+    case = random_case(gesso.load(path, "cpu", activations="f32"), [5, 40])
     results = []
     for seed in (0, 1, 2):
         emulator.set_seed(seed)

@@ -18,7 +18,7 @@ def puzzles():
 
 @pytest.fixture(scope="module")
 def expected(puzzles):
-    return solve(gesso.load(SUDOKU, "cpu"), puzzles, seed=0)
+    return solve(gesso.load(SUDOKU, "cpu", activations="f32"), puzzles, seed=0)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gesso
+from gesso.gguf_writer import matrices_as
 from python.tiny_model import tiny_model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -16,11 +17,12 @@ LENGTHS = [1, 40, 9, 290, 23]  # 290: more than one internal pass
 
 
 @pytest.fixture(scope="module")
-def wide_path(tmp_path_factory):
+def wide_path(tmp_path_factory, activations):
     """Large enough for the library to start threads."""
+    types = matrices_as("Q8_0") if activations == "int8" else None
     sizes = {"hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64, "num_experts": 6}
     path = tmp_path_factory.mktemp("wide") / "wide.gguf"
-    return tiny_model(path, tokenizer=False, vocab_size=2002, canvas_length=24, sliding_window=33, **sizes)
+    return tiny_model(path, tokenizer=False, vocab_size=2002, canvas_length=24, sliding_window=33, types=types, **sizes)
 
 
 @pytest.fixture(params=[*SMALL, "wide"])
@@ -44,21 +46,21 @@ def logits_of(model: gesso.Model, prompts: list[np.ndarray], canvases: np.ndarra
     return np.stack([session.denoise(canvases), session.denoise(canvases, z)])
 
 
-def test_logits(path):
-    alone = gesso.load(path, num_threads=1)
+def test_logits(path, load):
+    alone = load(path, num_threads=1)
     prompts, canvases, z = random_case(alone, len(LENGTHS))
     rows = [slice(i, i + 1) for i in range(len(prompts))]
     expected = np.concatenate([logits_of(alone, prompts[i], canvases[i], z[i]) for i in rows], axis=1)
     for num_threads in (1, 2, 3, 4):
-        model = gesso.load(path, num_threads=num_threads)
+        model = load(path, num_threads=num_threads)
         assert np.array_equal(logits_of(model, prompts, canvases, z), expected)
         backwards = logits_of(model, prompts[::-1], canvases[::-1], z[::-1])
         assert np.array_equal(backwards[:, ::-1], expected)
 
 
-def test_batch_of_several_passes(wide_path):
+def test_batch_of_several_passes(wide_path, load):
     """12 canvases of 24 are more rows than one internal pass has."""
-    model = gesso.load(wide_path, num_threads=2)
+    model = load(wide_path, num_threads=2)
     prompts, canvases, z = random_case(model, 12)
     together = logits_of(model, prompts, canvases, z)
     for i in (0, 3, 10, 11):
@@ -66,7 +68,7 @@ def test_batch_of_several_passes(wide_path):
         assert np.array_equal(logits_of(model, prompts[one], canvases[one], z[one]), together[:, one])
 
 
-def test_generation(path):
+def test_generation(path, load):
     """Tokens, step counts and every step's entropies, with sequences that end at different times."""
 
     def run(model, rows):
@@ -85,7 +87,7 @@ def test_generation(path):
         results = zip(out.sequences, [canvases.tolist() for canvases in out.canvases], out.denoising_steps, strict=True)
         return dict(zip(rows, results, strict=True)), log
 
-    model = gesso.load(path, num_threads=1)
+    model = load(path, num_threads=1)
     prompts, _, _ = random_case(model, 4)
     seeds = [5, 2**63 + 11, 5, 0]
     expected, expected_log = {}, {}
@@ -93,14 +95,14 @@ def test_generation(path):
         out, log = run(model, [row])
         expected, expected_log = expected | out, expected_log | log
     for num_threads, rows in ((1, [0, 1, 2, 3]), (2, [3, 1, 0, 2]), (3, [1, 2]), (4, [2, 0, 3, 1])):
-        out, log = run(gesso.load(path, num_threads=num_threads), rows)
+        out, log = run(load(path, num_threads=num_threads), rows)
         assert out == {row: expected[row] for row in rows}
         assert all(np.array_equal(x, y) for key in log for x, y in zip(log[key], expected_log[key], strict=True))
         assert log.keys() == {key for key in expected_log if key[0] in rows}
 
 
-def test_encoding_in_chunks(path):
-    model = gesso.load(path, num_threads=2)
+def test_encoding_in_chunks(path, load):
+    model = load(path, num_threads=2)
     rng = np.random.default_rng(0)
     for length in (2, 31, 300):
         ids = rng.integers(0, model.config.vocab_size, length)
@@ -115,9 +117,9 @@ def test_encoding_in_chunks(path):
             assert np.array_equal(session.denoise(canvas), expected)
 
 
-def test_ragged_chunks():
+def test_ragged_chunks(load):
     """Sequences of a batch grow at different speeds; some stand still."""
-    model = gesso.load(GOLDEN / "mixed.gguf")
+    model = load(GOLDEN / "mixed.gguf")
     prompts, canvases, z = random_case(model, 3)
     session = model.session(3)
     session.encode([prompts[0], prompts[1][:7], prompts[2][:1]])
@@ -127,8 +129,8 @@ def test_ragged_chunks():
     assert np.array_equal(session.denoise(canvases, z), logits_of(model, prompts, canvases, z)[1])
 
 
-def test_rewind():
-    model = gesso.load(GOLDEN / "mixed.gguf")
+def test_rewind(load):
+    model = load(GOLDEN / "mixed.gguf")
     prompts, canvases, _ = random_case(model, 2)
     session = model.session(2)
     session.encode([prompts[1], prompts[1]])
@@ -147,9 +149,9 @@ def test_rewind():
 
 
 @pytest.mark.parametrize("length", [899, 896, 895, 880, 600, 5])
-def test_rewind_of_a_long_text(length):
+def test_rewind_of_a_long_text(length, load):
     """A sliding layer has dropped most of it by then, so that going back may mean to encode everything again."""
-    model = gesso.load(GOLDEN / "mixed.gguf")
+    model = load(GOLDEN / "mixed.gguf")
     ids = np.random.default_rng(0).integers(0, model.config.vocab_size, 900)
     canvas = np.zeros(model.config.canvas_length, int)
     session, fresh = model.session(), model.session()
@@ -162,8 +164,8 @@ def test_rewind_of_a_long_text(length):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_same_seed_same_text(name):
-    model = gesso.load(GOLDEN / f"{name}.gguf")
+def test_same_seed_same_text(name, load):
+    model = load(GOLDEN / f"{name}.gguf")
     options = {"max_new_tokens": 2 * model.config.canvas_length, "max_denoising_steps": 4, "end_token_ids": []}
     first, again, other = (model.generate([5, 6, 7], seed=seed, **options).sequences for seed in (3, 3, 4))
     assert first == again
@@ -171,9 +173,9 @@ def test_same_seed_same_text(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_two_calls_are_as_one(name):
+def test_two_calls_are_as_one(name, load):
     """Draws depend on absolute positions, so a session that goes on is as a generation that never stopped."""
-    model = gesso.load(GOLDEN / f"{name}.gguf")
+    model = load(GOLDEN / f"{name}.gguf")
     options = {"max_denoising_steps": 4, "end_token_ids": [], "seed": 8}
     whole = model.generate([5, 6, 7], max_new_tokens=3 * model.config.canvas_length, **options)
     session = model.session()

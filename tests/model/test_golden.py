@@ -19,7 +19,8 @@ TOLERANCE = 2e-4
 def golden(request):
     """(model, questions, logits) of one golden model."""
     questions = json.loads((FOLDER / f"{request.param}.json").read_text())
-    return gesso.load(FOLDER / f"{request.param}.gguf"), questions, np.load(FOLDER / f"{request.param}.npz")
+    model = gesso.load(FOLDER / f"{request.param}.gguf", "cpu", activations="f32")
+    return model, questions, np.load(FOLDER / f"{request.param}.npz")
 
 
 def test_there_are_golden_files():

@@ -12,15 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import gesso
-
 GOLDEN = Path(__file__).parents[1] / "golden"
 FOREVER = {"max_new_tokens": 1, "max_denoising_steps": 2**30, "confidence_threshold": 0.0}  # 0: no canvas ever settles
 
 
 @pytest.fixture
-def model():
-    return gesso.load(GOLDEN / "mixed.gguf")
+def model(load):
+    return load(GOLDEN / "mixed.gguf")
 
 
 def test_on_step_returns_false(model):
@@ -90,7 +88,7 @@ import sys, time
 import numpy as np
 import gesso
 
-model = gesso.load(sys.argv[1], num_threads=int(sys.argv[2]))
+model = gesso.load(sys.argv[1], num_threads=int(sys.argv[2]), activations=sys.argv[3])
 session = model.session()
 session.encode([5, 6])
 canvas = np.arange(model.config.canvas_length)
@@ -108,8 +106,8 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("num_threads", [1, 2])
-def test_ctrl_c(num_threads):
-    command = [sys.executable, "-c", CTRL_C, str(GOLDEN / "q8_0.gguf"), str(num_threads)]
+def test_ctrl_c(num_threads, activations):
+    command = [sys.executable, "-c", CTRL_C, str(GOLDEN / "q8_0.gguf"), str(num_threads), activations]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "running\n"

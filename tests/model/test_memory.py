@@ -89,11 +89,11 @@ from gesso.loading import open_checkpoint
 def memory(field):
     return int(re.search(rf"^{field}:\\s+(\\d+) kB", open("/proc/self/status").read(), re.M)[1]) * 1024
 
-path, batch_size = sys.argv[1], int(sys.argv[2])
+path, batch_size, activations = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 with open("/proc/self/clear_refs", "w") as file:
     file.write("5")  # starts the peak anew
 start_rss, start_anon = memory("VmRSS"), memory("RssAnon")
-model = gesso.load(path)
+model = gesso.load(path, "cpu", activations=activations)
 loaded_anon = memory("RssAnon")
 session = model.session(batch_size)
 anon = []
@@ -125,7 +125,12 @@ def test_peak_memory(large_model, batch_size):
     files = large_model.iterdir() if large_model.is_dir() else [large_model]
     file_bytes = sum(file.stat().st_size for file in files)
     assert file_bytes > 100 * MB
-    command = [sys.executable, "-c", MEASURE, str(large_model), str(batch_size)]
+    for activations in ("f32", "int8"):
+        check_memory(large_model, batch_size, activations, file_bytes)
+
+
+def check_memory(path, batch_size, activations, file_bytes):
+    command = [sys.executable, "-c", MEASURE, str(path), str(batch_size), activations]
     figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300).stdout)
     allowed = figures["cache"] + batch_size * LOGITS_BYTES + 64 * MB
     assert figures["peak"] <= file_bytes + allowed, figures

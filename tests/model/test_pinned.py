@@ -119,8 +119,8 @@ def check(model: gesso.Model, prompt: list[int], seed: int, pinned: list[dict], 
 
 
 @pytest.fixture(params=["mixed", "q4_0", "single_layer"])
-def model(request):
-    return gesso.load(GOLDEN / f"{request.param}.gguf")
+def model(request, load):
+    return load(GOLDEN / f"{request.param}.gguf")
 
 
 def random_pins(rng: np.random.Generator, model: gesso.Model, count: int) -> dict[int, int]:

@@ -56,7 +56,7 @@ def logits(tensors):
         checkpoint.set(key, value)
     for name, (kind, shape, data) in tensors:
         checkpoint.add_tensor(name, kind, shape, data, data)
-    session = Model(_native.Model(checkpoint, "auto", 2)).session()
+    session = Model(_native.Model(checkpoint, "cpu", 2, "f32")).session()
     session.encode(PROMPT)
     first = session.denoise(CANVAS)
     return np.stack([first, session.denoise(CANVAS, first)])

@@ -126,6 +126,16 @@ TEST_CASE("an interrupt leaves the session as it was") {
   CHECK(denoise(session, canvas) == denoise(untouched, canvas));
 }
 
+TEST_CASE("activations of the CPU: int8 unless float32 is asked for") {
+  const TinyCheckpoint checkpoint;
+  CHECK(tiny_model().activations() == "int8");
+  for (const char* name : {"f32", "int8"}) {
+    CHECK(gesso::Model(checkpoint.get(), {"cpu", 1, name}).activations() == name);
+  }
+  CHECK_THROWS_WITH_AS(gesso::Model(checkpoint.get(), {"cpu", 1, "bf16"}), doctest::Contains("\"f32\" and \"int8\""),
+                       gesso::ArgumentError);
+}
+
 TEST_CASE("bad input is refused by name") {
   const gesso::Model model = tiny_model();
   gesso::Session session(model);

@@ -202,6 +202,6 @@ def write_gguf(folder: Path, path: Path, types=None) -> None:
 def gesso_model(folder: Path, through: str, num_threads: int = 1) -> gesso.Model:
     """gesso's model from the reference's files: through "folder", or through a "gguf" made of it."""
     if through == "folder":
-        return gesso.load(folder, num_threads=num_threads)
+        return gesso.load(folder, "cpu", num_threads, activations="f32")
     write_gguf(folder, folder / "model.gguf")
-    return gesso.load(folder / "model.gguf", num_threads=num_threads)
+    return gesso.load(folder / "model.gguf", "cpu", num_threads, activations="f32")

@@ -164,7 +164,7 @@ def paths(tmp_path_factory):
 
 
 def test_a_coarser_type_predicts_worse(paths):
-    a, q8_0, q4_0 = (gesso.load(path, num_threads=1) for path in paths.values())
+    a, q8_0, q4_0 = (gesso.load(path, "cpu", 1, activations="f32") for path in paths.values())
     prompts = [[2, 10, 11], [2, 12], [2, 13, 14, 15]]
     same = compare_logits(a, a, prompts)
     assert (same.num_positions, same.mean_kl, same.max_kl, same.argmax_agreement) == (3 * 2 * 8, 0, 0, 1)

@@ -47,7 +47,7 @@ def by_name(path):
 
 
 def logits(path):
-    session = gesso.load(path).session()
+    session = gesso.load(path, "cpu", activations="f32").session()
     session.encode([2, 40, 41, 42])
     return session.denoise(np.arange(8, dtype=np.int32) + 50)
 
