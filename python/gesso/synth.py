@@ -31,6 +31,7 @@ POOL_ELEMENTS = 1 << 20
 UNIT_BYTES = 256  # picked at a time, at least: fewer are slower
 CHUNK_BYTES = 32 << 20
 SPREAD = 0.02  # of vectors, around their mean
+LOGIT_SPREAD = 5.0
 ROUTER_SPREAD = 1.0  # its input has 1/sqrt(columns): scores of about 1, so that tokens differ in their experts
 LARGEST_DRAW = 6.0  # standard deviations; a million Gaussian values have none beyond
 
@@ -113,6 +114,12 @@ def synth_tensors(
 
     Matrices keep the size of what they multiply, and every sublayer ends in a norm of about 1: the activations of layer
     l are about sqrt(2 l). Norms of queries and keys are such that attention scores are about 1.
+
+    The output norm gives logits the spread of a trained model's: 5 before the cap. With a vocabulary of 262144 and a
+    cap of 30 the entropy is then about 4.7 nats at temperature 0.8, 3 at 0.6 and 1.4 at 0.4, and a thousandth of the
+    mass lies beyond the likeliest 10000, 2000 and 100 tokens: what self-conditioning costs depends on that. Its signs
+    are random, or every position would expect the token it has: the head is the embedding again, and a row keeps much
+    of its own.
     """
     pools = cache(partial(_make_pool, seed=seed))
     tensors = []
@@ -121,10 +128,11 @@ def synth_tensors(
         if name == "rope_freqs.weight":
             tensors.append(rope_freqs(shape[0], rotated_pairs))
         elif len(shape) == 1:
-            mean = shape[0] ** -0.25 if name.endswith(("attn_q_norm.weight", "attn_k_norm.weight")) else 1.0
+            mean = _mean(name, shape)
             if name.endswith("ffn_down_exps.scale"):
                 mean *= _scale(types[name.replace(".scale", ".weight")], shapes[name.replace(".scale", ".weight")])
-            tensors.append(Tensor(name, "F32", shape, partial(_vector, draw, shape, mean)))
+            values = partial(_vector, draw, shape, mean, has_signs=name == "output_norm.weight")
+            tensors.append(Tensor(name, "F32", shape, values))
         else:
             tensors += _matrix(name, shape, types[name], pools, draw)
     return tensors
@@ -134,8 +142,20 @@ def _random(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def _vector(draw: Callable[[], np.random.Generator], shape: tuple[int, ...], mean: float) -> np.ndarray:
-    return (mean * (1 + SPREAD * draw().standard_normal(shape))).astype(np.float32)
+def _mean(name: str, shape: tuple[int, ...]) -> float:
+    if name == "output_norm.weight":
+        return LOGIT_SPREAD
+    return shape[0] ** -0.25 if name.endswith(("attn_q_norm.weight", "attn_k_norm.weight")) else 1.0
+
+
+def _vector(
+    draw: Callable[[], np.random.Generator], shape: tuple[int, ...], mean: float, has_signs: bool
+) -> np.ndarray:
+    rng = draw()
+    values = mean * (1 + SPREAD * rng.standard_normal(shape))
+    if has_signs:
+        values *= rng.choice([-1.0, 1.0], shape)
+    return values.astype(np.float32)
 
 
 def _spread(name: str, shape: tuple[int, ...]) -> float:

@@ -16,6 +16,7 @@ from gesso.partial_file import check_target, unwind_on_sigterm
 from gesso.presets import PRESETS, plan_types
 from gesso.progress import Progress, show_time
 from gesso.synth import synth_metadata, synth_tensors, tensor_shapes
+from gesso.synth_gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
 from gesso.tensor import Tensor
 
 CONFIGS = Path(__file__).parent / "models"
@@ -44,6 +45,13 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--layers", type=int, metavar="N", help="the first N layers only; default: all")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0; the same seed, the same file")
+    parser.add_argument(
+        "--as",
+        dest="architecture",
+        choices=[ARCHITECTURE, GEMMA4],
+        default=ARCHITECTURE,
+        help="gemma4: the same weights as a file for llama.cpp, to compare with; gesso does not run it",
+    )
 
 
 def synth(options: argparse.Namespace) -> int:
@@ -52,6 +60,8 @@ def synth(options: argparse.Namespace) -> int:
     if options.seed < 0:
         raise ValueError(f"--seed: expected at least 0, got {options.seed}")
     metadata, tensors = make_model(config_directory(options), options.quant, options.layers, options.seed)
+    if options.architecture == GEMMA4:
+        metadata, tensors = gemma4_metadata(metadata), gemma4_tensors(metadata, tensors)
     with unwind_on_sigterm(), Progress(options.target) as progress:
         write_gguf(options.target, metadata, tensors, on_progress=progress.update)
     size, took = Path(options.target).stat().st_size, show_time(time.monotonic() - start)

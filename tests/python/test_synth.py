@@ -77,6 +77,9 @@ def test_every_tensor_has_its_spread(tmp_path, config, quant):
             scale = tensors.get(name.replace(".weight", ".scale"))
             values *= scale.to_float32().mean() if scale is not None else 1.0
             mean, spread = 0.0, tensor.shape[-1] ** -0.5
+        elif name == "output_norm.weight":
+            assert 0.3 < (values < 0).mean() < 0.7
+            values, mean, spread = abs(values), 5.0, 0.1
         elif name != "rope_freqs.weight" and not name.endswith(".scale"):
             mean = tensor.shape[0] ** -0.25 if name.endswith(("_q_norm.weight", "_k_norm.weight")) else 1.0
             spread = 0.02 * mean
@@ -98,9 +101,58 @@ def test_some_layers_run_with_finite_tame_activations(tmp_path, config, layers):
     session = model.session()
     session.encode([2, 300, 301, 302])
     canvas = np.arange(16, dtype=np.int32) + 100
-    logits = session.denoise(canvas, session.denoise(canvas))
+    logits = session.denoise(canvas, session.denoise(canvas))[0]
     assert np.isfinite(logits).all()
-    assert 0.7 < logits.std() < 1.4
+    assert 3.5 < logits.std() < 6.5
+    own = logits[np.arange(16), canvas]  # what a row keeps of its own embedding says nothing about its logits
+    assert (logits.argmax(1) == canvas).mean() < 0.5
+    assert own.mean() < 10
+
+
+def test_the_twin_has_the_same_weights(tmp_path, config):
+    ours, twin = (
+        read_gguf(synth(tmp_path / f"{name}.gguf", config, "--quant", "Q4_K_M", "--layers", "6", "--as", name))
+        for name in ("diffusion-gemma", "gemma4")
+    )
+    other = {x.name: x.data for x in twin.tensors()}
+    for tensor in ours.tensors():
+        if tensor.name in other:
+            assert other.pop(tensor.name).tobytes() == tensor.data.tobytes(), tensor.name
+        else:
+            assert tensor.name.startswith("self_cond_") or ".enc_layer_output_scale." in tensor.name
+    assert other == {}
+
+
+def test_the_twin_has_gemma4s_keys(tmp_path, config):
+    """Those that llama.cpp reads, and none that would make it another model."""
+    metadata = read_gguf(synth(tmp_path / "a.gguf", config, "--layers", "6", "--as", "gemma4")).values
+    assert metadata["general.architecture"] == "gemma4"
+    assert not [key for key in metadata if "diffusion" in key or key.startswith("gesso.")]
+    assert "gemma4.attention.causal" not in metadata
+    wanted = {
+        "block_count": 6,
+        "embedding_length": 256,
+        "feed_forward_length": 192,
+        "expert_feed_forward_length": 64,
+        "expert_count": 4,
+        "expert_used_count": 2,
+        "embedding_length_per_layer_input": 0,
+        "attention.head_count": 4,
+        "attention.head_count_kv": [2, 2, 2, 2, 2, 1],
+        "attention.sliding_window": 16,
+        "attention.sliding_window_pattern": [True, True, True, True, True, False],
+        "attention.key_length_swa": 32,
+        "attention.value_length_swa": 32,
+        "final_logit_softcapping": 30.0,
+    }
+    assert {key: metadata[f"gemma4.{key}"] for key in wanted} == wanted
+
+
+def test_a_twin_without_full_layers_has_no_rope_freqs(tmp_path, config):
+    text = TEXT | {"num_hidden_layers": 6}
+    (config / "config.json").write_text(json.dumps(CONFIG | {"text_config": text}))
+    twin = read_gguf(synth(tmp_path / "a.gguf", config, "--layers", "5", "--as", "gemma4"))
+    assert "rope_freqs.weight" not in [tensor.name for tensor in twin.tensors()]
 
 
 def test_the_seed_alone_decides(tmp_path, config):
@@ -130,6 +182,7 @@ def test_gesso_run_writes_words(tmp_path, config):
         (("--config", "{folder}/other.json"), "expected a folder or a file with the name config.json"),
         (("--config", "{folder}"), "config.json: no such file"),
         (("--seed", "-1"), "--seed: expected at least 0"),
+        (("--quant", "NVFP4", "--as", "gemma4"), "cannot hold NVFP4"),
     ],
 )
 def test_what_cannot_be_made(tmp_path, config, capsys, options, message):
