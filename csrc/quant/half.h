@@ -11,7 +11,7 @@
 namespace gesso::quant {
 
 // A little endian 16-bit value at any address.
-GESSO_DEVICE inline uint16_t load_u16(const uint8_t* bytes) {
+GESSO_HOST_DEVICE inline uint16_t load_u16(const uint8_t* bytes) {
   uint16_t value;
   std::memcpy(&value, bytes, sizeof(value));
   return value;
@@ -20,7 +20,7 @@ GESSO_DEVICE inline uint16_t load_u16(const uint8_t* bytes) {
 inline void store_u16(uint16_t value, uint8_t* bytes) { std::memcpy(bytes, &value, sizeof(value)); }
 
 // A little endian 32-bit value at any address.
-GESSO_DEVICE inline uint32_t load_u32(const uint8_t* bytes) {
+GESSO_HOST_DEVICE inline uint32_t load_u32(const uint8_t* bytes) {
   uint32_t value;
   std::memcpy(&value, bytes, sizeof(value));
   return value;

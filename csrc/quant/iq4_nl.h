@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -19,6 +20,8 @@ GESSO_DEVICE_TABLE constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, 
 struct BlockIQ4_NL {
   static constexpr DType kDType = DType::kIQ4_NL;
   static constexpr int kNumElements = 32;
+  static constexpr int kGroup = 32, kOffset = 128, kNumHalves = 1;
+  static constexpr bool kHasMin = false;
 
   uint8_t d[2];
   uint8_t qs[16];
@@ -29,6 +32,19 @@ GESSO_DEVICE inline void decode_block(const BlockIQ4_NL& block, float* __restric
   const float d = half_to_float(load_u16(block.d));
   for (int j = 0; j < 16; ++j) out[j] = d * kIq4Values[block.qs[j] & 15];
   for (int j = 0; j < 16; ++j) out[j + 16] = d * kIq4Values[block.qs[j] >> 4];
+}
+
+// kIq4Values[q[j]] + 128 for the 32 elements of 16 bytes.
+inline void levels_of_iq4(const uint8_t* qs, uint8_t* __restrict levels) {
+  constexpr Bytes16 kLevels = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+  store_bytes(look_up(kLevels, load_bytes(qs) & 15), levels);
+  store_bytes(look_up(kLevels, load_bytes(qs) >> 4), levels + 16);
+}
+
+inline void unpack_levels(const BlockIQ4_NL& block, uint8_t* __restrict levels) { levels_of_iq4(block.qs, levels); }
+
+inline void unpack_scales(const BlockIQ4_NL&, const float* halves, float* __restrict scales, float*) {
+  scales[0] = halves[0];
 }
 
 void encode_block(const float* x, const float* importance, BlockIQ4_NL& block);

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 #include "quant/iq4_nl.h"
 
@@ -20,6 +21,8 @@ namespace gesso::quant {
 struct BlockIQ4_XS {
   static constexpr DType kDType = DType::kIQ4_XS;
   static constexpr int kNumElements = 256;
+  static constexpr int kGroup = 32, kOffset = 128, kNumHalves = 1;
+  static constexpr bool kHasMin = false;
 
   uint8_t d[2];
   uint8_t scales_h[2];
@@ -38,6 +41,19 @@ GESSO_DEVICE inline void decode_block(const BlockIQ4_XS& block, float* __restric
     const uint8_t* qs = block.qs + 16 * j;
     for (int l = 0; l < 16; ++l) out[32 * j + l] = scale * kIq4Values[qs[l] & 15];
     for (int l = 0; l < 16; ++l) out[32 * j + l + 16] = scale * kIq4Values[qs[l] >> 4];
+  }
+}
+
+inline void unpack_levels(const BlockIQ4_XS& block, uint8_t* __restrict levels) {
+  for (int j = 0; j < 8; ++j) levels_of_iq4(block.qs + 16 * j, levels + 32 * j);
+}
+
+inline void unpack_scales(const BlockIQ4_XS& block, const float* halves, float* __restrict scales, float*) {
+  const int scales_h = load_u16(block.scales_h);
+  for (int j = 0; j < 8; ++j) {
+    const int low = (block.scales_l[j / 2] >> (j % 2 * 4)) & 15;
+    const int high = (scales_h >> (2 * j)) & 3;
+    scales[j] = halves[0] * static_cast<float>((low | high << 4) - 32);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/device_code.h"
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 
 namespace gesso::quant {
 
@@ -19,6 +20,8 @@ GESSO_DEVICE_TABLE constexpr float kE2M1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0
 struct BlockMXFP4 {
   static constexpr DType kDType = DType::kMXFP4;
   static constexpr int kNumElements = 32;
+  static constexpr int kGroup = 32, kOffset = 12, kNumHalves = 0;
+  static constexpr bool kHasMin = false;
 
   uint8_t e;
   uint8_t qs[16];
@@ -26,7 +29,7 @@ struct BlockMXFP4 {
 static_assert(sizeof(BlockMXFP4) == 17 && alignof(BlockMXFP4) == 1);
 
 // 2^(e - 128). The smallest two are denormal.
-GESSO_DEVICE inline float mxfp4_scale(uint8_t e) {
+GESSO_HOST_DEVICE inline float mxfp4_scale(uint8_t e) {
   return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1u) << 23);
 }
 
@@ -34,6 +37,18 @@ GESSO_DEVICE inline void decode_block(const BlockMXFP4& block, float* __restrict
   const float scale = mxfp4_scale(block.e);
   for (int j = 0; j < 16; ++j) out[j] = scale * kE2M1Values[block.qs[j] & 15];
   for (int j = 0; j < 16; ++j) out[j + 16] = scale * kE2M1Values[block.qs[j] >> 4];
+}
+
+// kE2M1Values + 12
+inline constexpr Bytes16 kE2M1Levels = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+
+inline void unpack_levels(const BlockMXFP4& block, uint8_t* __restrict levels) {
+  store_bytes(look_up(kE2M1Levels, load_bytes(block.qs) & 15), levels);
+  store_bytes(look_up(kE2M1Levels, load_bytes(block.qs) >> 4), levels + 16);
+}
+
+inline void unpack_scales(const BlockMXFP4& block, const float*, float* __restrict scales, float*) {
+  scales[0] = mxfp4_scale(block.e);
 }
 
 void encode_block(const float* x, const float* importance, BlockMXFP4& block);

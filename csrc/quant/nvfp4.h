@@ -17,6 +17,8 @@ namespace gesso::quant {
 struct BlockNVFP4 {
   static constexpr DType kDType = DType::kNVFP4;
   static constexpr int kNumElements = 64;
+  static constexpr int kGroup = 16, kOffset = 12, kNumHalves = 0;
+  static constexpr bool kHasMin = false;
 
   uint8_t d[4];
   uint8_t qs[32];
@@ -24,7 +26,7 @@ struct BlockNVFP4 {
 static_assert(sizeof(BlockNVFP4) == 36 && alignof(BlockNVFP4) == 1);
 
 // Half of an E4M3 float (bias 7), because kE2M1Values are doubled. The sign is ignored; 0x7f, a NaN, counts as 0.
-GESSO_DEVICE inline float nvfp4_scale(uint8_t d) {
+GESSO_HOST_DEVICE inline float nvfp4_scale(uint8_t d) {
   if (d == 0x7f) return 0.0f;
   const uint32_t exponent = d >> 3 & 15, mantissa = d & 7;
   if (exponent == 0) return static_cast<float>(mantissa) * 0x1p-10f;
@@ -38,6 +40,21 @@ GESSO_DEVICE inline void decode_block(const BlockNVFP4& block, float* __restrict
     for (int j = 0; j < 8; ++j) out[16 * s + j] = scale * kE2M1Values[qs[j] & 15];
     for (int j = 0; j < 8; ++j) out[16 * s + j + 8] = scale * kE2M1Values[qs[j] >> 4];
   }
+}
+
+inline void unpack_levels(const BlockNVFP4& block, uint8_t* __restrict levels) {
+  for (int s = 0; s < 4; s += 2) {
+    const Bytes16 qs = load_bytes(block.qs + 8 * s);
+    const Bytes16 low = look_up(kE2M1Levels, qs & 15), high = look_up(kE2M1Levels, qs >> 4);
+    store_bytes(__builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+                levels + 16 * s);
+    store_bytes(__builtin_shufflevector(low, high, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31),
+                levels + 16 * s + 16);
+  }
+}
+
+inline void unpack_scales(const BlockNVFP4& block, const float*, float* __restrict scales, float*) {
+  for (int s = 0; s < 4; ++s) scales[s] = nvfp4_scale(block.d[s]);
 }
 
 void encode_block(const float* x, const float* importance, BlockNVFP4& block);

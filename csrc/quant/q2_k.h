@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -17,6 +18,8 @@ namespace gesso::quant {
 struct BlockQ2_K {
   static constexpr DType kDType = DType::kQ2_K;
   static constexpr int kNumElements = 256;
+  static constexpr int kGroup = 16, kOffset = 0, kNumHalves = 2;
+  static constexpr bool kHasMin = true;
 
   uint8_t scales[16];
   uint8_t qs[64];
@@ -40,6 +43,18 @@ GESSO_DEVICE inline void decode_part(const BlockQ2_K& block, int part, float* __
 
 GESSO_DEVICE inline void decode_block(const BlockQ2_K& block, float* __restrict out) {
   for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
+}
+
+inline void unpack_levels(const BlockQ2_K& block, uint8_t* __restrict levels) {
+  for (int part = 0; part < 8; ++part) {
+    const uint8_t* qs = block.qs + 32 * (part / 4);
+    for (int l = 0; l < 32; ++l) levels[32 * part + l] = (qs[l] >> 2 * (part % 4)) & 3;
+  }
+}
+
+inline void unpack_scales(const BlockQ2_K& block, const float* halves, float* __restrict scales, float* mins) {
+  scale_bytes<16>(load_bytes(block.scales) & 15, 0, halves[0], scales);
+  scale_bytes<16>(load_bytes(block.scales) >> 4, 0, halves[1], mins);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ2_K& block);

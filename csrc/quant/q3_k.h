@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -23,6 +24,8 @@ namespace gesso::quant {
 struct BlockQ3_K {
   static constexpr DType kDType = DType::kQ3_K;
   static constexpr int kNumElements = 256;
+  static constexpr int kGroup = 16, kOffset = 4, kNumHalves = 1;
+  static constexpr bool kHasMin = false;
 
   uint8_t qh[32];
   uint8_t qs[64];
@@ -50,6 +53,23 @@ GESSO_DEVICE inline void decode_part(const BlockQ3_K& block, int part, float* __
 
 GESSO_DEVICE inline void decode_block(const BlockQ3_K& block, float* __restrict out) {
   for (int part = 0; part < 8; ++part) decode_part(block, part, out + 32 * part);
+}
+
+inline void unpack_levels(const BlockQ3_K& block, uint8_t* __restrict levels) {
+  for (int part = 0; part < 8; ++part) {
+    const uint8_t* qs = block.qs + 32 * (part / 4);
+    for (int l = 0; l < 32; ++l) {
+      levels[32 * part + l] = ((qs[l] >> 2 * (part % 4)) & 3) | ((block.qh[l] >> part) & 1) << 2;
+    }
+  }
+}
+
+inline void unpack_scales(const BlockQ3_K& block, const float* halves, float* __restrict scales, float*) {
+  const uint32_t low_0 = load_u32(block.scales), low_4 = load_u32(block.scales + 4), high = load_u32(block.scales + 8);
+  const uint32_t words[4] = {
+      (low_0 & 0x0f0f0f0f) | (high << 4 & 0x30303030), (low_4 & 0x0f0f0f0f) | (high << 2 & 0x30303030),
+      (low_0 >> 4 & 0x0f0f0f0f) | (high & 0x30303030), (low_4 >> 4 & 0x0f0f0f0f) | (high >> 2 & 0x30303030)};
+  scale_bytes<16>(bytes_of(words), 32, halves[0], scales);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ3_K& block);

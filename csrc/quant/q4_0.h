@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -14,6 +15,8 @@ namespace gesso::quant {
 struct BlockQ4_0 {
   static constexpr DType kDType = DType::kQ4_0;
   static constexpr int kNumElements = 32;
+  static constexpr int kGroup = 32, kOffset = 8, kNumHalves = 1;
+  static constexpr bool kHasMin = false;
 
   uint8_t d[2];
   uint8_t qs[16];
@@ -25,6 +28,12 @@ GESSO_DEVICE inline void decode_block(const BlockQ4_0& block, float* __restrict 
   // Low nibbles, then high ones: two loops, because compilers vectorise these and not their union.
   for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>((block.qs[j] & 15) - 8);
   for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>((block.qs[j] >> 4) - 8);
+}
+
+inline void unpack_levels(const BlockQ4_0& block, uint8_t* __restrict levels) { split_nibbles(block.qs, levels); }
+
+inline void unpack_scales(const BlockQ4_0&, const float* halves, float* __restrict scales, float*) {
+  scales[0] = halves[0];
 }
 
 void encode_block(const float* x, const float* importance, BlockQ4_0& block);

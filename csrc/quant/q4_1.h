@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -14,6 +15,8 @@ namespace gesso::quant {
 struct BlockQ4_1 {
   static constexpr DType kDType = DType::kQ4_1;
   static constexpr int kNumElements = 32;
+  static constexpr int kGroup = 32, kOffset = 0, kNumHalves = 2;
+  static constexpr bool kHasMin = true;
 
   uint8_t d[2];
   uint8_t m[2];
@@ -26,6 +29,13 @@ GESSO_DEVICE inline void decode_block(const BlockQ4_1& block, float* __restrict 
   const float m = half_to_float(load_u16(block.m));
   for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>(block.qs[j] & 15) + m;
   for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>(block.qs[j] >> 4) + m;
+}
+
+inline void unpack_levels(const BlockQ4_1& block, uint8_t* __restrict levels) { split_nibbles(block.qs, levels); }
+
+inline void unpack_scales(const BlockQ4_1&, const float* halves, float* __restrict scales, float* mins) {
+  scales[0] = halves[0];
+  mins[0] = -halves[1];
 }
 
 void encode_block(const float* x, const float* importance, BlockQ4_1& block);

@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -24,6 +25,8 @@ namespace gesso::quant {
 struct BlockQ4_K {
   static constexpr DType kDType = DType::kQ4_K;
   static constexpr int kNumElements = 256;
+  static constexpr int kGroup = 32, kOffset = 0, kNumHalves = 2;
+  static constexpr bool kHasMin = true;
 
   uint8_t d[2];
   uint8_t dmin[2];
@@ -56,6 +59,28 @@ GESSO_DEVICE inline void decode_block(const BlockQ4_K& block, float* __restrict 
     const int shift = 4 * (j % 2);
     for (int l = 0; l < 32; ++l) out[32 * j + l] = scale * static_cast<float>((qs[l] >> shift) & 15) - min;
   }
+}
+
+// All of them at once: scales[j] = halves[0] * scale, mins[j] = halves[1] * minimum.
+inline void scales_and_mins_of(const uint8_t (&packed)[12], const float* halves, float* __restrict scales,
+                               float* __restrict mins) {
+  const uint32_t low_scales = load_u32(packed), low_mins = load_u32(packed + 4), high = load_u32(packed + 8);
+  const uint32_t words[4] = {low_scales & 0x3f3f3f3f, (high & 0x0f0f0f0f) | (low_scales >> 2 & 0x30303030),
+                             low_mins & 0x3f3f3f3f, (high >> 4 & 0x0f0f0f0f) | (low_mins >> 2 & 0x30303030)};
+  const Bytes16 bytes = bytes_of(words);
+  scale_bytes<8>(bytes, 0, halves[0], scales);
+  scale_bytes<8>(high_half(bytes), 0, halves[1], mins);
+}
+
+inline void unpack_levels(const BlockQ4_K& block, uint8_t* __restrict levels) {
+  for (int c = 0; c < 4; ++c) {
+    for (int l = 0; l < 32; ++l) levels[64 * c + l] = block.qs[32 * c + l] & 15;
+    for (int l = 0; l < 32; ++l) levels[64 * c + 32 + l] = block.qs[32 * c + l] >> 4;
+  }
+}
+
+inline void unpack_scales(const BlockQ4_K& block, const float* halves, float* __restrict scales, float* mins) {
+  scales_and_mins_of(block.scales, halves, scales, mins);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ4_K& block);

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -16,6 +17,8 @@ namespace gesso::quant {
 struct BlockQ5_0 {
   static constexpr DType kDType = DType::kQ5_0;
   static constexpr int kNumElements = 32;
+  static constexpr int kGroup = 32, kOffset = 16, kNumHalves = 1;
+  static constexpr bool kHasMin = false;
 
   uint8_t d[2];
   uint8_t qh[4];
@@ -36,6 +39,14 @@ GESSO_DEVICE inline void decode_block(const BlockQ5_0& block, float* __restrict 
   const uint32_t qh = load_u32(block.qh);
   for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>(((block.qs[j] & 15) | bit_4(qh, j)) - 16);
   for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>(((block.qs[j] >> 4) | bit_4(qh >> 16, j)) - 16);
+}
+
+inline void unpack_levels(const BlockQ5_0& block, uint8_t* __restrict levels) {
+  split_nibbles_and_bits(block.qs, block.qh, levels);
+}
+
+inline void unpack_scales(const BlockQ5_0&, const float* halves, float* __restrict scales, float*) {
+  scales[0] = halves[0];
 }
 
 void encode_block(const float* x, const float* importance, BlockQ5_0& block);

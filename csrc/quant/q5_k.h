@@ -19,6 +19,8 @@ namespace gesso::quant {
 struct BlockQ5_K {
   static constexpr DType kDType = DType::kQ5_K;
   static constexpr int kNumElements = 256;
+  static constexpr int kGroup = 32, kOffset = 0, kNumHalves = 2;
+  static constexpr bool kHasMin = true;
 
   uint8_t d[2];
   uint8_t dmin[2];
@@ -42,6 +44,18 @@ GESSO_DEVICE inline void decode_block(const BlockQ5_K& block, float* __restrict 
       out[32 * j + l] = scale * static_cast<float>(q) - min;
     }
   }
+}
+
+inline void unpack_levels(const BlockQ5_K& block, uint8_t* __restrict levels) {
+  for (int j = 0; j < 8; ++j) {
+    const uint8_t* qs = block.qs + 32 * (j / 2);
+    const int shift = 4 * (j % 2);
+    for (int l = 0; l < 32; ++l) levels[32 * j + l] = ((qs[l] >> shift) & 15) | ((block.qh[l] >> j) & 1) << 4;
+  }
+}
+
+inline void unpack_scales(const BlockQ5_K& block, const float* halves, float* __restrict scales, float* mins) {
+  scales_and_mins_of(block.scales, halves, scales, mins);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ5_K& block);

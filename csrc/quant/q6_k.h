@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -19,6 +20,8 @@ namespace gesso::quant {
 struct BlockQ6_K {
   static constexpr DType kDType = DType::kQ6_K;
   static constexpr int kNumElements = 256;
+  static constexpr int kGroup = 16, kOffset = 32, kNumHalves = 1;
+  static constexpr bool kHasMin = false;
 
   uint8_t ql[128];
   uint8_t qh[64];
@@ -39,6 +42,19 @@ GESSO_DEVICE inline void decode_block(const BlockQ6_K& block, float* __restrict 
       out[16 * j + l] = scale * static_cast<float>(q - 32);
     }
   }
+}
+
+inline void unpack_levels(const BlockQ6_K& block, uint8_t* __restrict levels) {
+  for (int part = 0; part < 8; ++part) {
+    const int half = part / 4, k = part % 4;
+    const uint8_t* ql = block.ql + 64 * half + 32 * (k % 2);
+    const uint8_t* qh = block.qh + 32 * half;
+    for (int l = 0; l < 32; ++l) levels[32 * part + l] = ((ql[l] >> (k / 2 * 4)) & 15) | ((qh[l] >> (2 * k)) & 3) << 4;
+  }
+}
+
+inline void unpack_scales(const BlockQ6_K& block, const float* halves, float* __restrict scales, float*) {
+  scale_bytes<16>(load_bytes(reinterpret_cast<const uint8_t*>(block.scales)) ^ 128, 128, halves[0], scales);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ6_K& block);

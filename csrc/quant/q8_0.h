@@ -14,6 +14,8 @@ namespace gesso::quant {
 struct BlockQ8_0 {
   static constexpr DType kDType = DType::kQ8_0;
   static constexpr int kNumElements = 32;
+  static constexpr int kGroup = 32, kOffset = 128, kNumHalves = 1;
+  static constexpr bool kHasMin = false;
 
   uint8_t d[2];
   int8_t q[32];
@@ -23,6 +25,14 @@ static_assert(sizeof(BlockQ8_0) == 34 && alignof(BlockQ8_0) == 1);
 GESSO_DEVICE inline void decode_block(const BlockQ8_0& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(block.q[j]);
+}
+
+inline void unpack_levels(const BlockQ8_0& block, uint8_t* __restrict levels) {
+  for (int j = 0; j < 32; ++j) levels[j] = static_cast<uint8_t>(block.q[j]) ^ 128;
+}
+
+inline void unpack_scales(const BlockQ8_0&, const float* halves, float* __restrict scales, float*) {
+  scales[0] = halves[0];
 }
 
 void encode_block(const float* x, const float* importance, BlockQ8_0& block);

@@ -7,6 +7,7 @@
 #include "gesso/checkpoint.h"
 #include "io/gguf.h"
 #include "quant/formats.h"
+#include "quant/integers.h"
 #include "text/tokenizer.h"
 
 namespace gesso::bindings {
@@ -59,17 +60,35 @@ nb::dict parse_gguf(nb::bytes data) {
   return result;
 }
 
-auto decode_row(const std::string& dtype, nb::bytes data, int64_t num_elements) {
+// The type of a stored row, which has to hold num_elements.
+const DTypeInfo& check_row(const std::string& dtype, nb::bytes data, int64_t num_elements) {
   const DTypeInfo* info = find_dtype(dtype);
-  check(info, "decode_row: unknown type ", dtype);
-  const quant::DecodeRow decode = quant::find_decoder(info->dtype);
-  check(decode, "decode_row: cannot decode ", dtype, "; supported: ", quant::supported_types());
+  check(info, "unknown type ", dtype);
   check(num_elements >= 0 && num_elements % info->block_elements == 0 &&
             static_cast<uint64_t>(num_elements / info->block_elements) * info->block_bytes == data.size(),
-        "decode_row: ", data.size(), " bytes are not ", num_elements, " elements of ", dtype);
+        data.size(), " bytes are not ", num_elements, " elements of ", dtype);
+  return *info;
+}
+
+auto decode_row(const std::string& dtype, nb::bytes data, int64_t num_elements) {
+  const DTypeInfo& info = check_row(dtype, data, num_elements);
+  const quant::DecodeRow decode = quant::find_decoder(info.dtype);
+  check(decode, "decode_row: cannot decode ", dtype, "; supported: ", quant::supported_types());
   std::vector<float> values(num_elements);
   decode(reinterpret_cast<const std::byte*>(data.c_str()), num_elements, values.data());
   return copy_to_numpy<float>(values);
+}
+
+nb::object unpack_row(const std::string& dtype, nb::bytes data, int64_t num_elements) {
+  const DTypeInfo& info = check_row(dtype, data, num_elements);
+  const quant::Integers* integers = quant::find_integers(info.dtype);
+  if (!integers) return nb::none();
+  std::vector<uint8_t> levels(num_elements);
+  std::vector<float> scales(num_elements / integers->group), mins(scales.size());
+  integers->unpack(reinterpret_cast<const std::byte*>(data.c_str()), num_elements, levels.data(), scales.data(),
+                   integers->has_min ? mins.data() : nullptr);
+  return nb::make_tuple(copy_to_numpy<uint8_t>(levels), copy_to_numpy<float>(scales), copy_to_numpy<float>(mins),
+                        integers->offset, integers->is_wide);
 }
 
 // The Tokenizer of gesso._native, with its stream decoder within reach.
@@ -94,6 +113,8 @@ std::optional<TestTokenizer> make_tokenizer(const std::map<std::string, Value>& 
 void bind_readers(nb::module_& module) {
   module.def("parse_gguf", parse_gguf, "data"_a);
   module.def("decode_row", decode_row, "dtype"_a, "data"_a, "num_elements"_a);
+  module.def("unpack_row", unpack_row, "dtype"_a, "data"_a, "num_elements"_a,
+             "levels, scales, mins, offset, is_wide; None for types that have no such form.");
   nb::class_<TestTokenizer, Tokenizer>(module, "Tokenizer").def("stream_decoder", [](const TestTokenizer& self) {
     return StreamDecoder(self);
   });

@@ -1,0 +1,106 @@
+#include "quant/integers.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "quant/half.h"
+#include "quant/iq4_nl.h"
+#include "quant/iq4_xs.h"
+#include "quant/mxfp4.h"
+#include "quant/nvfp4.h"
+#include "quant/q2_k.h"
+#include "quant/q3_k.h"
+#include "quant/q4_0.h"
+#include "quant/q4_1.h"
+#include "quant/q4_k.h"
+#include "quant/q5_0.h"
+#include "quant/q5_1.h"
+#include "quant/q5_k.h"
+#include "quant/q6_k.h"
+#include "quant/q8_0.h"
+
+// As in quant/widths.h: with GCC, `flatten` compiles all that a row calls for its target.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(GESSO_SINGLE_TARGET)
+#define GESSO_UNPACK_WITH(target_name) __attribute__((target(target_name), flatten))
+#endif
+
+namespace gesso::quant {
+namespace {
+
+constexpr int kBlocksAtOnce = 32;
+
+// The half precision numbers of many blocks are converted together: one by one they would take longer than the levels.
+template <typename Block>
+inline void load_halves(const Block* blocks, int64_t count, float* halves) {
+  if constexpr (Block::kNumHalves > 0) {
+    uint16_t stored[kBlocksAtOnce * Block::kNumHalves] = {};
+    for (int64_t i = 0; i < count; ++i) {
+      std::memcpy(stored + i * Block::kNumHalves, blocks[i].d, Block::kNumHalves * sizeof(uint16_t));
+    }
+    for (int i = 0; i < kBlocksAtOnce * Block::kNumHalves; ++i) halves[i] = half_to_float(stored[i]);
+  }
+}
+
+template <typename Block>
+inline void unpack_row(const std::byte* row, int64_t num_elements, uint8_t* levels, float* scales, float* mins) {
+  const auto* blocks = reinterpret_cast<const Block*>(row);  // blocks are byte arrays, so any address will do
+  constexpr int kElements = Block::kNumElements, kGroups = kElements / Block::kGroup;
+  const int64_t num_blocks = num_elements / kElements;
+  float halves[kBlocksAtOnce * 2];
+  for (int64_t first = 0; first < num_blocks; first += kBlocksAtOnce) {
+    const int64_t count = std::min<int64_t>(kBlocksAtOnce, num_blocks - first);
+    load_halves(blocks + first, count, halves);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t group = (first + i) * kGroups;
+      unpack_scales(blocks[first + i], halves + i * Block::kNumHalves, scales + group, mins + group);
+    }
+    for (int64_t i = first; i < first + count; ++i) unpack_levels(blocks[i], levels + i * kElements);
+  }
+}
+
+#ifdef GESSO_UNPACK_WITH
+template <typename Block>
+GESSO_UNPACK_WITH("arch=x86-64-v4")
+void unpack_row_avx512(const std::byte* row, int64_t num_elements, uint8_t* levels, float* scales, float* mins) {
+  unpack_row<Block>(row, num_elements, levels, scales, mins);
+}
+
+template <typename Block>
+GESSO_UNPACK_WITH("arch=x86-64-v3")
+void unpack_row_avx2(const std::byte* row, int64_t num_elements, uint8_t* levels, float* scales, float* mins) {
+  unpack_row<Block>(row, num_elements, levels, scales, mins);
+}
+#endif
+
+template <typename Block>
+UnpackRow widest_unpack_row() {
+#ifdef GESSO_UNPACK_WITH
+  if (__builtin_cpu_supports("x86-64-v4")) return unpack_row_avx512<Block>;
+  if (__builtin_cpu_supports("x86-64-v3")) return unpack_row_avx2<Block>;
+#endif
+  return unpack_row<Block>;
+}
+
+template <typename Block>
+Integers integers_of() {
+  constexpr bool kIsWide = Block::kOffset == 128;
+  return {Block::kDType, Block::kGroup, Block::kOffset, Block::kHasMin, kIsWide, widest_unpack_row<Block>()};
+}
+
+const Integers kIntegers[] = {
+    integers_of<BlockQ8_0>(),  integers_of<BlockQ4_0>(),  integers_of<BlockQ4_1>(),   integers_of<BlockQ5_0>(),
+    integers_of<BlockQ5_1>(),  integers_of<BlockQ2_K>(),  integers_of<BlockQ3_K>(),   integers_of<BlockQ4_K>(),
+    integers_of<BlockQ5_K>(),  integers_of<BlockQ6_K>(),  integers_of<BlockIQ4_NL>(), integers_of<BlockIQ4_XS>(),
+    integers_of<BlockMXFP4>(), integers_of<BlockNVFP4>(),
+};
+
+}  // namespace
+
+const Integers* find_integers(DType dtype) {
+  for (const Integers& integers : kIntegers) {
+    if (integers.dtype == dtype) return &integers;
+  }
+  return nullptr;
+}
+
+}  // namespace gesso::quant
