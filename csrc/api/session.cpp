@@ -2,8 +2,10 @@
 #include <cstring>
 
 #include "api/model_impl.h"
+#include "api/op_profile.h"
 #include "core/check.h"
 #include "core/importance.h"
+#include "core/profile.h"
 #include "diffusion/generate.h"
 #include "model/denoise.h"
 #include "model/self_conditioning.h"
@@ -20,10 +22,12 @@ struct Session::Impl {
   model::Activations activations;
   std::vector<model::Sequence> sequences;
   std::unique_ptr<Importance> importance;  // only while it is collected
+  std::unique_ptr<Profile> profile;        // the same
 
   Context context(const std::function<bool()>& interrupted) const {
     Context context = shared->context(interrupted, queue);
     context.importance = importance.get();
+    context.profile = profile.get();
     ops::activate(context);
     return context;
   }
@@ -117,7 +121,7 @@ Session::Session(const Model& model, int64_t batch_size) {
   ops::QueuePointer queue = shared.make_queue();
   const model::PassLimits limits = pass_limits(shared.config, batch_size, queue != nullptr);
   model::Activations activations(shared.context({}, queue), shared.config, shared.weights.key_value_layouts, limits);
-  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, queue, std::move(activations), {}, nullptr});
+  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, queue, std::move(activations), {}, nullptr, nullptr});
   for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(shared.config, shared.weights);
 }
 
@@ -196,6 +200,17 @@ GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids,
 void Session::collect_importance() {
   check(impl_->queue == nullptr, "collect_importance: expected a model on the CPU, got ", impl_->model.device());
   if (!impl_->importance) impl_->importance = std::make_unique<Importance>();
+}
+
+void Session::set_profiling(bool on) {
+  const Model::Impl& shared = *impl_->shared;
+  const bool on_device = impl_->queue != nullptr;
+  impl_->profile = on ? std::make_unique<Profile>(shared.activations, on_device) : nullptr;
+}
+
+std::vector<OpProfile> Session::take_profile() {
+  if (!impl_->profile) return {};
+  return name_profile(impl_->profile->take(), impl_->shared->weights);
 }
 
 std::vector<WeightImportance> Session::importance() const {

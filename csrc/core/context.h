@@ -9,6 +9,7 @@
 namespace gesso {
 
 class Importance;
+class Profile;
 
 namespace cuda {
 class Queue;
@@ -27,6 +28,7 @@ struct Context {
   Importance* importance = nullptr;   // if given, linear and expert_linear add what they multiply; on the CPU only
   cuda::Queue* queue = nullptr;       // where ops put their work; none: they run on the CPU, at once
   ActivationType activations = ActivationType::kF32;  // of products on the CPU: float32 or int8; a queue has its own
+  Profile* profile = nullptr;  // if given, every op adds its time and work to it, and no step is replayed
 
   void poll() const {
     if (interrupted && interrupted()) throw Interrupted();

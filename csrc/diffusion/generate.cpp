@@ -116,10 +116,12 @@ class Generation {
     }
     for (int64_t step = 0; step < resolved_.settings.max_denoising_steps && !result_.stopped; ++step) {
       if (active.empty()) break;
+      const Stopwatch step_watch;
       forward(active, step);
       ++result_.timings.steps;
       for (size_t i = 0; i < active.size(); ++i) sample(*active[i], index, step, memory_.statistics(i));
       drop_settled(active);
+      result_.timings.step_ms.push_back(step_watch.ms());
     }
     result_.timings.denoise_ms += watch.ms();
   }

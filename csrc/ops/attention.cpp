@@ -1,6 +1,8 @@
 #include "ops/attention.h"
 
 #include "ops/check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 
@@ -21,6 +23,8 @@ void attention(const Context& context, ConstMatrix q, const KeyValueLayout& layo
           "attention: expected cached keys up to position ", needed, has_own ? " and own keys" : " and no own keys",
           ", got ", s.cached_end, s.own_keys ? " and own keys" : " and no own keys");
   }
+  const ProfileSpan span(context, window > 0 ? "attention sliding" : "attention full", nullptr,
+                         [&](const Profile&) { return attention_work(q, layout, mode, window, sequences); });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::attention(context, q, layout, mode, window, sequences, out);
   }

@@ -1,6 +1,8 @@
 #include "ops/embed.h"
 
 #include "ops/check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 
@@ -11,6 +13,8 @@ void embed(const Context& context, const Tensor& table, Staged<int32_t> ids, flo
   for (int32_t id : ids.host) {
     check(id >= 0 && id < table.shape[0], "embed: token id ", id, " outside [0, ", table.shape[0], ")");
   }
+  const ProfileSpan span(context, "embed", table.data,
+                         [&](const Profile&) { return table_rows_work(table, ids.size()); });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::embed(context, table, ids, scale, out);
   }

@@ -2,6 +2,8 @@
 
 #include "ops/check.h"
 #include "ops/expert_check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 namespace {
@@ -29,6 +31,11 @@ void expert_gated_linear(const Context& context, ConstMatrix x, const GatedWeigh
   check_rows("expert_gated_linear: out", out.rows, num_slots);
   check_rows("expert_gated_linear: scratch", scratch.rows, num_slots);
   check_columns("expert_gated_linear: scratch", scratch.columns, 2 * out.columns);
+  const ProfileSpan span(context, "expert_gated_linear", (weights.gate_up ? weights.gate_up : weights.gate).values.data,
+                         [&](const Profile& profile) {
+                           return expert_work(profile, routing, x.rows, out.columns,
+                                              {&weights.gate_up, &weights.gate, &weights.up});
+                         });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::expert_gated_linear(context, x, weights, routing, out);
   }

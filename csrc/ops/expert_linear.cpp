@@ -2,6 +2,8 @@
 
 #include "ops/check.h"
 #include "ops/expert_check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 
@@ -11,6 +13,9 @@ void expert_linear(const Context& context, ConstMatrix x, ExpertInput input, con
   check_rows("expert_linear: out", out.rows, static_cast<int64_t>(routing.token_of_slot.size()));
   check_columns("expert_linear: out", out.columns, weight.num_outputs());
   add_importance(context, x, input, weight, routing);
+  const ProfileSpan span(context, "expert_linear", weight.values.data, [&](const Profile& profile) {
+    return expert_work(profile, routing, x.rows, out.columns, {&weight});
+  });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::expert_linear(context, x, input, weight, routing, out);
   }

@@ -2,6 +2,8 @@
 
 #include "core/importance.h"
 #include "ops/check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 namespace {
@@ -26,6 +28,9 @@ void gated_linear(const Context& context, ConstMatrix x, const Weight& gate, con
     context.importance->add(gate.values.data, 0, 1, x, nullptr, x.rows);
     context.importance->add(up.values.data, 0, 1, x, nullptr, x.rows);
   }
+  const ProfileSpan span(context, "gated_linear", gate.values.data, [&](const Profile& profile) {
+    return product_work(profile, x.rows, {&gate, &up}, out.columns);
+  });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::gated_linear(context, x, gate, up, out);
   }

@@ -1,7 +1,9 @@
 #include "ops/head_stats.h"
 
 #include "ops/check.h"
+#include "ops/profile_span.h"
 #include "ops/soft_embed.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 
@@ -26,6 +28,9 @@ void head_stats(const Context& context, ConstMatrix x, const Weight& head, const
   for (const HeadRow& row : rows.host) {
     check(row.temperature > 0, "head_stats: temperature must be positive, got ", row.temperature);
   }
+  const bool has_soft = belief.columns != head.num_outputs();
+  const ProfileSpan span(context, "head_stats", head.values.data,
+                         [&](const Profile& profile) { return head_work(profile, x.rows, head, table, has_soft); });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::head_stats(context, x, head, table, cap, embed_scale, rows, stats, belief);
   }
@@ -38,6 +43,8 @@ void expected_embedding(const Context& context, ConstMatrix belief, const Tensor
     if (context.queue) {
       check_columns("expected_embedding: belief", belief.columns, out.columns);
       check_rows("expected_embedding: out", out.rows, belief.rows);
+      const ProfileSpan span(context, "expected_embedding", nullptr,
+                             [&](const Profile&) { return rows_work(out.rows, 2 * out.columns); });
       return cuda::expected_embedding(context, belief, out);
     }
   }

@@ -1,6 +1,8 @@
 #include "ops/lm_head.h"
 
 #include "ops/check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 
@@ -11,6 +13,9 @@ void lm_head(const Context& context, ConstMatrix x, const Weight& head, float ca
   check_columns("lm_head: x", x.columns, head.num_inputs());
   check_rows("lm_head: logits", logits.rows, x.rows);
   check_columns("lm_head: logits", logits.columns, head.num_outputs());
+  const ProfileSpan span(context, "lm_head", head.values.data, [&](const Profile& profile) {
+    return product_work(profile, x.rows, {&head}, logits.columns);
+  });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::lm_head(context, x, head, cap, logits);
   }

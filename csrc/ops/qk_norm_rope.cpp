@@ -1,6 +1,8 @@
 #include "ops/qk_norm_rope.h"
 
 #include "ops/check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 
@@ -24,6 +26,7 @@ void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v
     check(sequence.first_row >= 0 && sequence.first_row + sequence.num_rows <= k.rows, "qk_norm_rope: sequence rows ",
           sequence.first_row, " + ", sequence.num_rows, " outside the ", k.rows, " rows given");
   }
+  const ProfileSpan span(context, "qk_norm_rope", nullptr, [&](const Profile&) { return new_keys_work(q, k, layout); });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::qk_norm_rope(context, q, k, v, q_norm, k_norm, eps, inv_freq, layout, sequences);
   }

@@ -5,7 +5,7 @@ namespace gesso::ops {
 void Replay::run([[maybe_unused]] const Context& context, [[maybe_unused]] const std::vector<int64_t>& key,
                  const std::function<void()>& body) {
   if constexpr (kHasCuda) {
-    if (context.queue) return cuda::replay(context, recordings_, key, body);
+    if (context.queue && !context.profile) return cuda::replay(context, recordings_, key, body);
   }
   body();
 }

@@ -1,6 +1,8 @@
 #include "ops/route.h"
 
 #include "ops/check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 
@@ -13,6 +15,9 @@ void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_
             routing.slot_of_pair.size() == num_pairs && routing.token_of_slot.size() == num_pairs &&
             static_cast<int64_t>(routing.expert_offsets.size()) == scores.columns + 1,
         "route: routing arrays do not fit ", num_pairs, " pairs and ", scores.columns, " experts");
+  const ProfileSpan span(context, "route", nullptr, [&](const Profile&) {
+    return rows_work(scores.rows, scores.columns + 4 * routing.num_active);
+  });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::route(context, scores, per_expert_scale, routing);
   }

@@ -1,6 +1,8 @@
 #include "ops/token_stats.h"
 
 #include "ops/check.h"
+#include "ops/profile_span.h"
+#include "ops/work.h"
 
 namespace gesso::ops {
 
@@ -10,6 +12,8 @@ void token_stats(const Context& context, Matrix logits, float temperature, Stage
   check(keys.host.size() == rows && stats.entropy.size() == rows && stats.argmax.size() == rows &&
             stats.sampled.size() == rows,
         "token_stats: keys and stats must have ", rows, " rows");
+  const ProfileSpan span(context, "token_stats", nullptr,
+                         [&](const Profile&) { return rows_work(logits.rows, 2 * logits.columns); });
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::token_stats(context, logits, temperature, keys, stats);
   }

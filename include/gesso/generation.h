@@ -61,8 +61,9 @@ struct GenerationOptions {
 struct Timings {
   double encode_ms = 0;
   double denoise_ms = 0;
-  double first_canvas_ms = 0;  // from the call to the first committed canvas
-  int64_t steps = 0;           // denoising passes over the batch
+  double first_canvas_ms = 0;   // from the call to the first committed canvas
+  int64_t steps = 0;            // denoising passes over the batch
+  std::vector<double> step_ms;  // of each of them, callbacks included
 };
 
 struct GenerationResult {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "gesso/bench.h"
 #include "gesso/checkpoint.h"
 #include "gesso/config.h"
 #include "gesso/device.h"
@@ -109,6 +110,12 @@ class Session {
   // What has been collected, by the weights' order in the checkpoint; the embedding as head is left out. Passes that
   // failed midway count as far as they came.
   std::vector<WeightImportance> importance() const;
+
+  // From now on every op adds its time and its work to a profile, until the next call with false. Results stay the
+  // same; on a GPU each op then waits for the one before.
+  void set_profiling(bool on);
+  // What has been added since the last call, in no order that means anything. Empty when nothing is profiled.
+  std::vector<OpProfile> take_profile();
 
  private:
   struct Impl;

@@ -70,6 +70,7 @@ void bind_generation(nb::module_& module) {
       .def_ro("denoise_ms", &Timings::denoise_ms)
       .def_ro("first_canvas_ms", &Timings::first_canvas_ms, "From the call to the first committed canvas.")
       .def_ro("steps", &Timings::steps, "Denoising passes over the batch.")
+      .def_ro("step_ms", &Timings::step_ms, "Of each of them, callbacks included.")
       .def("__repr__", [](const Timings& t) {
         return nb::str("Timings(encode_ms={:.1f}, denoise_ms={:.1f}, steps={}, first_canvas_ms={:.1f})")
             .format(t.encode_ms, t.denoise_ms, t.steps, t.first_canvas_ms);

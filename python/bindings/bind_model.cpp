@@ -119,6 +119,9 @@ void bind_model(nb::module_& module) {
             return self.generate(ids, options);
           },
           nb::arg("ids"), nb::arg("options"))
+      .def("set_profiling", &Session::set_profiling, nb::arg("on"),
+           "From now on every op adds its time and work to a profile; on a GPU each op then waits for the one before.")
+      .def("take_profile", &Session::take_profile, "What has been added since the last call: a list of OpProfile.")
       .def("collect_importance", &Session::collect_importance)
       .def_prop_ro("importance", &Session::importance);
 }

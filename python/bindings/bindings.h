@@ -13,6 +13,7 @@ namespace gesso::bindings {
 namespace nb = nanobind;
 
 void bind_errors(nb::module_& module);
+void bind_bench(nb::module_& module);
 void bind_checkpoint(nb::module_& module);
 void bind_device(nb::module_& module);
 void bind_generation(nb::module_& module);

@@ -3,6 +3,7 @@
 NB_MODULE(_native, module) {
   module.doc() = "gesso's native library.";
   gesso::bindings::bind_errors(module);
+  gesso::bindings::bind_bench(module);
   gesso::bindings::bind_checkpoint(module);
   gesso::bindings::bind_device(module);
   gesso::bindings::bind_tokenizer(module);

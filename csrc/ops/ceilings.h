@@ -1,0 +1,15 @@
+// What the processors can do at most, by loops that do nothing else: the measure for every op.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gesso/bench.h"
+
+namespace gesso::cpu {
+
+// As declared in gesso/bench.h; options.num_threads >= 1.
+std::vector<Ceiling> measure_ceilings(const CeilingOptions& options);
+std::vector<std::string> instruction_sets();
+
+}  // namespace gesso::cpu
