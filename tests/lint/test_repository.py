@@ -8,8 +8,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_OURS = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", ".cache"}
 MAX_LINES = 500
 MAX_BYTES = 8 << 20
-# Headers of ops/ that declare no op: shared checks and types, and what a device has beside its ops.
-NO_OPS = {"check", "expert_check", "weight", "device", "memory", "replay"}
+# Headers of ops/ that declare no op: shared checks and types, what a device has beside its ops, and what is measured.
+NO_OPS = {"check", "expert_check", "weight", "device", "memory", "replay", "ceilings", "profile_span", "work"}
 # Where an op is; one without a kernel of its own has a .cpp in csrc/cuda.
 OP_FILES = (("csrc/ops/{}.cpp",), ("csrc/cpu/{}.cpp",), ("csrc/cuda/{}.cu", "csrc/cuda/{}.cpp"))
 
