@@ -49,7 +49,7 @@ typedef struct gesso_load_options {
   const char* device;      /* "cpu", "cuda", "cuda:1", "auto" (or NULL): a GPU if there is one */
   const char* activations; /* how products round them: on the CPU "f32" or "int8", on a GPU "bf16" or "int8"; "auto" (or
                               NULL): "int8" on the CPU, what is faster on a GPU; see gesso/model.h */
-  int num_threads;         /* 0: one per processor this process may use */
+  int num_threads;         /* 0: one per processor this process may use, within the quota of its control group */
 } gesso_load_options;
 GESSO_API gesso_load_options gesso_default_load_options(void);
 

@@ -37,7 +37,7 @@ int64_t cache_bytes(const ModelConfig& config, int64_t length);
 
 struct LoadOptions {
   std::string device = "auto";  // "cpu", "cuda" (the first GPU), "cuda:1"; "auto": a GPU if there is one
-  int num_threads = 0;          // 0: one per processor this process may use
+  int num_threads = 0;          // 0: one per processor this process may use, within the quota of its control group
   // How products with weights round the activations they multiply; weights count as stored, and sums are float32.
   // "int8": where the weight is stored in blocks of integers, to integers with one scale per 32 columns, largest value
   // / 127; elsewhere as "f32" on the CPU and as "bf16" on a GPU. "f32" (CPU only): not at all; slower, and what to

@@ -28,7 +28,7 @@ def load(
 
     On the CPU a file is mapped, not copied; a GPU gets a copy of the weights in its own memory, as stored.
     device: "cpu", "cuda" (the first GPU), "cuda:1"; "auto" takes a GPU if there is one, see `gesso.devices`.
-    num_threads: at least 1; None means every processor this process may use.
+    num_threads: at least 1; None means every processor this process may use, within the quota of its control group.
     activations: how products with weights round the activations they multiply. "int8": where the weight is stored in
     blocks of integers, to integers with one scale per 32 columns; elsewhere float32 on the CPU, bf16 on a GPU. "f32",
     on the CPU only: not at all; slower, and what to compare others with. "bf16", on a GPU only. "auto": "int8" on the
