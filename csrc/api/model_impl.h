@@ -16,7 +16,7 @@ namespace gesso {
 // memory stays small whatever the batch. On a device every pass reads all weights, so a prompt goes through in few of
 // them, and the canvases of a batch in one as far as scratch memory (some 0.2 MB a row for the 26B model) allows.
 inline model::PassLimits pass_limits(const ModelConfig& config, int64_t batch_size, bool on_device) {
-  constexpr int64_t kCpuRows = 256, kCpuExpertRows = 128, kDeviceRows = 1024, kMaxDeviceRows = 2048;
+  constexpr int64_t kCpuRows = 256, kCpuExpertRows = 256, kDeviceRows = 1024, kMaxDeviceRows = 2048;
   if (!on_device) {
     const int64_t rows = std::max(kCpuRows, config.canvas_length);
     return {rows, std::min(batch_size, rows), kCpuExpertRows};

@@ -1,11 +1,24 @@
 #include "ops/linear.h"
 
 #include "core/threads.h"
+#include "cpu/int8_product.h"
 #include "cpu/matmul_block.h"
 
 namespace gesso::cpu {
+namespace {
+
+void int8_linear(const Context& context, ConstMatrix x, const Weight& weight, const quant::Integers& integers,
+                 Matrix out) {
+  const Int8Rows packed = pack_int8(context, x, integers);
+  const StoredMatrix matrix = {weight.values, weight.scale_of(0)};
+  parallel_for(context, num_tiles(weight.num_outputs()), tile_operations(x.rows, x.columns),
+               [&](int64_t tile) { multiply_tile({packed, nullptr, x.rows}, matrix, integers, tile, out); });
+}
+
+}  // namespace
 
 void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix out) {
+  if (const auto* integers = integers_of(context, weight)) return int8_linear(context, x, weight, *integers, out);
   const int64_t operations = block_operations(x.rows, x.columns);
   parallel_for(context, num_blocks(weight.num_outputs()), operations,
                [&](int64_t block) { matmul_block(x, nullptr, x.rows, weight.values, weight.scale_of(0), block, out); });

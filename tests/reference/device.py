@@ -6,10 +6,11 @@ import numpy as np
 from gesso import _ops
 
 # Types whose products take activations in blocks of 8-bit integers, where they are asked for.
-INT8_TYPES = {
+GPU_INT8_TYPES = {
     *("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"),
     *("IQ4_NL", "IQ4_XS", "MXFP4", "NVFP4"),
 }
+CPU_INT8_TYPES = GPU_INT8_TYPES | {"Q2_K", "Q3_K"}
 name, activations = "cpu", "f32"
 
 
@@ -26,7 +27,7 @@ def is_cpu() -> bool:
 
 def round_operand(x: np.ndarray, stored: str) -> np.ndarray:
     """What a product with a weight of type `stored` makes of its float32 operand [..., K]."""
-    if activations == "int8" and stored in INT8_TYPES:
+    if activations == "int8" and stored in (CPU_INT8_TYPES if is_cpu() else GPU_INT8_TYPES):
         return to_int8_blocks(x)
     if is_cpu():
         return x

@@ -1,0 +1,46 @@
+#include "cpu/int8_rows.h"
+
+#include <cmath>
+
+#include "core/buffer.h"
+#include "core/threads.h"
+#include "cpu/simd/int8_kernels.h"
+
+namespace gesso::cpu {
+namespace {
+
+// Grows as needed and is kept: a running denoise allocates nothing.
+template <typename T>
+T* at_least(Buffer<T>& buffer, int64_t size) {
+  if (buffer.size() < size) buffer = Buffer<T>(size);
+  return buffer.data();
+}
+
+}  // namespace
+
+Int8Rows pack_int8(const Context& context, ConstMatrix x, const quant::Integers& integers) {
+  thread_local Buffer<int8_t> values;
+  thread_local Buffer<float> scales, sums;
+  thread_local Buffer<int32_t> offsets;
+  const int64_t num_groups = x.columns / integers.group;
+  int8_t* all_values = at_least(values, x.rows * x.columns);
+  float* all_scales = at_least(scales, x.rows * (x.columns / kInt8Block));
+  int32_t* all_offsets = at_least(offsets, x.rows * num_groups);
+  float* all_sums = integers.has_min ? at_least(sums, x.rows * num_groups) : nullptr;
+  const Int8Rows packed = {x.rows, x.columns, num_groups, all_values, all_scales, all_offsets, all_sums};
+
+  constexpr int64_t kOperationsPerElement = 4;
+  parallel_for(context, x.rows, kOperationsPerElement * x.columns, [&](int64_t r) {
+    int32_t* row_sums = all_offsets + r * num_groups;
+    float* row_scales = all_scales + r * (x.columns / kInt8Block);
+    int8_kernels().round_row(x.row(r), x.columns, integers.group, all_values + r * x.columns, row_scales, row_sums);
+    for (int64_t g = 0; g < num_groups; ++g) {
+      const float scale = row_scales[g * integers.group / kInt8Block];
+      if (integers.has_min) all_sums[r * num_groups + g] = scale * static_cast<float>(row_sums[g]);
+      row_sums[g] *= -integers.offset;
+    }
+  });
+  return packed;
+}
+
+}  // namespace gesso::cpu

@@ -1,0 +1,30 @@
+// A few stored weight rows as integers, laid out for the kernels that multiply them.
+#pragma once
+
+#include <cstdint>
+
+#include "core/tensor.h"
+#include "quant/integers.h"
+
+namespace gesso::cpu {
+
+// Weight rows that are decoded together and used for every row of x: two AVX-512 registers of sums.
+constexpr int64_t kTileOutputs = 32;
+
+inline int64_t num_tiles(int64_t num_outputs) { return (num_outputs + kTileOutputs - 1) / kTileOutputs; }
+
+// weight[n, k] = scales[k / group, n] * (levels[k / 4, n, k % 4] - offset) - mins[k / group, n]. The levels of the rows
+// that a weight's last tile lacks are anything, their scales and mins too.
+struct Int8Tile {
+  int64_t columns = 0;      // K
+  int64_t num_outputs = 0;  // rows that are there, at most kTileOutputs
+  quant::Integers integers;
+  const uint8_t* levels = nullptr;  // [K / 4, 32, 4]; 64-byte aligned, like the others
+  const float* scales = nullptr;    // [K / group, 32]
+  const float* mins = nullptr;      // the same; null without minimum
+};
+
+// The rows of one matrix [N, K] that start at `first`. In memory of the calling thread, until its next call.
+Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int64_t first);
+
+}  // namespace gesso::cpu

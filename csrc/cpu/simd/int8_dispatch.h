@@ -1,0 +1,11 @@
+// The kernels of int8_kernels.h by instruction set: each null where the machine, or the compiler, lacks it.
+#pragma once
+
+#include "cpu/simd/int8_kernels.h"
+
+namespace gesso::cpu {
+
+const Int8Kernels* int8_avx512_vnni();
+const Int8Kernels* int8_portable();  // never null
+
+}  // namespace gesso::cpu

@@ -1,0 +1,17 @@
+#include "cpu/simd/int8_kernels.h"
+
+#include "cpu/simd/int8_dispatch.h"
+
+namespace gesso::cpu {
+
+const Int8Kernels& int8_kernels() {
+  static const Int8Kernels* const kChosen = [] {
+    for (const auto find : {int8_avx512_vnni}) {
+      if (const Int8Kernels* kernels = find()) return kernels;
+    }
+    return int8_portable();
+  }();
+  return *kChosen;
+}
+
+}  // namespace gesso::cpu

@@ -1,0 +1,81 @@
+// What the other kernels do, in plain C++: for machines that have none of them, and for tests of those.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "cpu/simd/int8_dispatch.h"
+
+namespace gesso::cpu {
+namespace {
+
+// The integer dot product of one group.
+int32_t dot(const Int8Tile& tile, int64_t n, const int8_t* x, int64_t first) {
+  int32_t sum = 0;
+  for (int64_t k = first; k < first + tile.integers.group; ++k) {
+    sum += tile.levels[(k / 4 * kTileOutputs + n) * 4 + k % 4] * x[k];
+  }
+  return sum;
+}
+
+float multiply_one(const Int8Tile& tile, int64_t n, const Int8Rows& x, int64_t row) {
+  const int64_t group = tile.integers.group;
+  float sum = 0;
+  for (int64_t g = 0; g < tile.columns / group; ++g) {
+    int32_t product = dot(tile, n, x.values_of(row), g * group);
+    if (!tile.mins) product += x.offsets_of(row)[g];
+    const float scale = tile.scales[g * kTileOutputs + n] * x.scales_of(row)[g * group / kInt8Block];
+    sum = std::fma(static_cast<float>(product), scale, sum);
+    if (tile.mins) sum = std::fma(-tile.mins[g * kTileOutputs + n], x.sums_of(row)[g], sum);
+  }
+  return sum;
+}
+
+void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out) {
+  for (int64_t i = 0; i < num_rows; ++i) {
+    for (int64_t n = 0; n < tile.num_outputs; ++n) {
+      out.row(i)[n] = multiply_one(tile, n, x, rows ? rows[i] : i) * scale;
+    }
+  }
+}
+
+float block_scale(const float* x) {
+  float largest = 0;
+  for (int j = 0; j < kInt8Block; ++j) {
+    if (std::isnan(x[j])) return std::numeric_limits<float>::quiet_NaN();
+    largest = std::max(largest, std::fabs(x[j]));
+  }
+  return largest / 127;
+}
+
+// Also of what no integer is near, as when a block holds an infinity.
+int8_t to_int8(float x) {
+  if (!(x > -128)) return -128;
+  return x < 127 ? static_cast<int8_t>(std::nearbyint(x)) : 127;
+}
+
+void round_row(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums) {
+  std::fill_n(sums, columns / group, 0);
+  for (int64_t b = 0; b < columns / kInt8Block; ++b) {
+    scales[b] = block_scale(x + b * kInt8Block);
+    const float divisor = scales[b] > 0 ? scales[b] : 1.0f;
+    for (int64_t k = b * kInt8Block; k < (b + 1) * kInt8Block; ++k) {
+      values[k] = to_int8(x[k] / divisor);
+      sums[k / group] += values[k];
+    }
+  }
+}
+
+void transpose_words(const uint32_t* rows, int64_t stride, int64_t count, uint32_t* out) {
+  for (int64_t word = 0; word < count; ++word) {
+    for (int64_t n = 0; n < kTileOutputs; ++n) out[word * kTileOutputs + n] = rows[n * stride + word];
+  }
+}
+
+}  // namespace
+
+const Int8Kernels* int8_portable() {
+  static constexpr Int8Kernels kKernels = {"portable", multiply, round_row, transpose_words};
+  return &kKernels;
+}
+
+}  // namespace gesso::cpu
