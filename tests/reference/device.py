@@ -25,10 +25,10 @@ def is_cpu() -> bool:
     return name == "cpu"
 
 
-def round_operand(x: np.ndarray, stored: str) -> np.ndarray:
-    """What a product with a weight of type `stored` makes of its float32 operand [..., K]."""
+def round_operand(x: np.ndarray, stored: str, is_weight: bool = False) -> np.ndarray:
+    """What a product with a weight of type `stored` makes of its float32 operand [..., K], rows or that weight."""
     if activations == "int8" and stored in (CPU_INT8_TYPES if is_cpu() else GPU_INT8_TYPES):
-        return to_int8_blocks(x)
+        return x if is_weight else to_int8_blocks(x)  # the weight's own integers are multiplied
     if is_cpu():
         return x
     return x.astype(ml_dtypes.bfloat16).astype(np.float32)

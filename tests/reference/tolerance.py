@@ -20,24 +20,25 @@ def as_type(argument, dtype):
     return argument.astype(dtype) if is_float else argument
 
 
-def operand(argument, product_with):
+def operand(argument, index, product_with):
     argument = as_type(argument, np.float32)
     if product_with is None or not isinstance(argument, np.ndarray) or argument.dtype != np.float32:
         return argument
-    return device.round_operand(argument, product_with)
+    return device.round_operand(argument, product_with, is_weight=index > 0)
 
 
 def assert_within_rule(got, formula, *arguments, magnitude=None, product_with=None):
     """The worst row of `got` errs at most twice as much as the worst row of a plain float32 evaluation, plus ABSOLUTE.
 
     product_with: of a matrix product, the type in which its weight is stored ("F32" for products of activations). The
-    plain evaluation then rounds its float operands as the device at hand does (see device.round_operand).
+    plain evaluation then rounds its float operands as the device at hand does (see device.round_operand); the first
+    argument are the rows, the others weights.
 
     Errors count in units of their row's magnitude [rows], by default its largest exact value: where results cancel, it
     is the size of what was summed.
     """
     exact = formula(*[as_type(argument, np.float64) for argument in arguments])
-    plain = formula(*[operand(argument, product_with) for argument in arguments])
+    plain = formula(*[operand(argument, index, product_with) for index, argument in enumerate(arguments)])
     assert (got.dtype, plain.dtype, exact.dtype) == (np.float32, np.float32, np.float64)
     assert got.shape == exact.shape
     if got.size == 0:
