@@ -29,6 +29,7 @@ void bind_dense_ops(nb::module_& module);
 void bind_attention_ops(nb::module_& module);
 void bind_expert_ops(nb::module_& module);
 void bind_sampler(nb::module_& module);
+void bind_vector_math(nb::module_& module);
 void bind_readers(nb::module_& module);
 
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;  // rows may lie apart

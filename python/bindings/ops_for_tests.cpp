@@ -228,5 +228,6 @@ NB_MODULE(_ops, module) {
   bind_attention_ops(module);
   bind_expert_ops(module);
   bind_sampler(module);
+  bind_vector_math(module);
   bind_readers(module);
 }

@@ -1,6 +1,6 @@
 // Inner loops over contiguous float32 data.
 // Every sum runs in 16 lanes in a fixed order and without fused multiply-add, so its bits do not depend on the
-// instruction set it was compiled for.
+// instruction set it was compiled for. The functions of single elements are those of float_math.h; `out` may be `x`.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,15 @@ void axpy(float a, const float* x, float* y, int64_t n);
 
 // y *= a
 void scale(float a, float* y, int64_t n);
+
+void exp(const float* x, int64_t n, float* out);
+void log(const float* x, int64_t n, float* out);
+void tanh(const float* x, int64_t n, float* out);
+
+// out = gelu_tanh(gate) * up; out may be gate or up
+void gelu_mul(const float* gate, const float* up, int64_t n, float* out);
+
+// The logits' cap: out = cap * tanh(x / cap)
+void soft_cap(float cap, const float* x, int64_t n, float* out);
 
 }  // namespace gesso::cpu
