@@ -1,5 +1,5 @@
-// 16 bytes at a time, for taking stored blocks apart. Written with vector types, because compilers do not find these
-// instructions in loops; it compiles for every machine.
+// Bytes by the dozen, for taking stored blocks apart. Written with vector types, because compilers do not find these
+// instructions in loops; they compile for every machine.
 #pragma once
 
 #include <cstdint>
@@ -8,47 +8,48 @@
 namespace gesso::quant {
 
 typedef uint8_t Bytes16 __attribute__((vector_size(16)));
+typedef uint8_t Bytes32 __attribute__((vector_size(32)));
 
-inline Bytes16 load_bytes(const uint8_t* bytes) {
+inline Bytes16 load_16(const void* bytes) {
   Bytes16 v;
   std::memcpy(&v, bytes, sizeof(v));
   return v;
 }
 
-// As many of `words` as there are.
-inline Bytes16 bytes_of(const uint32_t (&words)[4]) {
-  Bytes16 v;
-  std::memcpy(&v, words, sizeof(v));
+inline Bytes32 load_32(const void* bytes) {
+  Bytes32 v;
+  std::memcpy(&v, bytes, sizeof(v));
   return v;
 }
 
-inline Bytes16 high_half(Bytes16 v) {
-  return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+template <typename V, typename T>
+inline void store(V v, T* out) {
+  std::memcpy(out, &v, sizeof(v));
 }
 
-inline void store_bytes(Bytes16 v, uint8_t* bytes) { std::memcpy(bytes, &v, sizeof(v)); }
+// Moves the bits of each byte up by `by`, or down if it is negative.
+inline Bytes32 shift(Bytes32 v, int by) { return by >= 0 ? v << by : v >> -by; }
 
 // 16 bytes of two numbers of 4 bits each: the low ones first, then the high ones.
-inline void split_nibbles(const uint8_t* bytes, uint8_t* __restrict levels) {
-  store_bytes(load_bytes(bytes) & 15, levels);
-  store_bytes(load_bytes(bytes) >> 4, levels + 16);
+inline Bytes32 split_nibbles(const uint8_t* bytes) {
+  typedef uint32_t Words8 __attribute__((vector_size(32)));
+  const Bytes16 v = load_16(bytes);
+  const Bytes32 twice = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3,
+                                                4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  constexpr Words8 kShifts = {0, 0, 0, 0, 4, 4, 4, 4};
+  return reinterpret_cast<Bytes32>(reinterpret_cast<Words8>(twice) >> kShifts) & 15;
 }
 
-// 255 where bit j of two little endian bytes is set, else 0.
-inline Bytes16 spread_bits(const uint8_t* bits) {
-  typedef uint16_t Words8 __attribute__((vector_size(16)));
-  uint16_t pair;
-  std::memcpy(&pair, bits, sizeof(pair));
-  const Bytes16 pairs = reinterpret_cast<Bytes16>(Words8{} + pair);
-  const Bytes16 spread = __builtin_shufflevector(pairs, pairs, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
-  constexpr Bytes16 kBits = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-  return reinterpret_cast<Bytes16>((spread & kBits) == kBits);
-}
-
-// Numbers of 5 bits: the low four as in split_nibbles, the fifth in bit j of the four bytes `high`.
-inline void split_nibbles_and_bits(const uint8_t* bytes, const uint8_t* high, uint8_t* __restrict levels) {
-  store_bytes((load_bytes(bytes) & 15) | (spread_bits(high) & 16), levels);
-  store_bytes((load_bytes(bytes) >> 4) | (spread_bits(high + 2) & 16), levels + 16);
+// 255 where bit j of `bits` is set, else 0.
+inline Bytes32 spread_bits(uint32_t bits) {
+  typedef uint32_t Words8 __attribute__((vector_size(32)));
+  const Bytes32 copies = reinterpret_cast<Bytes32>(Words8{} + bits);
+  // Where all words are equal, byte 18 is byte 2: but like this no byte leaves its half.
+  const Bytes32 spread = __builtin_shufflevector(copies, copies, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 18, 18,
+                                                 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19);
+  constexpr Bytes32 kBits = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128,
+                             1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  return reinterpret_cast<Bytes32>((spread & kBits) == kBits);
 }
 
 // table[codes[j]] for codes of 4 bits.
@@ -62,23 +63,14 @@ inline Bytes16 look_up(Bytes16 table, Bytes16 codes) {
 #endif
 }
 
-// out[j] = factor * (bytes[j] - offset)
-template <int kCount>
-inline void scale_bytes(Bytes16 bytes, int offset, float factor, float* __restrict out) {
-  typedef int32_t Ints4 __attribute__((vector_size(16)));
-  typedef float Floats4 __attribute__((vector_size(16)));
-  const Bytes16 zero = {};
-  const Bytes16 pairs[2] = {
-      __builtin_shufflevector(bytes, zero, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23),
-      __builtin_shufflevector(bytes, zero, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)};
-  for (int i = 0; i < kCount / 4; ++i) {
-    const Bytes16 pair = pairs[i / 2];
-    const Bytes16 quad =
-        i % 2 ? __builtin_shufflevector(pair, zero, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31)
-              : __builtin_shufflevector(pair, zero, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23);
-    const Floats4 scaled = factor * __builtin_convertvector(reinterpret_cast<Ints4>(quad) - offset, Floats4);
-    std::memcpy(out + 4 * i, &scaled, sizeof(scaled));
-  }
+typedef float Floats16 __attribute__((vector_size(64)));
+
+// bytes[j] - offset. In two steps: compilers have no good answer to one from bytes to words.
+inline Floats16 to_floats(Bytes16 bytes, int offset) {
+  typedef int16_t Shorts16 __attribute__((vector_size(32)));
+  typedef int32_t Ints16 __attribute__((vector_size(64)));
+  const Ints16 words = __builtin_convertvector(__builtin_convertvector(bytes, Shorts16), Ints16) - offset;
+  return __builtin_convertvector(words, Floats16);
 }
 
 }  // namespace gesso::quant

@@ -29,33 +29,41 @@ namespace {
 
 constexpr int kBlocksAtOnce = 32;
 
-// The half precision numbers of many blocks are converted together: one by one they would take longer than the levels.
 template <typename Block>
-inline void load_halves(const Block* blocks, int64_t count, float* halves) {
-  if constexpr (Block::kNumHalves > 0) {
-    uint16_t stored[kBlocksAtOnce * Block::kNumHalves] = {};
-    for (int64_t i = 0; i < count; ++i) {
-      std::memcpy(stored + i * Block::kNumHalves, blocks[i].d, Block::kNumHalves * sizeof(uint16_t));
-    }
-    for (int i = 0; i < kBlocksAtOnce * Block::kNumHalves; ++i) halves[i] = half_to_float(stored[i]);
+constexpr int kGroupsPerBlock = Block::kNumElements / Block::kGroup;
+
+// Half precision number h of `count` blocks, converted together: one by one, they would take longer than the levels.
+template <typename Block>
+inline void load_halves(const Block* blocks, int count, int h, float (&halves)[kBlocksAtOnce]) {
+  uint16_t stored[kBlocksAtOnce] = {};
+  for (int i = 0; i < count; ++i) std::memcpy(&stored[i], blocks[i].d + 2 * h, sizeof(uint16_t));
+  for (int i = 0; i < kBlocksAtOnce; ++i) halves[i] = half_to_float(stored[i]);
+}
+
+template <typename Block>
+inline void unpack_scales_of(const Block* blocks, int count, float* scales, float* mins) {
+  float d[kBlocksAtOnce], m[kBlocksAtOnce];
+  if constexpr (Block::kNumHalves > 0) load_halves(blocks, count, 0, d);
+  if constexpr (Block::kNumHalves > 1) load_halves(blocks, count, 1, m);
+  for (int i = 0; i < count; ++i) {
+    const int group = i * kGroupsPerBlock<Block>;
+    unpack_scales(blocks[i], d[i], m[i], scales + group, mins + group);
   }
 }
 
 template <typename Block>
 inline void unpack_row(const std::byte* row, int64_t num_elements, uint8_t* levels, float* scales, float* mins) {
   const auto* blocks = reinterpret_cast<const Block*>(row);  // blocks are byte arrays, so any address will do
-  constexpr int kElements = Block::kNumElements, kGroups = kElements / Block::kGroup;
-  const int64_t num_blocks = num_elements / kElements;
-  float halves[kBlocksAtOnce * 2];
-  for (int64_t first = 0; first < num_blocks; first += kBlocksAtOnce) {
-    const int64_t count = std::min<int64_t>(kBlocksAtOnce, num_blocks - first);
-    load_halves(blocks + first, count, halves);
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t group = (first + i) * kGroups;
-      unpack_scales(blocks[first + i], halves + i * Block::kNumHalves, scales + group, mins + group);
-    }
-    for (int64_t i = first; i < first + count; ++i) unpack_levels(blocks[i], levels + i * kElements);
+  const int64_t num_blocks = num_elements / Block::kNumElements;
+  int64_t i = 0;
+  for (; i + kBlocksAtOnce <= num_blocks; i += kBlocksAtOnce) {
+    const int64_t group = i * kGroupsPerBlock<Block>;
+    unpack_scales_of(blocks + i, kBlocksAtOnce, scales + group, mins + group);
   }
+  const int64_t group = i * kGroupsPerBlock<Block>;
+  unpack_scales_of(blocks + i, static_cast<int>(num_blocks - i), scales + group, mins + group);
+#pragma GCC unroll 4
+  for (int64_t j = 0; j < num_blocks; ++j) unpack_levels(blocks[j], levels + j * Block::kNumElements);
 }
 
 #ifdef GESSO_UNPACK_WITH

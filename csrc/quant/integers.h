@@ -20,7 +20,7 @@ struct Integers {
   int group;   // elements per scale: 16 or 32
   int offset;  // the level that means 0
   bool has_min;
-  bool is_wide;      // levels take 8 bits; else, at most 6
+  bool is_wide;      // levels take 8 bits, and the offset is 128; else, levels take at most 6
   UnpackRow unpack;  // with the widest vectors that this machine has
 };
 

@@ -37,15 +37,13 @@ GESSO_DEVICE inline void decode_block(const BlockIQ4_NL& block, float* __restric
 // kIq4Values[q[j]] + 128 for the 32 elements of 16 bytes.
 inline void levels_of_iq4(const uint8_t* qs, uint8_t* __restrict levels) {
   constexpr Bytes16 kLevels = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
-  store_bytes(look_up(kLevels, load_bytes(qs) & 15), levels);
-  store_bytes(look_up(kLevels, load_bytes(qs) >> 4), levels + 16);
+  store(look_up(kLevels, load_16(qs) & 15), levels);
+  store(look_up(kLevels, load_16(qs) >> 4), levels + 16);
 }
 
 inline void unpack_levels(const BlockIQ4_NL& block, uint8_t* __restrict levels) { levels_of_iq4(block.qs, levels); }
 
-inline void unpack_scales(const BlockIQ4_NL&, const float* halves, float* __restrict scales, float*) {
-  scales[0] = halves[0];
-}
+inline void unpack_scales(const BlockIQ4_NL&, float d, float, float* __restrict scales, float*) { scales[0] = d; }
 
 void encode_block(const float* x, const float* importance, BlockIQ4_NL& block);
 

@@ -48,12 +48,12 @@ inline void unpack_levels(const BlockIQ4_XS& block, uint8_t* __restrict levels) 
   for (int j = 0; j < 8; ++j) levels_of_iq4(block.qs + 16 * j, levels + 32 * j);
 }
 
-inline void unpack_scales(const BlockIQ4_XS& block, const float* halves, float* __restrict scales, float*) {
+inline void unpack_scales(const BlockIQ4_XS& block, float d, float, float* __restrict scales, float*) {
   const int scales_h = load_u16(block.scales_h);
   for (int j = 0; j < 8; ++j) {
     const int low = (block.scales_l[j / 2] >> (j % 2 * 4)) & 15;
     const int high = (scales_h >> (2 * j)) & 3;
-    scales[j] = halves[0] * static_cast<float>((low | high << 4) - 32);
+    scales[j] = d * static_cast<float>((low | high << 4) - 32);
   }
 }
 

@@ -43,11 +43,11 @@ GESSO_DEVICE inline void decode_block(const BlockMXFP4& block, float* __restrict
 inline constexpr Bytes16 kE2M1Levels = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
 inline void unpack_levels(const BlockMXFP4& block, uint8_t* __restrict levels) {
-  store_bytes(look_up(kE2M1Levels, load_bytes(block.qs) & 15), levels);
-  store_bytes(look_up(kE2M1Levels, load_bytes(block.qs) >> 4), levels + 16);
+  store(look_up(kE2M1Levels, load_16(block.qs) & 15), levels);
+  store(look_up(kE2M1Levels, load_16(block.qs) >> 4), levels + 16);
 }
 
-inline void unpack_scales(const BlockMXFP4& block, const float*, float* __restrict scales, float*) {
+inline void unpack_scales(const BlockMXFP4& block, float, float, float* __restrict scales, float*) {
   scales[0] = mxfp4_scale(block.e);
 }
 

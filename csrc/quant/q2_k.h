@@ -47,14 +47,13 @@ GESSO_DEVICE inline void decode_block(const BlockQ2_K& block, float* __restrict 
 
 inline void unpack_levels(const BlockQ2_K& block, uint8_t* __restrict levels) {
   for (int part = 0; part < 8; ++part) {
-    const uint8_t* qs = block.qs + 32 * (part / 4);
-    for (int l = 0; l < 32; ++l) levels[32 * part + l] = (qs[l] >> 2 * (part % 4)) & 3;
+    store((load_32(block.qs + 32 * (part / 4)) >> 2 * (part % 4)) & 3, levels + 32 * part);
   }
 }
 
-inline void unpack_scales(const BlockQ2_K& block, const float* halves, float* __restrict scales, float* mins) {
-  scale_bytes<16>(load_bytes(block.scales) & 15, 0, halves[0], scales);
-  scale_bytes<16>(load_bytes(block.scales) >> 4, 0, halves[1], mins);
+inline void unpack_scales(const BlockQ2_K& block, float d, float dmin, float* __restrict scales, float* mins) {
+  store(d * to_floats(load_16(block.scales) & 15, 0), scales);
+  store(dmin * to_floats(load_16(block.scales) >> 4, 0), mins);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ2_K& block);

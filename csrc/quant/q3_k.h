@@ -56,20 +56,20 @@ GESSO_DEVICE inline void decode_block(const BlockQ3_K& block, float* __restrict 
 }
 
 inline void unpack_levels(const BlockQ3_K& block, uint8_t* __restrict levels) {
+  const Bytes32 qh = load_32(block.qh);
   for (int part = 0; part < 8; ++part) {
-    const uint8_t* qs = block.qs + 32 * (part / 4);
-    for (int l = 0; l < 32; ++l) {
-      levels[32 * part + l] = ((qs[l] >> 2 * (part % 4)) & 3) | ((block.qh[l] >> part) & 1) << 2;
-    }
+    const Bytes32 low = (load_32(block.qs + 32 * (part / 4)) >> 2 * (part % 4)) & 3;
+    store(low | (shift(qh, 2 - part) & 4), levels + 32 * part);
   }
 }
 
-inline void unpack_scales(const BlockQ3_K& block, const float* halves, float* __restrict scales, float*) {
-  const uint32_t low_0 = load_u32(block.scales), low_4 = load_u32(block.scales + 4), high = load_u32(block.scales + 8);
-  const uint32_t words[4] = {
-      (low_0 & 0x0f0f0f0f) | (high << 4 & 0x30303030), (low_4 & 0x0f0f0f0f) | (high << 2 & 0x30303030),
-      (low_0 >> 4 & 0x0f0f0f0f) | (high & 0x30303030), (low_4 >> 4 & 0x0f0f0f0f) | (high >> 2 & 0x30303030)};
-  scale_bytes<16>(bytes_of(words), 32, halves[0], scales);
+inline void unpack_scales(const BlockQ3_K& block, float d, float, float* __restrict scales, float*) {
+  typedef uint32_t Words4 __attribute__((vector_size(16)));
+  // The 12 bytes behind the last 4 of qs.
+  const Words4 words = reinterpret_cast<Words4>(load_16(block.qs + 60));
+  const Words4 low = __builtin_shufflevector(words, words, 1, 2, 1, 2) >> Words4{0, 0, 4, 4};
+  const Words4 high = __builtin_shufflevector(words, words, 3, 3, 3, 3) << Words4{4, 2, 0, 0} >> Words4{0, 0, 0, 2};
+  store(d * to_floats(reinterpret_cast<Bytes16>((low & 0x0f0f0f0f) | (high & 0x30303030)), 32), scales);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ3_K& block);

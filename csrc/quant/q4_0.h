@@ -30,11 +30,11 @@ GESSO_DEVICE inline void decode_block(const BlockQ4_0& block, float* __restrict 
   for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>((block.qs[j] >> 4) - 8);
 }
 
-inline void unpack_levels(const BlockQ4_0& block, uint8_t* __restrict levels) { split_nibbles(block.qs, levels); }
-
-inline void unpack_scales(const BlockQ4_0&, const float* halves, float* __restrict scales, float*) {
-  scales[0] = halves[0];
+inline void unpack_levels(const BlockQ4_0& block, uint8_t* __restrict levels) {
+  store(split_nibbles(block.qs), levels);
 }
+
+inline void unpack_scales(const BlockQ4_0&, float d, float, float* __restrict scales, float*) { scales[0] = d; }
 
 void encode_block(const float* x, const float* importance, BlockQ4_0& block);
 

@@ -31,11 +31,13 @@ GESSO_DEVICE inline void decode_block(const BlockQ4_1& block, float* __restrict 
   for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>(block.qs[j] >> 4) + m;
 }
 
-inline void unpack_levels(const BlockQ4_1& block, uint8_t* __restrict levels) { split_nibbles(block.qs, levels); }
+inline void unpack_levels(const BlockQ4_1& block, uint8_t* __restrict levels) {
+  store(split_nibbles(block.qs), levels);
+}
 
-inline void unpack_scales(const BlockQ4_1&, const float* halves, float* __restrict scales, float* mins) {
-  scales[0] = halves[0];
-  mins[0] = -halves[1];
+inline void unpack_scales(const BlockQ4_1&, float d, float m, float* __restrict scales, float* mins) {
+  scales[0] = d;
+  mins[0] = -m;
 }
 
 void encode_block(const float* x, const float* importance, BlockQ4_1& block);

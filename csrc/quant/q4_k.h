@@ -61,26 +61,32 @@ GESSO_DEVICE inline void decode_block(const BlockQ4_K& block, float* __restrict 
   }
 }
 
-// All of them at once: scales[j] = halves[0] * scale, mins[j] = halves[1] * minimum.
-inline void scales_and_mins_of(const uint8_t (&packed)[12], const float* halves, float* __restrict scales,
-                               float* __restrict mins) {
-  const uint32_t low_scales = load_u32(packed), low_mins = load_u32(packed + 4), high = load_u32(packed + 8);
-  const uint32_t words[4] = {low_scales & 0x3f3f3f3f, (high & 0x0f0f0f0f) | (low_scales >> 2 & 0x30303030),
-                             low_mins & 0x3f3f3f3f, (high >> 4 & 0x0f0f0f0f) | (low_mins >> 2 & 0x30303030)};
-  const Bytes16 bytes = bytes_of(words);
-  scale_bytes<8>(bytes, 0, halves[0], scales);
-  scale_bytes<8>(high_half(bytes), 0, halves[1], mins);
+// All of them at once: scales[j] = d * scale, mins[j] = dmin * minimum.
+inline void unpack_scales_and_mins(const uint8_t* packed, float d, float dmin, float* __restrict scales,
+                                   float* __restrict mins) {
+  typedef uint32_t Words4 __attribute__((vector_size(16)));
+  // The 12 bytes and 4 more, which are there: the low parts in order, then the high bits of the upper halves.
+  const Words4 words = reinterpret_cast<Words4>(load_16(packed));
+  const Words4 low = __builtin_shufflevector(words, words, 0, 2, 1, 2) >> Words4{0, 0, 0, 4};
+  const Words4 high = __builtin_shufflevector(words, words, 0, 0, 1, 1) >> 2;
+  const Words4 bytes =
+      (low & Words4{0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f}) | (high & Words4{0, 0x30303030, 0, 0x30303030});
+  const Floats16 factors = {d, d, d, d, d, d, d, d, dmin, dmin, dmin, dmin, dmin, dmin, dmin, dmin};
+  const Floats16 values = factors * to_floats(reinterpret_cast<Bytes16>(bytes), 0);
+  std::memcpy(scales, &values, 8 * sizeof(float));
+  std::memcpy(mins, reinterpret_cast<const float*>(&values) + 8, 8 * sizeof(float));
 }
 
 inline void unpack_levels(const BlockQ4_K& block, uint8_t* __restrict levels) {
   for (int c = 0; c < 4; ++c) {
-    for (int l = 0; l < 32; ++l) levels[64 * c + l] = block.qs[32 * c + l] & 15;
-    for (int l = 0; l < 32; ++l) levels[64 * c + 32 + l] = block.qs[32 * c + l] >> 4;
+    const Bytes32 qs = load_32(block.qs + 32 * c);
+    store(qs & 15, levels + 64 * c);
+    store(qs >> 4, levels + 64 * c + 32);
   }
 }
 
-inline void unpack_scales(const BlockQ4_K& block, const float* halves, float* __restrict scales, float* mins) {
-  scales_and_mins_of(block.scales, halves, scales, mins);
+inline void unpack_scales(const BlockQ4_K& block, float d, float dmin, float* __restrict scales, float* mins) {
+  unpack_scales_and_mins(block.scales, d, dmin, scales, mins);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ4_K& block);

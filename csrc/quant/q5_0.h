@@ -42,12 +42,10 @@ GESSO_DEVICE inline void decode_block(const BlockQ5_0& block, float* __restrict 
 }
 
 inline void unpack_levels(const BlockQ5_0& block, uint8_t* __restrict levels) {
-  split_nibbles_and_bits(block.qs, block.qh, levels);
+  store(split_nibbles(block.qs) | (spread_bits(load_u32(block.qh)) & 16), levels);
 }
 
-inline void unpack_scales(const BlockQ5_0&, const float* halves, float* __restrict scales, float*) {
-  scales[0] = halves[0];
-}
+inline void unpack_scales(const BlockQ5_0&, float d, float, float* __restrict scales, float*) { scales[0] = d; }
 
 void encode_block(const float* x, const float* importance, BlockQ5_0& block);
 

@@ -37,12 +37,12 @@ GESSO_DEVICE inline void decode_block(const BlockQ5_1& block, float* __restrict 
 }
 
 inline void unpack_levels(const BlockQ5_1& block, uint8_t* __restrict levels) {
-  split_nibbles_and_bits(block.qs, block.qh, levels);
+  store(split_nibbles(block.qs) | (spread_bits(load_u32(block.qh)) & 16), levels);
 }
 
-inline void unpack_scales(const BlockQ5_1&, const float* halves, float* __restrict scales, float* mins) {
-  scales[0] = halves[0];
-  mins[0] = -halves[1];
+inline void unpack_scales(const BlockQ5_1&, float d, float m, float* __restrict scales, float* mins) {
+  scales[0] = d;
+  mins[0] = -m;
 }
 
 void encode_block(const float* x, const float* importance, BlockQ5_1& block);

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 #include "quant/q4_k.h"
 
@@ -47,15 +48,15 @@ GESSO_DEVICE inline void decode_block(const BlockQ5_K& block, float* __restrict 
 }
 
 inline void unpack_levels(const BlockQ5_K& block, uint8_t* __restrict levels) {
+  const Bytes32 qh = load_32(block.qh);
   for (int j = 0; j < 8; ++j) {
-    const uint8_t* qs = block.qs + 32 * (j / 2);
-    const int shift = 4 * (j % 2);
-    for (int l = 0; l < 32; ++l) levels[32 * j + l] = ((qs[l] >> shift) & 15) | ((block.qh[l] >> j) & 1) << 4;
+    const Bytes32 low = (load_32(block.qs + 32 * (j / 2)) >> 4 * (j % 2)) & 15;
+    store(low | (shift(qh, 4 - j) & 16), levels + 32 * j);
   }
 }
 
-inline void unpack_scales(const BlockQ5_K& block, const float* halves, float* __restrict scales, float* mins) {
-  scales_and_mins_of(block.scales, halves, scales, mins);
+inline void unpack_scales(const BlockQ5_K& block, float d, float dmin, float* __restrict scales, float* mins) {
+  unpack_scales_and_mins(block.scales, d, dmin, scales, mins);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ5_K& block);

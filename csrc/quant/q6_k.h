@@ -47,14 +47,14 @@ GESSO_DEVICE inline void decode_block(const BlockQ6_K& block, float* __restrict 
 inline void unpack_levels(const BlockQ6_K& block, uint8_t* __restrict levels) {
   for (int part = 0; part < 8; ++part) {
     const int half = part / 4, k = part % 4;
-    const uint8_t* ql = block.ql + 64 * half + 32 * (k % 2);
-    const uint8_t* qh = block.qh + 32 * half;
-    for (int l = 0; l < 32; ++l) levels[32 * part + l] = ((ql[l] >> (k / 2 * 4)) & 15) | ((qh[l] >> (2 * k)) & 3) << 4;
+    const Bytes32 ql = load_32(block.ql + 64 * half + 32 * (k % 2));
+    const Bytes32 qh = load_32(block.qh + 32 * half);
+    store(((ql >> 4 * (k / 2)) & 15) | (shift(qh, 4 - 2 * k) & 48), levels + 32 * part);
   }
 }
 
-inline void unpack_scales(const BlockQ6_K& block, const float* halves, float* __restrict scales, float*) {
-  scale_bytes<16>(load_bytes(reinterpret_cast<const uint8_t*>(block.scales)) ^ 128, 128, halves[0], scales);
+inline void unpack_scales(const BlockQ6_K& block, float d, float, float* __restrict scales, float*) {
+  store(d * to_floats(load_16(block.scales) ^ 128, 128), scales);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ6_K& block);

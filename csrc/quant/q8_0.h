@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "quant/byte_vectors.h"
 #include "quant/half.h"
 
 namespace gesso::quant {
@@ -27,13 +28,9 @@ GESSO_DEVICE inline void decode_block(const BlockQ8_0& block, float* __restrict 
   for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(block.q[j]);
 }
 
-inline void unpack_levels(const BlockQ8_0& block, uint8_t* __restrict levels) {
-  for (int j = 0; j < 32; ++j) levels[j] = static_cast<uint8_t>(block.q[j]) ^ 128;
-}
+inline void unpack_levels(const BlockQ8_0& block, uint8_t* __restrict levels) { store(load_32(block.q) ^ 128, levels); }
 
-inline void unpack_scales(const BlockQ8_0&, const float* halves, float* __restrict scales, float*) {
-  scales[0] = halves[0];
-}
+inline void unpack_scales(const BlockQ8_0&, float d, float, float* __restrict scales, float*) { scales[0] = d; }
 
 void encode_block(const float* x, const float* importance, BlockQ8_0& block);
 
