@@ -32,11 +32,9 @@ Int8Rows pack_int8(const Context& context, ConstMatrix x, const quant::Integers&
   constexpr int64_t kOperationsPerElement = 4;
   parallel_for(context, x.rows, kOperationsPerElement * x.columns, [&](int64_t r) {
     int32_t* row_sums = all_offsets + r * num_groups;
-    float* row_scales = all_scales + r * (x.columns / kInt8Block);
     int8_kernels().round_row(x.row(r), x.columns, integers.group, all_values + r * x.columns, row_scales, row_sums);
     for (int64_t g = 0; g < num_groups; ++g) {
-      const float scale = row_scales[g * integers.group / kInt8Block];
-      if (integers.has_min) all_sums[r * num_groups + g] = scale * static_cast<float>(row_sums[g]);
+      if (integers.has_min) all_sums[r * num_groups + g] = static_cast<float>(row_sums[g]);
       row_sums[g] *= -integers.offset;
     }
   });

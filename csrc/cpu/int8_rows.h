@@ -21,8 +21,8 @@ struct Int8Rows {
   const int8_t* values = nullptr;
   const float* scales = nullptr;
 
-  // What the levels' offset or the weight's minimum adds to each group's sum, [rows, num_groups]: -offset * sum of the
-  // group's values; or, for weights with a minimum, that sum times its scale.
+  // What the levels' offset or the weight's minimum is multiplied with, [rows, num_groups]: -offset * sum of the
+  // group's values; or, for weights with a minimum, that sum as it is.
   const int32_t* offsets = nullptr;
   const float* sums = nullptr;  // null without minimum
 

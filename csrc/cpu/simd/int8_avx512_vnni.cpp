@@ -40,40 +40,58 @@ GESSO_AVX512_VNNI inline __m512i broadcast_columns(const int8_t* values) {
   return all;
 }
 
-// R rows times the tile, group by group.
+// The sums of one group's integer products, for R rows.
+template <int R, int kGroup, bool kHasMin>
+GESSO_AVX512_VNNI inline void multiply_group(const uint8_t* levels, const RowBlock& block, int64_t group,
+                                             __m512i (&dots)[R][kVectors]) {
+  for (int r = 0; r < R; ++r) {
+    const __m512i start = kHasMin ? _mm512_setzero_si512() : _mm512_set1_epi32(block.offsets[r][group]);
+    for (int v = 0; v < kVectors; ++v) dots[r][v] = start;
+  }
+#pragma GCC unroll 8
+  for (int q = 0; q < kGroup / 4; ++q) {
+    __m512i weights[kVectors];
+    for (int v = 0; v < kVectors; ++v) weights[v] = _mm512_load_si512(levels + 64 * (kVectors * q + v));
+    for (int r = 0; r < R; ++r) {
+      const __m512i x = broadcast_columns(block.values[r] + group * kGroup + 4 * q);
+      for (int v = 0; v < kVectors; ++v) dots[r][v] = _mm512_dpbusd_epi32(dots[r][v], weights[v], x);
+    }
+  }
+}
+
+// R rows times the tile.
 template <int R, int kGroup, bool kHasMin>
 GESSO_AVX512_VNNI void multiply_block(const Int8Tile& tile, const RowBlock& block, float scale) {
+  constexpr int kGroups = kInt8Block / kGroup;
   for (int r = 0; r < R; ++r) {  // written at the end: a store that misses the cache would hold up the next block
     for (int v = 0; v < kVectors; ++v) __builtin_prefetch(block.out[r] + 16 * v, 1);
   }
   __m512 sums[R][kVectors] = {};
-  const uint8_t* levels = tile.levels;
-  for (int64_t g = 0; g < tile.columns / kGroup; ++g) {
-    __m512i dots[R][kVectors];
+  for (int64_t b = 0; b < tile.columns / kInt8Block; ++b) {
+    __m512 block_sums[R][kVectors];
+#pragma GCC unroll 2
+    for (int i = 0; i < kGroups; ++i) {
+      const int64_t g = b * kGroups + i;
+      __m512i dots[R][kVectors];
+      multiply_group<R, kGroup, kHasMin>(tile.levels + g * kGroup * kTileOutputs, block, g, dots);
+      for (int v = 0; v < kVectors; ++v) {
+        const __m512 weight_scale = _mm512_load_ps(tile.scales + g * kTileOutputs + 16 * v);
+        for (int r = 0; r < R; ++r) {
+          const __m512 dot = _mm512_cvtepi32_ps(dots[r][v]);
+          block_sums[r][v] =
+              i == 0 ? _mm512_mul_ps(dot, weight_scale) : _mm512_fmadd_ps(dot, weight_scale, block_sums[r][v]);
+        }
+        if constexpr (kHasMin) {
+          const __m512 min = _mm512_load_ps(tile.mins + g * kTileOutputs + 16 * v);
+          for (int r = 0; r < R; ++r) {
+            block_sums[r][v] = _mm512_fnmadd_ps(min, _mm512_set1_ps(block.sums[r][g]), block_sums[r][v]);
+          }
+        }
+      }
+    }
     for (int r = 0; r < R; ++r) {
-      const __m512i start = kHasMin ? _mm512_setzero_si512() : _mm512_set1_epi32(block.offsets[r][g]);
-      for (int v = 0; v < kVectors; ++v) dots[r][v] = start;
-    }
-#pragma GCC unroll 8
-    for (int q = 0; q < kGroup / 4; ++q) {
-      __m512i weights[kVectors];
-      for (int v = 0; v < kVectors; ++v) weights[v] = _mm512_load_si512(levels + 64 * (kVectors * q + v));
-      for (int r = 0; r < R; ++r) {
-        const __m512i x = broadcast_columns(block.values[r] + g * kGroup + 4 * q);
-        for (int v = 0; v < kVectors; ++v) dots[r][v] = _mm512_dpbusd_epi32(dots[r][v], weights[v], x);
-      }
-    }
-    levels += kGroup / 4 * kTileOutputs * 4;
-    for (int v = 0; v < kVectors; ++v) {
-      const __m512 weight_scale = _mm512_load_ps(tile.scales + g * kTileOutputs + 16 * v);
-      for (int r = 0; r < R; ++r) {
-        const __m512 x_scale = _mm512_set1_ps(block.scales[r][g * kGroup / kInt8Block]);
-        sums[r][v] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][v]), _mm512_mul_ps(weight_scale, x_scale), sums[r][v]);
-      }
-      if constexpr (kHasMin) {
-        const __m512 min = _mm512_load_ps(tile.mins + g * kTileOutputs + 16 * v);
-        for (int r = 0; r < R; ++r) sums[r][v] = _mm512_fnmadd_ps(min, _mm512_set1_ps(block.sums[r][g]), sums[r][v]);
-      }
+      const __m512 x_scale = _mm512_set1_ps(block.scales[r][b]);
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm512_fmadd_ps(block_sums[r][v], x_scale, sums[r][v]);
     }
   }
   const auto present = static_cast<uint32_t>((uint64_t{1} << tile.num_outputs) - 1);

@@ -13,9 +13,11 @@ namespace gesso::cpu {
 struct Int8Kernels {
   const char* name;  // "avx512_vnni"
 
-  // out[i, n] = scale * dot(x[rows[i]], weight[n]) for 0 <= i < num_rows and the tile's outputs n: for each group of
-  // columns in turn, sum = fma(float(integer dot product), weight scale * x scale, sum), and with a minimum
-  // sum = fma(-min, x's sum, sum).   rows == nullptr means rows[i] = i.
+  // out[i, n] = scale * dot(x[rows[i]], weight[n]) for 0 <= i < num_rows and the tile's outputs n; rows == nullptr
+  // means rows[i] = i. For each 32 columns in turn, which are one group or two:
+  //   block = weight scale * float(integer dot product) of the first group, and block = fma(.., .., block) of the
+  //   second; with a minimum, after each, block = fma(-min, sum of x's integers, block); sum = fma(block, x's scale,
+  //   sum).
   void (*multiply)(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale,
                    Matrix out);
 

@@ -20,12 +20,15 @@ int32_t dot(const Int8Tile& tile, int64_t n, const int8_t* x, int64_t first) {
 float multiply_one(const Int8Tile& tile, int64_t n, const Int8Rows& x, int64_t row) {
   const int64_t group = tile.integers.group;
   float sum = 0;
-  for (int64_t g = 0; g < tile.columns / group; ++g) {
-    int32_t product = dot(tile, n, x.values_of(row), g * group);
-    if (!tile.mins) product += x.offsets_of(row)[g];
-    const float scale = tile.scales[g * kTileOutputs + n] * x.scales_of(row)[g * group / kInt8Block];
-    sum = std::fma(static_cast<float>(product), scale, sum);
-    if (tile.mins) sum = std::fma(-tile.mins[g * kTileOutputs + n], x.sums_of(row)[g], sum);
+  for (int64_t b = 0; b < tile.columns / kInt8Block; ++b) {
+    float block = 0;
+    for (int64_t g = b * kInt8Block / group; g < (b + 1) * kInt8Block / group; ++g) {
+      int32_t product = dot(tile, n, x.values_of(row), g * group);
+      if (!tile.mins) product += x.offsets_of(row)[g];
+      block = std::fma(static_cast<float>(product), tile.scales[g * kTileOutputs + n], block);
+      if (tile.mins) block = std::fma(-tile.mins[g * kTileOutputs + n], x.sums_of(row)[g], block);
+    }
+    sum = std::fma(block, x.scales_of(row)[b], sum);
   }
   return sum;
 }
