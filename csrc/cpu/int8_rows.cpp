@@ -32,7 +32,8 @@ Int8Rows pack_int8(const Context& context, ConstMatrix x, const quant::Integers&
   constexpr int64_t kOperationsPerElement = 4;
   parallel_for(context, x.rows, kOperationsPerElement * x.columns, [&](int64_t r) {
     int32_t* row_sums = all_offsets + r * num_groups;
-    int8_kernels().round_row(x.row(r), x.columns, integers.group, all_values + r * x.columns, row_scales, row_sums);
+    int8_kernels().round_row(x.row(r), x.columns, integers.group, all_values + r * x.columns,
+                             all_scales + r * (x.columns / kInt8Block), row_sums);
     for (int64_t g = 0; g < num_groups; ++g) {
       if (integers.has_min) all_sums[r * num_groups + g] = static_cast<float>(row_sums[g]);
       row_sums[g] *= -integers.offset;
