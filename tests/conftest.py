@@ -1,8 +1,12 @@
 """What all tests need."""
 
+import os
 import signal
 
 import pytest
+
+# The emulated GPU's threads are OpenMP's, which else spin between kernels; read when its library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Started in the background of a script, a process ignores SIGINT, and so do the processes that it starts. Tests send
 # that signal to commands.

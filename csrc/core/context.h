@@ -23,7 +23,7 @@ inline constexpr bool kHasCuda = false;
 #endif
 
 struct Context {
-  int num_threads = 1;                // OpenMP threads per op; results do not depend on it
+  int num_threads = 1;                // per op, the caller's own included; results do not depend on it
   std::function<bool()> interrupted;  // polled between layers on the calling thread; true ends the call by Interrupted
   Importance* importance = nullptr;   // if given, linear and expert_linear add what they multiply; on the CPU only
   cuda::Queue* queue = nullptr;       // where ops put their work; none: they run on the CPU, at once

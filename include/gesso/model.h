@@ -62,7 +62,7 @@ class Model {
   const ModelConfig& config() const;
   const std::optional<Tokenizer>& tokenizer() const;  // nullopt when the checkpoint has none
   int64_t weight_bytes() const;                       // as stored
-  int num_threads() const;
+  int num_threads() const;  // per call, the caller's own included; the others are shared by all models and callers
   const std::string& device() const;       // "cpu", "cuda:0"
   const std::string& activations() const;  // "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU
   // One generation from scratch for each prompt (token ids, at least one each).

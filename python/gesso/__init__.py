@@ -8,10 +8,7 @@ print(model.generate("Why is the sky blue?").texts[0])
 
 from importlib.metadata import version as _version
 
-from gesso._openmp import passive_waiting
-
-with passive_waiting():
-    from gesso._native import ArgumentError, CudaError, DeviceInfo, FormatError, devices, has_cuda
+from gesso._native import ArgumentError, CudaError, DeviceInfo, FormatError, devices, has_cuda
 from gesso.config import Config
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model, Session

@@ -1,4 +1,4 @@
-"""How many threads a model takes where nobody says, and several callers at once."""
+"""How many threads a model takes where nobody says, several callers at once, and forked processes."""
 
 import os
 import subprocess
@@ -22,3 +22,61 @@ def test_only_processors_that_it_may_run_on(tmp_path):
     finally:
         os.sched_setaffinity(0, allowed)
     assert shown == "1\n"
+
+
+# Two models with 3 threads each, asked for one generation after the other, and then by four threads at once.
+CALLERS = """
+import os, threading
+from concurrent.futures import ThreadPoolExecutor
+import gesso
+from gesso.demo_command import bundled_model, make_puzzles, solve
+
+models = [gesso.load(bundled_model(), "cpu", 3) for _ in range(2)]
+puzzles = make_puzzles(0, 12)
+
+def job(i):
+    return solve(models[i % 2], puzzles[3 * i : 3 * i + 3], seed=i).texts
+
+num_threads = [len(os.listdir("/proc/self/task"))]
+done = threading.Event()
+
+def watch():
+    while not done.wait(0.005):
+        num_threads.append(len(os.listdir("/proc/self/task")))
+
+watcher = threading.Thread(target=watch)
+watcher.start()
+expected = [job(i) for i in range(4)]
+with ThreadPoolExecutor(4) as executor:
+    got = list(executor.map(job, range(4)))
+done.set()
+watcher.join()
+assert got == expected
+print(max(num_threads) - num_threads[0])
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="counts threads through /proc")
+def test_callers_and_models_share_their_helpers():
+    """The four callers, the thread that watches, and two helpers, not two for each caller or model."""
+    shown = subprocess.run([sys.executable, "-c", CALLERS], stdout=subprocess.PIPE, check=True, text=True).stdout
+    assert 1 + 2 <= int(shown) <= 4 + 1 + 2
+
+
+FORK = """
+import os
+import gesso
+from gesso.demo_command import bundled_model, make_puzzles, solve
+
+model, puzzles = gesso.load(bundled_model(), "cpu", 2), make_puzzles(0, 3)
+expected = solve(model, puzzles, seed=0).texts
+child = os.fork()
+if child == 0:
+    os._exit(solve(model, puzzles, seed=0).texts != expected)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_goes_on_with_the_model():
+    subprocess.run([sys.executable, "-c", FORK], check=True, timeout=120)

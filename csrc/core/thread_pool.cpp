@@ -1,0 +1,93 @@
+#include "core/thread_pool.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+namespace gesso {
+namespace {
+
+struct Job {
+  const std::function<void()>& work;
+  int num_wanted = 0;   // helpers that may still join
+  int num_running = 0;  // helpers inside work()
+  std::condition_variable left = {};
+};
+
+class ThreadPool {
+ public:
+  void run(int num_threads, const std::function<void()>& work) {
+    Job job{work, num_threads - 1};
+    const auto entry = announce(job);
+    work();
+    std::unique_lock lock(mutex_);
+    if (job.num_wanted > 0) jobs_.erase(entry);  // whoever has not come by now would find nothing to do
+    job.left.wait(lock, [&] { return job.num_running == 0; });
+  }
+
+ private:
+  std::list<Job*>::iterator announce(Job& job) {
+    const std::lock_guard lock(mutex_);
+    grow(job.num_wanted);
+    const auto entry = jobs_.insert(jobs_.end(), &job);
+    for (int i = 0; i < std::min(job.num_wanted, num_idle_); ++i) wake_.notify_one();
+    return entry;
+  }
+
+  // Where the system gives no more threads, those that there are do the work.
+  void grow(int count) {
+    try {
+      for (; num_helpers_ < count; ++num_helpers_) std::thread([this] { help_forever(); }).detach();
+    } catch (const std::system_error&) {
+    }
+  }
+
+  void help_forever() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      ++num_idle_;
+      wake_.wait(lock, [&] { return !jobs_.empty(); });
+      --num_idle_;
+      Job& job = *jobs_.front();
+      ++job.num_running;
+      if (--job.num_wanted == 0) jobs_.pop_front();
+      lock.unlock();
+      job.work();
+      lock.lock();
+      if (--job.num_running == 0) job.left.notify_one();  // the job is gone as soon as the mutex is free
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::list<Job*> jobs_;  // those that want helpers, oldest first
+  int num_helpers_ = 0, num_idle_ = 0;
+};
+
+// Never destroyed: its threads may still be asleep in it when the process ends. After fork() the child has none of
+// them, and gets a pool of its own.
+std::atomic<ThreadPool*> pool = nullptr;
+
+ThreadPool& shared_pool() {
+  static const int registered = [] {
+    pool = new ThreadPool;
+    return ::pthread_atfork(nullptr, nullptr, [] { pool = new ThreadPool; });
+  }();
+  (void)registered;
+  return *pool;
+}
+
+}  // namespace
+
+void run_on_threads(int num_threads, const std::function<void()>& work) {
+  if (num_threads > 1) return shared_pool().run(num_threads, work);
+  work();
+}
+
+}  // namespace gesso
