@@ -148,8 +148,9 @@ GESSO_AVX512_VNNI inline float round_block(const float* x, int8_t* values, __m12
   if (_mm512_cmp_ps_mask(low, low, _CMP_UNORD_Q) | _mm512_cmp_ps_mask(high, high, _CMP_UNORD_Q))
     scale = __builtin_nanf("");
   const __m512 divisor = _mm512_set1_ps(scale > 0 ? scale : 1.0f);
-  rounded[0] = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_div_ps(low, divisor)));
-  rounded[1] = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_div_ps(high, divisor)));
+  const __m512i lowest = _mm512_set1_epi32(-127);
+  rounded[0] = _mm512_cvtsepi32_epi8(_mm512_max_epi32(_mm512_cvtps_epi32(_mm512_div_ps(low, divisor)), lowest));
+  rounded[1] = _mm512_cvtsepi32_epi8(_mm512_max_epi32(_mm512_cvtps_epi32(_mm512_div_ps(high, divisor)), lowest));
   for (int i = 0; i < 2; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 16 * i), rounded[i]);
   return scale;
 }

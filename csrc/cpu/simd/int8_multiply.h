@@ -1,0 +1,128 @@
+// The product of int8_kernels.h over the vectors of one instruction set. The file of each includes this once, after
+// defining GESSO_SIMD, the attributes of a function for it, and struct Simd with
+//   kLanes                      outputs in a register
+//   kVectors, kMaxRows          outputs in that many registers times so many rows of x are multiplied at once
+//   kQuads                      fours of columns that dot() takes at once
+//   Ints, Floats                registers
+//   Levels<kIsWide>             four columns of kLanes outputs; kIsWide as in quant::Integers
+//   load_levels, broadcast      of the weight; four columns of a row for all outputs
+//   dot<kIsWide>                sum + level * x; with kTakesDistances, a wide level counts as its distance to the
+//   offset set1, load, to_floats, mul, fmadd, fnmadd store                       at most `count` outputs
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/simd/int8_kernels.h"
+
+namespace gesso::cpu {
+namespace {
+
+// The rows of x that are multiplied at once.
+struct RowBlock {
+  const int8_t* values[Simd::kMaxRows];
+  const float* scales[Simd::kMaxRows];
+  const int32_t* offsets[Simd::kMaxRows];
+  const float* sums[Simd::kMaxRows];
+  float* out[Simd::kMaxRows];
+};
+
+constexpr int kPassOutputs = Simd::kLanes * Simd::kVectors;
+static_assert(kTileOutputs % kPassOutputs == 0);
+
+// R rows times kPassOutputs outputs from `first` on, group by group.
+template <int R, int kGroup, bool kHasMin, bool kIsWide>
+GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int64_t first, float scale) {
+  constexpr int V = Simd::kVectors;
+  for (int r = 0; r < R; ++r) {  // written at the end: a store that misses the cache would hold up the next block
+    for (int v = 0; v < V; ++v) __builtin_prefetch(block.out[r] + first + Simd::kLanes * v, 1);
+  }
+  typename Simd::Floats sums[R][V] = {};
+  const uint8_t* levels = tile.levels + 4 * first;
+  for (int64_t g = 0; g < tile.columns / kGroup; ++g) {
+    typename Simd::Ints dots[R][V];
+    for (int r = 0; r < R; ++r) {
+      constexpr bool kHasNoOffset = kHasMin || (kIsWide && Simd::kTakesDistances);
+      const auto start = Simd::set1(kHasNoOffset ? 0 : block.offsets[r][g]);
+      for (int v = 0; v < V; ++v) dots[r][v] = start;
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < kGroup / 4; q += Simd::kQuads) {
+      typename Simd::template Levels<kIsWide> weights[V][Simd::kQuads];
+      for (int v = 0; v < V; ++v) {
+        for (int i = 0; i < Simd::kQuads; ++i) {
+          weights[v][i] = Simd::template load_levels<kIsWide>(levels + 4 * (kTileOutputs * (q + i) + Simd::kLanes * v));
+        }
+      }
+      for (int r = 0; r < R; ++r) {
+        typename Simd::Ints x[Simd::kQuads];
+        for (int i = 0; i < Simd::kQuads; ++i) x[i] = Simd::broadcast(block.values[r] + g * kGroup + 4 * (q + i));
+        for (int v = 0; v < V; ++v) dots[r][v] = Simd::template dot<kIsWide>(dots[r][v], weights[v], x);
+      }
+    }
+    levels += kGroup * kTileOutputs;
+    for (int v = 0; v < V; ++v) {
+      const int64_t place = g * kTileOutputs + first + Simd::kLanes * v;
+      const auto weight_scale = Simd::load(tile.scales + place);
+      for (int r = 0; r < R; ++r) {
+        const auto x_scale = Simd::set1(block.scales[r][g * kGroup / kInt8Block]);
+        sums[r][v] = Simd::fmadd(Simd::to_floats(dots[r][v]), Simd::mul(weight_scale, x_scale), sums[r][v]);
+      }
+      if constexpr (kHasMin) {
+        const auto min = Simd::load(tile.mins + place);
+        for (int r = 0; r < R; ++r) sums[r][v] = Simd::fnmadd(min, Simd::set1(block.sums[r][g]), sums[r][v]);
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < V; ++v) {
+      const int64_t output = first + Simd::kLanes * v;
+      Simd::store(block.out[r] + output, Simd::mul(sums[r][v], Simd::set1(scale)), tile.num_outputs - output);
+    }
+  }
+}
+
+// R is known at compile time, so that the sums are registers.
+template <int R, int kGroup, bool kHasMin, bool kIsWide>
+void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, float scale) {
+  if constexpr (R > 1) {
+    if (num_rows < R) return multiply_rows<R - 1, kGroup, kHasMin, kIsWide>(tile, block, num_rows, scale);
+  }
+  for (int64_t first = 0; first < tile.num_outputs; first += kPassOutputs) {
+    multiply_block<R, kGroup, kHasMin, kIsWide>(tile, block, first, scale);
+  }
+}
+
+template <int kGroup>
+void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, float scale) {
+  constexpr int R = Simd::kMaxRows;
+  if (tile.mins) return multiply_rows<R, kGroup, true, false>(tile, block, num_rows, scale);
+  return tile.integers.is_wide ? multiply_rows<R, kGroup, false, true>(tile, block, num_rows, scale)
+                               : multiply_rows<R, kGroup, false, false>(tile, block, num_rows, scale);
+}
+
+void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out) {
+  // In blocks of about the same size: 7 rows are 4 + 3, not 6 + 1.
+  int64_t num_blocks = (num_rows + Simd::kMaxRows - 1) / Simd::kMaxRows;
+  for (int64_t first = 0; first < num_rows; --num_blocks) {
+    const int count = static_cast<int>((num_rows - first + num_blocks - 1) / num_blocks);
+    RowBlock block;
+    for (int r = 0; r < count; ++r) {
+      const int64_t row = rows ? rows[first + r] : first + r;
+      block.values[r] = x.values_of(row);
+      block.scales[r] = x.scales_of(row);
+      block.offsets[r] = x.offsets_of(row);
+      block.sums[r] = x.sums_of(row);
+      block.out[r] = out.row(first + r);
+    }
+    if (tile.integers.group == 32) {
+      multiply_rows<32>(tile, block, count, scale);
+    } else {
+      multiply_rows<16>(tile, block, count, scale);
+    }
+    first += count;
+  }
+}
+
+}  // namespace
+}  // namespace gesso::cpu
