@@ -33,6 +33,8 @@ SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
 DEVICE_TESTS := tests/ops tests/cuda
 # Whose models go to a GPU by themselves, and whose activations do not matter.
 MODEL_TESTS := tests/model/test_batching.py tests/model/test_interrupting.py tests/model/test_pinned.py
+# Where 8-bit activations make a difference on the CPU.
+PRODUCT_TESTS := $(wildcard tests/ops/test_*linear.py) tests/ops/test_head_stats.py
 WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
 CXX_SOURCES = $(shell find csrc include python/bindings tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
@@ -48,6 +50,7 @@ demo: $(VENV)/.package
 
 test: native emulated $(VENV)/.test
 	$(PYTEST) --ignore=tests/parity --ignore=tests/device_code --ignore=tests/cuda
+	$(PYTEST) --activations int8 $(PRODUCT_TESTS)
 
 native: $(VENV)/.build
 	$(call build,cpu)

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "cpu/gelu_mul.h"
 #include "cpu/scratch.h"
 #include "cpu/simd/int8_kernels.h"
+#include "cpu/simd/vector_math.h"
 
 namespace gesso::cpu {
 namespace {
@@ -44,7 +44,7 @@ void multiply_tile_gated(const SelectedRows& x, const StoredMatrix& gate, const 
   const Int8Tile up_tile = decode_tile(up.values, integers, tile * kTileOutputs);
   const Matrix ups(thread_scratch(x.num_rows * kTileOutputs), x.num_rows, gated.columns, kTileOutputs);
   multiply(x, up_tile, up.scale, ups);
-  gelu_mul(Context(), gated, ups, gated);
+  for (int64_t i = 0; i < x.num_rows; ++i) gelu_mul(gated.row(i), ups.row(i), gated.columns, gated.row(i));
 }
 
 }  // namespace gesso::cpu
