@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "quant/integers.h"
+
 namespace gesso::ops {
 namespace {
 
@@ -49,7 +51,9 @@ double num_cached(AttentionMode mode, int64_t window, const AttentionSequence& s
 }  // namespace
 
 bool multiplies_integers(const Profile& profile, DType weight_type) {
-  return profile.activations() == ActivationType::kInt8 && dtype_info(weight_type).block_elements > 1;
+  if (profile.activations() != ActivationType::kInt8) return false;
+  return profile.on_device() ? dtype_info(weight_type).block_elements > 1
+                             : quant::find_integers(weight_type) != nullptr;
 }
 
 Work rows_work(double rows, double columns) { return {.activation_bytes = sizeof(float) * rows * columns}; }

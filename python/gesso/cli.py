@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from gesso import (
     CudaError,
     __version__,
+    bench_command,
     convert_command,
     demo_command,
     devices_command,
@@ -30,6 +31,7 @@ COMMANDS = (
     quantize_command,
     imatrix_command,
     synth_command,
+    bench_command,
     devices_command,
     demo_command,
 )
@@ -42,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a locale without UTF-8 must not end a run
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = make_parser().parse_args(arguments)
+    options.arguments = arguments
     try:
         check_utf8(options)
         status = options.command(options)

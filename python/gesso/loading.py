@@ -59,7 +59,11 @@ def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -
         return _native.Checkpoint.open(os.fsencode(path))
     source = hf.read_checkpoint(path)
     tensors = list(source.tensors())
-    return _fill(source.metadata, tensors, lambda x: x.data) if with_values else outline(source.metadata, tensors)
+    return (
+        fill_checkpoint(source.metadata, tensors, lambda x: x.data)
+        if with_values
+        else outline(source.metadata, tensors)
+    )
 
 
 def outline(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> _native.Checkpoint:
@@ -69,12 +73,13 @@ def outline(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> _native.C
     """
     largest = max((tensor.num_bytes for tensor in tensors), default=0)
     zeros = np.zeros(largest, np.uint8)  # never written to, and therefore only promised by the system
-    return _fill(metadata, tensors, lambda tensor: zeros[: tensor.num_bytes])
+    return fill_checkpoint(metadata, tensors, lambda tensor: zeros[: tensor.num_bytes])
 
 
-def _fill(
+def fill_checkpoint(
     metadata: Mapping[str, Any], tensors: Iterable[Tensor], values: Callable[[Tensor], np.ndarray]
 ) -> _native.Checkpoint:
+    """Metadata and tensors with what `values` returns for each, which the checkpoint keeps alive."""
     checkpoint = _native.Checkpoint()
     for key, value in metadata.items():
         checkpoint.set(key, value)

@@ -1,0 +1,167 @@
+"""Times what a model does: encoding, denoising steps, commits. The command `gesso bench` prints what comes out.
+
+    result = measure(model, Setting(prompt_tokens=512, batch=1, steps=16, repetitions=5, profile=False))
+
+A repetition is one canvas from nothing: the prompt is encoded, the canvas denoised with a fixed number of steps and
+then encoded in turn. In front of them comes one that is not counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gesso import _native
+from gesso.bench_floor import COUNTS
+from gesso.compare import random_prompt
+from gesso.memory import peak_bytes, reset_peak
+from gesso.model import Model, Session
+
+PHASES = ("encode", "step", "step_without_self_conditioning", "commit")
+WARM_UP_STEPS = 3  # a GPU records a step the second time and replays it from the third on
+Op = dict[str, Any]  # the fields of _native.OpProfile
+
+
+@dataclass(frozen=True)
+class Setting:
+    prompt_tokens: int
+    batch: int
+    steps: int
+    repetitions: int
+    profile: bool = False  # whether the ops' times matter, or only their work
+    seed: int = 0
+
+
+@dataclass
+class Measurements:
+    """Milliseconds, in the order of measurement; ops of one encode, one step, one commit of the whole batch."""
+
+    encode_ms: list[float] = field(default_factory=list)
+    step_ms: list[float] = field(default_factory=list)  # with self-conditioning: all but a canvas' first
+    step_without_self_conditioning_ms: list[float] = field(default_factory=list)
+    commit_ms: list[float] = field(default_factory=list)
+    first_canvas_ms: list[float] = field(default_factory=list)
+    mean_entropy_nats: list[float] = field(default_factory=list)  # of each step, mean over the batch
+    first_encode_ms: float = 0.0
+    first_step_ms: float = 0.0
+    peak_memory_bytes: int = 0
+    peak_memory_kind: str = ""
+    ops: dict[str, list[Op]] = field(default_factory=dict)  # by phase
+
+
+def measure(model: Model, setting: Setting, on_done: Callable[[int], Any] = lambda _: None) -> Measurements:
+    """One setting. on_done(n) is called after n of the repetitions + 1 runs."""
+    is_fresh = reset_peak()
+    session = model.session(setting.batch)
+    rng = np.random.default_rng(setting.seed)
+    prompts = [random_prompt(model, rng, setting.prompt_tokens) for _ in range(setting.batch)]
+    found = Measurements()
+    _warm_up(session, prompts, setting, found)
+    on_done(1)
+    for repetition in range(setting.repetitions):
+        _repeat(session, prompts, setting, found, with_entropies=repetition == 0)
+        on_done(repetition + 2)
+    if model.device == "cpu":
+        found.peak_memory_bytes = peak_bytes()
+        found.peak_memory_kind = "resident, process" + ("" if is_fresh else ", since its start")
+    else:
+        found.peak_memory_bytes = next(x.used_bytes for x in _native.devices() if x.name == model.device)
+        found.peak_memory_kind = "allocated, device"
+    return found
+
+
+def _generate(session: Session, setting: Setting, steps: int, on_step: Callable[[Any], Any] | None = None) -> Any:
+    """One canvas of exactly so many steps: no mean entropy is below 0, and no token ends it."""
+    return session.generate(
+        max_new_tokens=session.model.config.canvas_length,
+        max_denoising_steps=steps,
+        confidence_threshold=0.0,
+        end_token_ids=[],
+        seed=list(range(setting.seed, setting.seed + setting.batch)),
+        on_step=on_step,
+    ).timings
+
+
+def _timed_ms(function: Callable[..., Any], *arguments: Any) -> float:
+    start = time.perf_counter()
+    function(*arguments)
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _repeat(
+    session: Session, prompts: list[list[int]], setting: Setting, found: Measurements, with_entropies: bool
+) -> None:
+    session.rewind(0)
+    entropies: list[list[float]] = [[] for _ in range(setting.steps)]
+
+    def keep_entropy(event: Any) -> None:
+        entropies[event.step].append(event.mean_entropy)
+
+    encode_ms = _timed_ms(session.encode, prompts)
+    timings = _generate(session, setting, setting.steps, keep_entropy if with_entropies else None)
+    found.encode_ms.append(encode_ms)
+    found.step_without_self_conditioning_ms.append(timings.step_ms[0])
+    found.step_ms += timings.step_ms[1:]
+    found.first_canvas_ms.append(encode_ms + timings.first_canvas_ms)
+    found.commit_ms.append(_timed_ms(session.encode, _nothing(setting)))  # what was generated is not encoded yet
+    if with_entropies:
+        found.mean_entropy_nats = [float(np.mean(each)) for each in entropies]
+
+
+def _warm_up(session: Session, prompts: list[list[int]], setting: Setting, found: Measurements) -> None:
+    """Pages in, memory taken, work counted; where ops' times matter, or profiling changes those of passes, again."""
+    apart = setting.profile or session.model.device != "cpu"
+    if not apart:
+        session._native.set_profiling(True)
+    steps = min(setting.steps, WARM_UP_STEPS)
+    phases: dict[str, list[list[Op]]] = {phase: [] for phase in PHASES}
+
+    def take(phase: str) -> None:
+        phases[phase].append([_fields(op) for op in session._native.take_profile()])
+
+    def take_step(event: Any) -> None:
+        if event.sequence == setting.batch - 1:
+            take("step" if event.step > 0 else "step_without_self_conditioning")
+
+    def run() -> None:
+        session.rewind(0)
+        encode_ms = _timed_ms(session.encode, prompts)
+        take("encode")
+        timings = _generate(session, setting, steps, take_step)
+        session.encode(_nothing(setting))
+        take("commit")
+        if not found.first_step_ms:
+            found.first_encode_ms, found.first_step_ms = encode_ms, timings.step_ms[0]
+
+    run()
+    if apart:
+        phases = {phase: [] for phase in PHASES}
+        session._native.set_profiling(True)
+        run()
+    session._native.set_profiling(False)
+    found.ops = {phase: _mean_ops(each) for phase, each in phases.items()}
+
+
+def _nothing(setting: Setting) -> list[list[int]]:
+    return [[]] * setting.batch
+
+
+def _fields(op: _native.OpProfile) -> Op:
+    return {name: getattr(op, name) for name in ("op", "weight", "types", "calls", "ms", *COUNTS)}
+
+
+def _mean_ops(passes: list[list[Op]]) -> list[Op]:
+    """Ops of one pass of several that are alike, the longest first. Counts may differ: of the experts that were hit."""
+    sums: dict[tuple[str, str], Op] = {}
+    for ops in passes:
+        for op in ops:
+            entry = sums.setdefault((op["op"], op["weight"]), op | dict.fromkeys(("calls", "ms", *COUNTS), 0))
+            for name in ("calls", "ms", *COUNTS):
+                entry[name] += op[name] / len(passes)
+    for entry in sums.values():
+        entry["calls"] = round(entry["calls"])
+    return sorted(sums.values(), key=lambda op: -op["ms"])

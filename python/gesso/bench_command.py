@@ -1,0 +1,154 @@
+"""`gesso bench`: how fast a model is here, and how fast it could be."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from gesso import _native, bench_report
+from gesso.bench import Setting, measure
+from gesso.bench_floor import Ceilings, measure_ceilings
+from gesso.bench_model import Subject, check_memory, from_file, from_preset
+from gesso.bench_record import make_origin, make_record
+from gesso.loading import check_num_threads
+from gesso.model import Model
+from gesso.progress import Progress
+
+FORMATS = {"md": bench_report.to_markdown, "json": bench_report.to_json, "csv": bench_report.to_csv}
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure speed and memory",
+        description="Measures encoding, denoising steps and commits, one row for each combination of threads, prompt"
+        " length and batch, beside what this machine can do at most. Every canvas takes all its steps.",
+    )
+    parser.set_defaults(command=bench, usage_error=parser.error)
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
+    parser.add_argument(
+        "--synthetic",
+        metavar="SIZES:TYPES[:LAYERS]",
+        help="instead of MODEL, random weights in memory, such as 26b-a4b:Q4_K_M, or 26b-a4b:Q4_K_M:6 for the first 6"
+        " layers; SIZES may also be a folder with a config.json",
+    )
+    work = parser.add_argument_group("what is measured")
+    work.add_argument(
+        "-p", "--prompt", type=numbers, default=[512], metavar="N,..", help="prompt lengths; default: 512"
+    )
+    work.add_argument("-b", "--batch", type=numbers, default=[1], metavar="N,..", help="sequences; default: 1")
+    work.add_argument("--steps", type=int, default=16, metavar="N", help="denoising steps per canvas; default: 16")
+    work.add_argument("-r", "--repetitions", type=int, default=5, metavar="N", help="canvases; default: 5")
+    work.add_argument(
+        "--profile", action="store_true", help="each op's calls, time, bytes, operations, and its ceiling"
+    )
+    work.add_argument("--seed", type=int, default=0, metavar="N", help="of prompts, noise and weights; default: 0")
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto: a GPU if there is one (default)")
+    machine.add_argument("--activations", default="auto", help="f32, bf16, int8 or auto (default), see `gesso run -h`")
+    machine.add_argument("-t", "--threads", type=numbers, metavar="N,..", help="default: one per processor")
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--format", choices=FORMATS, default="md", help="default: md, Markdown tables")
+    output.add_argument("--output", metavar="FILE", help="where to write it; default: standard output")
+    output.add_argument(
+        "--hash",
+        choices=("sampled", "full", "none"),
+        default="sampled",
+        help="of MODEL, for the record: sampled reads 2 MiB of each file (default), full reads all",
+    )
+
+
+def numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers with commas between them, got {text!r}") from None
+
+
+def bench(options: argparse.Namespace) -> int:
+    if (options.model is None) == (options.synthetic is None):
+        options.usage_error("expected either MODEL or --synthetic")
+    check_options(options)
+    if options.model is None:
+        subject = from_preset(options.synthetic, options.seed)
+    else:
+        subject = from_file(options.model, options.hash)
+    check_sizes(options, subject)
+    records: list[dict[str, Any]] = []
+    try:
+        for record in measure_all(options, subject):
+            records.append(record)
+    finally:  # also after Ctrl-C: what was measured so far
+        if records:
+            write(FORMATS[options.format](records), options.output)
+    return 0
+
+
+def check_options(options: argparse.Namespace) -> None:
+    lists = {"--prompt": options.prompt, "--batch": options.batch, "--repetitions": [options.repetitions]}
+    for name, values in (lists | {"--steps": [options.steps]}).items():
+        if min(values) < 1:
+            raise ValueError(f"{name}: expected at least 1, got {min(values)}")
+    if options.seed < 0:
+        raise ValueError(f"--seed: expected at least 0, got {options.seed}")
+    for num_threads in options.threads or ():
+        check_num_threads(num_threads)
+    if options.output is not None:
+        path = Path(options.output)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path}: is a folder; expected the name of a file to write")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PermissionError(f"{path}: cannot be written to")
+
+
+def check_sizes(options: argparse.Namespace, subject: Subject) -> None:
+    """Before the work of hours: whether every row fits the context and the memory."""
+    config = subject.config
+    longest = max(options.prompt) + config.canvas_length
+    if longest > config.max_position_embeddings:
+        raise ValueError(
+            f"--prompt: {max(options.prompt):,} tokens and a canvas of {config.canvas_length} are more than the model's"
+            f" context of {config.max_position_embeddings:,}"
+        )
+    check_memory(subject, max(options.batch), longest)
+    if options.device == "cpu" or len(_native.devices()) == 1:  # nothing is copied there
+        _native.Model(subject.outline, options.device, 1, options.activations, None)
+
+
+def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[dict[str, Any]]:
+    settings = [
+        Setting(prompt, batch, options.steps, options.repetitions, options.profile, options.seed)
+        for prompt, batch in product(options.prompt, options.batch)
+    ]
+    threads = options.threads or [0]
+    with Progress("weights") as progress:
+        checkpoint = subject.open(progress.update)
+    origin = make_origin(subject.description, ["gesso", *options.arguments])
+    total, done = len(threads) * len(settings) * (options.repetitions + 1), 0
+    with Progress("bench", "runs") as progress:
+        for num_threads in threads:
+            model = Model(_native.Model(checkpoint, options.device, num_threads, options.activations, None))
+            ceilings = measure_ceilings(model.num_threads) if model.device == "cpu" else Ceilings()
+            for setting in settings:
+                title = f"{model.num_threads} threads, prompt {setting.prompt_tokens}, batch {setting.batch}"
+                first = done
+
+                def show(num_runs: int, first: int = first, title: str = title) -> None:
+                    progress.update(first + num_runs, total, title)
+
+                show(0)
+                found = measure(model, setting, show)
+                done += options.repetitions + 1
+                yield make_record(origin, model, setting, found, ceilings)
+
+
+def write(text: str, path: str | None) -> None:
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        Path(path).write_text(text, encoding="utf-8")

@@ -1,0 +1,162 @@
+"""The models that `gesso bench` measures: a file, or random weights that exist in memory alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gesso import _native
+from gesso.display import show_bytes
+from gesso.gguf_writer import Stream
+from gesso.inspect_command import count_types
+from gesso.loading import fill_checkpoint, open_checkpoint, outline
+from gesso.memory import available_bytes
+from gesso.presets import PRESETS
+from gesso.synth_command import CONFIG_NAMES, CONFIGS, make_model
+from gesso.tensor import Tensor
+
+SPARE_BYTES = 300_000_000  # the interpreter, its packages, and the pools that random weights come from
+HEAD_BYTES, NUM_SAMPLES, SAMPLE_BYTES = 1 << 20, 256, 4096  # of a file, for its hash
+SAMPLED = "sha256 of the size, the first MiB and 256 samples of 4 KiB"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured, as records tell it, and a function that brings its weights."""
+
+    description: dict[str, Any]
+    config: _native.ModelConfig
+    outline: _native.Checkpoint  # the same with other values
+    own_bytes: int  # memory that its weights take beyond a mapped file
+    open: Callable[[Callable[[int, int], Any]], _native.Checkpoint]  # its argument is told bytes done and in all
+
+
+def from_file(path: str, hash_method: str) -> Subject:
+    checkpoint = open_checkpoint(path, with_values=False)
+    method, digest = (None, None) if hash_method == "none" else hash_files(Path(path), hash_method == "full")
+    description = _describe(checkpoint) | {
+        "name": checkpoint.metadata.get("general.name") or Path(path).stem,
+        "path": path,
+        "synthetic": None,
+        "file_bytes": sum(file.stat().st_size for file in _files(Path(path))),
+        "hash": digest,
+        "hash_method": method,
+    }
+    return Subject(description, _native.read_config(checkpoint), checkpoint, 0, lambda _: open_checkpoint(path))
+
+
+def from_preset(spec: str, seed: int) -> Subject:
+    """spec: "26b-a4b:Q4_K_M", with ":6" behind it for the first 6 layers; or a folder with a config.json."""
+    directory, quant, num_layers = parse_spec(spec)
+    metadata, tensors = make_model(directory, quant, num_layers, seed)
+    checkpoint = outline(metadata, tensors)
+    description = _describe(checkpoint) | {
+        "name": directory.name,
+        "path": None,
+        "synthetic": spec,
+        "file_bytes": None,
+        "hash": None,
+        "hash_method": None,
+    }
+    total = sum(tensor.num_bytes for tensor in tensors)
+
+    def make(on_progress: Callable[[int, int], Any]) -> _native.Checkpoint:
+        done = 0
+
+        def values(tensor: Tensor) -> np.ndarray:
+            nonlocal done
+            data = _values(tensor)
+            on_progress(done := done + tensor.num_bytes, total)
+            return data
+
+        return fill_checkpoint(metadata, tensors, values)
+
+    return Subject(description, _native.read_config(checkpoint), checkpoint, total, make)
+
+
+def parse_spec(spec: str) -> tuple[Path, str, int | None]:
+    """Folder of the configuration, preset of types, number of layers or None for all."""
+    parts = spec.split(":")
+    num_layers = int(parts.pop()) if len(parts) > 2 and parts[-1].isdecimal() else None
+    name, quant = ":".join(parts[:-1]), parts[-1].upper()
+    if not name:
+        raise ValueError(f"--synthetic: expected SIZES:TYPES or SIZES:TYPES:LAYERS, such as 26b-a4b:Q4_K_M, got {spec}")
+    if quant not in PRESETS:
+        raise ValueError(f"--synthetic {spec}: expected one of {', '.join(PRESETS)}, got {parts[-1]}")
+    if name in CONFIG_NAMES:
+        return CONFIGS / name, quant, num_layers
+    if not (Path(name) / "config.json").is_file():
+        raise ValueError(
+            f"--synthetic {spec}: expected {', '.join(CONFIG_NAMES)} or a folder with a config.json, got {name}"
+        )
+    return Path(name), quant, num_layers
+
+
+def check_memory(subject: Subject, batch: int, length: int) -> None:
+    """MemoryError when a session of `batch` sequences of `length` tokens would not fit what is free."""
+    config = subject.config
+    logits = 4 * batch * config.canvas_length * config.vocab_size
+    session = _native.scratch_bytes(config) + batch * _native.cache_bytes(config, length) + logits
+    needed, free = subject.own_bytes + session + SPARE_BYTES, available_bytes()
+    if free is not None and needed > free:
+        weights = f"{show_bytes(subject.own_bytes)} for weights and " if subject.own_bytes else ""
+        raise MemoryError(
+            f"needs {show_bytes(needed)} ({weights}{show_bytes(session)} for {batch} x {length:,} tokens),"
+            f" {show_bytes(free)} are free"
+        )
+
+
+def hash_files(path: Path, is_full: bool) -> tuple[str, str]:
+    """How it was made, and the hash of a file, or of a folder's files by name."""
+    digest = hashlib.sha256()
+    for file in _files(path):
+        for chunk in _all_chunks(file) if is_full else _sampled_chunks(file):
+            digest.update(chunk)
+    return "sha256" if is_full else SAMPLED, digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if file.suffix in (".json", ".safetensors"))
+
+
+def _all_chunks(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 22):
+            yield chunk
+
+
+def _sampled_chunks(path: Path) -> Iterator[bytes]:
+    size = path.stat().st_size
+    yield size.to_bytes(8, "little")
+    with open(path, "rb") as file:
+        yield file.read(HEAD_BYTES)
+        for i in range(NUM_SAMPLES if size > HEAD_BYTES else 0):
+            file.seek(HEAD_BYTES + i * max(0, size - HEAD_BYTES - SAMPLE_BYTES) // (NUM_SAMPLES - 1))
+            yield file.read(SAMPLE_BYTES)
+
+
+def _describe(checkpoint: _native.Checkpoint) -> dict[str, Any]:
+    types = count_types(checkpoint.tensors)
+    return {
+        "num_layers": _native.read_config(checkpoint).num_hidden_layers,
+        "weight_bytes": sum(entry["bytes"] for entry in types.values()),
+        "types": {name: entry["bytes"] for name, entry in types.items()},
+    }
+
+
+def _values(tensor: Tensor) -> np.ndarray:
+    if not isinstance(tensor, Stream):
+        return tensor.data
+    data = np.empty(tensor.num_bytes, np.uint8)
+    first = 0
+    for chunk in tensor.make_chunks():
+        data[first : first + chunk.nbytes] = chunk
+        first += chunk.nbytes
+    return data

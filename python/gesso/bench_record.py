@@ -1,0 +1,157 @@
+"""Records of `gesso bench`: the times as spreads, and what else a reader must know: machine, software, command."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gesso import __version__, _native
+from gesso.bench import PHASES, Measurements, Setting
+from gesso.bench_floor import COUNTS, Ceilings, op_floor, pass_floor_ms, share
+from gesso.memory import total_bytes
+from gesso.model import Model
+
+SCHEMA = 1
+NVIDIA_VERSION = Path("/proc/driver/nvidia/version")
+
+
+def make_record(
+    origin: dict[str, Any], model: Model, setting: Setting, found: Measurements, ceilings: Ceilings
+) -> dict[str, Any]:
+    """One setting's record; docs/bench.md has every key."""
+    canvas_length = model.config.canvas_length
+    spreads = {name: spread(getattr(found, name)) for name in SPREADS}
+    step_ms = (spreads["step_ms"] or spreads["step_without_self_conditioning_ms"])["median"]
+    canvas_ms = setting.steps * step_ms + spreads["commit_ms"]["median"]
+    passes = {phase: describe_pass(found.ops[phase], spreads[f"{phase}_ms"], ceilings) for phase in PHASES}
+    return origin | {
+        "device": device_record(model.device),
+        "activations": model.activations,
+        "num_threads": model.num_threads,
+        "prompt_tokens": setting.prompt_tokens,
+        "batch": setting.batch,
+        "steps": setting.steps,
+        "canvas_length": canvas_length,
+        "repetitions": setting.repetitions,
+        "seed": setting.seed,
+        **spreads,
+        "encode_tokens_per_s": 1e3 * setting.batch * setting.prompt_tokens / spreads["encode_ms"]["median"],
+        "committed_tokens_per_s": 1e3 * setting.batch * canvas_length / canvas_ms,
+        "first_encode_ms": found.first_encode_ms,
+        "first_step_ms": found.first_step_ms,
+        "mean_entropy_nats": found.mean_entropy_nats,
+        "peak_memory_bytes": found.peak_memory_bytes,
+        "peak_memory_kind": found.peak_memory_kind,
+        "passes": passes,
+        "first_canvas_share_of_floor": first_canvas_share(passes, spreads["first_canvas_ms"], setting.steps),
+        "ceilings": ceilings.records(),
+        "profile": profile(found, ceilings) if setting.profile else None,
+        "notes": notes(model, setting, ceilings),
+    }
+
+
+SPREADS = ("encode_ms", "step_ms", "step_without_self_conditioning_ms", "commit_ms", "first_canvas_ms")
+
+
+def spread(samples: Sequence[float]) -> dict[str, Any] | None:
+    """Median, 10th and 90th percentile, and what they are of; None of nothing."""
+    if not samples:
+        return None
+    p10, median, p90 = np.percentile(samples, (10, 50, 90)).tolist()
+    return {"median": median, "p10": p10, "p90": p90, "samples": list(samples)}
+
+
+def describe_pass(ops: Sequence[dict[str, Any]], ms: dict[str, Any] | None, ceilings: Ceilings) -> dict[str, Any]:
+    """The work of one encode, step or commit, and the least time it could take."""
+    floor_ms = pass_floor_ms(ops, ceilings) if ops else None
+    counts = {name: sum(op[name] for op in ops) for name in COUNTS}
+    return counts | {"floor_ms": floor_ms, "share_of_floor": share(floor_ms, ms["median"]) if ms else None}
+
+
+def first_canvas_share(passes: dict[str, Any], ms: dict[str, Any], steps: int) -> float | None:
+    floors = [passes["encode"]["floor_ms"], passes["step_without_self_conditioning"]["floor_ms"]]
+    floors += [passes["step"]["floor_ms"]] * (steps - 1)
+    return None if None in floors else share(sum(floors), ms["median"])
+
+
+def profile(found: Measurements, ceilings: Ceilings) -> dict[str, list[dict[str, Any]]]:
+    return {
+        phase: [op | {"weight": op["weight"] or None} | op_floor(op, ceilings) for op in ops]
+        for phase, ops in found.ops.items()
+    }
+
+
+def notes(model: Model, setting: Setting, ceilings: Ceilings) -> list[str]:
+    """What a reader must know to not be misled."""
+    found = [
+        f"every canvas takes {setting.steps} denoising steps: no early stop",
+        "prompts are random tokens",
+    ]
+    if setting.steps == 1:
+        found.append("a single step has no self-conditioning")
+    if not ceilings.entries:
+        found.append("ceilings of a GPU are not measured by this command: no floors")
+    if model.device == "cpu" and model.num_threads > num_processors():
+        found.append(f"{model.num_threads} threads on {num_processors()} processors")
+    if setting.profile and model.device != "cpu":
+        found.append("profiled ops wait for each other on a GPU: they come to more than a step")
+    return found
+
+
+def make_origin(model: dict[str, Any], command: Sequence[str]) -> dict[str, Any]:
+    """What all records of a run share."""
+    return {
+        "schema": SCHEMA,
+        "kind": "bench",
+        "gesso_version": __version__,
+        "build": "cuda" if _native.has_cuda() else "cpu",
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "command": shlex.join(command),
+        "machine": {
+            "cpu": cpu_name(),
+            "num_processors": num_processors(),
+            "memory_bytes": total_bytes(),
+            "system": f"{platform.system()}-{platform.release()}-{platform.machine()}",
+            "python": platform.python_version(),
+            "instruction_sets": _native.instruction_sets(),
+        },
+        "model": model,
+    }
+
+
+def device_record(name: str) -> dict[str, Any]:
+    device = next(x for x in _native.devices() if x.name == name)
+    is_cpu = name == "cpu"
+    return {
+        "name": name,
+        "description": device.description,
+        "memory_bytes": None if is_cpu else device.total_bytes,
+        "driver": None if is_cpu else driver_version(),
+    }
+
+
+def driver_version() -> str | None:
+    """What the kernel's driver says of itself; None where there is none, as for an emulated GPU."""
+    return NVIDIA_VERSION.read_text().splitlines()[0].strip() if NVIDIA_VERSION.exists() else None
+
+
+def num_processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

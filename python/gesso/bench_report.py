@@ -1,0 +1,162 @@
+"""Records of `gesso bench` for people and for programs: Markdown tables, CSV, JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gesso.display import show_bytes, visible
+
+Record = Mapping[str, Any]
+PROFILED = {"encode": "encoding the prompts", "step": "one denoising step"}  # in tables; JSON has all
+
+
+def to_json(records: Sequence[Record]) -> str:
+    return json.dumps(list(records), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(records: Sequence[Record]) -> str:
+    """A line per record: keys of nested ones joined by underscores; without samples, ceilings and profiles."""
+    rows = [dict(flatten(record)) for record in records]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def flatten(record: Record, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in record.items():
+        if isinstance(value, Mapping) and name != "profile":
+            yield from flatten(value, f"{prefix}{name}_")
+        elif not isinstance(value, (list, Mapping)):
+            yield prefix + name, value
+
+
+def to_markdown(records: Sequence[Record]) -> str:
+    if not records:
+        return "Nothing was measured.\n"
+    lines = [*heading(records[0]), "", *main_table(records), "", *legend(records)]
+    lines += ["", *ceiling_table(records)]
+    for record in records:
+        for phase in PROFILED if record["profile"] else ():
+            if record["profile"][phase]:
+                lines += ["", *profile_table(record, phase)]
+    return visible("\n".join(lines)) + "\n"
+
+
+def heading(record: Record) -> list[str]:
+    model, machine, device = record["model"], record["machine"], record["device"]
+    where = f"{device['name']}, {device['description']}" if device["description"] else machine["cpu"]
+    return [
+        f"{model['name']}: {model['num_layers']} layers, {show_bytes(model['weight_bytes'])} of weights,"
+        f" {record['activations']} activations",
+        f"{where}; gesso {record['gesso_version']} ({record['build']}), {record['date']}",
+    ]
+
+
+def main_table(records: Sequence[Record]) -> list[str]:
+    steps = records[0]["steps"]
+    header = ("threads", "prompt", "batch", "encode tokens/s", "step ms", "commit ms", f"tokens/s at {steps} steps")
+    rows = [(*header, "first canvas s", "first step ms", "memory")]
+    for record in records:
+        passes = record["passes"]
+        step = "step" if record["step_ms"] else "step_without_self_conditioning"
+        rows.append(
+            (
+                str(record["num_threads"]),
+                str(record["prompt_tokens"]),
+                str(record["batch"]),
+                f"{record['encode_tokens_per_s']:.1f}{percent(passes['encode']['share_of_floor'])}",
+                show_spread(record[f"{step}_ms"]) + percent(passes[step]["share_of_floor"]),
+                show_spread(record["commit_ms"]) + percent(passes["commit"]["share_of_floor"]),
+                f"{record['committed_tokens_per_s']:.2f}",
+                f"{record['first_canvas_ms']['median'] / 1e3:.2f}{percent(record['first_canvas_share_of_floor'])}",
+                show_ms(record["first_step_ms"]),
+                show_bytes(record["peak_memory_bytes"]),
+            )
+        )
+    return table(rows)
+
+
+def legend(records: Sequence[Record]) -> list[str]:
+    """What the columns mean, and what must be known of all rows."""
+    record = records[0]
+    entropies = record["mean_entropy_nats"]
+    lines = [
+        "Times are medians, with the 10th to the 90th percentile; (n %): the share of the time that the work takes at"
+        " the measured ceilings.",
+        "tokens/s: committed ones, batch x canvas / (steps x step + commit)."
+        + (" Steps have self-conditioning, as all but a canvas' first." if record["step_ms"] else ""),
+        "first step: of the warm-up, with page faults and reading; it is in no other figure."
+        f" Memory: {record['peak_memory_kind']}.",
+    ]
+    if record["profile"]:
+        lines.append("Ops above 100 % of their ceiling found their rows in the caches, not in memory.")
+    if entropies:
+        lines.append(f"Mean entropy of the steps: {entropies[0]:.3f} nats at first, {entropies[-1]:.3f} at last.")
+    return lines + [f"Note: {note}." for note in dict.fromkeys(note for record in records for note in record["notes"])]
+
+
+def ceiling_table(records: Sequence[Record]) -> list[str]:
+    rows = [("threads", "ceiling", "instruction set", "rate")]
+    seen = []
+    for record in records:
+        for entry in record["ceilings"]:
+            if entry not in seen:
+                seen.append(entry)
+                rows.append((str(entry["num_threads"]), entry["name"], entry["instruction_set"] or "", rate(entry)))
+    return table(rows) if seen else []
+
+
+def rate(entry: Mapping[str, Any]) -> str:
+    if entry["bytes_per_s"] is not None:
+        return f"{entry['bytes_per_s'] / 1e9:.1f} GB/s"
+    return f"{entry['operations_per_s'] / 1e9:.0f} GOP/s"
+
+
+def profile_table(record: Record, phase: str) -> list[str]:
+    where = f"{record['num_threads']} threads, prompt {record['prompt_tokens']}, batch {record['batch']}"
+    rows = [("op", "weight", "types", "calls", "ms", "of time", "MB", "GOP", "of ceiling", "bound by")]
+    ops = record["profile"][phase]
+    total_ms = sum(op["ms"] for op in ops)
+    for op in ops:
+        rows.append(
+            (
+                op["op"],
+                op["weight"] or "",
+                op["types"],
+                str(op["calls"]),
+                f"{op['ms']:.2f}",
+                f"{op['ms'] / total_ms:.1%}" if total_ms else "",
+                f"{(op['stored_bytes'] + op['activation_bytes']) / 1e6:.1f}",
+                f"{(op['float_operations'] + op['int8_operations']) / 1e9:.2f}",
+                "" if op["share_of_floor"] is None else f"{op['share_of_floor']:.0%}",
+                op["bound"] or "",
+            )
+        )
+    return [f"Ops of {PROFILED[phase]}, {where}: {total_ms:.1f} ms", "", *table(rows)]
+
+
+def show_spread(spread: Mapping[str, float]) -> str:
+    return f"{show_ms(spread['median'])} [{show_ms(spread['p10'])}..{show_ms(spread['p90'])}]"
+
+
+def show_ms(ms: float) -> str:
+    return f"{ms:.1f}" if ms >= 100 else f"{ms:.3g}"
+
+
+def percent(share: float | None) -> str:
+    return "" if share is None else f" ({share:.0%})"
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table that is aligned as plain text, too; the first row is the header."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(cells[0]))]
+    lines = ["| " + " | ".join(x.ljust(w) for x, w in zip(row, widths, strict=True)) + " |" for row in cells]
+    return [lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]]
