@@ -5,10 +5,9 @@
 #include "cpu/simd/int8_dispatch.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
+#include "cpu/simd/avx2.h"
 
-#define GESSO_SIMD __attribute__((target("avx2,fma")))
-#define GESSO_SIMD_INLINE __attribute__((target("avx2,fma"), always_inline)) inline static
+#define GESSO_SIMD GESSO_AVX2
 
 namespace gesso::cpu {
 namespace {
@@ -24,16 +23,14 @@ struct Columns<true> {
   __m256i magnitude, sign;
 };
 
-struct Simd {
-  static constexpr int kLanes = 8, kVectors = 2, kMaxRows = 3, kQuads = 2;
+struct Simd : Avx2 {
+  static constexpr int kVectors = 2, kMaxRows = 3, kQuads = 2;
   static constexpr bool kTakesDistances = true;
-  using Ints = __m256i;
-  using Floats = __m256;
   template <bool kIsWide>
   using Levels = Columns<kIsWide>;
 
   template <bool kIsWide>
-  GESSO_SIMD_INLINE Levels<kIsWide> load_levels(const uint8_t* levels) {
+  GESSO_AVX2_INLINE Levels<kIsWide> load_levels(const uint8_t* levels) {
     const __m256i stored = _mm256_load_si256(reinterpret_cast<const __m256i*>(levels));
     if constexpr (kIsWide) {
       const __m256i distance = _mm256_xor_si256(stored, _mm256_set1_epi8(-128));
@@ -42,14 +39,14 @@ struct Simd {
       return {stored};
     }
   }
-  GESSO_SIMD_INLINE __m256i broadcast(const int8_t* values) {
+  GESSO_AVX2_INLINE __m256i broadcast(const int8_t* values) {
     int32_t columns;
     std::memcpy(&columns, values, sizeof(columns));
     return _mm256_set1_epi32(columns);
   }
 
   template <bool kIsWide>
-  GESSO_SIMD_INLINE __m256i dot(__m256i sum, const Levels<kIsWide> (&levels)[2], const __m256i (&x)[2]) {
+  GESSO_AVX2_INLINE __m256i dot(__m256i sum, const Levels<kIsWide> (&levels)[2], const __m256i (&x)[2]) {
     const __m256i ones = _mm256_set1_epi16(1);
     if constexpr (kIsWide) {
       for (int i = 0; i < 2; ++i) {
@@ -63,19 +60,6 @@ struct Simd {
       return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
     }
   }
-
-  GESSO_SIMD_INLINE __m256i set1(int32_t value) { return _mm256_set1_epi32(value); }
-  GESSO_SIMD_INLINE __m256 set1(float value) { return _mm256_set1_ps(value); }
-  GESSO_SIMD_INLINE __m256 load(const float* values) { return _mm256_load_ps(values); }
-  GESSO_SIMD_INLINE __m256 to_floats(__m256i values) { return _mm256_cvtepi32_ps(values); }
-  GESSO_SIMD_INLINE __m256 mul(__m256 a, __m256 b) { return _mm256_mul_ps(a, b); }
-  GESSO_SIMD_INLINE __m256 fmadd(__m256 a, __m256 b, __m256 sum) { return _mm256_fmadd_ps(a, b, sum); }
-  GESSO_SIMD_INLINE __m256 fnmadd(__m256 a, __m256 b, __m256 sum) { return _mm256_fnmadd_ps(a, b, sum); }
-  GESSO_SIMD_INLINE void store(float* out, __m256 values, int64_t count) {
-    if (count >= kLanes) return _mm256_storeu_ps(out, values);
-    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    _mm256_maskstore_ps(out, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lanes), values);
-  }
 };
 
 }  // namespace
@@ -87,7 +71,7 @@ namespace gesso::cpu {
 namespace {
 
 // The largest of 32 magnitudes; NaN if one of them is.
-GESSO_SIMD_INLINE float largest_of(const __m256 (&x)[4]) {
+GESSO_AVX2_INLINE float largest_of(const __m256 (&x)[4]) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   __m256 largest = _mm256_setzero_ps(), nan = _mm256_setzero_ps();
   for (int i = 0; i < 4; ++i) {
@@ -101,7 +85,7 @@ GESSO_SIMD_INLINE float largest_of(const __m256 (&x)[4]) {
 }
 
 // 32 columns of a row.
-GESSO_SIMD_INLINE __m256i round_block(const float* x, float* scale) {
+GESSO_AVX2_INLINE __m256i round_block(const float* x, float* scale) {
   __m256 values[4];
   for (int i = 0; i < 4; ++i) values[i] = _mm256_loadu_ps(x + 8 * i);
   *scale = largest_of(values) / 127;
@@ -115,7 +99,7 @@ GESSO_SIMD_INLINE __m256i round_block(const float* x, float* scale) {
   return _mm256_max_epi8(in_order, _mm256_set1_epi8(-127));
 }
 
-GESSO_SIMD_INLINE int32_t sum_words(__m128i words) {
+GESSO_AVX2_INLINE int32_t sum_words(__m128i words) {
   const __m128i pairs = _mm_add_epi32(words, _mm_shuffle_epi32(words, 0x4E));
   return _mm_cvtsi128_si32(_mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, 0xB1)));
 }
@@ -139,7 +123,7 @@ GESSO_SIMD void round_row(const float* x, int64_t columns, int group, int8_t* va
 
 const Int8Kernels* int8_avx2() {
   static const Int8Kernels kKernels = {"avx2", multiply, round_row, int8_portable()->transpose_words};
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kKernels : nullptr;
+  return runs_avx2() ? &kKernels : nullptr;
 }
 
 }  // namespace gesso::cpu

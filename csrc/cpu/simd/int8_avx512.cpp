@@ -5,13 +5,9 @@
 #include "cpu/simd/int8_dispatch.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
+#include "cpu/simd/avx512.h"
 
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // in the intrinsics' header: GCC bug 105593
-#endif
-#define GESSO_SIMD __attribute__((target("avx512f,avx512bw,fma")))
-#define GESSO_SIMD_INLINE __attribute__((target("avx512f,avx512bw,fma"), always_inline)) inline static
+#define GESSO_SIMD GESSO_AVX512
 
 namespace gesso::cpu {
 namespace {
@@ -28,16 +24,14 @@ struct Columns<true> {
   __mmask64 is_negative;
 };
 
-struct Simd {
-  static constexpr int kLanes = 16, kVectors = 2, kMaxRows = 5, kQuads = 2;
+struct Simd : Avx512 {
+  static constexpr int kVectors = 2, kMaxRows = 5, kQuads = 2;
   static constexpr bool kTakesDistances = true;
-  using Ints = __m512i;
-  using Floats = __m512;
   template <bool kIsWide>
   using Levels = Columns<kIsWide>;
 
   template <bool kIsWide>
-  GESSO_SIMD_INLINE Levels<kIsWide> load_levels(const uint8_t* levels) {
+  GESSO_AVX512_INLINE Levels<kIsWide> load_levels(const uint8_t* levels) {
     const __m512i stored = _mm512_load_si512(levels);
     if constexpr (kIsWide) {
       const __m512i distance = _mm512_xor_si512(stored, _mm512_set1_epi8(-128));
@@ -46,14 +40,14 @@ struct Simd {
       return {stored};
     }
   }
-  GESSO_SIMD_INLINE __m512i broadcast(const int8_t* values) {
+  GESSO_AVX512_INLINE __m512i broadcast(const int8_t* values) {
     int32_t columns;
     std::memcpy(&columns, values, sizeof(columns));
     return _mm512_set1_epi32(columns);
   }
 
   template <bool kIsWide>
-  GESSO_SIMD_INLINE __m512i dot(__m512i sum, const Levels<kIsWide> (&levels)[2], const __m512i (&x)[2]) {
+  GESSO_AVX512_INLINE __m512i dot(__m512i sum, const Levels<kIsWide> (&levels)[2], const __m512i (&x)[2]) {
     const __m512i ones = _mm512_set1_epi16(1);
     if constexpr (kIsWide) {
       for (int i = 0; i < 2; ++i) {
@@ -68,18 +62,6 @@ struct Simd {
       return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, ones));
     }
   }
-
-  GESSO_SIMD_INLINE __m512i set1(int32_t value) { return _mm512_set1_epi32(value); }
-  GESSO_SIMD_INLINE __m512 set1(float value) { return _mm512_set1_ps(value); }
-  GESSO_SIMD_INLINE __m512 load(const float* values) { return _mm512_load_ps(values); }
-  GESSO_SIMD_INLINE __m512 to_floats(__m512i values) { return _mm512_cvtepi32_ps(values); }
-  GESSO_SIMD_INLINE __m512 mul(__m512 a, __m512 b) { return _mm512_mul_ps(a, b); }
-  GESSO_SIMD_INLINE __m512 fmadd(__m512 a, __m512 b, __m512 sum) { return _mm512_fmadd_ps(a, b, sum); }
-  GESSO_SIMD_INLINE __m512 fnmadd(__m512 a, __m512 b, __m512 sum) { return _mm512_fnmadd_ps(a, b, sum); }
-  GESSO_SIMD_INLINE void store(float* out, __m512 values, int64_t count) {
-    const int present = count >= kLanes ? 0xffff : (1 << std::max<int64_t>(count, 0)) - 1;
-    _mm512_mask_storeu_ps(out, static_cast<__mmask16>(present), values);
-  }
 };
 
 }  // namespace
@@ -90,7 +72,7 @@ struct Simd {
 namespace gesso::cpu {
 
 const Int8Kernels* int8_avx512() {
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !int8_avx2()) return nullptr;
+  if (!runs_avx512() || !int8_avx2()) return nullptr;
   static const Int8Kernels kKernels = {"avx512", multiply, int8_avx2()->round_row, int8_avx2()->transpose_words};
   return &kKernels;
 }

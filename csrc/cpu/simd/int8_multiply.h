@@ -1,13 +1,11 @@
-// The product of int8_kernels.h over the vectors of one instruction set. The file of each includes this once, after
-// defining GESSO_SIMD, the attributes of a function for it, and struct Simd with
-//   kLanes                      outputs in a register
-//   kVectors, kMaxRows          outputs in that many registers times so many rows of x are multiplied at once
-//   kQuads                      fours of columns that dot() takes at once
-//   Ints, Floats                registers
-//   Levels<kIsWide>             four columns of kLanes outputs; kIsWide as in quant::Integers
-//   load_levels, broadcast      of the weight; four columns of a row for all outputs
-//   dot<kIsWide>                sum + level * x; with kTakesDistances, a wide level counts as its distance to the
-//   offset set1, load, to_floats, mul, fmadd, fnmadd store                       at most `count` outputs
+// The product of int8_kernels.h over the registers of one instruction set. The file of each includes this once, after
+// defining GESSO_SIMD, the attributes of a function for it, and struct Simd: its registers (see avx2.h) and
+//   kVectors, kMaxRows   outputs in that many registers times so many rows of x are multiplied at once
+//   kQuads               fours of columns that dot() takes at once
+//   Levels<kIsWide>      four columns of kLanes outputs; kIsWide as in quant::Integers
+//   load_levels<kIsWide>, broadcast   of the weight; four columns of a row for all outputs
+//   dot<kIsWide>         sum + level * x
+//   kTakesDistances      whether for dot() a wide level counts as its distance to the offset
 #pragma once
 
 #include <algorithm>
@@ -30,48 +28,66 @@ struct RowBlock {
 constexpr int kPassOutputs = Simd::kLanes * Simd::kVectors;
 static_assert(kTileOutputs % kPassOutputs == 0);
 
-// R rows times kPassOutputs outputs from `first` on, group by group.
+// The sums of one group's integer products, for R rows and kPassOutputs outputs, whose levels are `levels`.
+template <int R, int kGroup, bool kHasMin, bool kIsWide>
+GESSO_SIMD inline void multiply_group(const uint8_t* levels, const RowBlock& block, int64_t group,
+                                      Simd::Ints (&dots)[R][Simd::kVectors]) {
+  constexpr int V = Simd::kVectors, kQuads = Simd::kQuads;
+  for (int r = 0; r < R; ++r) {
+    constexpr bool kHasNoOffset = kHasMin || (kIsWide && Simd::kTakesDistances);
+    const Simd::Ints start = Simd::set1(kHasNoOffset ? 0 : block.offsets[r][group]);
+    for (int v = 0; v < V; ++v) dots[r][v] = start;
+  }
+#pragma GCC unroll 8
+  for (int q = 0; q < kGroup / 4; q += kQuads) {
+    typename Simd::template Levels<kIsWide> weights[V][kQuads];
+    for (int v = 0; v < V; ++v) {
+      for (int i = 0; i < kQuads; ++i) {
+        weights[v][i] = Simd::template load_levels<kIsWide>(levels + 4 * (kTileOutputs * (q + i) + Simd::kLanes * v));
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      Simd::Ints x[kQuads];
+      for (int i = 0; i < kQuads; ++i) x[i] = Simd::broadcast(block.values[r] + group * kGroup + 4 * (q + i));
+      for (int v = 0; v < V; ++v) dots[r][v] = Simd::template dot<kIsWide>(dots[r][v], weights[v], x);
+    }
+  }
+}
+
+// R rows times kPassOutputs outputs from `first` on.
 template <int R, int kGroup, bool kHasMin, bool kIsWide>
 GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int64_t first, float scale) {
-  constexpr int V = Simd::kVectors;
+  constexpr int V = Simd::kVectors, kGroups = kInt8Block / kGroup;
   for (int r = 0; r < R; ++r) {  // written at the end: a store that misses the cache would hold up the next block
     for (int v = 0; v < V; ++v) __builtin_prefetch(block.out[r] + first + Simd::kLanes * v, 1);
   }
-  typename Simd::Floats sums[R][V] = {};
-  const uint8_t* levels = tile.levels + 4 * first;
-  for (int64_t g = 0; g < tile.columns / kGroup; ++g) {
-    typename Simd::Ints dots[R][V];
-    for (int r = 0; r < R; ++r) {
-      constexpr bool kHasNoOffset = kHasMin || (kIsWide && Simd::kTakesDistances);
-      const auto start = Simd::set1(kHasNoOffset ? 0 : block.offsets[r][g]);
-      for (int v = 0; v < V; ++v) dots[r][v] = start;
-    }
-#pragma GCC unroll 8
-    for (int q = 0; q < kGroup / 4; q += Simd::kQuads) {
-      typename Simd::template Levels<kIsWide> weights[V][Simd::kQuads];
+  Simd::Floats sums[R][V] = {};
+  for (int64_t b = 0; b < tile.columns / kInt8Block; ++b) {
+    Simd::Floats block_sums[R][V];
+#pragma GCC unroll 2
+    for (int i = 0; i < kGroups; ++i) {
+      const int64_t g = b * kGroups + i;
+      Simd::Ints dots[R][V];
+      multiply_group<R, kGroup, kHasMin, kIsWide>(tile.levels + 4 * (g * kGroup / 4 * kTileOutputs + first), block, g,
+                                                  dots);
       for (int v = 0; v < V; ++v) {
-        for (int i = 0; i < Simd::kQuads; ++i) {
-          weights[v][i] = Simd::template load_levels<kIsWide>(levels + 4 * (kTileOutputs * (q + i) + Simd::kLanes * v));
+        const int64_t place = g * kTileOutputs + first + Simd::kLanes * v;
+        const Simd::Floats weight_scale = Simd::load(tile.scales + place);
+        for (int r = 0; r < R; ++r) {
+          const Simd::Floats dot = Simd::to_floats(dots[r][v]);
+          block_sums[r][v] = i == 0 ? Simd::mul(dot, weight_scale) : Simd::fmadd(dot, weight_scale, block_sums[r][v]);
+        }
+        if constexpr (kHasMin) {
+          const Simd::Floats min = Simd::load(tile.mins + place);
+          for (int r = 0; r < R; ++r) {
+            block_sums[r][v] = Simd::fnmadd(min, Simd::set1(block.sums[r][g]), block_sums[r][v]);
+          }
         }
       }
-      for (int r = 0; r < R; ++r) {
-        typename Simd::Ints x[Simd::kQuads];
-        for (int i = 0; i < Simd::kQuads; ++i) x[i] = Simd::broadcast(block.values[r] + g * kGroup + 4 * (q + i));
-        for (int v = 0; v < V; ++v) dots[r][v] = Simd::template dot<kIsWide>(dots[r][v], weights[v], x);
-      }
     }
-    levels += kGroup * kTileOutputs;
-    for (int v = 0; v < V; ++v) {
-      const int64_t place = g * kTileOutputs + first + Simd::kLanes * v;
-      const auto weight_scale = Simd::load(tile.scales + place);
-      for (int r = 0; r < R; ++r) {
-        const auto x_scale = Simd::set1(block.scales[r][g * kGroup / kInt8Block]);
-        sums[r][v] = Simd::fmadd(Simd::to_floats(dots[r][v]), Simd::mul(weight_scale, x_scale), sums[r][v]);
-      }
-      if constexpr (kHasMin) {
-        const auto min = Simd::load(tile.mins + place);
-        for (int r = 0; r < R; ++r) sums[r][v] = Simd::fnmadd(min, Simd::set1(block.sums[r][g]), sums[r][v]);
-      }
+    for (int r = 0; r < R; ++r) {
+      const Simd::Floats x_scale = Simd::set1(block.scales[r][b]);
+      for (int v = 0; v < V; ++v) sums[r][v] = Simd::fmadd(block_sums[r][v], x_scale, sums[r][v]);
     }
   }
   for (int r = 0; r < R; ++r) {

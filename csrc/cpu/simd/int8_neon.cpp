@@ -5,11 +5,12 @@
 #include "cpu/simd/int8_dispatch.h"
 
 #if defined(__aarch64__) && defined(__GNUC__)
-#include <arm_neon.h>
 #ifdef __linux__
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
+
+#include "cpu/simd/neon.h"
 
 #define GESSO_SIMD __attribute__((target("arch=armv8.2-a+dotprod")))
 #define GESSO_SIMD_INLINE __attribute__((target("arch=armv8.2-a+dotprod"), always_inline)) inline static
@@ -17,11 +18,9 @@
 namespace gesso::cpu {
 namespace {
 
-struct Simd {
-  static constexpr int kLanes = 4, kVectors = 4, kMaxRows = 3, kQuads = 1;
+struct Simd : Neon {
+  static constexpr int kVectors = 4, kMaxRows = 3, kQuads = 1;
   static constexpr bool kTakesDistances = true;
-  using Ints = int32x4_t;
-  using Floats = float32x4_t;
   template <bool kIsWide>
   using Levels = int8x16_t;
 
@@ -38,20 +37,6 @@ struct Simd {
   template <bool kIsWide>
   GESSO_SIMD_INLINE int32x4_t dot(int32x4_t sum, const int8x16_t (&levels)[1], const int32x4_t (&x)[1]) {
     return vdotq_s32(sum, levels[0], vreinterpretq_s8_s32(x[0]));
-  }
-
-  GESSO_SIMD_INLINE int32x4_t set1(int32_t value) { return vdupq_n_s32(value); }
-  GESSO_SIMD_INLINE float32x4_t set1(float value) { return vdupq_n_f32(value); }
-  GESSO_SIMD_INLINE float32x4_t load(const float* values) { return vld1q_f32(values); }
-  GESSO_SIMD_INLINE float32x4_t to_floats(int32x4_t values) { return vcvtq_f32_s32(values); }
-  GESSO_SIMD_INLINE float32x4_t mul(float32x4_t a, float32x4_t b) { return vmulq_f32(a, b); }
-  GESSO_SIMD_INLINE float32x4_t fmadd(float32x4_t a, float32x4_t b, float32x4_t sum) { return vfmaq_f32(sum, a, b); }
-  GESSO_SIMD_INLINE float32x4_t fnmadd(float32x4_t a, float32x4_t b, float32x4_t sum) { return vfmsq_f32(sum, a, b); }
-  GESSO_SIMD_INLINE void store(float* out, float32x4_t values, int64_t count) {
-    if (count >= kLanes) return vst1q_f32(out, values);
-    float all[kLanes];
-    vst1q_f32(all, values);
-    for (int64_t i = 0; i < count; ++i) out[i] = all[i];
   }
 };
 

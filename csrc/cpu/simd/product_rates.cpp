@@ -95,7 +95,7 @@ double float32_neon(int64_t rounds) {
   return static_cast<double>(rounds) * kSums * 4 * 2;
 }
 
-__attribute__((target("+dotprod"))) double int8_neon(int64_t rounds) {
+__attribute__((target("arch=armv8.2-a+dotprod"))) double int8_neon(int64_t rounds) {
   int32x4_t sums[kSums];
   for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
   int8x16_t a = vdupq_n_s8(1);
