@@ -36,7 +36,7 @@ MARKERS = "osD^vP"
 def group_of(op: Mapping[str, Any]) -> str:
     """The part of the model that an op of a profile belongs to."""
     name, weight = op["op"], op["weight"] or ""
-    if name == "expected_embedding" or weight.startswith("self_cond"):
+    if weight.startswith("self_cond"):
         return "self-conditioning"
     if name in ("head_stats", "lm_head"):
         return "head"

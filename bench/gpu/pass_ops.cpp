@@ -116,10 +116,6 @@ void add_embedding(const Scene& scene, std::vector<PassOp>& list) {
   count_type(embed, scene.weights().token_embd.dtype);
   embed.stored_bytes = static_cast<double>(scene.rows() * scene.weights().token_embd.row_bytes());
   list.push_back(embed);
-  list.push_back(plain_op(scene, "expected_embedding", 1, 2 * scene.hidden_bytes(), [](const Scene& s) {
-    ops::expected_embedding(s.context(), s.pass->canvas_rows().belief, s.weights().token_embd,
-                            model::embed_scale(s.config()), s.normed());
-  }));
   list.push_back(plain_op(scene, "add", 1, 3 * scene.hidden_bytes(),
                           [](const Scene& s) { ops::add(s.context(), s.projected(), s.hidden()); }));
 }

@@ -74,19 +74,18 @@ struct Session::Impl {
   // One pass with logits on the host: on a device they come and go through its memory, where they are whole for once.
   void denoise(const Context& context, std::span<const model::DenoiseRequest> requests, Matrix logits) {
     const model::Weights& weights = shared->weights;
-    if (!context.queue) {
-      return model::denoise_logits(context, config(), weights, requests, logits, logits, activations);
-    }
     const int64_t size = logits.rows * logits.columns, num_bytes = size * static_cast<int64_t>(sizeof(float));
-    const Buffer<float> memory = ops::allocate<float>(context, size);
+    const bool on_host = !context.queue;
+    const Buffer<float> memory = on_host ? Buffer<float>() : ops::allocate<float>(context, size);
     const Buffer<float> beliefs = ops::allocate<float>(context, logits.rows * config().hidden_size);
-    const Matrix on_device(memory.data(), logits.rows, logits.columns);
+    const Matrix on_device(on_host ? logits.data : memory.data(), logits.rows, logits.columns);
     const Matrix belief(beliefs.data(), logits.rows, config().hidden_size);
     if (requests[0].has_self_conditioning) {
-      ops::copy_to_device(context, logits.data, num_bytes, memory.data());
+      if (!on_host) ops::copy_to_device(context, logits.data, num_bytes, memory.data());
       ops::soft_embed(context, on_device, weights.token_embd, model::embed_scale(config()), belief);
     }
     model::denoise_logits(context, config(), weights, requests, belief, on_device, activations);
+    if (on_host) return;
     ops::copy_to_host(context, memory.data(), num_bytes, logits.data);
     ops::synchronize(context);
   }

@@ -1,19 +1,36 @@
+// The vocabulary in chunks of a few thousand tokens, each in three steps: logits = x . head^T; what a row's logits add
+// to its statistics, and its weights e^(z - m); the chunk's rows of the table, added to the belief with these weights.
 #include "ops/head_stats.h"
 
+#include <algorithm>
+
 #include "core/threads.h"
-#include "ops/lm_head.h"
+#include "cpu/simd/token_weights.h"
+#include "cpu/simd/vector_math.h"
+#include "cpu/soft_sums.h"
+#include "ops/linear.h"
 
 namespace gesso::cpu {
-
-void head_stats(const Context& context, ConstMatrix x, const Weight& head, float cap, Staged<ops::HeadRow> rows,
-                ops::TokenStats stats, Matrix z) {
-  lm_head(context, x, head, cap, z);
-  // Each row by itself: temperatures may differ.
-  parallel_for(context, z.rows, 2 * kExpOperations * z.columns, [&](int64_t r) {
-    const ops::HeadRow& row = rows.host[r];
-    token_stats({}, z.row_range(r, 1), row.temperature, std::span(&row.key, 1),
-                {stats.entropy.subspan(r, 1), stats.argmax.subspan(r, 1), stats.sampled.subspan(r, 1)});
-  });
+void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
+                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix belief) {
+  const int64_t vocab_size = head.num_outputs();
+  for (int64_t band = 0; band < x.rows; band += kBandRows) {
+    const int64_t num_rows = std::min(kBandRows, x.rows - band);
+    SoftSums soft(context, table, num_rows);
+    for (int64_t first = 0; first < vocab_size; first += kChunkTokens) {
+      const Matrix chunk = soft.chunk(std::min(kChunkTokens, vocab_size - first));
+      linear(context, x.row_range(band, num_rows), head.row_range(first, chunk.columns), chunk);
+      parallel_for(context, num_rows, 3 * kExpOperations * chunk.columns, [&](int64_t r) {
+        const ops::HeadRow& row = rows.host[band + r];
+        soft_cap(cap, chunk.row(r), chunk.columns, chunk.row(r));
+        divide(chunk.row(r), chunk.columns, row.temperature);
+        soft.take(r, chunk.row(r), chunk.columns, first, &row.key);
+      });
+      soft.add(chunk.columns, first);
+    }
+    for (int64_t r = 0; r < num_rows; ++r) finish_row(soft.row(r), band + r, stats);
+    soft.finish(embed_scale, belief.row_range(band, num_rows));
+  }
 }
 
 }  // namespace gesso::cpu

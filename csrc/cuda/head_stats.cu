@@ -56,23 +56,6 @@ __global__ void __launch_bounds__(kChunkThreads, 2)
   results.sampled[r] = row.draw.token;
 }
 
-// source, out [R, D].   grid R. Bound by bytes.
-// ptxas: <= 64 registers
-__global__ void __launch_bounds__(kMaxRowThreads)
-    expected_embedding_kernel(QuadRows<const float> source, QuadRows<float> out) {
-  const int64_t row = blockIdx.x;
-  for (int64_t column = first_column(); column < out.columns; column += column_step()) {
-    out.store(row, column, source.load(row, column));
-  }
-}
-
-Weight row_range(const Weight& head, int64_t first, int64_t count) {
-  Weight rows = head;
-  rows.values.data = head.values.row(first);
-  rows.values.shape = {count, head.num_inputs()};
-  return rows;
-}
-
 // What a walk needs beside its rows.
 struct HeadWalk {
   const Context& context;
@@ -94,7 +77,7 @@ void head_stats_band(const HeadWalk& walk, ConstMatrix x, const ops::HeadRow* ro
   for (int64_t first = 0; first < vocab_size; first += soft.weights_stride) {
     const int64_t count = std::min(soft.weights_stride, vocab_size - first);
     const Matrix chunk(logits, x.rows, count, soft.weights_stride);
-    multiply(walk.context, packed, row_range(walk.head, first, count), chunk);
+    multiply(walk.context, packed, walk.head.row_range(first, count), chunk);
     launch("head_stats", grid, head_stats_chunk_kernel, QuadRows(ConstMatrix(chunk)), first, walk.cap, rows, soft,
            first + count == vocab_size ? results : Results());
     add_soft_chunk(queue, soft, walk.table, first);
@@ -112,12 +95,6 @@ void head_stats(const Context& context, ConstMatrix x, const Weight& head, const
     const Results results = {stats.entropy.data() + first, stats.argmax.data() + first, stats.sampled.data() + first};
     head_stats_band(walk, x.row_range(first, count), rows.device + first, results, soft_rows.row_range(first, count));
   }
-}
-
-void expected_embedding(const Context& context, ConstMatrix soft, Matrix out) {
-  launch("expected_embedding",
-         {dim3(static_cast<unsigned>(out.rows)), row_threads(out.columns), 0, context.queue->stream()},
-         expected_embedding_kernel, QuadRows(soft), QuadRows(out));
 }
 
 }  // namespace gesso::cuda

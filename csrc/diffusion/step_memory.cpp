@@ -1,6 +1,5 @@
 #include "diffusion/step_memory.h"
 
-#include "ops/head_stats.h"
 #include "ops/memory.h"
 
 namespace gesso::diffusion {
@@ -8,8 +7,8 @@ namespace gesso::diffusion {
 StepMemory::StepMemory(const Context& context, const ModelConfig& config, int64_t num_canvases)
     : canvas_length_(config.canvas_length),
       num_rows_(num_canvases * config.canvas_length),
-      belief_columns_(ops::belief_columns(context, config.vocab_size, config.hidden_size)),
-      belief_(ops::allocate<float>(context, num_rows_ * belief_columns_)),
+      hidden_size_(config.hidden_size),
+      belief_(ops::allocate<float>(context, num_rows_ * hidden_size_)),
       device_stats_(ops::allocate<int32_t>(context, 3 * num_rows_)),
       host_stats_(ops::allocate_host<int32_t>(context, 3 * num_rows_)) {}
 
@@ -21,7 +20,7 @@ model::CanvasRows StepMemory::canvas_rows(std::span<const ops::HeadRow> rows) co
   const Words device = words(device_stats_.data());
   const size_t count = rows.size();
   return {rows,
-          Matrix(belief_.data(), static_cast<int64_t>(count), belief_columns_),
+          Matrix(belief_.data(), static_cast<int64_t>(count), hidden_size_),
           {{device.entropy, count}, {device.argmax, count}, {device.sampled, count}}};
 }
 
@@ -40,7 +39,7 @@ CanvasStatistics StepMemory::statistics(int64_t canvas) const {
 
 void StepMemory::move_belief(const Context& context, int64_t from, int64_t to) {
   if (from == to) return;
-  const int64_t size = canvas_length_ * belief_columns_;
+  const int64_t size = canvas_length_ * hidden_size_;
   ops::copy_within_device(context, belief_.data() + from * size, size * static_cast<int64_t>(sizeof(float)),
                           belief_.data() + to * size);
 }

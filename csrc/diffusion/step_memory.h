@@ -40,8 +40,8 @@ class StepMemory {
   };
   Words words(int32_t* data) const;
 
-  int64_t canvas_length_, num_rows_, belief_columns_;
-  Buffer<float> belief_;                       // [num_rows, belief_columns]
+  int64_t canvas_length_, num_rows_, hidden_size_;
+  Buffer<float> belief_;                       // [num_rows, hidden_size]
   Buffer<int32_t> device_stats_, host_stats_;  // [3, num_rows]
 };
 

@@ -109,7 +109,7 @@ void denoise(const Context& context, const ModelConfig& config, const Weights& w
 }
 
 void denoise_logits(const Context& context, const ModelConfig& config, const Weights& weights,
-                    std::span<const DenoiseRequest> all_requests, Matrix belief, Matrix logits,
+                    std::span<const DenoiseRequest> all_requests, ConstMatrix belief, Matrix logits,
                     Activations& activations) {
   for_each_pass(config, all_requests, activations, [&](std::span<const DenoiseRequest> requests, int64_t first_row) {
     if (first_row > 0) ops::synchronize(context);  // the staging memory is used again

@@ -5,7 +5,6 @@
 #include "model/moe.h"
 #include "ops/add.h"
 #include "ops/embed.h"
-#include "ops/head_stats.h"
 #include "ops/rms_norm.h"
 
 namespace gesso::model {
@@ -17,8 +16,7 @@ void self_conditioned_embedding(const Context& context, const ModelConfig& confi
   ops::embed(context, weights.token_embd, ids, embed_scale(config), hidden);
   if (belief.rows > 0) {  // the MLP of a zero row is zero, so the first step needs none of it
     const Matrix normed = activations.normed(belief.rows), signal = activations.projected(belief.rows);
-    ops::expected_embedding(context, belief, weights.token_embd, embed_scale(config), normed);
-    ops::rms_norm(context, normed, weights.self_cond_pre_norm, config.rms_norm_eps, 1.0f, normed);
+    ops::rms_norm(context, belief, weights.self_cond_pre_norm, config.rms_norm_eps, 1.0f, normed);
     gated_mlp(context, normed, weights.self_cond_gate, weights.self_cond_up, weights.self_cond_down,
               activations.gate_up(belief.rows), signal);
     ops::add(context, signal, hidden);

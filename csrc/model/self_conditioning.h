@@ -14,8 +14,8 @@ namespace gesso::model {
 float embed_scale(const ModelConfig& config);
 
 // hidden = rms(embed(ids) * sqrt(D) + s) without weight;  s = mlp(rms(soft, self_cond_pre_norm)),
-// soft = softmax(z) . token_embd * sqrt(D), z the processed logits of the step before.   ids [R]; hidden [R, D]; belief
-// [R, belief_columns] is what head_stats kept of z. No rows in it means the first step: soft is zero, and with it s
+// soft = softmax(z) . token_embd * sqrt(D), z the processed logits of the step before: the belief.   ids [R]; hidden,
+// belief [R, D]. No rows in the belief means the first step: soft is zero, and with it s
 // (which is not what zero logits would give). Uses the activations' normed, projected and gate_up as scratch.
 void self_conditioned_embedding(const Context& context, const ModelConfig& config, const Weights& weights,
                                 Staged<int32_t> ids, ConstMatrix belief, Activations& activations, Matrix hidden);

@@ -18,28 +18,19 @@ struct HeadRow {
   float temperature = 1.0f;
 };
 
-// z[r] = cap * tanh(x[r] . head^T / cap) / rows[r].temperature, and its statistics as token_stats defines them.
-// x [R, D], head [V, D], table [V, D'], rows [R], temperature > 0, cap > 0. `belief` takes what expected_embedding
-// needs of z, [R, belief_columns]: the CPU keeps z itself; a device, which never writes z whole, keeps
-// embed_scale * softmax(z) . table, for a table that is finite.
+// z[r] = cap * tanh(x[r] . head^T / cap) / rows[r].temperature, its statistics as token_stats defines them, and
+// belief[r] = embed_scale * softmax(z[r]) . table as soft_embed has it. z is never written whole.
+// x [R, D], head [V, D], table [V, D'], finite on a GPU; rows [R], temperature > 0, cap > 0, belief [R, D'].
 void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
                 float embed_scale, Staged<HeadRow> rows, TokenStats stats, Matrix belief);
-
-// Columns of a belief: V on the CPU, `hidden_size` (D') on a device.
-int64_t belief_columns(const Context& context, int64_t vocab_size, int64_t hidden_size);
-
-// out[r] = embed_scale * softmax(z[r]) . table of the rows that head_stats was called with; table and embed_scale are
-// the same as there.   belief [R, belief_columns], out [R, D'].
-void expected_embedding(const Context& context, ConstMatrix belief, const Tensor& table, float embed_scale, Matrix out);
 
 }  // namespace gesso::ops
 
 namespace gesso::cpu {
-void head_stats(const Context& context, ConstMatrix x, const Weight& head, float cap, Staged<ops::HeadRow> rows,
-                ops::TokenStats stats, Matrix z);
+void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
+                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix belief);
 }
 namespace gesso::cuda {
 void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
-                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix soft);
-void expected_embedding(const Context& context, ConstMatrix soft, Matrix out);
+                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix belief);
 }  // namespace gesso::cuda

@@ -14,6 +14,13 @@ struct Weight {
   explicit operator bool() const { return static_cast<bool>(values); }
   int64_t num_outputs() const { return values.shape[values.shape.rank - 2]; }
   int64_t num_inputs() const { return values.shape.last(); }
+  // Some of a plain matrix' outputs.
+  Weight row_range(int64_t first, int64_t count) const {
+    Weight rows = *this;
+    rows.values.data = values.row(first);
+    rows.values.shape = {count, num_inputs()};
+    return rows;
+  }
   // The scale of one expert (0 for a plain matrix).
   float scale_of(int64_t expert) const {
     if (!scale) return 1.0f;

@@ -119,11 +119,10 @@ Work soft_embed_work(double rows, const Tensor& table) {
   return work;
 }
 
-Work head_work(const Profile& profile, double rows, const Weight& head, const Tensor& table, bool has_soft_embedding) {
-  // Logits need not be written. On a device the head's products are of floats whatever the activations.
-  Work work = product_work(profile, rows, {&head}, 0);
-  if (profile.on_device()) work.float_operations += std::exchange(work.int8_operations, 0);
-  if (!has_soft_embedding) return work;
+Work head_work(const Profile& profile, double rows, const Weight& head, const Tensor& table) {
+  Work work = product_work(profile, rows, {&head}, 0);  // logits need not be written
+  if (!profile.on_device()) return work;
+  work.float_operations += std::exchange(work.int8_operations, 0);  // whatever the activations
   const bool is_tied = head.values.data == table.data;
   Work soft = soft_embed_work(rows, table);
   if (is_tied) soft.stored_bytes = 0;  // read once for both

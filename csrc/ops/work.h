@@ -34,9 +34,9 @@ Work new_keys_work(ConstMatrix q, ConstMatrix k, const KeyValueLayout& layout);
 // q [R, H * K]. What a row sees counts, not what a block of rows touches.
 Work attention_work(ConstMatrix q, const KeyValueLayout& layout, AttentionMode mode, int64_t window,
                     Staged<AttentionSequence> sequences);
-// Logits of `rows` rows and the soft embedding of them, whose weights are probabilities: that product is one of floats.
-// has_soft_embedding: whether it is made here.
-Work head_work(const Profile& profile, double rows, const Weight& head, const Tensor& table, bool has_soft_embedding);
+// Logits of `rows` rows and, on a device, the soft embedding of them, whose weights are probabilities: that product is
+// one of floats. (The CPU leaves out what has next to no weight: how much is left is not known from shapes.)
+Work head_work(const Profile& profile, double rows, const Weight& head, const Tensor& table);
 Work soft_embed_work(double rows, const Tensor& table);
 
 }  // namespace gesso::ops

@@ -48,17 +48,14 @@ nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap
   const Weight weight{call.tensor(head), call.tensor(scale)};
   const Tensor embedding = table ? call.tensor(*table) : weight.values;
   const int64_t num_rows = x.shape(0);
-  Output belief(num_rows, ops::belief_columns(call.context(), weight.num_outputs(), embedding.shape.last()));
-  Output expected(num_rows, embedding.shape.last());
+  Output belief(num_rows, embedding.shape.last());
   std::vector<float> entropy(num_rows, -1.0f);
   std::vector<int32_t> argmax(num_rows, -1), sampled(argmax);
-  const Matrix kept = call.output(belief);
   ops::head_stats(call.context(), call.matrix(x), weight, embedding, cap, embed_scale, call.staged(rows),
-                  {call.array(entropy), call.array(argmax), call.array(sampled)}, kept);
-  ops::expected_embedding(call.context(), kept, embedding, embed_scale, call.output(expected));
+                  {call.array(entropy), call.array(argmax), call.array(sampled)}, call.output(belief));
   call.finish();
   return nb::make_tuple(copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax), copy_to_numpy<int32_t>(sampled),
-                        belief.finish(), expected.finish());
+                        belief.finish());
 }
 
 auto uniform_ids(uint64_t seed, const std::vector<int64_t>& positions, int32_t step, Draw draw, int64_t vocab_size) {
@@ -137,7 +134,7 @@ void bind_sampler(nb::module_& module) {
              "z, entropy, argmax and draw of logits [R, V]; keys are R tuples (seed, position, step).");
   module.def("head_stats", head_stats, "x"_a, "head"_a, "table"_a.none(), "cap"_a, "embed_scale"_a, "temperatures"_a,
              "keys"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads(),
-             "Entropy, argmax, draw, belief and expected embedding of rows [R, D]; keys are as token_stats has them.");
+             "Entropy, argmax, draw and belief of rows [R, D]; keys are as token_stats has them.");
   module.def("accept", accept, "entropies"_a, "pinned_positions"_a, "entropy_bound"_a, "bool [C].");
   module.def("mean_entropy", mean_entropy, "entropies"_a, "pinned_positions"_a);
   module.def("temperature", &diffusion::temperature, "t_min"_a, "t_max"_a, "step"_a, "max_denoising_steps"_a);

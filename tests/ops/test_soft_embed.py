@@ -8,6 +8,12 @@ from reference.stored import COLUMNS, as_stored, random_weight, values_of
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent, assert_within_rule
 
 SCALE = 2816**0.5
+CHUNK = 4096  # tokens that the CPU takes at a time
+
+
+def left_out_share():
+    """Of a row's weights, what the CPU may leave out; beside products in float32 that is below their rounding."""
+    return 2.0**-10 if device.activations == "int8" else 2.0**-24
 
 
 def draw(*shape, seed=0):
@@ -21,6 +27,11 @@ def stored(name, *shape):
 def check(logits, table, scale=SCALE):
     arguments = (logits, values_of(table), scale)
     got, size = _ops.soft_embed(logits, table, scale), magnitude(*arguments)
+    if device.is_cpu() and device.activations == "int8":
+        exact = soft_embed(logits.astype(np.float64), values_of(table).astype(np.float64), scale)
+        largest = np.abs(values_of(table)).max() * scale
+        assert (np.abs(got - exact) <= (left_out_share() + 1e-6) * largest).all()
+        return None
     if device.is_cpu():
         return assert_within_rule(got, soft_embed, *arguments, magnitude=size)
     operands = (weights(logits.astype(np.float64)), values_of(table))
@@ -49,6 +60,32 @@ def test_tiny_terms_add_up():
     logits = np.full((1, 100001), -np.log(100000), np.float32)
     logits[0, 0] = 0
     check(logits, as_stored("F32", np.ones((100001, 1))), 1.0)
+
+
+@pytest.mark.parametrize("size", [0.0, 0.5, 1.0, 3.0, 10.0, 30.0])
+@pytest.mark.parametrize("vocab_size", [1, 100, CHUNK - 1, CHUNK, CHUNK + 1, 10 * CHUNK + 17])
+def test_left_out_weights(vocab_size, size):
+    """A table of ones shows the sum of the weights that are not left out: never more than all, and nearly all."""
+    if not device.is_cpu():
+        return
+    logits = np.float32(size) * np.stack([draw(vocab_size), np.sort(draw(vocab_size)), -np.sort(-draw(vocab_size))])
+    kept = _ops.soft_embed(logits, as_stored("F32", np.ones((vocab_size, 1))), 1.0).astype(np.float64)
+    assert (kept <= 1 + 1e-6).all() and (kept >= 1 - left_out_share() - 1e-6).all()
+    if device.activations == "int8" and size in (3.0, 10.0) and vocab_size > CHUNK:
+        assert kept[0] < 1 - left_out_share() / 8  # and it is used
+
+
+@pytest.mark.parametrize("columns", [1, 15, 16, 17, 127, 128, 129, 255, 256, 257, 300])  # of slices and of registers
+def test_columns(columns):
+    check(3 * draw(3, 70), stored("F16", 70, columns))
+
+
+@pytest.mark.parametrize("vocab_size", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3])
+def test_chunks(vocab_size):
+    """The largest logit in each part of the vocabulary in turn."""
+    logits = 3 * draw(5, vocab_size)
+    logits[np.arange(5), np.linspace(0, vocab_size - 1, 5).astype(int)] += 10
+    check(logits, stored("Q8_0", vocab_size, 32))
 
 
 def test_minus_infinity():

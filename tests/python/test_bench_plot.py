@@ -16,7 +16,6 @@ OPS = [
     ("gated_linear", "ffn_gate", "dense MLP"),
     ("linear", "ffn_down", "dense MLP"),
     ("head_stats", "token_embd", "head"),
-    ("expected_embedding", "token_embd", "self-conditioning"),
     ("gated_linear", "self_cond_gate", "self-conditioning"),
     ("linear", "self_cond_down", "self-conditioning"),
     ("linear", "ffn_gate_inp", "norms, router, rest"),

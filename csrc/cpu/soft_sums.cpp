@@ -1,0 +1,184 @@
+#include "cpu/soft_sums.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "core/buffer.h"
+#include "core/threads.h"
+#include "cpu/scratch.h"
+#include "cpu/simd/levels_to_floats.h"
+#include "cpu/simd/weighted_rows.h"
+#include "quant/formats.h"
+#include "quant/integers.h"
+
+namespace gesso::cpu {
+namespace {
+
+// Columns that are decoded and summed together: the largest block of any format. A chunk's slice stays near a core.
+constexpr int64_t kSliceColumns = 256;
+
+// Leaving out this part of a row's weights changes its expected embedding by at most this part of the table's largest
+// values. Next to float32 products, half a unit in the last place of the sum; next to products whose operands are
+// rounded to 8 bits, an eighth of one.
+constexpr double kExactShare = 0x1p-24, kInt8Share = 0x1p-10;
+
+double left_out_share(const Context& context) {
+  return context.activations == ActivationType::kInt8 ? kInt8Share : kExactShare;
+}
+
+// Kept between calls: nothing allocates while denoising.
+struct Scratch {
+  Buffer<RowProgress> rows;
+  Buffer<int64_t> num_kept;
+  Buffer<float> weights;
+  Buffer<uint16_t> places, tokens, numbers;
+  Buffer<double> sums;
+  Buffer<uint8_t> is_kept;
+};
+
+template <typename T>
+T* at_least(Buffer<T>& buffer, int64_t size) {
+  if (buffer.size() < size) buffer = Buffer<T>(size);
+  return buffer.data();
+}
+
+// Rows of the table are far apart: no machine guesses the next one's slice.
+constexpr int64_t kTokensAhead = 6;
+
+void prefetch([[maybe_unused]] const std::byte* data, [[maybe_unused]] int64_t num_bytes) {
+#if defined(__GNUC__)
+  for (int64_t i = 0; i < num_bytes; i += 64) __builtin_prefetch(data + i);
+#endif
+}
+
+// Decodes at most kSliceColumns stored elements; the values are those of quant::DecodeRow.
+class SliceDecoder {
+ public:
+  explicit SliceDecoder(DType type) : integers_(quant::find_integers(type)), decode_(quant::find_decoder(type)) {}
+
+  void operator()(const std::byte* stored, int64_t columns, float* out) const {
+    if (!integers_) return decode_(stored, columns, out);
+    uint8_t levels[kSliceColumns];
+    float scales[kSliceColumns / kLeastGroup], mins[kSliceColumns / kLeastGroup];
+    integers_->unpack(stored, columns, levels, scales, mins);
+    levels_to_floats({integers_->group, integers_->offset}, levels, scales, integers_->has_min ? mins : nullptr,
+                     columns, out);
+  }
+
+ private:
+  static constexpr int64_t kLeastGroup = 16;
+
+  const quant::Integers* integers_;  // faster, for the types that have them
+  quant::DecodeRow decode_;
+};
+
+int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+}  // namespace
+
+SoftSums::SoftSums(const Context& context, const Tensor& table, int64_t num_rows)
+    : context_(context),
+      table_(table),
+      num_rows_(num_rows),
+      num_slices_(round_up(table.shape[1], kSliceColumns) / kSliceColumns),
+      stride_(std::min(table.shape[0], kChunkTokens)),
+      share_(left_out_share(context)) {
+  thread_local Scratch scratch;
+  rows_ = at_least(scratch.rows, num_rows);
+  num_kept_ = at_least(scratch.num_kept, num_rows);
+  weights_ = at_least(scratch.weights, num_rows * stride_);
+  places_ = at_least(scratch.places, num_rows * stride_);
+  const int64_t num_sums = num_slices_ * num_rows * kSliceColumns;
+  sums_ = at_least(scratch.sums, num_sums);
+  is_kept_ = at_least(scratch.is_kept, stride_);
+  tokens_ = at_least(scratch.tokens, stride_);
+  numbers_ = at_least(scratch.numbers, stride_);
+  std::fill_n(rows_, num_rows, RowProgress());
+  std::fill_n(sums_, num_sums, 0.0);
+  std::fill_n(is_kept_, stride_, 0);
+}
+
+void SoftSums::take(int64_t r, const float* z, int64_t count, int64_t first, const DrawKey* key) {
+  float* p = thread_scratch(count);
+  uint16_t* places = places_ + r * stride_;
+  add_chunk(z, count, first, key, p, rows_[r]);
+  num_kept_[r] = take_weights(p, count, share_, rows_[r], weights_ + r * stride_, places);
+  for (int64_t i = 0; i < num_kept_[r]; ++i) {  // other rows set the same flags
+    std::atomic_ref(is_kept_[places[i]]).store(1, std::memory_order_relaxed);
+  }
+}
+
+void SoftSums::add(int64_t count, int64_t first) {
+  const int64_t num_tokens = number_tokens(count);
+  // A slice is decoded once for all rows, unless there are more threads than slices.
+  const int64_t num_parts = (context_.num_threads + num_slices_ - 1) / num_slices_;
+  const int64_t part_rows = (num_rows_ + num_parts - 1) / num_parts;
+  parallel_for(context_, num_slices_ * num_parts, kSliceColumns * (num_tokens + part_rows), [&](int64_t task) {
+    const int64_t slice = task / num_parts, begin = task % num_parts * part_rows;
+    float* decoded = thread_scratch(num_tokens * kSliceColumns);
+    decode_slice(slice, first, num_tokens, decoded);
+    for (int64_t r = begin; r < std::min(begin + part_rows, num_rows_); ++r) add_slice(slice, r, decoded);
+  });
+}
+
+void SoftSums::finish(float scale, Matrix out) const {
+  parallel_for(context_, num_rows_, 2 * out.columns, [&](int64_t r) {
+    const double factor = scale / rows_[r].sum();
+    for (int64_t slice = 0; slice < num_slices_; ++slice) {
+      float* target = out.row(r) + slice * kSliceColumns;
+      const double* source = sums(slice, r);
+      for (int64_t c = 0; c < slice_columns(slice); ++c) target[c] = static_cast<float>(source[c] * factor);
+    }
+  });
+}
+
+int64_t SoftSums::slice_columns(int64_t slice) const {
+  return std::min(kSliceColumns, table_.shape[1] - slice * kSliceColumns);
+}
+
+double* SoftSums::sums(int64_t slice, int64_t r) const { return sums_ + (slice * num_rows_ + r) * kSliceColumns; }
+
+// Lists the tokens that any row keeps and forgets the flags; returns how many.
+int64_t SoftSums::number_tokens(int64_t count) {
+  int64_t number = 0;
+  for (int64_t token = 0; token < count; ++token) {
+    numbers_[token] = static_cast<uint16_t>(number);
+    tokens_[number] = static_cast<uint16_t>(token);
+    number += is_kept_[token];
+    is_kept_[token] = 0;
+  }
+  return number;
+}
+
+// decoded [kept tokens, kSliceColumns], zero behind the table's columns up to what add_weighted_rows reads.
+void SoftSums::decode_slice(int64_t slice, int64_t first, int64_t num_tokens, float* decoded) {
+  const DTypeInfo& type = dtype_info(table_.dtype);
+  const SliceDecoder decode(table_.dtype);
+  const int64_t columns = slice_columns(slice), padded = round_up(columns, kWeightedColumns);
+  const auto bytes_of = [&](int64_t elements) { return elements / type.block_elements * type.block_bytes; };
+  const std::byte* stored = table_.row(first) + bytes_of(slice * kSliceColumns);
+  for (int64_t i = 0; i < num_tokens; ++i) {
+    float* row = decoded + i * kSliceColumns;
+    prefetch(stored + tokens_[std::min(i + kTokensAhead, num_tokens - 1)] * table_.row_bytes(), bytes_of(columns));
+    decode(stored + tokens_[i] * table_.row_bytes(), columns, row);
+    std::fill(row + columns, row + padded, 0.0f);
+  }
+}
+
+void SoftSums::add_slice(int64_t slice, int64_t r, const float* decoded) {
+  double* total = sums(slice, r);
+  const int64_t padded = round_up(slice_columns(slice), kWeightedColumns);
+  if (rows_[r].factor != 1) {
+    for (int64_t c = 0; c < padded; ++c) total[c] *= rows_[r].factor;
+  }
+  const float* weights = weights_ + r * stride_;
+  const uint16_t* places = places_ + r * stride_;
+  for (int64_t first = 0; first < num_kept_[r]; first += kMaxWeightedRows) {
+    const int64_t count = std::min(kMaxWeightedRows, num_kept_[r] - first);
+    const float* rows[kMaxWeightedRows];
+    for (int64_t i = 0; i < count; ++i) rows[i] = decoded + numbers_[places[first + i]] * kSliceColumns;
+    add_weighted_rows(weights + first, rows, count, padded, total);
+  }
+}
+
+}  // namespace gesso::cpu
