@@ -27,6 +27,15 @@ std::vector<ops::KeyValueLayout> cpu_layouts(const ModelConfig& config) {
 
 model::PassLimits cpu_limits(const ModelConfig& config) { return pass_limits(config, 1, false); }
 
+// In the order of the file, which is that of the layers.
+std::vector<std::span<const std::byte>> bytes_of(const std::vector<io::NamedTensor>& tensors) {
+  std::vector<std::span<const std::byte>> ranges;
+  for (const io::NamedTensor& named : tensors) {
+    ranges.push_back({named.tensor.data, static_cast<size_t>(named.tensor.num_bytes())});
+  }
+  return ranges;
+}
+
 }  // namespace
 
 int64_t scratch_bytes(const ModelConfig& config) {
@@ -58,6 +67,7 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   const ops::QueuePointer queue = impl->make_queue();
   const Context context = impl->context(options.interrupted, queue);
   model::place_weights(context, impl->config, impl->device.value_or(ops::Device()), impl->weights, options.progress);
+  if (!impl->device) impl->read_ahead.emplace(bytes_of(file.tensors));
   impl_ = std::move(impl);
 }
 

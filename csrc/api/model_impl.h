@@ -6,6 +6,7 @@
 #include "core/context.h"
 #include "gesso/model.h"
 #include "io/gguf.h"
+#include "io/read_ahead.h"
 #include "model/activations.h"
 #include "model/weights.h"
 #include "ops/device.h"
@@ -34,6 +35,7 @@ struct Model::Impl {
   int num_threads = 1;
   std::optional<ops::Device> device;  // none: the CPU
   ActivationType activations = ActivationType::kF32;
+  std::optional<io::ReadAhead> read_ahead;  // of the weights, on the CPU; ends before they go
 
   // Where a session computes; none on the CPU.
   ops::QueuePointer make_queue() const { return device ? ops::make_queue(device->index, activations) : nullptr; }

@@ -8,7 +8,6 @@
 #include <memory>
 
 #include "core/threads.h"
-#include "cpu/simd/int8_kernels.h"
 #include "cpu/simd/product_rates.h"
 
 namespace gesso::cpu {
@@ -104,7 +103,5 @@ std::vector<std::string> instruction_sets() {
   }
   return names;
 }
-
-std::string int8_kernels_name() { return int8_kernels().name; }
 
 }  // namespace gesso::cpu

@@ -46,8 +46,7 @@ size_t regular_file_bytes(int fd, const std::string& path) {
 
 }  // namespace
 
-// No madvise: weights are read in long runs, where the kernel's own readahead does well; MADV_WILLNEED would start
-// reading tens of gigabytes before anything is known to be wanted.
+// No madvise: what is wanted of a file is not known yet. Who will want all of it reads ahead, see read_ahead.h.
 MappedFile::MappedFile(const std::string& path) {
   const Descriptor descriptor(path);
   size_ = regular_file_bytes(descriptor.get(), path);
