@@ -31,6 +31,10 @@ void bind_expert_ops(nb::module_& module);
 void bind_sampler(nb::module_& module);
 void bind_vector_math(nb::module_& module);
 void bind_readers(nb::module_& module);
+void bind_profile(nb::module_& module);
+
+// What calls add to; nullptr while nothing is profiled.
+Profile* test_profile();
 
 using Rows = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;  // rows may lie apart
 using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;

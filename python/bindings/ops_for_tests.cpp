@@ -26,19 +26,18 @@ ops::QueuePointer& test_queue() {
   return *queue;
 }
 
-// Of products on the CPU.
-ActivationType cpu_activations = ActivationType::kF32;
+// Of products.
+ActivationType test_activations = ActivationType::kF32;
 
 void use_device(const std::string& device, const std::string& activations) {
   const bool is_int8 = activations == "int8";
   test_queue() = nullptr;
-  if (device == "cpu") {
-    cpu_activations = is_int8 ? ActivationType::kInt8 : ActivationType::kF32;
-    return;
-  }
+  const bool is_cpu = device == "cpu";
+  test_activations = is_int8 ? ActivationType::kInt8 : is_cpu ? ActivationType::kF32 : ActivationType::kBF16;
+  if (is_cpu) return;
   for (const ops::Device& found : ops::devices()) {
     if (found.name != device) continue;
-    test_queue() = ops::make_queue(found.index, is_int8 ? ActivationType::kInt8 : ActivationType::kBF16);
+    test_queue() = ops::make_queue(found.index, test_activations);
     return;
   }
   throw ArgumentError("use_device: there is no " + device);
@@ -88,7 +87,8 @@ NumpyRows<float> Output::finish() {
   return result;
 }
 
-Call::Call(int num_threads) : context_{num_threads, {}, nullptr, test_queue().get(), cpu_activations} {}
+Call::Call(int num_threads)
+    : context_{num_threads, {}, nullptr, test_queue().get(), test_activations, test_profile()} {}
 
 const std::byte* Call::place(const void* data, int64_t num_bytes) {
   if (!context_.queue) return static_cast<const std::byte*>(data);
@@ -230,4 +230,5 @@ NB_MODULE(_ops, module) {
   bind_sampler(module);
   bind_vector_math(module);
   bind_readers(module);
+  bind_profile(module);
 }

@@ -1,0 +1,17 @@
+"""soft_embed: the expected embedding under logits that are given whole."""
+
+import _path  # noqa: F401
+
+from gesso import _ops
+from harness import Call, Case, main, make_stored, rows_of
+
+HIDDEN, VOCABULARY, SPREAD = 2816, 262144, 7.0  # of logits divided by a temperature
+
+
+def make(dtype: str, rows: int) -> Call:
+    z, table = SPREAD * rows_of(rows, VOCABULARY), make_stored("token_embd.weight", dtype, (VOCABULARY, HIDDEN))
+    return lambda num_threads: _ops.soft_embed(z, table, HIDDEN**0.5, num_threads=num_threads)
+
+
+if __name__ == "__main__":
+    main([Case("soft_embed", "token_embd", ("Q6_K", "Q8_0"), make)], rows=(256,))

@@ -1,0 +1,110 @@
+"""bench/harness.py: which variant is whose baseline, turns, and a record from a call to its JSON."""
+
+import json
+
+import numpy as np
+import pytest
+
+import compare
+import harness
+from gesso import _ops
+from gesso.bench_floor import Ceiling, Ceilings
+from harness import Case, Variant
+
+CEILINGS = Ceilings(
+    tuple(Ceiling(name, None, 1, 1e9 if name == "copy" else None, 2e9) for name in ("copy", "float32", "int8"))
+)
+
+
+def make(dtype, rows):
+    x, weights = harness.rows_of(rows, 256), harness.copies("blk.0.attn_q.weight", dtype, (96, 256))
+    return lambda num_threads: _ops.linear(x, next(weights), num_threads=num_threads)
+
+
+CASE = Case("linear", "attn_q", ("Q4_K", "Q8_0"), make)
+
+
+def entry(ms):
+    counts = {"stored_bytes": 1e6, "activation_bytes": 1e6, "float_operations": 0.0, "int8_operations": 2e6}
+    return {"op": "linear", "calls": 1, "ms": ms} | counts
+
+
+VARIANTS = [Variant(types, kind, None) for types in ("Q4_K", "Q8_0") for kind in ("f32", "int8")]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "expected"), [("f32", [0, 0, 2, 2]), ("Q8_0", [2, 3, 2, 3]), ("bf16", [None] * 4)]
+)
+def test_a_baseline_differs_in_one_thing(baseline, expected):
+    assert [harness.baseline_of(variant, VARIANTS, baseline) for variant in VARIANTS] == expected
+
+
+def test_a_record_has_rates_floor_and_a_ratio_turn_by_turn():
+    found = [[entry(4.0), entry(8.0), entry(40.0)], [entry(2.0), entry(2.0), entry(10.0)]]
+    base, record = harness.records_of(VARIANTS[:2], found, "f32", CEILINGS)
+    assert base["ratio"]["samples"] == [1.0, 1.0, 1.0]
+    assert record["ratio"]["samples"] == [0.5, 0.25, 0.25]
+    assert record["ms"]["median"] == 2.0
+    assert record["bytes_per_s"] == pytest.approx(1e9)
+    assert record["operations_per_s"] == pytest.approx(1e9)
+    assert (record["floor_ms"], record["bound"]) == (pytest.approx(2.0), "bytes")
+    assert record["share_of_floor"] == pytest.approx(1.0)
+
+
+def test_variants_take_turns_and_the_first_turn_does_not_count():
+    calls = []
+
+    def call_of(name, call):
+        def run(num_threads):
+            calls.append(name)
+            return call(num_threads)
+
+        return run
+
+    call = make("Q8_0", 3)
+    variants = [Variant("Q8_0", kind, call_of(kind, call)) for kind in ("f32", "int8")]
+    found = harness.take_turns(variants, "linear", 1, seconds=0.0)
+    assert calls == ["f32", "int8"] * (harness.LEAST_TURNS + 1)
+    assert [len(entries) for entries in found] == [harness.LEAST_TURNS] * 2
+    float_entry, int8_entry = (entries[0] for entries in found)
+    assert (float_entry["int8_operations"], int8_entry["int8_operations"]) == (0, 2 * 3 * 96 * 256)
+    assert float_entry["stored_bytes"] == 96 * 256 // 32 * 34
+    assert float_entry["calls"] == 1
+
+
+def test_an_op_that_does_not_run_is_an_error():
+    with pytest.raises(RuntimeError, match="expected one entry of rms_norm in the profile, got 0"):
+        harness.run(make("Q8_0", 3), "rms_norm", "f32", 1)
+
+
+def test_copies_are_many_and_equal():
+    weights = harness.copies("blk.0.attn_q.weight", "Q8_0", (96, 256))
+    first, second = next(weights), next(weights)
+    assert first[:2] == ("Q8_0", [96, 256])
+    assert not np.shares_memory(first[2], second[2])
+    np.testing.assert_array_equal(first[2], second[2])
+
+
+def command(capsys, *arguments):
+    harness.main([CASE], (2,), ["--seconds", "0", *arguments])
+    return capsys.readouterr()
+
+
+def test_the_command_writes_records_that_compare(capsys, monkeypatch):
+    monkeypatch.setattr(harness, "measure_ceilings", lambda num_threads: CEILINGS)
+    records = json.loads(command(capsys, "-o", "json", "--rows", "1,5").out)
+    assert [(r["types"], r["activations"], r["rows"]) for r in records] == [
+        (types, kind, rows) for rows in (1, 5) for types in CASE.types for kind in ("f32", "int8")
+    ]
+    assert all(record["machine"]["cpu"] and record["kind"] == "op" and "command" in record for record in records)
+    assert len(compare.by_identity(records, "file")) == len(records)
+
+
+def test_the_command_prints_a_table(capsys, monkeypatch):
+    monkeypatch.setattr(harness, "measure_ceilings", lambda num_threads: CEILINGS)
+    printed = command(capsys, "--types", "Q8_0", "--activations", "int8", "--baseline", "Q8_0")
+    lines = printed.out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("| attn_q | Q8_0 | int8 | 2 | 1 |")
+    assert lines[2].endswith("| 1.000 x Q8_0 |")
+    assert "copy 1.0 GB/s" in printed.err
