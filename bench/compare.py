@@ -25,7 +25,7 @@ IDENTITY = (
     *("kind", "device.name", "num_threads", "activations"),
     *("model.name", "model.synthetic", "model.num_layers", "prompt_tokens", "batch", "steps", "canvas_length"),
     *("op", "case", "types", "rows"),
-    *("runtime", "work", "quant", "layers"),
+    *("peer", "runtime", "work", "quant", "layers"),
 )
 
 

@@ -55,7 +55,17 @@ def test_records_are_matched_by_what_they_measured(tmp_path, capsys):
 def test_every_field_of_the_identity_tells_records_apart():
     base = {"kind": "bench", "device": {"name": "cpu"}, "model": {"name": "a", "synthetic": "b", "num_layers": 6}}
     base |= {"num_threads": 1, "activations": "f32", "prompt_tokens": 1, "batch": 1, "steps": 1, "canvas_length": 1}
-    base |= {"op": "x", "case": "x", "types": "x", "rows": 1, "runtime": "x", "work": "x", "quant": "x", "layers": 1}
+    base |= {
+        "op": "x",
+        "case": "x",
+        "types": "x",
+        "rows": 1,
+        "peer": "x",
+        "runtime": "x",
+        "work": "x",
+        "quant": "x",
+        "layers": 1,
+    }
     for path in compare.IDENTITY:
         other = json.loads(json.dumps(base))
         first, _, second = path.partition(".")
