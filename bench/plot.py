@@ -24,8 +24,8 @@ GROUPS = {
     "attention projections": "#009E73",
     "attention": "#8BD3B4",
     "dense MLP": "#E69F00",
-    "head": "#D55E00",
-    "self-conditioning": "#CC79A7",
+    "head, soft embedding": "#D55E00",
+    "self-conditioning MLP": "#CC79A7",
     "norms, router, rest": "#999999",
 }
 DARK = ("#0072B2", "#009E73", "#D55E00")

@@ -13,7 +13,7 @@ OPS = [
     ("linear", "attn_output", "attention projections"),
     ("attention sliding", None, "attention"),
     ("attention full", "", "attention"),
-    ("gated_linear", "ffn_gate", "dense MLP"),
+    ("gated_linear", "ffn_gate, ffn_up", "dense MLP"),
     ("linear", "ffn_down", "dense MLP"),
     ("head_stats", "token_embd", "head"),
     ("gated_linear", "self_cond_gate", "self-conditioning"),
