@@ -37,9 +37,9 @@ def group_of(op: Mapping[str, Any]) -> str:
     """The part of the model that an op of a profile belongs to."""
     name, weight = op["op"], op["weight"] or ""
     if weight.startswith("self_cond"):
-        return "self-conditioning"
+        return "self-conditioning MLP"
     if name in ("head_stats", "lm_head"):
-        return "head"
+        return "head, soft embedding"
     if name.startswith("attention"):
         return "attention"
     if name.startswith("expert_gated") or name == "expert_linear":
