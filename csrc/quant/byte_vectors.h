@@ -1,5 +1,5 @@
-// Bytes by the dozen, for taking stored blocks apart. Written with vector types, because compilers do not find these
-// instructions in loops; they compile for every machine.
+// 16 and 32 bytes at a time, for taking stored blocks apart. Written with vector types, because compilers do not find
+// these instructions in loops; they compile for every machine.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,6 @@
 namespace gesso::quant {
 
 typedef uint8_t Bytes16 __attribute__((vector_size(16)));
-typedef uint8_t Bytes32 __attribute__((vector_size(32)));
 
 inline Bytes16 load_16(const void* bytes) {
   Bytes16 v;
@@ -16,41 +15,46 @@ inline Bytes16 load_16(const void* bytes) {
   return v;
 }
 
-inline Bytes32 load_32(const void* bytes) {
-  Bytes32 v;
-  std::memcpy(&v, bytes, sizeof(v));
-  return v;
-}
-
-template <typename V, typename T>
-inline void store(V v, T* out) {
+template <typename V>
+inline void store(V v, void* out) {
   std::memcpy(out, &v, sizeof(v));
 }
 
-// Moves the bits of each byte up by `by`, or down if it is negative.
-inline Bytes32 shift(Bytes32 v, int by) { return by >= 0 ? v << by : v >> -by; }
+// Two registers: what is wider than a machine's, GCC takes apart byte by byte.
+struct Bytes32 {
+  Bytes16 low, high;
+};
+
+inline Bytes32 operator&(Bytes32 a, uint8_t b) { return {a.low & b, a.high & b}; }
+inline Bytes32 operator^(Bytes32 a, uint8_t b) { return {a.low ^ b, a.high ^ b}; }
+inline Bytes32 operator|(Bytes32 a, Bytes32 b) { return {a.low | b.low, a.high | b.high}; }
+inline Bytes32 operator<<(Bytes32 a, int by) { return {a.low << by, a.high << by}; }
+inline Bytes32 operator>>(Bytes32 a, int by) { return {a.low >> by, a.high >> by}; }
+
+inline Bytes32 load_32(const uint8_t* bytes) { return {load_16(bytes), load_16(bytes + 16)}; }
+inline void store(Bytes32 v, uint8_t* out) {
+  store(v.low, out);
+  store(v.high, out + 16);
+}
 
 // 16 bytes of two numbers of 4 bits each: the low ones first, then the high ones.
 inline Bytes32 split_nibbles(const uint8_t* bytes) {
-  typedef uint32_t Words8 __attribute__((vector_size(32)));
   const Bytes16 v = load_16(bytes);
-  const Bytes32 twice = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3,
-                                                4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  constexpr Words8 kShifts = {0, 0, 0, 0, 4, 4, 4, 4};
-  return reinterpret_cast<Bytes32>(reinterpret_cast<Words8>(twice) >> kShifts) & 15;
+  return {v & 15, v >> 4};
 }
 
 // 255 where bit j of `bits` is set, else 0.
 inline Bytes32 spread_bits(uint32_t bits) {
-  typedef uint32_t Words8 __attribute__((vector_size(32)));
-  const Bytes32 copies = reinterpret_cast<Bytes32>(Words8{} + bits);
-  // Where all words are equal, byte 18 is byte 2: but like this no byte leaves its half.
-  const Bytes32 spread = __builtin_shufflevector(copies, copies, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 18, 18,
-                                                 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19);
-  constexpr Bytes32 kBits = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128,
-                             1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-  return reinterpret_cast<Bytes32>((spread & kBits) == kBits);
+  typedef uint32_t Words4 __attribute__((vector_size(16)));
+  const Bytes16 copies = reinterpret_cast<Bytes16>(Words4{} + bits);
+  const Bytes16 low = __builtin_shufflevector(copies, copies, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+  const Bytes16 high = __builtin_shufflevector(copies, copies, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+  constexpr Bytes16 kBits = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  return {reinterpret_cast<Bytes16>((low & kBits) == kBits), reinterpret_cast<Bytes16>((high & kBits) == kBits)};
 }
+
+// Moves the bits of each byte up by `by`, or down if it is negative.
+inline Bytes32 shift(Bytes32 v, int by) { return by >= 0 ? v << by : v >> -by; }
 
 // table[codes[j]] for codes of 4 bits.
 inline Bytes16 look_up(Bytes16 table, Bytes16 codes) {
@@ -63,14 +67,27 @@ inline Bytes16 look_up(Bytes16 table, Bytes16 codes) {
 #endif
 }
 
-typedef float Floats16 __attribute__((vector_size(64)));
+// out[j] = factor * (bytes[j] - offset) for the 8 bytes from kFirst on, 0 or 8
+template <int kFirst>
+inline void scale_8_bytes(Bytes16 bytes, int offset, float factor, float* __restrict out) {
+  typedef int32_t Ints4 __attribute__((vector_size(16)));
+  typedef float Floats4 __attribute__((vector_size(16)));
+  constexpr Bytes16 kZero = {};
+  constexpr int F = kFirst;
+  // A byte and a zero, twice: shuffles that every machine has, where a conversion from bytes may go one by one.
+  const Bytes16 shorts = __builtin_shufflevector(bytes, kZero, F, F + 16, F + 1, F + 17, F + 2, F + 18, F + 3, F + 19,
+                                                 F + 4, F + 20, F + 5, F + 21, F + 6, F + 22, F + 7, F + 23);
+  const Bytes16 words[2] = {
+      __builtin_shufflevector(shorts, kZero, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23),
+      __builtin_shufflevector(shorts, kZero, 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31)};
+  for (int i = 0; i < 2; ++i) {
+    store(factor * __builtin_convertvector(reinterpret_cast<Ints4>(words[i]) - offset, Floats4), out + 4 * i);
+  }
+}
 
-// bytes[j] - offset. In two steps: compilers have no good answer to one from bytes to words.
-inline Floats16 to_floats(Bytes16 bytes, int offset) {
-  typedef int16_t Shorts16 __attribute__((vector_size(32)));
-  typedef int32_t Ints16 __attribute__((vector_size(64)));
-  const Ints16 words = __builtin_convertvector(__builtin_convertvector(bytes, Shorts16), Ints16) - offset;
-  return __builtin_convertvector(words, Floats16);
+inline void scale_bytes(Bytes16 bytes, int offset, float factor, float* __restrict out) {
+  scale_8_bytes<0>(bytes, offset, factor, out);
+  scale_8_bytes<8>(bytes, offset, factor, out + 8);
 }
 
 }  // namespace gesso::quant

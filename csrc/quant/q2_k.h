@@ -52,8 +52,8 @@ inline void unpack_levels(const BlockQ2_K& block, uint8_t* __restrict levels) {
 }
 
 inline void unpack_scales(const BlockQ2_K& block, float d, float dmin, float* __restrict scales, float* mins) {
-  store(d * to_floats(load_16(block.scales) & 15, 0), scales);
-  store(dmin * to_floats(load_16(block.scales) >> 4, 0), mins);
+  scale_bytes(load_16(block.scales) & 15, 0, d, scales);
+  scale_bytes(load_16(block.scales) >> 4, 0, dmin, mins);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ2_K& block);

@@ -69,7 +69,7 @@ inline void unpack_scales(const BlockQ3_K& block, float d, float, float* __restr
   const Words4 words = reinterpret_cast<Words4>(load_16(block.qs + 60));
   const Words4 low = __builtin_shufflevector(words, words, 1, 2, 1, 2) >> Words4{0, 0, 4, 4};
   const Words4 high = __builtin_shufflevector(words, words, 3, 3, 3, 3) << Words4{4, 2, 0, 0} >> Words4{0, 0, 0, 2};
-  store(d * to_floats(reinterpret_cast<Bytes16>((low & 0x0f0f0f0f) | (high & 0x30303030)), 32), scales);
+  scale_bytes(reinterpret_cast<Bytes16>((low & 0x0f0f0f0f) | (high & 0x30303030)), 32, d, scales);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ3_K& block);

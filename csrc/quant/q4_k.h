@@ -71,10 +71,8 @@ inline void unpack_scales_and_mins(const uint8_t* packed, float d, float dmin, f
   const Words4 high = __builtin_shufflevector(words, words, 0, 0, 1, 1) >> 2;
   const Words4 bytes =
       (low & Words4{0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f}) | (high & Words4{0, 0x30303030, 0, 0x30303030});
-  const Floats16 factors = {d, d, d, d, d, d, d, d, dmin, dmin, dmin, dmin, dmin, dmin, dmin, dmin};
-  const Floats16 values = factors * to_floats(reinterpret_cast<Bytes16>(bytes), 0);
-  std::memcpy(scales, &values, 8 * sizeof(float));
-  std::memcpy(mins, reinterpret_cast<const float*>(&values) + 8, 8 * sizeof(float));
+  scale_8_bytes<0>(reinterpret_cast<Bytes16>(bytes), 0, d, scales);
+  scale_8_bytes<8>(reinterpret_cast<Bytes16>(bytes), 0, dmin, mins);
 }
 
 inline void unpack_levels(const BlockQ4_K& block, uint8_t* __restrict levels) {

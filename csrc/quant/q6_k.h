@@ -54,7 +54,7 @@ inline void unpack_levels(const BlockQ6_K& block, uint8_t* __restrict levels) {
 }
 
 inline void unpack_scales(const BlockQ6_K& block, float d, float, float* __restrict scales, float*) {
-  store(d * to_floats(load_16(block.scales) ^ 128, 128), scales);
+  scale_bytes(load_16(block.scales) ^ 128, 128, d, scales);
 }
 
 void encode_block(const float* x, const float* importance, BlockQ6_K& block);

@@ -28,7 +28,9 @@ GESSO_DEVICE inline void decode_block(const BlockQ8_0& block, float* __restrict 
   for (int j = 0; j < 32; ++j) out[j] = d * static_cast<float>(block.q[j]);
 }
 
-inline void unpack_levels(const BlockQ8_0& block, uint8_t* __restrict levels) { store(load_32(block.q) ^ 128, levels); }
+inline void unpack_levels(const BlockQ8_0& block, uint8_t* __restrict levels) {
+  store(load_32(reinterpret_cast<const uint8_t*>(block.q)) ^ 128, levels);
+}
 
 inline void unpack_scales(const BlockQ8_0&, float d, float, float* __restrict scales, float*) { scales[0] = d; }
 
