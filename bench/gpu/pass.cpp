@@ -79,10 +79,4 @@ std::vector<model::DenoiseRequest> Pass::requests() {
   return requests;
 }
 
-int64_t Pass::num_visible(int64_t layer) const {
-  const int64_t window = model.config.sliding_window - 1;
-  const int64_t cached = model.config.layers[layer].is_sliding ? std::min(window, num_cached) : num_cached;
-  return cached + model.config.canvas_length;
-}
-
 }  // namespace gesso::bench

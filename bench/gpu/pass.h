@@ -21,8 +21,6 @@ struct Pass {
   int64_t num_rows() const { return batch.num_rows; }
   std::vector<model::DenoiseRequest> requests();
   model::CanvasRows canvas_rows() const { return memory.canvas_rows(host_head_rows); }
-  // Tokens that a row of a layer sees.
-  int64_t num_visible(int64_t layer) const;
 
   BenchModel& model;
   int64_t num_cached;

@@ -1,8 +1,7 @@
 #include "pass_ops.h"
 
-#include <sstream>
-#include <utility>
-
+#include "api/op_profile.h"
+#include "core/profile.h"
 #include "model/self_conditioning.h"
 #include "ops/add.h"
 #include "ops/attention.h"
@@ -22,8 +21,6 @@ namespace {
 
 using model::Activations;
 using model::LayerWeights;
-
-double float_bytes(double rows, double columns) { return sizeof(float) * rows * columns; }
 
 // What the ops' functions need; they keep a copy.
 struct Scene {
@@ -46,22 +43,19 @@ struct Scene {
   Activations::Attention attention(int64_t index) const {
     return pass->activations.attention(rows(), weights().key_value_layouts[index]);
   }
-  double hidden_bytes() const { return float_bytes(static_cast<double>(rows()), config().hidden_size); }
 };
 
-void count_type(PassOp& op, DType dtype) {
-  const std::string name = dtype_name(dtype);
-  if ((" " + op.types + " ").find(" " + name + " ") != std::string::npos) return;
-  op.types += (op.types.empty() ? "" : " ") + name;
-}
-
-// The work of multiplying `rows` rows with a weight, or with one of each stack's matrices.
-void count_product(PassOp& op, const Weight& weight, int64_t rows) {
-  count_type(op, weight.values.dtype);
-  const auto outputs = static_cast<double>(weight.num_outputs()), inputs = static_cast<double>(weight.num_inputs());
-  op.stored_bytes += static_cast<double>(weight.values.num_bytes());
-  op.activation_bytes += float_bytes(static_cast<double>(rows), inputs + outputs);
-  op.bf16_operations += 2 * static_cast<double>(rows) * outputs * inputs;
+// Lets a profile count an op's calls and their work, by running them once.
+void count(Pass& pass, PassOp& op) {
+  Profile profile(pass.model.activations, true);
+  pass.model.context.profile = &profile;
+  op.run();
+  pass.model.context.profile = nullptr;
+  for (const OpProfile& found : name_profile(profile.take(), pass.model.weights)) {
+    op.types = found.types;
+    op.calls += found.calls;
+    op.work += {found.stored_bytes, found.activation_bytes, found.float_operations, found.int8_operations};
+  }
 }
 
 // run() calls body(scene, layer) for all layers.
@@ -69,7 +63,6 @@ template <typename Body>
 PassOp layer_op(const Scene& scene, const std::string& name, const Body& body) {
   PassOp op;
   op.name = name;
-  op.calls = scene.num_layers();
   op.run = [scene, body] {
     for (int64_t layer = 0; layer < scene.num_layers(); ++layer) body(scene, layer);
   };
@@ -78,11 +71,9 @@ PassOp layer_op(const Scene& scene, const std::string& name, const Body& body) {
 
 // run() calls body(scene) `calls` times.
 template <typename Body>
-PassOp plain_op(const Scene& scene, const std::string& name, int64_t calls, double bytes_per_call, const Body& body) {
+PassOp plain_op(const Scene& scene, const std::string& name, int64_t calls, const Body& body) {
   PassOp op;
   op.name = name;
-  op.calls = calls;
-  op.activation_bytes = static_cast<double>(calls) * bytes_per_call;
   op.run = [scene, calls, body] {
     for (int64_t i = 0; i < calls; ++i) body(scene);
   };
@@ -93,60 +84,31 @@ PassOp plain_op(const Scene& scene, const std::string& name, int64_t calls, doub
 template <typename Input, typename Output>
 PassOp linear_op(const Scene& scene, const std::string& name, Weight LayerWeights::*weight, const Input& input,
                  const Output& output) {
-  PassOp op = layer_op(scene, "linear " + name, [=](const Scene& s, int64_t layer) {
+  return layer_op(scene, "linear " + name, [=](const Scene& s, int64_t layer) {
     const Weight& w = s.layer(layer).*weight;
     if (w) ops::linear(s.context(), input(s, layer), w, output(s, layer));
   });
-  op.calls = 0;
-  for (const LayerWeights& layer : scene.weights().layers) {
-    if (!(layer.*weight)) continue;
-    ++op.calls;
-    count_product(op, layer.*weight, scene.rows());
-  }
-  return op;
 }
 
 Matrix normed_of(const Scene& s, int64_t /*layer*/) { return s.normed(); }
 Matrix projected_of(const Scene& s, int64_t /*layer*/) { return s.projected(); }
 
 void add_embedding(const Scene& scene, std::vector<PassOp>& list) {
-  PassOp embed = plain_op(scene, "embed", 1, scene.hidden_bytes(), [](const Scene& s) {
+  list.push_back(plain_op(scene, "embed", 1, [](const Scene& s) {
     ops::embed(s.context(), s.weights().token_embd, s.pass->ids, model::embed_scale(s.config()), s.hidden());
-  });
-  count_type(embed, scene.weights().token_embd.dtype);
-  embed.stored_bytes = static_cast<double>(scene.rows() * scene.weights().token_embd.row_bytes());
-  list.push_back(embed);
-  list.push_back(plain_op(scene, "add", 1, 3 * scene.hidden_bytes(),
-                          [](const Scene& s) { ops::add(s.context(), s.projected(), s.hidden()); }));
+  }));
+  list.push_back(plain_op(scene, "add", 1, [](const Scene& s) { ops::add(s.context(), s.projected(), s.hidden()); }));
 }
 
 void add_norms(const Scene& scene, std::vector<PassOp>& list) {
   // Of each layer, of self-conditioning, and the last one.
   const int64_t norms = 5 * scene.num_layers() + 2 + 1, residuals = 3 * scene.num_layers();
-  list.push_back(plain_op(scene, "rms_norm", norms, 2 * scene.hidden_bytes(), [](const Scene& s) {
+  list.push_back(plain_op(scene, "rms_norm", norms, [](const Scene& s) {
     ops::rms_norm(s.context(), s.hidden(), s.weights().output_norm, s.config().rms_norm_eps, 1.0f, s.normed());
   }));
-  list.push_back(plain_op(scene, "rms_norm_add", residuals, 3 * scene.hidden_bytes(), [](const Scene& s) {
+  list.push_back(plain_op(scene, "rms_norm_add", residuals, [](const Scene& s) {
     ops::rms_norm_add(s.context(), s.projected(), s.weights().output_norm, s.config().rms_norm_eps, 0.5f, s.hidden());
   }));
-}
-
-void count_attention(const Scene& scene, int64_t layer, PassOp& rope, PassOp& attention) {
-  const ops::KeyValueLayout& layout = scene.weights().key_value_layouts[layer];
-  const Activations::Attention scratch = scene.attention(layer);
-  const auto rows = static_cast<double>(scene.rows()), visible = static_cast<double>(scene.pass->num_visible(layer));
-  const auto row_bytes = static_cast<double>(layout.key_row_bytes + layout.value_row_bytes);
-  const double q_bytes = float_bytes(rows, static_cast<double>(scratch.q.columns));
-  ++rope.calls;
-  rope.activation_bytes +=
-      2 * q_bytes + 2 * float_bytes(rows, static_cast<double>(scratch.k.columns)) + rows * row_bytes;
-  ++attention.calls;
-  const double num_cached = visible - static_cast<double>(scene.config().canvas_length);
-  attention.stored_bytes += static_cast<double>(scene.pass->caches.size()) * num_cached * row_bytes;
-  attention.activation_bytes += 2 * q_bytes + rows * row_bytes;
-  // Scores, and the values' sum, for each head.
-  attention.bf16_operations +=
-      2 * 2 * rows * visible * static_cast<double>(scene.config().num_attention_heads * layout.head_dim);
 }
 
 void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>& list) {
@@ -166,10 +128,6 @@ void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>
                    is_sliding ? s.config().sliding_window : 0, s.pass->batch.layers[layer].attention_sequences,
                    scratch.out);
   });
-  rope.calls = attention.calls = 0;
-  for (int64_t layer = 0; layer < scene.num_layers(); ++layer) {
-    if (scene.is_sliding(layer) == is_sliding) count_attention(scene, layer, rope, attention);
-  }
   list.push_back(rope);
   list.push_back(attention);
 }
@@ -196,39 +154,24 @@ void add_dense_mlp(const Scene& scene, std::vector<PassOp>& list) {
   PassOp gated = layer_op(scene, "gated_linear ffn_gate, ffn_up", [](const Scene& s, int64_t layer) {
     run_gated(s, s.layer(layer).ffn_gate, s.layer(layer).ffn_up);
   });
-  for (const LayerWeights& layer : scene.weights().layers) {
-    count_product(gated, layer.ffn_gate, scene.rows());
-    count_product(gated, layer.ffn_up, scene.rows());
-  }
   list.push_back(gated);
   list.push_back(linear_op(
       scene, "ffn_down", &LayerWeights::ffn_down, [](const Scene& s, int64_t) { return s.gated(); }, projected_of));
 
-  const model::Weights& weights = scene.weights();
-  PassOp conditioning = plain_op(scene, "gated_linear self_cond_gate, self_cond_up", 1, 0, [](const Scene& s) {
-    run_gated(s, s.weights().self_cond_gate, s.weights().self_cond_up);
-  });
-  count_product(conditioning, weights.self_cond_gate, scene.rows());
-  count_product(conditioning, weights.self_cond_up, scene.rows());
-  list.push_back(conditioning);
-  PassOp down = plain_op(scene, "linear self_cond_down", 1, 0, [](const Scene& s) {
+  list.push_back(plain_op(scene, "gated_linear self_cond_gate, self_cond_up", 1,
+                          [](const Scene& s) { run_gated(s, s.weights().self_cond_gate, s.weights().self_cond_up); }));
+  list.push_back(plain_op(scene, "linear self_cond_down", 1, [](const Scene& s) {
     ops::linear(s.context(), s.gated(), s.weights().self_cond_down, s.projected());
-  });
-  count_product(down, weights.self_cond_down, scene.rows());
-  list.push_back(down);
+  }));
 }
 
 void add_routing(const Scene& scene, std::vector<PassOp>& list) {
   list.push_back(linear_op(scene, "ffn_gate_inp", &LayerWeights::ffn_gate_inp, normed_of,
                            [](const Scene& s, int64_t) { return s.experts().scores; }));
-  const auto rows = static_cast<double>(scene.rows());
-  PassOp route = layer_op(scene, "route", [](const Scene& s, int64_t layer) {
+  list.push_back(layer_op(scene, "route", [](const Scene& s, int64_t layer) {
     Activations::Experts scratch = s.experts();
     ops::route(s.context(), scratch.scores, s.layer(layer).ffn_down_exps_scale, scratch.routing);
-  });
-  const auto words_per_row = static_cast<double>(scene.config().num_experts + 4 * scene.config().top_k_experts);
-  route.activation_bytes = static_cast<double>(route.calls) * float_bytes(rows, words_per_row);
-  list.push_back(route);
+  }));
 }
 
 void add_experts(const Scene& scene, std::vector<PassOp>& list) {
@@ -242,51 +185,21 @@ void add_experts(const Scene& scene, std::vector<PassOp>& list) {
     ops::expert_linear(s.context(), scratch.gate_up.column_range(0, s.config().moe_intermediate_size),
                        ops::ExpertInput::kSlots, s.layer(layer).ffn_down_exps, scratch.routing, scratch.down);
   });
-  const int64_t num_slots = scene.rows() * scene.config().top_k_experts;
-  for (const LayerWeights& layer : scene.weights().layers) {
-    const GatedWeights& w = layer.ffn_gate_up_exps;
-    for (const Weight* weight : {&w.gate_up, &w.gate, &w.up}) {
-      if (*weight) count_product(gated, *weight, num_slots);
-    }
-    count_product(down, layer.ffn_down_exps, num_slots);
-  }
   list.push_back(gated);
   list.push_back(down);
-  const auto rows_moved = static_cast<double>(scene.config().top_k_experts + 1);
-  PassOp combine = layer_op(scene, "expert_combine", [](const Scene& s, int64_t) {
+  list.push_back(layer_op(scene, "expert_combine", [](const Scene& s, int64_t) {
     const Activations::Experts scratch = s.experts();
     ops::expert_combine(s.context(), scratch.down, scratch.routing, s.projected());
-  });
-  combine.activation_bytes = static_cast<double>(combine.calls) * rows_moved * scene.hidden_bytes();
-  list.push_back(combine);
+  }));
 }
 
 void add_head(const Scene& scene, std::vector<PassOp>& list) {
-  const model::Weights& weights = scene.weights();
-  PassOp head = plain_op(scene, "head_stats", 1, 0, [](const Scene& s) {
+  list.push_back(plain_op(scene, "head_stats", 1, [](const Scene& s) {
     const model::CanvasRows rows = s.pass->canvas_rows();
     ops::head_stats(s.context(), s.normed(), s.weights().output, s.weights().token_embd,
                     s.config().final_logit_softcapping, model::embed_scale(s.config()), s.pass->head_rows, rows.stats,
                     rows.belief);
-  });
-  count_product(head, weights.output, scene.rows());
-  head.activation_bytes = 2 * scene.hidden_bytes();  // logits are never written
-  // The expected embedding: as many operations again, with the same matrix unless the head is untied.
-  head.bf16_operations += 2 * static_cast<double>(scene.rows() * weights.token_embd.shape.num_elements());
-  if (weights.output.values.data != weights.token_embd.data) {
-    head.stored_bytes += static_cast<double>(weights.token_embd.num_bytes());
-  }
-  list.push_back(head);
-}
-
-// Where 8-bit activations are asked for: products with weights in blocks. The head and attention stay with bf16.
-bool runs_as_int8(const PassOp& op) {
-  if (op.types.empty() || op.name == "head_stats") return false;
-  std::istringstream types(op.types);
-  for (std::string type; types >> type;) {
-    if (find_dtype(type)->block_elements == 1) return false;
-  }
-  return true;
+  }));
 }
 
 }  // namespace
@@ -297,12 +210,8 @@ std::vector<PassOp> pass_ops(Pass& pass) {
   for (const auto add : {add_embedding, add_norms, add_attention, add_dense_mlp, add_routing, add_experts, add_head}) {
     add(scene, list);
   }
+  for (PassOp& op : list) count(pass, op);
   std::erase_if(list, [](const PassOp& op) { return op.calls == 0; });
-  if (pass.model.activations == ActivationType::kInt8) {
-    for (PassOp& op : list) {
-      if (runs_as_int8(op)) std::swap(op.bf16_operations, op.int8_operations);
-    }
-  }
   return list;
 }
 

@@ -6,22 +6,20 @@
 #include <string>
 #include <vector>
 
+#include "core/profile.h"
 #include "pass.h"
 
 namespace gesso::bench {
 
 struct PassOp {
-  std::string name;             // the op, and for products the weight
-  std::string types;            // of its weights: "Q4_K Q6_K"
-  int64_t calls = 0;            // in one pass
-  double stored_bytes = 0;      // weights, keys and values: they come from memory in every pass
-  double activation_bytes = 0;  // float32 rows read and written, and own keys and values
-  double bf16_operations = 0;   // multiplications and additions of matrix products
-  double int8_operations = 0;   // the same of those with 8-bit activations
-  std::function<void()> run;    // all calls
+  std::string name;           // the op, and for products the weight
+  std::string types;          // of its weights: "Q4_K Q6_K"
+  int64_t calls = 0;          // in one pass
+  Work work;                  // of all calls; see ops/work.h
+  std::function<void()> run;  // all calls
 };
 
-// In the order of a pass. The pass must outlive the list.
+// In the order of a pass, each run once to count its work. The pass must outlive the list.
 std::vector<PassOp> pass_ops(Pass& pass);
 
 }  // namespace gesso::bench

@@ -44,7 +44,7 @@ Record pass_record(const char* kind, const Pass& pass) {
 }
 
 double floor_ms(const PassOp& op, double bytes, const Ceilings& ceilings) {
-  return ceilings.floor_ms(bytes, op.bf16_operations, op.int8_operations);
+  return ceilings.floor_ms(bytes, op.work.float_operations, op.work.int8_operations);
 }
 
 // Of a step: large where something is broken, NaN where something is very broken.
@@ -64,8 +64,9 @@ void measure_ops(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& cei
   for (const PassOp& op : ops) {
     const auto calls = static_cast<double>(op.calls);
     const Spread spread = measure(pass.model.context, options, op.run).per(calls);
-    const double bytes = op.stored_bytes + op.activation_bytes, operations = op.bf16_operations + op.int8_operations;
-    const double rate_ms = ceilings.floor_ms(0, op.bf16_operations, op.int8_operations);
+    const double bytes = op.work.stored_bytes + op.work.activation_bytes,
+                 operations = op.work.float_operations + op.work.int8_operations;
+    const double rate_ms = ceilings.floor_ms(0, op.work.float_operations, op.work.int8_operations);
     report.add(pass_record("op", pass)
                    .add("op", op.name)
                    .add("types", op.types)
@@ -88,9 +89,9 @@ void measure_step(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& ce
   });
   double stored_bytes = 0, operations = 0, least_ms = 0;
   for (const PassOp& op : ops) {
-    stored_bytes += op.stored_bytes;
-    operations += op.bf16_operations + op.int8_operations;
-    least_ms += floor_ms(op, op.stored_bytes, ceilings);
+    stored_bytes += op.work.stored_bytes;
+    operations += op.work.float_operations + op.work.int8_operations;
+    least_ms += floor_ms(op, op.work.stored_bytes, ceilings);
   }
   Record record = pass_record("step", pass);
   record.add_all(spread.record())

@@ -15,5 +15,6 @@ std::vector<Ceiling> measure_ceilings(const CeilingOptions& options) {
 }
 
 std::vector<std::string> instruction_sets() { return cpu::instruction_sets(); }
+std::string int8_kernels_name() { return cpu::int8_kernels_name(); }
 
 }  // namespace gesso

@@ -1,60 +1,144 @@
+// A task has up to 192 queries (rows, and heads that share a kv head) attend to all keys of their kv head: blocks of 64
+// keys are copied once for all of them. In float32 throughout, as in the reference, whatever Context::activations says.
+// Bound by operations: 4 * head_dim for a query and a key.
 #include "ops/attention.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <span>
 
 #include "core/threads.h"
-#include "cpu/simd/vector_math.h"
+#include "cpu/attention_lanes.h"
+#include "cpu/scratch.h"
+#include "cpu/simd/lanes.h"
 
 namespace gesso::cpu {
 namespace {
 
-constexpr int64_t kKeyBlock = 64;
+constexpr int64_t kMaxTaskQueries = 192;
+constexpr int64_t kMaxGroups = kMaxTaskQueries / kLanes;
 
-// The keys and values of one kv head, by absolute position.
-struct KeyValues {
-  const ops::AttentionSequence& sequence;
-  int64_t row_size;     // G * head_dim
-  int64_t head_offset;  // of this kv head in a row
+// Positions.
+struct Range {
+  int64_t begin, end;
 
-  const float* locate(const std::byte* cached, const std::byte* own, int64_t position) const {
-    const bool is_own = own && position >= sequence.first_position;
-    const int64_t index = is_own ? position - sequence.first_position : position - sequence.cached_begin;
-    return reinterpret_cast<const float*>(is_own ? own : cached) + index * row_size + head_offset;
-  }
-  const float* key(int64_t position) const { return locate(sequence.cached_keys, sequence.own_keys, position); }
-  const float* value(int64_t position) const { return locate(sequence.cached_values, sequence.own_values, position); }
+  bool meets(const Range& other) const { return begin < other.end && other.begin < end; }
+  Range operator&(const Range& other) const { return {std::max(begin, other.begin), std::min(end, other.end)}; }
 };
 
-// Softmax attention of one query over the positions [begin, end), block by block with a running maximum
-// (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018).
-void attend(const float* query, const KeyValues& kv, int64_t begin, int64_t end, int64_t head_dim, float* out) {
-  std::fill_n(out, head_dim, 0.0f);
-  float running_max = -std::numeric_limits<float>::infinity();
-  float sum = 0;
-  for (int64_t first = begin; first < end;) {
-    const int64_t last = std::min(end, (first / kKeyBlock + 1) * kKeyBlock);
-    float scores[kKeyBlock];
-    float block_max = running_max;
-    for (int64_t j = first; j < last; ++j) {
-      scores[j - first] = dot(query, kv.key(j), head_dim);
-      block_max = std::max(block_max, scores[j - first]);
-    }
-    if (block_max > running_max) {
-      const float correction = std::exp(running_max - block_max);
-      sum *= correction;
-      scale(correction, out, head_dim);
-      running_max = block_max;
-    }
-    for (int64_t j = first; j < last; ++j) {
-      const float weight = std::exp(scores[j - first] - running_max);
-      sum += weight;
-      axpy(weight, kv.value(j), out, head_dim);
-    }
-    first = last;
+// A kv head of a sequence and its queries: query n is head n % group of the sequence's row n / group.
+struct Head {
+  const ops::AttentionSequence& sequence;
+  ops::AttentionMode mode;
+  int64_t window;
+  int64_t head_dim, row_size;  // row_size is that of keys and values, G * head_dim
+  int64_t group;               // query heads
+  int64_t index;               // of the kv head
+
+  template <typename T>
+  T* query(MatrixView<T> matrix, int64_t n) const {
+    return matrix.row(sequence.first_row + n / group) + (index * group + n % group) * head_dim;
   }
-  scale(1.0f / sum, out, head_dim);
+  // The positions that query n sees; neither end falls as n rises.
+  Range seen(int64_t n) const {
+    const int64_t position = sequence.first_position + n / group, begin = sequence.cached_begin;
+    if (mode == ops::AttentionMode::kCanvas) return {begin, sequence.first_position + sequence.num_rows};
+    return {window > 0 ? std::max(begin, position - window + 1) : begin, position + 1};
+  }
+  // A key or value.
+  const float* locate(const std::byte* cached, const std::byte* own, int64_t position) const {
+    const bool is_own = own && position >= sequence.first_position;
+    const int64_t row = is_own ? position - sequence.first_position : position - sequence.cached_begin;
+    return reinterpret_cast<const float*>(is_own ? own : cached) + row * row_size + index * head_dim;
+  }
+};
+
+// Copies the rows of keys or values, and zeros behind each and behind the last.
+void copy_rows(const Head& head, const std::byte* cached, const std::byte* own, Range positions, int64_t stride,
+               float* out) {
+  for (int64_t i = 0; i < KeyBlock::padded_keys(); ++i, out += stride) {
+    const int64_t position = positions.begin + i, count = position < positions.end ? head.head_dim : 0;
+    if (count > 0) std::copy_n(head.locate(cached, own, position), count, out);
+    std::fill(out + count, out + stride, 0.0f);
+  }
+}
+
+void copy_block(const Head& head, Range positions, KeyBlock& block) {
+  const ops::AttentionSequence& s = head.sequence;
+  block.num_keys = positions.end - positions.begin;
+  copy_rows(head, s.cached_keys, s.own_keys, positions, block.stride, block.keys);
+  copy_rows(head, s.cached_values, s.own_values, positions, block.stride, block.values);
+}
+
+// Neighbouring queries, one per lane. Lanes behind the last query repeat it.
+struct Group {
+  int64_t first = 0, count = 0;
+  AttentionLanes lanes;
+
+  int64_t query(int64_t lane) const { return first + std::min(lane, count - 1); }
+  Range seen_by_some(const Head& head) const { return {head.seen(first).begin, head.seen(query(count)).end}; }
+  Range seen_by_all(const Head& head) const { return {head.seen(query(count)).begin, head.seen(first).end}; }
+};
+
+void start(const Head& head, ConstMatrix q, Group& group) {
+  const float* queries[AttentionLanes::kMaxLanes];
+  for (int64_t lane = 0; lane < AttentionLanes::num_lanes(); ++lane) queries[lane] = head.query(q, group.query(lane));
+  group.lanes.start(queries);
+}
+
+void finish(const Head& head, const Group& group, Matrix out) {
+  float* rows[AttentionLanes::kMaxLanes];
+  for (int64_t lane = 0; lane < group.count; ++lane) rows[lane] = head.query(out, group.query(lane));
+  group.lanes.finish(rows, group.count);
+}
+
+void hide_unseen(const Head& head, const Group& group, Range positions, float* scores) {
+  const Range all = group.seen_by_all(head);
+  if (all.begin <= positions.begin && positions.end <= all.end) return;
+  const int64_t lanes = AttentionLanes::num_lanes();
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    const Range seen = head.seen(group.query(lane));
+    for (int64_t j = positions.begin; j < positions.end; ++j) {
+      const bool is_seen = seen.begin <= j && j < seen.end;
+      if (!is_seen) scores[(j - positions.begin) * lanes + lane] = -std::numeric_limits<float>::infinity();
+    }
+  }
+}
+
+// The queries first .. end - 1 of a kv head.
+void run_task(const Head& head, int64_t first, int64_t end, ConstMatrix q, Matrix out) {
+  const int64_t num_lanes = AttentionLanes::num_lanes();
+  const int64_t state_size = AttentionLanes::memory_size(head.head_dim);
+  float* scores = thread_scratch(AttentionLanes::scores_size() + KeyBlock::memory_size(head.head_dim) +
+                                 kMaxTaskQueries / num_lanes * state_size);
+  KeyBlock block(head.head_dim, scores + AttentionLanes::scores_size());
+  float* states = block.keys + KeyBlock::memory_size(head.head_dim);
+
+  Group groups[kMaxGroups];
+  int64_t num_groups = 0;
+  for (int64_t n = first; n < end; n += num_lanes, ++num_groups) {
+    groups[num_groups] = {n, std::min(num_lanes, end - n), {head.head_dim, states + num_groups * state_size}};
+    start(head, q, groups[num_groups]);
+  }
+  const Range seen = {head.seen(first).begin, head.seen(end - 1).end};
+  for (int64_t begin = seen.begin / KeyBlock::kKeys * KeyBlock::kKeys; begin < seen.end; begin += KeyBlock::kKeys) {
+    const Range positions = seen & Range{begin, begin + KeyBlock::kKeys};
+    copy_block(head, positions, block);
+    for (Group& group : std::span(groups, num_groups)) {
+      if (!group.seen_by_some(head).meets(positions)) continue;
+      group.lanes.score(block, scores);
+      hide_unseen(head, group, positions, scores);
+      group.lanes.add(block, scores);
+    }
+  }
+  for (const Group& group : std::span(groups, num_groups)) finish(head, group, out);
+}
+
+// Many queries share a copy better, few keep all threads busy: four tasks for each.
+int64_t task_queries(const Context& context, int64_t num_queries) {
+  constexpr int64_t kStep = AttentionLanes::kMaxLanes;
+  const int64_t share = num_queries / (4 * context.num_threads);
+  return std::clamp((share + kStep - 1) / kStep * kStep, kStep, kMaxTaskQueries);
 }
 
 }  // namespace
@@ -62,22 +146,17 @@ void attend(const float* query, const KeyValues& kv, int64_t begin, int64_t end,
 void attention(const Context& context, ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
                int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out) {
   const int64_t num_key_value_heads = layout.num_key_value_heads, head_dim = layout.head_dim;
-  const int64_t num_heads = q.columns / head_dim;
-  const int64_t group = num_heads / num_key_value_heads;
+  const int64_t num_heads = q.columns / head_dim, group = num_heads / num_key_value_heads;
   for (const ops::AttentionSequence& sequence : sequences.host) {
-    // A query's work is about 4 operations per key and dimension, plus the exponential.
+    const int64_t num_queries = sequence.num_rows * group;  // of a kv head
+    const int64_t size = task_queries(context, sequence.num_rows * num_heads);
+    const int64_t tasks_each = (num_queries + size - 1) / size;
     const int64_t num_keys = sequence.first_position + sequence.num_rows - sequence.cached_begin;
-    const int64_t operations = num_keys * (4 * head_dim + kExpOperations);
-    parallel_for(context, sequence.num_rows * num_heads, operations, [&](int64_t task) {
-      const int64_t index = task % sequence.num_rows, head = task / sequence.num_rows;
-      const int64_t row = sequence.first_row + index, position = sequence.first_position + index;
-      const KeyValues kv{sequence, num_key_value_heads * head_dim, head / group * head_dim};
-      int64_t begin = sequence.cached_begin, end = sequence.first_position + sequence.num_rows;
-      if (mode == ops::AttentionMode::kCausal) {
-        end = position + 1;
-        if (window > 0) begin = std::max(begin, position - window + 1);
-      }
-      attend(q.row(row) + head * head_dim, kv, begin, end, head_dim, out.row(row) + head * head_dim);
+    const int64_t operations = std::min(size, num_queries) * num_keys * (4 * head_dim + kExpOperations);
+    parallel_for(context, num_key_value_heads * tasks_each, operations, [&](int64_t task) {
+      const Head head{sequence, mode, window, head_dim, num_key_value_heads * head_dim, group, task / tasks_each};
+      const int64_t first = task % tasks_each * size;
+      run_task(head, first, std::min(first + size, num_queries), q, out);
     });
   }
 }

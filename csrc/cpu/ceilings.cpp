@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/threads.h"
+#include "cpu/simd/int8_kernels.h"
 #include "cpu/simd/product_rates.h"
 
 namespace gesso::cpu {
@@ -103,5 +104,7 @@ std::vector<std::string> instruction_sets() {
   }
   return names;
 }
+
+std::string int8_kernels_name() { return int8_kernels().name; }
 
 }  // namespace gesso::cpu

@@ -28,13 +28,14 @@ void expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput input
     return int8_expert_linear(context, x, input, weight, *integers, routing, out);
   }
   const int64_t operations = block_operations(rows_per_expert(routing), x.columns);
+  const MatmulBlock multiply = matmul_block_for(context);
   for_each_expert_part(context, routing, num_blocks(weight.num_outputs()), operations,
                        [&](const ExpertSlots& slots, int64_t block) {
                          const bool by_token = input == ops::ExpertInput::kTokens;
                          const ConstMatrix source = by_token ? x : x.row_range(slots.begin, slots.count);
                          const int32_t* rows = by_token ? routing.token_of_slot.data() + slots.begin : nullptr;
-                         matmul_block(source, rows, slots.count, expert_matrix(weight.values, slots.expert),
-                                      weight.scale_of(slots.expert), block, out.row_range(slots.begin, slots.count));
+                         multiply(source, rows, slots.count, expert_matrix(weight.values, slots.expert),
+                                  weight.scale_of(slots.expert), block, out.row_range(slots.begin, slots.count));
                        });
 }
 

@@ -20,8 +20,9 @@ void int8_linear(const Context& context, ConstMatrix x, const Weight& weight, co
 void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix out) {
   if (const auto* integers = integers_of(context, weight)) return int8_linear(context, x, weight, *integers, out);
   const int64_t operations = block_operations(x.rows, x.columns);
+  const MatmulBlock multiply = matmul_block_for(context);
   parallel_for(context, num_blocks(weight.num_outputs()), operations,
-               [&](int64_t block) { matmul_block(x, nullptr, x.rows, weight.values, weight.scale_of(0), block, out); });
+               [&](int64_t block) { multiply(x, nullptr, x.rows, weight.values, weight.scale_of(0), block, out); });
 }
 
 }  // namespace gesso::cpu

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "core/context.h"
 #include "core/tensor.h"
 
 namespace gesso::cpu {
@@ -22,5 +23,11 @@ inline int64_t block_operations(int64_t num_rows, int64_t columns) {
 // rows == nullptr means rows[i] = i. `weight` is one matrix [N, K]; out [num_rows, N].
 void matmul_block(ConstMatrix x, const int32_t* rows, int64_t num_rows, const Tensor& weight, float scale,
                   int64_t block, Matrix out);
+
+using MatmulBlock = decltype(&matmul_block);
+
+// matmul_block or, where activations need not be exact, one with fused multiply-adds in an order of its own. (That a
+// row gets the same bits in any company holds for both.)
+MatmulBlock matmul_block_for(const Context& context);
 
 }  // namespace gesso::cpu

@@ -14,8 +14,11 @@
 namespace gesso::cpu {
 namespace {
 
-// Columns that are decoded and summed together: the largest block of any format. A chunk's slice stays near a core.
+// Columns that are decoded and summed together: the largest block of any format.
 constexpr int64_t kSliceColumns = 256;
+static_assert(kSliceColumns % kWeightedColumns == 0);
+// Tokens whose slices are decoded before rows sum them. With a slice of all rows' sums they fit an L2 cache.
+constexpr int64_t kTileTokens = 384;
 
 // Leaving out this part of a row's weights changes its expected embedding by at most this part of the table's largest
 // values. Next to float32 products, half a unit in the last place of the sum; next to products whose operands are
@@ -114,10 +117,8 @@ void SoftSums::add(int64_t count, int64_t first) {
   const int64_t num_parts = (context_.num_threads + num_slices_ - 1) / num_slices_;
   const int64_t part_rows = (num_rows_ + num_parts - 1) / num_parts;
   parallel_for(context_, num_slices_ * num_parts, kSliceColumns * (num_tokens + part_rows), [&](int64_t task) {
-    const int64_t slice = task / num_parts, begin = task % num_parts * part_rows;
-    float* decoded = thread_scratch(num_tokens * kSliceColumns);
-    decode_slice(slice, first, num_tokens, decoded);
-    for (int64_t r = begin; r < std::min(begin + part_rows, num_rows_); ++r) add_slice(slice, r, decoded);
+    const int64_t begin = task % num_parts * part_rows;
+    add_slice(task / num_parts, first, num_tokens, begin, std::min(begin + part_rows, num_rows_));
   });
 }
 
@@ -150,34 +151,57 @@ int64_t SoftSums::number_tokens(int64_t count) {
   return number;
 }
 
-// decoded [kept tokens, kSliceColumns], zero behind the table's columns up to what add_weighted_rows reads.
-void SoftSums::decode_slice(int64_t slice, int64_t first, int64_t num_tokens, float* decoded) {
-  const DTypeInfo& type = dtype_info(table_.dtype);
-  const SliceDecoder decode(table_.dtype);
-  const int64_t columns = slice_columns(slice), padded = round_up(columns, kWeightedColumns);
-  const auto bytes_of = [&](int64_t elements) { return elements / type.block_elements * type.block_bytes; };
-  const std::byte* stored = table_.row(first) + bytes_of(slice * kSliceColumns);
-  for (int64_t i = 0; i < num_tokens; ++i) {
-    float* row = decoded + i * kSliceColumns;
-    prefetch(stored + tokens_[std::min(i + kTokensAhead, num_tokens - 1)] * table_.row_bytes(), bytes_of(columns));
-    decode(stored + tokens_[i] * table_.row_bytes(), columns, row);
-    std::fill(row + columns, row + padded, 0.0f);
+// Of rows begin .. end - 1.
+void SoftSums::add_slice(int64_t slice, int64_t first, int64_t num_tokens, int64_t begin, int64_t end) {
+  float* decoded = thread_scratch((kTileTokens + kBandRows) * kSliceColumns);
+  float* partial = decoded + kTileTokens * kSliceColumns;  // [R, kSliceColumns], of the terms that sums_ lack
+  int64_t done[kBandRows] = {};                            // of the row's kept tokens
+  for (int64_t r = begin; r < end; ++r) scale_sums(slice, r);
+  for (int64_t tile = 0; tile < num_tokens; tile += kTileTokens) {
+    const int64_t tile_end = std::min(tile + kTileTokens, num_tokens);
+    decode_tile(slice, first, tile, tile_end, decoded);
+    for (int64_t r = begin; r < end; ++r) {
+      done[r] = add_tile(slice, r, done[r], tile, tile_end, decoded, partial + r * kSliceColumns);
+    }
   }
 }
 
-void SoftSums::add_slice(int64_t slice, int64_t r, const float* decoded) {
+void SoftSums::scale_sums(int64_t slice, int64_t r) {
+  if (rows_[r].factor == 1) return;
   double* total = sums(slice, r);
-  const int64_t padded = round_up(slice_columns(slice), kWeightedColumns);
-  if (rows_[r].factor != 1) {
-    for (int64_t c = 0; c < padded; ++c) total[c] *= rows_[r].factor;
+  for (int64_t c = 0; c < kSliceColumns; ++c) total[c] *= rows_[r].factor;
+}
+
+// Kept tokens tile .. tile_end - 1. decoded [tokens, kSliceColumns], zero behind the table's columns.
+void SoftSums::decode_tile(int64_t slice, int64_t first, int64_t tile, int64_t tile_end, float* decoded) {
+  const DTypeInfo& type = dtype_info(table_.dtype);
+  const SliceDecoder decode(table_.dtype);
+  const int64_t columns = slice_columns(slice);
+  const auto bytes_of = [&](int64_t elements) { return elements / type.block_elements * type.block_bytes; };
+  const std::byte* stored = table_.row(first) + bytes_of(slice * kSliceColumns);
+  for (int64_t i = tile; i < tile_end; ++i, decoded += kSliceColumns) {
+    prefetch(stored + tokens_[std::min(i + kTokensAhead, tile_end - 1)] * table_.row_bytes(), bytes_of(columns));
+    decode(stored + tokens_[i] * table_.row_bytes(), columns, decoded);
+    std::fill(decoded + columns, decoded + kSliceColumns, 0.0f);
   }
-  const float* weights = weights_ + r * stride_;
+}
+
+// Adds those tokens of the tile that row r keeps, from the k-th on; returns where it stopped. Sums end in double after
+// each kMaxWeightedRows of a row's tokens in a chunk, wherever tiles begin.
+int64_t SoftSums::add_tile(int64_t slice, int64_t r, int64_t k, int64_t tile, int64_t tile_end, const float* decoded,
+                           float* partial) {
   const uint16_t* places = places_ + r * stride_;
-  for (int64_t first = 0; first < num_kept_[r]; first += kMaxWeightedRows) {
-    const int64_t count = std::min(kMaxWeightedRows, num_kept_[r] - first);
-    const float* rows[kMaxWeightedRows];
-    for (int64_t i = 0; i < count; ++i) rows[i] = decoded + numbers_[places[first + i]] * kSliceColumns;
-    add_weighted_rows(weights + first, rows, count, padded, total);
+  const float* rows[kMaxWeightedRows];
+  for (int64_t count = 0;; k += count) {
+    const int64_t used = k % kMaxWeightedRows, most = std::min(kMaxWeightedRows - used, num_kept_[r] - k);
+    for (count = 0; count < most && numbers_[places[k + count]] < tile_end; ++count) {
+      rows[count] = decoded + (numbers_[places[k + count]] - tile) * kSliceColumns;
+    }
+    if (count == 0) return k;
+    add_weighted_rows(weights_ + r * stride_ + k, rows, count, kSliceColumns, used > 0, partial);
+    if (used + count == kMaxWeightedRows || k + count == num_kept_[r]) {
+      add_to_double(partial, kSliceColumns, sums(slice, r));
+    }
   }
 }
 

@@ -33,8 +33,11 @@ class SoftSums {
 
  private:
   int64_t number_tokens(int64_t count);
-  void decode_slice(int64_t slice, int64_t first, int64_t num_tokens, float* decoded);
-  void add_slice(int64_t slice, int64_t r, const float* decoded);
+  void add_slice(int64_t slice, int64_t first, int64_t num_tokens, int64_t begin, int64_t end);
+  void scale_sums(int64_t slice, int64_t r);
+  void decode_tile(int64_t slice, int64_t first, int64_t tile, int64_t tile_end, float* decoded);
+  int64_t add_tile(int64_t slice, int64_t r, int64_t k, int64_t tile, int64_t tile_end, const float* decoded,
+                   float* partial);
   int64_t slice_columns(int64_t slice) const;
   double* sums(int64_t slice, int64_t r) const;
 

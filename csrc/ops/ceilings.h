@@ -11,5 +11,6 @@ namespace gesso::cpu {
 // As declared in gesso/bench.h; options.num_threads >= 1.
 std::vector<Ceiling> measure_ceilings(const CeilingOptions& options);
 std::vector<std::string> instruction_sets();
+std::string int8_kernels_name();
 
 }  // namespace gesso::cpu

@@ -1,5 +1,7 @@
 #include "quant/formats.h"
 
+#include <span>
+
 #include "quant/bf16.h"
 #include "quant/f16.h"
 #include "quant/f32.h"
@@ -26,6 +28,7 @@
 #include "quant/q5_k.h"
 #include "quant/q6_k.h"
 #include "quant/q8_0.h"
+#include "quant/targets.h"
 #include "quant/tq1_0.h"
 #include "quant/tq2_0.h"
 
@@ -37,6 +40,23 @@ void decode_row(const std::byte* row, int64_t num_elements, float* out) {
   const auto* blocks = reinterpret_cast<const Block*>(row);  // blocks are byte arrays, so any address will do
   const int64_t num_blocks = num_elements / Block::kNumElements;
   for (int64_t i = 0; i < num_blocks; ++i) decode_block(blocks[i], out + i * Block::kNumElements);
+}
+
+#ifdef GESSO_COMPILE_FOR
+template <typename Block>
+GESSO_COMPILE_FOR("arch=x86-64-v3")
+void decode_row_avx2(const std::byte* row, int64_t num_elements, float* out) {
+  decode_row<Block>(row, num_elements, out);
+}
+#endif
+
+// 512-bit vectors gain no more: most of the time goes into bits and tables.
+template <typename Block>
+DecodeRow widest_decode_row() {
+#ifdef GESSO_COMPILE_FOR
+  if (__builtin_cpu_supports("x86-64-v3")) return decode_row_avx2<Block>;
+#endif
+  return decode_row<Block>;
 }
 
 template <typename Block>
@@ -56,51 +76,54 @@ struct Format {
 
 // Read only.
 template <typename Block>
-constexpr Format read() {
-  return {Block::kDType, decode_row<Block>, nullptr};
+Format read() {
+  return {Block::kDType, widest_decode_row<Block>(), nullptr};
 }
 
 // Read and written.
 template <typename Block>
-constexpr Format read_write() {
-  return {Block::kDType, decode_row<Block>, encode_row<Block>};
+Format read_write() {
+  return {Block::kDType, widest_decode_row<Block>(), encode_row<Block>};
 }
 
-// clang-format off
-constexpr Format kFormats[] = {
-    read_write<BlockF32>(),
-    read_write<BlockF16>(),
-    read_write<BlockBF16>(),
-    read_write<BlockQ8_0>(),
-    read_write<BlockQ4_0>(),
-    read_write<BlockQ4_1>(),
-    read_write<BlockQ5_0>(),
-    read_write<BlockQ5_1>(),
-    read_write<BlockQ2_K>(),
-    read_write<BlockQ3_K>(),
-    read_write<BlockQ4_K>(),
-    read_write<BlockQ5_K>(),
-    read_write<BlockQ6_K>(),
-    read<BlockIQ2_XXS>(),
-    read<BlockIQ2_XS>(),
-    read<BlockIQ3_XXS>(),
-    read<BlockIQ1_S>(),
-    read_write<BlockIQ4_NL>(),
-    read<BlockIQ3_S>(),
-    read<BlockIQ2_S>(),
-    read_write<BlockIQ4_XS>(),
-    read<BlockIQ1_M>(),
-    read<BlockTQ1_0>(),
-    read<BlockTQ2_0>(),
-    read_write<BlockMXFP4>(),
-    read_write<BlockNVFP4>(),
-    read<BlockQ1_0>(),
-    read<BlockQ2_0>(),
-};
-// clang-format on
+std::span<const Format> formats() {
+  // clang-format off
+  static const Format kFormats[] = {
+      read_write<BlockF32>(),
+      read_write<BlockF16>(),
+      read_write<BlockBF16>(),
+      read_write<BlockQ8_0>(),
+      read_write<BlockQ4_0>(),
+      read_write<BlockQ4_1>(),
+      read_write<BlockQ5_0>(),
+      read_write<BlockQ5_1>(),
+      read_write<BlockQ2_K>(),
+      read_write<BlockQ3_K>(),
+      read_write<BlockQ4_K>(),
+      read_write<BlockQ5_K>(),
+      read_write<BlockQ6_K>(),
+      read<BlockIQ2_XXS>(),
+      read<BlockIQ2_XS>(),
+      read<BlockIQ3_XXS>(),
+      read<BlockIQ1_S>(),
+      read_write<BlockIQ4_NL>(),
+      read<BlockIQ3_S>(),
+      read<BlockIQ2_S>(),
+      read_write<BlockIQ4_XS>(),
+      read<BlockIQ1_M>(),
+      read<BlockTQ1_0>(),
+      read<BlockTQ2_0>(),
+      read_write<BlockMXFP4>(),
+      read_write<BlockNVFP4>(),
+      read<BlockQ1_0>(),
+      read<BlockQ2_0>(),
+  };
+  // clang-format on
+  return kFormats;
+}
 
 const Format* find_format(DType dtype) {
-  for (const Format& format : kFormats) {
+  for (const Format& format : formats()) {
     if (format.dtype == dtype) return &format;
   }
   return nullptr;
@@ -109,7 +132,7 @@ const Format* find_format(DType dtype) {
 template <typename Member>
 std::string names_of_types_with(Member member) {
   std::string names;
-  for (const Format& format : kFormats) {
+  for (const Format& format : formats()) {
     if (!(format.*member)) continue;
     if (!names.empty()) names += ", ";
     names += dtype_name(format.dtype);

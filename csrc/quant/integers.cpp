@@ -18,11 +18,7 @@
 #include "quant/q5_k.h"
 #include "quant/q6_k.h"
 #include "quant/q8_0.h"
-
-// As in quant/widths.h: with GCC, `flatten` compiles all that a row calls for its target.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(GESSO_SINGLE_TARGET)
-#define GESSO_UNPACK_WITH(target_name) __attribute__((target(target_name), flatten))
-#endif
+#include "quant/targets.h"
 
 namespace gesso::quant {
 namespace {
@@ -66,15 +62,15 @@ inline void unpack_row(const std::byte* row, int64_t num_elements, uint8_t* leve
   for (int64_t j = 0; j < num_blocks; ++j) unpack_levels(blocks[j], levels + j * Block::kNumElements);
 }
 
-#ifdef GESSO_UNPACK_WITH
+#ifdef GESSO_COMPILE_FOR
 template <typename Block>
-GESSO_UNPACK_WITH("arch=x86-64-v4")
+GESSO_COMPILE_FOR("arch=x86-64-v4")
 void unpack_row_avx512(const std::byte* row, int64_t num_elements, uint8_t* levels, float* scales, float* mins) {
   unpack_row<Block>(row, num_elements, levels, scales, mins);
 }
 
 template <typename Block>
-GESSO_UNPACK_WITH("arch=x86-64-v3")
+GESSO_COMPILE_FOR("arch=x86-64-v3")
 void unpack_row_avx2(const std::byte* row, int64_t num_elements, uint8_t* levels, float* scales, float* mins) {
   unpack_row<Block>(row, num_elements, levels, scales, mins);
 }
@@ -82,7 +78,7 @@ void unpack_row_avx2(const std::byte* row, int64_t num_elements, uint8_t* levels
 
 template <typename Block>
 UnpackRow widest_unpack_row() {
-#ifdef GESSO_UNPACK_WITH
+#ifdef GESSO_COMPILE_FOR
   if (__builtin_cpu_supports("x86-64-v4")) return unpack_row_avx512<Block>;
   if (__builtin_cpu_supports("x86-64-v3")) return unpack_row_avx2<Block>;
 #endif
@@ -95,16 +91,15 @@ Integers integers_of() {
   return {Block::kDType, Block::kGroup, Block::kOffset, Block::kHasMin, kIsWide, widest_unpack_row<Block>()};
 }
 
-const Integers kIntegers[] = {
-    integers_of<BlockQ8_0>(),  integers_of<BlockQ4_0>(),  integers_of<BlockQ4_1>(),   integers_of<BlockQ5_0>(),
-    integers_of<BlockQ5_1>(),  integers_of<BlockQ2_K>(),  integers_of<BlockQ3_K>(),   integers_of<BlockQ4_K>(),
-    integers_of<BlockQ5_K>(),  integers_of<BlockQ6_K>(),  integers_of<BlockIQ4_NL>(), integers_of<BlockIQ4_XS>(),
-    integers_of<BlockMXFP4>(), integers_of<BlockNVFP4>(),
-};
-
 }  // namespace
 
 const Integers* find_integers(DType dtype) {
+  static const Integers kIntegers[] = {
+      integers_of<BlockQ8_0>(),  integers_of<BlockQ4_0>(),  integers_of<BlockQ4_1>(),   integers_of<BlockQ5_0>(),
+      integers_of<BlockQ5_1>(),  integers_of<BlockQ2_K>(),  integers_of<BlockQ3_K>(),   integers_of<BlockQ4_K>(),
+      integers_of<BlockQ5_K>(),  integers_of<BlockQ6_K>(),  integers_of<BlockIQ4_NL>(), integers_of<BlockIQ4_XS>(),
+      integers_of<BlockMXFP4>(), integers_of<BlockNVFP4>(),
+  };
   for (const Integers& integers : kIntegers) {
     if (integers.dtype == dtype) return &integers;
   }

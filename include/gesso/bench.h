@@ -38,5 +38,7 @@ struct CeilingOptions {
 std::vector<Ceiling> measure_ceilings(const CeilingOptions& options = {});
 // Of products, the ones that measure_ceilings measures: "AVX2", "AVX-512 VNNI", ...
 std::vector<std::string> instruction_sets();
+// The inner loops that int8 activations run on this CPU, chosen once: "avx512_vnni".
+std::string int8_kernels_name();
 
 }  // namespace gesso

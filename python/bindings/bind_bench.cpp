@@ -30,6 +30,7 @@ void bind_bench(nb::module_& module) {
       },
       nb::arg("num_threads"), nb::arg("bytes"), nb::arg("milliseconds"), nb::call_guard<nb::gil_scoped_release>(),
       "Bandwidth of two buffers of `bytes` each, and rates of products; about so many milliseconds for each.");
+  module.def("int8_kernels_name", &int8_kernels_name, "The inner loops that int8 activations run on this CPU.");
   module.def("instruction_sets", &instruction_sets, "Of products, as ceilings are measured with.");
 }
 

@@ -1,7 +1,10 @@
-// The CPU's functions over arrays of floats.
+// The CPU's functions over arrays of floats, and its product in lanes.
 #include "cpu/simd/vector_math.h"
 
+#include <algorithm>
+
 #include "core/check.h"
+#include "cpu/simd/lane_product.h"
 #include "for_tests.h"
 
 namespace gesso::bindings {
@@ -30,6 +33,32 @@ Floats soft_cap(float cap, Vector<float> x) {
   return copy_to_numpy<float>(out);
 }
 
+// c * factors + a b with the product of that name. a [rows, depth] is stored by column if is_transposed.
+NumpyRows<float> lane_product(const std::string& name, Rows a, bool is_transposed, Rows b,
+                              std::optional<Vector<float>> factors, Rows c) {
+  const auto products = cpu::lane_products();
+  const auto found =
+      std::find_if(products.begin(), products.end(), [&](const auto& each) { return each.name == name; });
+  check(found != products.end(), "lane_product: no ", name);
+  const size_t depth = b.shape(0), rows = found->rows, lanes = found->lanes;
+  check(a.shape(is_transposed ? 1 : 0) == rows && a.shape(is_transposed ? 0 : 1) == depth && b.shape(1) == lanes &&
+            c.shape(0) == rows && c.shape(1) == lanes && (!factors || factors->size() == lanes),
+        "lane_product: wrong shapes");
+  std::vector<float> out(c.data(), c.data() + c.size());
+  found->run(a.data(), is_transposed ? 1 : a.stride(0), is_transposed ? a.stride(0) : 1, b.data(),
+             static_cast<int64_t>(depth), factors ? factors->data() : nullptr, out.data());
+  return rows_to_numpy<float>({out.data(), found->rows, found->lanes});
+}
+
+// name -> (rows, lanes)
+nb::dict lane_products() {
+  nb::dict shapes;
+  for (const cpu::LaneProduct& product : cpu::lane_products()) {
+    shapes[product.name] = nb::make_tuple(product.rows, product.lanes);
+  }
+  return shapes;
+}
+
 }  // namespace
 
 void bind_vector_math(nb::module_& module) {
@@ -38,6 +67,8 @@ void bind_vector_math(nb::module_& module) {
   module.def("tanh", apply<cpu::tanh>, "x"_a);
   module.def("gelu_mul", gelu_mul, "gate"_a, "up"_a);
   module.def("soft_cap", soft_cap, "cap"_a, "x"_a);
+  module.def("lane_products", lane_products);
+  module.def("lane_product", lane_product, "name"_a, "a"_a, "is_transposed"_a, "b"_a, "factors"_a.none(), "c"_a);
 }
 
 }  // namespace gesso::bindings

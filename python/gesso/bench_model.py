@@ -100,8 +100,7 @@ def parse_spec(spec: str) -> tuple[Path, str, int | None]:
 def check_memory(subject: Subject, batch: int, length: int) -> None:
     """MemoryError when a session of `batch` sequences of `length` tokens would not fit what is free."""
     config = subject.config
-    logits = 4 * batch * config.canvas_length * config.vocab_size
-    session = _native.scratch_bytes(config) + batch * _native.cache_bytes(config, length) + logits
+    session = _native.scratch_bytes(config) + batch * _native.cache_bytes(config, length)
     needed, free = subject.own_bytes + session + SPARE_BYTES, available_bytes()
     if free is not None and needed > free:
         weights = f"{show_bytes(subject.own_bytes)} for weights and " if subject.own_bytes else ""

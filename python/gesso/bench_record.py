@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shlex
@@ -46,7 +47,7 @@ def make_record(
         "committed_tokens_per_s": 1e3 * setting.batch * canvas_length / canvas_ms,
         "first_encode_ms": found.first_encode_ms,
         "first_step_ms": found.first_step_ms,
-        "mean_entropy_nats": found.mean_entropy_nats,
+        "mean_entropy_nats": [x if math.isfinite(x) else None for x in found.mean_entropy_nats],
         "peak_memory_bytes": found.peak_memory_bytes,
         "peak_memory_kind": found.peak_memory_kind,
         "passes": passes,
@@ -121,6 +122,7 @@ def make_origin(model: dict[str, Any], command: Sequence[str]) -> dict[str, Any]
             "system": f"{platform.system()}-{platform.release()}-{platform.machine()}",
             "python": platform.python_version(),
             "instruction_sets": _native.instruction_sets(),
+            "int8_kernels": _native.int8_kernels_name(),
         },
         "model": model,
     }

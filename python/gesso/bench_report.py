@@ -51,7 +51,11 @@ def to_markdown(records: Sequence[Record]) -> str:
 
 def heading(record: Record) -> list[str]:
     model, machine, device = record["model"], record["machine"], record["device"]
-    where = f"{device['name']}, {device['description']}" if device["description"] else machine["cpu"]
+    where = machine["cpu"]
+    if device["name"] != "cpu":
+        where = f"{device['name']}, {device['description']}"
+    elif record["activations"] == "int8":
+        where += f", kernels {machine['int8_kernels']}"
     return [
         f"{model['name']}: {model['num_layers']} layers, {show_bytes(model['weight_bytes'])} of weights,"
         f" {record['activations']} activations",
@@ -97,7 +101,7 @@ def legend(records: Sequence[Record]) -> list[str]:
     ]
     if record["profile"]:
         lines.append("Ops above 100 % of their ceiling found their rows in the caches, not in memory.")
-    if entropies:
+    if entropies and None not in entropies:
         lines.append(f"Mean entropy of the steps: {entropies[0]:.3f} nats at first, {entropies[-1]:.3f} at last.")
     return lines + [f"Note: {note}." for note in dict.fromkeys(note for record in records for note in record["notes"])]
 

@@ -96,6 +96,48 @@ def test_heads(num_heads, num_key_value_heads, head_dim):
     tokens.check(got, slice(13, 20), 20, np.broadcast_to(np.arange(20) >= 2, (7, 20)))
 
 
+@pytest.mark.parametrize("rows", [1, 5, 15, 16, 17, 47, 48, 49, 95, 97, 191, 193])  # lanes and tasks of 16, 48, 192
+@pytest.mark.parametrize("group", [1, 3])
+def test_numbers_of_queries(rows, group):
+    """Each row's bits are those of the row alone; the last ones may share registers with repeated queries."""
+    tokens = Tokens(rows + 70, group, 1, 12)
+    q = tokens.q[70:]
+    for sequence, causal, window in (
+        (tokens.causal(70, rows + 70), True, 66),
+        (tokens.canvas(70, rows + 70, 3), False, 0),
+    ):
+        got = run(q, [sequence], causal, window, 1)
+        mask = causal_mask(np.arange(70, rows + 70), rows + 70, 66)
+        tokens.check(
+            got, slice(70, None), rows + 70, mask if causal else np.broadcast_to(np.arange(rows + 70) >= 3, mask.shape)
+        )
+    for i in (0, rows // 2, rows - 1):
+        whole = run(q, [tokens.causal(70, rows + 70)], True, 66, 1)
+        alone = run(q[i : i + 1], [tokens.causal(70 + i, 71 + i)], True, 66, 1)
+        assert_same_bits(alone, whole[i : i + 1])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_long_context(causal):
+    """16k keys whose scores are close: sums of many small terms."""
+    n, rows = 16_500, 7
+    tokens = Tokens(n, 2, 1, 24)
+    tokens.q *= np.float32(0.2)
+    first = n - rows
+    sequence = tokens.causal(first, n) if causal else tokens.canvas(first, n)
+    mask = causal_mask(np.arange(first, n), n) if causal else np.ones((rows, n), bool)
+    tokens.check(run(tokens.q[first:], [sequence], causal, 0, 1), slice(first, n), n, mask)
+
+
+def test_keys_that_a_row_does_not_see_weigh_nothing():
+    """However large: rows of one tile see different keys of the same block."""
+    tokens = Tokens(40)
+    expected = run(tokens.q[:30], [tokens.causal(0, 30)], True, 9)
+    tokens.keys[30:] *= 1e4
+    tokens.values[30:] = 1e30
+    assert_same_bits(run(tokens.q, [tokens.causal(0, 40)], True, 9)[:30], expected)
+
+
 @pytest.mark.parametrize(("num_key_value_heads", "head_dim", "window"), [(8, 256, 64), (2, 512, 0)])
 def test_layers_of_the_model(num_key_value_heads, head_dim, window):
     """Normed queries and keys give scores up to head_dim: the softmax is all but one-hot."""

@@ -1,10 +1,10 @@
 // What the other kernels do, in plain C++: for machines that have none of them, and for tests of those.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "cpu/simd/int8_dispatch.h"
+#include "cpu/simd/transpose.h"
 
 namespace gesso::cpu {
 namespace {
@@ -69,32 +69,10 @@ void round_row(const float* x, int64_t columns, int group, int8_t* values, float
   }
 }
 
-typedef uint32_t Words __attribute__((vector_size(16)));
-
-Words load_words(const uint32_t* words) {
-  Words four;
-  std::memcpy(&four, words, sizeof(four));
-  return four;
-}
-
-// 4 words of 4 rows, with vector types: every machine can do this with registers of 4 words.
-void transpose_4_rows(const uint32_t* rows, int64_t stride, uint32_t* out) {
-  const Words row_0 = load_words(rows), row_1 = load_words(rows + stride);
-  const Words row_2 = load_words(rows + 2 * stride), row_3 = load_words(rows + 3 * stride);
-  const Words low_01 = __builtin_shufflevector(row_0, row_1, 0, 4, 1, 5);
-  const Words low_23 = __builtin_shufflevector(row_2, row_3, 0, 4, 1, 5);
-  const Words high_01 = __builtin_shufflevector(row_0, row_1, 2, 6, 3, 7);
-  const Words high_23 = __builtin_shufflevector(row_2, row_3, 2, 6, 3, 7);
-  const Words columns[4] = {
-      __builtin_shufflevector(low_01, low_23, 0, 1, 4, 5), __builtin_shufflevector(low_01, low_23, 2, 3, 6, 7),
-      __builtin_shufflevector(high_01, high_23, 0, 1, 4, 5), __builtin_shufflevector(high_01, high_23, 2, 3, 6, 7)};
-  for (int i = 0; i < 4; ++i) std::memcpy(out + i * kTileOutputs, &columns[i], sizeof(Words));
-}
-
 void transpose_words(const uint32_t* rows, int64_t stride, int64_t count, uint32_t* out) {
   for (int64_t word = 0; word < count; word += 4) {
     for (int64_t n = 0; n < kTileOutputs; n += 4) {
-      transpose_4_rows(rows + n * stride + word, stride, out + word * kTileOutputs + n);
+      transpose_4_rows(rows + n * stride + word, stride, out + word * kTileOutputs + n, kTileOutputs);
     }
   }
 }

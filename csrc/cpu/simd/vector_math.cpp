@@ -53,6 +53,27 @@ void scale(float a, float* y, int64_t n) {
 // In place, elements do not depend on each other either: that is what ivdep says.
 
 GESSO_TARGETS
+void scale_weighted(const float* x, float factor, const float* weight, int64_t n, float* out) {
+  if (weight) {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * weight[i];
+  } else {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor;
+  }
+}
+
+GESSO_TARGETS
+void rotate(const float* cosines, const float* sines, int64_t n, float* x, float* y) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float low = x[i], high = y[i];
+    x[i] = low * cosines[i] - high * sines[i];
+    y[i] = high * cosines[i] + low * sines[i];
+  }
+}
+
+GESSO_TARGETS
 void exp(const float* x, int64_t n, float* out) {
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) out[i] = exp(x[i]);

@@ -25,6 +25,12 @@ void axpy(float a, const float* x, float* y, int64_t n);
 // y *= a
 void scale(float a, float* y, int64_t n);
 
+// out = x * factor * weight, or x * factor where there is no weight
+void scale_weighted(const float* x, float factor, const float* weight, int64_t n, float* out);
+
+// Turns the points (x[i], y[i]) by angles whose cosines and sines are given.
+void rotate(const float* cosines, const float* sines, int64_t n, float* x, float* y);
+
 void exp(const float* x, int64_t n, float* out);
 void log(const float* x, int64_t n, float* out);
 void tanh(const float* x, int64_t n, float* out);

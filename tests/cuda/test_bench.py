@@ -1,0 +1,62 @@
+"""`gesso bench` on a GPU: its work is counted as on the CPU, its memory is the device's, and there are no ceilings."""
+
+import json
+
+import pytest
+
+import gesso
+from gesso import cli
+from gesso.gguf_writer import matrices_as
+from python.tiny_model import tiny_model
+
+OP_COUNTS = ("calls", "float_operations", "int8_operations")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    types = matrices_as("Q8_0", "BF16")
+    return str(tiny_model(tmp_path_factory.mktemp("bench") / "tiny.gguf", num_experts=2, types=types))
+
+
+def test_a_row(path, activations, capsys):
+    arguments = ["--device", "cuda", "--activations", activations, "-p", "5", "-b", "2", "--steps", "4", "-r", "2"]
+    assert cli.main(["bench", path, *arguments, "--profile", "-o", "json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["device"]["name"], record["activations"]) == ("cuda:0", activations)
+    assert record["device"]["memory_bytes"] > 0 and record["peak_memory_kind"] == "allocated, device"
+    assert record["peak_memory_bytes"] >= record["model"]["weight_bytes"]
+    assert (len(record["step_ms"]["samples"]), record["ceilings"]) == (6, [])
+    assert record["passes"]["step"]["floor_ms"] is None is record["passes"]["step"]["share_of_floor"]
+    assert any("ceilings of a GPU are not measured" in note for note in record["notes"])
+    q = next(op for op in record["profile"]["step"] if op["weight"] == "attn_q")
+    kind, other = ("int8", "float") if activations == "int8" else ("float", "int8")
+    assert q[f"{kind}_operations"] > 0 == q[f"{other}_operations"]
+    head = next(op for op in record["profile"]["step"] if op["op"] == "head_stats")
+    assert head["float_operations"] > 0 == head["int8_operations"]
+
+
+def test_profiled_steps_are_not_replayed_and_tell_the_same(path, load):
+    """A size that is recorded already: its ops run one by one while they are profiled, with the same results."""
+    session = load(path).session()
+    options = {"max_new_tokens": 8, "max_denoising_steps": 4, "confidence_threshold": 0.0, "end_token_ids": []}
+    plain = session.generate([2, 5, 6], **options).sequences
+    session.rewind(3)
+    session._native.set_profiling(True)
+    assert session.generate(**options).sequences == plain
+    calls = {(op.op, op.weight): op.calls for op in session._native.take_profile()}
+    assert calls["linear", "attn_q"] == 4 * 3 and calls["head_stats", "token_embd"] == 4
+
+
+def test_the_work_is_that_of_the_cpu(path, load, activations):
+    """But for the head, whose expected embedding is made elsewhere, and for keys and values, which lie differently."""
+
+    def ops(model):
+        session = model.session()
+        session._native.set_profiling(True)
+        session.encode([2, 5, 6])
+        session.generate(max_new_tokens=8, max_denoising_steps=2, confidence_threshold=0.0)
+        found = {(op.op, op.weight): op for op in session._native.take_profile() if op.op == "linear"}
+        return {key: tuple(getattr(op, name) for name in ("stored_bytes", *OP_COUNTS)) for key, op in found.items()}
+
+    on_cpu = gesso.load(path, "cpu", activations="int8" if activations == "int8" else "f32")
+    assert ops(load(path)) == ops(on_cpu) != {}
