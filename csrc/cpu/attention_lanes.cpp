@@ -8,8 +8,9 @@
 namespace gesso::cpu {
 namespace {
 
-constexpr int64_t kDepth = 32;      // dims of one pass over the scores: what it reads stays in the L1 cache
-constexpr int64_t kCacheLine = 16;  // in floats
+constexpr int64_t kDepth = 32;        // dims of one pass over the scores: what it reads stays in the L1 cache
+constexpr int64_t kCopiedDims = 128;  // of one lane after the other: a stream on one side, the L1 cache on the other
+constexpr int64_t kCacheLine = 16;    // in floats
 
 int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 int64_t padded_dim(int64_t head_dim) { return round_up(head_dim, lane_product().rows); }
@@ -34,9 +35,8 @@ AttentionLanes::AttentionLanes(int64_t head_dim, float* memory)
 
 void AttentionLanes::start(const float* const* queries) {
   const int64_t lanes = num_lanes();
-  // A cache line of each query at a time.
-  for (int64_t first = 0; first < head_dim_; first += kCacheLine) {
-    const int64_t last = std::min(first + kCacheLine, head_dim_);
+  for (int64_t first = 0; first < head_dim_; first += kCopiedDims) {
+    const int64_t last = std::min(first + kCopiedDims, head_dim_);
     for (int64_t lane = 0; lane < lanes; ++lane) {
       for (int64_t d = first; d < last; ++d) queries_[d * lanes + lane] = queries[lane][d];
     }
@@ -68,8 +68,8 @@ void AttentionLanes::add(const KeyBlock& block, float* scores) {
 
 void AttentionLanes::finish(float* const* out, int64_t count) const {
   const int64_t lanes = num_lanes();
-  for (int64_t first = 0; first < head_dim_; first += kCacheLine) {
-    const int64_t last = std::min(first + kCacheLine, head_dim_);
+  for (int64_t first = 0; first < head_dim_; first += kCopiedDims) {
+    const int64_t last = std::min(first + kCopiedDims, head_dim_);
     for (int64_t lane = 0; lane < count; ++lane) {
       const float inverse = 1.0f / sums_[lane];
       for (int64_t d = first; d < last; ++d) out[lane][d] = totals_[d * lanes + lane] * inverse;
