@@ -67,9 +67,9 @@ def make_file(folder: Path, quant: str, layers: int, architecture: str) -> Path:
 
 
 def check_memory(peer: str, model_bytes: int, layers: int) -> None:
-    """Both runtimes' weights, and rows of logits; llama.cpp may keep a second, repacked copy."""
+    """Both runtimes' weights, and some rows of logits."""
     bf16_bytes = 1.5e9 + 1.65e9 * layers
-    needed = int(model_bytes + (2 * model_bytes if peer == "llama.cpp" else bf16_bytes) + 2e9)
+    needed = int(model_bytes + (model_bytes if peer == "llama.cpp" else bf16_bytes) + 2e9)
     free = available_bytes()
     if free is not None and needed > free:
         raise MemoryError(f"{peer} beside gesso needs about {show_bytes(needed)}, {show_bytes(free)} are free")
@@ -89,7 +89,8 @@ def take_turns(workers: dict[str, Worker], works: Sequence[tuple[str, str]], tur
     for turn in range(turns + 1):
         for runtime, work in works:
             sample = workers[runtime].run(work)
-            print(f"turn {turn}: {runtime}, {work}: {sample['wall_ms']:.0f} ms", file=sys.stderr)
+            wall, cpu = sample["wall_ms"], sample["cpu_ms"]
+            print(f"turn {turn}: {runtime}, {work}: {wall:.0f} ms, {cpu:.0f} ms of CPU time", file=sys.stderr)
             if turn > 0:
                 samples[runtime, work].append(sample)
     return samples
