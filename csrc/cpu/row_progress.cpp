@@ -83,19 +83,20 @@ struct Small {
 
 Small below(const float* p, int64_t count, float threshold) { return {threshold, weight_below(p, count, threshold)}; }
 
-// The most weights that sum to at most `budget` > 0, as thresholds go in steps of two: up or down from `guess`.
+// The most weights that sum to at most `budget` > 0, as thresholds go by kStep: up or down from `guess`.
 Small find_small(const float* p, int64_t count, float budget, float guess) {
+  constexpr float kStep = 1.5f;
   // So many weights below this are no more than the budget. No float that is not 0 is below the least normal one.
   const float safe = std::max(budget / static_cast<float>(count), std::numeric_limits<float>::min());
   Small small = below(p, count, std::max(guess, safe));
   if (small.sum <= budget) {
     for (Small more = small; more.sum <= budget && small.threshold <= budget;) {
       small = more;
-      more = below(p, count, 2 * small.threshold);
+      more = below(p, count, kStep * small.threshold);
     }
     return small;
   }
-  while (small.sum > budget && small.threshold > safe) small = below(p, count, std::max(small.threshold / 2, safe));
+  while (small.sum > budget && small.threshold > safe) small = below(p, count, std::max(small.threshold / kStep, safe));
   return small;
 }
 

@@ -21,9 +21,9 @@ static_assert(kSliceColumns % kWeightedColumns == 0);
 constexpr int64_t kTileTokens = 384;
 
 // Leaving out this part of a row's weights changes its expected embedding by at most this part of the table's largest
-// values. Next to float32 products, half a unit in the last place of the sum; next to products whose operands are
-// rounded to 8 bits, an eighth of one.
-constexpr double kExactShare = 0x1p-24, kInt8Share = 0x1p-10;
+// values. Next to float32 products: half a unit in the last place. Next to products whose operands are rounded to 8
+// bits: what that rounding changes, up to 1/254 of the largest of 32 values.
+constexpr double kExactShare = 0x1p-24, kInt8Share = 0x1p-8;
 
 double left_out_share(const Context& context) {
   return context.activations == ActivationType::kInt8 ? kInt8Share : kExactShare;

@@ -86,8 +86,10 @@ def test_against_the_formulas(size):
     exact = head_entropy(*rounded, CAP, temperatures(4))
     np.testing.assert_allclose(entropy, exact, rtol=1e-4, atol=1e-7)
     soft = expected_embedding(*rounded, values_of(head), CAP, EMBED_SCALE, temperatures(4))
-    is_exact = device.is_cpu() and device.activations == "f32"
-    np.testing.assert_allclose(belief, soft, atol=(1e-4 if is_exact else 4e-3) * EMBED_SCALE)
+    tolerance = 1e-4 if device.is_cpu() else 4e-3
+    if device.is_cpu() and device.activations == "int8":  # leaves out small weights, see test_soft_embed.py
+        tolerance += np.abs(values_of(head)).max() * 2.0**-8
+    np.testing.assert_allclose(belief, soft, atol=tolerance * EMBED_SCALE)
     rows = np.arange(4)
     assert (z[rows, argmax] >= z.max(axis=1) - 1e-4).all()
     assert ((z + noise)[rows, sampled] >= (z + noise).max(axis=1) - 1e-4).all()
