@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class Measurements:
     mean_entropy_nats: list[float] = field(default_factory=list)  # of each step, mean over the batch
     first_encode_ms: float = 0.0
     first_step_ms: float = 0.0
+    waiting_share: float | None = None  # of the threads' time: ready to run, but other programs had the processors
     peak_memory_bytes: int = 0
     peak_memory_kind: str = ""
     ops: dict[str, list[Op]] = field(default_factory=dict)  # by phase
@@ -62,9 +64,13 @@ def measure(model: Model, setting: Setting, on_done: Callable[[int], Any] = lamb
     found = Measurements()
     _warm_up(session, prompts, setting, found)
     on_done(1)
+    waited, start = waited_seconds(), time.perf_counter()
     for repetition in range(setting.repetitions):
         _repeat(session, prompts, setting, found, with_entropies=repetition == 0)
         on_done(repetition + 2)
+    if waited is not None and model.device == "cpu":
+        passed = model.num_threads * (time.perf_counter() - start)
+        found.waiting_share = (waited_seconds() - waited) / passed
     if model.device == "cpu":
         found.peak_memory_bytes = peak_bytes()
         found.peak_memory_kind = "resident, process" + ("" if is_fresh else ", since its start")
@@ -72,6 +78,15 @@ def measure(model: Model, setting: Setting, on_done: Callable[[int], Any] = lamb
         found.peak_memory_bytes = next(x.used_bytes for x in _native.devices() if x.name == model.device)
         found.peak_memory_kind = "allocated, device"
     return found
+
+
+def waited_seconds() -> float | None:
+    """How long this process' threads have waited for a processor in all; None where the system does not tell."""
+    try:
+        files = list(Path("/proc/self/task").glob("*/schedstat"))
+        return sum(int(file.read_text().split()[1]) for file in files) / 1e9 if files else None
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _generate(session: Session, setting: Setting, steps: int, on_step: Callable[[Any], Any] | None = None) -> Any:

@@ -20,6 +20,7 @@ from gesso.memory import total_bytes
 from gesso.model import Model
 
 SCHEMA = 1
+MOST_WAITING = 0.03  # of the threads' time; more is worth a note
 NVIDIA_VERSION = Path("/proc/driver/nvidia/version")
 
 
@@ -48,13 +49,14 @@ def make_record(
         "first_encode_ms": found.first_encode_ms,
         "first_step_ms": found.first_step_ms,
         "mean_entropy_nats": [x if math.isfinite(x) else None for x in found.mean_entropy_nats],
+        "waiting_share": found.waiting_share,
         "peak_memory_bytes": found.peak_memory_bytes,
         "peak_memory_kind": found.peak_memory_kind,
         "passes": passes,
         "first_canvas_share_of_floor": first_canvas_share(passes, spreads["first_canvas_ms"], setting.steps),
         "ceilings": ceilings.records(),
         "profile": profile(found, ceilings) if setting.profile else None,
-        "notes": notes(model, setting, ceilings),
+        "notes": notes(model, setting, found, ceilings),
     }
 
 
@@ -89,21 +91,26 @@ def profile(found: Measurements, ceilings: Ceilings) -> dict[str, list[dict[str,
     }
 
 
-def notes(model: Model, setting: Setting, ceilings: Ceilings) -> list[str]:
+def notes(model: Model, setting: Setting, found: Measurements, ceilings: Ceilings) -> list[str]:
     """What a reader must know to not be misled."""
-    found = [
+    lines = [
         f"every canvas takes {setting.steps} denoising steps: no early stop",
         "prompts are random tokens",
     ]
     if setting.steps == 1:
-        found.append("a single step has no self-conditioning")
+        lines.append("a single step has no self-conditioning")
     if not ceilings.entries:
-        found.append("ceilings of a GPU are not measured by this command: no floors")
+        lines.append("ceilings of a GPU are not measured by this command: no floors")
     if model.device == "cpu" and model.num_threads > num_processors():
-        found.append(f"{model.num_threads} threads on {num_processors()} processors")
+        lines.append(f"{model.num_threads} threads on {num_processors()} processors")
+    if found.waiting_share is not None and found.waiting_share > MOST_WAITING:
+        lines.append(
+            f"its threads waited for a processor {found.waiting_share:.0%} of the time: other programs were running,"
+            " and the times are too long"
+        )
     if setting.profile and model.device != "cpu":
-        found.append("profiled ops wait for each other on a GPU: they come to more than a step")
-    return found
+        lines.append("profiled ops wait for each other on a GPU: they come to more than a step")
+    return lines
 
 
 def make_origin(model: dict[str, Any], command: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import gesso
-from gesso import _native, bench_command, bench_floor, bench_model, cli, memory
+from gesso import _native, bench, bench_command, bench_floor, bench_model, cli, memory
 from gesso.bench_floor import Ceiling, Ceilings, op_floor, pass_floor_ms
 from gesso.bench_model import hash_files, parse_spec
 from gesso.bench_report import table
@@ -38,7 +38,7 @@ def _quick(monkeypatch):
 
 
 @pytest.fixture
-def bench(capsys):
+def run_bench(capsys):
     """The command with few steps; returns what it printed."""
 
     def call(*arguments):
@@ -62,14 +62,14 @@ def refused(capsys):
 # Rows and formats
 
 
-def test_a_row_for_each_combination(path, bench):
-    records = json.loads(bench(path, "-p", "5,9", "-b", "1,3", "-t", "1,2", "-o", "json"))
+def test_a_row_for_each_combination(path, run_bench):
+    records = json.loads(run_bench(path, "-p", "5,9", "-b", "1,3", "-t", "1,2", "-o", "json"))
     rows = [(x["num_threads"], x["prompt_tokens"], x["batch"]) for x in records]
     assert rows == [(t, p, b) for t in (1, 2) for p in (5, 9) for b in (1, 3)]
 
 
-def test_a_record_has_what_was_done(path, bench):
-    (record,) = json.loads(bench(path, "-p", "5", "-b", "2", "-o", "json", "--activations", "f32"))
+def test_a_record_has_what_was_done(path, run_bench):
+    (record,) = json.loads(run_bench(path, "-p", "5", "-b", "2", "-o", "json", "--activations", "f32"))
     assert (record["steps"], record["repetitions"], record["canvas_length"]) == (3, 2, C)
     assert (record["activations"], record["device"]["name"], record["model"]["path"]) == ("f32", "cpu", path)
     assert record["gesso_version"] == gesso.__version__
@@ -82,8 +82,8 @@ def test_a_record_has_what_was_done(path, bench):
     assert any("3 denoising steps: no early stop" in note for note in record["notes"])
 
 
-def test_rates_follow_from_the_times(path, bench):
-    (record,) = json.loads(bench(path, "-p", "5", "-b", "2", "-o", "json"))
+def test_rates_follow_from_the_times(path, run_bench):
+    (record,) = json.loads(run_bench(path, "-p", "5", "-b", "2", "-o", "json"))
     canvas_ms = 3 * record["step_ms"]["median"] + record["commit_ms"]["median"]
     assert record["committed_tokens_per_s"] == pytest.approx(1e3 * 2 * C / canvas_ms)
     assert record["encode_tokens_per_s"] == pytest.approx(1e3 * 2 * 5 / record["encode_ms"]["median"])
@@ -99,8 +99,8 @@ def test_a_single_step_has_no_self_conditioning(path, capsys):
     assert any("no self-conditioning" in note for note in record["notes"])
 
 
-def test_every_key_is_documented(path, bench):
-    (record,) = json.loads(bench(path, "-p", "5", "-o", "json", "--profile"))
+def test_every_key_is_documented(path, run_bench):
+    (record,) = json.loads(run_bench(path, "-p", "5", "-o", "json", "--profile"))
     known = set(re.findall(r"`(\w+)`", DOCUMENT.read_text()))
 
     def names(value):
@@ -115,14 +115,14 @@ def test_every_key_is_documented(path, bench):
     assert names(record) - known == set()
 
 
-def test_csv_has_a_line_per_row(path, bench):
-    rows = list(csv.DictReader(io.StringIO(bench(path, "-p", "5,9", "-o", "csv"))))
+def test_csv_has_a_line_per_row(path, run_bench):
+    rows = list(csv.DictReader(io.StringIO(run_bench(path, "-p", "5,9", "-o", "csv"))))
     assert [row["prompt_tokens"] for row in rows] == ["5", "9"]
     assert float(rows[0]["step_ms_median"]) > 0 and rows[0]["model_name"] == "Tiny"
 
 
-def test_markdown_has_rows_and_ceilings(path, bench):
-    out = bench(path, "-p", "5,9", "--profile")
+def test_markdown_has_rows_and_ceilings(path, run_bench):
+    out = run_bench(path, "-p", "5,9", "--profile")
     lines = out.splitlines()
     header = next(line for line in lines if "tokens/s at 3 steps" in line)
     rows = lines[lines.index(header) + 2 :][:2]
@@ -135,9 +135,9 @@ def test_tables_are_aligned_and_cells_safe():
     assert table([("a", "b"), ("1|2", "")]) == ["| a    | b   |", "|------|-----|", "| 1\\|2 |     |"]
 
 
-def test_output_goes_to_a_file(path, bench, tmp_path):
+def test_output_goes_to_a_file(path, run_bench, tmp_path):
     target = tmp_path / "result.json"
-    assert bench(path, "-p", "5", "-o", "json", "--output", str(target)) == ""
+    assert run_bench(path, "-p", "5", "-o", "json", "--output", str(target)) == ""
     assert len(json.loads(target.read_text())) == 1
 
 
@@ -217,12 +217,12 @@ def test_spec():
     assert parse_spec("26b-a4b:Q8_0:6") == (CONFIGS / "26b-a4b", "Q8_0", 6)
 
 
-def test_random_weights_without_a_file(tmp_path, bench):
+def test_random_weights_without_a_file(tmp_path, run_bench):
     (tmp_path / "small").mkdir()
     (tmp_path / "small/config.json").write_text(json.dumps(CONFIG))
     before = sorted(tmp_path.rglob("*"))
     spec = f"{tmp_path / 'small'}:Q8_0:6"
-    (record,) = json.loads(bench("--synthetic", spec, "-p", "5", "-o", "json"))
+    (record,) = json.loads(run_bench("--synthetic", spec, "-p", "5", "-o", "json"))
     model = record["model"]
     assert (model["synthetic"], model["num_layers"], model["path"], model["hash"]) == (spec, 6, None, None)
     assert sum(model["types"].values()) == model["weight_bytes"] and "Q8_0" in model["types"]
@@ -260,6 +260,20 @@ def test_free_memory_is_what_the_control_group_leaves(tmp_path, monkeypatch):
     assert memory.available_bytes() == 900_000
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.available_bytes() == 5000 * 1024
+
+
+def test_waiting_for_a_processor_is_seen():
+    before = bench.waited_seconds()
+    if before is None:
+        pytest.skip("this system does not tell")
+    assert bench.waited_seconds() >= before >= 0
+
+
+def test_a_busy_machine_is_noted(path, monkeypatch, run_bench):
+    waits = iter([0.0, 1e6])
+    monkeypatch.setattr(bench, "waited_seconds", lambda: next(waits))
+    (record,) = json.loads(run_bench(path, "-p", "5", "-o", "json"))
+    assert record["waiting_share"] > 0.03 and any("other programs were running" in note for note in record["notes"])
 
 
 def test_peak_memory_counts_what_was_taken():
