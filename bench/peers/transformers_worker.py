@@ -26,6 +26,7 @@ def make_model(config_file: Path, num_layers: int) -> DiffusionGemmaForBlockDiff
     config = DiffusionGemmaConfig(text_config=text, vision_config=vision, canvas_length=fields["canvas_length"])
     with no_init_weights():
         model = DiffusionGemmaForBlockDiffusion._from_config(config, dtype=torch.bfloat16).eval()
+    model.tie_weights()  # encoder and decoder are one; without initialisation they are left two
     fill(model)
     return model
 

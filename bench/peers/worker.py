@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,9 @@ class Worker:
         return json.loads(line)
 
     def run(self, work: str) -> Sample:
-        self.process.stdin.write(work + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # the answer says so
+            self.process.stdin.write(work + "\n")
+            self.process.stdin.flush()
         return self._answer()
 
     def close(self) -> None:
