@@ -197,7 +197,7 @@ def test_live_in_a_pipe_is_plain(path):
 
 def test_a_terminal_gets_control_characters_as_symbols(path, model):
     # A model of random bytes writes some sooner or later.
-    texts = (model.generate("hi", seed=seed).texts[0] for seed in range(1000))
+    texts = (model.generate("hi", seed=seed).replies[0].text for seed in range(1000))  # up to a marker of its end
     seed, text = next((i, text) for i, text in enumerate(texts) if visible(text) != text)
     arguments = ("run", path, "hi", "--raw", "--seed", str(seed))
     assert run(*arguments)[1] == text + "\n"
