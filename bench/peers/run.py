@@ -51,7 +51,7 @@ RATIOS = {
         Ratio(("gesso", STEP), ("llama.cpp", PARTS)),
     ],
     "transformers": [
-        Ratio(("gesso", PARTS), ("transformers", PARTS), 0.25),
+        Ratio(("gesso", PARTS), ("transformers", PARTS)),
         Ratio(("gesso", STEP), ("transformers", STEP), 0.25),
     ],
 }
