@@ -68,9 +68,14 @@ def linear_fit(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, 
     return slope, start, worst
 
 
+def main_types(types: Mapping[str, int]) -> str:
+    """The types that most bytes of the weights have, two at most."""
+    return ", ".join(sorted(types, key=types.get, reverse=True)[:2])
+
+
 def title(record: Record) -> str:
     model = record["model"]
-    name = model.get("synthetic") or model["name"]
+    name = model.get("synthetic") or f"{model['name']} ({main_types(model['types'])})"
     threads = (
         f"{record['num_threads']} threads" if record["device"]["name"] == "cpu" else record["device"]["description"]
     )
@@ -135,15 +140,18 @@ def draw_series(records: Sequence[Record], across: str, apart: str, axes: Any) -
     axes.legend(frameon=False, loc="best")
 
 
-def draw_scaling(records: Sequence[Record], left: Any, right: Any) -> None:
-    draw_series(records, "prompt_tokens", "batch", left)
-    left.set_xlabel("tokens of context before the canvas")
-    ticks = sorted({record["prompt_tokens"] for record in records})
-    ticks = [tick for tick in ticks if tick >= ticks[-1] / 16]
-    left.set_xticks(ticks, [context_label(tick) for tick in ticks])
-    draw_series(records, "batch", "prompt_tokens", right)
-    right.set_xlabel("canvases per step (256 tokens each)")
-    right.set_xticks(sorted({record["batch"] for record in records}))
+def draw_scaling(records: Sequence[Record], across: str, axes: Any) -> None:
+    """Step time against one of context and batch, a line for each value of the other."""
+    ticks = sorted({record[across] for record in records})
+    if across == "prompt_tokens":
+        draw_series(records, across, "batch", axes)
+        axes.set_xlabel("tokens of context before the canvas")
+        ticks = [tick for tick in ticks if tick >= ticks[-1] / 16]  # others would overlap
+        axes.set_xticks(ticks, [context_label(tick) for tick in ticks])
+    else:
+        draw_series(records, across, "prompt_tokens", axes)
+        axes.set_xlabel(f"canvases per step ({records[0]['canvas_length']} tokens each)")
+        axes.set_xticks(ticks)
 
 
 def save(figure: Any, path: str) -> None:
@@ -165,9 +173,11 @@ def draw(records: Sequence[Record], prefix: str) -> int:
         axes.set_title(title(profiled[0]), pad=12)
         save(figure, f"{prefix}-ops")
         plots += 1
-    if len({(record["prompt_tokens"], record["batch"]) for record in records}) > 1:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.5))
-        draw_scaling(records, left, right)
+    varied = [field for field in ("prompt_tokens", "batch") if len({record[field] for record in records}) > 1]
+    if varied:
+        figure, panels = plt.subplots(1, len(varied), figsize=(6.5 * len(varied), 5.5), squeeze=False)
+        for field, axes in zip(varied, panels[0], strict=True):
+            draw_scaling(records, field, axes)
         figure.suptitle(title(records[0]))
         save(figure, f"{prefix}-scaling")
         plots += 1

@@ -48,13 +48,19 @@ def record(prompt, batch, ms, **fields):
         "gesso_version": "1",
         "machine": {"cpu": "EPYC"},
         "device": {"name": "cpu", "description": ""},
-        "model": {"name": "a.gguf", "synthetic": None, "num_layers": 6},
+        "model": {"name": "a.gguf", "synthetic": None, "num_layers": 6, "types": {"F32": 1, "Q6_K": 2, "Q4_K": 3}},
         "activations": "int8",
         "num_threads": 2,
+        "canvas_length": 256,
         "prompt_tokens": prompt,
         "batch": batch,
         "step_ms": {"median": ms, "p10": 0.9 * ms, "p90": 1.1 * ms},
     } | fields
+
+
+def test_the_title_names_model_and_machine():
+    text = plot.title(record(512, 1, 1.0))
+    assert text == "a.gguf (Q4_K, Q6_K), 6 layers, int8 activations\nEPYC, 2 threads, gesso 1"
 
 
 def draw(tmp_path, records):
