@@ -1,5 +1,5 @@
 // The vocabulary in chunks of a few thousand tokens, each in three steps: logits = x . head^T; what a row's logits add
-// to its statistics, and its weights e^(z - m); the chunk's rows of the table, added to the belief with these weights.
+// to its statistics, and its weights e^(z - m), of which those that may count are listed for the belief.
 #include "ops/head_stats.h"
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "ops/linear.h"
 
 namespace gesso::cpu {
+
 void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
                 float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix belief) {
   const int64_t vocab_size = head.num_outputs();
@@ -26,7 +27,7 @@ void head_stats(const Context& context, ConstMatrix x, const Weight& head, const
         divide(chunk.row(r), chunk.columns, row.temperature);
         soft.take(r, chunk.row(r), chunk.columns, first, &row.key);
       });
-      soft.add(chunk.columns, first);
+      soft.make_room();
     }
     for (int64_t r = 0; r < num_rows; ++r) finish_row(soft.row(r), band + r, stats);
     soft.finish(embed_scale, belief.row_range(band, num_rows));

@@ -100,6 +100,15 @@ Small find_small(const float* p, int64_t count, float budget, float guess) {
   return small;
 }
 
+// Of the weights p, the smallest that sum to no more than `budget`.
+int64_t leave_out(const float* p, int64_t count, double budget, RowProgress& row, float* kept, uint16_t* places) {
+  const float positive = std::max(static_cast<float>(budget), std::numeric_limits<float>::min());
+  const Small small = find_small(p, count, positive, row.threshold);
+  row.threshold = small.threshold;
+  row.left_out += small.sum;
+  return keep_weights(p, count, small.threshold, kept, places);
+}
+
 float entropy(const RowProgress& row) {
   if (!(std::abs(row.argmax.value) < INFINITY)) return NAN;
   return static_cast<float>(std::log1p(row.rest) - row.weighted / row.sum());
@@ -131,11 +140,11 @@ int64_t take_weights(const float* p, int64_t count, double share, RowProgress& r
     row.left_out += row.chunk_sum;
     return 0;
   }
-  const float positive = std::max(static_cast<float>(budget), std::numeric_limits<float>::min());
-  const Small small = find_small(p, count, positive, row.threshold);
-  row.threshold = small.threshold;
-  row.left_out += small.sum;
-  return keep_weights(p, count, small.threshold, kept, places);
+  return leave_out(p, count, budget, row, kept, places);
+}
+
+int64_t leave_out_more(float* weights, int64_t count, double share, RowProgress& row, uint16_t* places) {
+  return leave_out(weights, count, share * row.sum() - row.left_out, row, weights, places);
 }
 
 void finish_row(const RowProgress& row, int64_t r, ops::TokenStats stats) {

@@ -40,6 +40,9 @@ void add_chunk(const float* z, int64_t count, int64_t first, const DrawKey* key,
 // Of a row's weights at most `share` of their sum is left out, however many chunks it has. `kept` may be p.
 int64_t take_weights(const float* p, int64_t count, double share, RowProgress& row, float* kept, uint16_t* places);
 
+// The same for weights that were taken from several chunks and have been brought to the m of today.
+int64_t leave_out_more(float* weights, int64_t count, double share, RowProgress& row, uint16_t* places);
+
 // After the last chunk. Entropy: ln S - sum_v (z_v - m) p_v / S with S = sum_v p_v; NaN for a row with NaN, or nothing
 // above -inf.
 void finish_row(const RowProgress& row, int64_t r, ops::TokenStats stats);

@@ -15,7 +15,7 @@ void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table,
       const int64_t count = std::min(kChunkTokens, logits.columns - first);
       parallel_for(context, num_rows, 2 * kExpOperations * count,
                    [&](int64_t r) { soft.take(r, logits.row(band + r) + first, count, first, nullptr); });
-      soft.add(count, first);
+      soft.make_room();
     }
     soft.finish(scale, out.row_range(band, num_rows));
   }

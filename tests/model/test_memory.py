@@ -1,4 +1,4 @@
-"""What a run needs beyond the interpreter with gesso imported: the file, the cache and 32 MB."""
+"""What a run needs beyond the interpreter with gesso imported: the file, the cache and 48 MB."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_peak_memory(large_model, batch_size):
 def check_memory(path, batch_size, activations, file_bytes):
     command = [sys.executable, "-c", MEASURE, str(path), str(batch_size), activations]
     figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300).stdout)
-    allowed = figures["cache"] + 32 * MB
+    allowed = figures["cache"] + 48 * MB
     assert figures["peak"] <= file_bytes + allowed, figures
     # Without what of the file is mapped, which the kernel counts as well.
     assert figures["anon"] <= allowed, figures
