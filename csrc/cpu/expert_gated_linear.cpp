@@ -26,12 +26,12 @@ void int8_expert_gated_linear(const Context& context, ConstMatrix x, const Gated
                               const quant::Integers& integers, const ops::Routing& routing, Matrix out) {
   const Int8Rows packed = pack_int8(context, x, integers);
   const int64_t operations = 2 * tile_operations(rows_per_expert(routing), x.columns);
-  for_each_expert_part(context, routing, num_tiles(out.columns), operations,
-                       [&](const ExpertSlots& slots, int64_t tile) {
-                         const GatedMatrices matrices = expert_matrices(weights, slots.expert);
-                         multiply_tile_gated(slots.rows_of_tokens(packed, routing), matrices.gate, matrices.up,
-                                             integers, tile, out.row_range(slots.begin, slots.count));
-                       });
+  for_each_expert_tiles(context, routing, out.columns, operations,
+                        [&](const ExpertSlots& slots, const TileRange& tiles) {
+                          const GatedMatrices matrices = expert_matrices(weights, slots.expert);
+                          multiply_tiles_gated(slots.rows_of_tokens(packed, routing), matrices.gate, matrices.up,
+                                               integers, tiles, out.row_range(slots.begin, slots.count));
+                        });
 }
 
 }  // namespace

@@ -11,12 +11,12 @@ void int8_expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput 
                         const quant::Integers& integers, const ops::Routing& routing, Matrix out) {
   const Int8Rows packed = pack_int8(context, x, integers);
   const int64_t operations = tile_operations(rows_per_expert(routing), x.columns);
-  for_each_expert_part(
-      context, routing, num_tiles(weight.num_outputs()), operations, [&](const ExpertSlots& slots, int64_t tile) {
+  for_each_expert_tiles(
+      context, routing, weight.num_outputs(), operations, [&](const ExpertSlots& slots, const TileRange& tiles) {
         const StoredMatrix matrix = {expert_matrix(weight.values, slots.expert), weight.scale_of(slots.expert)};
         const SelectedRows rows =
             input == ops::ExpertInput::kTokens ? slots.rows_of_tokens(packed, routing) : slots.own_rows(packed);
-        multiply_tile(rows, matrix, integers, tile, out.row_range(slots.begin, slots.count));
+        multiply_tiles(rows, matrix, integers, tiles, out.row_range(slots.begin, slots.count));
       });
 }
 

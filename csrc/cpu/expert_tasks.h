@@ -1,6 +1,7 @@
 // Work over the experts that a routing chose.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "core/tensor.h"
@@ -46,6 +47,20 @@ void for_each_expert_part(const Context& context, const ops::Routing& routing, i
     const ExpertSlots slots = {expert, begin, routing.expert_offsets[expert + 1] - begin};
     if (slots.count > 0) body(slots, task % num_parts);
   });
+}
+
+// The same for the tiles of int8 products: body(slots, tiles), in a few ranges that are together the tiles of
+// `num_outputs` outputs. Long ranges, because within one, weights are fetched from memory ahead of their use.
+template <typename Body>
+void for_each_expert_tiles(const Context& context, const ops::Routing& routing, int64_t num_outputs,
+                           int64_t operations_each, const Body& body) {
+  constexpr int64_t kMaxTasks = 3;
+  const int64_t tiles = num_tiles(num_outputs), per_task = (tiles + kMaxTasks - 1) / kMaxTasks;
+  for_each_expert_part(context, routing, (tiles + per_task - 1) / per_task, per_task * operations_each,
+                       [&](const ExpertSlots& slots, int64_t task) {
+                         const int64_t first = task * per_task;
+                         body(slots, TileRange{first, std::min(first + per_task, tiles)});
+                       });
 }
 
 // On average, for estimates.

@@ -13,7 +13,7 @@ void int8_gated_linear(const Context& context, ConstMatrix x, const Weight& gate
   const Int8Rows packed = pack_int8(context, x, integers);
   const StoredMatrix gate_matrix = {gate.values, gate.scale_of(0)}, up_matrix = {up.values, up.scale_of(0)};
   parallel_for(context, num_tiles(out.columns), 2 * tile_operations(x.rows, x.columns), [&](int64_t tile) {
-    multiply_tile_gated({packed, nullptr, x.rows}, gate_matrix, up_matrix, integers, tile, out);
+    multiply_tiles_gated({packed, nullptr, x.rows}, gate_matrix, up_matrix, integers, {tile, tile + 1}, out);
   });
 }
 

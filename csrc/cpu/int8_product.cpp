@@ -15,8 +15,12 @@ Matrix tile_columns(Matrix out, int64_t tile) {
   return out.column_range(first, std::min(kTileOutputs, out.columns - first));
 }
 
-void multiply(const SelectedRows& x, const Int8Tile& tile, float scale, Matrix out) {
-  int8_kernels().multiply(tile, x.x, x.rows, x.num_rows, scale, out);
+// One tile of the weight; `next` is what comes behind it.
+void multiply(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers, int64_t tile,
+              std::span<const std::byte> next, Matrix out) {
+  Int8Tile decoded = decode_tile(weight.values, integers, tile * kTileOutputs);
+  decoded.next = next;
+  int8_kernels().multiply(decoded, x.x, x.rows, x.num_rows, weight.scale, out);
 }
 
 }  // namespace
@@ -30,21 +34,24 @@ const quant::Integers* integers_of(const Context& context, const GatedWeights& w
   return weights.gate.values.dtype == weights.up.values.dtype ? integers_of(context, weights.gate) : nullptr;
 }
 
-void multiply_tile(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers, int64_t tile,
-                   Matrix out) {
+void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
+                    const TileRange& tiles, Matrix out) {
   if (x.num_rows == 0) return;
-  multiply(x, decode_tile(weight.values, integers, tile * kTileOutputs), weight.scale, tile_columns(out, tile));
+  for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
+    multiply(x, weight, integers, tile, tiles.stored_behind(tile, weight.values), tile_columns(out, tile));
+  }
 }
 
-void multiply_tile_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
-                         const quant::Integers& integers, int64_t tile, Matrix out) {
+void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
+                          const quant::Integers& integers, const TileRange& tiles, Matrix out) {
   if (x.num_rows == 0) return;
-  const Matrix gated = tile_columns(out, tile);
-  multiply(x, decode_tile(gate.values, integers, tile * kTileOutputs), gate.scale, gated);
-  const Int8Tile up_tile = decode_tile(up.values, integers, tile * kTileOutputs);
-  const Matrix ups(thread_scratch(x.num_rows * kTileOutputs), x.num_rows, gated.columns, kTileOutputs);
-  multiply(x, up_tile, up.scale, ups);
-  for (int64_t i = 0; i < x.num_rows; ++i) gelu_mul(gated.row(i), ups.row(i), gated.columns, gated.row(i));
+  for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
+    const Matrix gated = tile_columns(out, tile);
+    multiply(x, gate, integers, tile, stored_tile(up.values, tile * kTileOutputs), gated);
+    const Matrix ups(thread_scratch(x.num_rows * kTileOutputs), x.num_rows, gated.columns, kTileOutputs);
+    multiply(x, up, integers, tile, tiles.stored_behind(tile, gate.values), ups);
+    for (int64_t i = 0; i < x.num_rows; ++i) gelu_mul(gated.row(i), ups.row(i), gated.columns, gated.row(i));
+  }
 }
 
 }  // namespace gesso::cpu

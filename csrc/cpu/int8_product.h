@@ -1,4 +1,4 @@
-// The product of gathered rows, rounded to integers, with a tile of stored ones: the fast inside of linear,
+// The product of gathered rows, rounded to integers, with tiles of stored ones: the fast inside of linear,
 // gated_linear and their expert twins, where matmul_block is the exact one.
 #pragma once
 
@@ -29,18 +29,29 @@ struct SelectedRows {
   int64_t num_rows;
 };
 
-// Arithmetic operations of one call, decoding included.
+// Arithmetic operations of one tile, decoding included.
 inline int64_t tile_operations(int64_t num_rows, int64_t columns) {
   constexpr int64_t kPerByte = 8;  // of a float operation's time, that of one on integers takes about this part
   return kTileOutputs * columns * 2 * (num_rows + 16) / kPerByte;
 }
 
-// out[i, n] = scale * dot(x[rows[i]], values[n]) for the outputs n of tile `tile`.   out [num_rows, N].
-void multiply_tile(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers, int64_t tile,
-                   Matrix out);
+// The tiles first .. end - 1 of a matrix.
+struct TileRange {
+  int64_t first;
+  int64_t end;
+
+  // The tile of a matrix that comes next, as it is stored; empty behind the last one.
+  std::span<const std::byte> stored_behind(int64_t tile, const Tensor& values) const {
+    return tile + 1 < end ? stored_tile(values, (tile + 1) * kTileOutputs) : std::span<const std::byte>();
+  }
+};
+
+// out[i, n] = scale * dot(x[rows[i]], values[n]) for the outputs n of the tiles.   out [num_rows, N].
+void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
+                    const TileRange& tiles, Matrix out);
 
 // out[i, n] = gelu_tanh(x[rows[i]] . gate[n]) * (x[rows[i]] . up[n]), each with its scale.
-void multiply_tile_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
-                         const quant::Integers& integers, int64_t tile, Matrix out);
+void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
+                          const quant::Integers& integers, const TileRange& tiles, Matrix out);
 
 }  // namespace gesso::cpu

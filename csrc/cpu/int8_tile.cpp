@@ -70,6 +70,12 @@ void decode_by_rows(const quant::Integers& integers, const Tensor& weight, int64
 
 }  // namespace
 
+std::span<const std::byte> stored_tile(const Tensor& weight, int64_t first) {
+  const int64_t count = std::min(kTileOutputs, weight.num_rows() - first);
+  if (count <= 0) return {};
+  return {weight.row(first), static_cast<size_t>(count * weight.row_bytes())};
+}
+
 Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int64_t first) {
   thread_local TileMemory memory;
   memory.reserve(weight.num_columns());
@@ -83,7 +89,8 @@ Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int6
           integers,
           reinterpret_cast<const uint8_t*>(memory.levels.data()),
           memory.scales.data(),
-          integers.has_min ? memory.mins.data() : nullptr};
+          integers.has_min ? memory.mins.data() : nullptr,
+          {}};
 }
 
 }  // namespace gesso::cpu

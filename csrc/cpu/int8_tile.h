@@ -1,7 +1,9 @@
 // A few stored weight rows as integers, laid out for the kernels that multiply them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/tensor.h"
 #include "quant/integers.h"
@@ -22,9 +24,14 @@ struct Int8Tile {
   const uint8_t* levels = nullptr;  // [K / 4, 32, 4]; 64-byte aligned, like the others
   const float* scales = nullptr;    // [K / group, 32]
   const float* mins = nullptr;      // the same; null without minimum
+  // What will be decoded next, to be fetched from memory while this tile is multiplied.
+  std::span<const std::byte> next;
 };
 
-// The rows of one matrix [N, K] that start at `first`. In memory of the calling thread, until its next call.
+// A tile's rows as they are stored, of a matrix [N, K] and from `first` on; empty behind the last row.
+std::span<const std::byte> stored_tile(const Tensor& weight, int64_t first);
+
+// Those rows decoded. In memory of the calling thread, until its next call.
 Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int64_t first);
 
 }  // namespace gesso::cpu

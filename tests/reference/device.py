@@ -28,7 +28,8 @@ def is_cpu() -> bool:
 def round_operand(x: np.ndarray, stored: str, is_weight: bool = False) -> np.ndarray:
     """What a product with a weight of type `stored` makes of its float32 operand [..., K], rows or that weight."""
     if activations == "int8" and stored in (CPU_INT8_TYPES if is_cpu() else GPU_INT8_TYPES):
-        return x if is_weight else to_int8_blocks(x)  # the weight's own integers are multiplied
+        # The CPU multiplies the weight's own integers; a GPU, for some types, 4-bit floats that are as good as 8 bits.
+        return x if is_weight and is_cpu() else to_int8_blocks(x)
     if is_cpu():
         return x
     return x.astype(ml_dtypes.bfloat16).astype(np.float32)

@@ -10,11 +10,30 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "cpu/simd/int8_kernels.h"
 
 namespace gesso::cpu {
 namespace {
+
+// Fetches what is decoded next into the L2 cache, a few lines at a time: memory has as long as the products take.
+class NextTile {
+ public:
+  // In that many steps, at the most.
+  NextTile(std::span<const std::byte> bytes, int64_t num_steps)
+      : at_(bytes.data()), end_(at_ + bytes.size()), lines_per_step_(bytes.size() / kLineBytes / num_steps + 1) {}
+
+  GESSO_SIMD void step() {
+    for (int64_t i = 0; i < lines_per_step_ && at_ < end_; ++i, at_ += kLineBytes) __builtin_prefetch(at_, 0, 2);
+  }
+
+ private:
+  static constexpr int64_t kLineBytes = 64;
+
+  const std::byte *at_, *end_;
+  int64_t lines_per_step_;
+};
 
 // The rows of x that are multiplied at once.
 struct RowBlock {
@@ -23,6 +42,7 @@ struct RowBlock {
   const int32_t* offsets[Simd::kMaxRows];
   const float* sums[Simd::kMaxRows];
   float* out[Simd::kMaxRows];
+  NextTile* next;
 };
 
 constexpr int kPassOutputs = Simd::kLanes * Simd::kVectors;
@@ -64,6 +84,7 @@ GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int6
   Simd::Floats sums[R][V] = {};
   for (int64_t b = 0; b < tile.columns / kInt8Block; ++b) {
     Simd::Floats block_sums[R][V];
+    block.next->step();
 #pragma GCC unroll 2
     for (int i = 0; i < kGroups; ++i) {
       const int64_t g = b * kGroups + i;
@@ -120,9 +141,11 @@ void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, fl
 void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out) {
   // In blocks of about the same size: 7 rows are 4 + 3, not 6 + 1.
   int64_t num_blocks = (num_rows + Simd::kMaxRows - 1) / Simd::kMaxRows;
+  NextTile next(tile.next, std::min<int64_t>(num_blocks, 3) * (tile.columns / kInt8Block));
   for (int64_t first = 0; first < num_rows; --num_blocks) {
     const int count = static_cast<int>((num_rows - first + num_blocks - 1) / num_blocks);
     RowBlock block;
+    block.next = &next;
     for (int r = 0; r < count; ++r) {
       const int64_t row = rows ? rows[first + r] : first + r;
       block.values[r] = x.values_of(row);

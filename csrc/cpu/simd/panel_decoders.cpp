@@ -234,16 +234,19 @@ struct Panel<quant::BlockQ6_K> {
 };
 
 // Rows are visited in turn for a few hundred bytes each, which the processor's own prefetching does not follow.
+GESSO_AVX512_INLINE void prefetch_rows(const std::byte* const (&rows)[kPanelRows], int64_t offset) {
+  constexpr int64_t kAhead = 512;
+  for (const std::byte* row : rows) __builtin_prefetch(row + offset + kAhead);
+}
+
 template <typename Block>
 GESSO_AVX512 void decode_panel(const std::byte* const (&rows)[kPanelRows], int64_t columns, uint8_t* levels,
                                float* scales, float* mins) {
-  constexpr int64_t kBlockBytes = sizeof(Block), kAhead = 512;
+  constexpr int64_t kBlockBytes = sizeof(Block), kLineBytes = 64;
   const Output out = {levels, scales, mins};
   int64_t prefetched = 0;
   for (int64_t index = 0; index < columns / Block::kNumElements; ++index) {
-    for (; prefetched < index * kBlockBytes + kBlockBytes; prefetched += 64) {
-      for (const std::byte* row : rows) __builtin_prefetch(row + prefetched + kAhead);
-    }
+    for (; prefetched < (index + 1) * kBlockBytes; prefetched += kLineBytes) prefetch_rows(rows, prefetched);
     Panel<Block>::decode({rows, index * kBlockBytes}, index, out);
   }
 }
