@@ -34,32 +34,40 @@ struct TileMemory {
   }
 };
 
-// A tile's last rows may be missing: the last one stands for them.
-const std::byte* tile_row(const Tensor& weight, int64_t index) {
-  return weight.row(std::min(index, weight.num_rows() - 1));
-}
+// The tile's rows. The last ones may be missing: the last one there is stands for them.
+class TileRows {
+ public:
+  TileRows(const Tensor& weight, int64_t first)
+      : data_(weight.row(first)), row_bytes_(weight.row_bytes()), last_(weight.num_rows() - 1 - first) {}
 
-void decode_by_panels(DecodePanel decode, const Tensor& weight, int64_t first, const TileMemory& memory) {
+  const std::byte* operator[](int64_t n) const { return data_ + std::min(n, last_) * row_bytes_; }
+
+ private:
+  const std::byte* data_;
+  int64_t row_bytes_, last_;
+};
+
+void decode_by_panels(DecodePanel decode, const TileRows& tile, int64_t columns, const TileMemory& memory) {
   for (int64_t panel = 0; panel < kTileOutputs; panel += kPanelRows) {
     const std::byte* rows[kPanelRows];
-    for (int64_t n = 0; n < kPanelRows; ++n) rows[n] = tile_row(weight, first + panel + n);
-    decode(rows, weight.num_columns(), reinterpret_cast<uint8_t*>(memory.levels.data() + panel),
-           memory.scales.data() + panel, memory.mins.data() + panel);
+    for (int64_t n = 0; n < kPanelRows; ++n) rows[n] = tile[panel + n];
+    decode(rows, columns, reinterpret_cast<uint8_t*>(memory.levels.data() + panel), memory.scales.data() + panel,
+           memory.mins.data() + panel);
   }
 }
 
 void decode_by_rows(const quant::Integers& integers, const Tensor& weight, int64_t first, const TileMemory& memory) {
   thread_local Chunk chunk;
   const DTypeInfo& type = dtype_info(weight.dtype);
-  const auto lay_out = [](const void* rows, int64_t stride, int64_t words, void* out) {
-    int8_kernels().transpose_words(static_cast<const uint32_t*>(rows), stride, words, static_cast<uint32_t*>(out));
+  const TileRows rows(weight, first);
+  const auto lay_out = [](const void* from, int64_t stride, int64_t words, void* out) {
+    int8_kernels().transpose_words(static_cast<const uint32_t*>(from), stride, words, static_cast<uint32_t*>(out));
   };
   for (int64_t column = 0; column < weight.num_columns(); column += kChunk) {
     const int64_t count = std::min(kChunk, weight.num_columns() - column);
     const int64_t offset_bytes = column / type.block_elements * type.block_bytes;
     for (int64_t n = 0; n < kTileOutputs; ++n) {
-      integers.unpack(tile_row(weight, first + n) + offset_bytes, count, chunk.levels[n], chunk.scales[n],
-                      chunk.mins[n]);
+      integers.unpack(rows[n] + offset_bytes, count, chunk.levels[n], chunk.scales[n], chunk.mins[n]);
     }
     lay_out(chunk.levels, kChunk / 4, count / 4, memory.levels.data() + column / 4 * kTileOutputs);
     const int64_t groups = count / integers.group, first_scale = column / integers.group * kTileOutputs;
@@ -80,7 +88,7 @@ Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int6
   thread_local TileMemory memory;
   memory.reserve(weight.num_columns());
   if (const DecodePanel decode = find_panel_decoder(weight.dtype)) {
-    decode_by_panels(decode, weight, first, memory);
+    decode_by_panels(decode, {weight, first}, weight.num_columns(), memory);
   } else {
     decode_by_rows(integers, weight, first, memory);
   }

@@ -20,9 +20,11 @@ namespace {
 // Fetches what is decoded next into the L2 cache, a few lines at a time: memory has as long as the products take.
 class NextTile {
  public:
-  // In that many steps, at the most.
+  // In that many steps, at the most; none means that there will be none.
   NextTile(std::span<const std::byte> bytes, int64_t num_steps)
-      : at_(bytes.data()), end_(at_ + bytes.size()), lines_per_step_(bytes.size() / kLineBytes / num_steps + 1) {}
+      : at_(bytes.data()),
+        end_(at_ + bytes.size()),
+        lines_per_step_(static_cast<int64_t>(bytes.size()) / kLineBytes / std::max<int64_t>(num_steps, 1) + 1) {}
 
   GESSO_SIMD void step() {
     for (int64_t i = 0; i < lines_per_step_ && at_ < end_; ++i, at_ += kLineBytes) __builtin_prefetch(at_, 0, 2);
