@@ -71,7 +71,7 @@ TEST_CASE("fused kernels of all instruction sets multiply alike") {
         for (const int64_t num_outputs : {1, 7, 8, 9, 15, 16}) {
           const std::vector<float> got = operands.product(multiply, num_outputs);
           const std::vector<float> expected = operands.expected(num_outputs);
-          CHECK(std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0);
+          CHECK((got.empty() || std::memcmp(got.data(), expected.data(), got.size() * sizeof(float)) == 0));
         }
       }
     }
