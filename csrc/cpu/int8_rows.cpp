@@ -1,22 +1,10 @@
 #include "cpu/int8_rows.h"
 
-#include <cmath>
-
-#include "core/buffer.h"
 #include "core/threads.h"
+#include "cpu/scratch.h"
 #include "cpu/simd/int8_kernels.h"
 
 namespace gesso::cpu {
-namespace {
-
-// Grows as needed and is kept: a running denoise allocates nothing.
-template <typename T>
-T* at_least(Buffer<T>& buffer, int64_t size) {
-  if (buffer.size() < size) buffer = Buffer<T>(size);
-  return buffer.data();
-}
-
-}  // namespace
 
 Int8Rows pack_int8(const Context& context, ConstMatrix x, const quant::Integers& integers) {
   thread_local Buffer<int8_t> values;

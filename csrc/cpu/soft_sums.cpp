@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/buffer.h"
 #include "core/threads.h"
 #include "cpu/scratch.h"
 #include "cpu/simd/levels_to_floats.h"
@@ -38,12 +37,6 @@ struct Scratch {
   Buffer<double> sums;
   Buffer<uint8_t> is_kept;
 };
-
-template <typename T>
-T* at_least(Buffer<T>& buffer, int64_t size) {
-  if (buffer.size() < size) buffer = Buffer<T>(size);
-  return buffer.data();
-}
 
 // Rows of the table are far apart: no machine guesses the next one's slice.
 constexpr int64_t kTokensAhead = 24;
