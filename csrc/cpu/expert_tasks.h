@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "core/tensor.h"
 #include "core/threads.h"
@@ -37,30 +38,60 @@ struct ExpertSlots {
   SelectedRows own_rows(const Int8Rows& x) const { return {x.rows_from(begin), nullptr, count}; }
 };
 
+inline ExpertSlots slots_of(const ops::Routing& routing, int64_t expert) {
+  const int64_t begin = routing.expert_offsets[expert];
+  return {expert, begin, routing.expert_offsets[expert + 1] - begin};
+}
+
 // Calls body(slots, part) for every expert that has slots and 0 <= part < num_parts, one matrix after the other.
 template <typename Body>
 void for_each_expert_part(const Context& context, const ops::Routing& routing, int64_t num_parts,
                           int64_t operations_each, const Body& body) {
   const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1;
   parallel_for(context, num_experts * num_parts, operations_each, [&](int64_t task) {
-    const int64_t expert = task / num_parts, begin = routing.expert_offsets[expert];
-    const ExpertSlots slots = {expert, begin, routing.expert_offsets[expert + 1] - begin};
+    const ExpertSlots slots = slots_of(routing, task / num_parts);
     if (slots.count > 0) body(slots, task % num_parts);
   });
 }
 
-// The same for the tiles of int8 products: body(slots, tiles), in a few ranges that are together the tiles of
-// `num_outputs` outputs. Long ranges, because within one, weights are fetched from memory ahead of their use.
+// Some tiles of one expert's int8 product.
+struct ExpertTiles {
+  ExpertSlots slots;
+  TileRange tiles;
+};
+
+// All tiles of the experts that have slots, in ranges of about the same work. Few and long ones, since within a range
+// weights are fetched from memory ahead of their use; but enough of them for the threads to end together, though some
+// experts have a hundred times as many slots as others.
+inline std::vector<ExpertTiles> expert_tiles(const Context& context, const ops::Routing& routing, int64_t num_outputs) {
+  constexpr int64_t kRangesPerThread = 32;
+  constexpr int64_t kDecodedRows = 8;  // decoding a tile takes about as long as multiplying it with so many rows
+  const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1, tiles = num_tiles(num_outputs);
+  const auto work_of = [](const ExpertSlots& slots) { return slots.count > 0 ? slots.count + kDecodedRows : 0; };
+  int64_t all_work = 0;
+  for (int64_t e = 0; e < num_experts; ++e) all_work += work_of(slots_of(routing, e));
+  const int64_t work_each = all_work / (kRangesPerThread * context.num_threads) + 1;
+
+  std::vector<ExpertTiles> ranges;
+  for (int64_t e = 0; e < num_experts; ++e) {
+    const ExpertSlots slots = slots_of(routing, e);
+    const int64_t parts = std::min((work_of(slots) + work_each - 1) / work_each, tiles);
+    for (int64_t part = 0; part < parts; ++part) {
+      ranges.push_back({slots, {tiles * part / parts, tiles * (part + 1) / parts}});
+    }
+  }
+  return ranges;
+}
+
+// Calls body(slots, tiles) for all of them. `operations` is a rough count of those of a tile.
 template <typename Body>
-void for_each_expert_tiles(const Context& context, const ops::Routing& routing, int64_t num_outputs,
-                           int64_t operations_each, const Body& body) {
-  constexpr int64_t kMaxTasks = 3;
-  const int64_t tiles = num_tiles(num_outputs), per_task = (tiles + kMaxTasks - 1) / kMaxTasks;
-  for_each_expert_part(context, routing, (tiles + per_task - 1) / per_task, per_task * operations_each,
-                       [&](const ExpertSlots& slots, int64_t task) {
-                         const int64_t first = task * per_task;
-                         body(slots, TileRange{first, std::min(first + per_task, tiles)});
-                       });
+void for_each_expert_tiles(const Context& context, const ops::Routing& routing, int64_t num_outputs, int64_t operations,
+                           const Body& body) {
+  const std::vector<ExpertTiles> ranges = expert_tiles(context, routing, num_outputs);
+  const int64_t num_ranges = static_cast<int64_t>(ranges.size());
+  const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1;
+  const int64_t operations_each = operations * num_tiles(num_outputs) * num_experts / std::max<int64_t>(num_ranges, 1);
+  parallel_for(context, num_ranges, operations_each, [&](int64_t i) { body(ranges[i].slots, ranges[i].tiles); });
 }
 
 // On average, for estimates.

@@ -18,9 +18,15 @@ Matrix tile_columns(Matrix out, int64_t tile) {
 // One tile of the weight; `next` is what comes behind it.
 void multiply(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers, int64_t tile,
               std::span<const std::byte> next, Matrix out) {
-  Int8Tile decoded = decode_tile(weight.values, integers, tile * kTileOutputs);
-  decoded.next = next;
-  int8_kernels().multiply(decoded, x.x, x.rows, x.num_rows, weight.scale, out);
+  const int64_t elements = kTileOutputs * weight.values.num_columns();
+  FetchAhead ahead(next, decode_work(elements) + multiply_work(x.num_rows * elements));
+  const Int8Tile decoded = decode_tile(weight.values, integers, tile * kTileOutputs, ahead);
+  int8_kernels().multiply(decoded, x.x, x.rows, x.num_rows, weight.scale, out, ahead);
+}
+
+// Asks for all of a range's first tile at once, since no tile before it has fetched it.
+void fetch_first_tile(const TileRange& tiles, const Tensor& values) {
+  FetchAhead(stored_tile(values, tiles.first * kTileOutputs), 1).advance(1);
 }
 
 }  // namespace
@@ -37,6 +43,7 @@ const quant::Integers* integers_of(const Context& context, const GatedWeights& w
 void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
                     const TileRange& tiles, Matrix out) {
   if (x.num_rows == 0) return;
+  fetch_first_tile(tiles, weight.values);
   for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
     multiply(x, weight, integers, tile, tiles.stored_behind(tile, weight.values), tile_columns(out, tile));
   }
@@ -45,6 +52,7 @@ void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const qua
 void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
                           const quant::Integers& integers, const TileRange& tiles, Matrix out) {
   if (x.num_rows == 0) return;
+  fetch_first_tile(tiles, gate.values);
   for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
     const Matrix gated = tile_columns(out, tile);
     multiply(x, gate, integers, tile, stored_tile(up.values, tile * kTileOutputs), gated);

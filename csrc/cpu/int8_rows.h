@@ -9,10 +9,12 @@
 
 namespace gesso::cpu {
 
-// Columns that share a scale.
-constexpr int kInt8Block = 32;
+// Columns that share a scale. The last block of a row may be half a one.
+constexpr int kInt8Block = 64;
 
-// x[r, k] = scales[r, k / 32] * values[r, k] with |values| <= 127, rounded to nearest, scale max |x| / 127 of the
+inline int64_t num_int8_blocks(int64_t columns) { return (columns + kInt8Block - 1) / kInt8Block; }
+
+// x[r, k] = scales[r, k / 64] * values[r, k] with |values| <= 127, rounded to nearest, scale max |x| / 127 of the
 // block.
 struct Int8Rows {
   int64_t rows = 0;
@@ -27,7 +29,7 @@ struct Int8Rows {
   const float* sums = nullptr;  // null without minimum
 
   const int8_t* values_of(int64_t row) const { return values + row * columns; }
-  const float* scales_of(int64_t row) const { return scales + row * (columns / kInt8Block); }
+  const float* scales_of(int64_t row) const { return scales + row * num_int8_blocks(columns); }
   const int32_t* offsets_of(int64_t row) const { return offsets + row * num_groups; }
   const float* sums_of(int64_t row) const { return sums ? sums + row * num_groups : nullptr; }
   Int8Rows rows_from(int64_t first) const {

@@ -47,16 +47,17 @@ class TileRows {
   int64_t row_bytes_, last_;
 };
 
-void decode_by_panels(DecodePanel decode, const TileRows& tile, int64_t columns, const TileMemory& memory) {
+void decode_by_panels(DecodePanel decode, const Tensor& weight, int64_t first, const TileMemory& memory,
+                      FetchAhead& ahead) {
   for (int64_t panel = 0; panel < kTileOutputs; panel += kPanelRows) {
-    const std::byte* rows[kPanelRows];
-    for (int64_t n = 0; n < kPanelRows; ++n) rows[n] = tile[panel + n];
-    decode(rows, columns, reinterpret_cast<uint8_t*>(memory.levels.data() + panel), memory.scales.data() + panel,
-           memory.mins.data() + panel);
+    decode(weight.row(first + panel), weight.row_bytes(), weight.num_columns(),
+           reinterpret_cast<uint8_t*>(memory.levels.data() + panel), memory.scales.data() + panel,
+           memory.mins.data() + panel, ahead);
   }
 }
 
-void decode_by_rows(const quant::Integers& integers, const Tensor& weight, int64_t first, const TileMemory& memory) {
+void decode_by_rows(const quant::Integers& integers, const Tensor& weight, int64_t first, const TileMemory& memory,
+                    FetchAhead& ahead) {
   thread_local Chunk chunk;
   const DTypeInfo& type = dtype_info(weight.dtype);
   const TileRows rows(weight, first);
@@ -68,6 +69,7 @@ void decode_by_rows(const quant::Integers& integers, const Tensor& weight, int64
     const int64_t offset_bytes = column / type.block_elements * type.block_bytes;
     for (int64_t n = 0; n < kTileOutputs; ++n) {
       integers.unpack(rows[n] + offset_bytes, count, chunk.levels[n], chunk.scales[n], chunk.mins[n]);
+      ahead.advance(decode_work(count));
     }
     lay_out(chunk.levels, kChunk / 4, count / 4, memory.levels.data() + column / 4 * kTileOutputs);
     const int64_t groups = count / integers.group, first_scale = column / integers.group * kTileOutputs;
@@ -84,21 +86,21 @@ std::span<const std::byte> stored_tile(const Tensor& weight, int64_t first) {
   return {weight.row(first), static_cast<size_t>(count * weight.row_bytes())};
 }
 
-Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int64_t first) {
+Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int64_t first, FetchAhead& ahead) {
   thread_local TileMemory memory;
   memory.reserve(weight.num_columns());
-  if (const DecodePanel decode = find_panel_decoder(weight.dtype)) {
-    decode_by_panels(decode, {weight, first}, weight.num_columns(), memory);
+  const DecodePanel decode = find_panel_decoder(weight.dtype);
+  if (decode && first + kTileOutputs <= weight.num_rows()) {
+    decode_by_panels(decode, weight, first, memory, ahead);
   } else {
-    decode_by_rows(integers, weight, first, memory);
+    decode_by_rows(integers, weight, first, memory, ahead);
   }
   return {weight.num_columns(),
           std::min(kTileOutputs, weight.num_rows() - first),
           integers,
           reinterpret_cast<const uint8_t*>(memory.levels.data()),
           memory.scales.data(),
-          integers.has_min ? memory.mins.data() : nullptr,
-          {}};
+          integers.has_min ? memory.mins.data() : nullptr};
 }
 
 }  // namespace gesso::cpu

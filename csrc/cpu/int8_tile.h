@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/tensor.h"
+#include "cpu/fetch_ahead.h"
 #include "quant/integers.h"
 
 namespace gesso::cpu {
@@ -24,14 +25,17 @@ struct Int8Tile {
   const uint8_t* levels = nullptr;  // [K / 4, 32, 4]; 64-byte aligned, like the others
   const float* scales = nullptr;    // [K / group, 32]
   const float* mins = nullptr;      // the same; null without minimum
-  // What will be decoded next, to be fetched from memory while this tile is multiplied.
-  std::span<const std::byte> next;
 };
 
 // A tile's rows as they are stored, of a matrix [N, K] and from `first` on; empty behind the last row.
 std::span<const std::byte> stored_tile(const Tensor& weight, int64_t first);
 
-// Those rows decoded. In memory of the calling thread, until its next call.
-Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int64_t first);
+// Those rows decoded. In memory of the calling thread, until its next call. The work that `ahead` counts is
+// decode_work.
+Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int64_t first, FetchAhead& ahead);
+
+// How long it takes to decode so many elements and to make so many products of them, in units of about 64 elements.
+inline int64_t decode_work(int64_t elements) { return elements / 64; }
+inline int64_t multiply_work(int64_t products) { return products / 256; }
 
 }  // namespace gesso::cpu

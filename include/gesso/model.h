@@ -39,11 +39,11 @@ struct LoadOptions {
   std::string device = "auto";  // "cpu", "cuda" (the first GPU), "cuda:1"; "auto": a GPU if there is one
   int num_threads = 0;          // 0: one per processor this process may use, within the quota of its control group
   // How products with weights round the activations they multiply; weights count as stored, and sums are float32.
-  // "int8": where the weight is stored in blocks of integers, to integers with one scale per 32 columns, largest value
-  // / 127; elsewhere as "f32" on the CPU and as "bf16" on a GPU. "f32" (CPU only): not at all; slower, and what to
-  // compare others with. "bf16" (GPU only): to bf16. "auto": "int8" on the CPU, on a GPU the faster of its two.
-  // Attention, norms, routing and sampling are float32 on the CPU either way. Results do not depend on threads or batch
-  // with any.
+  // "int8": where the weight is stored in blocks of integers, to integers with one scale per 64 columns (on a GPU 32),
+  // largest value / 127; elsewhere as "f32" on the CPU and as "bf16" on a GPU. "f32" (CPU only): not at all; slower,
+  // and what to compare others with. "bf16" (GPU only): to bf16. "auto": "int8" on the CPU, on a GPU the faster of its
+  // two. Attention, norms, routing and sampling are float32 on the CPU either way. Results do not depend on threads or
+  // batch with any.
   std::string activations = "auto";
   // Called while weights go to a GPU, with bytes done and in all.
   std::function<void(int64_t, int64_t)> progress = {};

@@ -30,9 +30,9 @@ def load(
     device: "cpu", "cuda" (the first GPU), "cuda:1"; "auto" takes a GPU if there is one, see `gesso.devices`.
     num_threads: at least 1; None means every processor this process may use, within the quota of its control group.
     activations: how products with weights round the activations they multiply. "int8": where the weight is stored in
-    blocks of integers, to integers with one scale per 32 columns; elsewhere float32 on the CPU, bf16 on a GPU. "f32",
-    on the CPU only: not at all; slower, and what to compare others with. "bf16", on a GPU only. "auto": "int8" on the
-    CPU, on a GPU the faster of its two. Whichever it is, results do not depend on threads or batch.
+    blocks of integers, to integers with one scale per 64 columns (on a GPU 32); elsewhere float32 on the CPU, bf16 on a
+    GPU. "f32", on the CPU only: not at all; slower, and what to compare others with. "bf16", on a GPU only. "auto":
+    "int8" on the CPU, on a GPU the faster of its two. Whichever it is, results do not depend on threads or batch.
     on_progress(bytes_done, bytes_in_all): called while weights go to a GPU.
     FileNotFoundError and other OSErrors for what cannot be opened, ValueError (`gesso.FormatError` for file content,
     `gesso.ArgumentError` for options) with the key, tensor or field at fault, MemoryError with the bytes that are

@@ -29,17 +29,17 @@ def round_operand(x: np.ndarray, stored: str, is_weight: bool = False) -> np.nda
     """What a product with a weight of type `stored` makes of its float32 operand [..., K], rows or that weight."""
     if activations == "int8" and stored in (CPU_INT8_TYPES if is_cpu() else GPU_INT8_TYPES):
         # The CPU multiplies the weight's own integers; a GPU, for some types, 4-bit floats that are as good as 8 bits.
-        return x if is_weight and is_cpu() else to_int8_blocks(x)
+        return x if is_weight and is_cpu() else to_int8_blocks(x, 64 if is_cpu() else 32)
     if is_cpu():
         return x
     return x.astype(ml_dtypes.bfloat16).astype(np.float32)
 
 
-def to_int8_blocks(x: np.ndarray) -> np.ndarray:
-    """Blocks of 32 along the last axis, each with the scale max |x| / 127."""
+def to_int8_blocks(x: np.ndarray, size: int) -> np.ndarray:
+    """Blocks of `size` along the last axis, the last one smaller where need be, each with the scale max |x| / 127."""
     columns = x.shape[-1]
-    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -columns % 32)])
-    blocks = padded.reshape(*x.shape[:-1], -1, 32)
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -columns % size)])
+    blocks = padded.reshape(*x.shape[:-1], -1, size)
     scale = np.abs(blocks).max(-1, keepdims=True) / np.float32(127)
     rounded = np.rint(np.divide(blocks, scale, out=np.zeros_like(blocks), where=scale > 0)) * scale
     return rounded.reshape(padded.shape)[..., :columns].astype(np.float32)

@@ -70,28 +70,24 @@ struct Simd : Avx2 {
 namespace gesso::cpu {
 namespace {
 
-// The largest of 32 magnitudes; NaN if one of them is.
-GESSO_AVX2_INLINE float largest_of(const __m256 (&x)[4]) {
-  const __m256 sign = _mm256_set1_ps(-0.0f);
-  __m256 largest = _mm256_setzero_ps(), nan = _mm256_setzero_ps();
-  for (int i = 0; i < 4; ++i) {
-    largest = _mm256_max_ps(largest, _mm256_andnot_ps(sign, x[i]));
-    nan = _mm256_or_ps(nan, _mm256_cmp_ps(x[i], x[i], _CMP_UNORD_Q));
+// The largest magnitude of 8 columns times kParts; NaN if one is.
+template <int kParts>
+GESSO_AVX2_INLINE float largest_of(const float* x) {
+  // Magnitudes compare as their bits do; those of a NaN are the largest.
+  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+  __m256i largest = _mm256_setzero_si256();
+  for (int i = 0; i < kParts; ++i) {
+    largest = _mm256_max_epi32(largest, _mm256_and_si256(_mm256_castps_si256(_mm256_loadu_ps(x + 8 * i)), magnitude));
   }
-  if (_mm256_movemask_ps(nan)) return __builtin_nanf("");
-  __m128 rest = _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps(largest, 1));
-  rest = _mm_max_ps(rest, _mm_movehl_ps(rest, rest));
-  return _mm_cvtss_f32(_mm_max_ss(rest, _mm_shuffle_ps(rest, rest, 1)));
+  __m128i rest = _mm_max_epi32(_mm256_castsi256_si128(largest), _mm256_extracti128_si256(largest, 1));
+  rest = _mm_max_epi32(rest, _mm_shuffle_epi32(rest, 0x4E));
+  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(rest, _mm_shuffle_epi32(rest, 0xB1))));
 }
 
 // 32 columns of a row.
-GESSO_AVX2_INLINE __m256i round_block(const float* x, float* scale) {
-  __m256 values[4];
-  for (int i = 0; i < 4; ++i) values[i] = _mm256_loadu_ps(x + 8 * i);
-  *scale = largest_of(values) / 127;
-  const __m256 divisor = _mm256_set1_ps(*scale > 0 ? *scale : 1.0f);
+GESSO_AVX2_INLINE __m256i round_32(const float* x, __m256 divisor) {
   __m256i words[4];
-  for (int i = 0; i < 4; ++i) words[i] = _mm256_cvtps_epi32(_mm256_div_ps(values[i], divisor));
+  for (int i = 0; i < 4; ++i) words[i] = _mm256_cvtps_epi32(_mm256_div_ps(_mm256_loadu_ps(x + 8 * i), divisor));
   const __m256i bytes =
       _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
   // Packing works within halves: fours of columns 0 2 4 6, 1 3 5 7.
@@ -104,19 +100,33 @@ GESSO_AVX2_INLINE int32_t sum_words(__m128i words) {
   return _mm_cvtsi128_si32(_mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, 0xB1)));
 }
 
-GESSO_SIMD void round_row(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums) {
-  for (int64_t b = 0; b < columns / kInt8Block; ++b) {
-    const __m256i rounded = round_block(x + b * kInt8Block, scales + b);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values + b * kInt8Block), rounded);
+// A block of 32 columns times kParts; gives its scale.
+template <int kParts>
+GESSO_AVX2_INLINE float round_block(const float* x, int group, int8_t* values, int32_t* sums) {
+  const float scale = largest_of<4 * kParts>(x) / 127;
+  const __m256 divisor = _mm256_set1_ps(scale > 0 ? scale : 1.0f);
+  for (int i = 0; i < kParts; ++i) {
+    const __m256i rounded = round_32(x + 32 * i, divisor);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values + 32 * i), rounded);
     const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), rounded), _mm256_set1_epi16(1));
     const int32_t low = sum_words(_mm256_castsi256_si128(fours)), high = sum_words(_mm256_extracti128_si256(fours, 1));
-    if (group == kInt8Block) {
-      sums[b] = low + high;
+    if (group == 32) {
+      sums[i] = low + high;
     } else {
-      sums[2 * b] = low;
-      sums[2 * b + 1] = high;
+      sums[2 * i] = low;
+      sums[2 * i + 1] = high;
     }
   }
+  return scale;
+}
+
+GESSO_SIMD void round_row(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums) {
+  constexpr int kParts = kInt8Block / 32;
+  int64_t first = 0;
+  for (; first + kInt8Block <= columns; first += kInt8Block) {
+    *scales++ = round_block<kParts>(x + first, group, values + first, sums + first / group);
+  }
+  if (first < columns) *scales = round_block<kParts / 2>(x + first, group, values + first, sums + first / group);
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
 // AVX-512 with VNNI: Ice Lake, Zen 4 and later. One vpdpbusd multiplies 4 columns of 16 outputs, and a tile of 32
-// outputs times up to 6 rows keeps 12 such sums and their 12 floats in registers: for 8 of them (32 columns) one
-// conversion, one multiplication and one fused multiply-add. Bound by vpdpbusd, one per cycle.
+// outputs times up to 5 rows keeps 10 such sums and 20 of floats in registers: for 16 of them (64 columns) two
+// conversions, a multiplication and two fused multiply-adds. Bound by those and vpdpbusd, one per cycle.
 #include "cpu/simd/int8_kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
+#include <bit>
 #include <cstring>
 
 #include "cpu/simd/avx512.h"
@@ -17,7 +18,7 @@ namespace gesso::cpu {
 namespace {
 
 struct Simd : Avx512 {
-  static constexpr int kVectors = 2, kMaxRows = 6, kQuads = 1;
+  static constexpr int kVectors = 2, kMaxRows = 5, kQuads = 1;
   static constexpr bool kTakesDistances = false;
   template <bool kIsWide>
   using Levels = __m512i;
@@ -48,22 +49,6 @@ struct Simd : Avx512 {
 namespace gesso::cpu {
 namespace {
 
-// 32 columns of a row.
-GESSO_SIMD_INLINE float round_block(const float* x, int8_t* values, __m128i (&rounded)[2]) {
-  const __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
-  const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
-  float scale = largest / 127;
-  // A maximum passes over NaNs.
-  if (_mm512_cmp_ps_mask(low, low, _CMP_UNORD_Q) | _mm512_cmp_ps_mask(high, high, _CMP_UNORD_Q))
-    scale = __builtin_nanf("");
-  const __m512 divisor = _mm512_set1_ps(scale > 0 ? scale : 1.0f);
-  const __m512i lowest = _mm512_set1_epi32(-127);
-  rounded[0] = _mm512_cvtsepi32_epi8(_mm512_max_epi32(_mm512_cvtps_epi32(_mm512_div_ps(low, divisor)), lowest));
-  rounded[1] = _mm512_cvtsepi32_epi8(_mm512_max_epi32(_mm512_cvtps_epi32(_mm512_div_ps(high, divisor)), lowest));
-  for (int i = 0; i < 2; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 16 * i), rounded[i]);
-  return scale;
-}
-
 GESSO_SIMD_INLINE int32_t sum_bytes(__m128i bytes) {
   const __m128i ones = _mm_set1_epi8(1);
   const __m128i sums = _mm_dpbusd_epi32(_mm_setzero_si128(), ones, bytes);
@@ -71,18 +56,43 @@ GESSO_SIMD_INLINE int32_t sum_bytes(__m128i bytes) {
   return _mm_cvtsi128_si32(_mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, 0xB1)));
 }
 
-GESSO_SIMD void round_row(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums) {
-  for (int64_t b = 0; b < columns / kInt8Block; ++b) {
-    __m128i rounded[2];
-    scales[b] = round_block(x + b * kInt8Block, values + b * kInt8Block, rounded);
-    const int32_t low = sum_bytes(rounded[0]), high = sum_bytes(rounded[1]);
-    if (group == kInt8Block) {
-      sums[b] = low + high;
-    } else {
-      sums[2 * b] = low;
-      sums[2 * b + 1] = high;
-    }
+// A block of 16 columns times kParts; gives its scale.
+template <int kParts>
+GESSO_SIMD_INLINE float round_block(const float* x, int8_t* values, int32_t (&sums)[kParts]) {
+  // Magnitudes compare as their bits do; those of a NaN are the largest.
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  __m512i largest = _mm512_setzero_si512();
+  for (int i = 0; i < kParts; ++i) {
+    largest = _mm512_max_epi32(largest, _mm512_and_si512(_mm512_castps_si512(_mm512_loadu_ps(x + 16 * i)), magnitude));
   }
+  const float scale = std::bit_cast<float>(_mm512_reduce_max_epi32(largest)) / 127;
+  const __m512 divisor = _mm512_set1_ps(scale > 0 ? scale : 1.0f);
+  for (int i = 0; i < kParts; ++i) {
+    const __m512i words = _mm512_cvtps_epi32(_mm512_div_ps(_mm512_loadu_ps(x + 16 * i), divisor));
+    const __m128i rounded = _mm512_cvtsepi32_epi8(_mm512_max_epi32(words, _mm512_set1_epi32(-127)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 16 * i), rounded);
+    sums[i] = sum_bytes(rounded);
+  }
+  return scale;
+}
+
+template <int kParts>
+GESSO_SIMD_INLINE float round_block(const float* x, int group, int8_t* values, int32_t* sums) {
+  int32_t part_sums[kParts];
+  const float scale = round_block<kParts>(x, values, part_sums);
+  for (int i = 0; i < kParts; i += group / 16) {
+    *sums++ = group == 16 ? part_sums[i] : part_sums[i] + part_sums[i + 1];
+  }
+  return scale;
+}
+
+GESSO_SIMD void round_row(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums) {
+  constexpr int kParts = kInt8Block / 16;
+  int64_t first = 0;
+  for (; first + kInt8Block <= columns; first += kInt8Block) {
+    *scales++ = round_block<kParts>(x + first, group, values + first, sums + first / group);
+  }
+  if (first < columns) *scales = round_block<kParts / 2>(x + first, group, values + first, sums + first / group);
 }
 
 GESSO_SIMD_INLINE __m128i load_4_words(const uint32_t* words) {

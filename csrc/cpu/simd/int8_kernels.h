@@ -14,12 +14,12 @@ struct Int8Kernels {
   const char* name;  // "avx512_vnni"
 
   // out[i, n] = scale * dot(x[rows[i]], weight[n]) for 0 <= i < num_rows and the tile's outputs n; rows == nullptr
-  // means rows[i] = i. For each 32 columns in turn, which are one group or two:
-  //   block = weight scale * float(integer dot product) of the first group, and block = fma(.., .., block) of the
-  //   second; with a minimum, after each, block = fma(-min, sum of x's integers, block); sum = fma(block, x's scale,
+  // means rows[i] = i. For each block of x in turn:
+  //   block = weight scale * float(integer dot product) of its first group, and block = fma(.., .., block) of the
+  //   others; with a minimum, after each, block = fma(-min, sum of x's integers, block); sum = fma(block, x's scale,
   //   sum).
   void (*multiply)(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale,
-                   Matrix out);
+                   Matrix out, FetchAhead& ahead);
 
   // Rounds a row, see Int8Rows, and sums each `group` (16 or 32) of its integers.
   void (*round_row)(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums);

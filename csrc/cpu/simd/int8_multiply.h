@@ -10,32 +10,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <span>
 
 #include "cpu/simd/int8_kernels.h"
 
 namespace gesso::cpu {
 namespace {
-
-// Fetches what is decoded next into the L2 cache, a few lines at a time: memory has as long as the products take.
-class NextTile {
- public:
-  // In that many steps, at the most; none means that there will be none.
-  NextTile(std::span<const std::byte> bytes, int64_t num_steps)
-      : at_(bytes.data()),
-        end_(at_ + bytes.size()),
-        lines_per_step_(static_cast<int64_t>(bytes.size()) / kLineBytes / std::max<int64_t>(num_steps, 1) + 1) {}
-
-  GESSO_SIMD void step() {
-    for (int64_t i = 0; i < lines_per_step_ && at_ < end_; ++i, at_ += kLineBytes) __builtin_prefetch(at_, 0, 2);
-  }
-
- private:
-  static constexpr int64_t kLineBytes = 64;
-
-  const std::byte *at_, *end_;
-  int64_t lines_per_step_;
-};
 
 // The rows of x that are multiplied at once.
 struct RowBlock {
@@ -44,7 +23,7 @@ struct RowBlock {
   const int32_t* offsets[Simd::kMaxRows];
   const float* sums[Simd::kMaxRows];
   float* out[Simd::kMaxRows];
-  NextTile* next;
+  FetchAhead* ahead;
 };
 
 constexpr int kPassOutputs = Simd::kLanes * Simd::kVectors;
@@ -76,6 +55,39 @@ GESSO_SIMD inline void multiply_group(const uint8_t* levels, const RowBlock& blo
   }
 }
 
+// Adds what the groups `group` .. `group` + kGroups - 1 bring, which share their scale of x.
+template <int R, int kGroup, int kGroups, bool kHasMin, bool kIsWide>
+GESSO_SIMD inline void add_groups(const Int8Tile& tile, const RowBlock& block, int64_t first, int64_t group,
+                                  Simd::Floats (&sums)[R][Simd::kVectors]) {
+  constexpr int V = Simd::kVectors;
+  Simd::Floats block_sums[R][V];
+#pragma GCC unroll 4
+  for (int i = 0; i < kGroups; ++i) {
+    const int64_t g = group + i;
+    Simd::Ints dots[R][V];
+    multiply_group<R, kGroup, kHasMin, kIsWide>(tile.levels + 4 * (g * kGroup / 4 * kTileOutputs + first), block, g,
+                                                dots);
+    for (int v = 0; v < V; ++v) {
+      const int64_t place = g * kTileOutputs + first + Simd::kLanes * v;
+      const Simd::Floats weight_scale = Simd::load(tile.scales + place);
+      for (int r = 0; r < R; ++r) {
+        const Simd::Floats dot = Simd::to_floats(dots[r][v]);
+        block_sums[r][v] = i == 0 ? Simd::mul(dot, weight_scale) : Simd::fmadd(dot, weight_scale, block_sums[r][v]);
+      }
+      if constexpr (kHasMin) {
+        const Simd::Floats min = Simd::load(tile.mins + place);
+        for (int r = 0; r < R; ++r) {
+          block_sums[r][v] = Simd::fnmadd(min, Simd::set1(block.sums[r][g]), block_sums[r][v]);
+        }
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    const Simd::Floats x_scale = Simd::set1(block.scales[r][group * kGroup / kInt8Block]);
+    for (int v = 0; v < V; ++v) sums[r][v] = Simd::fmadd(block_sums[r][v], x_scale, sums[r][v]);
+  }
+}
+
 // R rows times kPassOutputs outputs from `first` on.
 template <int R, int kGroup, bool kHasMin, bool kIsWide>
 GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int64_t first, float scale) {
@@ -84,35 +96,14 @@ GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int6
     for (int v = 0; v < V; ++v) __builtin_prefetch(block.out[r] + first + Simd::kLanes * v, 1);
   }
   Simd::Floats sums[R][V] = {};
-  for (int64_t b = 0; b < tile.columns / kInt8Block; ++b) {
-    Simd::Floats block_sums[R][V];
-    block.next->step();
-#pragma GCC unroll 2
-    for (int i = 0; i < kGroups; ++i) {
-      const int64_t g = b * kGroups + i;
-      Simd::Ints dots[R][V];
-      multiply_group<R, kGroup, kHasMin, kIsWide>(tile.levels + 4 * (g * kGroup / 4 * kTileOutputs + first), block, g,
-                                                  dots);
-      for (int v = 0; v < V; ++v) {
-        const int64_t place = g * kTileOutputs + first + Simd::kLanes * v;
-        const Simd::Floats weight_scale = Simd::load(tile.scales + place);
-        for (int r = 0; r < R; ++r) {
-          const Simd::Floats dot = Simd::to_floats(dots[r][v]);
-          block_sums[r][v] = i == 0 ? Simd::mul(dot, weight_scale) : Simd::fmadd(dot, weight_scale, block_sums[r][v]);
-        }
-        if constexpr (kHasMin) {
-          const Simd::Floats min = Simd::load(tile.mins + place);
-          for (int r = 0; r < R; ++r) {
-            block_sums[r][v] = Simd::fnmadd(min, Simd::set1(block.sums[r][g]), block_sums[r][v]);
-          }
-        }
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      const Simd::Floats x_scale = Simd::set1(block.scales[r][b]);
-      for (int v = 0; v < V; ++v) sums[r][v] = Simd::fmadd(block_sums[r][v], x_scale, sums[r][v]);
-    }
+  const int64_t num_groups = tile.columns / kGroup;
+  int64_t group = 0;
+  for (; group + kGroups <= num_groups; group += kGroups) {
+    block.ahead->advance(multiply_work(R * kInt8Block * kPassOutputs));
+    add_groups<R, kGroup, kGroups, kHasMin, kIsWide>(tile, block, first, group, sums);
   }
+  // Half a block, where 32 columns are left.
+  if (group < num_groups) add_groups<R, kGroup, kGroups / 2, kHasMin, kIsWide>(tile, block, first, group, sums);
   for (int r = 0; r < R; ++r) {
     for (int v = 0; v < V; ++v) {
       const int64_t output = first + Simd::kLanes * v;
@@ -140,14 +131,14 @@ void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, fl
                                : multiply_rows<R, kGroup, false, false>(tile, block, num_rows, scale);
 }
 
-void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out) {
+void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out,
+              FetchAhead& ahead) {
   // In blocks of about the same size: 7 rows are 4 + 3, not 6 + 1.
   int64_t num_blocks = (num_rows + Simd::kMaxRows - 1) / Simd::kMaxRows;
-  NextTile next(tile.next, std::min<int64_t>(num_blocks, 3) * (tile.columns / kInt8Block));
   for (int64_t first = 0; first < num_rows; --num_blocks) {
     const int count = static_cast<int>((num_rows - first + num_blocks - 1) / num_blocks);
     RowBlock block;
-    block.next = &next;
+    block.ahead = &ahead;
     for (int r = 0; r < count; ++r) {
       const int64_t row = rows ? rows[first + r] : first + r;
       block.values[r] = x.values_of(row);

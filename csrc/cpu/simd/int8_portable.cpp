@@ -21,9 +21,10 @@ int32_t dot(const Int8Tile& tile, int64_t n, const int8_t* x, int64_t first) {
 float multiply_one(const Int8Tile& tile, int64_t n, const Int8Rows& x, int64_t row) {
   const int64_t group = tile.integers.group;
   float sum = 0;
-  for (int64_t b = 0; b < tile.columns / kInt8Block; ++b) {
+  for (int64_t b = 0; b < num_int8_blocks(tile.columns); ++b) {
+    const int64_t end = std::min((b + 1) * kInt8Block, tile.columns);
     float block = 0;
-    for (int64_t g = b * kInt8Block / group; g < (b + 1) * kInt8Block / group; ++g) {
+    for (int64_t g = b * kInt8Block / group; g < end / group; ++g) {
       int32_t product = dot(tile, n, x.values_of(row), g * group);
       if (!tile.mins) product += x.offsets_of(row)[g];
       block = std::fma(static_cast<float>(product), tile.scales[g * kTileOutputs + n], block);
@@ -34,7 +35,8 @@ float multiply_one(const Int8Tile& tile, int64_t n, const Int8Rows& x, int64_t r
   return sum;
 }
 
-void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out) {
+void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out,
+              FetchAhead&) {
   for (int64_t i = 0; i < num_rows; ++i) {
     for (int64_t n = 0; n < tile.num_outputs; ++n) {
       out.row(i)[n] = multiply_one(tile, n, x, rows ? rows[i] : i) * scale;
@@ -42,9 +44,9 @@ void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int6
   }
 }
 
-float block_scale(const float* x) {
+float block_scale(const float* x, int64_t count) {
   float largest = 0;
-  for (int j = 0; j < kInt8Block; ++j) {
+  for (int64_t j = 0; j < count; ++j) {
     if (std::isnan(x[j])) return std::numeric_limits<float>::quiet_NaN();
     largest = std::max(largest, std::fabs(x[j]));
   }
@@ -59,10 +61,11 @@ int8_t to_int8(float x) {
 
 void round_row(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums) {
   std::fill_n(sums, columns / group, 0);
-  for (int64_t b = 0; b < columns / kInt8Block; ++b) {
-    scales[b] = block_scale(x + b * kInt8Block);
+  for (int64_t b = 0; b < num_int8_blocks(columns); ++b) {
+    const int64_t first = b * kInt8Block, end = std::min(first + kInt8Block, columns);
+    scales[b] = block_scale(x + first, end - first);
     const float divisor = scales[b] > 0 ? scales[b] : 1.0f;
-    for (int64_t k = b * kInt8Block; k < (b + 1) * kInt8Block; ++k) {
+    for (int64_t k = first; k < end; ++k) {
       values[k] = to_int8(x[k] / divisor);
       sums[k / group] += values[k];
     }

@@ -4,6 +4,8 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "cpu/int8_tile.h"
 #include "quant/q4_0.h"
 #include "quant/q4_k.h"
@@ -21,36 +23,63 @@
 namespace gesso::cpu {
 namespace {
 
-// The same place in 16 rows.
+// The same place in 16 rows that lie one behind the other. Four pointers and two distances stay in registers, and
+// address them all.
 struct Rows {
-  const std::byte* const (&start)[kPanelRows];
-  int64_t offset;  // bytes
+  const std::byte* quarter[4];    // rows 0, 4, 8 and 12
+  int64_t stride, three_strides;  // bytes
 
-  Rows at(int64_t bytes) const { return {start, offset + bytes}; }
+  GESSO_AVX512_INLINE Rows(const std::byte* first, int64_t row_bytes)
+      : quarter{first, first + 4 * row_bytes, first + 8 * row_bytes, first + 12 * row_bytes},
+        stride(row_bytes),
+        three_strides(3 * row_bytes) {}
+
+  GESSO_AVX512_INLINE Rows at(int64_t bytes) const {
+    Rows moved = *this;
+    for (const std::byte*& row : moved.quarter) row += bytes;
+    return moved;
+  }
+  // Row 4 q + j.
+  GESSO_AVX512_INLINE const std::byte* row(int q, int j) const {
+    return quarter[q] + (j == 3 ? three_strides : j * stride);
+  }
 };
 
 struct Words {
   __m512i word[4];
 };
 
-GESSO_AVX512_INLINE __m128i load_16_bytes(Rows rows, int n) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows.start[n] + rows.offset));
+GESSO_AVX512_INLINE __m128i load_16_bytes(const std::byte* bytes) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
 }
 
-// 16 bytes of each row as four words: lane L of part j holds row 4 L + j, and a 4 x 4 transposition in each lane does
+// 16 bytes of each row as four words: lane q of part j holds row 4 q + j, and a 4 x 4 transposition in each lane does
 // it.
-GESSO_AVX512_INLINE Words load_words(Rows rows) {
+GESSO_AVX512_INLINE Words load_words(const Rows& rows) {
   __m512i part[4];
+#pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
-    part[j] = _mm512_castsi128_si512(load_16_bytes(rows, j));
-    part[j] = _mm512_inserti32x4(part[j], load_16_bytes(rows, 4 + j), 1);
-    part[j] = _mm512_inserti32x4(part[j], load_16_bytes(rows, 8 + j), 2);
-    part[j] = _mm512_inserti32x4(part[j], load_16_bytes(rows, 12 + j), 3);
+    part[j] = _mm512_castsi128_si512(load_16_bytes(rows.row(0, j)));
+    part[j] = _mm512_inserti32x4(part[j], load_16_bytes(rows.row(1, j)), 1);
+    part[j] = _mm512_inserti32x4(part[j], load_16_bytes(rows.row(2, j)), 2);
+    part[j] = _mm512_inserti32x4(part[j], load_16_bytes(rows.row(3, j)), 3);
   }
   const __m512i low_01 = _mm512_unpacklo_epi32(part[0], part[1]), high_01 = _mm512_unpackhi_epi32(part[0], part[1]);
   const __m512i low_23 = _mm512_unpacklo_epi32(part[2], part[3]), high_23 = _mm512_unpackhi_epi32(part[2], part[3]);
   return {{_mm512_unpacklo_epi64(low_01, low_23), _mm512_unpackhi_epi64(low_01, low_23),
            _mm512_unpacklo_epi64(high_01, high_23), _mm512_unpackhi_epi64(high_01, high_23)}};
+}
+
+// The first 4 bytes of each row, which takes fewer shuffles than all four words.
+GESSO_AVX512_INLINE __m512i load_first_word(const Rows& rows) {
+  __m128i quarter[4];
+  for (int q = 0; q < 4; ++q) {
+    int32_t words[4];
+    for (int j = 0; j < 4; ++j) std::memcpy(&words[j], rows.row(q, j), sizeof(int32_t));
+    quarter[q] = _mm_setr_epi32(words[0], words[1], words[2], words[3]);
+  }
+  const __m256i low = _mm256_set_m128i(quarter[1], quarter[0]), high = _mm256_set_m128i(quarter[3], quarter[2]);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 // Half precision in the low 16 bits of each lane.
@@ -90,26 +119,26 @@ struct Panel;
 
 template <>
 struct Panel<quant::BlockQ8_0> {
-  GESSO_AVX512_INLINE static void decode(Rows rows, int64_t index, const Output& out) {
+  GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     for (int half = 0; half < 2; ++half) {
       const Words words = load_words(rows.at(2 + 16 * half));
       for (int w = 0; w < 4; ++w) {
         out.store_levels(8 * index + 4 * half + w, _mm512_xor_si512(words.word[w], _mm512_set1_epi8(-128)));
       }
     }
-    out.store_scales(index, halves_to_float(load_words(rows).word[0]));
+    out.store_scales(index, halves_to_float(load_first_word(rows)));
   }
 };
 
 template <>
 struct Panel<quant::BlockQ4_0> {
-  GESSO_AVX512_INLINE static void decode(Rows rows, int64_t index, const Output& out) {
+  GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     const Words words = load_words(rows.at(2));
     for (int w = 0; w < 4; ++w) {
       out.store_levels(8 * index + w, low_nibbles(words.word[w]));
       out.store_levels(8 * index + 4 + w, high_nibbles(words.word[w]));
     }
-    out.store_scales(index, halves_to_float(load_words(rows).word[0]));
+    out.store_scales(index, halves_to_float(load_first_word(rows)));
   }
 };
 
@@ -125,7 +154,7 @@ GESSO_AVX512_INLINE __m512i spread_to_bit_4(__m512i bits, int first) {
 
 template <>
 struct Panel<quant::BlockQ5_0> {
-  GESSO_AVX512_INLINE static void decode(Rows rows, int64_t index, const Output& out) {
+  GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     const Words head = load_words(rows), words = load_words(rows.at(6));
     const __m512i bits = _mm512_or_si512(_mm512_srli_epi32(head.word[0], 16), _mm512_slli_epi32(head.word[1], 16));
 #pragma GCC unroll 4
@@ -161,7 +190,7 @@ GESSO_AVX512_INLINE void store_scales_and_mins(const Words& head, int64_t index,
 
 template <>
 struct Panel<quant::BlockQ4_K> {
-  GESSO_AVX512_INLINE static void decode(Rows rows, int64_t index, const Output& out) {
+  GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     store_scales_and_mins(load_words(rows), index, out);
     for (int unit = 0; unit < 8; ++unit) {  // 16 bytes: half of two sub-blocks
       const Words words = load_words(rows.at(16 + 16 * unit));
@@ -176,7 +205,7 @@ struct Panel<quant::BlockQ4_K> {
 
 template <>
 struct Panel<quant::BlockQ5_K> {
-  GESSO_AVX512_INLINE static void decode(Rows rows, int64_t index, const Output& out) {
+  GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     store_scales_and_mins(load_words(rows), index, out);
     for (int half = 0; half < 2; ++half) {
       Words bits = load_words(rows.at(16 + 16 * half));  // bit j of each byte: of sub-block j
@@ -198,7 +227,7 @@ struct Panel<quant::BlockQ5_K> {
 
 template <>
 struct Panel<quant::BlockQ6_K> {
-  GESSO_AVX512_INLINE static void decode(Rows rows, int64_t index, const Output& out) {
+  GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     store_scales(rows, index, out);
     for (int half = 0; half < 2; ++half) {
       for (int unit = 0; unit < 2; ++unit) {  // 16 of the 32 elements of each of the half's four parts
@@ -221,7 +250,7 @@ struct Panel<quant::BlockQ6_K> {
     out.store_levels(quad + 24, masked_or(_mm512_srli_epi16(high, 4), 15, and_bytes(_mm512_srli_epi16(bits, 2), 48)));
   }
 
-  GESSO_AVX512_INLINE static void store_scales(Rows rows, int64_t index, const Output& out) {
+  GESSO_AVX512_INLINE static void store_scales(const Rows& rows, int64_t index, const Output& out) {
     // d is the block's last two bytes: read with the 14 before them, as nothing may lie behind.
     const __m512 d = halves_to_float(_mm512_srli_epi32(load_words(rows.at(194)).word[3], 16));
     const Words scales = load_words(rows.at(192));
@@ -233,21 +262,14 @@ struct Panel<quant::BlockQ6_K> {
   }
 };
 
-// Rows are visited in turn for a few hundred bytes each, which the processor's own prefetching does not follow.
-GESSO_AVX512_INLINE void prefetch_rows(const std::byte* const (&rows)[kPanelRows], int64_t offset) {
-  constexpr int64_t kAhead = 512;
-  for (const std::byte* row : rows) __builtin_prefetch(row + offset + kAhead);
-}
-
 template <typename Block>
-GESSO_AVX512 void decode_panel(const std::byte* const (&rows)[kPanelRows], int64_t columns, uint8_t* levels,
-                               float* scales, float* mins) {
-  constexpr int64_t kBlockBytes = sizeof(Block), kLineBytes = 64;
+GESSO_AVX512 void decode_panel(const std::byte* first, int64_t row_bytes, int64_t columns, uint8_t* levels,
+                               float* scales, float* mins, FetchAhead& ahead) {
   const Output out = {levels, scales, mins};
-  int64_t prefetched = 0;
+  const Rows rows(first, row_bytes);
   for (int64_t index = 0; index < columns / Block::kNumElements; ++index) {
-    for (; prefetched < (index + 1) * kBlockBytes; prefetched += kLineBytes) prefetch_rows(rows, prefetched);
-    Panel<Block>::decode({rows, index * kBlockBytes}, index, out);
+    Panel<Block>::decode(rows.at(index * static_cast<int64_t>(sizeof(Block))), index, out);
+    ahead.advance(decode_work(kPanelRows * Block::kNumElements));
   }
 }
 

@@ -6,15 +6,17 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "cpu/fetch_ahead.h"
 
 namespace gesso::cpu {
 
 constexpr int kPanelRows = 16;
 
-// Decodes 16 stored rows of `columns` elements into half a tile (see Int8Tile): levels, scales and mins point at its
-// first output, and each of their rows is followed by those of the tile's other half.
-using DecodePanel = void (*)(const std::byte* const (&rows)[kPanelRows], int64_t columns, uint8_t* levels,
-                             float* scales, float* mins);
+// Decodes 16 stored rows of `columns` elements, from `first` on and one behind the other, into half a tile (see
+// Int8Tile): levels, scales and mins point at its first output, and each of their rows is followed by those of the
+// tile's other half. `ahead` as in decode_tile.
+using DecodePanel = void (*)(const std::byte* first, int64_t row_bytes, int64_t columns, uint8_t* levels, float* scales,
+                             float* mins, FetchAhead& ahead);
 
 // Null where there is none for the type, or for this machine.
 DecodePanel find_panel_decoder(DType dtype);
