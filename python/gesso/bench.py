@@ -8,6 +8,7 @@ then encoded in turn. In front of them comes one that is not counted.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -128,11 +129,11 @@ def _repeat(
 
 
 def _warm_up(session: Session, prompts: list[list[int]], setting: Setting, found: Measurements) -> None:
-    """Pages in, memory taken, work counted; where ops' times matter, or profiling changes those of passes, again."""
+    """Pages in, memory taken, work counted. Where ops' own times matter, or profiling changes those of passes, it has a
+    second canvas; in the former case with all its steps."""
     apart = setting.profile or session.model.device != "cpu"
     if not apart:
         session._native.set_profiling(True)
-    steps = min(setting.steps, WARM_UP_STEPS)
     phases: dict[str, list[list[Op]]] = {phase: [] for phase in PHASES}
 
     def take(phase: str) -> None:
@@ -142,7 +143,7 @@ def _warm_up(session: Session, prompts: list[list[int]], setting: Setting, found
         if event.sequence == setting.batch - 1:
             take("step" if event.step > 0 else "step_without_self_conditioning")
 
-    def run() -> None:
+    def run(steps: int) -> None:
         session.rewind(0)
         encode_ms = _timed_ms(session.encode, prompts)
         take("encode")
@@ -152,13 +153,14 @@ def _warm_up(session: Session, prompts: list[list[int]], setting: Setting, found
         if not found.first_step_ms:
             found.first_encode_ms, found.first_step_ms = encode_ms, timings.step_ms[0]
 
-    run()
+    few = min(setting.steps, WARM_UP_STEPS)
+    run(few)
     if apart:
         phases = {phase: [] for phase in PHASES}
         session._native.set_profiling(True)
-        run()
+        run(setting.steps if setting.profile else few)
     session._native.set_profiling(False)
-    found.ops = {phase: _mean_ops(each) for phase, each in phases.items()}
+    found.ops = {phase: _typical_ops(each) for phase, each in phases.items()}
 
 
 def _nothing(setting: Setting) -> list[list[int]]:
@@ -169,14 +171,16 @@ def _fields(op: _native.OpProfile) -> Op:
     return {name: getattr(op, name) for name in ("op", "weight", "types", "calls", "ms", *COUNTS)}
 
 
-def _mean_ops(passes: list[list[Op]]) -> list[Op]:
-    """Ops of one pass of several that are alike, the longest first. Counts may differ: of the experts that were hit."""
-    sums: dict[tuple[str, str], Op] = {}
+def _typical_ops(passes: list[list[Op]]) -> list[Op]:
+    """Ops of one pass of several that are alike, the longest first: median times; mean counts, which may differ, as of
+    the experts that were hit."""
+    found: dict[tuple[str, str], list[Op]] = {}
     for ops in passes:
         for op in ops:
-            entry = sums.setdefault((op["op"], op["weight"]), op | dict.fromkeys(("calls", "ms", *COUNTS), 0))
-            for name in ("calls", "ms", *COUNTS):
-                entry[name] += op[name] / len(passes)
-    for entry in sums.values():
-        entry["calls"] = round(entry["calls"])
-    return sorted(sums.values(), key=lambda op: -op["ms"])
+            found.setdefault((op["op"], op["weight"]), []).append(op)
+    typical = []
+    for each in found.values():
+        means = {name: sum(op[name] for op in each) / len(passes) for name in COUNTS}
+        calls = round(sum(op["calls"] for op in each) / len(passes))
+        typical.append(each[0] | means | {"calls": calls, "ms": statistics.median(op["ms"] for op in each)})
+    return sorted(typical, key=lambda op: -op["ms"])
