@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gesso.bench_record import MOST_WAITING
+
 Record = Mapping[str, Any]
 
 # What makes two records the same measurement; fields that a kind of record does not have count as None.
@@ -108,6 +110,13 @@ def machines(records: Mapping[tuple, Record]) -> set[str]:
     return {str(_field(record, "machine.cpu")) for record in records.values()}
 
 
+def disturbed(records: Mapping[tuple, Record]) -> Iterator[str]:
+    """The records whose threads had to wait for a processor: their times are too long."""
+    for key, record in records.items():
+        if (record.get("waiting_share") or 0) > MOST_WAITING:
+            yield f"{label(key)}: threads waited for a processor {record['waiting_share']:.0%} of the time"
+
+
 def report(before: dict[tuple, Record], after: dict[tuple, Record], percent: float, show_all: bool) -> int:
     """Prints what moved; the exit status."""
     changes = compare(before, after, percent)
@@ -116,6 +125,9 @@ def report(before: dict[tuple, Record], after: dict[tuple, Record], percent: flo
         return 2
     if machines(before) != machines(after):
         print(f"different machines: {', '.join(sorted(machines(before)))} and {', '.join(sorted(machines(after)))}")
+    for word, records in (("before", before), ("after", after)):
+        for line in disturbed(records):
+            print(f"{word:6}  {line}")
     for change in changes:
         if show_all or change.verdict != "same":
             times = f"{change.before['median']:.4g} -> {change.after['median']:.4g}"

@@ -52,6 +52,14 @@ def test_records_are_matched_by_what_they_measured(tmp_path, capsys):
     assert lines[-1] == "1 slower, 0 faster, 1 same"
 
 
+def test_a_disturbed_record_is_named(tmp_path, capsys):
+    before, after = [record(spread(10), waiting_share=0.02)], [record(spread(10), waiting_share=0.25)]
+    _, printed = run(tmp_path, capsys, before, after)
+    assert [line for line in printed.out.splitlines() if "waited" in line] == [
+        "after   op linear attn_q Q4_K rows=256: threads waited for a processor 25% of the time"
+    ]
+
+
 def test_every_field_of_the_identity_tells_records_apart():
     base = {"kind": "bench", "device": {"name": "cpu"}, "model": {"name": "a", "synthetic": "b", "num_layers": 6}}
     base |= {"num_threads": 1, "activations": "f32", "prompt_tokens": 1, "batch": 1, "steps": 1, "canvas_length": 1}
