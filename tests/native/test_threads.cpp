@@ -42,10 +42,12 @@ Ids threads_used(int num_threads, size_t expected, int64_t operations_each = kMi
 }  // namespace
 
 TEST_CASE("every index once") {
-  for (int64_t count : {0, 1, 2, 1000}) {
-    std::vector<int> calls(count);
-    parallel_for(with_threads(3), count, kMinOperationsPerThread, [&](int64_t i) { ++calls[i]; });
-    CHECK(calls == std::vector<int>(count, 1));
+  for (int64_t count : {0, 1, 2, 1000, 10007}) {
+    for (int64_t operations_each : {kMinOperationsPerThread, int64_t{500}}) {  // one by one, and several at a time
+      std::vector<int> calls(count);
+      parallel_for(with_threads(3), count, operations_each, [&](int64_t i) { ++calls[i]; });
+      CHECK(calls == std::vector<int>(count, 1));
+    }
   }
 }
 
