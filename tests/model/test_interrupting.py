@@ -129,7 +129,7 @@ def test_other_threads_run_meanwhile(model):
     def tick():
         while not done.is_set():
             ticks.append(time.monotonic())
-            time.sleep(0.002)
+            time.sleep(0.0002)
 
     thread = threading.Thread(target=tick)
     thread.start()
