@@ -133,7 +133,7 @@ def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[dict[
     with Progress("bench", "runs") as progress:
         for num_threads in threads:
             model = Model(_native.Model(checkpoint, options.device, num_threads, options.activations, None))
-            ceilings = measure_ceilings(model.num_threads) if model.device == "cpu" else Ceilings()
+            ceilings = None
             for setting in settings:
                 title = f"{model.num_threads} threads, prompt {setting.prompt_tokens}, batch {setting.batch}"
                 first = done
@@ -144,6 +144,8 @@ def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[dict[
                 show(0)
                 found = measure(model, setting, show)
                 done += options.repetitions + 1
+                if ceilings is None:  # not in front: a file that is still being read takes processor time from them
+                    ceilings = measure_ceilings(model.num_threads) if model.device == "cpu" else Ceilings()
                 yield make_record(origin, model, setting, found, ceilings)
 
 
