@@ -16,7 +16,7 @@ void int8_expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput 
         const StoredMatrix matrix = {expert_matrix(weight.values, slots.expert), weight.scale_of(slots.expert)};
         const SelectedRows rows =
             input == ops::ExpertInput::kTokens ? slots.rows_of_tokens(packed, routing) : slots.own_rows(packed);
-        multiply_tiles(rows, matrix, integers, tiles, out.row_range(slots.begin, slots.count));
+        multiply_tiles(rows, matrix, integers, tiles, out.row_range(slots.begin, slots.count), stores_of(out));
       });
 }
 

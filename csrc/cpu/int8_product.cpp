@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "cpu/scratch.h"
-#include "cpu/simd/int8_kernels.h"
 #include "cpu/simd/vector_math.h"
 
 namespace gesso::cpu {
@@ -17,11 +16,11 @@ Matrix tile_columns(Matrix out, int64_t tile) {
 
 // One tile of the weight; `next` is what comes behind it.
 void multiply(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers, int64_t tile,
-              std::span<const std::byte> next, Matrix out) {
+              std::span<const std::byte> next, Matrix out, Stores stores) {
   const int64_t elements = kTileOutputs * weight.values.num_columns();
   FetchAhead ahead(next, decode_work(elements) + multiply_work(x.num_rows * elements));
   const Int8Tile decoded = decode_tile(weight.values, integers, tile * kTileOutputs, ahead);
-  int8_kernels().multiply(decoded, x.x, x.rows, x.num_rows, weight.scale, out, ahead);
+  int8_kernels().multiply(decoded, x.x, x.rows, x.num_rows, weight.scale, out, stores, ahead);
 }
 
 // Asks for all of a range's first tile at once, since no tile before it has fetched it.
@@ -41,11 +40,11 @@ const quant::Integers* integers_of(const Context& context, const GatedWeights& w
 }
 
 void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
-                    const TileRange& tiles, Matrix out) {
+                    const TileRange& tiles, Matrix out, Stores stores) {
   if (x.num_rows == 0) return;
   fetch_first_tile(tiles, weight.values);
   for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
-    multiply(x, weight, integers, tile, tiles.stored_behind(tile, weight.values), tile_columns(out, tile));
+    multiply(x, weight, integers, tile, tiles.stored_behind(tile, weight.values), tile_columns(out, tile), stores);
   }
 }
 
@@ -55,9 +54,9 @@ void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const
   fetch_first_tile(tiles, gate.values);
   for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
     const Matrix gated = tile_columns(out, tile);
-    multiply(x, gate, integers, tile, stored_tile(up.values, tile * kTileOutputs), gated);
+    multiply(x, gate, integers, tile, stored_tile(up.values, tile * kTileOutputs), gated, Stores::kCached);
     const Matrix ups(thread_scratch(x.num_rows * kTileOutputs), x.num_rows, gated.columns, kTileOutputs);
-    multiply(x, up, integers, tile, tiles.stored_behind(tile, gate.values), ups);
+    multiply(x, up, integers, tile, tiles.stored_behind(tile, gate.values), ups, Stores::kCached);
     for (int64_t i = 0; i < x.num_rows; ++i) gelu_mul(gated.row(i), ups.row(i), gated.columns, gated.row(i));
   }
 }

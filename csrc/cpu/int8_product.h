@@ -7,6 +7,7 @@
 #include "core/context.h"
 #include "cpu/int8_rows.h"
 #include "cpu/int8_tile.h"
+#include "cpu/simd/int8_kernels.h"
 #include "ops/weight.h"
 
 namespace gesso::cpu {
@@ -46,9 +47,16 @@ struct TileRange {
   }
 };
 
+// Where an op's outputs go: past the caches, if they would push each other out of them before they are read.
+inline Stores stores_of(Matrix all_outputs) {
+  constexpr int64_t kCachesBytes = 16 << 20;
+  const int64_t bytes = all_outputs.rows * all_outputs.columns * static_cast<int64_t>(sizeof(float));
+  return bytes > kCachesBytes ? Stores::kStreamed : Stores::kCached;
+}
+
 // out[i, n] = scale * dot(x[rows[i]], values[n]) for the outputs n of the tiles.   out [num_rows, N].
 void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
-                    const TileRange& tiles, Matrix out);
+                    const TileRange& tiles, Matrix out, Stores stores);
 
 // out[i, n] = gelu_tanh(x[rows[i]] . gate[n]) * (x[rows[i]] . up[n]), each with its scale.
 void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,

@@ -12,7 +12,7 @@ void int8_linear(const Context& context, ConstMatrix x, const Weight& weight, co
   const Int8Rows packed = pack_int8(context, x, integers);
   const StoredMatrix matrix = {weight.values, weight.scale_of(0)};
   parallel_for(context, num_tiles(weight.num_outputs()), tile_operations(x.rows, x.columns), [&](int64_t tile) {
-    multiply_tiles({packed, nullptr, x.rows}, matrix, integers, {tile, tile + 1}, out);
+    multiply_tiles({packed, nullptr, x.rows}, matrix, integers, {tile, tile + 1}, out, stores_of(out));
   });
 }
 

@@ -31,6 +31,9 @@ struct Avx2 {
     const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     _mm256_maskstore_ps(out, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lanes), values);
   }
+  GESSO_AVX2_INLINE void stream(float* out, __m256 values) { _mm256_stream_ps(out, values); }
+  // Streamed values come before whatever follows and tells other threads of them.
+  static void end_streams() { _mm_sfence(); }
 };
 
 inline bool runs_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }

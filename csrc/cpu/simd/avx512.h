@@ -35,6 +35,9 @@ struct Avx512 {
     const int present = count >= kLanes ? 0xffff : (1 << std::max<int64_t>(count, 0)) - 1;
     _mm512_mask_storeu_ps(out, static_cast<__mmask16>(present), values);
   }
+  GESSO_AVX512_INLINE void stream(float* out, __m512 values) { _mm512_stream_ps(out, values); }
+  // Streamed values come before whatever follows and tells other threads of them.
+  static void end_streams() { _mm_sfence(); }
 };
 
 inline bool runs_avx512() {

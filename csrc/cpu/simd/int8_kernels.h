@@ -10,6 +10,10 @@
 
 namespace gesso::cpu {
 
+// Where outputs go that are in no cache yet: into one, or past them, which spares the memory a read of what they
+// replace.
+enum class Stores { kCached, kStreamed };
+
 struct Int8Kernels {
   const char* name;  // "avx512_vnni"
 
@@ -19,7 +23,7 @@ struct Int8Kernels {
   //   others; with a minimum, after each, block = fma(-min, sum of x's integers, block); sum = fma(block, x's scale,
   //   sum).
   void (*multiply)(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale,
-                   Matrix out, FetchAhead& ahead);
+                   Matrix out, Stores stores, FetchAhead& ahead);
 
   // Rounds a row, see Int8Rows, and sums each `group` (16 or 32) of its integers.
   void (*round_row)(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums);

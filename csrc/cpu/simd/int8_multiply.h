@@ -6,6 +6,7 @@
 //   load_levels<kIsWide>, broadcast   of the weight; four columns of a row for all outputs
 //   dot<kIsWide>         sum + level * x
 //   kTakesDistances      whether for dot() a wide level counts as its distance to the offset
+//   stream, end_streams   a whole aligned register stored past the caches; what follows the last one
 #pragma once
 
 #include <algorithm>
@@ -23,6 +24,7 @@ struct RowBlock {
   const int32_t* offsets[Simd::kMaxRows];
   const float* sums[Simd::kMaxRows];
   float* out[Simd::kMaxRows];
+  Stores stores;
   FetchAhead* ahead;
 };
 
@@ -92,8 +94,10 @@ GESSO_SIMD inline void add_groups(const Int8Tile& tile, const RowBlock& block, i
 template <int R, int kGroup, bool kHasMin, bool kIsWide>
 GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int64_t first, float scale) {
   constexpr int V = Simd::kVectors, kGroups = kInt8Block / kGroup;
-  for (int r = 0; r < R; ++r) {  // written at the end: a store that misses the cache would hold up the next block
-    for (int v = 0; v < V; ++v) __builtin_prefetch(block.out[r] + first + Simd::kLanes * v, 1);
+  if (block.stores == Stores::kCached) {  // at the end, a store that misses the cache would hold up the next block
+    for (int r = 0; r < R; ++r) {
+      for (int v = 0; v < V; ++v) __builtin_prefetch(block.out[r] + first + Simd::kLanes * v, 1);
+    }
   }
   Simd::Floats sums[R][V] = {};
   const int64_t num_groups = tile.columns / kGroup;
@@ -107,7 +111,12 @@ GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int6
   for (int r = 0; r < R; ++r) {
     for (int v = 0; v < V; ++v) {
       const int64_t output = first + Simd::kLanes * v;
-      Simd::store(block.out[r] + output, Simd::mul(sums[r][v], Simd::set1(scale)), tile.num_outputs - output);
+      const Simd::Floats result = Simd::mul(sums[r][v], Simd::set1(scale));
+      if (block.stores == Stores::kStreamed && output + Simd::kLanes <= tile.num_outputs) {
+        Simd::stream(block.out[r] + output, result);
+      } else {
+        Simd::store(block.out[r] + output, result, tile.num_outputs - output);
+      }
     }
   }
 }
@@ -131,13 +140,21 @@ void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, fl
                                : multiply_rows<R, kGroup, false, false>(tile, block, num_rows, scale);
 }
 
+// Whether whole lines can be written.
+bool is_aligned(Matrix out) {
+  constexpr uintptr_t kLineBytes = 64;
+  return (reinterpret_cast<uintptr_t>(out.data) | static_cast<uintptr_t>(out.stride) * sizeof(float)) % kLineBytes == 0;
+}
+
 void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out,
-              FetchAhead& ahead) {
+              Stores stores, FetchAhead& ahead) {
+  if (!is_aligned(out)) stores = Stores::kCached;
   // In blocks of about the same size: 7 rows are 4 + 3, not 6 + 1.
   int64_t num_blocks = (num_rows + Simd::kMaxRows - 1) / Simd::kMaxRows;
   for (int64_t first = 0; first < num_rows; --num_blocks) {
     const int count = static_cast<int>((num_rows - first + num_blocks - 1) / num_blocks);
     RowBlock block;
+    block.stores = stores;
     block.ahead = &ahead;
     for (int r = 0; r < count; ++r) {
       const int64_t row = rows ? rows[first + r] : first + r;
@@ -154,6 +171,7 @@ void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int6
     }
     first += count;
   }
+  if (stores == Stores::kStreamed) Simd::end_streams();
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ float multiply_one(const Int8Tile& tile, int64_t n, const Int8Rows& x, int64_t r
 }
 
 void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out,
-              FetchAhead&) {
+              Stores, FetchAhead&) {
   for (int64_t i = 0; i < num_rows; ++i) {
     for (int64_t n = 0; n < tile.num_outputs; ++n) {
       out.row(i)[n] = multiply_one(tile, n, x, rows ? rows[i] : i) * scale;

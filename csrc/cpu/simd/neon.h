@@ -31,6 +31,9 @@ struct Neon {
     vst1q_f32(all, values);
     for (int64_t i = 0; i < count; ++i) out[i] = all[i];
   }
+  // As a plain store: compilers offer no other.
+  GESSO_NEON_INLINE void stream(float* out, float32x4_t values) { vst1q_f32(out, values); }
+  static void end_streams() {}
 };
 
 }  // namespace
