@@ -149,7 +149,7 @@ bool is_aligned(Matrix out) {
 void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out,
               Stores stores, FetchAhead& ahead) {
   if (!is_aligned(out)) stores = Stores::kCached;
-  // In blocks of about the same size: 7 rows are 4 + 3, not 6 + 1.
+  // In blocks of about the same size: 7 rows are 4 + 3, not 5 + 2.
   int64_t num_blocks = (num_rows + Simd::kMaxRows - 1) / Simd::kMaxRows;
   for (int64_t first = 0; first < num_rows; --num_blocks) {
     const int count = static_cast<int>((num_rows - first + num_blocks - 1) / num_blocks);
