@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/tensor.h"
@@ -38,6 +39,10 @@ struct ExpertSlots {
   SelectedRows own_rows(const Int8Rows& x) const { return {x.rows_from(begin), nullptr, count}; }
 };
 
+inline int64_t num_experts(const ops::Routing& routing) {
+  return static_cast<int64_t>(routing.expert_offsets.size()) - 1;
+}
+
 inline ExpertSlots slots_of(const ops::Routing& routing, int64_t expert) {
   const int64_t begin = routing.expert_offsets[expert];
   return {expert, begin, routing.expert_offsets[expert + 1] - begin};
@@ -47,8 +52,7 @@ inline ExpertSlots slots_of(const ops::Routing& routing, int64_t expert) {
 template <typename Body>
 void for_each_expert_part(const Context& context, const ops::Routing& routing, int64_t num_parts,
                           int64_t operations_each, const Body& body) {
-  const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1;
-  parallel_for(context, num_experts * num_parts, operations_each, [&](int64_t task) {
+  parallel_for(context, num_experts(routing) * num_parts, operations_each, [&](int64_t task) {
     const ExpertSlots slots = slots_of(routing, task / num_parts);
     if (slots.count > 0) body(slots, task % num_parts);
   });
@@ -62,18 +66,20 @@ struct ExpertTiles {
 
 // All tiles of the experts that have slots, in ranges of about the same work. Few and long ones, since within a range
 // weights are fetched from memory ahead of their use; but enough of them for the threads to end together, though some
-// experts have a hundred times as many slots as others.
-inline std::vector<ExpertTiles> expert_tiles(const Context& context, const ops::Routing& routing, int64_t num_outputs) {
+// experts have a hundred times as many slots as others. In memory of the calling thread, until its next call.
+inline std::span<const ExpertTiles> expert_tiles(const Context& context, const ops::Routing& routing,
+                                                 int64_t num_outputs) {
   constexpr int64_t kRangesPerThread = 32;
   constexpr int64_t kDecodedRows = 8;  // decoding a tile takes about as long as multiplying it with so many rows
-  const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1, tiles = num_tiles(num_outputs);
+  const int64_t tiles = num_tiles(num_outputs);
   const auto work_of = [](const ExpertSlots& slots) { return slots.count > 0 ? slots.count + kDecodedRows : 0; };
   int64_t all_work = 0;
-  for (int64_t e = 0; e < num_experts; ++e) all_work += work_of(slots_of(routing, e));
+  for (int64_t e = 0; e < num_experts(routing); ++e) all_work += work_of(slots_of(routing, e));
   const int64_t work_each = all_work / (kRangesPerThread * context.num_threads) + 1;
 
-  std::vector<ExpertTiles> ranges;
-  for (int64_t e = 0; e < num_experts; ++e) {
+  thread_local std::vector<ExpertTiles> ranges;
+  ranges.clear();
+  for (int64_t e = 0; e < num_experts(routing); ++e) {
     const ExpertSlots slots = slots_of(routing, e);
     const int64_t parts = std::min((work_of(slots) + work_each - 1) / work_each, tiles);
     for (int64_t part = 0; part < parts; ++part) {
@@ -87,16 +93,16 @@ inline std::vector<ExpertTiles> expert_tiles(const Context& context, const ops::
 template <typename Body>
 void for_each_expert_tiles(const Context& context, const ops::Routing& routing, int64_t num_outputs, int64_t operations,
                            const Body& body) {
-  const std::vector<ExpertTiles> ranges = expert_tiles(context, routing, num_outputs);
+  const std::span<const ExpertTiles> ranges = expert_tiles(context, routing, num_outputs);
   const int64_t num_ranges = static_cast<int64_t>(ranges.size());
-  const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1;
-  const int64_t operations_each = operations * num_tiles(num_outputs) * num_experts / std::max<int64_t>(num_ranges, 1);
+  const int64_t all_operations = operations * num_tiles(num_outputs) * num_experts(routing);
+  const int64_t operations_each = all_operations / std::max<int64_t>(num_ranges, 1);
   parallel_for(context, num_ranges, operations_each, [&](int64_t i) { body(ranges[i].slots, ranges[i].tiles); });
 }
 
 // On average, for estimates.
 inline int64_t rows_per_expert(const ops::Routing& routing) {
-  return static_cast<int64_t>(routing.token_of_slot.size() / (routing.expert_offsets.size() - 1)) + 1;
+  return static_cast<int64_t>(routing.token_of_slot.size()) / num_experts(routing) + 1;
 }
 
 }  // namespace gesso::cpu
