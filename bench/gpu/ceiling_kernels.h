@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cuda/queue.h"
+#include "cuda/host/queue.h"
 
 namespace gesso::bench {
 

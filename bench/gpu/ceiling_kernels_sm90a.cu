@@ -1,11 +1,11 @@
 // The matrix rate of Hopper's warpgroups: two of them with a tile of 64 rows each share one of 256 columns.
 #include "ceiling_kernels.h"
 
+#include "cuda/block/swizzle.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/wgmma.h"
-#include "cuda/swizzle.h"
 
 namespace gesso::bench {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ceiling_kernels.h"
-#include "cuda/queue.h"
+#include "cuda/host/queue.h"
 #include "ops/memory.h"
 
 namespace gesso::bench {

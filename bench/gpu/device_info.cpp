@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "cuda/cuda_error.h"
+#include "cuda/host/cuda_error.h"
 
 namespace gesso::bench {
 namespace {

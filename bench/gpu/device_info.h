@@ -1,7 +1,7 @@
 // What a record says about where it was measured.
 #pragma once
 
-#include "cuda/queue.h"
+#include "cuda/host/queue.h"
 #include "report.h"
 
 namespace gesso::bench {

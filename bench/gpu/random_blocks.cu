@@ -9,7 +9,7 @@
 #include "core/threads.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/queue.h"
+#include "cuda/host/queue.h"
 #include "ops/memory.h"
 #include "quant/formats.h"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gesso.gguf_writer import _make_writer
-from gesso.presets import PRESETS
-from gesso.synth_command import CONFIG_NAMES, CONFIGS, make_model
-from gesso.tensor import Tensor, stored_bytes, tensor_types
+from gesso.files.gguf_writer import _make_writer
+from gesso.files.presets import PRESETS
+from gesso.files.tensor import Tensor, stored_bytes, tensor_types
+from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 
 
 def write_sparse(path: Path, metadata: dict[str, object], tensors: list[Tensor]) -> None:

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <vector>
 
-#include "cuda/cuda_error.h"
-#include "cuda/queue.h"
+#include "cuda/host/cuda_error.h"
+#include "cuda/host/queue.h"
 #include "ops/replay.h"
 
 namespace gesso::bench {

@@ -1,7 +1,7 @@
 #include "gesso/bench.h"
 
-#include "api/thread_count.h"
 #include "core/check.h"
+#include "core/thread_count.h"
 #include "ops/ceilings.h"
 
 namespace gesso {

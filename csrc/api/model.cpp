@@ -2,8 +2,8 @@
 
 #include "api/device_choice.h"
 #include "api/model_impl.h"
-#include "api/thread_count.h"
 #include "core/check.h"
+#include "core/thread_count.h"
 #include "io/gguf.h"
 #include "model/config.h"
 #include "model/kv_cache.h"

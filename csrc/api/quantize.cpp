@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "api/thread_count.h"
 #include "core/check.h"
+#include "core/thread_count.h"
 #include "core/threads.h"
 #include "quant/formats.h"
 

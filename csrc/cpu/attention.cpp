@@ -7,9 +7,9 @@
 #include <limits>
 #include <span>
 
+#include "core/thread_scratch.h"
 #include "core/threads.h"
-#include "cpu/attention_lanes.h"
-#include "cpu/scratch.h"
+#include "cpu/simd/attention_lanes.h"
 #include "cpu/simd/lanes.h"
 
 namespace gesso::cpu {

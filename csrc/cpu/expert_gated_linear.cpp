@@ -1,7 +1,7 @@
 #include "ops/expert_gated_linear.h"
 
-#include "cpu/expert_tasks.h"
-#include "cpu/gelu_mul.h"
+#include "cpu/products/expert_tasks.h"
+#include "cpu/products/gelu_mul.h"
 #include "ops/expert_linear.h"
 
 namespace gesso::cpu {

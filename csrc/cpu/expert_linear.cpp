@@ -1,8 +1,8 @@
 #include "ops/expert_linear.h"
 
-#include "cpu/expert_tasks.h"
-#include "cpu/int8_product.h"
-#include "cpu/matmul_block.h"
+#include "cpu/products/expert_tasks.h"
+#include "cpu/products/int8_product.h"
+#include "cpu/products/matmul_block.h"
 
 namespace gesso::cpu {
 namespace {

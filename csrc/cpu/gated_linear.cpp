@@ -1,8 +1,8 @@
 #include "ops/gated_linear.h"
 
 #include "core/threads.h"
-#include "cpu/gelu_mul.h"
-#include "cpu/int8_product.h"
+#include "cpu/products/gelu_mul.h"
+#include "cpu/products/int8_product.h"
 #include "ops/linear.h"
 
 namespace gesso::cpu {

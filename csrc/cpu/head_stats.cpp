@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "core/threads.h"
-#include "cpu/simd/token_weights.h"
 #include "cpu/simd/vector_math.h"
-#include "cpu/soft_sums.h"
+#include "cpu/vocabulary/soft_sums.h"
+#include "cpu/vocabulary/token_weights.h"
 #include "ops/linear.h"
 
 namespace gesso::cpu {

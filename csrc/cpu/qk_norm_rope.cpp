@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "core/thread_scratch.h"
 #include "core/threads.h"
-#include "cpu/scratch.h"
 #include "cpu/simd/vector_math.h"
 
 namespace gesso::cpu {

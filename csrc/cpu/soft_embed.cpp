@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/threads.h"
-#include "cpu/soft_sums.h"
+#include "cpu/vocabulary/soft_sums.h"
 
 namespace gesso::cpu {
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "core/thread_scratch.h"
 #include "core/threads.h"
-#include "cpu/row_progress.h"
-#include "cpu/scratch.h"
-#include "cpu/simd/token_weights.h"
+#include "cpu/vocabulary/row_progress.h"
+#include "cpu/vocabulary/token_weights.h"
 
 namespace gesso::cpu {
 

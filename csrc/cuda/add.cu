@@ -1,10 +1,10 @@
 // One block per row, four columns per thread. Bound by bytes.
 #include "ops/add.h"
 
+#include "cuda/block/quad_rows.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/quad_rows.h"
-#include "cuda/queue.h"
+#include "cuda/host/queue.h"
 
 namespace gesso::cuda {
 namespace {

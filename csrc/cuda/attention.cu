@@ -8,9 +8,9 @@
 #include <algorithm>
 
 #include "core/check.h"
-#include "cuda/attention_warp.cuh"
+#include "cuda/attention/attention_warp.cuh"
 #include "cuda/device/launch.h"
-#include "cuda/queue.h"
+#include "cuda/host/queue.h"
 
 namespace gesso::cuda {
 namespace {

@@ -7,7 +7,7 @@
 #include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/queue.h"
+#include "cuda/host/queue.h"
 
 namespace gesso::cuda {
 namespace {

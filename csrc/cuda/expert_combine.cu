@@ -2,10 +2,10 @@
 // and their sum stays in registers.
 #include "ops/expert_combine.h"
 
+#include "cuda/block/quad_rows.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/quad_rows.h"
-#include "cuda/queue.h"
+#include "cuda/host/queue.h"
 
 namespace gesso::cuda {
 namespace {

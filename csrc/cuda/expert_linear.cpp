@@ -1,6 +1,6 @@
 #include "ops/expert_linear.h"
 
-#include "cuda/gemm.h"
+#include "cuda/gemm/gemm.h"
 
 namespace gesso::cuda {
 

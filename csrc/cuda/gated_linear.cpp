@@ -1,8 +1,8 @@
 #include "ops/gated_linear.h"
 
-#include "cuda/gelu_mul.h"
-#include "cuda/gemm.h"
-#include "cuda/queue.h"
+#include "cuda/gemm/gelu_mul.h"
+#include "cuda/gemm/gemm.h"
+#include "cuda/host/queue.h"
 #include "ops/linear.h"
 
 namespace gesso::cuda {

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 
+#include "cuda/block/quad_rows.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/gemm.h"
-#include "cuda/lm_head_cap.h"
-#include "cuda/quad_rows.h"
-#include "cuda/queue.h"
-#include "cuda/soft_embed_sums.h"
+#include "cuda/gemm/gemm.h"
+#include "cuda/host/queue.h"
+#include "cuda/vocabulary/soft_cap.h"
+#include "cuda/vocabulary/soft_embed_sums.h"
 
 namespace gesso::cuda {
 namespace {

@@ -1,6 +1,6 @@
 #include "ops/linear.h"
 
-#include "cuda/gemm.h"
+#include "cuda/gemm/gemm.h"
 
 namespace gesso::cuda {
 

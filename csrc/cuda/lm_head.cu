@@ -2,12 +2,12 @@
 // denoising loop. Bound by bytes.
 #include "ops/lm_head.h"
 
+#include "cuda/block/quad_rows.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/gemm.h"
-#include "cuda/lm_head_cap.h"
-#include "cuda/quad_rows.h"
-#include "cuda/queue.h"
+#include "cuda/gemm/gemm.h"
+#include "cuda/host/queue.h"
+#include "cuda/vocabulary/soft_cap.h"
 
 namespace gesso::cuda {
 namespace {

@@ -5,11 +5,11 @@
 
 #include <cmath>
 
+#include "cuda/block/reduce.h"
 #include "cuda/device/bf16.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/queue.h"
-#include "cuda/reduce.h"
+#include "cuda/host/queue.h"
 
 namespace gesso::cuda {
 namespace {

@@ -4,11 +4,11 @@
 
 #include <cmath>
 
+#include "cuda/block/quad_rows.h"
+#include "cuda/block/reduce.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/quad_rows.h"
-#include "cuda/queue.h"
-#include "cuda/reduce.h"
+#include "cuda/host/queue.h"
 
 namespace gesso::cuda {
 namespace {

@@ -9,11 +9,11 @@
 #include <bit>
 #include <cmath>
 
+#include "cuda/block/reduce.h"
+#include "cuda/block/scan.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/queue.h"
-#include "cuda/reduce.h"
-#include "cuda/scan.h"
+#include "cuda/host/queue.h"
 
 namespace gesso::cuda {
 namespace {

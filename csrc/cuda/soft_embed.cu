@@ -5,8 +5,8 @@
 
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/queue.h"
-#include "cuda/soft_embed_sums.h"
+#include "cuda/host/queue.h"
+#include "cuda/vocabulary/soft_embed_sums.h"
 
 namespace gesso::cuda {
 namespace {

@@ -3,8 +3,8 @@
 
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/queue.h"
-#include "cuda/token_stats_chunk.h"
+#include "cuda/host/queue.h"
+#include "cuda/vocabulary/token_stats_chunk.h"
 
 namespace gesso::cuda {
 namespace {

@@ -171,7 +171,7 @@ def test_any_company_of_4_bit_floats(on, name):
     assert_same_bits(_ops.linear(x, weight), together)
 
 
-# Root mean square errors of products, as csrc/cuda/fp4_activations.h gives them.
+# Root mean square errors of products, as csrc/cuda/gemm/pack/fp4_activations.h gives them.
 FP4_ERRORS = [
     ("NVFP4", "bf16", 0.0009),
     ("NVFP4", "int8", 0.0095),

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 import gesso
-from gesso.demo_command import bundled_model, make_puzzles, solve
+from gesso.bundled.sudoku_model import bundled_model, make_puzzles, solve
 
 SITE = Path(__file__).resolve().parents[2] / "build/cuda/site"
 pytestmark = pytest.mark.skipif(not SITE.exists(), reason="nothing compiled: make cuda")
 
 PROGRAM = """
 import json, gesso
-from gesso.demo_command import bundled_model, make_puzzles, solve
+from gesso.bundled.sudoku_model import bundled_model, make_puzzles, solve
 
 texts = solve(gesso.load(bundled_model()), make_puzzles(0, 5), 0).texts
 try:

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "cuda/cuda_error.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
+#include "cuda/host/cuda_error.h"
 #include "emulator.h"
 #include "gesso/error.h"
 #include "seeds.h"

@@ -1,8 +1,8 @@
 // How threads of a block meet: kernels with a mistake, and the same without it.
+#include "cuda/block/reduce.h"
 #include "cuda/device/atomic.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/warp.h"
-#include "cuda/reduce.h"
 #include "kernel_test.h"
 
 namespace gesso::cuda {

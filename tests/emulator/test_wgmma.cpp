@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "cuda/block/swizzle.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/wgmma.h"
-#include "cuda/swizzle.h"
 #include "emulator.h"
 
 namespace {

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "api/cpu_quota.h"
+#include "core/cpu_quota.h"
 
 namespace {
 

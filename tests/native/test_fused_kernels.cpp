@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/buffer.h"
-#include "cpu/matmul_block.h"
-#include "cpu/simd/fused_kernels.h"
+#include "cpu/kernels/fused_kernels.h"
+#include "cpu/products/matmul_block.h"
 
 namespace gesso::cpu {
 namespace {

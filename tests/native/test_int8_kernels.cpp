@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/buffer.h"
-#include "cpu/simd/int8_dispatch.h"
+#include "cpu/kernels/int8_dispatch.h"
 
 namespace gesso::cpu {
 namespace {

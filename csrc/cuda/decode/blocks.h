@@ -3,8 +3,8 @@
 
 #include "cuda/decode/codes.h"
 #include "cuda/decode/words.h"
-#include "quant/mxfp4.h"
-#include "quant/nvfp4.h"
+#include "quant/blocks/mxfp4.h"
+#include "quant/blocks/nvfp4.h"
 
 namespace gesso::cuda {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <utility>
 
-#include "cuda/cuda_error.h"
-#include "cuda/shared_limit.h"
+#include "cuda/host/cuda_error.h"
+#include "cuda/host/shared_limit.h"
 
 namespace gesso::cuda {
 

@@ -2,8 +2,8 @@
 // in a row, the first of them a multiple of 4; all its 128 threads take part in every call.
 //
 // wgmma_bf16 is a product of bf16 with sums in float32 registers: D [64, N] (+)= A [64, 16] B [16, N].
-// A and B lie in shared memory in tiles as cuda/swizzle.h describes them: a row holds 64 columns (values of k), a row
-// of A is a row of the tile, and so is a column of B. A thread's share of D is, with w = its warp in the group, g =
+// A and B lie in shared memory in tiles as cuda/block/swizzle.h describes them: a row holds 64 columns (values of k), a
+// row of A is a row of the tile, and so is a column of B. A thread's share of D is, with w = its warp in the group, g =
 // lane / 4, t = lane % 4 and j = 0..N / 8 - 1,
 //   d[4j], d[4j + 1] = row 16w + g, columns 8j + 2t, 8j + 2t + 1;   d[4j + 2], d[4j + 3] = the same of row 16w + g + 8
 //

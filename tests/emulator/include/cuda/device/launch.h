@@ -9,8 +9,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "cuda/cuda_error.h"
-#include "cuda/shared_limit.h"
+#include "cuda/host/cuda_error.h"
+#include "cuda/host/shared_limit.h"
 #include "emulator/kernel_launch.h"
 
 namespace gesso::cuda {

@@ -1,0 +1,14 @@
+// The kernels of int8_kernels.h by instruction set: each null where the machine, or the compiler, lacks it.
+#pragma once
+
+#include "cpu/kernels/int8_kernels.h"
+
+namespace gesso::cpu {
+
+const Int8Kernels* int8_avx512_vnni();
+const Int8Kernels* int8_avx512();
+const Int8Kernels* int8_avx2();
+const Int8Kernels* int8_neon();
+const Int8Kernels* int8_portable();  // never null
+
+}  // namespace gesso::cpu

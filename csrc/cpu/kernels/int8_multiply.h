@@ -1,0 +1,178 @@
+// The product of int8_kernels.h over the registers of one instruction set. The file of each includes this once, after
+// defining GESSO_SIMD, the attributes of a function for it, and struct Simd: its registers (see avx2.h) and
+//   kVectors, kMaxRows   outputs in that many registers times so many rows of x are multiplied at once
+//   kQuads               fours of columns that dot() takes at once
+//   Levels<kIsWide>      four columns of kLanes outputs; kIsWide as in quant::Integers
+//   load_levels<kIsWide>, broadcast   of the weight; four columns of a row for all outputs
+//   dot<kIsWide>         sum + level * x
+//   kTakesDistances      whether for dot() a wide level counts as its distance to the offset
+//   stream, end_streams   a whole aligned register stored past the caches; what follows the last one
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/kernels/int8_kernels.h"
+
+namespace gesso::cpu {
+namespace {
+
+// The rows of x that are multiplied at once.
+struct RowBlock {
+  const int8_t* values[Simd::kMaxRows];
+  const float* scales[Simd::kMaxRows];
+  const int32_t* offsets[Simd::kMaxRows];
+  const float* sums[Simd::kMaxRows];
+  float* out[Simd::kMaxRows];
+  Stores stores;
+  FetchAhead* ahead;
+};
+
+constexpr int kPassOutputs = Simd::kLanes * Simd::kVectors;
+static_assert(kTileOutputs % kPassOutputs == 0);
+
+// The sums of one group's integer products, for R rows and kPassOutputs outputs, whose levels are `levels`.
+template <int R, int kGroup, bool kHasMin, bool kIsWide>
+GESSO_SIMD inline void multiply_group(const uint8_t* levels, const RowBlock& block, int64_t group,
+                                      Simd::Ints (&dots)[R][Simd::kVectors]) {
+  constexpr int V = Simd::kVectors, kQuads = Simd::kQuads;
+  for (int r = 0; r < R; ++r) {
+    constexpr bool kHasNoOffset = kHasMin || (kIsWide && Simd::kTakesDistances);
+    const Simd::Ints start = Simd::set1(kHasNoOffset ? 0 : block.offsets[r][group]);
+    for (int v = 0; v < V; ++v) dots[r][v] = start;
+  }
+#pragma GCC unroll 8
+  for (int q = 0; q < kGroup / 4; q += kQuads) {
+    typename Simd::template Levels<kIsWide> weights[V][kQuads];
+    for (int v = 0; v < V; ++v) {
+      for (int i = 0; i < kQuads; ++i) {
+        weights[v][i] = Simd::template load_levels<kIsWide>(levels + 4 * (kTileOutputs * (q + i) + Simd::kLanes * v));
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      Simd::Ints x[kQuads];
+      for (int i = 0; i < kQuads; ++i) x[i] = Simd::broadcast(block.values[r] + group * kGroup + 4 * (q + i));
+      for (int v = 0; v < V; ++v) dots[r][v] = Simd::template dot<kIsWide>(dots[r][v], weights[v], x);
+    }
+  }
+}
+
+// Adds what the groups `group` .. `group` + kGroups - 1 bring, which share their scale of x.
+template <int R, int kGroup, int kGroups, bool kHasMin, bool kIsWide>
+GESSO_SIMD inline void add_groups(const Int8Tile& tile, const RowBlock& block, int64_t first, int64_t group,
+                                  Simd::Floats (&sums)[R][Simd::kVectors]) {
+  constexpr int V = Simd::kVectors;
+  Simd::Floats block_sums[R][V];
+#pragma GCC unroll 4
+  for (int i = 0; i < kGroups; ++i) {
+    const int64_t g = group + i;
+    Simd::Ints dots[R][V];
+    multiply_group<R, kGroup, kHasMin, kIsWide>(tile.levels + 4 * (g * kGroup / 4 * kTileOutputs + first), block, g,
+                                                dots);
+    for (int v = 0; v < V; ++v) {
+      const int64_t place = g * kTileOutputs + first + Simd::kLanes * v;
+      const Simd::Floats weight_scale = Simd::load(tile.scales + place);
+      for (int r = 0; r < R; ++r) {
+        const Simd::Floats dot = Simd::to_floats(dots[r][v]);
+        block_sums[r][v] = i == 0 ? Simd::mul(dot, weight_scale) : Simd::fmadd(dot, weight_scale, block_sums[r][v]);
+      }
+      if constexpr (kHasMin) {
+        const Simd::Floats min = Simd::load(tile.mins + place);
+        for (int r = 0; r < R; ++r) {
+          block_sums[r][v] = Simd::fnmadd(min, Simd::set1(block.sums[r][g]), block_sums[r][v]);
+        }
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    const Simd::Floats x_scale = Simd::set1(block.scales[r][group * kGroup / kInt8Block]);
+    for (int v = 0; v < V; ++v) sums[r][v] = Simd::fmadd(block_sums[r][v], x_scale, sums[r][v]);
+  }
+}
+
+// R rows times kPassOutputs outputs from `first` on.
+template <int R, int kGroup, bool kHasMin, bool kIsWide>
+GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int64_t first, float scale) {
+  constexpr int V = Simd::kVectors, kGroups = kInt8Block / kGroup;
+  if (block.stores == Stores::kCached) {  // at the end, a store that misses the cache would hold up the next block
+    for (int r = 0; r < R; ++r) {
+      for (int v = 0; v < V; ++v) __builtin_prefetch(block.out[r] + first + Simd::kLanes * v, 1);
+    }
+  }
+  Simd::Floats sums[R][V] = {};
+  const int64_t num_groups = tile.columns / kGroup;
+  int64_t group = 0;
+  for (; group + kGroups <= num_groups; group += kGroups) {
+    block.ahead->advance(multiply_work(R * kInt8Block * kPassOutputs));
+    add_groups<R, kGroup, kGroups, kHasMin, kIsWide>(tile, block, first, group, sums);
+  }
+  // Half a block, where 32 columns are left.
+  if (group < num_groups) add_groups<R, kGroup, kGroups / 2, kHasMin, kIsWide>(tile, block, first, group, sums);
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < V; ++v) {
+      const int64_t output = first + Simd::kLanes * v;
+      const Simd::Floats result = Simd::mul(sums[r][v], Simd::set1(scale));
+      if (block.stores == Stores::kStreamed && output + Simd::kLanes <= tile.num_outputs) {
+        Simd::stream(block.out[r] + output, result);
+      } else {
+        Simd::store(block.out[r] + output, result, tile.num_outputs - output);
+      }
+    }
+  }
+}
+
+// R is known at compile time, so that the sums are registers.
+template <int R, int kGroup, bool kHasMin, bool kIsWide>
+void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, float scale) {
+  if constexpr (R > 1) {
+    if (num_rows < R) return multiply_rows<R - 1, kGroup, kHasMin, kIsWide>(tile, block, num_rows, scale);
+  }
+  for (int64_t first = 0; first < tile.num_outputs; first += kPassOutputs) {
+    multiply_block<R, kGroup, kHasMin, kIsWide>(tile, block, first, scale);
+  }
+}
+
+template <int kGroup>
+void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, float scale) {
+  constexpr int R = Simd::kMaxRows;
+  if (tile.mins) return multiply_rows<R, kGroup, true, false>(tile, block, num_rows, scale);
+  return tile.integers.is_wide ? multiply_rows<R, kGroup, false, true>(tile, block, num_rows, scale)
+                               : multiply_rows<R, kGroup, false, false>(tile, block, num_rows, scale);
+}
+
+// Whether whole lines can be written.
+bool is_aligned(Matrix out) {
+  constexpr uintptr_t kLineBytes = 64;
+  return (reinterpret_cast<uintptr_t>(out.data) | static_cast<uintptr_t>(out.stride) * sizeof(float)) % kLineBytes == 0;
+}
+
+void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out,
+              Stores stores, FetchAhead& ahead) {
+  if (!is_aligned(out)) stores = Stores::kCached;
+  // In blocks of about the same size: 7 rows are 4 + 3, not 5 + 2.
+  int64_t num_blocks = (num_rows + Simd::kMaxRows - 1) / Simd::kMaxRows;
+  for (int64_t first = 0; first < num_rows; --num_blocks) {
+    const int count = static_cast<int>((num_rows - first + num_blocks - 1) / num_blocks);
+    RowBlock block;
+    block.stores = stores;
+    block.ahead = &ahead;
+    for (int r = 0; r < count; ++r) {
+      const int64_t row = rows ? rows[first + r] : first + r;
+      block.values[r] = x.values_of(row);
+      block.scales[r] = x.scales_of(row);
+      block.offsets[r] = x.offsets_of(row);
+      block.sums[r] = x.sums_of(row);
+      block.out[r] = out.row(first + r);
+    }
+    if (tile.integers.group == 32) {
+      multiply_rows<32>(tile, block, count, scale);
+    } else {
+      multiply_rows<16>(tile, block, count, scale);
+    }
+    first += count;
+  }
+  if (stores == Stores::kStreamed) Simd::end_streams();
+}
+
+}  // namespace
+}  // namespace gesso::cpu

@@ -1,0 +1,64 @@
+#include "cpu/products/int8_product.h"
+
+#include <algorithm>
+
+#include "core/thread_scratch.h"
+#include "cpu/simd/vector_math.h"
+
+namespace gesso::cpu {
+namespace {
+
+// The outputs of one tile.
+Matrix tile_columns(Matrix out, int64_t tile) {
+  const int64_t first = tile * kTileOutputs;
+  return out.column_range(first, std::min(kTileOutputs, out.columns - first));
+}
+
+// One tile of the weight; `next` is what comes behind it.
+void multiply(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers, int64_t tile,
+              std::span<const std::byte> next, Matrix out, Stores stores) {
+  const int64_t elements = kTileOutputs * weight.values.num_columns();
+  FetchAhead ahead(next, decode_work(elements) + multiply_work(x.num_rows * elements));
+  const Int8Tile decoded = decode_tile(weight.values, integers, tile * kTileOutputs, ahead);
+  int8_kernels().multiply(decoded, x.x, x.rows, x.num_rows, weight.scale, out, stores, ahead);
+}
+
+// Asks for all of a range's first tile at once, since no tile before it has fetched it.
+void fetch_first_tile(const TileRange& tiles, const Tensor& values) {
+  FetchAhead(stored_tile(values, tiles.first * kTileOutputs), 1).advance(1);
+}
+
+}  // namespace
+
+const quant::Integers* integers_of(const Context& context, const Weight& weight) {
+  return context.activations == ActivationType::kInt8 ? quant::find_integers(weight.values.dtype) : nullptr;
+}
+
+const quant::Integers* integers_of(const Context& context, const GatedWeights& weights) {
+  if (weights.gate_up) return integers_of(context, weights.gate_up);
+  return weights.gate.values.dtype == weights.up.values.dtype ? integers_of(context, weights.gate) : nullptr;
+}
+
+void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
+                    const TileRange& tiles, Matrix out, Stores stores) {
+  if (x.num_rows == 0) return;
+  fetch_first_tile(tiles, weight.values);
+  for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
+    multiply(x, weight, integers, tile, tiles.stored_behind(tile, weight.values), tile_columns(out, tile), stores);
+  }
+}
+
+void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
+                          const quant::Integers& integers, const TileRange& tiles, Matrix out) {
+  if (x.num_rows == 0) return;
+  fetch_first_tile(tiles, gate.values);
+  for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
+    const Matrix gated = tile_columns(out, tile);
+    multiply(x, gate, integers, tile, stored_tile(up.values, tile * kTileOutputs), gated, Stores::kCached);
+    const Matrix ups(thread_scratch(x.num_rows * kTileOutputs), x.num_rows, gated.columns, kTileOutputs);
+    multiply(x, up, integers, tile, tiles.stored_behind(tile, gate.values), ups, Stores::kCached);
+    for (int64_t i = 0; i < x.num_rows; ++i) gelu_mul(gated.row(i), ups.row(i), gated.columns, gated.row(i));
+  }
+}
+
+}  // namespace gesso::cpu

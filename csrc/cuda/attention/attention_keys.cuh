@@ -1,0 +1,75 @@
+// Keys and values of one kv head on their way from the cache to the matrix instructions.
+#pragma once
+
+#include "cuda/attention/attention_tile.cuh"
+#include "cuda/device/async_copy.h"
+
+namespace gesso::cuda {
+
+constexpr int kPieceBytes = 16;  // of an asynchronous copy
+
+// Rows in shared memory lie an odd number of pieces apart, so that the same piece of 8 rows is in different banks.
+__host__ __device__ constexpr int padded_row_bytes(int bytes) { return bytes + kPieceBytes; }
+
+template <typename Tile>
+constexpr int kValueTileBytes = Tile::kDim * 2;
+
+// Two tiles in turn: one is computed with while the next one arrives.
+constexpr int kStages = 2;
+template <typename Tile>
+__host__ __device__ constexpr int stage_bytes(int key_tile_bytes) {
+  return Tile::kKeys * (padded_row_bytes(key_tile_bytes) + padded_row_bytes(kValueTileBytes<Tile>));
+}
+
+// The keys, or values, of the block's kv head in a sequence.
+struct KeyRows {
+  const std::byte* cached;
+  const std::byte* own;
+  int cached_begin;
+  int own_begin;
+  int row_bytes;
+
+  __device__ KeyRows(const ops::AttentionSequence& sequence, const std::byte* cached_rows, const std::byte* own_rows,
+                     int row_bytes, int head_bytes)
+      : cached(cached_rows + static_cast<int>(blockIdx.y) * head_bytes),
+        own(own_rows + static_cast<int>(blockIdx.y) * head_bytes),
+        cached_begin(static_cast<int>(sequence.cached_begin)),
+        own_begin(own_rows ? static_cast<int>(sequence.first_position) : INT32_MAX),
+        row_bytes(row_bytes) {}
+
+  __device__ const std::byte* at(int position) const {
+    const bool is_own = position >= own_begin;
+    const int64_t index = position - (is_own ? own_begin : cached_begin);
+    return (is_own ? own : cached) + index * row_bytes;
+  }
+};
+
+// A row of `tile_bytes`, of which `given_bytes` are copied; the rest is zero, and all of it where the row is not valid:
+// what a query does not see has the weight 0, but 0 times NaN would count. A warp calls it.
+template <typename Tile>
+__device__ void load_row(std::byte* shared, int tile_bytes, const std::byte* row, int given_bytes, bool valid) {
+#pragma unroll
+  for (int begin = 0; begin < kValueTileBytes<Tile>; begin += kPieceBytes * kWarpSize) {
+    const int byte = begin + kPieceBytes * lane_index();
+    if (byte < tile_bytes) copy_async_16(shared + byte, row + byte, valid && byte < given_bytes);
+  }
+}
+
+// Starts the copies of keys and values at first .. first + kKeys - 1; the block's warps share the rows. (The sequence
+// is looked up again each time, which costs fewer registers than to remember it.)
+template <typename Tile>
+__device__ void load_keys(const AttentionArguments& a, const ops::AttentionSequence& sequence, KeyRange range,
+                          int first, std::byte* stage) {
+  const KeyRows keys(sequence, sequence.cached_keys, sequence.own_keys, a.key_row_bytes, a.key_head_bytes);
+  const KeyRows values(sequence, sequence.cached_values, sequence.own_values, a.value_row_bytes, a.value_head_bytes);
+  const int key_row = padded_row_bytes(a.key_tile_bytes), value_row = padded_row_bytes(kValueTileBytes<Tile>);
+  std::byte* value_rows = stage + Tile::kKeys * key_row;
+#pragma unroll 1
+  for (int i = warp_index(); i < Tile::kKeys; i += Tile::kWarps) {
+    const bool valid = range.contains(first + i);
+    load_row<Tile>(stage + i * key_row, a.key_tile_bytes, keys.at(first + i), a.key_head_bytes, valid);
+    load_row<Tile>(value_rows + i * value_row, kValueTileBytes<Tile>, values.at(first + i), a.value_head_bytes, valid);
+  }
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,231 @@
+// What a warp of the attention kernel does with one band of queries and one slice of the head's dims. In a fragment
+// (device/mma.h) a lane has values of two queries of the band, lane / 4 and that + 8.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "cuda/attention/attention_keys.cuh"
+#include "cuda/device/barrier.h"
+#include "cuda/device/bf16.h"
+#include "cuda/device/fast_math.h"
+#include "cuda/device/mma.h"
+#include "cuda/device/warp.h"
+
+namespace gesso::cuda {
+
+constexpr int kStepDims = 16;  // dims or keys that one matrix instruction multiplies
+constexpr int kStepKeys = 8;   // keys, or dims of the result, of one
+
+// Not seen, or nothing seen yet.
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+__device__ inline uint32_t load_pair(const float* head, int dim, int end) {
+  return pack_bf16(dim < end ? head[dim] : 0.0f, dim + 1 < end ? head[dim + 1] : 0.0f);
+}
+
+// A product with keys goes over the halves of the head (AttentionArguments), a slice is one of them or both.
+template <typename Tile>
+constexpr int kHalves = 2 / Tile::kSlices;
+template <typename Tile>
+constexpr int kHalfSteps = Tile::kDim / 2 / kStepDims;
+
+// Queries as the A operand of a product with keys.
+template <typename Tile>
+struct QueryFragments {
+  uint32_t a[kHalves<Tile>][kHalfSteps<Tile>][4];
+
+  __device__ void load(const float* const (&heads)[2], const ThreadPlace& place, int half, int head_dim) {
+#pragma unroll
+    for (int h = 0; h < kHalves<Tile>; ++h) {
+      const int begin = (place.slice + h) * half, end = std::min(begin + half, head_dim);
+#pragma unroll
+      for (int step = 0; step < kHalfSteps<Tile>; ++step) {
+        const int dim = begin + step * kStepDims + 2 * (place.lane % 4);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) a[h][step][i] = load_pair(heads[i % 2], dim + i / 2 * 8, end);
+      }
+    }
+  }
+};
+
+// Scores of kKeys keys, and their weights as the A operand of a product with values.
+template <typename Tile>
+using Scores = float[Tile::kKeys / kStepKeys][4];
+template <typename Tile>
+using Weights = uint32_t[Tile::kKeys / kStepDims][4];
+
+// scores += q . keys over the dims of the slice.
+template <typename Tile>
+__device__ void multiply_keys(const AttentionArguments& a, const QueryFragments<Tile>& q, const std::byte* stage,
+                              const ThreadPlace& place, Scores<Tile>& scores) {
+  const int key_row = padded_row_bytes(a.key_tile_bytes), value_row = padded_row_bytes(kValueTileBytes<Tile>);
+  const int lane_row = place.lane / 16 * 8 + place.lane % 8, lane_bytes = place.lane / 8 % 2 * kPieceBytes;
+  const std::byte* keys = stage + lane_row * key_row + lane_bytes;
+  const std::byte* values = stage + Tile::kKeys * key_row + lane_row * value_row + lane_bytes;
+#pragma unroll
+  for (int h = 0; h < kHalves<Tile>; ++h) {
+    const std::byte* half_in_keys = keys + 2 * (place.slice + h) * a.half_in_keys;
+    const std::byte* half_in_values = values + 2 * (place.slice + h) * a.half;
+#pragma unroll
+    for (int step = 0; step < kHalfSteps<Tile>; ++step) {
+      const bool is_in_keys = step * kStepDims < a.half_in_keys;
+      const std::byte* dims = (is_in_keys ? half_in_keys : half_in_values) + 2 * step * kStepDims;
+#pragma unroll
+      for (int n = 0; n < Tile::kKeys / kStepKeys; n += 2) {
+        uint32_t b[4];
+        load_matrix_x4(b, dims + n * kStepKeys * (is_in_keys ? key_row : value_row));
+        const uint32_t b0[2] = {b[0], b[1]}, b1[2] = {b[2], b[3]};
+        mma_bf16(scores[n], q.a[h][step], b0);
+        mma_bf16(scores[n + 1], q.a[h][step], b1);
+      }
+    }
+  }
+}
+
+struct alignas(16) ScoreFragment {
+  float v[4];
+};
+
+template <typename Tile>
+__host__ __device__ constexpr int exchange_bytes() {
+  const int fragments = Tile::kKeys / kStepKeys * Tile::kWarps * kWarpSize;
+  return Tile::kSlices == 1 ? 0 : fragments * static_cast<int>(sizeof(ScoreFragment));
+}
+
+// Adds the two slices of a band: its two warps swap their scores. Each then has all of them, with the same bits. The
+// exchange may be written again after the next barrier of the block.
+template <typename Tile>
+__device__ void add_slices(ScoreFragment* exchange, const ThreadPlace& place, Scores<Tile>& scores) {
+  static_assert(Tile::kSlices <= 2, "a sum of two has one order");
+  if constexpr (Tile::kSlices == 2) {
+    constexpr int kFragments = Tile::kKeys / kStepKeys;
+    ScoreFragment* of_band = exchange + place.band * 2 * kFragments * kWarpSize + place.lane;
+    ScoreFragment* mine = of_band + place.slice * kFragments * kWarpSize;
+    const ScoreFragment* others = of_band + (1 - place.slice) * kFragments * kWarpSize;
+#pragma unroll
+    for (int n = 0; n < kFragments; ++n) {
+      mine[n * kWarpSize] = {{scores[n][0], scores[n][1], scores[n][2], scores[n][3]}};
+    }
+    sync_warps(1 + place.band, 2 * kWarpSize);
+#pragma unroll
+    for (int n = 0; n < kFragments; ++n) {
+      const ScoreFragment other = others[n * kWarpSize];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) scores[n][i] += other.v[i];
+    }
+  }
+}
+
+// Takes out the keys that a query does not see; the first key is at position `first`.
+template <typename Tile>
+__device__ void mask_scores(const KeyRange (&seen)[2], int first, const ThreadPlace& place, Scores<Tile>& scores) {
+  const int begin = std::max(seen[0].begin, seen[1].begin), end = std::min(seen[0].end, seen[1].end);
+  if (first >= begin && first + Tile::kKeys <= end) return;
+#pragma unroll
+  for (int n = 0; n < Tile::kKeys / kStepKeys; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int position = first + n * kStepKeys + 2 * (place.lane % 4) + i % 2;
+      if (!seen[i / 2].contains(position)) scores[n][i] = kNothing;
+    }
+  }
+}
+
+// Softmax of a lane's two queries over keys that come a few at a time, with a running maximum (Milakov and Gimelshein,
+// "Online normalizer calculation for softmax", 2018). Keys that are not seen change nothing, not one bit.
+struct RunningSoftmax {
+  float max[2] = {kNothing, kNothing};
+  float sum[2] = {0, 0};         // of this lane's keys; finish() adds the four lanes that share a query
+  float correction[2] = {1, 1};  // what the last step asks all earlier weights to be multiplied with
+
+  // Scores to weights, rounded as they will be multiplied with; the sums count the rounded ones.
+  template <typename Tile>
+  __device__ void step(const Scores<Tile>& scores, Weights<Tile>& weights) {
+#pragma unroll
+    for (int row = 0; row < 2; ++row) {
+      float top = max[row];
+#pragma unroll
+      for (const auto& s : scores) top = fmaxf(top, fmaxf(s[2 * row], s[2 * row + 1]));
+      top = fmaxf(top, shuffle_xor(top, 1));
+      top = fmaxf(top, shuffle_xor(top, 2));
+      const float base = top == kNothing ? 0.0f : top;
+      correction[row] = weight(max[row], base);
+      max[row] = top;
+      float sum_of_step = 0;
+#pragma unroll
+      for (int n = 0; n < Tile::kKeys / kStepKeys; ++n) {
+        const uint32_t pair = pack_bf16(weight(scores[n][2 * row], base), weight(scores[n][2 * row + 1], base));
+        weights[n / 2][n % 2 * 2 + row] = pair;
+        sum_of_step += bf16_low(pair) + bf16_high(pair);
+      }
+      sum[row] = sum[row] * correction[row] + sum_of_step;
+    }
+  }
+  __device__ void finish() {
+#pragma unroll
+    for (float& s : sum) {
+      s += shuffle_xor(s, 1);
+      s += shuffle_xor(s, 2);
+    }
+  }
+  // The same answer in the whole warp.
+  __device__ bool needs_correction() const { return ballot(correction[0] != 1.0f || correction[1] != 1.0f) != 0; }
+
+ private:
+  static __device__ float weight(float score, float base) {
+    constexpr float kLog2E = 1.44269504f;
+    return fast_exp2((score - base) * kLog2E);
+  }
+};
+
+// A warp's part of the result, not yet divided by the sum of the weights.
+template <typename Tile>
+struct OutputFragments {
+  static constexpr int kFragments = Tile::kSliceDims / kStepKeys;
+  float d[kFragments][4] = {};
+
+  __device__ void scale(const float (&factors)[2]) {
+#pragma unroll
+    for (auto& fragment : d) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) fragment[i] *= factors[i / 2];
+    }
+  }
+  // d += weights . values
+  __device__ void add(const Weights<Tile>& weights, const std::byte* values, const ThreadPlace& place) {
+    constexpr int kRowBytes = padded_row_bytes(kValueTileBytes<Tile>);
+    const int lane_row = place.lane % 16, lane_bytes = place.lane / 16 * kPieceBytes;
+    const std::byte* of_lane = values + lane_row * kRowBytes + 2 * place.slice * Tile::kSliceDims + lane_bytes;
+#pragma unroll
+    for (int step = 0; step < Tile::kKeys / kStepDims; ++step) {
+#pragma unroll
+      for (int n = 0; n < kFragments; n += 2) {
+        uint32_t b[4];
+        load_matrix_x4_transposed(b, of_lane + step * kStepDims * kRowBytes + n * kPieceBytes);
+        const uint32_t b0[2] = {b[0], b[1]}, b1[2] = {b[2], b[3]};
+        mma_bf16(d[n], weights[step], b0);
+        mma_bf16(d[n + 1], weights[step], b1);
+      }
+    }
+  }
+  __device__ void store(const AttentionArguments& a, const float (&sums)[2], const LaneQueries& queries,
+                        const ThreadPlace& place) const {
+    const int lane_dim = place.slice * Tile::kSliceDims + 2 * (place.lane % 4);
+#pragma unroll
+    for (int row = 0; row < 2; ++row) {
+      if (!queries.exists(row)) continue;
+      float* head = queries.head(a, row, a.out, a.out_stride);
+      const float factor = 1.0f / sums[row];
+#pragma unroll
+      for (int n = 0; n < kFragments; ++n) {
+        const int dim = lane_dim + n * kStepKeys;
+        if (dim < a.head_dim) head[dim] = d[n][2 * row] * factor;
+        if (dim + 1 < a.head_dim) head[dim + 1] = d[n][2 * row + 1] * factor;
+      }
+    }
+  }
+};
+
+}  // namespace gesso::cuda

@@ -1,0 +1,158 @@
+// The matrix kernel for weights in NVFP4 and MXFP4 on sm_120 and sm_121: the matrix units take the 4-bit floats and
+// their scales as the file has them, so nothing is decoded. Rows of x are sums of such floats (fp4_activations.h), and
+// all their terms go into the same accumulators.
+//
+// Copies and work are those of gemm_bf16.cuh: raw weights and rows of x arrive some steps of 64 columns ahead. Bound by
+// the matrix units with many rows of x, by the bytes of the weights with few.
+#include "cuda/gemm/gemm_fp4.h"
+
+#include "cuda/device/async_copy.h"
+#include "cuda/device/barrier.h"
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/gemm/gemm_work.cuh"
+#include "cuda/gemm/kernels/gemm_fp4_tile.cuh"
+#include "cuda/gemm/kernels/gemm_store.cuh"
+
+namespace gesso::cuda {
+namespace {
+
+// How a block's shared memory is used.
+template <typename Weights, int kTerms, int kRows>
+struct Fp4Memory {
+  static constexpr int kSlots = 4;
+  using Span = RawSpan<typename Weights::Decoder>;
+  static constexpr int kRawSlots = Span::num_slots(kSlots - 1);
+  using Raw = RawTile<typename Weights::Decoder, kRawSlots>;
+  using Rows = Fp4RowTile<kTerms, kRows, kSlots>;
+
+  // Groups of copies that may be on their way when a step needs its own.
+  static constexpr int kRawAhead = Span::kSteps * (kRawSlots - 1);
+  static constexpr int kInFlight = (kSlots - 1 < kRawAhead ? kSlots - 1 : kRawAhead) - 1;
+
+  static constexpr int kRawBegin = 0;
+  static constexpr int kRowsBegin = kRawBegin + Raw::kBytes;
+  static constexpr int kWorkBegin = kRowsBegin + Rows::kBytes;
+  static_assert(kWorkBegin + kWorkListRoom <= kMaxGemmSharedBytes);
+};
+
+// sums += weights [64, 64] rows^T.
+template <typename Weights, int kTerms, int kRows>
+__device__ inline void multiply_fp4_step(const WeightFragments<WarpTile<kRows>::kWeightTiles>& weights,
+                                         const Fp4Activations<kTerms>* rows, int num_row_tiles, TileSums<kRows>& sums) {
+  using Warp = WarpTile<kRows>;
+#pragma unroll
+  for (int n = 0; n < Warp::kRowTiles; ++n) {
+    if (Warp::row_tile(n) >= num_row_tiles) continue;
+    const RowFragments<kTerms> x(rows + 8 * Warp::row_tile(n));
+#pragma unroll
+    for (int term = 0; term < kTerms; ++term) {
+#pragma unroll
+      for (int m = 0; m < Warp::kWeightTiles; ++m) {
+        Weights::multiply(sums[m][n], weights.values[m], x.values[term], weights.scales[m], x.scales[term]);
+      }
+    }
+  }
+}
+
+// The sums of one tile over its steps.
+template <typename Weights, int kTerms, int kRows>
+__device__ inline void multiply_fp4_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
+                                         TileSums<kRows>& sums) {
+  using Memory = Fp4Memory<Weights, kTerms, kRows>;
+  constexpr int kSpanSteps = Memory::Span::kSteps;
+  typename Memory::Raw raw(shared + Memory::kRawBegin, arguments.dtype);
+  typename Memory::Rows rows(shared + Memory::kRowsBegin);
+  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
+  rows.begin(arguments, work);
+  const WeightReader<Weights, Memory::kRawSlots, kRows> reader(arguments, work, shared + Memory::kRawBegin);
+
+  for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
+  for (int i = 0; i < Memory::kSlots - 1; ++i) {
+    if (work.first_step + i < work.end_step) rows.copy(work.first_step + i);
+  }
+  for (int i = 0; i <= Memory::kInFlight; ++i) commit_copies();
+  for (int step = work.first_step; step < work.end_step; ++step) {
+    wait_copies<Memory::kInFlight>();
+    sync_block();  // this step is there, and nobody reads the one before it
+    const int copied = step + Memory::kSlots - 1;
+    if (copied < work.end_step) rows.copy(copied);
+    if (step % kSpanSteps == 0) raw.copy(step / kSpanSteps + Memory::kRawSlots - 1);
+    commit_copies();
+    WeightFragments<WarpTile<kRows>::kWeightTiles> weights;
+    reader.read(step, weights);
+    multiply_fp4_step<Weights, kTerms, kRows>(weights, rows.slot(step), WarpTile<kRows>::num_row_tiles(work), sums);
+  }
+  sync_block();  // all is read before the next tile's copies begin
+}
+
+// The sums with the scales of their rows of x.
+template <int kRows>
+__device__ inline void scale_rows(const GemmArguments& arguments, const TileWork& work, TileSums<kRows>& sums) {
+  using Warp = WarpTile<kRows>;
+#pragma unroll
+  for (int n = 0; n < Warp::kRowTiles; ++n) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const float scale =
+          arguments.x_row_scales[x_row(arguments, work, 8 * Warp::row_tile(n) + lane_index() % 4 * 2 + i)];
+#pragma unroll
+      for (int m = 0; m < Warp::kWeightTiles; ++m) {
+        sums[m][n][i] *= scale;
+        sums[m][n][i + 2] *= scale;
+      }
+    }
+  }
+}
+
+// out = W x^T in tiles of 64 by kRows, see gemm_arguments.h.   grid: at most a block per tile; shared Fp4Memory.
+// ptxas: <= 255 registers; OMMA, LDSM, LDGSTS
+template <typename Weights, int kTerms, int kRows>
+__global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 2 : 1) gemm_fp4_kernel(GemmArguments arguments) {
+  using Memory = Fp4Memory<Weights, kTerms, kRows>;
+  auto* shared = shared_memory<uint8_t>();
+  const WorkList<kRows> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin));
+  for (int index = static_cast<int>(blockIdx.x); index < list.size(); index += static_cast<int>(gridDim.x)) {
+    const TileWork work = list[index];
+    TileSums<kRows> sums;
+    clear<kRows>(sums);
+    multiply_fp4_tile<Weights, kTerms, kRows>(arguments, work, shared, sums);
+    scale_rows<kRows>(arguments, work, sums);
+    store_tile<kRows>(arguments, work, sums);
+  }
+}
+
+template <typename Weights, int kTerms, int kRows>
+void launch_gemm_fp4(const GemmLaunch& gemm) {
+  const int64_t shared_bytes = Fp4Memory<Weights, kTerms, kRows>::kWorkBegin + work_list_bytes(gemm.arguments);
+  launch(gemm.name, {dim3(gemm_grid(gemm, kRows, shared_bytes)), kGemmThreads, shared_bytes, gemm.queue.stream()},
+         gemm_fp4_kernel<Weights, kTerms, kRows>, gemm.arguments);
+}
+
+template <typename Weights, int kTerms>
+void launch_gemm_fp4(const GemmLaunch& gemm) {
+  gemm.is_wide ? launch_gemm_fp4<Weights, kTerms, kWideRows>(gemm)
+               : launch_gemm_fp4<Weights, kTerms, kNarrowRows>(gemm);
+}
+
+}  // namespace
+
+bool has_fp4(const DeviceProperties& device, DType weight_type) {
+  if (device.arch != 120 && device.arch != 121) return false;
+  return weight_type == DType::kNVFP4 || weight_type == DType::kMXFP4;
+}
+
+int num_fp4_terms(ActivationType activations, DType weight_type) {
+  const int least = weight_type == DType::kNVFP4 ? 2 : 3;
+  return activations == ActivationType::kInt8 ? least : least + 1;
+}
+
+void gemm_fp4(const GemmLaunch& gemm) {
+  const int num_terms = gemm.arguments.x_num_terms;
+  if (gemm.arguments.dtype == DType::kNVFP4) {
+    return num_terms == 2 ? launch_gemm_fp4<NvFp4Weights, 2>(gemm) : launch_gemm_fp4<NvFp4Weights, 3>(gemm);
+  }
+  num_terms == 3 ? launch_gemm_fp4<MxFp4Weights, 3>(gemm) : launch_gemm_fp4<MxFp4Weights, 4>(gemm);
+}
+
+}  // namespace gesso::cuda

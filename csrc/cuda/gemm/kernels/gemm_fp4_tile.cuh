@@ -1,0 +1,185 @@
+// What gemm_fp4_sm120a.cu multiplies, on its way from shared memory to registers: weights as the file has them, and
+// rows of x as sums of 4-bit floats.
+#pragma once
+
+#include "cuda/decode/blocks.h"
+#include "cuda/decode/words.h"
+#include "cuda/device/async_copy.h"
+#include "cuda/device/kernel.h"
+#include "cuda/device/mma.h"
+#include "cuda/device/mma_fp4.h"
+#include "cuda/gemm/kernels/gemm_tile.cuh"
+#include "cuda/gemm/kernels/raw_tile.cuh"
+#include "cuda/gemm/pack/fp4_activations.h"
+
+namespace gesso::cuda {
+
+// 64 columns of a weight row, from their first byte on: words 0..7 of the values, and the scales.
+struct NvFp4Weights {
+  using Decoder = TileDecoder<DType::kNVFP4>;
+  static constexpr int kStepBytes = 36;
+
+  __device__ static uint32_t values(const uint8_t* bytes, int i) {
+    return *reinterpret_cast<const uint32_t*>(bytes + 4 + 4 * i);
+  }
+
+  // The sign of a scale is ignored; 0x7f, a NaN, counts as 0 (quant/blocks/nvfp4.h), and so does 0xff.
+  __device__ static uint32_t scales(const uint8_t* bytes, bool) {
+    const uint32_t scales = *reinterpret_cast<const uint32_t*>(bytes) & 0x7f7f7f7fu;
+    const uint32_t nans = (scales + 0x01010101u) >> 7 & 0x01010101u;
+    return scales & ~(nans * 0x7fu);
+  }
+
+  __device__ static void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], uint32_t scales_a,
+                                  uint32_t scales_b) {
+    mma_nvfp4(d, a, b, scales_a, scales_b);
+  }
+};
+
+// Two blocks, at any address. A scale of 255, which no encoder writes, makes its sums NaN.
+struct MxFp4Weights {
+  using Decoder = TileDecoder<DType::kMXFP4>;
+  static constexpr int kStepBytes = 34;
+
+  __device__ static uint32_t values(const uint8_t* bytes, int i) {
+    uint32_t word[1];
+    load_words<1>(bytes + i / 4 * 17 + 1 + i % 4 * 4, word);
+    return word[0];
+  }
+
+  // Where the row ends with the first block x is zero, which the second one's scale must not make a NaN.
+  __device__ static uint32_t scales(const uint8_t* bytes, bool has_second) {
+    return bytes[0] | (has_second ? uint32_t{bytes[17]} << 8 : 0u);
+  }
+
+  __device__ static void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], uint32_t scales_a,
+                                  uint32_t scales_b) {
+    mma_mxfp4(d, a, b, scales_a, scales_b);
+  }
+};
+
+// A warp's share of the weights of a step.
+template <int kWeightTiles>
+struct WeightFragments {
+  uint32_t values[kWeightTiles][4];
+  uint32_t scales[kWeightTiles];
+};
+
+// Where a lane's weight rows lie in the raw spans: rows g and g + 8 of each of its warp's tiles.
+template <typename Weights, int kRawSlots, int kRows>
+class WeightReader {
+ public:
+  using Warp = WarpTile<kRows>;
+  using Span = RawSpan<typename Weights::Decoder>;
+
+  __device__ WeightReader(const GemmArguments& arguments, const TileWork& work, const uint8_t* ring)
+      : ring_(ring), num_columns_(arguments.num_columns) {
+#pragma unroll
+    for (int m = 0; m < Warp::kWeightTiles; ++m) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        offsets_[m][half] =
+            static_cast<int>(reinterpret_cast<uintptr_t>(weight_row(arguments, work, row(m, half))) % 16);
+      }
+    }
+  }
+
+  __device__ void read(int step, WeightFragments<Warp::kWeightTiles>& fragments) const {
+    const int t = lane_index() % 4;
+    const bool has_second = step * kStepColumns + kUnitColumns < num_columns_;
+#pragma unroll
+    for (int m = 0; m < Warp::kWeightTiles; ++m) {
+      const uint8_t* first = bytes(m, 0, step);
+      const uint8_t* second = bytes(m, 1, step);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        fragments.values[m][i] = Weights::values(i % 2 == 0 ? first : second, t + i / 2 * 4);
+      }
+      fragments.scales[m] = Weights::scales(t % 2 == 0 ? first : second, has_second);
+    }
+  }
+
+ private:
+  __device__ static int row(int m, int half) { return 16 * Warp::weight_tile(m) + lane_index() / 4 + 8 * half; }
+
+  __device__ const uint8_t* bytes(int m, int half, int step) const {
+    const int span = step / Span::kSteps;
+    const int offset = (offsets_[m][half] + span * Weights::Decoder::span_bytes()) % 16;
+    return ring_ + span % kRawSlots * Span::kBytes + row(m, half) * Span::kPitch + offset +
+           step % Span::kSteps * Weights::kStepBytes;
+  }
+
+  const uint8_t* ring_;
+  int num_columns_;
+  int offsets_[Warp::kWeightTiles][2];  // of the rows' addresses modulo 16
+};
+
+// Eight rows of x, all terms.
+template <int kTerms>
+struct RowFragments {
+  uint32_t values[kTerms][2];
+  uint32_t scales[kTerms];
+
+  __device__ explicit RowFragments(const Fp4Activations<kTerms>* rows) {
+    const int lane = lane_index();
+    const auto* row = reinterpret_cast<const uint8_t*>(rows + lane % 8);
+#pragma unroll
+    for (int term = 0; term + 1 < kTerms; term += 2) {
+      uint32_t two[4];
+      load_matrix_x4(two, row + (2 * term + lane / 8) * 16);
+      values[term][0] = two[0];
+      values[term][1] = two[1];
+      values[term + 1][0] = two[2];
+      values[term + 1][1] = two[3];
+    }
+    if constexpr (kTerms % 2 == 1) load_matrix_x2(values[kTerms - 1], row + (2 * (kTerms - 1) + lane / 8 % 2) * 16);
+#pragma unroll
+    for (int term = 0; term < kTerms; ++term) scales[term] = rows[lane / 4].scales[term];
+  }
+};
+
+// A ring of kSlots steps of the tile's rows of x, one behind the other as they are packed. Step s is in slot s %
+// kSlots.
+template <int kTerms, int kRows, int kSlots>
+class Fp4RowTile {
+ public:
+  using Chunk = Fp4Activations<kTerms>;
+  static constexpr int kBytes = kSlots * kRows * static_cast<int>(sizeof(Chunk));
+
+  __device__ explicit Fp4RowTile(uint8_t* ring) : ring_(reinterpret_cast<Chunk*>(ring)) {}
+
+  __device__ void begin(const GemmArguments& arguments, const TileWork& work) {
+    num_pieces_ = WarpTile<kRows>::num_row_tiles(work) * 8 * kPieces;
+#pragma unroll
+    for (int i = 0; i < kCopies; ++i) {
+      const int piece = copied_piece(i);
+      if (piece >= num_pieces_) continue;
+      sources_[i] =
+          arguments.x + x_row(arguments, work, piece / kPieces) * arguments.x_row_bytes + piece % kPieces * 16;
+    }
+  }
+
+  // Starts the copies of a step, of the rows that are multiplied.
+  __device__ void copy(int step) {
+    auto* slot = reinterpret_cast<uint8_t*>(ring_ + step % kSlots * kRows);
+#pragma unroll
+    for (int i = 0; i < kCopies; ++i) {
+      if (copied_piece(i) >= num_pieces_) continue;
+      copy_async_16(slot + copied_piece(i) * 16, sources_[i] + step * static_cast<int64_t>(sizeof(Chunk)));
+    }
+  }
+
+  __device__ const Chunk* slot(int step) const { return ring_ + step % kSlots * kRows; }
+
+ private:
+  static constexpr int kPieces = sizeof(Chunk) / 16;
+  static constexpr int kCopies = (kRows * kPieces + kGemmThreads - 1) / kGemmThreads;
+
+  __device__ static int copied_piece(int i) { return static_cast<int>(threadIdx.x) + i * kGemmThreads; }
+
+  Chunk* ring_;
+  const std::byte* sources_[kCopies] = {};
+  int num_pieces_ = 0;
+};
+
+}  // namespace gesso::cuda

@@ -1,0 +1,114 @@
+// What the bf16 and the int8 kernel share: where a tile's weight rows and rows of x lie, and which part of a tile is a
+// warp's.
+#pragma once
+
+#include "cuda/block/ring.h"
+#include "cuda/block/swizzle.h"
+#include "cuda/device/async_copy.h"
+#include "cuda/device/kernel.h"
+#include "cuda/gemm/gemm_arguments.h"
+#include "cuda/gemm/gemm_work.cuh"
+
+namespace gesso::cuda {
+
+// Row i of a tile of weights: of which matrix, and which output it belongs to.
+struct TileRow {
+  int matrix = 0;
+  int output = 0;
+};
+
+__device__ inline TileRow tile_row(const GemmArguments& arguments, int weight_tile, int i) {
+  if (!arguments.is_gated) return {0, weight_tile * kTileWeightRows + i};
+  return {i / 8 % 2, weight_tile * (kTileWeightRows / 2) + i / 16 * 8 + i % 8};
+}
+
+// Where it begins. Rows behind the last output repeat it; their sums are dropped.
+__device__ inline const std::byte* weight_row(const GemmArguments& arguments, const TileWork& work, int i) {
+  const TileRow row = tile_row(arguments, work.weight_tile, i);
+  const int output = row.output < arguments.num_outputs ? row.output : arguments.num_outputs - 1;
+  return arguments.weights[row.matrix] + work.expert * arguments.expert_bytes + output * arguments.row_bytes;
+}
+
+// The row of x that row i of a tile reads. Rows behind the last repeat it.
+__device__ inline int64_t x_row(const GemmArguments& arguments, const TileWork& work, int i) {
+  const int row = work.first_row + (i < work.num_rows ? i : work.num_rows - 1);
+  return arguments.x_row_of_slot ? arguments.x_row_of_slot[row] : row;
+}
+
+// The matrix instructions of a tile of kRows rows of x: 16 weight rows times 8 rows of x each. With few rows of x each
+// warp has 16 weight rows; with many, 32 and every other 8 rows of x, so that two loads serve four products.
+template <int kRows>
+struct WarpTile {
+  static constexpr int kWarpColumns = kRows > 32 ? 2 : 1;
+  static constexpr int kWeightTiles = kWarpColumns;           // of 16 rows, of a warp
+  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;  // of 8 rows of x, of a warp
+
+  __device__ static int weight_tile(int m) { return warp_index() / kWarpColumns * kWeightTiles + m; }
+  __device__ static int row_tile(int n) { return n * kWarpColumns + warp_index() % kWarpColumns; }
+  // Row tiles that have a row: the others are left out.
+  __device__ static int num_row_tiles(const TileWork& work) { return (work.num_rows + 7) / 8; }
+};
+
+template <int kRows>
+using TileSums = float[WarpTile<kRows>::kWeightTiles][WarpTile<kRows>::kRowTiles][4];
+
+template <int kRows>
+__device__ inline void clear(TileSums<kRows>& sums) {
+#pragma unroll
+  for (auto& row : sums) {
+#pragma unroll
+    for (auto& tile : row) {
+#pragma unroll
+      for (float& sum : tile) sum = 0;
+    }
+  }
+}
+
+// A ring of kSlots steps of the tile's rows of x: kRowBytes bytes of each row in every slot. Step s is in slot
+// s % kSlots.
+template <int kRows, int kRowBytes, int kSlots>
+class RowTile {
+ public:
+  static constexpr int kSlotBytes = kRows * kRowBytes;
+  static constexpr int kBytes = kSlots * kSlotBytes;
+
+  __device__ explicit RowTile(uint8_t* ring) : ring_(ring) {}
+
+  __device__ void begin(const GemmArguments& arguments, const TileWork& work) {
+#pragma unroll
+    for (int i = 0; i < kRowsPerThread; ++i) {
+      rows_[i] = arguments.x + x_row(arguments, work, copied_row(i)) * arguments.x_row_bytes + 16 * copied_piece();
+    }
+    num_rows_ = WarpTile<kRows>::num_row_tiles(work) * 8;
+  }
+
+  // Starts the copies of a step, of the rows that are multiplied.
+  __device__ void copy(int step) {
+    // The rows of a thread are a multiple of 8 apart: they have the same order of pieces.
+    uint8_t* target =
+        ring_ + ring_slot<kSlots>(step) * kSlotBytes + piece_offset<kRowBytes>(copied_row(0), copied_piece());
+#pragma unroll
+    for (int i = 0; i < kRowsPerThread; ++i) {
+      if (copied_row(i) < num_rows_) {
+        copy_async_16(target + i * kCopiedRows * kRowBytes, rows_[i] + step * kRowBytes);
+      }
+    }
+  }
+
+  __device__ const uint8_t* slot(int step) const { return ring_ + ring_slot<kSlots>(step) * kSlotBytes; }
+
+ private:
+  static constexpr int kPieces = kRowBytes / 16;
+  static constexpr int kCopiedRows = kGemmThreads / kPieces;
+  static constexpr int kRowsPerThread = (kRows + kCopiedRows - 1) / kCopiedRows;
+  static_assert(kCopiedRows % 8 == 0);
+
+  __device__ static int copied_piece() { return static_cast<int>(threadIdx.x) % kPieces; }
+  __device__ static int copied_row(int i) { return static_cast<int>(threadIdx.x) / kPieces + i * kCopiedRows; }
+
+  uint8_t* ring_;
+  const std::byte* rows_[kRowsPerThread];
+  int num_rows_ = 0;
+};
+
+}  // namespace gesso::cuda

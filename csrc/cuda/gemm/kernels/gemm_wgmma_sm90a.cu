@@ -1,0 +1,219 @@
+// The matrix kernel for rows of bf16 on sm_90, with the instructions of a warpgroup.
+//
+// A block is two warpgroups, each with 64 weight rows of its own; they share up to 256 rows of x, so that a weight is
+// decoded once for all of them. As in gemm_bf16.cuh three things run side by side: copies of raw weights and of rows of
+// x, some steps of 64 columns ahead; decoding of the next step's weights; and this step's products, which need no
+// thread once they are issued. Bound by the matrix units with many rows of x, by the bytes of the weights with few.
+#include "cuda/gemm/gemm_wgmma.h"
+
+#include "cuda/block/swizzle.h"
+#include "cuda/decode/with_decoder.h"
+#include "cuda/device/async_copy.h"
+#include "cuda/device/barrier.h"
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/device/wgmma.h"
+#include "cuda/gemm/kernels/gemm_store.cuh"
+#include "cuda/gemm/kernels/gemm_tile.cuh"
+#include "cuda/gemm/kernels/raw_tile.cuh"
+
+namespace gesso::cuda {
+namespace {
+
+constexpr int kGroups = 2;
+constexpr int kThreads = kGroups * kGemmThreads;
+constexpr int kMaxSharedBytes = 227 * 1024;
+
+__device__ inline int group_index() { return static_cast<int>(threadIdx.x) / kGemmThreads; }
+
+// How a block's shared memory is used, from a multiple of kSwizzledTileAlignment on.
+template <typename Decoder, int kRows>
+struct WgmmaMemory {
+  static constexpr int kSlots = 3;  // steps of rows of x: one is multiplied, two are there or on their way
+  static constexpr int kSlotBytes = kRows * kSwizzledRowBytes;
+  static constexpr int kWeightBytes = kTileWeightRows * kSwizzledRowBytes;  // decoded, of one step and group
+  static constexpr int kRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
+  using Raw = RawTile<Decoder, kRawSlots>;
+
+  // Groups of copies that may be on their way when a step needs its own.
+  static constexpr int kRawAhead = RawSpan<Decoder>::kSteps * (kRawSlots - 1);
+  static constexpr int kInFlight = (kSlots - 1 < kRawAhead ? kSlots - 1 : kRawAhead) - 1;
+
+  static constexpr int kRowsBegin = 0;
+  static constexpr int kWeightsBegin = kRowsBegin + kSlots * kSlotBytes;
+  static constexpr int kRawBegin = kWeightsBegin + kGroups * 2 * kWeightBytes;
+  static constexpr int kBytes = kRawBegin + kGroups * Raw::kBytes;
+  static_assert(kBytes + kSwizzledTileAlignment <= kMaxSharedBytes);
+
+  uint8_t* shared;
+
+  __device__ uint8_t* rows(int step) const { return shared + kRowsBegin + step % kSlots * kSlotBytes; }
+  __device__ uint8_t* weights(int step) const {
+    return shared + kWeightsBegin + (group_index() * 2 + step % 2) * kWeightBytes;
+  }
+  __device__ uint8_t* raw() const { return shared + kRawBegin + group_index() * Raw::kBytes; }
+};
+
+// grid: x: tiles of rows, the same weights with all of them first; y: splits.
+template <int kRows>
+__device__ TileWork block_work(const GemmArguments& arguments) {
+  const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
+  const int block = static_cast<int>(blockIdx.x);
+  TileWork work;
+  work.weight_tile = block / num_row_tiles * kGroups + group_index();
+  work.first_row = block % num_row_tiles * kRows;
+  work.num_rows = arguments.num_rows - work.first_row < kRows ? arguments.num_rows - work.first_row : kRows;
+  work.split = static_cast<int>(blockIdx.y);
+  work.first_step = work.split * arguments.steps_per_split;
+  work.end_step = work.first_step + arguments.steps_per_split;
+  if (work.end_step > arguments.num_steps) work.end_step = arguments.num_steps;
+  return work;
+}
+
+// Starts the copies of a step's rows of x. What lies where there is no row is multiplied for nobody.
+__device__ inline void copy_rows(const GemmArguments& arguments, const TileWork& work, int step, uint8_t* tile) {
+  constexpr int kPieces = kSwizzledRowBytes / 16;
+  const int piece = static_cast<int>(threadIdx.x) % kPieces;
+  for (int row = static_cast<int>(threadIdx.x) / kPieces; row < work.num_rows; row += kThreads / kPieces) {
+    const std::byte* source = arguments.x + (work.first_row + row) * arguments.x_row_bytes + step * kSwizzledRowBytes;
+    copy_async_16(tile + swizzled_offset(row, piece), source + 16 * piece);
+  }
+}
+
+// The products of a step, issued.
+template <int kRows>
+__device__ inline void multiply_step(float (&sums)[kRows / 2], const uint8_t* weights, const uint8_t* rows,
+                                     bool is_first) {
+  wgmma_fence();
+#pragma unroll
+  for (int k = 0; k < kStepColumns / 16; ++k) {
+    wgmma_bf16(sums, wgmma_operand(weights, k), wgmma_operand(rows, k), !is_first || k > 0);
+  }
+  wgmma_commit();
+}
+
+// The sums of one tile over its steps, at least one.
+template <typename Decoder, int kRows>
+__device__ inline void multiply_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
+                                     float (&sums)[kRows / 2]) {
+  using Memory = WgmmaMemory<Decoder, kRows>;
+  constexpr int kSpanSteps = RawSpan<Decoder>::kSteps;
+  const Memory memory{shared};
+  typename Memory::Raw raw(memory.raw(), arguments.dtype);
+  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
+
+  // What follows the products of a step: copies into what the steps before it have left, and the next step's weights.
+  const auto prepare = [&](int step) {
+    const int next = step + 1, copied = step + Memory::kSlots - 1;
+    if (copied < work.end_step) copy_rows(arguments, work, copied, memory.rows(copied));
+    if (next % kSpanSteps == 0) raw.copy(next / kSpanSteps + Memory::kRawSlots - 1);
+    commit_copies();
+    if (next < work.end_step) decode_step(raw, next, arguments.num_columns, memory.weights(next));
+  };
+
+  for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
+  copy_rows(arguments, work, work.first_step, memory.rows(work.first_step));
+  for (int i = 0; i <= Memory::kInFlight; ++i) commit_copies();
+  wait_copies<Memory::kInFlight>();
+  sync_block();
+  prepare(work.first_step - 1);
+  for (int step = work.first_step; step < work.end_step; ++step) {
+    wait_copies<Memory::kInFlight>();
+    fence_async_proxy();
+    sync_block();  // this step's tiles are complete
+    multiply_step<kRows>(sums, memory.weights(step), memory.rows(step), step == work.first_step);
+    wgmma_wait<1>();
+    sync_block();  // nobody multiplies the step before it any more
+    prepare(step);
+  }
+  wgmma_finish(sums);
+}
+
+template <int kRows>
+__device__ inline void store_sums(const GemmArguments& arguments, const TileWork& work,
+                                  const float (&sums)[kRows / 2]) {
+  const float first_scale = weight_scale(arguments, 0, work.expert);
+  const float second_scale = arguments.is_gated ? weight_scale(arguments, 1, work.expert) : first_scale;
+  const TileRow first = tile_row(arguments, work.weight_tile, warp_index() % 4 * 16 + lane_index() / 4);
+#pragma unroll
+  for (int n = 0; n < kRows / 8; ++n) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int row = 8 * n + lane_index() % 4 * 2 + i;
+      if (row >= work.num_rows) continue;
+      float* results = result_row(arguments, work, work.first_row + row);
+      store_pair(arguments, results, first, sums[4 * n + i] * first_scale, sums[4 * n + i + 2] * second_scale);
+    }
+  }
+}
+
+// out = W x^T in tiles of 2 * 64 by kRows, see gemm_arguments.h.   grid: see block_work; shared WgmmaMemory.
+// ptxas: <= 255 registers; HGMMA, LDGSTS
+template <typename Decoder, int kRows>
+__global__ void __launch_bounds__(kThreads, 1) gemm_wgmma_kernel(GemmArguments arguments) {
+  auto* shared = shared_memory<uint8_t>();
+  shared += (kSwizzledTileAlignment - shared_address(shared) % kSwizzledTileAlignment) % kSwizzledTileAlignment;
+  const TileWork work = block_work<kRows>(arguments);
+  float sums[kRows / 2];
+  multiply_tile<Decoder, kRows>(arguments, work, shared, sums);
+  store_sums<kRows>(arguments, work, sums);
+}
+
+template <typename Decoder, int kRows>
+void launch_gemm_wgmma(const GemmLaunch& gemm) {
+  const GemmArguments& arguments = gemm.arguments;
+  const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
+  const int num_weight_tiles = (arguments.num_weight_tiles() + kGroups - 1) / kGroups;
+  const dim3 grid(static_cast<unsigned>(num_row_tiles * num_weight_tiles), static_cast<unsigned>(arguments.num_splits));
+  const int64_t shared_bytes = WgmmaMemory<Decoder, kRows>::kBytes + kSwizzledTileAlignment;
+  launch(gemm.name, {grid, kThreads, shared_bytes, gemm.queue.stream()}, gemm_wgmma_kernel<Decoder, kRows>, arguments);
+}
+
+template <typename Decoder>
+void launch_gemm_wgmma(const GemmLaunch& gemm) {
+  if (gemm.arguments.num_rows <= 64) return launch_gemm_wgmma<Decoder, 64>(gemm);
+  if (gemm.arguments.num_rows <= 128) return launch_gemm_wgmma<Decoder, 128>(gemm);
+  return launch_gemm_wgmma<Decoder, 256>(gemm);
+}
+
+}  // namespace
+
+bool has_wgmma(const DeviceProperties& device, DType weight_type) {
+  if (device.arch != 90) return false;
+  switch (weight_type) {
+    case DType::kBF16:
+    case DType::kQ4_0:
+    case DType::kQ8_0:
+    case DType::kMXFP4:
+    case DType::kNVFP4:
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+    case DType::kQ6_K:
+      return true;
+    default:
+      return false;  // seldom used for large matrices
+  }
+}
+
+void gemm_wgmma(const GemmLaunch& gemm) {
+  switch (gemm.arguments.dtype) {
+    case DType::kQ4_0:
+      return launch_gemm_wgmma<TileDecoder<DType::kQ4_0>>(gemm);
+    case DType::kQ8_0:
+      return launch_gemm_wgmma<TileDecoder<DType::kQ8_0>>(gemm);
+    case DType::kMXFP4:
+      return launch_gemm_wgmma<TileDecoder<DType::kMXFP4>>(gemm);
+    case DType::kNVFP4:
+      return launch_gemm_wgmma<TileDecoder<DType::kNVFP4>>(gemm);
+    case DType::kQ4_K:
+      return launch_gemm_wgmma<TileDecoder<DType::kQ4_K>>(gemm);
+    case DType::kQ5_K:
+      return launch_gemm_wgmma<TileDecoder<DType::kQ5_K>>(gemm);
+    case DType::kQ6_K:
+      return launch_gemm_wgmma<TileDecoder<DType::kQ6_K>>(gemm);
+    default:
+      return launch_gemm_wgmma<TileDecoder<DType::kBF16>>(gemm);
+  }
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,127 @@
+// Stored weights on their way to a tile: 64 rows, a span of columns at a time, are copied to shared memory as they lie
+// in the file, and decoded from there, 64 columns at a time.
+//
+// A row's span may begin at any byte. What is copied is the window of whole 16-byte pieces around it; it begins and
+// ends at most 15 bytes from it, where a tensor's memory is still readable. Windows lie an odd number of pieces apart,
+// so that threads that read the same piece of neighbouring rows meet in no bank.
+#pragma once
+
+#include "cuda/block/ring.h"
+#include "cuda/block/swizzle.h"
+#include "cuda/decode/codes.h"
+#include "cuda/decode/tile_decoder.h"
+#include "cuda/device/async_copy.h"
+#include "cuda/device/kernel.h"
+#include "cuda/gemm/gemm_arguments.h"
+
+namespace gesso::cuda {
+
+template <typename Decoder>
+struct RawSpan {
+  static constexpr int kSteps = Decoder::kSpanColumns / kStepColumns;
+  static constexpr int kPieces = (16 - Decoder::kAlignment + Decoder::kMaxSpanBytes + 15) / 16;
+  static constexpr int kPitch = (kPieces | 1) * 16;
+  static constexpr int kBytes = kTileWeightRows * kPitch;
+
+  __device__ static int of_step(int step) { return static_cast<int>(static_cast<unsigned>(step) / kSteps); }
+
+  // Slots in a ring that has a span ready when it is needed, `num_steps` steps after its copies began.
+  static constexpr int num_slots(int num_steps) { return 1 + (num_steps + kSteps - 1) / kSteps; }
+};
+
+// A ring of kSlots spans in shared memory, filled and read by 128 threads. Span s is in slot s % kSlots.
+template <typename D, int kSlots>
+class RawTile {
+ public:
+  using Decoder = D;
+  using Span = RawSpan<Decoder>;
+  static constexpr int kBytes = kSlots * Span::kBytes;
+
+  __device__ RawTile(uint8_t* ring, DType dtype) : ring_(ring), decoder_(dtype) {}
+
+  // row(i): where row i of the tile begins, 0 <= i < 64. row_bytes: how much of it there is. end_step: behind the last
+  // step that is needed.
+  template <typename Row>
+  __device__ void begin(const Row& row, int64_t row_bytes, int end_step) {
+    const int thread = thread_index();
+#pragma unroll
+    for (int i = 0; i < kRowsPerThread; ++i) rows_[i] = row(thread / kThreadsPerRow + i * kCopiedRows);
+    decoded_row_offset_ = offset_in_window(row(decoded_row()));
+    const int end_byte = Span::of_step(end_step + Span::kSteps - 1) * decoder_.span_bytes();
+    end_byte_ = end_byte < row_bytes ? end_byte : static_cast<int>(row_bytes);
+  }
+
+  // Starts the copies of a span; of nothing, where it is not needed.
+  __device__ void copy(int span) {
+    const int begin = span * decoder_.span_bytes();
+    const int left = end_byte_ - begin;
+    const int bytes = left < decoder_.span_bytes() ? left : decoder_.span_bytes();
+    const int thread = thread_index();
+    uint8_t* target = ring_ + ring_slot<kSlots>(span) * Span::kBytes + thread / kThreadsPerRow * Span::kPitch;
+#pragma unroll
+    for (int i = 0; i < kRowsPerThread; ++i) {
+      const std::byte* row = rows_[i] + begin;
+      const int offset = offset_in_window(row);
+#pragma unroll
+      for (int first = 0; first < Span::kPieces; first += kThreadsPerRow) {
+        const int byte = 16 * (first + thread % kThreadsPerRow);
+        if (byte < offset + bytes) copy_async_16(target + byte, row - offset + byte);
+      }
+      target += kCopiedRows * Span::kPitch;
+    }
+  }
+
+  // Each thread has half a row of the 64 columns of a step: where it begins, and the unit that it is.
+  __device__ static int decoded_row() { return thread_index() % kTileWeightRows; }
+  __device__ static int decoded_half() { return thread_index() / kTileWeightRows; }
+  __device__ const uint8_t* span_of(int step) const {
+    const int span = Span::of_step(step);
+    const int offset = Decoder::kAlignment == 16 ? 0 : (decoded_row_offset_ + span * decoder_.span_bytes()) % 16;
+    return ring_ + ring_slot<kSlots>(span) * Span::kBytes + decoded_row() * Span::kPitch + offset;
+  }
+  __device__ static int unit_of(int step) { return ring_slot<Span::kSteps>(step) * 2 + decoded_half(); }
+  __device__ const Decoder& decoder() const { return decoder_; }
+
+ private:
+  static constexpr int kThreadsPerRow = 4;  // 64 bytes in a row at once
+  static constexpr int kCopiedRows = kGemmThreads / kThreadsPerRow;
+  static constexpr int kRowsPerThread = kTileWeightRows / kCopiedRows;
+
+  // A block may be several groups of 128 threads with a ring each.
+  __device__ static int thread_index() { return static_cast<int>(threadIdx.x) % kGemmThreads; }
+
+  __device__ static int offset_in_window(const std::byte* address) {
+    return Decoder::kAlignment == 16 ? 0 : static_cast<int>(reinterpret_cast<uintptr_t>(address) % 16);
+  }
+
+  uint8_t* ring_;
+  Decoder decoder_;
+  const std::byte* rows_[kRowsPerThread];  // whose copies this thread makes
+  int decoded_row_offset_ = 0;             // of the row it decodes: its address modulo 16
+  int end_byte_ = 0;                       // behind what is needed of a row
+};
+
+// Decodes the thread's half row of a step to bf16, into a tile of rows of 128 bytes as in swizzle.h. Columns behind the
+// last one become zero; of formats with codes a unit is inside or outside as a whole.
+template <typename Raw>
+__device__ inline void decode_step(const Raw& raw, int step, int num_columns, uint8_t* weights) {
+  using Decoder = typename Raw::Decoder;
+  const int left = num_columns - step / Decoder::kPasses * kStepColumns - Raw::decoded_half() * kUnitColumns;
+  uint32_t values[16];
+  if constexpr (Decoder::kHasCodes) {
+    Codes codes = Decoder::codes(raw.span_of(step), raw.unit_of(step));
+    if (left <= 0) clear_scales(codes);
+    codes_to_bf16<Decoder>(codes, values);
+  } else {
+    raw.decoder().decode(raw.span_of(step), raw.unit_of(step), values);
+    if (left < kUnitColumns) clear_columns(values, left);
+  }
+  const int offset = piece_offset<2 * kStepColumns>(Raw::decoded_row(), Raw::decoded_half() * 4);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    *reinterpret_cast<uint4*>(weights + pieces_on(offset, i)) =
+        make_uint4(values[4 * i], values[4 * i + 1], values[4 * i + 2], values[4 * i + 3]);
+  }
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,49 @@
+#include "cuda/host/queue.h"
+
+#include "core/check.h"
+#include "cuda/host/account.h"
+#include "cuda/host/cuda_error.h"
+
+namespace gesso::cuda {
+
+DeviceProperties device_properties(int device) {
+  cudaDeviceProp properties;
+  check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  int reads_pages = 0;
+  check_cuda(cudaDeviceGetAttribute(&reads_pages, cudaDevAttrPageableMemoryAccess, device), "cudaDeviceGetAttribute");
+  DeviceProperties result;
+  result.name = properties.name;
+  result.arch = 10 * properties.major + properties.minor;
+  result.num_multiprocessors = properties.multiProcessorCount;
+  result.max_shared_bytes = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
+  result.l2_bytes = properties.l2CacheSize;
+  result.total_bytes = static_cast<int64_t>(properties.totalGlobalMem);
+  result.is_integrated = properties.integrated != 0 && reads_pages != 0;
+  return result;
+}
+
+Queue::Queue(int device, ActivationType activations)
+    : device_(device), activations_(activations), properties_(device_properties(device)) {
+  check_cuda(cudaSetDevice(device), "cudaSetDevice");
+  check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+}
+
+Queue::~Queue() {
+  cudaSetDevice(device_);
+  cudaStreamSynchronize(stream_);
+  for (Block& block : scratch_) release_on_device(block.data);
+  cudaStreamDestroy(stream_);
+}
+
+std::byte* Queue::scratch_bytes(Scratch which, int64_t bytes) {
+  Block& block = scratch_[static_cast<size_t>(which)];
+  if (bytes <= block.bytes) return block.data;
+  release_on_device(block.data);  // waits for the kernels that use it
+  block = {};
+  block.data = allocate_on_device(device_, bytes);
+  block.bytes = bytes;
+  ++scratch_generation_;
+  return block.data;
+}
+
+}  // namespace gesso::cuda

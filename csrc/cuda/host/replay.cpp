@@ -1,0 +1,74 @@
+// Runs of ops as CUDA graphs.
+#include "ops/replay.h"
+
+#include <map>
+
+#include "cuda/host/cuda_error.h"
+#include "cuda/host/queue.h"
+
+namespace gesso::cuda {
+namespace {
+
+// A batch has one recording per number of canvases under way, with and without self-conditioning. More than this many
+// means that addresses have changed, and the old ones are of no use.
+constexpr size_t kMaxRecordings = 64;
+
+// An executable graph; none until the second run under its key.
+class Recording {
+ public:
+  Recording() = default;
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+  ~Recording() {
+    if (executable_) cudaGraphExecDestroy(executable_);
+  }
+
+  bool is_made() const { return executable_ != nullptr; }
+  void launch(cudaStream_t stream) { check_cuda(cudaGraphLaunch(executable_, stream), "cudaGraphLaunch"); }
+  void record(cudaStream_t stream, const std::function<void()>& body);
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+void Recording::record(cudaStream_t stream, const std::function<void()>& body) {
+  cudaGraph_t graph = nullptr;
+  check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  try {
+    body();
+  } catch (...) {
+    cudaStreamEndCapture(stream, &graph);  // leaves the stream as it was; a broken graph is none
+    if (graph) cudaGraphDestroy(graph);
+    cudaGetLastError();
+    throw;
+  }
+  check_cuda(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+  const cudaError_t error = cudaGraphInstantiate(&executable_, graph, 0);
+  cudaGraphDestroy(graph);
+  check_cuda(error, "cudaGraphInstantiate");
+}
+
+using Recordings = std::map<std::vector<int64_t>, Recording>;
+
+}  // namespace
+
+void replay(const Context& context, std::shared_ptr<void>& recordings, const std::vector<int64_t>& key,
+            const std::function<void()>& body) {
+  if (!recordings) recordings = std::make_shared<Recordings>();
+  Recordings& all = *std::static_pointer_cast<Recordings>(recordings);
+  std::vector<int64_t> full_key = key;
+  full_key.push_back(context.queue->scratch_generation());
+  const auto found = all.find(full_key);
+  if (found == all.end()) {
+    body();
+    if (all.size() >= kMaxRecordings) all.clear();
+    full_key.back() = context.queue->scratch_generation();  // this run may have moved it
+    all[full_key];
+    return;
+  }
+  const cudaStream_t stream = context.queue->stream();
+  if (!found->second.is_made()) found->second.record(stream, body);
+  found->second.launch(stream);
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,60 @@
+// Memory of the sums, and what becomes of them.
+#include "cuda/vocabulary/soft_embed_sums.h"
+
+#include "cuda/block/quad_rows.h"
+#include "cuda/device/kernel.h"
+#include "cuda/device/launch.h"
+#include "cuda/vocabulary/soft_embed_mma.h"
+
+namespace gesso::cuda {
+namespace {
+
+constexpr int64_t kAlignment = 256;
+
+int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// out[r] = scale * sums[r] / weight_sum[r]. One block per row; bound by bytes.   out [R, D].   grid R.
+// ptxas: <= 64 registers
+__global__ void __launch_bounds__(kMaxRowThreads)
+    soft_embed_finish_kernel(SoftSums soft, float scale, QuadRows<float> out) {
+  const int64_t r = blockIdx.x;
+  const float factor = scale / soft.rows[r].weight_sum;
+  for (int64_t column = first_column(); column < out.columns; column += column_step()) {
+    Quad total = {};
+    for (int s = 0; s < soft.num_segments; ++s) {
+      const float* sums = soft.sums + (s * soft.num_rows + r) * soft.sums_stride + column;
+      const Quad part = *reinterpret_cast<const Quad*>(sums);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) total.v[i] += part.v[i];
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) total.v[i] *= factor;
+    out.store(r, column, total);
+  }
+}
+
+}  // namespace
+
+SoftSums make_soft_sums(Queue& queue, int64_t num_rows, const Tensor& table) {
+  SoftSums soft;
+  soft.num_rows = num_rows;
+  soft.num_columns = table.num_columns();
+  soft.weights_stride = chunk_tokens(table.num_rows());
+  soft.sums_stride = round_up(soft.num_columns, kSoftTileColumns);
+  soft.num_segments = num_soft_segments(queue.properties(), soft.num_columns);
+  const int64_t weights_bytes = round_up(num_rows * soft.weights_stride * sizeof(uint16_t), kAlignment);
+  const int64_t sums_bytes = round_up(soft.num_segments * num_rows * soft.sums_stride * sizeof(float), kAlignment);
+  std::byte* memory =
+      queue.scratch_bytes(Scratch::kSoftSums, weights_bytes + sums_bytes + num_rows * sizeof(RowProgress));
+  soft.weights = reinterpret_cast<uint16_t*>(memory);
+  soft.sums = reinterpret_cast<float*>(memory + weights_bytes);
+  soft.rows = reinterpret_cast<RowProgress*>(memory + weights_bytes + sums_bytes);
+  return soft;
+}
+
+void finish_soft_sums(Queue& queue, const SoftSums& soft, float scale, Matrix out) {
+  launch("soft_embed", {dim3(static_cast<unsigned>(soft.num_rows)), row_threads(soft.num_columns), 0, queue.stream()},
+         soft_embed_finish_kernel, soft, scale, QuadRows(out));
+}
+
+}  // namespace gesso::cuda
