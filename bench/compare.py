@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gesso.bench_record import MOST_WAITING
+from gesso.measure.record import MOST_WAITING
 
 Record = Mapping[str, Any]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gesso.hf import NAMES
-from gesso.synth import synth_metadata, tensor_shapes
-from gesso.synth_command import CONFIGS
+from gesso.files.hf.folder import NAMES
+from gesso.synth.model import CONFIGS
+from gesso.synth.tensors import synth_metadata, tensor_shapes
 
 POOL = 1 << 22  # values drawn once; every tensor repeats them from another place on
 HF_NAMES = {gguf: hf for hf, gguf in NAMES.items()}

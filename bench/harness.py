@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from gesso import _ops
-from gesso.bench_floor import Ceilings, measure_ceilings, op_floor
-from gesso.bench_record import make_origin, spread
-from gesso.synth import synth_tensors
-from gesso.tensor import stored_bytes
+from gesso.files.tensor import stored_bytes
+from gesso.measure.floor import Ceilings, measure_ceilings, op_floor
+from gesso.measure.record import make_origin, spread
+from gesso.synth.tensors import synth_tensors
 
 CACHES_BYTES = 128 << 20  # more than the caches that a core can reach
 MOST_COPIES = 128

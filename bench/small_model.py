@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import gesso
-from gesso import sudoku
-from gesso.compare import compare_logits
-from gesso.demo_command import bundled_model, make_puzzles, solve
+from gesso.bundled import sudoku
+from gesso.bundled.sudoku_model import bundled_model, make_puzzles, solve
+from gesso.measure.compare import compare_logits
 
 MAX_MEAN_KL = 1e-3  # nats; a wrong kernel is orders of magnitude above
 MIN_AGREEMENT = 0.98

@@ -26,13 +26,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import gesso
-from gesso import sudoku
-from gesso.cli import main as gesso_command
-from gesso.compare import compare_logits
-from gesso.demo_command import BATCH_SIZE, bundled_model, make_puzzles, solve
-from gesso.gguf_reader import read_gguf
-from gesso.gguf_writer import write_gguf
-from gesso.hf import stays_float32
+from gesso.bundled import sudoku
+from gesso.bundled.sudoku_model import BATCH_SIZE, bundled_model, make_puzzles, solve
+from gesso.cli.program import main as gesso_command
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.presets import stays_float32
+from gesso.measure.compare import compare_logits
 from widened_model import widen_metadata, widen_tensors
 
 PRESETS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "IQ4_XS", "NVFP4")

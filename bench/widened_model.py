@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from gesso.hf_config import ARCHITECTURE
-from gesso.tensor import Tensor
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.tensor import Tensor
 
 DOUBLED_COUNTS = ("embedding_length", "attention.head_count", "attention.head_count_kv", "expert_feed_forward_length")
 HIDDEN_VECTORS = {

@@ -3,7 +3,7 @@
 import _path  # noqa: F401
 
 from gesso import _ops
-from gesso.synth import LOGIT_SPREAD
+from gesso.synth.tensors import LOGIT_SPREAD
 from harness import Call, Case, main, make_stored, rows_of
 
 HIDDEN, VOCABULARY, CAP, TEMPERATURE = 2816, 262144, 30.0, 0.6

@@ -17,9 +17,9 @@ import numpy as np
 from llama_cpp_worker import LlamaCpp
 
 import gesso
-from gesso.gguf_writer import write_gguf
-from gesso.synth_command import CONFIGS, make_model
-from gesso.synth_gemma4 import gemma4_metadata, gemma4_tensors
+from gesso.files.gguf_writer import write_gguf
+from gesso.synth.gemma4 import gemma4_metadata, gemma4_tensors
+from gesso.synth.model import CONFIGS, make_model
 
 LAYERS, TOKENS = 6, 100
 SIZES = {"vocab_size": 2048, "hidden_size": 512, "intermediate_size": 256, "moe_intermediate_size": 128}

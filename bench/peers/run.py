@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from worker import Sample, Worker
 
-from gesso.bench_record import spread
-from gesso.display import show_bytes
-from gesso.memory import available_bytes
-from gesso.synth_command import CONFIGS
+from gesso.measure.memory import available_bytes
+from gesso.measure.record import spread
+from gesso.measure.text import show_bytes
+from gesso.synth.model import CONFIGS
 from harness import origin
 
 PRESET = "26b-a4b"

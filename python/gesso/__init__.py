@@ -10,10 +10,10 @@ from importlib.metadata import version as _version
 
 from gesso._native import ArgumentError, CudaError, DeviceInfo, FormatError, devices, has_cuda
 from gesso.config import Config
+from gesso.files.tensor import dequantize, quantize
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model, Session
 from gesso.reply import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, parse_reply
-from gesso.tensor import dequantize, quantize
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gesso import _native, hf
+from gesso import _native
+from gesso.files.checkpoint import fill_checkpoint, outline
+from gesso.files.hf.folder import read_checkpoint
 from gesso.model import Model
-from gesso.tensor import Tensor
 
-MAX_THREADS = 4096  # csrc/api/thread_count.cpp
+MAX_THREADS = 4096  # csrc/core/thread_count.cpp
 
 
 def load(
@@ -57,33 +56,10 @@ def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -
     path = Path(path)
     if not path.is_dir():
         return _native.Checkpoint.open(os.fsencode(path))
-    source = hf.read_checkpoint(path)
+    source = read_checkpoint(path)
     tensors = list(source.tensors())
     return (
         fill_checkpoint(source.metadata, tensors, lambda x: x.data)
         if with_values
         else outline(source.metadata, tensors)
     )
-
-
-def outline(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> _native.Checkpoint:
-    """Metadata and tensors with zeros for all values, which take no memory.
-
-    Enough to tell whether the tensors fit the configuration.
-    """
-    largest = max((tensor.num_bytes for tensor in tensors), default=0)
-    zeros = np.zeros(largest, np.uint8)  # never written to, and therefore only promised by the system
-    return fill_checkpoint(metadata, tensors, lambda tensor: zeros[: tensor.num_bytes])
-
-
-def fill_checkpoint(
-    metadata: Mapping[str, Any], tensors: Iterable[Tensor], values: Callable[[Tensor], np.ndarray]
-) -> _native.Checkpoint:
-    """Metadata and tensors with what `values` returns for each, which the checkpoint keeps alive."""
-    checkpoint = _native.Checkpoint()
-    for key, value in metadata.items():
-        checkpoint.set(key, value)
-    for tensor in tensors:
-        data = values(tensor)
-        checkpoint.add_tensor(tensor.name, tensor.dtype, tensor.shape, data.reshape(-1).view(np.uint8), data)
-    return checkpoint

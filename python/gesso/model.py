@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from gesso import _native
+from gesso.arguments import as_array, as_id_lists, as_ids, as_lengths, is_ids, make_options
 from gesso.config import Config
-from gesso.generation import as_array, as_id_lists, as_ids, as_lengths, is_ids, make_options
 from gesso.reply import Reply, decode_reply
 from gesso.tokenizer import Tokenizer
 

@@ -38,7 +38,9 @@ from transformers import (
 )
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import EntropyBoundSamplerConfig
 
-from gesso import gguf_writer, hf, sudoku
+from gesso.bundled import sudoku
+from gesso.files import gguf_writer
+from gesso.files.hf import folder as hf
 
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
 CELLS = [sudoku.HIDDEN, *"123456"]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 import gesso
-from gesso.gguf_reader import read_gguf
-from gesso.gguf_writer import write_gguf
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.gguf_writer import write_gguf
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SUDOKU = Path(gesso.__file__).parent / "models" / "sudoku-6x6.gguf"

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import gesso
-from gesso import cli
-from gesso.gguf_writer import matrices_as
+from gesso.cli import program as cli
+from gesso.files.gguf_writer import matrices_as
 from python.tiny_model import tiny_model
 
 OP_COUNTS = ("calls", "float_operations", "int8_operations")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import gesso
-from gesso import cli
+from gesso.cli import program as cli
 from python.tiny_model import tiny_model
 
 

@@ -5,8 +5,8 @@ import pytest
 
 import gesso
 from cuda.models import SUDOKU
-from gesso import sudoku
-from gesso.demo_command import make_puzzles, solve
+from gesso.bundled import sudoku
+from gesso.bundled.sudoku_model import make_puzzles, solve
 
 NUM_PUZZLES = 20
 

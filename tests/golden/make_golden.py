@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from transformers import DiffusionGemmaForBlockDiffusion
 
-from gesso.gguf_writer import matrices_as
-from gesso.hf import gguf_name, is_dropped
+from gesso.files.gguf_writer import matrices_as
+from gesso.files.hf.folder import gguf_name, is_dropped
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gesso
-from gesso.gguf_writer import matrices_as
+from gesso.files.gguf_writer import matrices_as
 from python.tiny_model import tiny_model
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from gesso.gguf_writer import write_gguf
-from gesso.hf import NAMES, stays_float32
-from gesso.tensor import Tensor
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.hf.folder import NAMES
+from gesso.files.presets import stays_float32
+from gesso.files.tensor import Tensor
 from python import tiny_model
 
 if not Path("/proc/self/status").exists():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gesso import _native
-from gesso.hf import stays_float32
+from gesso.files.presets import stays_float32
 from gesso.model import Model
 from python.tiny_model import Sizes, model_metadata, random_tensors
 from reference.stored import SIZES, random_weight, values_of

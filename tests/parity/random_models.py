@@ -20,7 +20,8 @@ from transformers import (
 )
 
 import gesso
-from gesso import gguf_writer, hf
+from gesso.files import gguf_writer
+from gesso.files.hf import folder as hf
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 

@@ -16,8 +16,8 @@ from typing import Any
 import gguf
 import numpy as np
 
-from gesso.hf_config import ARCHITECTURE
-from gesso.hf_tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.hf.tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL
 from python.tiny_model import CHAT_TEMPLATE
 
 MANIFEST = Path(__file__).parents[1] / "golden/gguf_manifest.tsv"

@@ -4,8 +4,8 @@
     folder = hf_folder(tmp_path / "folder", "bf16", weights=values(sizes))
     stored, expected = compressed("float-quantized", weights)   what the file holds, and the values it means
 
-Flavours: "bf16", and those of `COMPRESSED`. Layouts: the repositories' file headers, as noted at each function. The
-values are the flavour's own arithmetic in float64, with ml_dtypes for its element types; nothing of gesso is used.
+Compressions: "bf16", and those of `COMPRESSED`. Layouts: the repositories' file headers, as noted at each function. The
+values are the compression's own arithmetic in float64, with ml_dtypes for its element types; nothing of gesso is used.
 """
 
 import json
@@ -15,8 +15,8 @@ import ml_dtypes
 import numpy as np
 import safetensors.numpy
 
-from gesso.hf import NAMES
-from gesso.hf_config import FULL, SLIDING
+from gesso.files.hf.config import FULL, SLIDING
+from gesso.files.hf.folder import NAMES
 from python.tiny_model import CHAT_TEMPLATE, CONTROLS, MERGES, VOCABULARY, Sizes, random_tensors, tensor_shapes
 
 # NVFP4 wants rows of a multiple of 64.
@@ -146,7 +146,7 @@ HF_QUANT_CONFIG = {
     "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8", "group_size": 16, "exclude_modules": []},
 }
 FLOAT, INT = group(8, "float", "channel"), group(8, "int", "channel")
-# Flavour -> quantization_config, which layers are compressed, how.
+# Compression -> quantization_config, which layers are compressed, how.
 COMPRESSED = {
     "modelopt-nvfp4": (MODELOPT, EXPERTS, modelopt_nvfp4),
     "nvfp4-pack-quantized": (
@@ -165,9 +165,9 @@ COMPRESSED = {
 }  # fmt: skip
 
 
-def compressed(flavour, weights, seed=1):
-    """What a checkpoint of this flavour stores for these weights, and the float64 values that it then means."""
-    _, pattern, compress = COMPRESSED[flavour]
+def compressed(compression, weights, seed=1):
+    """What a checkpoint of this compression stores for these weights, and the float64 values that it then means."""
+    _, pattern, compress = COMPRESSED[compression]
     rng = np.random.default_rng(seed)
     stored, meant = {}, {}
     for name, data in unfused(weights).items():
@@ -179,7 +179,7 @@ def compressed(flavour, weights, seed=1):
     return stored, meant
 
 
-def config(flavour, sizes):
+def config(compression, sizes):
     text = {
         "model_type": "diffusion_gemma_text",
         "num_hidden_layers": len(sizes.layer_types),
@@ -192,7 +192,7 @@ def config(flavour, sizes):
     }
     same = {name: value for name, value in vars(sizes).items() if name not in ("layer_types", "max_denoising_steps")}
     whole = {"model_type": "diffusion_gemma", "canvas_length": same.pop("canvas_length"), "text_config": same | text}
-    return whole | ({"quantization_config": COMPRESSED[flavour][0]} if flavour in COMPRESSED else {})
+    return whole | ({"quantization_config": COMPRESSED[compression][0]} if compression in COMPRESSED else {})
 
 
 def tokenizer():
@@ -219,14 +219,14 @@ def write_weights(folder, stored, num_shards=2):
         (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
 
 
-def hf_folder(folder, flavour="bf16", *, weights=None, stored=None, num_shards=2, **sizes):
+def hf_folder(folder, compression="bf16", *, weights=None, stored=None, num_shards=2, **sizes):
     """Writes a folder and returns its path. weights: of `values`; stored: the tensors themselves instead."""
     folder.mkdir()
     weights = values(**sizes) if weights is None else weights
-    if stored is None and flavour == "bf16":
+    if stored is None and compression == "bf16":
         stored = {name: data.astype(BF16) for name, data in weights.items()}
-    write_weights(folder, compressed(flavour, weights)[0] if stored is None else stored, num_shards)
-    (folder / "config.json").write_text(json.dumps(config(flavour, Sizes(**{**SIZES, **sizes}))))
+    write_weights(folder, compressed(compression, weights)[0] if stored is None else stored, num_shards)
+    (folder / "config.json").write_text(json.dumps(config(compression, Sizes(**{**SIZES, **sizes}))))
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
     return folder

@@ -3,10 +3,10 @@
 import pytest
 
 import gesso
-from gesso import sudoku
-from gesso.compare import compare_logits
-from gesso.demo_command import bundled_model, make_puzzles, solve
-from gesso.gguf_writer import matrices_as
+from gesso.bundled import sudoku
+from gesso.bundled.sudoku_model import bundled_model, make_puzzles, solve
+from gesso.files.gguf_writer import matrices_as
+from gesso.measure.compare import compare_logits
 from python.command_line import run
 from python.expect import raises
 from python.tiny_model import tiny_model

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 import gesso
-from gesso import _native, bench, bench_command, bench_floor, bench_model, cli, memory
-from gesso.bench_floor import Ceiling, Ceilings, op_floor, pass_floor_ms
-from gesso.bench_model import hash_files, parse_spec
-from gesso.bench_report import table
-from gesso.gguf_writer import matrices_as
-from gesso.synth_command import CONFIGS
+from gesso import _native
+from gesso.cli import bench as bench_command
+from gesso.cli import program as cli
+from gesso.files.gguf_writer import matrices_as
+from gesso.measure import bench, floor, memory, subject
+from gesso.measure.floor import Ceiling, Ceilings, op_floor, pass_floor_ms
+from gesso.measure.report import table
+from gesso.measure.subject import hash_files, parse_spec
+from gesso.synth.model import CONFIGS
 from python.test_synth import CONFIG
 from python.tiny_model import VOCABULARY, tiny_model
 
@@ -33,8 +36,8 @@ def path(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(bench_floor, "BUFFER_BYTES", 1 << 16)
-    monkeypatch.setattr(bench_floor, "MILLISECONDS", 0.0)
+    monkeypatch.setattr(floor, "BUFFER_BYTES", 1 << 16)
+    monkeypatch.setattr(floor, "MILLISECONDS", 0.0)
 
 
 @pytest.fixture
@@ -203,8 +206,8 @@ def test_bad_specs(refused, spec, message):
 
 
 def test_too_little_memory_is_refused_with_numbers(refused, monkeypatch):
-    monkeypatch.setattr(bench_model, "available_bytes", lambda: 12_300_000_000)
-    monkeypatch.setattr(bench_model, "fill_checkpoint", lambda *_: pytest.fail("nothing must be made"))
+    monkeypatch.setattr(subject, "available_bytes", lambda: 12_300_000_000)
+    monkeypatch.setattr(subject, "fill_checkpoint", lambda *_: pytest.fail("nothing must be made"))
     message = refused("--synthetic", "26b-a4b:Q4_K_M")
     assert re.search(r"out of memory: needs 1[78]\.\d GB \(16\.8 GB for weights .*\), 12\.3 GB are free", message)
 
@@ -312,7 +315,7 @@ CEILINGS = Ceilings(
 
 
 def op(stored, activations, floats, int8, ms=10.0):
-    counts = dict(zip(bench_floor.COUNTS, (stored, activations, floats, int8), strict=True))
+    counts = dict(zip(floor.COUNTS, (stored, activations, floats, int8), strict=True))
     return {"ms": ms} | counts
 
 

@@ -8,7 +8,7 @@ import pytest
 import compare
 import harness
 from gesso import _ops
-from gesso.bench_floor import Ceiling, Ceilings
+from gesso.measure.floor import Ceiling, Ceilings
 from harness import Case, Variant
 from reference import device
 

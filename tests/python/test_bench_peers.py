@@ -87,7 +87,7 @@ def test_a_worker_that_fails_is_an_error(worker):
 
 
 def test_gesso_answers(worker):
-    model = PEERS.parents[1] / "python/gesso/models/sudoku-6x6.gguf"
+    model = PEERS.parents[1] / "python/gesso/bundled/sudoku-6x6.gguf"
     ours = worker.Worker("gesso_worker.py", str(model), "1", "int8")
     assert ours.about["activations"] == "int8"
     samples = [ours.run(work) for work in ("layers and head", "whole step")]

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 import gesso
-from gesso.cli import describe_error, main
-from gesso.demo_command import bundled_model
-from gesso.display import visible
+from gesso.bundled.sudoku_model import bundled_model
+from gesso.cli.program import describe_error, main
+from gesso.measure.text import visible
 from python.command_line import run, run_in_terminal, screen, start
 from python.tiny_model import VOCABULARY, tiny_model
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 import gesso
-from gesso import compare
-from gesso.cli import main
-from gesso.compare import compare_logits, compare_tensors
-from gesso.gguf_reader import read_gguf
-from gesso.gguf_writer import matrices_as, write_gguf
-from gesso.hf import read_checkpoint
-from gesso.tensor import Tensor
+from gesso.cli.program import main
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.gguf_writer import matrices_as, write_gguf
+from gesso.files.hf.folder import read_checkpoint
+from gesso.files.tensor import Tensor
+from gesso.measure import compare
+from gesso.measure.compare import compare_logits, compare_tensors
 from python.command_line import run
 from python.expect import raises
 from python.hf_folders import hf_folder

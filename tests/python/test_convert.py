@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import gesso
-from gesso import gguf_writer, hf
-from gesso.cli import main
+from gesso.cli.program import main
+from gesso.files import gguf_writer
+from gesso.files.hf import folder as hf
 from python.command_line import start
 
 pytest.importorskip("ml_dtypes")
@@ -71,9 +72,9 @@ def fails(capsys, *arguments):
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flavour", ["bf16", *COMPRESSED])
-def test_the_file_holds_what_the_reader_gives(tmp_path, flavour):
-    source = hf_folder(tmp_path / "source", flavour)
+@pytest.mark.parametrize("compression", ["bf16", *COMPRESSED])
+def test_the_file_holds_what_the_reader_gives(tmp_path, compression):
+    source = hf_folder(tmp_path / "source", compression)
     assert convert(source, tmp_path / "a.gguf") == 0
     _, tensors = read(tmp_path / "a.gguf")
     expected = {tensor.name: tensor for tensor in hf.read_checkpoint(source).tensors()}
@@ -124,10 +125,10 @@ def test_presets_and_overrides(tmp_path, folder, capsys):
     assert not (tmp_path / "b.gguf").exists()
 
 
-@pytest.mark.parametrize("flavour", ["bf16", "modelopt-nvfp4"])
+@pytest.mark.parametrize("compression", ["bf16", "modelopt-nvfp4"])
 @pytest.mark.parametrize("preset", ["BF16", "Q4_K_M", "NVFP4"])
-def test_one_step_two_steps_and_a_step_that_changes_nothing_give_the_same_file(tmp_path, flavour, preset):
-    source = hf_folder(tmp_path / "source", flavour, hidden_size=256)
+def test_one_step_two_steps_and_a_step_that_changes_nothing_give_the_same_file(tmp_path, compression, preset):
+    source = hf_folder(tmp_path / "source", compression, hidden_size=256)
     assert convert(source, tmp_path / "plain.gguf") == 0
     assert convert(source, tmp_path / "a.gguf", "--preset", preset) == 0
     for start_from, result in (("plain", "b"), ("a", "c")):
@@ -317,8 +318,8 @@ def test_a_file_system_that_refuses_more_bytes_leaves_nothing(tmp_path, folder, 
 # Converts, says when the first chunk of weights has been written, and waits.
 HALFWAY = """
 import sys, time
-from gesso import gguf_writer
-from gesso.cli import main
+from gesso.files import gguf_writer
+from gesso.cli.program import main
 
 def wait(array):
     print("half", flush=True)
@@ -364,7 +365,7 @@ def test_two_runs_do_not_write_one_file(tmp_path, folder, halfway, capsys):
 PEAK = """
 import sys
 from pathlib import Path
-from gesso.cli import main
+from gesso.cli.program import main
 assert main(["convert", *sys.argv[1:]]) == 0
 print(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line))
 """

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 from rich.console import Console
 
-from gesso.display import LiveText, cut_at_end, visible
+from gesso.cli.display import LiveText, cut_at_end
+from gesso.measure.text import visible
 from python.command_line import screen
 
 

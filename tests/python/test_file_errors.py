@@ -15,9 +15,9 @@ from gguf import GGMLQuantizationType, GGUFReader
 from safetensors.numpy import save_file
 
 import gesso
-from gesso.gguf_writer import write_gguf
-from gesso.hf import NAMES
-from gesso.tensor import Tensor
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.hf.folder import NAMES
+from gesso.files.tensor import Tensor
 from python.expect import raises
 from python.tiny_model import tiny_model
 

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from gesso import _native
-from gesso.gguf_reader import read_gguf
-from gesso.gguf_writer import write_gguf
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.gguf_writer import write_gguf
 from python import test_gguf_reader
 from python.expect import raises
 

@@ -6,9 +6,10 @@ import gguf
 import numpy as np
 import pytest
 
-from gesso import _native, gguf_writer
-from gesso.gguf_writer import matrices_as, write_gguf
-from gesso.tensor import Tensor
+from gesso import _native
+from gesso.files import gguf_writer
+from gesso.files.gguf_writer import matrices_as, write_gguf
+from gesso.files.tensor import Tensor
 
 METADATA = {
     "general.architecture": "diffusion-gemma",

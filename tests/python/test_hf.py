@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from gesso import hf
-from gesso.hf_config import FULL, SLIDING
+from gesso.files.hf import folder as hf
+from gesso.files.hf.config import FULL, SLIDING
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 safetensors_numpy = pytest.importorskip("safetensors.numpy")

@@ -1,4 +1,4 @@
-"""Compressed checkpoint folders: what is read is what each flavour's convention means, and all else is an error.
+"""Compressed checkpoint folders: what is read is what each compression's convention means, and all else is an error.
 
 The expected values come from `hf_folders.py`, in float64 from the file's own bytes. Where the convention needs one
 float32 product, gesso's value is its rounding, bit for bit; where it needs more, every one of them may cost 2^-24.
@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import gesso
-from gesso import hf
-from gesso.cli import main
-from gesso.gguf_writer import write_gguf
-from gesso.hf_shards import StoredTensor
+from gesso.cli.program import main
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.hf import folder as hf
+from gesso.files.hf.shards import StoredTensor
 from gesso.loading import load
 from python.expect import raises
 
@@ -56,10 +56,10 @@ def assert_rounded(read, meant, roundings):
     assert (np.abs(read - meant) <= roundings * 2.0**-24 * (1 + 2.0**-20) * np.abs(meant)).all()
 
 
-@pytest.mark.parametrize(("flavour", "roundings"), [(MODELOPT, 1), (NVFP4, 2)])
-def test_nvfp4_experts_keep_their_values(tmp_path, weights, flavour, roundings):
-    stored, meant = compressed(flavour, weights)
-    tensors = read(hf_folder(tmp_path / "f", flavour, stored=stored))
+@pytest.mark.parametrize(("compression", "roundings"), [(MODELOPT, 1), (NVFP4, 2)])
+def test_nvfp4_experts_keep_their_values(tmp_path, weights, compression, roundings):
+    stored, meant = compressed(compression, weights)
+    tensors = read(hf_folder(tmp_path / "f", compression, stored=stored))
     for layer in range(2):
         for projection in ("gate", "up"):
             name = f"blk.{layer}.ffn_{projection}_exps"
@@ -88,10 +88,13 @@ def test_nvfp4_dense_layers_keep_their_values(tmp_path, weights):
 
 
 def test_global_scales_of_modelopt_multiply_and_those_of_compressed_tensors_divide(tmp_path, weights):
-    for flavour, part, value in ((MODELOPT, "weight_scale_2", 0.25), (NVFP4, "weight_global_scale", 4.0)):
-        stored, _ = compressed(flavour, weights)
+    for compression, part, value in ((MODELOPT, "weight_scale_2", 0.25), (NVFP4, "weight_global_scale", 4.0)):
+        stored, _ = compressed(compression, weights)
         stored[f"{GATE}.{part}"] = np.full_like(stored[f"{GATE}.{part}"], value)
-        assert read(hf_folder(tmp_path / flavour, flavour, stored=stored))["blk.0.ffn_gate_exps.scale"].data[2] == 0.25
+        assert (
+            read(hf_folder(tmp_path / compression, compression, stored=stored))["blk.0.ffn_gate_exps.scale"].data[2]
+            == 0.25
+        )
 
 
 def test_every_code_and_every_block_scale_comes_through(tmp_path, weights):
@@ -106,22 +109,22 @@ def test_every_code_and_every_block_scale_comes_through(tmp_path, weights):
     assert (nvfp4_values(gate)[2] == expected).all()
 
 
-@pytest.mark.parametrize(("flavour", "part"), [(MODELOPT, "input_scale"), (NVFP4, "input_global_scale")])
-def test_input_scales_are_kept(tmp_path, weights, flavour, part):
-    stored, _ = compressed(flavour, weights)
-    tensors = read(hf_folder(tmp_path / "f", flavour, stored=stored))
+@pytest.mark.parametrize(("compression", "part"), [(MODELOPT, "input_scale"), (NVFP4, "input_global_scale")])
+def test_input_scales_are_kept(tmp_path, weights, compression, part):
+    stored, _ = compressed(compression, weights)
+    tensors = read(hf_folder(tmp_path / "f", compression, stored=stored))
     given = np.array([stored[f"{EXPERTS}.{e}.gate_proj.{part}"].item() for e in range(NUM_EXPERTS)], np.float32)
-    expected = given if flavour == MODELOPT else np.float32(1) / given
+    expected = given if compression == MODELOPT else np.float32(1) / given
     assert (tensors["blk.0.ffn_gate_exps.input_scale"].data == expected).all()
-    assert ("blk.0.ffn_gate.input_scale" in tensors) == (flavour == NVFP4)
+    assert ("blk.0.ffn_gate.input_scale" in tensors) == (compression == NVFP4)
     without = {name: data for name, data in stored.items() if not name.endswith(part)}
-    assert not any("input_scale" in name for name in read(hf_folder(tmp_path / "g", flavour, stored=without)))
+    assert not any("input_scale" in name for name in read(hf_folder(tmp_path / "g", compression, stored=without)))
 
 
-@pytest.mark.parametrize("flavour", [name for name in COMPRESSED if "nvfp4" not in name])
-def test_scaled_channels_become_bf16_to_nearest_even(tmp_path, weights, flavour):
-    stored, meant = compressed(flavour, weights)
-    tensors = read(hf_folder(tmp_path / "f", flavour, stored=stored))
+@pytest.mark.parametrize("compression", [name for name in COMPRESSED if "nvfp4" not in name])
+def test_scaled_channels_become_bf16_to_nearest_even(tmp_path, weights, compression):
+    stored, meant = compressed(compression, weights)
+    tensors = read(hf_folder(tmp_path / "f", compression, stored=stored))
 
     def expected(values):
         return values.astype(np.float32).astype(ml_dtypes.bfloat16).view(np.uint16)
@@ -154,9 +157,9 @@ def test_every_fp8_code_has_its_value(tmp_path, weights):
     np.testing.assert_array_equal(read_values, codes.view(hf_folders.E4M3).astype(np.float32))
 
 
-@pytest.mark.parametrize("flavour", COMPRESSED)
-def test_listing_reads_headers_only(tmp_path, weights, flavour, monkeypatch):
-    folder = hf_folder(tmp_path / "f", flavour, weights=weights)
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_listing_reads_headers_only(tmp_path, weights, compression, monkeypatch):
+    folder = hf_folder(tmp_path / "f", compression, weights=weights)
     values = StoredTensor.values
     monkeypatch.setattr(StoredTensor, "values", property(lambda self: pytest.fail(f"{self.name} was read")))
     tensors = list(hf.read_checkpoint(folder).tensors())
@@ -174,9 +177,9 @@ def logits(model):
     return session.denoise(canvas)
 
 
-@pytest.mark.parametrize("flavour", ["bf16", *COMPRESSED])
-def test_logits_of_the_folder_and_of_its_gguf_are_equal_bit_for_bit(tmp_path, weights, flavour):
-    folder = hf_folder(tmp_path / "f", flavour, weights=weights)
+@pytest.mark.parametrize("compression", ["bf16", *COMPRESSED])
+def test_logits_of_the_folder_and_of_its_gguf_are_equal_bit_for_bit(tmp_path, weights, compression):
+    folder = hf_folder(tmp_path / "f", compression, weights=weights)
     checkpoint = hf.read_checkpoint(folder)
     write_gguf(tmp_path / "a.gguf", checkpoint.metadata, checkpoint.tensors())
     expected = logits(load(folder))
@@ -184,14 +187,14 @@ def test_logits_of_the_folder_and_of_its_gguf_are_equal_bit_for_bit(tmp_path, we
     assert (logits(load(tmp_path / "a.gguf")) == expected).all()
 
 
-@pytest.mark.parametrize("flavour", COMPRESSED)
-def test_logits_are_those_of_the_values_that_are_meant(tmp_path, weights, flavour):
-    stored, meant = compressed(flavour, weights)
-    is_nvfp4 = "nvfp4" in flavour
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_logits_are_those_of_the_values_that_are_meant(tmp_path, weights, compression):
+    stored, meant = compressed(compression, weights)
+    is_nvfp4 = "nvfp4" in compression
     plain = {name: (fused(meant, name) if ".experts." in name else meant[name]).astype(np.float32) for name in weights}
     folders = [
         hf_folder(tmp_path / "plain", weights=plain, stored=plain if is_nvfp4 else None),  # float32, or else BF16
-        hf_folder(tmp_path / "compressed", flavour, stored=stored),
+        hf_folder(tmp_path / "compressed", compression, stored=stored),
     ]
     expected, got = (logits(load(folder, "cpu", activations="f32")) for folder in folders)
     if is_nvfp4:  # the scales come behind the sums; a scale that is left out changes the logits altogether
@@ -299,15 +302,15 @@ WRONG_TENSORS = {
 
 @pytest.mark.parametrize("case", WRONG_TENSORS)
 def test_wrong_tensors_are_named(tmp_path, weights, case):
-    flavour, change, patterns = WRONG_TENSORS[case]
-    stored = change(compressed(flavour, weights)[0])
-    folder = hf_folder(tmp_path / "f", flavour, stored=stored)
+    compression, change, patterns = WRONG_TENSORS[case]
+    stored = change(compressed(compression, weights)[0])
+    folder = hf_folder(tmp_path / "f", compression, stored=stored)
     with raises(ValueError, *patterns):
         read(folder)
 
 
 @pytest.mark.parametrize(
-    ("flavour", "part", "value", "tensor"),
+    ("compression", "part", "value", "tensor"),
     [
         (MODELOPT, "weight_scale_2", -0.5, "scale"),
         (MODELOPT, "weight_scale_2", np.inf, "scale"),
@@ -318,16 +321,16 @@ def test_wrong_tensors_are_named(tmp_path, weights, case):
         (MODELOPT, "weight_scale", np.nan, "weight"),
     ],
 )
-def test_scales_that_are_no_positive_numbers_are_named(tmp_path, weights, flavour, part, value, tensor):
-    stored, _ = compressed(flavour, weights)
+def test_scales_that_are_no_positive_numbers_are_named(tmp_path, weights, compression, part, value, tensor):
+    stored, _ = compressed(compression, weights)
     stored[f"{GATE}.{part}"].reshape(-1)[-1] = value
-    tensors = read(hf_folder(tmp_path / "f", flavour, stored=stored))
+    tensors = read(hf_folder(tmp_path / "f", compression, stored=stored))
     with raises(ValueError, rf"{GATE}\.{part}: expected .*positive"):
         tensors[f"blk.0.ffn_gate_exps.{tensor}"].data  # noqa: B018
 
 
-def changed_group(flavour, **changes):
-    config = json.loads(json.dumps(COMPRESSED[flavour][0]))
+def changed_group(compression, **changes):
+    config = json.loads(json.dumps(COMPRESSED[compression][0]))
     config["config_groups"]["group_0"]["weights"] |= changes
     return config
 
@@ -401,9 +404,9 @@ def shifted(path):
     path.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + size :])
 
 
-@pytest.mark.parametrize("flavour", ["bf16", *COMPRESSED])
-def test_data_at_odd_addresses_are_read_where_they_are(tmp_path, weights, flavour):
-    even, odd = (hf_folder(tmp_path / name, flavour, weights=weights) for name in ("even", "odd"))
+@pytest.mark.parametrize("compression", ["bf16", *COMPRESSED])
+def test_data_at_odd_addresses_are_read_where_they_are(tmp_path, weights, compression):
+    even, odd = (hf_folder(tmp_path / name, compression, weights=weights) for name in ("even", "odd"))
     for shard in odd.glob("*.safetensors"):
         shifted(shard)
     read_even, read_odd = read(even), read(odd)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import gesso
-from gesso import imatrix
-from gesso.cli import main
-from gesso.gguf_writer import write_gguf
-from gesso.tensor import Tensor
+from gesso.cli.program import main
+from gesso.files import imatrix
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.tensor import Tensor
 from python import tiny_model
 from python.command_line import run
 

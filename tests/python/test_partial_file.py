@@ -10,16 +10,16 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from gesso.gguf_writer import write_gguf
-from gesso.partial_file import check_target, partial_file
-from gesso.tensor import Tensor
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.partial_file import check_target, partial_file
+from gesso.files.tensor import Tensor
 from python.expect import raises
 
 # Writes half a file, says so and waits.
 HALF = """
 import sys, time
 from pathlib import Path
-from gesso.partial_file import partial_file, unwind_on_sigterm
+from gesso.files.partial_file import partial_file, unwind_on_sigterm
 with unwind_on_sigterm(), partial_file(Path(sys.argv[1])) as partial:
     partial.write_bytes(b"half")
     print("half", flush=True)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gesso.presets import PRESETS, plan_types
+from gesso.files.presets import PRESETS, plan_types
 from python.expect import raises
 from python.gguf_manifest import FILES, LAYERS, read_manifest
 from python.tiny_model import Sizes, tensor_shapes

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from gesso import progress
-from gesso.progress import Progress, show_time, status_line
+from gesso.cli import progress
+from gesso.cli.progress import Progress, show_time, status_line
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import gesso
-from gesso.cli import main
-from gesso.gguf_reader import read_gguf
-from gesso.gguf_writer import matrices_as, write_gguf
-from gesso.imatrix import read_imatrix
-from gesso.presets import PRESETS, plan_types
-from gesso.tensor import Tensor
+from gesso.cli.program import main
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.gguf_writer import matrices_as, write_gguf
+from gesso.files.imatrix import read_imatrix
+from gesso.files.presets import PRESETS, plan_types
+from gesso.files.tensor import Tensor
 from python.command_line import run, run_in_terminal
 from python.tiny_model import tiny_model
 

@@ -6,7 +6,8 @@ import pytest
 
 import gesso
 from gesso import TextDelta, ThoughtDelta
-from gesso.display import PlainText, ReplyText, call_line, visible
+from gesso.cli.display import PlainText, ReplyText, call_line
+from gesso.measure.text import visible
 from gesso.tool_call import parse_call
 from python.command_line import run, run_in_terminal, screen
 from python.test_reply import chat_model

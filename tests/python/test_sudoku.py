@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gesso import sudoku
+from gesso.bundled import sudoku
 
 SOLUTION = "123456456123231564564231312645645312"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import gesso
-from gesso.demo_command import bundled_model, make_puzzles
-from gesso.gguf_reader import read_gguf
+from gesso.bundled.sudoku_model import bundled_model, make_puzzles
+from gesso.files.gguf_reader import read_gguf
 from sudoku_presets import make_sources, measure_presets, quantize, write_wide_model
 
 PRESETS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")  # from fine to coarse

@@ -9,11 +9,11 @@ import pytest
 
 import gesso
 from gesso import _ops
-from gesso.cli import main
-from gesso.gguf_reader import read_gguf
-from gesso.synth import tensor_shapes
-from gesso.synth_command import CONFIGS, make_model
-from gesso.synth_tokenizer import MERGES, synth_tokenizer_metadata
+from gesso.cli.program import main
+from gesso.files.gguf_reader import read_gguf
+from gesso.synth.model import CONFIGS, make_model
+from gesso.synth.tensors import tensor_shapes
+from gesso.synth.tokenizer import MERGES, synth_tokenizer_metadata
 from python.command_line import run
 from python.gguf_manifest import FILES, MODEL, num_bytes, read_manifest
 

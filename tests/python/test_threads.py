@@ -29,7 +29,7 @@ CALLERS = """
 import os, threading
 from concurrent.futures import ThreadPoolExecutor
 import gesso
-from gesso.demo_command import bundled_model, make_puzzles, solve
+from gesso.bundled.sudoku_model import bundled_model, make_puzzles, solve
 
 models = [gesso.load(bundled_model(), "cpu", 3) for _ in range(2)]
 puzzles = make_puzzles(0, 12)
@@ -66,7 +66,7 @@ def test_callers_and_models_share_their_helpers():
 FORK = """
 import os
 import gesso
-from gesso.demo_command import bundled_model, make_puzzles, solve
+from gesso.bundled.sudoku_model import bundled_model, make_puzzles, solve
 
 model, puzzles = gesso.load(bundled_model(), "cpu", 2), make_puzzles(0, 3)
 expected = solve(model, puzzles, seed=0).texts

@@ -5,10 +5,10 @@ import pytest
 
 import gesso
 from gesso import _native
-from gesso.gguf_reader import read_gguf
-from gesso.gguf_writer import write_gguf
-from gesso.tensor import Tensor
-from gesso.weight_scales import with_scales
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.tensor import Tensor
+from gesso.files.weight_scales import with_scales
 
 EXPERTS, ROWS, COLUMNS = 3, 4, 64
 DENSE, EXPERT, DOWN = "blk.0.attn_q", "blk.0.ffn_gate_up_exps", "blk.0.ffn_down_exps"

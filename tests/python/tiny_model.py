@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from gesso.gguf_writer import write_gguf
-from gesso.hf import UNROTATED
-from gesso.hf_config import ARCHITECTURE, SLIDING
-from gesso.hf_tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL
-from gesso.tensor import Tensor
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.hf.config import SLIDING
+from gesso.files.hf.folder import UNROTATED
+from gesso.files.hf.tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL
+from gesso.files.tensor import Tensor
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3
 CONTROLS = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|turn>", "<turn|>", "<|image|>"]

@@ -10,16 +10,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from gesso import _native, bench_report
-from gesso.bench import Setting, measure
-from gesso.bench_floor import Ceilings, measure_ceilings
-from gesso.bench_model import Subject, check_memory, from_file, from_preset
-from gesso.bench_record import make_origin, make_record
+from gesso import _native
+from gesso.cli.progress import Progress
 from gesso.loading import check_num_threads
+from gesso.measure.bench import Setting, measure
+from gesso.measure.floor import Ceilings, measure_ceilings
+from gesso.measure.record import make_origin, make_record
+from gesso.measure.report import to_csv, to_json, to_markdown
+from gesso.measure.subject import Subject, check_memory, from_file, from_preset
 from gesso.model import Model
-from gesso.progress import Progress
 
-FORMATS = {"md": bench_report.to_markdown, "json": bench_report.to_json, "csv": bench_report.to_csv}
+FORMATS = {"md": to_markdown, "json": to_json, "csv": to_csv}
 
 
 def add_parser(subparsers: Any) -> None:

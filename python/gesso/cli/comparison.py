@@ -12,14 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from gesso import hf
-from gesso.compare import TensorError, check_comparable, compare_logits, compare_tensors, random_prompt, relative_rms
-from gesso.display import columns, natural_order, show_bytes, visible
-from gesso.gguf_reader import read_gguf
+from gesso.cli.progress import Progress
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.hf.folder import read_checkpoint
+from gesso.files.tensor import Tensor
 from gesso.loading import load
+from gesso.measure.compare import (
+    TensorError,
+    check_comparable,
+    compare_logits,
+    compare_tensors,
+    random_prompt,
+    relative_rms,
+)
+from gesso.measure.text import columns, natural_order, show_bytes, visible
 from gesso.model import Model
-from gesso.progress import Progress
-from gesso.tensor import Tensor
 
 PROMPT_LENGTH = 32  # tokens, where none is given
 
@@ -75,7 +82,7 @@ def describe(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def read_tensors(path: str) -> Iterable[Tensor]:
-    return hf.read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
+    return read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
 
 
 def sum_up(errors: Iterable[TensorError]) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from gesso.hf_export import read_folder
-from gesso.quantize_command import add_type_arguments, check_arguments, write_model
+from gesso.cli.quantize import add_type_arguments, check_arguments, write_model
+from gesso.files.hf.export import read_folder
 
 
 def add_parser(subparsers: Any) -> None:

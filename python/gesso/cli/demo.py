@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,13 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from gesso import sudoku
-from gesso.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
+from gesso.bundled import sudoku
+from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solve
+from gesso.cli.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
 from gesso.loading import load
 from gesso.model import Model
 
-BUNDLED = "models/sudoku-6x6.gguf"
-NUM_GIVEN = sudoku.NUM_CELLS // 2
 NUM_SHOWN = 3
-BATCH_SIZE = 25
 PASS_SHARE = 0.9
 STEP_SECONDS = 0.15  # a shown step lasts at least this long, to be watched
 GAP = "     "  # between a puzzle and its solution
@@ -57,26 +54,6 @@ def demo(options: argparse.Namespace) -> int:
         console.print(f"Puzzle {number}, never seen in training:")
         show(console, model, puzzle, options.seed)
     return measure(console, model, puzzles[NUM_SHOWN:], options.seed)
-
-
-def bundled_model() -> Path:
-    path = Path(__file__).parent / BUNDLED
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: the bundled model is missing from this installation; --model FILE names another"
-        )
-    return path
-
-
-def make_puzzles(seed: int, count: int) -> list[str]:
-    """Puzzles with half the cells given, of grids that are held out from training."""
-    rng = np.random.default_rng(seed)
-    grids = sudoku.random_grids(rng, count, held_out=True)
-    return [sudoku.to_text(puzzle) for puzzle in sudoku.hide_cells(rng, grids, NUM_GIVEN)]
-
-
-def solve(model: Model, puzzles: list[str], seed: int, **callbacks: Any) -> Any:
-    return model.generate(puzzles, max_new_tokens=sudoku.NUM_CELLS, seed=seed, **callbacks)
 
 
 def show_plain(console: Console, model: Model, puzzle: str, seed: int) -> None:

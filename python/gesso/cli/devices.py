@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from gesso import _native
-from gesso.display import columns, show_bytes, visible
+from gesso.measure.text import columns, show_bytes, visible
 
 FIELDS = ("name", "description", "arch", "total_bytes", "free_bytes", "used_bytes", "shares_host_memory")
 

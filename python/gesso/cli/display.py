@@ -1,10 +1,10 @@
-"""What people see: text made safe, a text whose canvases settle in place, a reply's thoughts apart, and tables."""
+"""What people see: a text whose canvases settle in place, and a reply's thoughts apart."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from itertools import groupby
 from typing import Any, TextIO
 
@@ -13,6 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from gesso.measure.text import visible
 from gesso.reply import Event, ThoughtDelta
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
@@ -21,15 +22,6 @@ UNCERTAIN = "dim"  # style of tokens that are not accepted yet
 THOUGHT = "dim"
 STATUS = "cyan"
 REFRESH_SECONDS = 1 / 20
-
-# Control characters other than newline and tab as symbols: text of a model must not steer the terminal.
-VISIBLE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
-VISIBLE |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
-
-
-def visible(text: str) -> str:
-    """`text` without anything that a terminal would obey."""
-    return text.translate(VISIBLE)
 
 
 def make_console(stream: TextIO) -> Console:
@@ -192,27 +184,3 @@ def status_text(status: str, console: Console) -> Text:
 def step_status(event: Any) -> str:
     """Where a denoising step stands, for a status line."""
     return f"step {event.step + 1}/{event.max_denoising_steps}  mean entropy {event.mean_entropy:.4f} nats"
-
-
-def natural_order(name: str) -> tuple[Any, ...]:
-    """Sorts blk.2 before blk.10."""
-    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in name.split("."))
-
-
-def show_bytes(size: int) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"
-
-
-def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Indented lines of aligned cells; the columns in `right` are flush right."""
-    if not rows:
-        return []
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [x.rjust(w) if i in right else x.ljust(w) for i, (x, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  " + "  ".join(cells).rstrip())
-    return lines

@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from gesso.imatrix import collect, write_imatrix
+from gesso.cli.progress import Progress
+from gesso.files.imatrix import write_imatrix
+from gesso.files.partial_file import check_target
 from gesso.loading import load
-from gesso.partial_file import check_target
-from gesso.progress import Progress
+from gesso.measure.importance import collect
 
 
 def add_parser(subparsers: Any) -> None:

@@ -6,13 +6,14 @@ import argparse
 import dataclasses
 import json
 import math
-from collections.abc import Iterable
 from typing import Any
 
-from gesso import _native, compare_command
+from gesso import _native
+from gesso.cli import comparison
 from gesso.config import Config
-from gesso.display import columns, natural_order, show_bytes, visible
+from gesso.files.checkpoint import count_types
 from gesso.loading import check_num_threads, open_checkpoint
+from gesso.measure.text import columns, natural_order, show_bytes, visible
 
 MAX_ITEMS = 6  # of a list
 MAX_CHARACTERS = 72  # of a string
@@ -30,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
     parser.add_argument("--tensors", action="store_true", help="list every tensor")
     parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
-    compare_command.add_arguments(parser)
+    comparison.add_arguments(parser)
 
 
 def inspect(options: argparse.Namespace) -> int:
@@ -40,7 +41,7 @@ def inspect(options: argparse.Namespace) -> int:
         options.usage_error("--canvases, --seed: expected at least 0")
     check_num_threads(options.threads)
     if options.compare is not None:
-        return compare_command.compare(options)
+        return comparison.compare(options)
     checkpoint = open_checkpoint(options.model, with_values=False)
     report = describe(options.model, checkpoint, options.tensors)
     if options.json:
@@ -90,17 +91,6 @@ def shorten(value: Any) -> Any:
     if isinstance(value, float):  # most are float32: their shortest decimal, 0.1 instead of 0.10000000149
         return float(f"{value:.7g}") if math.isfinite(value) else str(value)
     return value
-
-
-def count_types(tensors: Iterable[_native.TensorInfo]) -> dict[str, dict[str, int]]:
-    """Count, elements and bytes for each type, the largest first."""
-    types: dict[str, dict[str, int]] = {}
-    for tensor in tensors:
-        entry = types.setdefault(tensor.type, {"count": 0, "elements": 0, "bytes": 0})
-        entry["count"] += 1
-        entry["elements"] += math.prod(tensor.shape)
-        entry["bytes"] += tensor.num_bytes
-    return dict(sorted(types.items(), key=lambda item: -item[1]["bytes"]))
 
 
 def memory_needed(config: _native.ModelConfig) -> dict[str, Any]:

@@ -8,32 +8,21 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from gesso import (
-    CudaError,
-    __version__,
-    bench_command,
-    convert_command,
-    demo_command,
-    devices_command,
-    imatrix_command,
-    inspect_command,
-    quantize_command,
-    run_command,
-    synth_command,
-)
-from gesso.display import visible
+from gesso import CudaError, __version__
+from gesso.cli import bench, convert, demo, devices, imatrix, inspect, quantize, run, synth
+from gesso.measure.text import visible
 
 # In the order of the help.
 COMMANDS = (
-    run_command,
-    inspect_command,
-    convert_command,
-    quantize_command,
-    imatrix_command,
-    synth_command,
-    bench_command,
-    devices_command,
-    demo_command,
+    run,
+    inspect,
+    convert,
+    quantize,
+    imatrix,
+    synth,
+    bench,
+    devices,
+    demo,
 )
 EXIT_FAILED, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141  # 2, for wrong usage, is argparse's
 MAX_LINES = 3  # of an error's message

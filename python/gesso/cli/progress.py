@@ -9,7 +9,8 @@ from types import TracebackType
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
-from gesso.display import can_show_live, make_console, show_bytes, visible
+from gesso.cli.display import can_show_live, make_console
+from gesso.measure.text import show_bytes, visible
 
 NUM_LINES, LINE_SECONDS = 10, 1.0  # where there is no terminal: at the most, and between two
 

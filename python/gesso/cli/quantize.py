@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 from gesso import _native
-from gesso.display import columns, show_bytes
-from gesso.gguf_reader import read_gguf
-from gesso.gguf_writer import write_gguf
-from gesso.hf_export import read_folder
-from gesso.imatrix import read_imatrix
+from gesso.cli.progress import Progress, show_time
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.hf.export import read_folder
+from gesso.files.imatrix import read_imatrix
+from gesso.files.partial_file import check_target, unwind_on_sigterm
+from gesso.files.presets import PRESETS, plan_types
+from gesso.files.tensor import FLOAT_TYPES, Tensor, stored_bytes
+from gesso.files.weight_scales import with_scales
 from gesso.loading import check_num_threads
-from gesso.partial_file import check_target, unwind_on_sigterm
-from gesso.presets import PRESETS, plan_types
-from gesso.progress import Progress, show_time
-from gesso.tensor import FLOAT_TYPES, Tensor, stored_bytes
-from gesso.weight_scales import with_scales
+from gesso.measure.text import columns, show_bytes
 
 
 def add_parser(subparsers: Any) -> None:

@@ -8,10 +8,10 @@ import time
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
-from gesso.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
+from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
+from gesso.cli.progress import Progress
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
-from gesso.progress import Progress
 from gesso.reply import ReplyDecoder
 
 

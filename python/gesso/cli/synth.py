@@ -5,22 +5,16 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from gesso.display import show_bytes
-from gesso.gguf_writer import write_gguf
-from gesso.hf_config import ARCHITECTURE
-from gesso.hf_export import size_label
-from gesso.partial_file import check_target, unwind_on_sigterm
-from gesso.presets import PRESETS, plan_types
-from gesso.progress import Progress, show_time
-from gesso.synth import synth_metadata, synth_tensors, tensor_shapes
-from gesso.synth_gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
-from gesso.tensor import Tensor
-
-CONFIGS = Path(__file__).parent / "models"
-CONFIG_NAMES = sorted(file.parent.name for file in CONFIGS.glob("*/config.json"))
+from gesso.cli.progress import Progress, show_time
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.gguf_writer import write_gguf
+from gesso.files.partial_file import check_target, unwind_on_sigterm
+from gesso.files.presets import PRESETS
+from gesso.measure.text import show_bytes
+from gesso.synth.gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
+from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 
 
 def add_parser(subparsers: Any) -> None:
@@ -78,15 +72,3 @@ def config_directory(options: argparse.Namespace) -> Path:
     if path.name != "config.json":
         raise ValueError(f"{path}: expected a folder or a file with the name config.json")
     return path.parent
-
-
-def make_model(directory: Path, quant: str, num_layers: int | None, seed: int) -> tuple[dict[str, Any], list[Tensor]]:
-    """Metadata and tensors, whose values are drawn when they are written."""
-    metadata, rotated_pairs = synth_metadata(directory, num_layers)
-    shapes = tensor_shapes(metadata)
-    named = [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]
-    types = plan_types(quant, named, num_layers=metadata[f"{ARCHITECTURE}.block_count"])
-    tensors = synth_tensors(shapes, types, rotated_pairs, seed)
-    metadata["general.file_type"] = PRESETS[quant].file_type
-    metadata["general.size_label"] = size_label(tensors, metadata[f"{ARCHITECTURE}.expert_count"])
-    return metadata, tensors

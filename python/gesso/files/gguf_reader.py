@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from gesso import _native
-from gesso.gguf_writer import Encoded
-from gesso.tensor import FLOAT_TYPES, Tensor
+from gesso.files.gguf_writer import Encoded
+from gesso.files.tensor import FLOAT_TYPES, Tensor
 
 
 class GgufSource:
-    """`metadata` for `write_gguf`, and `tensors()`. The interface of `hf.Checkpoint`."""
+    """`metadata` for `write_gguf`, and `tensors()`. The interface of `hf.folder.Checkpoint`."""
 
     def __init__(self, path: Path):
         self.path = path

@@ -1,6 +1,6 @@
 """Writes a GGUF of a model from metadata and tensors, tensor by tensor, through package `gguf`.
 
-checkpoint = hf.read_checkpoint(directory)
+checkpoint = read_checkpoint(directory)
 write_gguf("model.gguf", checkpoint.metadata, checkpoint.tensors(), types=lambda name, shape: "Q8_0")
 
 At no time more than one tensor's source and a chunk of some ten MB are in memory, given tensors whose values come from
@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from gesso import _native
-from gesso.hf import stays_float32
-from gesso.hf_config import ARCHITECTURE, LARGEST_FLOAT32
-from gesso.partial_file import check_space, check_target, partial_file
-from gesso.tensor import Tensor, release_pages, stored_bytes, tensor_types
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.partial_file import check_space, check_target, partial_file
+from gesso.files.presets import stays_float32
+from gesso.files.tensor import LARGEST_FLOAT32, Tensor, release_pages, stored_bytes, tensor_types
 
 CHUNK_BYTES = 32 << 20  # of a source, converted at a time
 

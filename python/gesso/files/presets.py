@@ -11,8 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gesso.hf import stays_float32
-from gesso.tensor import FLOAT_TYPES, Tensor, stored_bytes, tensor_types
+from gesso.files.tensor import FLOAT_TYPES, Tensor, stored_bytes, tensor_types
+
+
+def stays_float32(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a GGUF stores this tensor in float32 whatever the file's type: vectors, norms and the router."""
+    return len(shape) < 2 or "norm" in name or name.endswith("ffn_gate_inp.weight")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from gesso import _native
 
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 FLOAT_TYPES = {
     "F32": np.float32,
     "F16": np.float16,

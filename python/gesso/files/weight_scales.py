@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 
 from gesso import _native
-from gesso.gguf_writer import chunks
-from gesso.tensor import Tensor
+from gesso.files.gguf_writer import chunks
+from gesso.files.tensor import Tensor
 
 LARGEST = 6.0 * 448.0  # of a NVFP4 value without scale: the largest E2M1 times the largest UE4M3
 

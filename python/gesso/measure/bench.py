@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from gesso import _native
-from gesso.bench_floor import COUNTS
-from gesso.compare import random_prompt
-from gesso.memory import peak_bytes, reset_peak
+from gesso.measure.compare import random_prompt
+from gesso.measure.floor import COUNTS
+from gesso.measure.memory import peak_bytes, reset_peak
 from gesso.model import Model, Session
 
 PHASES = ("encode", "step", "step_without_self_conditioning", "commit")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gesso import _native
+from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
 from gesso.model import Model
-from gesso.tensor import Tensor, release_pages, stored_bytes, tensor_types
 
 CHUNK_ELEMENTS = 1 << 22  # of a tensor, decoded at a time
 CHUNK_LOGITS = 1 << 21  # in float64 at a time

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gesso import _native
-from gesso.memory import available_bytes
+from gesso.measure.memory import available_bytes
 
 BUFFER_BYTES = 512_000_000  # two of them, to measure bandwidth: far larger than caches
 SHARE_OF_MEMORY = 0.1  # of what is free; smaller buffers where that is less

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from gesso import __version__, _native
-from gesso.bench import PHASES, Measurements, Setting
-from gesso.bench_floor import COUNTS, Ceilings, op_floor, pass_floor_ms, share
-from gesso.memory import total_bytes
+from gesso.measure.bench import PHASES, Measurements, Setting
+from gesso.measure.floor import COUNTS, Ceilings, op_floor, pass_floor_ms, share
+from gesso.measure.memory import total_bytes
 from gesso.model import Model
 
 SCHEMA = 1

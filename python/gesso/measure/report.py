@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gesso.display import show_bytes, visible
+from gesso.measure.text import show_bytes, visible
 
 Record = Mapping[str, Any]
 PROFILED = {"encode": "encoding the prompts", "step": "one denoising step"}  # in tables; JSON has all

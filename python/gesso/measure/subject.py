@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from gesso import _native
-from gesso.display import show_bytes
-from gesso.gguf_writer import Stream
-from gesso.inspect_command import count_types
-from gesso.loading import fill_checkpoint, open_checkpoint, outline
-from gesso.memory import available_bytes
-from gesso.presets import PRESETS
-from gesso.synth_command import CONFIG_NAMES, CONFIGS, make_model
-from gesso.tensor import Tensor
+from gesso.files.checkpoint import count_types, fill_checkpoint, outline
+from gesso.files.gguf_writer import Stream
+from gesso.files.presets import PRESETS
+from gesso.files.tensor import Tensor
+from gesso.loading import open_checkpoint
+from gesso.measure.memory import available_bytes
+from gesso.measure.text import show_bytes
+from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 
 SPARE_BYTES = 300_000_000  # the interpreter, its packages, and the pools that random weights come from
 HEAD_BYTES, NUM_SAMPLES, SAMPLE_BYTES = 1 << 20, 256, 4096  # of a file, for its hash

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gesso.hf_config import ARCHITECTURE
-from gesso.tensor import Tensor
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.tensor import Tensor
 
 GEMMA4 = "gemma4"
 ONLY_HERE = ("diffusion.", "gesso.")  # keys

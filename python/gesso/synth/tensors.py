@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from gesso import _native
-from gesso.gguf_writer import Stream
-from gesso.hf import rope_freqs
-from gesso.hf_config import ARCHITECTURE, read_config_metadata
-from gesso.loading import outline
-from gesso.synth_tokenizer import synth_tokenizer_metadata
-from gesso.tensor import Tensor, stored_bytes, tensor_types
-from gesso.weight_scales import LARGEST
+from gesso.files.checkpoint import ARCHITECTURE, outline
+from gesso.files.gguf_writer import Stream
+from gesso.files.hf.config import read_config_metadata
+from gesso.files.hf.folder import rope_freqs
+from gesso.files.tensor import Tensor, stored_bytes, tensor_types
+from gesso.files.weight_scales import LARGEST
+from gesso.synth.tokenizer import synth_tokenizer_metadata
 
 POOL_ELEMENTS = 1 << 20
 UNIT_BYTES = 256  # picked at a time, at least: fewer are slower

@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from gesso.hf_tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_USER_DEFINED
+from gesso.files.hf.tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_USER_DEFINED
 
 # Texts and ids of the released model's special tokens. A GGUF types the first ones as control tokens, the others as
 # user-defined ones, which stay visible in decoded text.

@@ -21,32 +21,34 @@ from pathlib import Path
 import numpy as np
 
 from gesso import _native
-from gesso.hf_flavours import Flavour
-from gesso.hf_shards import StoredTensor
-from gesso.tensor import Tensor, stored_bytes
+from gesso.files.hf.compression import Compression
+from gesso.files.hf.shards import StoredTensor
+from gesso.files.tensor import Tensor, stored_bytes
 
 EXPERT = re.compile(r"model\.decoder\.layers\.(\d+)\.experts\.(0|[1-9]\d*)\.(gate|up|down)_proj")
 PROJECTIONS = ("gate", "up", "down")
 
 
 class Layer:
-    """One linear layer with weights [out, in], whose parts have the dtypes and shapes of its flavour."""
+    """One linear layer with weights [out, in], whose parts have the dtypes and shapes of its compression."""
 
-    def __init__(self, name: str, parts: dict[str, StoredTensor], flavour: Flavour):
-        self.name, self.parts, self.flavour = name, parts, flavour
-        for part in flavour.parts:
-            if part not in parts and part != flavour.input_scale:
+    def __init__(self, name: str, parts: dict[str, StoredTensor], compression: Compression):
+        self.name, self.parts, self.compression = name, parts, compression
+        for part in compression.parts:
+            if part not in parts and part != compression.input_scale:
                 file = next(iter(parts.values())).file
-                raise ValueError(f"{file}: {name}.{part}: missing; {flavour.name} weights need it")
-        weight = parts[flavour.weight]
-        if weight.dtype != flavour.element_type or len(weight.shape) != 2 or 0 in weight.shape:
-            raise weight.error(f"{flavour.element_type} [out, in]")
+                raise ValueError(f"{file}: {name}.{part}: missing; {compression.name} weights need it")
+        weight = parts[compression.weight]
+        if weight.dtype != compression.element_type or len(weight.shape) != 2 or 0 in weight.shape:
+            raise weight.error(f"{compression.element_type} [out, in]")
         rows, columns = weight.shape
-        self.shape = (rows, 2 * columns) if flavour.is_nvfp4 else (rows, columns)
-        if flavour.is_nvfp4 and self.shape[1] % 64:
+        self.shape = (rows, 2 * columns) if compression.is_nvfp4 else (rows, columns)
+        if compression.is_nvfp4 and self.shape[1] % 64:
             raise weight.error("rows of a multiple of 64 elements, 32 bytes, as GGUF's NVFP4 has them")
-        self._check("weight_scale", flavour.scale_types, [(rows, self.shape[1] // 16 if flavour.is_nvfp4 else 1)])
-        for part in (flavour.global_scale, flavour.input_scale):
+        self._check(
+            "weight_scale", compression.scale_types, [(rows, self.shape[1] // 16 if compression.is_nvfp4 else 1)]
+        )
+        for part in (compression.global_scale, compression.input_scale):
             self._check(part, ("F32",), [(), (1,)])
 
     def _check(self, part: str, dtypes: tuple[str, ...], shapes: list[tuple[int, ...]]) -> None:
@@ -58,22 +60,22 @@ class Layer:
         """A scale of the whole layer, as GGUF wants it: to be multiplied with."""
         stored = self.parts[part].values.reshape(())[()]
         with np.errstate(divide="ignore", over="ignore"):
-            value = np.float32(1) / stored if self.flavour.divides else stored
+            value = np.float32(1) / stored if self.compression.divides else stored
         if not (math.isfinite(value) and value >= 0):  # zero: an expert without weights
             raise ValueError(f"{self.parts[part].file}: {self.name}.{part}: expected a positive number, got {stored}")
         return value
 
 
 def split(
-    stored: dict[str, StoredTensor], flavour: Flavour
+    stored: dict[str, StoredTensor], compression: Compression
 ) -> tuple[dict[str, StoredTensor], dict[str, dict[str, StoredTensor]]]:
     """Tensors that are not compressed by name, and the parts of the compressed layers by layer and part."""
     plain, layers = {}, {}
     for name, tensor in stored.items():
         layer, _, part = name.rpartition(".")
-        is_part = part in flavour.parts
+        is_part = part in compression.parts
         if is_part and part == "weight":  # compressed by its type, or because it has a scale
-            is_part = tensor.dtype == flavour.element_type or f"{layer}.weight_scale" in stored
+            is_part = tensor.dtype == compression.element_type or f"{layer}.weight_scale" in stored
         if is_part:
             layers.setdefault(layer, {})[part] = tensor
         else:
@@ -83,27 +85,27 @@ def split(
 
 def quantized_tensors(
     layers: dict[str, dict[str, StoredTensor]],
-    flavour: Flavour,
+    compression: Compression,
     num_experts: int,
     gguf_name: Callable[[Path, str], str],
 ) -> Iterator[Tensor]:
     """The GGUF tensors of compressed layers. `gguf_name` maps a file's HF name of a weight, ValueError if unknown."""
     experts: dict[str, dict[str, dict[int, Layer]]] = {}
     for name, parts in layers.items():
-        layer = Layer(name, parts, flavour)
+        layer = Layer(name, parts, compression)
         match = EXPERT.fullmatch(name)
         if match:
             projections = experts.setdefault(match[1], {projection: {} for projection in PROJECTIONS})
             projections[match[3]][int(match[2])] = layer
         else:
-            name_of_weight = gguf_name(parts[flavour.weight].file, f"{name}.weight")
+            name_of_weight = gguf_name(parts[compression.weight].file, f"{name}.weight")
             yield from _tensors(name_of_weight.removesuffix(".weight"), [layer], layer.shape, name)
     for number, projections in experts.items():
-        yield from _experts(number, projections, flavour, num_experts)
+        yield from _experts(number, projections, compression, num_experts)
 
 
 def _experts(
-    number: str, projections: dict[str, dict[int, Layer]], flavour: Flavour, num_experts: int
+    number: str, projections: dict[str, dict[int, Layer]], compression: Compression, num_experts: int
 ) -> Iterator[Tensor]:
     """The experts of one transformer layer, in their order."""
     prefix = f"model.decoder.layers.{number}.experts"
@@ -115,11 +117,11 @@ def _experts(
         for expert in range(num_experts):
             expected = projections["gate" if projection == "up" else projection][0].shape
             if layers[expert].shape != expected:
-                weight = layers[expert].parts[flavour.weight]
+                weight = layers[expert].parts[compression.weight]
                 raise weight.error(f"the shape of the other experts, [out, in] = {list(expected)}")
     gate, up, down = ([projections[name][i] for i in range(num_experts)] for name in PROJECTIONS)
     base, (rows, columns) = f"blk.{number}.ffn", gate[0].shape
-    if flavour.is_nvfp4:
+    if compression.is_nvfp4:
         yield from _tensors(f"{base}_gate_exps", gate, (num_experts, rows, columns), f"{prefix}.*.gate_proj")
         yield from _tensors(f"{base}_up_exps", up, (num_experts, rows, columns), f"{prefix}.*.up_proj")
     else:
@@ -131,20 +133,20 @@ def _experts(
 
 def _tensors(base: str, layers: list[Layer], shape: tuple[int, ...], source: str) -> Iterator[Tensor]:
     """`<base>.weight` from the rows of all layers, and the scales beside it."""
-    flavour = layers[0].flavour
-    dtype, decode, holds = ("NVFP4", _pack_nvfp4, np.uint8) if flavour.is_nvfp4 else ("BF16", _to_bf16, np.uint16)
+    compression = layers[0].compression
+    dtype, decode, holds = ("NVFP4", _pack_nvfp4, np.uint8) if compression.is_nvfp4 else ("BF16", _to_bf16, np.uint16)
     row_items = stored_bytes(dtype, shape[-1:]) // np.dtype(holds).itemsize
     yield Tensor(
         f"{base}.weight", dtype, shape, partial(_stack, layers, decode, (*shape[:-1], row_items), holds), source
     )
-    if not flavour.is_nvfp4:
+    if not compression.is_nvfp4:
         return
-    parts = {"scale": flavour.global_scale}
-    have_input = [layer for layer in layers if flavour.input_scale in layer.parts]
+    parts = {"scale": compression.global_scale}
+    have_input = [layer for layer in layers if compression.input_scale in layer.parts]
     if have_input:
         if len(have_input) < len(layers):
-            raise ValueError(f"{source}: expected {flavour.input_scale} of all experts, got {len(have_input)}")
-        parts["input_scale"] = flavour.input_scale
+            raise ValueError(f"{source}: expected {compression.input_scale} of all experts, got {len(have_input)}")
+        parts["input_scale"] = compression.input_scale
     for name, part in parts.items():
         yield Tensor(f"{base}.{name}", "F32", (len(layers),), partial(_scales, layers, part), f"{source}.{part}")
 
@@ -176,7 +178,7 @@ def _pack_nvfp4(layer: Layer) -> np.ndarray:
     scales = layer.parts["weight_scale"].values
     if scales.max() > 0x7E:  # e4m3 with a sign, or its NaN; ggml's scales have neither
         raise layer.parts["weight_scale"].error("scales that are positive or zero")
-    stored = layer.parts[layer.flavour.weight].values.reshape(rows, columns // 16, 8)
+    stored = layer.parts[layer.compression.weight].values.reshape(rows, columns // 16, 8)
     first, second = stored[..., :4], stored[..., 4:]
     blocks = np.empty((rows, columns // 64, 36), np.uint8)
     blocks[..., :4] = scales.reshape(rows, columns // 64, 4)

@@ -1,6 +1,6 @@
 """How a checkpoint folder says that its weights are compressed: `quantization_config`, `hf_quant_config.json`.
 
-Supported are four layouts of linear layers (tensor names and dtypes in `Flavour`):
+Supported are four layouts of linear layers (tensor names and dtypes in `Compression`):
   modelopt NVFP4                            w = e2m1 * weight_scale * weight_scale_2
   compressed-tensors nvfp4-pack-quantized   w = e2m1 * weight_scale / weight_global_scale
   compressed-tensors float-quantized        w = e4m3 * weight_scale, one scale per output channel
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gesso.hf_config import Fields, read_json
+from gesso.files.hf.config import Fields, read_json
 
 
 @dataclass(frozen=True)
-class Flavour:
+class Compression:
     """The tensors `<layer>.<part>` of one compressed linear layer with weights [out, in]."""
 
     name: str
@@ -41,16 +41,16 @@ class Flavour:
         return tuple(filter(None, (self.weight, "weight_scale", self.global_scale, self.input_scale)))
 
 
-MODELOPT_NVFP4 = Flavour("modelopt NVFP4", "weight", "U8", ("F8_E4M3",), "weight_scale_2", "input_scale")
-COMPRESSED_NVFP4 = Flavour(
+MODELOPT_NVFP4 = Compression("modelopt NVFP4", "weight", "U8", ("F8_E4M3",), "weight_scale_2", "input_scale")
+COMPRESSED_NVFP4 = Compression(
     "nvfp4-pack-quantized", "weight_packed", "U8", ("F8_E4M3",), "weight_global_scale", "input_global_scale", True
 )
-FLOAT_QUANTIZED = Flavour("float-quantized", "weight", "F8_E4M3", ("BF16", "F32"))
-INT_QUANTIZED = Flavour("int-quantized", "weight", "I8", ("BF16", "F32"))
+FLOAT_QUANTIZED = Compression("float-quantized", "weight", "F8_E4M3", ("BF16", "F32"))
+INT_QUANTIZED = Compression("int-quantized", "weight", "I8", ("BF16", "F32"))
 
 # What `config_groups` of compressed-tensors must say about the weights of each format.
 NVFP4_WEIGHTS = {"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16}
-COMPRESSED_TENSORS: dict[str, tuple[Flavour, dict[str, Any]]] = {
+COMPRESSED_TENSORS: dict[str, tuple[Compression, dict[str, Any]]] = {
     "nvfp4-pack-quantized": (COMPRESSED_NVFP4, NVFP4_WEIGHTS),
     "float-quantized": (FLOAT_QUANTIZED, {"num_bits": 8, "type": "float", "strategy": "channel"}),
     "int-quantized": (INT_QUANTIZED, {"num_bits": 8, "type": "int", "strategy": "channel"}),
@@ -58,8 +58,8 @@ COMPRESSED_TENSORS: dict[str, tuple[Flavour, dict[str, Any]]] = {
 MODELOPT_ALGORITHMS = ("NVFP4", "W4A16_NVFP4")  # the second leaves activations alone; its weights are the same
 
 
-def read_flavour(directory: Path) -> Flavour | None:
-    """The flavour of a folder, None when nothing is compressed. ValueError for everything that is not supported."""
+def read_compression(directory: Path) -> Compression | None:
+    """The compression of a folder, None when nothing is compressed. ValueError for everything that is not supported."""
     config = read_json(directory / "config.json", required=True)
     for name in ("quantization", "compression_config"):  # mlx; compressed-tensors of 2024
         if config.values.get(name) is not None:
@@ -87,11 +87,11 @@ def _check_modelopt(quantized: Fields) -> None:
             weights.fixed("group_size", 16)
 
 
-def _read_compressed_tensors(quantized: Fields) -> Flavour:
+def _read_compressed_tensors(quantized: Fields) -> Compression:
     name = quantized.values.get("format")
     if name not in COMPRESSED_TENSORS:
         raise quantized.error("format", " or ".join(map(repr, COMPRESSED_TENSORS)))
-    flavour, expected = COMPRESSED_TENSORS[name]
+    compression, expected = COMPRESSED_TENSORS[name]
     quantized.fixed("quantization_status", "compressed")
     if quantized.values.get("sparsity_config"):
         quantized.object("sparsity_config").fixed("format", "dense")
@@ -103,7 +103,7 @@ def _read_compressed_tensors(quantized: Fields) -> Flavour:
             if weights.values.get(field) is None:
                 raise weights.error(field, repr(only))
             weights.fixed(field, only)
-    return flavour
+    return compression
 
 
 def _weights_of_groups(quantized: Fields) -> list[tuple[Fields, Fields]]:

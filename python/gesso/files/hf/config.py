@@ -9,13 +9,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.tensor import LARGEST_FLOAT32
 
-ARCHITECTURE = "diffusion-gemma"
 SLIDING, FULL = "sliding_attention", "full_attention"
 # Far beyond any real model: lists of these lengths are made from one number.
 MAX_LAYERS, MAX_VOCABULARY, MAX_HEAD_DIM = 4096, 1 << 24, 1 << 16
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 # Fields of text_config that may be present with this value only.
 FIXED = {

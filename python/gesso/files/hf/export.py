@@ -14,18 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gesso import _native, hf
-from gesso.loading import outline
-from gesso.presets import PRESETS
-from gesso.tensor import Tensor
+from gesso import _native
+from gesso.files.checkpoint import outline
+from gesso.files.hf.folder import read_checkpoint
+from gesso.files.presets import PRESETS
+from gesso.files.tensor import Tensor
 
 
 def read_folder(directory: str | Path) -> tuple[dict[str, Any], list[Tensor]]:
     """Metadata and tensors for `write_gguf`, from headers alone.
 
-    Errors as of `hf.read_checkpoint`; ValueError too for tensors that are missing, left over or of a wrong shape.
+    Errors as of `read_checkpoint`; ValueError too for tensors that are missing, left over or of a wrong shape.
     """
-    source = hf.read_checkpoint(directory)
+    source = read_checkpoint(directory)
     tensors = sorted(source.tensors(), key=_file_order)
     try:
         config = _native.Model(outline(source.metadata, tensors), "cpu").config

@@ -1,12 +1,12 @@
 """Reads a Hugging Face checkpoint folder into GGUF terms: the metadata keys and tensors its GGUF would have.
 
     checkpoint = read_checkpoint(directory)
-    checkpoint.metadata             GGUF key -> Python value, see `hf_config.py` and `hf_tokenizer.py`
+    checkpoint.metadata             GGUF key -> Python value, see `config.py` and `tokenizer.py`
     for tensor in checkpoint.tensors(): ...        views of the mapped shards, or functions that make the values
 
 So a folder and a GGUF file go through one and the same native parser. Files read: config.json, generation_config.json,
 hf_quant_config.json, tokenizer.json, tokenizer_config.json, chat_template.jinja (all but the first are optional) and
-the safetensors files. Compressed weights: `hf_flavours.py` says which, `hf_quantized.py` how.
+the safetensors files. Compressed weights: `compression.py` says which, `compressed.py` how.
 A missing file raises FileNotFoundError; content that is malformed or not supported raises ValueError with file, field,
 what was expected and what was found.
 """
@@ -19,12 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gesso.hf_config import ARCHITECTURE, read_config_metadata
-from gesso.hf_flavours import read_flavour
-from gesso.hf_quantized import quantized_tensors, split
-from gesso.hf_shards import Shards, StoredTensor
-from gesso.hf_tokenizer import read_tokenizer_metadata
-from gesso.tensor import FLOAT_TYPES, Tensor
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.hf.compressed import quantized_tensors, split
+from gesso.files.hf.compression import read_compression
+from gesso.files.hf.config import read_config_metadata
+from gesso.files.hf.shards import Shards, StoredTensor
+from gesso.files.hf.tokenizer import read_tokenizer_metadata
+from gesso.files.presets import stays_float32
+from gesso.files.tensor import FLOAT_TYPES, Tensor
 
 UNROTATED = 1e30  # frequency divisor of a pair that keeps its angle at (almost exactly) 0
 
@@ -81,11 +83,6 @@ def gguf_name(hf_name: str) -> str:
     return name.replace("N", layer[1], 1) if layer else name
 
 
-def stays_float32(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether a GGUF stores this tensor in float32 whatever the file's type: vectors, norms and the router."""
-    return len(shape) < 2 or "norm" in name or name.endswith("ffn_gate_inp.weight")
-
-
 def rope_freqs(num_pairs: int, rotated_pairs: int) -> Tensor:
     """rope_freqs.weight, float32 [num_pairs]: the divisors of the full layers' frequencies."""
     divisors = np.where(np.arange(num_pairs) < rotated_pairs, 1.0, UNROTATED).astype(np.float32)
@@ -97,7 +94,7 @@ class Checkpoint:
 
     def __init__(self, directory: Path):
         self.directory = directory
-        self.flavour = read_flavour(directory)
+        self.compression = read_compression(directory)
         self.metadata, self._rotated_pairs = read_config_metadata(directory)
         self.metadata |= read_tokenizer_metadata(directory, self.metadata[f"{ARCHITECTURE}.vocab_size"])
         self.shards = Shards(directory)
@@ -105,10 +102,10 @@ class Checkpoint:
     def tensors(self) -> Iterator[Tensor]:
         """All weights, from the files' headers alone; values are read, or made, each time they are asked for.
 
-        Matrices as stored (for compressed ones see `hf_quantized.py`), vectors, norms and the router in float32.
+        Matrices as stored (for compressed ones see `compressed.py`), vectors, norms and the router in float32.
         """
         stored = {name: tensor for name, tensor in self.shards.tensors().items() if not is_dropped(name)}
-        plain, layers = split(stored, self.flavour) if self.flavour else (stored, {})
+        plain, layers = split(stored, self.compression) if self.compression else (stored, {})
         tensors = {tensor.name: tensor for tensor in map(_plain_tensor, plain.values())}
         for tensor in self._compressed_tensors(layers):
             other = tensors.get(tensor.name)
@@ -121,10 +118,10 @@ class Checkpoint:
         yield rope_freqs(self.metadata[f"{ARCHITECTURE}.attention.key_length"] // 2, self._rotated_pairs)
 
     def _compressed_tensors(self, layers: dict[str, dict[str, StoredTensor]]) -> Iterator[Tensor]:
-        if self.flavour is None:
+        if self.compression is None:
             return
         num_experts = self.metadata[f"{ARCHITECTURE}.expert_count"]
-        yield from quantized_tensors(layers, self.flavour, num_experts, _known_name)
+        yield from quantized_tensors(layers, self.compression, num_experts, _known_name)
 
 
 def _known_name(file: Path, hf_name: str) -> str:

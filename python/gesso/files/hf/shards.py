@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from gesso.hf_config import read_json
-from gesso.tensor import FLOAT_TYPES, release_pages
+from gesso.files.hf.config import read_json
+from gesso.files.tensor import FLOAT_TYPES, release_pages
 
 # How NumPy holds each element type; BF16 and F8_E4M3 as their bits.
 NUMPY_TYPES = FLOAT_TYPES | {"F8_E4M3": np.uint8, "I8": np.int8, "U8": np.uint8}

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gesso.hf_config import Fields, read_json, read_text
+from gesso.files.hf.config import Fields, read_json, read_text
 
 TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
 NO_SCORE = -1000.0  # what llama.cpp's converter writes for every token; nothing may sort by it

@@ -1,0 +1,1 @@
+"""Files of weights: what they hold, how they are read and written. Knows no model."""

@@ -1,0 +1,1 @@
+"""Hugging Face checkpoint folders, read as what their GGUF would hold."""

@@ -1,0 +1,1 @@
+"""What commands and benchmarks measure: speed, memory, differences between models, importance."""

@@ -1,0 +1,28 @@
+"""Random models by name: metadata and tensors for a folder of sizes, a preset of types and a number of layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.hf.export import size_label
+from gesso.files.presets import PRESETS, plan_types
+from gesso.files.tensor import Tensor
+from gesso.synth.tensors import synth_metadata, synth_tensors, tensor_shapes
+
+CONFIGS = Path(__file__).parent
+CONFIG_NAMES = sorted(file.parent.name for file in CONFIGS.glob("*/config.json"))
+
+
+def make_model(directory: Path, quant: str, num_layers: int | None, seed: int) -> tuple[dict[str, Any], list[Tensor]]:
+    """Metadata and tensors, whose values are drawn when they are written."""
+    metadata, rotated_pairs = synth_metadata(directory, num_layers)
+    shapes = tensor_shapes(metadata)
+    named = [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]
+    types = plan_types(quant, named, num_layers=metadata[f"{ARCHITECTURE}.block_count"])
+    tensors = synth_tensors(shapes, types, rotated_pairs, seed)
+    metadata["general.file_type"] = PRESETS[quant].file_type
+    metadata["general.size_label"] = size_label(tensors, metadata[f"{ARCHITECTURE}.expert_count"])
+    return metadata, tensors

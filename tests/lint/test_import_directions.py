@@ -1,0 +1,157 @@
+"""Imports of the Python package point one way only: the rooms' table of HACKING.md, checked for every import.
+
+cli -> measure, bundled -> the API (gesso/*.py) -> files/hf -> files -> the native module
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NATIVE = {"_native"}  # compiled; everybody may import it
+API = "."  # the modules of gesso/ itself
+MOST_MODULES = 15
+MOST_COMMANDS = 20
+
+# What each room, a folder of python/gesso, may import beside itself.
+ALLOWED = {
+    "files": set(),
+    "files/hf": {"files"},
+    "synth": {"files", "files/hf"},
+    API: {"files", "files/hf"},
+    "bundled": {API},
+    "measure": {API, "files", "files/hf", "synth"},
+    "cli": {API, "files", "files/hf", "synth", "bundled", "measure"},
+}
+
+
+def modules(package: Path) -> dict[str, Path]:
+    """Dotted name below gesso -> file: "files.hf.folder", "files" for files/__init__.py, "" for gesso/__init__.py."""
+    found = {}
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def room_of(package: Path, path: Path) -> str:
+    if path.name == "__main__.py":  # `python -m gesso` is the command
+        return "cli"
+    return path.parent.relative_to(package).as_posix()
+
+
+def imported(path: Path, known: dict[str, Path]) -> list[str]:
+    """Dotted names below gesso that a file imports, wherever in it."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise ValueError(f"{path}: relative import")
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                is_module = whole.removeprefix("gesso.") in known or alias.name in NATIVE
+                names.append(whole if is_module else node.module or "")
+    below = [name for name in names if name == "gesso" or name.startswith("gesso.")]
+    return [name.removeprefix("gesso").removeprefix(".") for name in below]
+
+
+def violations(package: Path) -> list[str]:
+    """One line for every import that points the wrong way."""
+    known, found = modules(package), []
+    for name, path in known.items():
+        room = room_of(package, path)
+        if room not in ALLOWED:
+            found.append(f"{path.relative_to(package)}: room {room} is not in the table of {Path(__file__).name}")
+            continue
+        for target in imported(path, known):
+            if target in NATIVE or target == name:
+                continue
+            if target not in known:
+                found.append(f"{path.relative_to(package)}: gesso.{target} does not exist")
+                continue
+            other = room_of(package, known[target])
+            if other != room and other not in ALLOWED[room]:
+                found.append(f"{path.relative_to(package)}: {room} must not import gesso.{target}")
+    return found
+
+
+def crowded_rooms(package: Path) -> list[str]:
+    """Rooms with more modules than a reader keeps in mind."""
+    counts: dict[str, int] = {}
+    for path in modules(package).values():
+        counts[room_of(package, path)] = counts.get(room_of(package, path), 0) + 1
+    most = {room: MOST_COMMANDS if room == "cli" else MOST_MODULES for room in counts}
+    return [f"{room}: {count} modules, at most {most[room]}" for room, count in counts.items() if count > most[room]]
+
+
+@pytest.mark.parametrize("check", [violations, crowded_rooms])
+def test_the_package(check):
+    assert check(ROOT / "python/gesso") == []
+
+
+def test_all_modules_were_read():
+    known = modules(ROOT / "python/gesso")
+    assert len(known) > 40
+    assert {room_of(ROOT / "python/gesso", path) for path in known.values()} == ALLOWED.keys()
+
+
+GOOD = {
+    "__init__.py": "from gesso.loading import load\n",
+    "loading.py": "import numpy as np\nfrom gesso import _native\nfrom gesso.files import tensor\n",
+    "files/__init__.py": "",
+    "files/tensor.py": "from gesso import _native\n",
+    "files/hf/folder.py": "from gesso.files.tensor import Tensor\n",
+    "synth/tensors.py": "import gesso.files.tensor\n",
+    "measure/bench.py": "from gesso.loading import load\n",
+    "cli/bench.py": "from gesso import load\nfrom gesso.measure.bench import measure\n",
+}
+
+
+def plant(package: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    return package
+
+
+def test_a_clean_package_has_no_violations(tmp_path):
+    assert violations(plant(tmp_path, GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "problem"),
+    [
+        ("loading.py", "from gesso.cli import bench", ". must not import gesso.cli.bench"),
+        ("loading.py", "import gesso.measure.bench", ". must not import gesso.measure.bench"),
+        ("files/tensor.py", "from gesso.loading import load", "files must not import gesso.loading"),
+        ("files/tensor.py", "from gesso import loading", "files must not import gesso.loading"),
+        ("files/tensor.py", "from gesso import load", "files must not import gesso."),
+        (
+            "files/tensor.py",
+            "def f():\n    from gesso.files.hf.folder import x",
+            "must not import gesso.files.hf.folder",
+        ),
+        ("synth/tensors.py", "from gesso.loading import load", "synth must not import"),
+        ("measure/bench.py", "from gesso.cli.bench import run", "measure must not import"),
+        ("cli/bench.py", "from gesso.gone import x", "gesso.gone does not exist"),
+        ("extra/a.py", "import numpy", "room extra is not in the table"),
+    ],
+)
+def test_a_planted_wrong_import_is_caught(tmp_path, file, line, problem):
+    found = violations(plant(tmp_path, GOOD | {file: line + "\n"}))
+    assert len(found) == 1
+    assert found[0].startswith(file)
+    assert problem in found[0]
+
+
+def test_a_crowded_room_is_found(tmp_path):
+    plant(
+        tmp_path,
+        {f"measure/m{i}.py": "" for i in range(MOST_MODULES)} | {f"cli/c{i}.py": "" for i in range(MOST_COMMANDS)},
+    )
+    assert crowded_rooms(tmp_path) == []
+    plant(tmp_path, {"measure/one_more.py": "", "cli/one_more.py": ""})
+    assert len(crowded_rooms(tmp_path)) == 2
