@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import gesso
-from gesso import _ops, chat_template
+from gesso import _ops, synth
 from gesso.tokenizer import Tokenizer
 from python.expect import raises
 from python.tiny_model import BOS, tiny_model
 
 # 18 conversations, each as three revisions of the published template render it.
 GOLDENS = json.loads((Path(__file__).parents[1] / "golden/chat/goldens.json").read_text(encoding="utf-8"))
-TEMPLATE = Path(chat_template.__file__).with_suffix(".jinja").read_text(encoding="utf-8")
+TEMPLATE = (Path(synth.__file__).parent / "chat_template.jinja").read_text(encoding="utf-8")
 # What the bare template does with them is not what gesso does: it prepares the messages first.
 PREPARED = {"call_strargs", "resp_dict"}
 CASES = [(case, revision) for case in GOLDENS["cases"] for revision in (1, 2, 3)]

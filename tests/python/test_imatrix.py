@@ -9,6 +9,7 @@ from gesso.cli.program import main
 from gesso.files import imatrix
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.tensor import Tensor
+from gesso.measure import importance
 from python import tiny_model
 from python.command_line import run
 
@@ -76,20 +77,20 @@ def test_nothing_is_collected_unless_asked_and_results_stay_the_same(path):
 def test_threads_do_not_matter(path):
     sums = []
     for num_threads in (1, 3):
-        entries = imatrix.collect(gesso.load(path, num_threads=num_threads), TEXT)
+        entries = importance.collect(gesso.load(path, num_threads=num_threads), TEXT)
         sums.append(np.concatenate([entry.sums.ravel() for entry in entries]))
     np.testing.assert_array_equal(*sums)
 
 
 def test_every_matrix_of_every_layer_is_collected(path):
     model = gesso.load(path)
-    entries = imatrix.collect(model, TEXT)
+    entries = importance.collect(model, TEXT)
     matrices = {name for name, data in weights(path).items() if data.ndim >= 2} - {"token_embd.weight"}
     assert {entry.name for entry in entries} == matrices
 
 
 def test_a_file_holds_sums_and_counts_and_reads_as_means(path, tmp_path):
-    entries = imatrix.collect(gesso.load(path), TEXT)
+    entries = importance.collect(gesso.load(path), TEXT)
     file = tmp_path / "imatrix.gguf"
     imatrix.write_imatrix(file, entries, {"datasets": ["a.txt"], "chunk_count": 3, "chunk_size": 60})
     reader = gguf.GGUFReader(file)
@@ -135,7 +136,7 @@ def test_a_model_is_no_imatrix(path):
 
 def test_a_text_shorter_than_a_canvas_is_refused(path):
     with pytest.raises(gesso.ArgumentError, match="expected at least one canvas of"):
-        imatrix.collect(gesso.load(path), [1, 2])
+        importance.collect(gesso.load(path), [1, 2])
 
 
 def test_the_command_writes_what_quantize_reads(path, tmp_path):
@@ -171,7 +172,7 @@ def test_the_command_needs_a_text(path, tmp_path):
 def test_sequences_end_with_the_models_context(tmp_path):
     model = gesso.load(tiny_model.tiny_model(tmp_path / "short.gguf", max_position_embeddings=32))
     assert len(TEXT) > 2 * 32
-    first, second = (imatrix.collect(model, TEXT, context=context) for context in (32, 1024))
+    first, second = (importance.collect(model, TEXT, context=context) for context in (32, 1024))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a.sums, b.sums)
 
@@ -180,7 +181,7 @@ def test_a_text_with_an_image_is_refused_before_any_work(path):
     model = gesso.load(path)
     image = model.config.placeholder_token_ids[0]
     with pytest.raises(gesso.ArgumentError, match=f"token {image} stands for an image"):
-        imatrix.collect(model, [*TEXT, image], on_progress=lambda *_: pytest.fail("worked"))
+        importance.collect(model, [*TEXT, image], on_progress=lambda *_: pytest.fail("worked"))
 
 
 def test_the_text_is_not_overwritten(path, tmp_path, capsys):

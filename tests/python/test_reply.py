@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gesso
-from gesso import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, ToolCall, chat_template, parse_reply
+from gesso import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, ToolCall, parse_reply, synth
 from gesso.reply import MARKERS, decode_reply
 from gesso.tool_call import MAX_DEPTH, parse_call
 from python.tiny_model import BOS, MERGED, VOCABULARY, tiny_model, tokenizer_metadata
 
-TEMPLATE = Path(chat_template.__file__).with_suffix(".jinja").read_text(encoding="utf-8")
+TEMPLATE = (Path(synth.__file__).parent / "chat_template.jinja").read_text(encoding="utf-8")
 CONTROL, USER_DEFINED = 3, 4
 ADDED = ["<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>']
 USER = {"role": "user", "content": "hi"}
