@@ -1,4 +1,5 @@
-// Owned, 64-byte aligned, uninitialised memory for plain values, of the host or of a device.
+// Buffer: a piece of host or device memory for plain values, with one owner. Host memory is aligned to 64 bytes and is
+// not initialised.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@
 
 namespace gesso {
 
-// Pages are touched only when written, so an unused tail costs address space but no memory.
+// The system gives host memory page by page, when a page is first written. So a part of a buffer that is never written
+// costs address space but no memory.
 template <typename T>
 class Buffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -19,7 +21,7 @@ class Buffer {
   static constexpr int64_t kAlignment = 64;  // one cache line, one AVX-512 register
 
   Buffer() = default;
-  // Uninitialised. OutOfMemory when the system refuses.
+  // Allocates `size` elements of host memory, uninitialised. Throws OutOfMemory when the system refuses.
   explicit Buffer(int64_t size) : size_(size) {
     if (size == 0) return;
     uint64_t bytes = checked_multiply(static_cast<uint64_t>(size), sizeof(T), "buffer");
@@ -27,7 +29,7 @@ class Buffer {
     data_ = static_cast<T*>(std::aligned_alloc(kAlignment, bytes));
     if (!data_) throw OutOfMemory(concat("out of memory: asked for ", bytes, " bytes"), bytes);
   }
-  // Takes memory that came from elsewhere, see ops/memory.h.
+  // Takes over memory that was allocated elsewhere, such as a device's (ops/memory.h); `release` will free it.
   Buffer(T* data, int64_t size, void (*release)(void*)) : data_(data), size_(size), release_(release) {}
   ~Buffer() { release_(data_); }
   Buffer(Buffer&& other) noexcept { *this = std::move(other); }

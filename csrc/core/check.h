@@ -1,4 +1,4 @@
-// Argument checks that cost nothing to read: check(condition, "what ", value, " expected ", other).
+// Checks that throw: check(rows > 0, "rows: expected at least 1, got ", rows).
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace gesso {
 
-// Concatenates anything that can be streamed; used to build error messages.
+// Concatenates anything that can be written to a stream. Error messages are built with it.
 template <typename... Parts>
 std::string concat(const Parts&... parts) {
   std::ostringstream stream;
@@ -29,7 +29,8 @@ void check_format(bool condition, const Parts&... parts) {
   if (!condition) throw FormatError(concat(parts...));
 }
 
-// a * b for sizes taken from a file; FormatError naming `what` when the product does not fit 64 bits.
+// Returns a * b, for sizes that come from a file. Throws a FormatError that names `what` when the product does not fit
+// in 64 bits.
 inline uint64_t checked_multiply(uint64_t a, uint64_t b, const char* what) {
   uint64_t product = 0;
   check_format(!__builtin_mul_overflow(a, b, &product), what, ": ", a, " * ", b, " overflows 64 bits");

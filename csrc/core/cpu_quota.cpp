@@ -12,10 +12,10 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::infinity();
 
-// A place where a tree of groups can be seen. In a container that may be a part of it.
+// A folder in which a tree of groups can be seen. Inside a container it may show only a part of the tree.
 struct Mount {
   bool is_version_2 = false;
-  std::string root;   // the group that is at `point`
+  std::string root;   // the group that the folder `point` shows: "/" or, for a part of the tree, "/docker/1f2e"
   std::string point;  // "/sys/fs/cgroup", "/sys/fs/cgroup/cpu,cpuacct"
 };
 
@@ -23,8 +23,8 @@ bool lists_cpu(const std::string& comma_separated) {
   return ("," + comma_separated + ",").find(",cpu,") != std::string::npos;
 }
 
-// "36 35 0:31 <root> <point> rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct", with any number of words before the
-// dash; a tree of version 2 has the type cgroup2.
+// A line of /proc/self/mountinfo reads "36 35 0:31 <root> <point> rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct".
+// Any number of words may stand before the dash. The word behind the dash is the type; version 2 has the type cgroup2.
 std::vector<Mount> find_mounts(const std::string& root) {
   std::vector<Mount> mounts;
   std::ifstream file(root + "/proc/self/mountinfo");
@@ -42,7 +42,8 @@ std::vector<Mount> find_mounts(const std::string& root) {
   return mounts;
 }
 
-// This process's group: "0::/a/b" in version 2, "4:cpu,cpuacct:/a/b" in version 1. "/" if it is not told.
+// The group of this process: /a/b, from a line "0::/a/b" (version 2) or "4:cpu,cpuacct:/a/b" (version 1). Without such
+// a line it is "/".
 std::string group_of(const std::string& root, bool is_version_2) {
   std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
@@ -55,7 +56,7 @@ std::string group_of(const std::string& root, bool is_version_2) {
 }
 
 double quota_in(const std::filesystem::path& folder, bool is_version_2) {
-  double quota = -1, period = 0;  // a quota of "max" is no number, and -1 means none
+  double quota = -1, period = 0;  // no quota is stored as "max", which is not read as a number, or as -1
   if (is_version_2) {
     std::ifstream(folder / "cpu.max") >> quota >> period;
   } else {
@@ -69,7 +70,8 @@ double quota_below(const std::string& root, const Mount& mount) {
   const std::filesystem::path group = group_of(root, mount.is_version_2);
   std::filesystem::path folder = root + mount.point;
   double quota = quota_in(folder, mount.is_version_2);
-  // A group that the mount does not show ("..") has only what is at its top.
+  // Where the mount does not show this process's group (the relative path begins with ".."), only the quota of the
+  // mount's top group is known.
   const std::filesystem::path below = group.lexically_relative(mount.root);
   if (below.empty() || *below.begin() == "..") return quota;
   for (const std::filesystem::path& name : below) {

@@ -1,5 +1,6 @@
-// Marks for what kernels use too: functions and constant tables of the formats and of the random draws, and the few
-// functions that nvcc shall let host code call as well.
+// Marks for functions and tables that GPU kernels use too, such as the decoders of the formats and the random draws.
+// nvcc compiles what is marked GESSO_DEVICE for the GPU only, and GESSO_HOST_DEVICE for both. For other compilers the
+// marks mean nothing.
 #pragma once
 
 #ifdef __CUDACC__

@@ -1,4 +1,4 @@
-// The tensor types a weights file can hold, by their ggml ids, with their block sizes.
+// The tensor types that a weights file can hold, with their ggml ids and block sizes.
 // Source of ids and sizes: ggml.h and gguf-py's constants.py (August 2026).
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace gesso {
 
-// Values are the ids that GGUF files store.
+// The values are the ids that GGUF files store.
 enum class DType : uint32_t {
   kF32 = 0,
   kF16 = 1,
@@ -49,18 +49,18 @@ enum class DType : uint32_t {
 
 struct DTypeInfo {
   DType dtype;
-  const char* name;         // as ggml prints it: "Q4_K"
+  const char* name;         // ggml's name: "Q4_K"
   uint32_t block_elements;  // a row's length must be a multiple of this
   uint32_t block_bytes;
 };
 
-// Every type, by rising id.
+// All types, sorted by id.
 std::span<const DTypeInfo> all_dtypes();
-// nullptr when no ggml type has this id.
+// Returns nullptr when no ggml type has this id.
 const DTypeInfo* find_dtype(uint32_t id);
-// nullptr when no ggml type has this name ("Q4_K", upper case).
+// Returns nullptr when no ggml type has this name. Names are in upper case: "Q4_K".
 const DTypeInfo* find_dtype(const std::string& name);
-// The entry of a valid DType.
+// `dtype` must be one of the values above.
 const DTypeInfo& dtype_info(DType dtype);
 inline const char* dtype_name(DType dtype) { return dtype_info(dtype).name; }
 

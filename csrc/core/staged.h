@@ -1,4 +1,4 @@
-// A small array that the host writes for an op to read on its device.
+// A small array that the host fills and that an op reads on its device, such as token ids or positions.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,9 @@
 
 namespace gesso {
 
-// `device` holds the same values where the op's kernels read them; on the CPU it is host.data(). The values may change
-// between replays of a recorded step, so nothing that is fixed in one may depend on them: only on their number.
+// `device` points to a copy of the values in the memory that the op's kernels read; on the CPU it is host.data(). A
+// step can be recorded once and replayed with other values. So a launch (its grid, its choice of kernel) may depend on
+// how many values there are, but not on the values.
 template <typename T>
 struct Staged {
   std::span<const T> host;
@@ -15,7 +16,7 @@ struct Staged {
 
   Staged() = default;
   Staged(std::span<const T> host, const T* device) : host(host), device(device) {}
-  // Of an op on the CPU.
+  // For ops on the CPU, which read the host's array.
   Staged(std::span<const T> host) : host(host), device(host.data()) {}
 
   int64_t size() const { return static_cast<int64_t>(host.size()); }

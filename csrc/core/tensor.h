@@ -1,4 +1,4 @@
-// Views: Tensor for weights of any stored type, Matrix for float32 activations. Neither owns memory.
+// Views of memory that somebody else owns: Tensor for weights of any stored type, Matrix for float32 values.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace gesso {
 
-// Up to four extents, row major, outermost first. An unused shape has rank 0.
+// Up to four extents, outermost first; elements lie in row major order. A default-constructed shape has rank 0.
 struct Shape {
   static constexpr int kMaxRank = 4;
 
@@ -24,30 +24,32 @@ struct Shape {
 
   int64_t operator[](int i) const { return extents[i]; }
   int64_t last() const { return extents[rank - 1]; }
-  // Product of all extents; 1 for rank 0.
+  // The product of all extents. It is 1 for rank 0.
   int64_t num_elements() const;
   bool operator==(const Shape& other) const;
   std::string to_string() const;  // "[2112, 2816]"
 };
 
-// A read-only view of a stored tensor; rows lie one after another in whole blocks. data == nullptr means absent.
+// A read-only view of a stored tensor. Its rows lie one after another without gaps, and each consists of whole blocks.
+// data == nullptr means that the model has no such tensor.
 struct Tensor {
   const std::byte* data = nullptr;
   DType dtype = DType::kF32;
   Shape shape;
 
   explicit operator bool() const { return data != nullptr; }
-  // Elements of the last dimension and the number of such rows.
+  // A row is the last dimension: a tensor [128, 704, 2816] has 128 * 704 rows of 2816 columns.
   int64_t num_columns() const { return shape.last(); }
   int64_t num_rows() const { return shape.num_elements() / shape.last(); }
   int64_t row_bytes() const;
   int64_t num_bytes() const { return num_rows() * row_bytes(); }
   const std::byte* row(int64_t index) const { return data + index * row_bytes(); }
-  // The values of an F32 tensor; the caller has checked dtype.
+  // The values of an F32 tensor. The caller must have checked that dtype is kF32.
   const float* f32() const { return reinterpret_cast<const float*>(data); }
 };
 
-// A float32 matrix view [rows, columns]; row r starts at data + r * stride (stride >= columns, in elements).
+// A view of a matrix [rows, columns]. Row r starts at data + r * stride; `stride` counts elements and is at least
+// `columns`.
 template <typename T>
 struct MatrixView {
   T* data = nullptr;

@@ -18,7 +18,8 @@ namespace {
 
 constexpr int kMaxThreads = 4096;
 
-// The standard library counts what is switched on (glibc 2.35 and later), also what taskset keeps us from.
+// The processors that this process may run on. std::thread::hardware_concurrency() may count all that are online, also
+// those that taskset has taken from this process (glibc 2.35 and later does). So Linux is asked for the affinity mask.
 int num_processors() {
 #ifdef __linux__
   std::vector<cpu_set_t> sets(kMaxThreads / CPU_SETSIZE);

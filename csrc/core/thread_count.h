@@ -1,11 +1,12 @@
-// What callers mean by a number of threads.
+// The number of threads that is meant by the option num_threads.
 #pragma once
 
 namespace gesso {
 
-// 1 to 4096 is taken as it is. 0: one per processor that this process may run on, yet no more than the quota of its
-// control group (docker run --cpus, Kubernetes limits) keeps busy; a part of a processor counts as one, since two
-// threads that are stopped for a while get more done of 1.5 than one. ArgumentError for other numbers.
+// Numbers from 1 to 4096 are returned unchanged. 0 means one thread for each processor that this process may run on,
+// but not more than the quota of its control group (docker run --cpus, Kubernetes limits), rounded up. A quota of 1.5
+// processors gives two threads: the system pauses both for a part of the time, but they still get more done than one
+// thread would. Other numbers throw an ArgumentError.
 int resolve_threads(int num_threads);
 
 }  // namespace gesso

@@ -27,7 +27,7 @@ class ThreadPool {
     const auto entry = announce(job);
     work();
     std::unique_lock lock(mutex_);
-    if (job.num_wanted > 0) jobs_.erase(entry);  // whoever has not come by now would find nothing to do
+    if (job.num_wanted > 0) jobs_.erase(entry);  // a helper that joined now would find nothing left to do
     job.left.wait(lock, [&] { return job.num_running == 0; });
   }
 
@@ -40,7 +40,7 @@ class ThreadPool {
     return entry;
   }
 
-  // Where the system gives no more threads, those that there are do the work.
+  // When the system refuses another thread, the pool stays as it is: the threads that exist do the work.
   void grow(int count) {
     try {
       for (; num_helpers_ < count; ++num_helpers_) std::thread([this] { help_forever(); }).detach();
@@ -60,18 +60,19 @@ class ThreadPool {
       lock.unlock();
       job.work();
       lock.lock();
-      if (--job.num_running == 0) job.left.notify_one();  // the job is gone as soon as the mutex is free
+      // After this, `job` must not be touched: its owner destroys it as soon as it gets the mutex.
+      if (--job.num_running == 0) job.left.notify_one();
     }
   }
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::list<Job*> jobs_;  // those that want helpers, oldest first
+  std::list<Job*> jobs_;  // the jobs that still want helpers, oldest first
   int num_helpers_ = 0, num_idle_ = 0;
 };
 
-// Never destroyed: its threads may still be asleep in it when the process ends. After fork() the child has none of
-// them, and gets a pool of its own.
+// The pool is never destroyed, because its threads may still sleep in it when the process ends. After fork() the child
+// process has none of these threads, so it gets a new pool.
 std::atomic<ThreadPool*> pool = nullptr;
 
 ThreadPool& shared_pool() {

@@ -1,4 +1,4 @@
-// Scratch memory of the calling thread, kept between calls so that a running denoise allocates nothing.
+// Scratch memory that each thread keeps between calls, so that a denoising step does not allocate it again.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,11 @@
 
 namespace gesso {
 
-// At least `size` floats, uninitialised, valid until this thread's next call.
+// Returns room for at least `size` floats, uninitialised. It is valid until this thread calls thread_scratch again.
 float* thread_scratch(int64_t size);
 
-// The memory of a buffer that is kept between calls, too: grown to `size` if it is smaller, and then uninitialised.
+// Returns the memory of a buffer that its owner keeps between calls. A buffer of fewer than `size` elements is replaced
+// by an uninitialised one of `size` elements.
 template <typename T>
 T* at_least(Buffer<T>& buffer, int64_t size) {
   if (buffer.size() < size) buffer = Buffer<T>(size);

@@ -1,4 +1,4 @@
-// How an op uses several threads.
+// parallel_for: how an op divides its work among several threads.
 #pragma once
 
 #include <algorithm>
@@ -12,22 +12,23 @@
 
 namespace gesso {
 
-// Work below which another thread costs more than it brings: about 50 microseconds of arithmetic, several times what
-// waking and joining a thread takes.
+// A thread is used only where it gets at least this much work: about 50 microseconds of arithmetic. That is several
+// times what it takes to wake the thread and to wait for it.
 constexpr int64_t kMinOperationsPerThread = 200'000;
 
-// Indices are handed out in runs of about this much work, so that threads do not wait for each other to take one; and
-// in at least so many runs per thread, so that they end together.
+// Threads take indices in runs. A run is about kOperationsPerRun of work, so that threads seldom meet at the shared
+// counter. But if there are enough indices, there are at least kRunsPerThread runs per thread, so that all threads end
+// at about the same time.
 constexpr int64_t kOperationsPerRun = 40'000;
 constexpr int64_t kRunsPerThread = 8;
 
-// What one exp, tanh or sine counts as in the estimates.
+// How many operations one exp, tanh or sine counts as in these estimates.
 constexpr int64_t kExpOperations = 20;
 
-// Calls body(index) for 0 <= index < count, in any order and on any thread, each time with the next indices that
-// nobody has. Each index must write only its own results: that is what makes every op independent of the number of
-// threads. An exception ends the call once all threads are back. `operations_each` is a rough count of one call's
-// arithmetic operations; small jobs stay on the calling thread.
+// Calls body(index) once for each 0 <= index < count, in any order and on any thread. Each index must write only its
+// own results; so the results of an op do not depend on the number of threads. `operations_each` is a rough count of
+// the arithmetic operations of one call; small jobs stay on the calling thread. When body throws, parallel_for throws
+// the first exception after all threads have returned.
 template <typename Body>
 void parallel_for(const Context& context, int64_t count, int64_t operations_each, const Body& body) {
   const int64_t useful = count * operations_each / kMinOperationsPerThread;
@@ -38,7 +39,7 @@ void parallel_for(const Context& context, int64_t count, int64_t operations_each
   }
   std::atomic<int64_t> next = 0;
   std::atomic_flag has_failed;
-  std::exception_ptr error;  // of the first that failed
+  std::exception_ptr error;  // what the first failed call threw
   const int64_t run = std::max<int64_t>(
       std::min(kOperationsPerRun / std::max<int64_t>(operations_each, 1), count / (num_threads * kRunsPerThread)), 1);
   const auto work = [&] {
