@@ -1,9 +1,10 @@
+// The layout of a GGUF file:
 //   "GGUF", u32 version, u64 num_tensors, u64 num_keys
 //   num_keys    x { string key, u32 value type, value }
 //   num_tensors x { string name, u32 rank, u64 extents[rank] (innermost first), u32 tensor type, u64 offset }
-//   padding to a multiple of general.alignment, then the data section, from whose start the offsets count
-// where string = u64 length, bytes; array = u32 element type, u64 count, elements. All little endian.
-// Versions 2 and 3 differ only in that 3 allows big endian files.
+//   padding to a multiple of general.alignment, then the data section; offsets count from its start
+// where string = u64 length, bytes; array = u32 element type, u64 count, elements. All numbers are little endian.
+// Version 3 differs from version 2 only in that it allows big endian files.
 #include "io/gguf.h"
 
 #include <algorithm>
@@ -25,10 +26,11 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "GGUF is read as it lies in memory");
 
 constexpr std::string_view kMagic = "GGUF";
-constexpr uint64_t kMaxNameBytes = 65536;  // of a key or tensor name; real ones have tens of bytes
-constexpr int kMaxArrayDepth = 8;          // nested arrays recurse, and the stack is finite
+constexpr uint64_t kMaxNameBytes = 65536;  // of a key or a tensor's name; real ones have tens of bytes
+constexpr int kMaxArrayDepth = 8;          // nested arrays are read by recursion, and the stack is limited
 constexpr int64_t kDefaultAlignment = 32;
-// The shortest encodings, so that a count can be compared with the bytes left before anything is allocated.
+// The fewest bytes that one key, tensor, string or array takes. With them, a count is compared with the bytes left
+// before anything is allocated.
 constexpr uint64_t kMinKeyBytes = 8 + 4 + 1;
 constexpr uint64_t kMinTensorBytes = 8 + 4 + 8 + 4 + 8;
 constexpr uint64_t kMinStringBytes = 8;
@@ -50,18 +52,18 @@ enum class ValueType : uint32_t {
   kF64 = 12,
 };
 
-// A cursor over the file. Every read is checked; errors name the byte offset and the current subject.
+// Reads the file from front to back. Every read is checked; errors name the byte offset and the current subject.
 class Reader {
  public:
   explicit Reader(std::span<const std::byte> bytes) : bytes_(bytes) {}
 
   uint64_t offset() const { return offset_; }
-  // What was read from byte `start` on.
+  // The bytes that were read since byte `start`.
   std::span<const std::byte> since(uint64_t start) const { return bytes_.subspan(start, offset_ - start); }
-  // What is being read: "header", `key "general.name"`.
+  // Tells error messages what is being read: "header", `key "general.name"`.
   void set_subject(std::string subject) { subject_ = std::move(subject); }
 
-  // FormatError at byte `at` unless `condition` holds.
+  // Throws a FormatError that names byte `at` unless `condition` holds.
   template <typename... Parts>
   void require(bool condition, uint64_t at, const Parts&... parts) const {
     if (!condition) throw FormatError(concat("GGUF byte ", at, ", ", subject_, ": ", parts...));
@@ -74,7 +76,8 @@ class Reader {
     return value;
   }
 
-  // The number of things that follow, each at least `min_bytes` long: never more than the rest of the file can hold.
+  // Reads how many things follow, each at least `min_bytes` long. Refuses a number that the rest of the file cannot
+  // hold.
   uint64_t read_count(const char* what, uint64_t min_bytes) {
     const uint64_t at = offset_;
     const auto count = read<uint64_t>(what);
@@ -116,7 +119,7 @@ class Reader {
   std::string subject_ = "header";
 };
 
-// GGUF knows no other bools than 0 and 1, and neither does C++: copying another byte into one is undefined.
+// A bool must be 0 or 1, as GGUF says. Copying any other byte into a C++ bool would be undefined behaviour.
 template <>
 bool Reader::read<bool>(const char* what) {
   const uint64_t at = offset_;
@@ -163,7 +166,7 @@ MetadataValue read_string_array(Reader& reader) {
 
 MetadataValue read_array(Reader& reader, int depth);
 
-// Nothing needs nested arrays: they are checked and skipped.
+// Nothing needs nested arrays, so they are checked and skipped.
 MetadataValue read_nested_array(Reader& reader, int depth) {
   const uint64_t at = reader.offset();
   reader.require(depth < kMaxArrayDepth, at, "array: expected at most ", kMaxArrayDepth,
@@ -173,7 +176,7 @@ MetadataValue read_nested_array(Reader& reader, int depth) {
   return {};
 }
 
-// The C++ type that stores each numeric value type, handed to `visit` as a default value.
+// Calls `visit` with a zero of the C++ type that stores the value type: uint8_t{} for kU8.
 template <typename Visit>
 MetadataValue visit_number_type(Reader& reader, ValueType type, uint64_t type_at, const Visit& visit) {
   switch (type) {
@@ -206,7 +209,7 @@ MetadataValue visit_number_type(Reader& reader, ValueType type, uint64_t type_at
   return {};
 }
 
-// `depth` counts the arrays around this one.
+// `depth` is the number of arrays around the elements: 1 for an array that is not nested.
 MetadataValue read_array(Reader& reader, int depth) {
   const uint64_t at = reader.offset();
   const auto type = reader.read<ValueType>("array element type");
@@ -258,20 +261,20 @@ Metadata read_metadata(Reader& reader, uint64_t num_keys) {
   return metadata;
 }
 
-// A tensor as its directory entry tells it, before its data has been found.
+// One entry of the tensor directory. Whether its data lies inside the file is not checked yet.
 struct Entry {
   std::string_view name;
-  uint64_t at = 0;  // of the entry in the file
+  uint64_t at = 0;  // where the entry begins, in bytes from the start of the file
   DType dtype{};
   Shape shape;
   uint64_t num_bytes = 0;
-  uint64_t offset = 0;  // of the data in the data section
+  uint64_t offset = 0;  // where the data begins, in bytes from the start of the data section
 
   std::string subject() const { return "tensor " + quoted(name); }
 };
 
 std::string known_types() {
-  constexpr uint32_t kIdsEnd = 256;  // ids are small; unused ones have no entry
+  constexpr uint32_t kIdsEnd = 256;  // above all ids; ids that no type has are skipped
   std::string names;
   for (uint32_t id = 0; id < kIdsEnd; ++id) {
     if (const DTypeInfo* info = find_dtype(id)) names += concat(names.empty() ? "" : ", ", info->name, " (", id, ")");
@@ -338,7 +341,7 @@ uint64_t read_alignment(const Reader& reader, const Metadata& metadata) {
   return static_cast<uint64_t>(alignment);
 }
 
-// Data must be aligned and lie wholly inside the data section of `section_bytes`.
+// Checks that the data of each tensor is aligned and lies inside the data section, which has `section_bytes` bytes.
 void check_placement(Reader& reader, const std::vector<Entry>& entries, uint64_t section_bytes, uint64_t alignment) {
   for (const Entry& entry : entries) {
     reader.set_subject(entry.subject());
@@ -351,7 +354,7 @@ void check_placement(Reader& reader, const std::vector<Entry>& entries, uint64_t
   }
 }
 
-// Two tensors that share bytes are never meant, and writing one (an update, a repack) would corrupt the other.
+// Checks that no two tensors share bytes. No correct file has that, and writing one of them would change the other.
 void check_overlap(Reader& reader, const std::vector<Entry>& entries) {
   std::vector<const Entry*> by_offset;
   for (const Entry& entry : entries) by_offset.push_back(&entry);

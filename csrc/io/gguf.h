@@ -1,4 +1,4 @@
-// GGUF: bytes -> metadata + tensor directory. Knows the container, no model.
+// Reads GGUF files: bytes -> metadata and tensor directory. This module knows the file format, but no model.
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
@@ -16,29 +16,33 @@ namespace gesso::io {
 
 struct NamedTensor {
   std::string name;
-  Tensor tensor;        // GGUF's reversed extents are already turned: outermost first
-  uint64_t offset = 0;  // of its data in the file
+  Tensor tensor;        // its extents are outermost first; GGUF stores them the other way round
+  uint64_t offset = 0;  // where the tensor's data begins, in bytes from the start of the file
 };
 
-// A parsed checkpoint: metadata and tensor views, plus whatever keeps their bytes alive.
+// A parsed checkpoint: metadata, views of the tensors, and `owner`, which keeps the bytes of both alive.
 struct GgufFile {
   Metadata metadata;
-  std::vector<NamedTensor> tensors;   // file order
+  std::vector<NamedTensor> tensors;   // in the order of the file
   std::shared_ptr<const void> owner;  // the mapping, or the caller's buffers
   uint64_t file_bytes = 0;
 };
 
-// Parses a whole file in memory. Every count and offset is compared with the bytes left before it is used, so any input
-// either parses or throws FormatError (message with byte offset, key or tensor name; never an allocation larger than
-// a small multiple of the input). Views in the result point into `bytes`; bytes after the last tensor are ignored.
-// Refused: bad magic, versions other than 2 and 3, big endian files, unknown type ids (message lists the known types),
-// rank outside 1..4, zero extents, rows that are no whole number of blocks, duplicate names or keys, tensor data
-// outside the file or misaligned or overlapping the next, alignment that is no power of two >= 8; also names that are
-// empty or longer than 64 KiB, unsigned values beyond int64_t, bools other than 0 and 1, arrays nested over 8 deep.
+// Parses a whole file that lies in memory. Views in the result point into `bytes`. Every count and offset is compared
+// with the number of bytes left before it is used. So for any input the function either succeeds or throws a
+// FormatError, and it never allocates more than a small multiple of the input's size. The error's message has the byte
+// offset and the key or tensor. Bytes after the last tensor are ignored. The function refuses:
+//   - the wrong magic, versions other than 2 and 3, big endian files;
+//   - names and keys that are empty, longer than 64 KiB or used twice;
+//   - unsigned values above the largest int64_t, bools other than 0 and 1, arrays nested more than 8 deep;
+//   - an alignment that is not a power of two or is below 8;
+//   - unknown tensor types (the message lists the known ones), ranks outside 1..4, extents of 0, rows that are not a
+//     whole number of blocks;
+//   - tensor data that is outside the file, misaligned, or overlaps another tensor's data.
 GgufFile parse_gguf(std::span<const std::byte> bytes);
 
-// Maps the file read-only and parses it; nothing is copied. IoError when it cannot be opened; a FormatError also names
-// the path.
+// Maps the file read-only and parses it; no tensor data is copied. Throws an IoError when the file cannot be opened. A
+// FormatError's message begins with the path.
 GgufFile open_gguf(const std::string& path);
 
 }  // namespace gesso::io

@@ -18,10 +18,10 @@ namespace {
   throw IoError(concat("cannot ", action, " ", path, ": ", std::strerror(error_number)), error_number);
 }
 
-// Closes the descriptor when the constructor leaves; the mapping outlives it.
+// An open file. It is closed when the constructor of MappedFile returns; the mapping stays valid without it.
 class Descriptor {
  public:
-  // O_NONBLOCK: opening a FIFO that nobody writes to must not hang. It changes nothing for regular files.
+  // With O_NONBLOCK, opening a FIFO that nobody writes to does not hang. For regular files it changes nothing.
   explicit Descriptor(const std::string& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (fd_ < 0) fail(path, "open", errno);
   }
@@ -46,11 +46,12 @@ size_t regular_file_bytes(int fd, const std::string& path) {
 
 }  // namespace
 
-// No madvise: what is wanted of a file is not known yet. Who will want all of it reads ahead, see read_ahead.h.
+// The constructor does not call madvise, because it does not know which parts of the file will be read. A caller that
+// will read all of it uses ReadAhead.
 MappedFile::MappedFile(const std::string& path) {
   const Descriptor descriptor(path);
   size_ = regular_file_bytes(descriptor.get(), path);
-  if (size_ == 0) return;  // mmap refuses length 0
+  if (size_ == 0) return;  // mmap refuses a length of 0
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor.get(), 0);
   if (address == MAP_FAILED) fail(path, "map", errno);
   data_ = static_cast<const std::byte*>(address);

@@ -1,4 +1,4 @@
-// A file mapped read-only into memory.
+// MappedFile: a file that is mapped read-only into memory.
 #pragma once
 
 #include <cstddef>
@@ -7,11 +7,11 @@
 
 namespace gesso::io {
 
-// Owns the mapping; the bytes stay valid for its lifetime. The file must not be truncated meanwhile.
+// Owns the mapping: the bytes are valid as long as the object lives. Nobody may truncate the file during that time.
 class MappedFile {
  public:
-  // IoError naming path and cause when the path is missing, a directory, unreadable or cannot be mapped.
-  // An empty file maps to an empty span.
+  // Throws an IoError that names the path and the cause when the path does not exist, is a directory, cannot be read or
+  // cannot be mapped. An empty file gives an empty span.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

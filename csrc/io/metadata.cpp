@@ -10,10 +10,10 @@
 namespace gesso::io {
 namespace {
 
-constexpr size_t kMaxNumberLength = 64;  // longer strings are no numbers
+constexpr size_t kMaxNumberLength = 64;  // longer strings are not taken as numbers
 constexpr double kTwoTo63 = 9223372036854775808.0;
 
-// What a value is, for messages: `string "abc"`, `array of 30 integers`.
+// Describes a value for error messages: `string "abc"`, `array of 30 integers`.
 struct Describe {
   std::string operator()(std::monostate) const { return "a nested array"; }
   std::string operator()(bool value) const { return value ? "bool true" : "bool false"; }
@@ -32,7 +32,7 @@ struct Describe {
       concat("metadata key ", quoted(key), ": expected ", expected, ", got ", std::visit(Describe{}, got)));
 }
 
-// int64_t or double when the whole text is one decimal number, else monostate.
+// Returns an int64_t or a double when the whole text is one decimal number, else monostate.
 MetadataValue parse_number(std::string_view text) {
   if (text.empty() || text.size() > kMaxNumberLength) return {};
   int64_t integer = 0;
@@ -40,8 +40,8 @@ MetadataValue parse_number(std::string_view text) {
   const auto result = std::from_chars(text.data(), end, integer);
   if (result.ec == std::errc() && result.ptr == end) return integer;
 
-  // A stream rather than from_chars<double>, which some standard libraries still lack, or strtod, which obeys the
-  // process's locale.
+  // This reads from a stream because some standard libraries still lack from_chars<double>, and because strtod depends
+  // on the locale of the process.
   std::istringstream stream{std::string(text)};
   stream.imbue(std::locale::classic());
   double real = 0;
@@ -50,7 +50,7 @@ MetadataValue parse_number(std::string_view text) {
   return real;
 }
 
-// The number a scalar stands for, as int64_t or double; monostate when it stands for none.
+// Returns the number that a value holds or spells, as int64_t or double; monostate when there is none.
 MetadataValue number_of(const MetadataValue& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) return parse_number(*text);
   if (std::holds_alternative<int64_t>(value) || std::holds_alternative<double>(value)) return value;
@@ -59,7 +59,7 @@ MetadataValue number_of(const MetadataValue& value) {
 
 bool fits_int64(double value) { return value >= -kTwoTo63 && value < kTwoTo63 && value == std::trunc(value); }
 
-// An empty array may have been written with any element type.
+// An empty array counts as an array of any kind, since writers give it any element type.
 bool is_empty_array(const MetadataValue& value) {
   if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) return integers->empty();
   if (const auto* reals = std::get_if<std::vector<double>>(&value)) return reals->empty();

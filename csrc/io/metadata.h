@@ -1,4 +1,5 @@
-// Key-value metadata of a checkpoint: GGUF's, or a Hugging Face directory's translated to the same keys.
+// The key-value metadata of a checkpoint. It comes from a GGUF file, or from a Hugging Face folder whose configuration
+// was translated to GGUF's keys.
 #pragma once
 
 #include <cstddef>
@@ -12,29 +13,32 @@
 
 namespace gesso::io {
 
-// Integers of every width and bools in arrays widen to int64_t, floats to double; an unsigned integer beyond int64_t is
-// a FormatError in the reader. Strings are views into the mapped file or into the Metadata's owner, and may hold any
-// bytes. Nested arrays are legal GGUF but nothing reads them: they are kept as monostate.
+// One value. Integers of every width become int64_t, and so do bools in arrays; floats become double. The reader throws
+// a FormatError for an unsigned integer above the largest int64_t. Strings are views into memory that the file's owner
+// keeps alive, and may hold any bytes. GGUF allows nested arrays, but nothing needs them: they become monostate.
 using MetadataValue = std::variant<std::monostate, bool, int64_t, double, std::string_view, std::vector<int64_t>,
                                    std::vector<double>, std::vector<std::string_view>>;
 
-// A name or value taken from a file, for error messages: in quotes, plain ASCII (other bytes as \xNN), cut when long.
+// Writes a name or value from a file as error messages show it: in quotes, in plain ASCII (other bytes as \xNN), and
+// only the first 80 bytes if it is longer.
 std::string quoted(std::string_view text);
 
-// Typed access that is lenient in the way real files need: any integer type serves where an integer is asked, and so
-// does a float without a fraction; an integer serves as a float; 0, 1, "true" and "false" serve as bools; a number
-// written as a string is parsed. All getters throw FormatError naming the key.
+// Gives typed access. It accepts what real files contain: an integer of any width or a float without a fraction (8.0)
+// where an integer is asked for, an integer where a float is asked for, 0, 1, "true" and "false" as bools, and numbers
+// written as strings ("8"). All getters throw a FormatError that names the key when the value is of another kind, or
+// when the key is missing and there is no fallback.
 class Metadata {
  public:
-  // FormatError when the key exists already. `encoded`: see below.
+  // Throws a FormatError when the key exists already. For `encoded`, see the function of that name.
   void add(std::string key, MetadataValue value, std::span<const std::byte> encoded = {});
 
   bool has(const std::string& key) const { return values_.count(key) != 0; }
   const MetadataValue* find(const std::string& key) const;
-  // Keys in file order.
+  // The keys in the order of the file.
   const std::vector<std::string>& keys() const { return keys_; }
-  // The value as its GGUF file stores it: value type (u32), value. For copies that keep everything, also what
-  // MetadataValue widens or leaves out. Empty for a value that comes from elsewhere; FormatError for a missing key.
+  // The bytes that store the value in its GGUF file: the value type (u32), then the value. A copy of a file writes
+  // these bytes, so that it keeps what MetadataValue widens or leaves out. The span is empty for a value that does not
+  // come from a GGUF file. Throws a FormatError for a missing key.
   std::span<const std::byte> encoded(const std::string& key) const;
 
   int64_t get_int(const std::string& key) const;
@@ -44,14 +48,14 @@ class Metadata {
   bool get_bool(const std::string& key, bool fallback) const;
   std::string_view get_string(const std::string& key) const;
   std::string_view get_string(const std::string& key, std::string_view fallback) const;
-  // Arrays: nullptr when absent; FormatError when the value is of another kind
-  // (an empty array serves as any kind).
+  // These three return nullptr when the key is missing, and throw a FormatError when the value is of another kind. An
+  // empty array is accepted as an array of any kind.
   const std::vector<int64_t>* find_ints(const std::string& key) const;
   const std::vector<double>* find_floats(const std::string& key) const;
   const std::vector<std::string_view>* find_strings(const std::string& key) const;
 
  private:
-  const MetadataValue& at(const std::string& key) const;  // FormatError "missing key" when absent
+  const MetadataValue& at(const std::string& key) const;  // throws a FormatError when the key is missing
 
   std::vector<std::string> keys_;
   std::unordered_map<std::string, MetadataValue> values_;

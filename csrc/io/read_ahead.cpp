@@ -13,10 +13,11 @@
 namespace gesso::io {
 namespace {
 
-constexpr size_t kPieceBytes = size_t{16} << 20;  // long enough for the full speed of a disk
-constexpr size_t kMinBytes = size_t{64} << 20;    // below this a first step hardly notices
+constexpr size_t kPieceBytes = size_t{16} << 20;  // large enough for the full speed of a disk
+constexpr size_t kMinBytes = size_t{64} << 20;    // below this, a first step is hardly slower without reading ahead
 
-// "MemAvailable: 123456 kB": free memory, and what files take of it that could go. A lot where the system does not say.
+// The memory that is free, together with what cached files take and could give up. Linux tells it in a line
+// "MemAvailable: 123456 kB". Other systems do not; there the function returns the largest number.
 size_t available_bytes() {
   std::ifstream file("/proc/meminfo");
   std::string name;
@@ -26,10 +27,11 @@ size_t available_bytes() {
   return std::numeric_limits<size_t>::max();
 }
 
-// Starts reading, and does not wait. A hint: where it fails, touching reads. Linux takes no more of one hint than it
-// would read ahead by itself, which is 128 KB on most disks.
+// Asks the system to read `bytes`, and does not wait. This is only a hint: where the system ignores it, touch() will
+// read. Linux reads no more for one hint than it would read ahead by itself, which is 128 KB on most disks. So the
+// bytes are asked for in pieces of 128 KB.
 void start_reading(std::span<const std::byte> bytes) {
-  constexpr uintptr_t kHint = uintptr_t{128} << 10;  // also the alignment, whatever a page is
+  constexpr uintptr_t kHint = uintptr_t{128} << 10;  // a multiple of every page size, so it also serves as alignment
   const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
   for (uintptr_t first = begin / kHint * kHint; first < begin + bytes.size(); first += kHint) {
     ::madvise(reinterpret_cast<void*>(first), kHint, MADV_WILLNEED);
@@ -49,7 +51,7 @@ ReadAhead::ReadAhead(std::vector<std::span<const std::byte>> ranges) : process_(
   if (num_bytes < kMinBytes || num_bytes > available_bytes()) return;
   try {
     thread_ = std::thread([this] { read_all(); });
-  } catch (const std::system_error&) {  // no more threads: then steps read for themselves
+  } catch (const std::system_error&) {  // the system refuses another thread: then steps read the weights themselves
   }
 }
 
@@ -71,9 +73,9 @@ void ReadAhead::read_all() const {
   }
 }
 
-// Waits for each page, and maps it: a step then has no page faults either.
+// Reads one byte of each page. That waits until the page is in memory, and maps it; so a step has no page faults later.
 void ReadAhead::touch(std::span<const std::byte> bytes) const {
-  constexpr size_t kPage = 4096;  // or a part of one
+  constexpr size_t kPage = 4096;  // the smallest page size; where pages are larger, some are read more than once
   for (size_t i = 0; i < bytes.size() && !is_stopped_; i += kPage) {
     static_cast<void>(*const_cast<const volatile std::byte*>(&bytes[i]));
   }

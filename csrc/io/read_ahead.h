@@ -1,4 +1,4 @@
-// Mapped bytes brought into memory before they are asked for.
+// ReadAhead: reads mapped bytes from the disk before somebody needs them.
 #pragma once
 
 #include <sys/types.h>
@@ -11,12 +11,14 @@
 
 namespace gesso::io {
 
-// Reads ranges of mapped memory on a thread of its own, in order, a few megabytes ahead of where it is: as fast as the
-// disk gives them, with little in its queue that others would have to wait for. Does nothing where the ranges are
-// small, and where they are more than the memory that is free, since reading the end would push out the beginning.
+// Reads ranges of mapped memory in order, on a thread of its own. It asks the system for pieces of 16 MB, one piece
+// ahead of the one it waits for. So the disk is always busy, but others who read from it do not wait long. The class
+// does nothing when the ranges are less than 64 MB in all. It also does nothing when they are more than the memory that
+// is available: then reading the end would push the beginning out of memory again.
 class ReadAhead {
  public:
-  // The ranges stay mapped until the destructor has returned, which stops the reading and waits for what is under way.
+  // The ranges must stay mapped until the destructor has returned. The destructor stops the thread and waits until it
+  // has ended.
   explicit ReadAhead(std::vector<std::span<const std::byte>> ranges);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
@@ -28,7 +30,7 @@ class ReadAhead {
 
   std::vector<std::span<const std::byte>> pieces_;
   std::atomic<bool> is_stopped_ = false;
-  pid_t process_ = 0;  // whose thread it is: after fork() the child has none
+  pid_t process_ = 0;  // the process that has the thread; after fork(), the child process does not have it
   std::thread thread_;
 };
 
