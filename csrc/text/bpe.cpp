@@ -20,9 +20,10 @@ std::optional<int32_t> find_byte_token(const Vocabulary& vocabulary, int byte) {
   return vocabulary.find({text, sizeof(text)});
 }
 
-// Merges the tokens of one word in place: always the pair of lowest rank, of equals the leftmost. A merged pair leaves
-// its result at the left position and kRemoved at the right one. O(n log n): a doubly linked list of what remains, and
-// a queue with an entry for every pair that came into being.
+// Merges the tokens of one word in place. The pair of the lowest rank is always merged first; if it occurs several
+// times, the leftmost is. A merge writes its result at the left position and kRemoved at the right one. The tokens that
+// remain form a doubly linked list, and each pair of neighbours that can be merged gets an entry in a queue. So a word
+// of n tokens takes O(n log n).
 class WordMerger {
  public:
   WordMerger(const MergeTable& merges, std::span<int32_t> tokens) : merges_(merges), tokens_(tokens) {
@@ -37,7 +38,8 @@ class WordMerger {
       const uint64_t entry = queue_.top();
       queue_.pop();
       const auto position = static_cast<uint32_t>(entry);
-      // A stale entry: one of its two tokens has since become part of another. No two pairs share a rank.
+      // The entry is out of date if one of its two tokens has become part of another since. Then the rank at this
+      // position is another one, since no two pairs have the same rank.
       if (links_[position].merge_rank != entry >> 32) continue;
       merge_at(position);
     }
@@ -47,18 +49,19 @@ class WordMerger {
   static constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 
   struct Link {
-    uint32_t previous;  // kNone at the ends; 0 - 1 is kNone
-    uint32_t next;
-    uint32_t merge_rank = kNone;  // of this token and its next; kNone when they do not merge
+    uint32_t previous;            // kNone at the first token
+    uint32_t next;                // kNone at the last token
+    uint32_t merge_rank = kNone;  // of this token and the next one; kNone when there is no such merge
     int32_t merge_result = kRemoved;
   };
 
-  // Rank above position, so that the smallest entry is the lowest rank and of equals the leftmost.
+  // The rank is in the upper 32 bits and the position in the lower ones. So the smallest entry has the lowest rank, and
+  // the leftmost position of that rank.
   static uint64_t queue_entry(uint32_t rank, uint32_t position) {
     return (static_cast<uint64_t>(rank) << 32) | position;
   }
 
-  // Notes how the token at `position` merges with its next; true when it does.
+  // Notes whether and how the token at `position` merges with the next one. Returns true if it does.
   bool look_up_pair(uint32_t position) {
     Link& link = links_[position];
     const Merge* merge = link.next == kNone ? nullptr : merges_.find(tokens_[position], tokens_[link.next]);
@@ -71,7 +74,7 @@ class WordMerger {
     if (look_up_pair(position)) queue_.push(queue_entry(links_[position].merge_rank, position));
   }
 
-  // As queue_pair() for every position, but the queue is built in one go.
+  // Does the same as queue_pair() for every position, but builds the queue at once, which takes O(n).
   void queue_all_pairs() {
     std::vector<uint64_t> entries;
     for (uint32_t i = 0; i < links_.size(); ++i) {
@@ -119,8 +122,9 @@ void Bpe::encode(std::string_view segment, std::vector<int32_t>& ids) const {
 }
 
 void Bpe::append_characters(std::string_view segment, std::vector<int32_t>& ids) const {
-  // Unknown characters fuse into one <unk>, which waits for the next known character. Bytes do not end the wait but go
-  // before it: odd, but so does the reference, and the ids must be the same.
+  // Several unknown characters in a row become one <unk>. It is appended only before the next known character, or at
+  // the end. Byte tokens that come in between are appended before that <unk>. This is odd, but the reference does the
+  // same, and the ids must be equal.
   bool unk_waits = false;
   for (size_t i = 0; i < segment.size(); i += utf8_length(segment[i])) {
     const std::string_view raw = segment.substr(i, utf8_length(segment[i]));

@@ -1,4 +1,4 @@
-// Byte pair encoding of text without special tokens.
+// Byte pair encoding (BPE) of text that contains no special tokens.
 #pragma once
 
 #include <array>
@@ -14,15 +14,19 @@ namespace gesso::text {
 
 class Bpe {
  public:
-  // FormatError when neither bytes nor `unk` could stand for an unknown character. Both references must outlive this.
+  // Throws a FormatError when the vocabulary lacks a byte token and there is no `unk`: then some characters could not
+  // be encoded. The Bpe keeps both references.
   Bpe(const Vocabulary& vocabulary, const MergeTable& merges, std::optional<int32_t> unk);
 
-  // Appends the ids of `segment`, valid UTF-8. The whole segment is one word: merges reach across spaces and lines.
+  // Appends the ids of `segment`, which must be valid UTF-8. The whole segment is one word: merges also join tokens
+  // across spaces and line ends.
   void encode(std::string_view segment, std::vector<int32_t>& ids) const;
 
  private:
-  // Appends one id per character, with spaces spelled U+2581; per byte for a character that is no token.
+  // Appends one id for each character; a space is looked up as U+2581. A character that is not a token gives the ids of
+  // its bytes, or <unk>.
   void append_characters(std::string_view segment, std::vector<int32_t>& ids) const;
+  // Appends the ids of the character's bytes and returns true, or returns false if one of them has no token.
   bool append_bytes(std::string_view character, std::vector<int32_t>& ids) const;
 
   const Vocabulary& vocabulary_;

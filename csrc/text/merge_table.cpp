@@ -11,7 +11,8 @@
 namespace gesso::text {
 namespace {
 
-// Mixes both ids into all bits (the finalizer of splitmix64), so that the low bits serve as a slot number.
+// Mixes both ids into all 64 bits, so that the low bits can serve as a slot number. The steps are the finalizer of
+// splitmix64.
 uint64_t hash_pair(int32_t left, int32_t right) {
   uint64_t x = (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;

@@ -1,4 +1,4 @@
-// The merges of a byte pair encoding: which two neighbouring tokens become one, and which pair goes first.
+// The merges of a byte pair encoding: which two neighbouring tokens become one, and which pair is merged first.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,18 @@ namespace gesso::text {
 struct Merge {
   int32_t left;
   int32_t right;
-  uint32_t rank;  // lower goes first
+  uint32_t rank;  // the pair of the lowest rank is merged first
   int32_t result;
 };
 
 class MergeTable {
  public:
-  // `merges` in order of rank, each "left right" with one space. FormatError naming the index: another number of
-  // spaces, or a part or the joined text that is no token. A pair listed twice has the later rank.
+  // `merges` are in order of rank. Each is two tokens with one space between them: "th e". The constructor throws a
+  // FormatError with the index for a merge with another number of spaces, and for one where a part or the joined text
+  // is not a token. A pair that is listed twice gets the later rank.
   MergeTable(const Vocabulary& vocabulary, const std::vector<std::string_view>& merges);
 
-  // The merge of two neighbours, or nullptr. Valid as long as the table.
+  // Returns the merge of two neighbours, or nullptr if there is none. The pointer is valid as long as the table.
   const Merge* find(int32_t left, int32_t right) const;
 
  private:
@@ -30,8 +31,8 @@ class MergeTable {
 
   size_t find_slot(int32_t left, int32_t right) const;
 
-  // Open addressing with linear probing, at most half full; a free slot has left == kFree. The merges lie in the table
-  // itself: looking up a pair, mostly one that has no merge, then costs one cache miss.
+  // A hash table with open addressing and linear probing, at most half full; a free slot has left == kFree. The merges
+  // lie in the table itself, so that looking up a pair mostly costs one cache miss. Most pairs have no merge.
   std::vector<Merge> slots_;
 };
 

@@ -25,7 +25,7 @@ std::optional<SpecialTokens::Match> SpecialTokens::find_next(std::string_view te
 const SpecialTokens::Entry* SpecialTokens::find_longest(std::string_view text) const {
   const Entry* longest = nullptr;
   Range range = by_first_byte_[static_cast<uint8_t>(text[0])];
-  // A trie walked without building one: `range` holds the entries that share the first `depth` bytes with the text.
+  // `range` holds the entries whose first `depth` bytes are those of the text.
   for (size_t depth = 1; range.begin != range.end; ++depth) {
     if (range.begin->text.size() == depth) longest = range.begin++;
     if (depth == text.size()) break;

@@ -1,4 +1,4 @@
-// Finds the special tokens that are written out in a text.
+// Finds special tokens, such as <bos>, that are written out in a text.
 #pragma once
 
 #include <array>
@@ -20,10 +20,11 @@ class SpecialTokens {
     int32_t token;
   };
 
-  // The texts' bytes must outlive this. A special token without text never matches.
+  // The object keeps views of the vocabulary's texts. A special token whose text is empty never matches.
   explicit SpecialTokens(const Vocabulary& vocabulary);
 
-  // The first special token that starts at `from` or later; where several start at once, the longest.
+  // Returns the first special token that starts at `from` or later. If several start at the same place, the longest is
+  // returned.
   std::optional<Match> find_next(std::string_view text, size_t from) const;
 
  private:
@@ -36,12 +37,13 @@ class SpecialTokens {
     const Entry* end = nullptr;
   };
 
-  // The longest entry that `text` starts with, or nullptr.
+  // Returns the longest entry that `text` starts with, or nullptr. `text` must not be empty.
   const Entry* find_longest(std::string_view text) const;
-  // The entries of `range` with `byte` at `depth`; all are longer than that and agree before it.
+  // Returns the entries of `range` that have `byte` at position `depth`. All entries of `range` must be longer than
+  // `depth` bytes and have the same first `depth` bytes.
   static Range narrow(Range range, size_t depth, uint8_t byte);
 
-  std::vector<Entry> entries_;  // sorted by text, so that a prefix stands before what it begins
+  std::vector<Entry> entries_;  // sorted by text, so that "<a" stands before "<ab"
   std::array<Range, 256> by_first_byte_{};
 };
 

@@ -1,4 +1,4 @@
-// The inverse of encoding, one token at a time: U+2581 -> space, byte tokens -> the characters they spell.
+// Decodes ids to text, token by token: U+2581 becomes a space, and byte tokens become the characters that they spell.
 #include "core/check.h"
 #include "gesso/tokenizer.h"
 #include "text/utf8.h"
@@ -48,7 +48,7 @@ std::string StreamDecoder::flush() {
 void StreamDecoder::push_token(int32_t id, std::string& out) {
   if (skip_special_tokens_ && tokenizer_.is_special(id)) return;
   const std::string_view token = tokenizer_.token(id);
-  // By spelling, not by type: the reference reads any token of this form as a byte.
+  // The spelling decides, not the token's type: the reference too takes any token of the form <0xXX> as a byte.
   if (const std::optional<uint8_t> byte = text::byte_token_value(token)) {
     push_byte(*byte, out);
   } else {
@@ -60,7 +60,8 @@ void StreamDecoder::push_token(int32_t id, std::string& out) {
 void StreamDecoder::push_byte(uint8_t byte, std::string& out) {
   held_bytes_.push_back(static_cast<char>(byte));
   run_state_ = text::next_utf8_state(run_state_, byte);
-  // One bad byte spoils the characters before it too, as long as they belong to the run: that is why valid ones wait.
+  // A run is a series of byte tokens. One invalid byte makes all of its run so far invalid, also the characters that
+  // were complete. That is why complete characters are held back until the run ends.
   if (run_state_ == text::Utf8State::kInvalid) {
     append_replacements(held_bytes_.size(), out);
     held_bytes_.clear();

@@ -12,7 +12,7 @@
 namespace gesso {
 namespace text {
 
-// Everything a tokenizer knows. The members refer to each other, so it is built in place and never moved.
+// All that a tokenizer needs. Its members refer to each other, so it must not be copied or moved.
 struct TokenizerTables {
   TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner);
   TokenizerTables(const TokenizerTables&) = delete;
@@ -30,7 +30,8 @@ struct TokenizerTables {
 
 namespace {
 
-// Bounds the symbols of a segment (three bytes for a space, at worst) to what 32-bit positions can count.
+// WordMerger counts tokens with 32 bits. A text of n bytes gives at most 3 n tokens before merging: a space that is no
+// token becomes the three byte tokens of U+2581.
 constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
 void check_model(const io::Metadata& metadata) {

@@ -1,4 +1,4 @@
-// Builds a Tokenizer from a checkpoint's metadata.
+// Builds a Tokenizer from the metadata of a checkpoint.
 #pragma once
 
 #include <memory>
@@ -9,10 +9,11 @@
 
 namespace gesso::text {
 
-// nullopt when the metadata has no tokenizer.ggml.tokens. The tokenizer refers to the metadata's strings, not to the
-// metadata: `owner` is what keeps the strings alive, and the tokenizer holds it.
-// FormatError naming key and index for everything else: a tokenizer.ggml.model other than gemma4, missing token_type or
-// merges, an id outside the vocabulary, and what Vocabulary, MergeTable and Bpe refuse.
+// Returns nullopt when the metadata has no tokenizer.ggml.tokens. The tokenizer keeps views of the metadata's strings,
+// but does not need the metadata itself. `owner` keeps the strings alive, and the tokenizer holds it. The function
+// throws a FormatError that names the key, and the index in an array, for: a tokenizer.ggml.model other than gemma4; a
+// missing token_type or merges; an id outside the vocabulary; a chat template that is not UTF-8; and all that
+// Vocabulary, MergeTable and Bpe refuse.
 std::optional<Tokenizer> load_tokenizer(const io::Metadata& metadata, std::shared_ptr<const void> owner);
 
 }  // namespace gesso::text

@@ -5,7 +5,7 @@ namespace {
 
 Utf8State after_first_byte(uint8_t byte) {
   if (byte < 0x80) return Utf8State::kComplete;
-  if (byte < 0xC2) return Utf8State::kInvalid;  // continuation bytes, and leads that only overlong forms would need
+  if (byte < 0xC2) return Utf8State::kInvalid;  // a continuation byte, or a lead byte that only overlong forms have
   if (byte < 0xE0) return Utf8State::kOneMore;
   if (byte == 0xE0) return Utf8State::kAfterE0;
   if (byte == 0xED) return Utf8State::kAfterEd;
@@ -32,13 +32,13 @@ Utf8State next_utf8_state(Utf8State state, uint8_t byte) {
       return expect(0x80, 0xBF, Utf8State::kOneMore);
     case Utf8State::kThreeMore:
       return expect(0x80, 0xBF, Utf8State::kTwoMore);
-    case Utf8State::kAfterE0:  // below 0xA0 it would be overlong
+    case Utf8State::kAfterE0:  // with a byte below 0xA0 the form would be overlong
       return expect(0xA0, 0xBF, Utf8State::kOneMore);
-    case Utf8State::kAfterEd:  // above 0x9F it would be a surrogate
+    case Utf8State::kAfterEd:  // with a byte above 0x9F the character would be a surrogate
       return expect(0x80, 0x9F, Utf8State::kOneMore);
-    case Utf8State::kAfterF0:  // below 0x90 it would be overlong
+    case Utf8State::kAfterF0:  // with a byte below 0x90 the form would be overlong
       return expect(0x90, 0xBF, Utf8State::kTwoMore);
-    case Utf8State::kAfterF4:  // above 0x8F it would exceed U+10FFFF
+    case Utf8State::kAfterF4:  // with a byte above 0x8F the character would exceed U+10FFFF
       return expect(0x80, 0x8F, Utf8State::kTwoMore);
   }
   return Utf8State::kInvalid;

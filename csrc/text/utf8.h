@@ -7,25 +7,26 @@
 
 namespace gesso::text {
 
-// Where a reader stands after some bytes. The last four differ from kTwoMore and kThreeMore in the next byte's range.
+// What a reader knows after some bytes. The last four states are for characters whose second byte has a smaller range
+// than the usual 0x80 to 0xBF.
 enum class Utf8State : uint8_t {
-  kComplete,  // between two characters; also the start
-  kInvalid,   // no continuation can make the bytes valid
-  kOneMore,   // inside a character: bytes missing
-  kTwoMore,
-  kThreeMore,
-  kAfterE0,
-  kAfterEd,
-  kAfterF0,
-  kAfterF4,
+  kComplete,   // all characters are complete; this is also the state at the start
+  kInvalid,    // the bytes are not UTF-8, whatever follows
+  kOneMore,    // one more byte is missing to the end of a character
+  kTwoMore,    // two more bytes
+  kThreeMore,  // three more bytes
+  kAfterE0,    // two more bytes, after the lead byte 0xE0
+  kAfterEd,    // two more bytes, after the lead byte 0xED
+  kAfterF0,    // three more bytes, after the lead byte 0xF0
+  kAfterF4,    // three more bytes, after the lead byte 0xF4
 };
 
 Utf8State next_utf8_state(Utf8State state, uint8_t byte);
 
-// Offset of the first character that is not valid UTF-8, or npos.
+// Returns the byte offset of the first character that is not valid UTF-8, or npos if all are valid.
 size_t find_invalid_utf8(std::string_view text);
 
-// Bytes of the character that starts with `lead`, which must be the first byte of valid UTF-8.
+// How many bytes the character has that begins with `lead`. `lead` must be the first byte of a valid character.
 inline size_t utf8_length(char lead) {
   const auto byte = static_cast<uint8_t>(lead);
   return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;

@@ -25,7 +25,7 @@ void check_token(size_t id, std::string_view text, TokenType type) {
     throw FormatError(concat("tokenizer.ggml.tokens[", id, "]: expected UTF-8, got ", io::quoted(text),
                              ", invalid at byte ", offset));
   }
-  // Capitals, because encode() looks a byte up by exactly that spelling.
+  // The digits must be capitals, because Bpe looks bytes up in that spelling.
   if (type == TokenType::kByte && (!byte_token_value(text) || has_lower_case_digit(text))) {
     throw FormatError(
         concat("tokenizer.ggml.tokens[", id, "]: a byte token: expected <0x00> to <0xFF>, got ", io::quoted(text)));

@@ -1,4 +1,4 @@
-// The tokens of a model: id -> text and kind, text -> id.
+// Vocabulary: the tokens of a model. It maps an id to the token's text and type, and a text to the id.
 #pragma once
 
 #include <cstdint>
@@ -8,20 +8,20 @@
 
 namespace gesso::text {
 
-// How tokens spell a space.
+// What stands for a space in the texts of tokens.
 inline constexpr std::string_view kSpaceSymbol = "\u2581";
 
 // The values of tokenizer.ggml.token_type.
 enum class TokenType : uint8_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
 
-// A byte token's value: 10 for "<0x0A>". nullopt for any other text; digits may be of either case.
+// The value of a byte token: 10 for "<0x0A>" or "<0x0a>". Other texts give nullopt.
 std::optional<uint8_t> byte_token_value(std::string_view text);
 
 class Vocabulary {
  public:
-  // One type per text. FormatError naming key and index: no tokens or more than int32 ids, lengths that differ, a type
-  // outside 1..6, text that is not UTF-8, the same text twice, a byte token not spelled <0xXX> in capitals.
-  // The texts' bytes must outlive the vocabulary.
+  // `types` has one type for each text. The vocabulary keeps views of the texts. The constructor throws a FormatError
+  // with key and index for: no tokens, or more than 2^31 - 1; different numbers of texts and types; a type outside
+  // 1..6; a text that is not UTF-8; the same text twice; a byte token that is not spelled <0xXX> with capital digits.
   Vocabulary(std::vector<std::string_view> texts, const std::vector<int64_t>& types);
 
   int32_t size() const { return static_cast<int32_t>(texts_.size()); }
@@ -33,13 +33,14 @@ class Vocabulary {
   std::optional<int32_t> find(std::string_view text) const;
 
  private:
-  // The slot that holds `text`, or the free one where it belongs.
+  // Returns the slot that holds `text`, or the free slot where it would be inserted.
   size_t find_slot(std::string_view text) const;
   void insert(int32_t id);
 
   std::vector<std::string_view> texts_;
   std::vector<TokenType> types_;
-  // Open addressing with linear probing, at most half full: ids, or kFree. Node-based maps would take ten times this.
+  // A hash table of ids with open addressing and linear probing, at most half full; a free slot holds kFree. It takes 8
+  // to 16 bytes per token, a fraction of what std::unordered_map takes.
   static constexpr int32_t kFree = -1;
   std::vector<int32_t> slots_;
 };
