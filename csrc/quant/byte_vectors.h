@@ -1,5 +1,5 @@
-// 16 and 32 bytes at a time, for taking stored blocks apart. Written with vector types, because compilers do not find
-// these instructions in loops; they compile for every machine.
+// Vectors of 16 and 32 bytes, with which stored blocks are taken apart. They use the compiler's vector types, which
+// compile for every machine. Loops over bytes would be slower, because compilers do not vectorise them.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ inline void store(V v, void* out) {
   std::memcpy(out, &v, sizeof(v));
 }
 
-// Two registers: what is wider than a machine's, GCC takes apart byte by byte.
+// Two registers of 16 bytes. A vector type of 32 bytes would be slow on machines with registers of 16: GCC splits its
+// operations there into single bytes.
 struct Bytes32 {
   Bytes16 low, high;
 };
@@ -37,13 +38,13 @@ inline void store(Bytes32 v, uint8_t* out) {
   store(v.high, out + 16);
 }
 
-// 16 bytes of two numbers of 4 bits each: the low ones first, then the high ones.
+// Splits 16 bytes into 32 numbers of 4 bits: first the low halves of the 16 bytes, then the high halves.
 inline Bytes32 split_nibbles(const uint8_t* bytes) {
   const Bytes16 v = load_16(bytes);
   return {v & 15, v >> 4};
 }
 
-// 255 where bit j of `bits` is set, else 0.
+// Byte j is 255 where bit j of `bits` is set, else 0.
 inline Bytes32 spread_bits(uint32_t bits) {
   typedef uint32_t Words4 __attribute__((vector_size(16)));
   const Bytes16 copies = reinterpret_cast<Bytes16>(Words4{} + bits);
@@ -53,10 +54,10 @@ inline Bytes32 spread_bits(uint32_t bits) {
   return {reinterpret_cast<Bytes16>((low & kBits) == kBits), reinterpret_cast<Bytes16>((high & kBits) == kBits)};
 }
 
-// Moves the bits of each byte up by `by`, or down if it is negative.
+// Shifts the bits of each byte left by `by`, or right by -by if `by` is negative.
 inline Bytes32 shift(Bytes32 v, int by) { return by >= 0 ? v << by : v >> -by; }
 
-// table[codes[j]] for codes of 4 bits.
+// Byte j is table[codes[j]]. The codes must be below 16.
 inline Bytes16 look_up(Bytes16 table, Bytes16 codes) {
 #ifdef __clang__
   Bytes16 found;
@@ -67,14 +68,15 @@ inline Bytes16 look_up(Bytes16 table, Bytes16 codes) {
 #endif
 }
 
-// out[j] = factor * (bytes[j] - offset) for the 8 bytes from kFirst on, 0 or 8
+// out[j] = factor * (bytes[kFirst + j] - offset) for j = 0..7; kFirst is 0 or 8.
 template <int kFirst>
 inline void scale_8_bytes(Bytes16 bytes, int offset, float factor, float* __restrict out) {
   typedef int32_t Ints4 __attribute__((vector_size(16)));
   typedef float Floats4 __attribute__((vector_size(16)));
   constexpr Bytes16 kZero = {};
   constexpr int F = kFirst;
-  // A byte and a zero, twice: shuffles that every machine has, where a conversion from bytes may go one by one.
+  // A zero is put behind each byte, then two behind each pair, which makes 32-bit integers. Every machine has these
+  // shuffles; __builtin_convertvector from bytes may convert them one by one.
   const Bytes16 shorts = __builtin_shufflevector(bytes, kZero, F, F + 16, F + 1, F + 17, F + 2, F + 18, F + 3, F + 19,
                                                  F + 4, F + 20, F + 5, F + 21, F + 6, F + 22, F + 7, F + 23);
   const Bytes16 words[2] = {

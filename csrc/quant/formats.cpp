@@ -37,7 +37,7 @@ namespace {
 
 template <typename Block>
 void decode_row(const std::byte* row, int64_t num_elements, float* out) {
-  const auto* blocks = reinterpret_cast<const Block*>(row);  // blocks are byte arrays, so any address will do
+  const auto* blocks = reinterpret_cast<const Block*>(row);  // blocks are arrays of bytes, so any address is aligned
   const int64_t num_blocks = num_elements / Block::kNumElements;
   for (int64_t i = 0; i < num_blocks; ++i) decode_block(blocks[i], out + i * Block::kNumElements);
 }
@@ -50,7 +50,7 @@ void decode_row_avx2(const std::byte* row, int64_t num_elements, float* out) {
 }
 #endif
 
-// 512-bit vectors gain no more: most of the time goes into bits and tables.
+// 512-bit vectors are not faster: most of the time goes into taking bits apart and looking values up.
 template <typename Block>
 DecodeRow widest_decode_row() {
 #ifdef GESSO_COMPILE_FOR
@@ -74,13 +74,13 @@ struct Format {
   EncodeRow encode;
 };
 
-// Read only.
+// A format that gesso reads.
 template <typename Block>
 Format read() {
   return {Block::kDType, widest_decode_row<Block>(), nullptr};
 }
 
-// Read and written.
+// A format that gesso reads and writes.
 template <typename Block>
 Format read_write() {
   return {Block::kDType, widest_decode_row<Block>(), encode_row<Block>};

@@ -28,7 +28,8 @@ constexpr int kBlocksAtOnce = 32;
 template <typename Block>
 constexpr int kGroupsPerBlock = Block::kNumElements / Block::kGroup;
 
-// Half precision number h of `count` blocks, converted together: one by one, they would take longer than the levels.
+// Reads a half precision number of each of `count` blocks: d for h = 0, or the m or dmin behind it for h = 1. They are
+// converted together; one by one, they would take longer than the levels.
 template <typename Block>
 inline void load_halves(const Block* blocks, int count, int h, float (&halves)[kBlocksAtOnce]) {
   uint16_t stored[kBlocksAtOnce] = {};
@@ -49,7 +50,7 @@ inline void unpack_scales_of(const Block* blocks, int count, float* scales, floa
 
 template <typename Block>
 inline void unpack_row(const std::byte* row, int64_t num_elements, uint8_t* levels, float* scales, float* mins) {
-  const auto* blocks = reinterpret_cast<const Block*>(row);  // blocks are byte arrays, so any address will do
+  const auto* blocks = reinterpret_cast<const Block*>(row);  // blocks are arrays of bytes, so any address is aligned
   const int64_t num_blocks = num_elements / Block::kNumElements;
   int64_t i = 0;
   for (; i + kBlocksAtOnce <= num_blocks; i += kBlocksAtOnce) {

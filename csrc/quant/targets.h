@@ -1,6 +1,7 @@
-// GESSO_COMPILE_FOR("avx2"): a function for one instruction set, and with it (`flatten`) all that it calls, so that
-// inline functions of shared headers can be compiled for several. Defined where that works; with clang it does so for
-// direct calls alone, and what they call would run in the baseline's instructions.
+// GESSO_COMPILE_FOR("avx2") compiles a function for one instruction set. The attribute `flatten` inlines all that the
+// function calls, so inline functions of shared headers are compiled for each set that uses them. The macro is defined
+// only where this works: GCC on x86-64. clang inlines direct calls only; what these call would be compiled for the
+// baseline.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(GESSO_SINGLE_TARGET)

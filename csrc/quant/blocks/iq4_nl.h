@@ -13,7 +13,7 @@
 
 namespace gesso::quant {
 
-// Closer together around zero. Source of the numbers: gguf-py's quants.py.
+// The 16 values lie closer together around zero. Source of the numbers: gguf-py's quants.py.
 GESSO_DEVICE_TABLE constexpr float kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                                      1,    13,   25,  38,  53,  69,  89,  113};
 
@@ -34,7 +34,7 @@ GESSO_DEVICE inline void decode_block(const BlockIQ4_NL& block, float* __restric
   for (int j = 0; j < 16; ++j) out[j + 16] = d * kIq4Values[block.qs[j] >> 4];
 }
 
-// kIq4Values[q[j]] + 128 for the 32 elements of 16 bytes.
+// Writes kIq4Values[q[j]] + 128 for the 32 elements that 16 bytes store.
 inline void levels_of_iq4(const uint8_t* qs, uint8_t* __restrict levels) {
   constexpr Bytes16 kLevels = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
   store(look_up(kLevels, load_16(qs) & 15), levels);

@@ -14,7 +14,8 @@
 
 namespace gesso::quant {
 
-// E2M1 (a sign, two bits of exponent, one of mantissa), doubled to make all values whole. -0 decodes to 0.
+// The values of E2M1 (a sign, two bits of exponent, one bit of mantissa), doubled so that all are whole numbers. -0
+// decodes to 0.
 GESSO_DEVICE_TABLE constexpr float kE2M1Values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 struct BlockMXFP4 {
@@ -28,7 +29,7 @@ struct BlockMXFP4 {
 };
 static_assert(sizeof(BlockMXFP4) == 17 && alignof(BlockMXFP4) == 1);
 
-// 2^(e - 128). The smallest two are denormal.
+// Returns 2^(e - 128). For e = 0 and 1 that is a denormal float32.
 GESSO_HOST_DEVICE inline float mxfp4_scale(uint8_t e) {
   return std::bit_cast<float>(e < 2 ? 0x00200000u << e : (e - 1u) << 23);
 }

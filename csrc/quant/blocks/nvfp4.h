@@ -1,6 +1,6 @@
 // NVFP4: 64 elements of 4 bits, each an E2M1 float, in 4 sub-blocks of 16, each with a scale of 8 bits:
 //   x[j] = nvfp4_scale(d[j / 16]) * kE2M1Values[q[j]]
-// A tensor of this type comes with one more factor, the tensor `<name>.scale`, which is no part of its blocks.
+// A tensor of this type has one more factor, the weight scale. It is a tensor of its own, `<name>.scale`.
 //
 //   byte 0        4                                                                36
 //        | u8 d[4] | qs[8s + j] = q[16s + j + 8] << 4 | q[16s + j],  s = 0..3, j = 0..7 |
@@ -26,7 +26,8 @@ struct BlockNVFP4 {
 };
 static_assert(sizeof(BlockNVFP4) == 36 && alignof(BlockNVFP4) == 1);
 
-// Half of an E4M3 float (bias 7), because kE2M1Values are doubled. The sign is ignored; 0x7f, a NaN, counts as 0.
+// Returns half of the E4M3 float (bias 7) that `d` stores; half, because kE2M1Values are doubled. The sign is ignored.
+// 0x7f, a NaN, counts as 0.
 GESSO_HOST_DEVICE constexpr float nvfp4_scale(uint8_t d) {
   if (d == 0x7f) return 0.0f;
   const uint32_t exponent = d >> 3 & 15, mantissa = d & 7;
@@ -53,7 +54,7 @@ inline void unpack_levels(const BlockNVFP4& block, uint8_t* __restrict levels) {
   }
 }
 
-// nvfp4_scale of every byte: of four scales per block, the branches in it would take longest.
+// nvfp4_scale of every byte. A block has four scales, and the branches of that function would take most of the time.
 inline constexpr std::array<float, 256> kNvfp4Scales = [] {
   std::array<float, 256> scales{};
   for (int d = 0; d < 256; ++d) scales[d] = nvfp4_scale(static_cast<uint8_t>(d));

@@ -31,7 +31,7 @@ GESSO_DEVICE inline void decode_block(const BlockQ2_0& block, float* __restrict 
   decode_pairs<16>(block.qs, half_to_float(load_u16(block.d)), out);
 }
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockQ2_0& block, int part, float* __restrict out) {
   decode_pairs<8>(block.qs + 8 * part, half_to_float(load_u16(block.d)), out);
 }

@@ -25,7 +25,8 @@ static_assert(sizeof(BlockQ4_0) == 18 && alignof(BlockQ4_0) == 1);
 
 GESSO_DEVICE inline void decode_block(const BlockQ4_0& block, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
-  // Low nibbles, then high ones: two loops, because compilers vectorise these and not their union.
+  // The low halves of the bytes and the high ones have a loop each, because compilers vectorise these, but not one loop
+  // for both.
   for (int j = 0; j < 16; ++j) out[j] = d * static_cast<float>((block.qs[j] & 15) - 8);
   for (int j = 0; j < 16; ++j) out[j + 16] = d * static_cast<float>((block.qs[j] >> 4) - 8);
 }

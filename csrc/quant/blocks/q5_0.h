@@ -26,8 +26,8 @@ struct BlockQ5_0 {
 };
 static_assert(sizeof(BlockQ5_0) == 22 && alignof(BlockQ5_0) == 1);
 
-// Bit j (0 to 15) of `bits`, as bit 4. A table instead of a shift by j: in this form a loop over j vectorises on every
-// x86-64.
+// Returns 16 where bit j (0 to 15) of `bits` is set, else 0. Because it has a table instead of a shift by j, compilers
+// vectorise a loop over j for every x86-64.
 GESSO_DEVICE inline int bit_4(uint32_t bits, int j) {
   static constexpr uint32_t kBits[] = {1,      1 << 1, 1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
                                        1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15};

@@ -1,5 +1,5 @@
-// The grid of IQ1_S and IQ1_M: 2048 of the 3^8 points whose coordinates are -1, 0 or 1. Each coordinate has 2 bits, the
-// first the lowest; codes 0, 1, 2 mean -1, 0, 1.
+// The grid of IQ1_S and IQ1_M: 2048 of the 3^8 points whose coordinates are -1, 0 or 1. Each coordinate has 2 bits; the
+// first coordinate has the lowest two. The codes 0, 1, 2 mean -1, 0, 1.
 // Source of the points: iq1s_grid of ggml-common.h, which gguf-py's quants.py packs the same way.
 #pragma once
 

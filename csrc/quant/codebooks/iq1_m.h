@@ -1,14 +1,15 @@
-// IQ1_M: 256 elements in 16 sub-blocks of 16, each two grid points with a shift per point and one 3-bit scale:
+// IQ1_M: 256 elements in 16 sub-blocks of 16. A sub-block has one 3-bit scale and two grid points, each with a shift of
+// 0.125 up or down:
 //   x[16s + 8g + j] = d * (2 * scale[s] + 1) * (point[2s + g][j] +- 0.125)
 //
 //   byte 0           32           48              56
 //        | u8 qs[32] | u8 qh[16] | u16 scales[4] |
 //
-//   qs[g], qh: the number of point g in the grid, 8 low bits in qs[g] and 3 high bits in the low (g even) or high
-//              nibble of qh[g / 2]; minus is 1 where 0.125 is subtracted.
+//   qs[g], qh: the number of point g in the grid. Its 8 low bits are qs[g]; its 3 high bits are in the low (g even) or
+//              high (g odd) nibble of qh[g / 2]. The bit `minus` is 1 where 0.125 is subtracted.
 //              bits 7             6 5 4          3        2 1 0
 //     qh[i]      | minus[2i + 1] | high[2i + 1] | minus[2i] | high[2i] |
-//   scales: four scales each, and a quarter of the f16 d, whose lowest bits are in scales[0].
+//   scales: each u16 has four scales and 4 bits of the f16 d, whose lowest bits are in scales[0].
 //              bits 15 .. 12         11 .. 9         8 .. 6          5 .. 3          2 .. 0
 //     scales[i]  | d >> 4i & 15 | scale[4i + 3] | scale[4i + 2] | scale[4i + 1] | scale[4i] |
 #pragma once
@@ -38,7 +39,7 @@ GESSO_DEVICE inline float unpack_d(const BlockIQ1_M& block) {
   return half_to_float(static_cast<uint16_t>(d));
 }
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockIQ1_M& block, int part, float* __restrict out) {
   const float d = unpack_d(block);
   for (int g = 4 * part; g < 4 * part + 4; ++g) {

@@ -1,11 +1,12 @@
-// IQ1_S: 256 elements in 8 sub-blocks of 32, each four grid points with one 3-bit scale and one shift:
+// IQ1_S: 256 elements in 8 sub-blocks of 32. A sub-block has four grid points, one 3-bit scale and one shift of 0.125
+// up or down:
 //   x[32s + 8g + j] = d * (2 * scale[s] + 1) * (point[4s + g][j] +- 0.125)
 //
 //   byte 0      2           34           50
 //        | f16 d | u8 qs[32] | u16 qh[8] |
 //
-//   qs[4s + g], qh[s]: the number of point 4s + g in the grid, 8 low bits in qs and 3 high bits in qh; minus is 1 where
-//                      0.125 is subtracted.
+//   qs[4s + g], qh[s]: the number of point 4s + g in the grid. Its 8 low bits are in qs and its 3 high bits in qh. The
+//                      bit `minus` is 1 where 0.125 is subtracted.
 //     bits 15      14 .. 12   11 .. 9     8 .. 6     5 .. 3     2 .. 0
 //         | minus | scale   | high[3]  | high[2]  | high[1]  | high[0] |
 #pragma once
@@ -28,7 +29,7 @@ struct BlockIQ1_S {
 };
 static_assert(sizeof(BlockIQ1_S) == 50 && alignof(BlockIQ1_S) == 1);
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockIQ1_S& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const int qh = load_u16(block.qh[part]);

@@ -1,6 +1,7 @@
-// The grids of IQ2_XXS, IQ2_XS and IQ2_S: points of 8 coordinates, each 8, 25 or 43. Each coordinate has 2 bits, the
-// first the lowest; codes 0, 1, 2 mean 8, 25, 43.
-// Source of the points: iq2xxs_grid, iq2xs_grid and iq2s_grid of ggml-common.h; gguf-py's quants.py packs them alike.
+// The grids of IQ2_XXS, IQ2_XS and IQ2_S: points of 8 coordinates, each 8, 25 or 43. Each coordinate has 2 bits; the
+// first coordinate has the lowest two. The codes 0, 1, 2 mean 8, 25, 43.
+// Source of the points: iq2xxs_grid, iq2xs_grid and iq2s_grid of ggml-common.h; gguf-py's quants.py packs them the same
+// way.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,12 @@
-// IQ2_XS: 256 elements in 16 sub-blocks of 16, each two grid points with a sign per element, and a 4-bit scale:
+// IQ2_XS: 256 elements in 16 sub-blocks of 16. A sub-block has two grid points, a sign for each element, and a 4-bit
+// scale:
 //   x[16s + 8g + j] = d * (scale[s] + 0.5) / 4 * point[2s + g][j] * sign[2s + g][j]
 //
 //   byte 0      2             66              74
 //        | f16 d | u16 qs[32] | u8 scales[8] |
 //
-//   qs[g]: the point's number in the grid in bits 0 to 8, its signs in bits 9 to 15: 7 bits for 8 signs, see
-//          unpack_even_signs().
+//   qs[g]: the number of point g in the grid in bits 0 to 8, its signs in bits 9 to 15. For how 7 bits hold 8 signs,
+//          see unpack_even_signs().
 //   scales[i]: scale[2i] in the low nibble, scale[2i + 1] in the high one.
 #pragma once
 
@@ -30,7 +31,7 @@ static_assert(sizeof(BlockIQ2_XS) == 74 && alignof(BlockIQ2_XS) == 1);
 
 GESSO_DEVICE_TABLE constexpr auto kIQ2_XSGrid = unpack_grid<8>(kIQ2_XSGridCodes, {8, 25, 43});
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockIQ2_XS& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   for (int g = 4 * part; g < 4 * part + 4; ++g) {

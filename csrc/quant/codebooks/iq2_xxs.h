@@ -1,10 +1,11 @@
-// IQ2_XXS: 256 elements in 8 sub-blocks of 32, each four grid points with a sign per element, and a 4-bit scale:
+// IQ2_XXS: 256 elements in 8 sub-blocks of 32. A sub-block has four grid points, a sign for each element, and a 4-bit
+// scale:
 //   x[32s + 8g + j] = d * (scale[s] + 0.5) / 4 * point[4s + g][j] * sign[4s + g][j]
 //
 //   byte 0      2                             66
 //        | f16 d | sub-block 0  ...  sub-block 7 |
 //
-//   sub-block: u8 point[4], the points' numbers in the grid, then a u32:
+//   sub-block: u8 point[4] has the numbers of the points in the grid. A u32 follows:
 //     bits 31 .. 28   27 .. 21   20 .. 14   13 .. 7    6 .. 0
 //         | scale   | sign[3]  | sign[2]  | sign[1]  | sign[0] |     7 bits for 8 signs, see unpack_even_signs()
 #pragma once
@@ -33,12 +34,12 @@ static_assert(sizeof(BlockIQ2_XXS) == 66 && alignof(BlockIQ2_XXS) == 1);
 
 GESSO_DEVICE_TABLE constexpr auto kIQ2_XXSGrid = unpack_grid<8>(kIQ2_XXSGridCodes, {8, 25, 43});
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockIQ2_XXS& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const BlockIQ2_XXS::SubBlock& sub_block = block.sub_blocks[part];
   const uint32_t packed = load_u32(sub_block.signs_and_scale);
-  // All products are exact in float32, here and in the other IQ2 and IQ3 formats: 11 + 5 + 6 bits.
+  // All products are exact in float32, here and in the other IQ2 and IQ3 formats: they have at most 11 + 5 + 6 bits.
   const float scale = d * (0.5f + static_cast<float>(packed >> 28)) * 0.25f;
   for (int g = 0; g < 4; ++g) {
     const uint32_t signs = unpack_even_signs(packed >> 7 * g & 127);

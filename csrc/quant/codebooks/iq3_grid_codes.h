@@ -1,6 +1,6 @@
-// The grids of IQ3_XXS and IQ3_S: points of 4 coordinates. Each coordinate has 3 bits, the first the lowest; codes 0 to
-// 7 mean 4, 12, 20, 28, 36, 44, 52, 62 in IQ3_XXS and 1, 3, 5, 7, 9, 11, 13, 15 in IQ3_S.
-// Source of the points: iq3xxs_grid and iq3s_grid of ggml-common.h; gguf-py's quants.py packs them alike.
+// The grids of IQ3_XXS and IQ3_S: points of 4 coordinates. Each coordinate has 3 bits; the first coordinate has the
+// lowest three. The codes 0 to 7 mean 4, 12, 20, 28, 36, 44, 52, 62 in IQ3_XXS and 1, 3, 5, 7, 9, 11, 13, 15 in IQ3_S.
+// Source of the points: iq3xxs_grid and iq3s_grid of ggml-common.h; gguf-py's quants.py packs them the same way.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,12 @@
-// IQ3_XXS: 256 elements in 8 sub-blocks of 32, each eight grid points of 4 with a sign per element, and a 4-bit scale:
+// IQ3_XXS: 256 elements in 8 sub-blocks of 32. A sub-block has eight grid points of 4 elements, a sign for each
+// element, and a 4-bit scale:
 //   x[32s + 4g + j] = d * (scale[s] + 0.5) / 2 * point[8s + g][j] * sign[32s + 4g + j]
 //
 //   byte 0      2           66                       98
 //        | f16 d | u8 qs[64] | u32 signs_and_scale[8] |
 //
 //   qs[g]: the number of point g in the grid.
-//   signs_and_scale[s]: signs of the sub-block's elements 8i to 8i + 7 in sign[i]
+//   signs_and_scale[s]: sign[i] has the signs of the sub-block's elements 8i to 8i + 7:
 //     bits 31 .. 28   27 .. 21   20 .. 14   13 .. 7    6 .. 0
 //         | scale   | sign[3]  | sign[2]  | sign[1]  | sign[0] |     7 bits for 8 signs, see unpack_even_signs()
 #pragma once
@@ -31,7 +32,7 @@ static_assert(sizeof(BlockIQ3_XXS) == 98 && alignof(BlockIQ3_XXS) == 1);
 
 GESSO_DEVICE_TABLE constexpr auto kIQ3_XXSGrid = unpack_grid<4>(kIQ3_XXSGridCodes, {4, 12, 20, 28, 36, 44, 52, 62});
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockIQ3_XXS& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const uint32_t packed = load_u32(block.signs_and_scale[part]);

@@ -1,4 +1,5 @@
-// What the IQ1, IQ2 and IQ3 formats share: runs of 4 or 8 elements are stored as the number of a point in a fixed grid.
+// The IQ1, IQ2 and IQ3 formats store 4 or 8 elements in a row as the number of a point in a fixed grid. This header has
+// what these formats share.
 #pragma once
 
 #include <array>
@@ -11,10 +12,10 @@
 namespace gesso::quant {
 
 template <size_t kSize>
-using GridPoint = std::array<int8_t, kSize>;  // its coordinates, one per element
+using GridPoint = std::array<int8_t, kSize>;  // the coordinates, one for each element
 
-// The points that iq*_grid_codes.h packs: kSize codes each, in as few bits as their number of `values` needs. Compile
-// time only, so that decoding finds a table in read-only memory.
+// Unpacks the points of iq*_grid_codes.h. A point is kSize codes; a code is an index into `values` and has as few bits
+// as that needs: 2 bits for 3 values. The function runs at compile time only, so the table is in read-only memory.
 template <size_t kSize, size_t kNumPoints, size_t kNumValues>
 consteval std::array<GridPoint<kSize>, kNumPoints> unpack_grid(const uint16_t (&codes)[kNumPoints],
                                                                const int8_t (&values)[kNumValues]) {
@@ -26,8 +27,8 @@ consteval std::array<GridPoint<kSize>, kNumPoints> unpack_grid(const uint16_t (&
   return points;
 }
 
-// Eight signs stored in 7 bits: the number of minus signs is even, so the eighth follows. Bit j set: element j is
-// negative.
+// Unpacks eight signs that are stored in 7 bits. The number of minus signs is always even, so the eighth sign follows
+// from the others. In the result, element j is negative where bit j is set.
 GESSO_DEVICE inline uint32_t unpack_even_signs(uint32_t signs) { return signs | (std::popcount(signs) & 1u) << 7; }
 
 // out[j] = scale * point[j], negated where bit j of `signs` is set.

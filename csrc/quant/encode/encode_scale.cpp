@@ -1,5 +1,5 @@
-// Encoders of blocks that have one scale: those that store it in half precision, and those with so few scales that
-// all sensible ones are tried.
+// Encoders of blocks that have one scale. Most formats store it in half precision. MXFP4 and NVFP4 store it in 8 bits;
+// there are so few of these scales that all sensible ones are tried.
 #include "quant/blocks/iq4_nl.h"
 #include "quant/blocks/mxfp4.h"
 #include "quant/blocks/nvfp4.h"
@@ -12,7 +12,7 @@
 
 namespace gesso::quant {
 
-// The codes of 32 elements under their best scale.
+// Finds the best scale of 32 elements and writes it to `d`, and the codes of the elements under that scale to `codes`.
 template <typename V, typename Levels>
 void encode_half_scale(const float* x, const float* importance, uint8_t (&d)[2], uint8_t (&codes)[32]) {
   const Elements<32> elements(x, importance);
@@ -51,8 +51,9 @@ void encode(const float* x, const float* importance, BlockIQ4_NL& block) {
   write_nibbles<16>(codes, block.qs);
 }
 
-// The best of 16 neighbouring scale codes under which the largest element is not cut off by more than half. scale_of
-// gives a code's scale; it rises with the code.
+// Returns the best of 16 neighbouring scale codes. The first of them is the smallest under which the largest element is
+// at most twice the largest level, so that cutting it off leaves at least half of it. scale_of gives the scale of a
+// code; it must rise with the code.
 template <typename V, int N, typename ScaleOf>
 uint8_t best_scale_code(const float* x, const float* w, float unit, int highest, ScaleOf scale_of) {
   float largest = 0;
@@ -68,7 +69,7 @@ uint8_t best_scale_code(const float* x, const float* w, float unit, int highest,
 
 template <typename V>
 void encode(const float* x, const float* importance, BlockMXFP4& block) {
-  constexpr int kHighest = 252;  // 12 * 2^(252 - 128) is the last that float32 holds
+  constexpr int kHighest = 252;  // with 253, the largest level would mean 12 * 2^125, which is more than float32 holds
   const Elements<32> elements(x, importance);
   block.e = best_scale_code<V, 32>(elements.x, elements.w, elements.unit, kHighest, mxfp4_scale);
   uint8_t codes[32];

@@ -1,4 +1,4 @@
-// Encoders of super-blocks whose parts have a scale and a minimum each.
+// Encoders of super-blocks whose parts each have a scale and a minimum.
 #include "quant/encode/pack.h"
 #include "quant/encode/super_block.h"
 #include "quant/encode/widths.h"
@@ -8,7 +8,8 @@
 
 namespace gesso::quant {
 
-// The scales and minimums, d and dmin among them, and the codes of all elements.
+// Finds the best scales and minimums and returns them. Writes d and dmin to the block, and the codes of all elements to
+// `codes`.
 template <typename V, int high, int kParts, int top, typename Block>
 SuperAffine<kParts> encode_super_affine(const float* x, const float* importance, Block& block,
                                         uint8_t (&codes)[kSuperBlock]) {
@@ -25,7 +26,7 @@ SuperAffine<kParts> encode_super_affine(const float* x, const float* importance,
   return best;
 }
 
-// As in q4_k.h.
+// The layout is described in q4_k.h.
 inline void write_scales_and_mins(const SuperAffine<8>& best, uint8_t (&scales)[12]) {
   for (int j = 0; j < 4; ++j) {
     scales[j] = static_cast<uint8_t>(best.scales[j] | best.scales[j + 4] >> 4 << 6);

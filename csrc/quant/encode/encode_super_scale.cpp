@@ -1,4 +1,4 @@
-// Encoders of super-blocks whose parts have a scale each.
+// Encoders of super-blocks whose parts each have a scale.
 #include "quant/encode/pack.h"
 #include "quant/encode/super_block.h"
 #include "quant/encode/widths.h"
@@ -8,7 +8,7 @@
 
 namespace gesso::quant {
 
-// The scales, d among them, and the codes of all elements.
+// Finds the best scales and returns them. Writes d to the block, and the codes of all elements to `codes`.
 template <typename V, typename Levels, int kParts, int low, int high>
 SuperScales<kParts> encode_super_scales(const float* x, const float* importance, uint8_t (&d)[2],
                                         uint8_t (&codes)[kSuperBlock]) {

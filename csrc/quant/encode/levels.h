@@ -1,7 +1,10 @@
-// The values between which an encoder chooses, apart from their scale: integers in a row, or the entries of a table.
-// nearest() takes V, a float or a vector of floats, and has no branches. A search puts a block's largest element at
-// kLast, and at levels from there down to kFirst; beyond the last level means that it is cut off. kMirrored: the levels
-// below 0 differ so much from those above that it is put on either side.
+// The levels of a format: the values x / scale that a block can store. They are integers in a row, or the entries of a
+// table. nearest() rounds to a level; it takes V, a float or a vector of floats, and has no branches. code() gives what
+// the block stores for a level.
+//
+// A search for the best scale (search.h) tries scales with which the block's largest element lies at kLast, and at
+// other places down to kFirst. kLast lies beyond the last level, so there the element is cut off. kMirrored means that
+// the levels below 0 differ much from those above; then the largest element is tried on both sides of 0.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +20,18 @@ V clamp(V y, float low, float high) {
   return y > high ? V{} + high : y;
 }
 
-// To nearest, ties to even, for |y| <= 2^22: behind the sum there are no bits left for a fraction.
+// Rounds to the nearest integer, ties to even, for |y| <= 2^22. A sum with 1.5 * 2^23 has no bits for a fraction.
 template <typename V>
 V round(V y) {
   constexpr float kShift = 0x1.8p23f;
   return (y + kShift) - kShift;
 }
 
-// low, low + 1 ... high, stored as value - low.
+// The levels low, low + 1 ... high. A level is stored as level - low.
 template <int low, int high>
 struct IntegerLevels {
-  // For 8 bits a start at each integer, so that blocks that were in the format come back exactly.
+  // For 8 bits the search tries the largest element at each integer from 99 to 130. So values that were decoded from 8
+  // bits come back exactly if the largest level was at least 99.
   static constexpr float kFirst = high > 99 ? 99 : 0.65f * high, kLast = high + 3;
   static constexpr bool kMirrored = low != -high && high < 20;
 
@@ -38,7 +42,7 @@ struct IntegerLevels {
   static uint8_t code(float y) { return static_cast<uint8_t>(static_cast<int>(nearest(y)) - low); }
 };
 
-// kIq4Values, stored as the index.
+// The levels are kIq4Values. A level is stored as its index.
 struct Iq4Levels {
   static constexpr float kFirst = 80, kLast = 160;
   static constexpr bool kMirrored = true;
@@ -59,7 +63,7 @@ struct Iq4Levels {
   static constexpr float middle(int i) { return (kIq4Values[i] + kIq4Values[i + 1]) / 2; }
 };
 
-// kE2M1Values, stored as the index.
+// The levels are kE2M1Values. A level is stored as its index.
 struct E2M1Levels {
   template <typename V>
   static V nearest(V y) {

@@ -1,17 +1,17 @@
-// Codes of one byte each into the bit fields that several formats share.
+// Packs codes (one byte each) into the bit fields that several formats share.
 #pragma once
 
 #include <cstdint>
 
 namespace gesso::quant {
 
-// Bits 0 to 3: code j in the low nibble of byte j, code N + j in the high one.
+// Writes bits 0 to 3 of 2 N codes: those of code j to the low nibble of byte j, those of code N + j to the high one.
 template <int N>
 void write_nibbles(const uint8_t* codes, uint8_t* bytes) {
   for (int j = 0; j < N; ++j) bytes[j] = static_cast<uint8_t>((codes[j] & 15) | codes[N + j] << 4);
 }
 
-// Bit 4 of 32 codes: that of code j in bit j.
+// Writes bit 4 of 32 codes: that of code j becomes bit j of the 32 bits of `bytes`.
 inline void write_bits_4(const uint8_t (&codes)[32], uint8_t (&bytes)[4]) {
   for (int j = 0; j < 4; ++j) {
     int byte = 0;
@@ -20,8 +20,8 @@ inline void write_bits_4(const uint8_t (&codes)[32], uint8_t (&bytes)[4]) {
   }
 }
 
-// Two bits of 256 codes, from bit `shift` on: byte l of 32-byte chunk c has those of codes 128c + 32k + l in bits 2k
-// and 2k + 1.
+// Writes the bits `shift` and `shift` + 1 of 256 codes. `bytes` has two chunks of 32 bytes; byte l of chunk c gets the
+// bits of code 128c + 32k + l in its bits 2k and 2k + 1.
 inline void write_pairs(const uint8_t (&codes)[256], int shift, uint8_t (&bytes)[64]) {
   for (int j = 0; j < 64; ++j) {
     int byte = 0;
@@ -30,7 +30,7 @@ inline void write_pairs(const uint8_t (&codes)[256], int shift, uint8_t (&bytes)
   }
 }
 
-// One bit of 256 codes: byte l has that of code 32k + l in bit k.
+// Writes the bit `shift` of 256 codes: byte l gets that of code 32k + l in its bit k.
 inline void write_bit_planes(const uint8_t (&codes)[256], int shift, uint8_t (&bytes)[32]) {
   for (int l = 0; l < 32; ++l) {
     int byte = 0;

@@ -1,6 +1,7 @@
-// The searches that all encoders share: the best scale of a block, and the best scale and minimum. Both start from a
-// grid, improve each start by turns of rounding to levels and least squares, and keep what has the smallest error when
-// decoded. Against the true optimum, found by brute force, they lose 1 or 2 %.
+// The searches that all encoders share: for the best scale of a block, and for the best scale and minimum. Both try
+// several starts. They improve each start in rounds: round all elements to levels, then fit the scale (and minimum) to
+// these levels by least squares. They keep the trial with the smallest error after decoding. That error is 1 or 2 %
+// above the smallest possible one, which brute force finds.
 #pragma once
 
 #include <algorithm>
@@ -13,14 +14,15 @@
 
 namespace gesso::quant {
 
-// A block in units of a power of two with which its largest element is near 1, and its weights in such with which the
-// largest is 1. Sums of squares neither overflow nor vanish then, whatever the input. Weights of 0 become tiny ones, so
-// that a part of a block that does not matter is nothing special.
+// The elements of a block and their weights, scaled. The elements are divided by `unit`, a power of two, so that the
+// largest magnitude is about 1 (from 1 to 2, unless the input is near the limits of float32). The weights are divided
+// by the largest of them. So sums of squares neither overflow nor vanish, whatever the input is. Weights of 0 become
+// 2^-30, so that a part of a block that does not matter needs no special treatment.
 template <int N>
 struct Elements {
   float x[N];
   float w[N];
-  float unit;  // the caller's x = x * unit
+  float unit;  // original[i] = x[i] * unit
 
   Elements(const float* original, const float* importance) {
     float largest = 0, heaviest = 0;
@@ -39,14 +41,14 @@ struct Elements {
   static float power_of_two(int n) { return std::bit_cast<float>(static_cast<uint32_t>(127 + n) << 23); }
 };
 
-// How a scale changes when it is stored, in a block's unit.
+// Rounds a scale as storing it in half precision does. The scale is in units of Elements::unit.
 struct HalfPrecision {
   float unit, per_unit;
 
   explicit HalfPrecision(float unit) : unit(unit), per_unit(1.0f / unit) {}
 
-  // The nearest finite half. A sum with 2^13 times the value leaves 11 bits of it (Veltkamp's splitting); what is below
-  // 2^-14 is a multiple of 2^-24.
+  // Returns the nearest finite half. Adding and subtracting 2^13 times the value leaves the upper 11 bits of the value
+  // (Veltkamp's splitting). Below 2^-14, halves are multiples of 2^-24, and so are float32 numbers next to 0.75.
   float operator()(float scale) const {
     const float value = clamp(scale * unit, -65504.0f, 65504.0f);
     const float split = value * 0x1.0008p13f;
@@ -54,15 +56,17 @@ struct HalfPrecision {
     const float denormal = (value + 0.75f) - 0.75f;
     return (std::fabs(value) < 0x1p-14f ? denormal : normal) * per_unit;
   }
-  // A stored scale's bytes.
+  // Writes the bytes that store the scale.
   void write(float scale, uint8_t* bytes) const { store_u16(float_to_half(scale * unit), bytes); }
 };
+// Leaves a scale as it is, for parts of super-blocks. Their scales are rounded to integers later.
 struct FullPrecision {
   float operator()(float scale) const { return scale; }
 };
 
-// An error counts as smaller only if it is so by more than rounding. Where all elements are alike, many levels do;
-// parts of a super-block that take the first of them then have scales that go together.
+// An error counts as smaller only if it is smaller by more than 0.01 %, so that rounding does not decide. Where all
+// elements of a part are equal, many scales have about the same error. Then each part of a super-block takes the first
+// of them, so that the scales of the parts go together.
 constexpr float kSmaller = 0.9999f;
 
 inline int smallest(const Trials& errors) {
@@ -71,7 +75,7 @@ inline int smallest(const Trials& errors) {
   return best;
 }
 
-// The element with the largest weight * x^2.
+// Returns the element with the largest weight * x^2.
 template <int N, typename Weight>
 float heaviest_element(const float* x, Weight weight) {
   int heaviest = 0;
@@ -87,7 +91,8 @@ struct ScaleFit {
   float slope = 0, square = 0;  // as in ScaleSums
 };
 
-// x[i] = scale * level for i < N; `store` rounds scales to what can be stored.
+// Searches for the scale with which x[i] = scale * level has the smallest error, for i < N. `store` rounds a scale to
+// what the block can store.
 template <typename V, typename Levels, int N, typename Store>
 ScaleFit best_scale(const float* x, const float* w, Store store) {
   constexpr int kStarts = 32, kRounds = 2;
@@ -97,7 +102,9 @@ ScaleFit best_scale(const float* x, const float* w, Store store) {
   for (int start = 0; start < (heaviest == largest ? kStarts : 2 * kStarts); start += kTrials) {
     Trials scales;
     for (int k = 0; k < kTrials; ++k) {
-      // The level of the largest element runs over a range, or over two, on both sides of 0.
+      // The starts differ in where the largest element lies between kFirst and kLast: first as a negative level and,
+      // with kMirrored, in the second half of the starts as a positive one. If the heaviest element is another one,
+      // there are as many starts again with it in place of the largest.
       const int step = start % kStarts + k, num_steps = Levels::kMirrored ? kStarts / 2 : kStarts;
       const float level = Levels::kLast - (Levels::kLast - Levels::kFirst) * (step % num_steps) / (num_steps - 1);
       scales[k] = (start < kStarts ? largest : heaviest) / (step < num_steps ? -level : level);
@@ -123,7 +130,8 @@ struct AffineFit {
   float weight = 0;                                      // sum of w
 };
 
-// Makes the best trial `best` if it is better, and returns its index then, else -1.
+// Tries 16 pairs of scale and minimum. If one of them is better than `best`, the function copies it there and returns
+// its index. Else it returns -1.
 template <typename V, int high, int N>
 int search_affine(const float* x, const float* w, const Trials& scales, const Trials& mins, AffineSums& sums,
                   AffineFit& best) {
@@ -141,7 +149,8 @@ int search_affine(const float* x, const float* w, const Trials& scales, const Tr
   return k;
 }
 
-// Least squares for the levels of each trial. Where these are all the same, only the minimum moves.
+// Fits each trial's scale and minimum to its levels by least squares. Where all levels of a trial are equal, only its
+// minimum changes.
 inline void improve_affine(const AffineSums& sums, float weight, float highest_min, Trials& scales, Trials& mins) {
   for (int k = 0; k < kTrials; ++k) {
     const float square = sums.square[k], level = sums.level[k];
@@ -150,17 +159,18 @@ inline void improve_affine(const AffineSums& sums, float weight, float highest_m
     const float scale = (weight * sums.slope[k] - level * sums.residual[k]) / determinant;
     const float min = (square * sums.residual[k] - level * sums.slope[k]) / determinant;
     const float new_min = mins[k] + (solvable ? min : sums.residual[k] / weight);
-    // With the minimum held at its bound, the scale alone is left to fit.
+    // If the minimum would exceed highest_min, it is set to that, and only the scale is fitted.
     const float bounded = square > 0 ? (sums.slope[k] - (highest_min - mins[k]) * level) / square : 0.0f;
     scales[k] += new_min > highest_min ? bounded : solvable ? scale : 0.0f;
     mins[k] = std::min(new_min, highest_min);
   }
 }
 
-// x[i] = scale * level + min with levels 0 to `high` and min <= highest_min, which is 0 or infinite.
+// Searches for the scale and minimum with which x[i] = scale * level + min has the smallest error, with levels from 0
+// to `high`. The minimum is at most highest_min, which is 0 or infinite.
 template <typename V, int high, int N, int kRounds, typename Store>
 AffineFit best_affine(const float* x, const float* w, float highest_min, Store store) {
-  constexpr int kSide = 8;  // starts are a grid of where the lowest and the highest level are
+  constexpr int kSide = 8;  // 8 places for the lowest level times 8 for the highest: 64 starts
   AffineFit best;
   float low = x[0], top = x[0];
   for (int i = 0; i < N; ++i) {
@@ -188,7 +198,7 @@ AffineFit best_affine(const float* x, const float* w, float highest_min, Store s
   return best;
 }
 
-// The levels as they are stored, with the scale chosen.
+// Writes the codes of the elements' levels under the given scale and minimum.
 template <typename Levels, int N>
 void write_levels(const float* x, float scale, float min, uint8_t* codes) {
   const float per_scale = inverse(scale);

@@ -1,4 +1,6 @@
-// The searches for super-blocks: parts with integers as their scales (and minimums), which share a step d (and dmin).
+// The searches for super-blocks. A super-block consists of parts. Each part has an integer as its scale, and in some
+// formats one as its minimum. All scales of a super-block count steps of d, and all minimums count steps of dmin: with
+// d = 0.01, a part with the integer 7 has the scale 0.07.
 #pragma once
 
 #include "quant/encode/search.h"
@@ -7,12 +9,16 @@ namespace gesso::quant {
 
 constexpr int kSuperBlock = 256;
 
-// Steps under which `values` become integers from `low` to `high`, the ones that look best first: those with a small
-// sum of weights * (values - step * integer)^2. The value farthest from 0 becomes `extreme`, or up to a quarter more
-// (it is cut off then) or less; kSpacing puts it at other fractions of a step each time, since values that hardly
-// differ would otherwise all lie between two integers, or all on one, under every step. Returns how many are worth
-// trying: a few, but all where some values are so small that they become few integers, because the sum says little
-// about those.
+// Finds 16 steps with which `values` (the scales or minimums of the parts) can be rounded to integers from `low` to
+// `high`. Writes them to `steps`, sorted by the sum of weights * (values - step * integer)^2, the smallest sum first.
+//
+// With step k, the value farthest from 0 lies at extreme * (1.25 - kSpacing * k): at 1.25 down to 0.81 times `extreme`.
+// Above `high` (or below `low`) it is cut off. kSpacing is not a simple fraction, so this place is not always an
+// integer or half way between two. Values that hardly differ would otherwise have the same rounding error with every
+// step.
+//
+// Returns how many of the steps are worth trying: 2 or 4, but all 16 where the smallest value is less than 1/8 of the
+// farthest. Such a value becomes a small integer with a large relative error, and the sum says little about that.
 template <int kParts>
 int rank_steps(const float (&values)[kParts], const float (&weights)[kParts], float extreme, float low, float high,
                HalfPrecision half, Trials& steps) {
@@ -42,12 +48,12 @@ int rank_steps(const float (&values)[kParts], const float (&weights)[kParts], fl
 
 template <int kParts>
 struct SuperScales {
-  float d = 0;  // in the elements' unit
+  float d = 0;  // in units of Elements::unit
   int scales[kParts] = {};
   float error = INFINITY;
 };
 
-// x[i] = d * scale * level with scales from `low` to `high`, where -low >= high.
+// Searches for x[i] = d * scale * level, with scales from `low` to `high`, where -low >= high.
 template <typename V, typename Levels, int kParts, int low, int high>
 class SuperScaleSearch {
  public:
@@ -76,7 +82,8 @@ class SuperScaleSearch {
   const float* x(int j) const { return elements_.x + N * j; }
   const float* w(int j) const { return elements_.w + N * j; }
 
-  // Picks each part's integer for this step, among 16 around the fit's, and improves the step by least squares.
+  // Picks the best integer scale for each part under this step, among the 16 around the part's own best scale. Then
+  // improves the step by least squares.
   void try_step(float& d) {
     SuperScales<kParts> trial{.d = d, .error = 0};
     float slope = 0, square = 0;
@@ -98,18 +105,18 @@ class SuperScaleSearch {
 
   const Elements<kSuperBlock>& elements_;
   const HalfPrecision half_;
-  ScaleFit fits_[kParts];  // with any scale
+  ScaleFit fits_[kParts];  // the best scale of each part, if it could be any number
   SuperScales<kParts> best_;
 };
 
 template <int kParts>
 struct SuperAffine {
-  float d = 0, dmin = 0;  // in the elements' unit
+  float d = 0, dmin = 0;  // in units of Elements::unit
   int scales[kParts] = {}, mins[kParts] = {};
   float error = INFINITY;
 };
 
-// x[i] = d * scale * level - dmin * min with levels from 0 to `high`, scales and mins from 0 to `top`.
+// Searches for x[i] = d * scale * level - dmin * min, with levels from 0 to `high`, scales and mins from 0 to `top`.
 template <typename V, int high, int kParts, int top>
 class SuperAffineSearch {
  public:
@@ -122,7 +129,7 @@ class SuperAffineSearch {
     float scales[kParts], weights[kParts];
     for (int j = 0; j < kParts; ++j) {
       scales[j] = fits_[j].scale;
-      // What a wrong scale costs once the minimum has made up for it.
+      // How much the error grows when the scale is off by 1 and the minimum is adapted to that.
       weights[j] = std::max(fits_[j].square - fits_[j].level * fits_[j].level / fits_[j].weight, 0.0f);
     }
     Trials steps;
@@ -140,7 +147,7 @@ class SuperAffineSearch {
   const float* x(int j) const { return elements_.x + N * j; }
   const float* w(int j) const { return elements_.w + N * j; }
 
-  // The minimum, positive, that goes best with a scale that is not the fit's own.
+  // The best minimum, as a number >= 0 to subtract, for a scale other than the fit's own.
   static float min_for(const AffineFit& fit, float scale) {
     return std::max(0.0f, -(fit.min + (fit.scale - scale) * fit.level / fit.weight));
   }
@@ -160,7 +167,7 @@ class SuperAffineSearch {
     return steps[0];
   }
 
-  // Picks each part's integers for these steps, and improves the steps for them by least squares.
+  // Picks the best integers for each part under these steps. Then improves the steps by least squares.
   void try_steps(float& d, float& dmin) {
     SuperAffine<kParts> trial{.d = d, .dmin = dmin, .error = 0};
     float scale_slope = 0, min_slope = 0, scale_square = 0, min_square = 0, product = 0;
@@ -184,8 +191,8 @@ class SuperAffineSearch {
     }
   }
 
-  // Some scales around the fit's, each with the four minimums that go best with it. The finer the levels, the farther
-  // away may be the scale that suits them.
+  // Tries 4 or 8 integer scales around that of part j's fit, each with the four minimums around the best one for it.
+  // With more levels, the best scale can be farther away, so there 8 scales are tried.
   AffineFit best_integers(int j, float d, float dmin, int& best_scale, int& best_min) const {
     constexpr int kScales = high < 31 ? 4 : 8, kMins = 4;
     AffineFit best;
@@ -211,7 +218,7 @@ class SuperAffineSearch {
 
   const Elements<kSuperBlock>& elements_;
   const HalfPrecision half_;
-  AffineFit fits_[kParts];  // with any scale and any minimum <= 0
+  AffineFit fits_[kParts];  // the best scale and minimum of each part, if they could be any numbers (minimum <= 0)
   SuperAffine<kParts> best_;
 };
 

@@ -1,6 +1,6 @@
-// What encoders spend their time on: the error of a few elements under 16 scales at a time, element by element, each
-// scale in its own lane. A lane's sums run over the elements in their order, so that the width of the machine's
-// vectors makes no difference to them.
+// The inner loops of the encoders. They compute the errors of a few elements under 16 trial scales. Each scale has a
+// lane of a vector, and the loop goes over the elements. So a lane's sums add the elements in their order, and the
+// results do not depend on the width of the machine's vectors.
 #pragma once
 
 #include <cstring>
@@ -16,18 +16,18 @@ typedef float Float16 __attribute__((vector_size(64)));
 constexpr int kTrials = 16;
 using Trials = float[kTrials];  // one number for each trial
 
-// 1 / scale, and 0 for scales so small that this would overflow: all levels are the one next to 0 then.
+// Returns 1 / scale, or 0 for scales so small that this would overflow. With 0, all elements get the level next to 0.
 template <typename V>
 V inverse(V scale) {
   const V magnitude = scale < 0.0f ? -scale : scale;
   return magnitude > 0x1p-120f ? 1.0f / scale : V{};
 }
 
-// Sums over the elements of a block x with weights w, each x[i] being rounded to scale * level[i].
+// Sums over the elements x of a block with the weights w. Each x[i] is rounded to scale * level[i].
 struct ScaleSums {
-  Trials error;   // w (x - scale level)^2
-  Trials slope;   // w (x - scale level) level: error falls by 2 slope for each unit of scale
-  Trials square;  // w level^2
+  Trials error;   // sum of w (x - scale level)^2
+  Trials slope;   // sum of w (x - scale level) level; the derivative of `error` by `scale` is -2 slope
+  Trials square;  // sum of w level^2
 };
 
 template <typename V, typename Levels, int N>
@@ -51,13 +51,13 @@ void try_scales(const float* x, const float* w, const Trials& scales, ScaleSums&
   }
 }
 
-// The same for scale * level[i] + min with levels 0 to `high`.
+// The same sums where x[i] is rounded to scale * level[i] + min, with levels from 0 to `high`.
 struct AffineSums {
-  Trials error;     // w (x - scale level - min)^2
-  Trials slope;     // w (x - scale level - min) level
-  Trials residual;  // w (x - scale level - min)
-  Trials square;    // w level^2
-  Trials level;     // w level
+  Trials error;     // sum of w (x - scale level - min)^2
+  Trials slope;     // sum of w (x - scale level - min) level
+  Trials residual;  // sum of w (x - scale level - min)
+  Trials square;    // sum of w level^2
+  Trials level;     // sum of w level
 };
 
 template <typename V, int high, int N>

@@ -1,5 +1,5 @@
-// Runs an encoder with the widest vectors that the machine has. encode<V>(x, importance, block) gives the same bits for
-// every V.
+// Runs an encoder with the widest vectors that the machine has. An encoder is a function encode<V>(x, importance,
+// block) that gives the same bits for every type of vector V.
 #pragma once
 
 #include "quant/encode/trials.h"

@@ -28,7 +28,7 @@ struct BlockQ2_K {
 };
 static_assert(sizeof(BlockQ2_K) == 84 && alignof(BlockQ2_K) == 1);
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockQ2_K& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   const float dmin = half_to_float(load_u16(block.dmin));

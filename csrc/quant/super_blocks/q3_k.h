@@ -7,10 +7,10 @@
 //   qs: two chunks of 32 bytes; byte l of chunk c holds the low bits of q[128c + 32k + l] in bits 2k and 2k + 1,
 //       k = 0..3.
 //   qh: byte l holds bit 2 of q[32k + l] in bit k, k = 0..7.
-//   scales: 4 low bits and 2 high bits.
+//   scales: each scale is split into 4 low bits and 2 high bits.
 //                bits 7 6          5 4          3 2          1 0
 //     byte j       | scale[j+8] low           | scale[j] low             |     j = 0..7
-//     byte j+8     | scale[j+12] | scale[j+8] | scale[j+4] | scale[j]    |     j = 0..3, high bits
+//     byte j+8     | scale[j+12] | scale[j+8] | scale[j+4] | scale[j]    |     j = 0..3, the high bits
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ struct BlockQ3_K {
 };
 static_assert(sizeof(BlockQ3_K) == 110 && alignof(BlockQ3_K) == 1);
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockQ3_K& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   for (int j = 2 * part; j < 2 * part + 2; ++j) {
@@ -65,7 +65,7 @@ inline void unpack_levels(const BlockQ3_K& block, uint8_t* __restrict levels) {
 
 inline void unpack_scales(const BlockQ3_K& block, float d, float, float* __restrict scales, float*) {
   typedef uint32_t Words4 __attribute__((vector_size(16)));
-  // The 12 bytes behind the last 4 of qs.
+  // Loads 16 bytes: the last 4 of qs, which are not used, then the 12 of scales.
   const Words4 words = reinterpret_cast<Words4>(load_16(block.qs + 60));
   const Words4 low = __builtin_shufflevector(words, words, 1, 2, 1, 2) >> Words4{0, 0, 4, 4};
   const Words4 high = __builtin_shufflevector(words, words, 3, 3, 3, 3) << Words4{4, 2, 0, 0} >> Words4{0, 0, 0, 2};

@@ -4,9 +4,9 @@
 //   byte 0      2         4               16                 144
 //        | f16 d | f16 dmin | u8 scales[12] | u8 qs[128] |
 //
-//   qs: four chunks of 32 bytes; byte l of chunk c holds q[64c + l] low and q[64c + 32 + l] high,
-//       so that the low nibbles are sub-block 2c and the high nibbles sub-block 2c + 1.
-//   scales: sub-blocks 0 to 3 in bits 0 to 5; sub-blocks 4 to 7 split into 4 low bits and 2 high bits.
+//   qs: four chunks of 32 bytes; byte l of chunk c holds q[64c + l] in its low nibble and q[64c + 32 + l] in its high
+//       one. So the low nibbles are sub-block 2c and the high nibbles are sub-block 2c + 1.
+//   scales: those of sub-blocks 0 to 3 are whole; those of 4 to 7 are split into 4 low bits and 2 high bits.
 //               bits 7 6        5 4 3 2 1 0
 //     byte j     | scale[j+4] high | scale[j]           |     j = 0..3
 //     byte j+4   | min[j+4] high   | min[j]             |
@@ -40,7 +40,7 @@ struct ScaleAndMin {
   uint8_t min;
 };
 
-// The 6-bit scale and minimum of sub-block j in 0..7.
+// Returns the 6-bit scale and minimum of sub-block j, 0 to 7.
 GESSO_DEVICE inline ScaleAndMin unpack_scale_and_min(const uint8_t (&scales)[12], int j) {
   if (j < 4) return {static_cast<uint8_t>(scales[j] & 63), static_cast<uint8_t>(scales[j + 4] & 63)};
   return {static_cast<uint8_t>((scales[j + 4] & 15) | (scales[j - 4] >> 6) << 4),
@@ -52,7 +52,8 @@ GESSO_DEVICE inline void decode_block(const BlockQ4_K& block, float* __restrict 
   const float dmin = half_to_float(load_u16(block.dmin));
   for (int j = 0; j < 8; ++j) {
     const ScaleAndMin packed = unpack_scale_and_min(block.scales, j);
-    // All products are exact in float32 (11 + 6 + 4 bits): only the subtraction below rounds.
+    // All products are exact in float32: d has 11 bits, the scale 6 and the level 4, 21 in all, and float32 has 24. So
+    // only the subtraction below rounds.
     const float scale = d * static_cast<float>(packed.scale);
     const float min = dmin * static_cast<float>(packed.min);
     const uint8_t* qs = block.qs + 32 * (j / 2);
@@ -61,11 +62,13 @@ GESSO_DEVICE inline void decode_block(const BlockQ4_K& block, float* __restrict 
   }
 }
 
-// All of them at once: scales[j] = d * scale, mins[j] = dmin * minimum.
+// Does this for all 8 sub-blocks at once: scales[j] = d * scale, mins[j] = dmin * minimum.
 inline void unpack_scales_and_mins(const uint8_t* packed, float d, float dmin, float* __restrict scales,
                                    float* __restrict mins) {
   typedef uint32_t Words4 __attribute__((vector_size(16)));
-  // The 12 bytes and 4 more, which are there: the low parts in order, then the high bits of the upper halves.
+  // Loads the 12 bytes of scales and the 4 behind them, which belong to the block but are not used. `low` has the bits
+  // 0 to 3 (sub-blocks 4 to 7) or 0 to 5 (sub-blocks 0 to 3) of the 8 scales and then of the 8 minimums; `high` has the
+  // bits 4 and 5 for sub-blocks 4 to 7.
   const Words4 words = reinterpret_cast<Words4>(load_16(packed));
   const Words4 low = __builtin_shufflevector(words, words, 0, 2, 1, 2) >> Words4{0, 0, 0, 4};
   const Words4 high = __builtin_shufflevector(words, words, 0, 0, 1, 1) >> 2;

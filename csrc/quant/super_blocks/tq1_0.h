@@ -4,8 +4,9 @@
 //        | u8 qs: five digits   five digits            | u8 qh[4] | f16 d |
 //          of 32 elements each, of 16 elements each    : four digits of 4 elements each
 //
-//   A byte b holds digits in base 3, as a fraction: b / 256 = 0.t0 t1 t2 t3 t4, rounded up, so that digit n is the
-//   integer part of 3 * (b * 3^n mod 256) / 256. In a run of w bytes, digit n of byte m is element n * w + m.
+//   A byte b holds a fraction in base 3: b / 256 = 0.t0 t1 t2 t3 t4, rounded up. So digit n is the integer part of
+//   3 * (b * 3^n mod 256) / 256. For example, the digits 1 0 0 0 0 are the fraction 1/3, and b = 86 (85.3 rounded up).
+//   The three runs have w = 32, 16 and 4 bytes. In a run, digit n of byte m is element n * w + m.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,7 @@ struct BlockTQ1_0 {
 };
 static_assert(sizeof(BlockTQ1_0) == 54 && alignof(BlockTQ1_0) == 1);
 
-// kDigits * kWidth elements from kWidth bytes: their digits from number `first` on.
+// Decodes kDigits digits of each of kWidth bytes, from digit `first` on: kDigits * kWidth elements.
 template <int kDigits, int kWidth>
 GESSO_DEVICE inline void decode_ternary(const uint8_t* bytes, int first, float d, float* __restrict out) {
   int power = 1;
@@ -38,7 +39,7 @@ GESSO_DEVICE inline void decode_ternary(const uint8_t* bytes, int first, float d
   }
 }
 
-// Elements 32 * part .. 32 * part + 31.
+// Decodes the elements 32 * part .. 32 * part + 31.
 GESSO_DEVICE inline void decode_part(const BlockTQ1_0& block, int part, float* __restrict out) {
   const float d = half_to_float(load_u16(block.d));
   if (part < 5) return decode_ternary<1, 32>(block.qs, part, d, out);
