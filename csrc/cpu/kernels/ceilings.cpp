@@ -14,18 +14,19 @@
 namespace gesso::cpu {
 namespace {
 
-// Shares of the work per thread: one that starts late must not leave the others waiting for all of its part.
+// The work is divided into this many shares per thread. If a thread starts late, the others take some of its shares.
 constexpr int64_t kSharesPerThread = 16;
-constexpr int64_t kRounds = 20'000;  // of a share of products: some 50 microseconds
+constexpr int64_t kRounds = 20'000;  // of a share of products; they take some 50 microseconds
 constexpr int kMinSamples = 3;
 
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// The shortest of the samples that fit so many milliseconds: what disturbs makes a ceiling lower, never higher.
+// Runs `work` again and again for so many milliseconds and returns the time of the fastest run. A disturbance can only
+// make a run slower, so the fastest one is closest to what the machine can do.
 double best_seconds(double milliseconds, const std::function<void()>& work) {
-  work();  // pages and clocks
+  work();  // not timed: maps the memory's pages and lets the processor raise its clock
   double best = 0;
   const Clock::time_point start = Clock::now();
   for (int sample = 0; sample < kMinSamples || 1000 * seconds_since(start) < milliseconds; ++sample) {
@@ -37,13 +38,13 @@ double best_seconds(double milliseconds, const std::function<void()>& work) {
   return best;
 }
 
-// Calls body(share) on all threads.
+// Calls body(share) for all shares, on all threads.
 template <typename Body>
 void share_out(const Context& context, const Body& body) {
   parallel_for(context, context.num_threads * kSharesPerThread, kMinOperationsPerThread * kSharesPerThread, body);
 }
 
-// A sum nobody knows beforehand, so that reading is not left out.
+// Adds up all words. The result is used, so that the compiler cannot leave out the reads.
 uint64_t sum_words(const std::byte* data, int64_t num_bytes) {
   constexpr int kWords = 32;
   uint64_t sums[kWords] = {}, words[kWords];

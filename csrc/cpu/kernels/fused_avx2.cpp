@@ -1,4 +1,4 @@
-// With AVX2: 6 rows are 12 of the 16 registers.
+// The kernel for AVX2. The sums of 6 rows take 12 of the 16 registers.
 #include "cpu/kernels/fused_kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)

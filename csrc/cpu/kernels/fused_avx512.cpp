@@ -1,4 +1,5 @@
-// With AVX-512: 12 rows are 12 registers of sums, and x comes broadcast with each multiply-add.
+// The kernel for AVX-512. The sums of 12 rows take 12 registers. Each multiply-add broadcasts its element of x from
+// memory, so that x takes no register.
 #include "cpu/kernels/fused_kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -1,6 +1,6 @@
-// The product of fused_kernels.h over the registers of one instruction set. The file of each includes this once, after
-// defining GESSO_SIMD, the attributes of a function for it, and struct Simd: its registers (see avx2.h) and
-//   kMaxRows   rows of x that are multiplied at once; their sums are registers
+// The product of fused_kernels.h, written for any instruction set. Each fused_<set>.cpp includes this header once. It
+// first defines GESSO_SIMD (the attributes of a function for its set) and struct Simd: the registers (as in avx2.h) and
+//   kMaxRows   how many rows of x are multiplied at once; their sums stay in registers
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 namespace gesso::cpu {
 namespace {
 
-// Columns summed before their sum is added to the total: a long sum of float32 loses digits, and fewer columns, time.
+// How many columns are summed before their sum is added to the total. With more columns float32 loses more digits; with
+// fewer, the additions take more time.
 constexpr int64_t kColumnsPerSum = 16;
 constexpr int kVectors = kFusedOutputs / Simd::kLanes;
 
@@ -19,7 +20,7 @@ struct RowBlock {
   float* out[Simd::kMaxRows];
 };
 
-// The products of some columns, added to sums.
+// Adds the products of the columns begin .. end - 1 to the sums.
 template <int R>
 GESSO_SIMD inline void multiply_columns(const float* weights, const RowBlock& block, int64_t begin, int64_t end,
                                         Simd::Floats (&sums)[R][kVectors]) {
@@ -33,7 +34,7 @@ GESSO_SIMD inline void multiply_columns(const float* weights, const RowBlock& bl
   }
 }
 
-// R rows times the tile.
+// Multiplies R rows with the tile.
 template <int R>
 GESSO_SIMD void multiply_block(const FusedTile& tile, const RowBlock& block, float scale) {
   Simd::Floats totals[R][kVectors] = {};
@@ -61,7 +62,7 @@ void multiply_rows(const FusedTile& tile, const RowBlock& block, int num_rows, f
 }
 
 void multiply(const FusedTile& tile, ConstMatrix x, const int32_t* rows, int64_t num_rows, float scale, Matrix out) {
-  // In blocks of about the same size: 13 rows are 7 + 6, not 12 + 1.
+  // The rows are divided into blocks of about the same size: with kMaxRows = 12, 13 rows are 7 + 6 and not 12 + 1.
   int64_t num_blocks = (num_rows + Simd::kMaxRows - 1) / Simd::kMaxRows;
   for (int64_t first = 0; first < num_rows; --num_blocks) {
     const int count = static_cast<int>((num_rows - first + num_blocks - 1) / num_blocks);

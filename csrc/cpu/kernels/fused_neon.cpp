@@ -1,4 +1,4 @@
-// With NEON, which every 64-bit ARM has: 5 rows are 20 of the 32 registers.
+// The kernel for NEON, which every 64-bit Arm processor has. The sums of 5 rows take 20 of the 32 registers.
 #include "cpu/kernels/fused_kernels.h"
 
 #if defined(__aarch64__) && defined(__GNUC__)

@@ -1,5 +1,7 @@
-// AVX2 with FMA. Products of 8-bit integers come in pairs of 16 bits that saturate: levels of up to 6 bits leave room
-// for the sum of two such pairs; wide ones are multiplied by their magnitude, with the sign moved to x.
+// The kernels for AVX2 with FMA. _mm256_maddubs_epi16 multiplies unsigned with signed 8-bit integers and adds two
+// products to 16 bits, which must not overflow. Even two of these sums fit where levels have up to 6 bits: 4 * 63 * 127
+// is 32004. Of wide levels (8 bits) the distance to the offset 128 is taken. Its magnitude is multiplied, and its sign
+// is moved to x; then one sum fits: 2 * 128 * 127 is 32512.
 #include <cstring>
 
 #include "cpu/kernels/int8_dispatch.h"
@@ -12,7 +14,7 @@
 namespace gesso::cpu {
 namespace {
 
-// Four columns of kLanes outputs: as they are or, if they are wide, as distances to the offset.
+// Four columns of kLanes outputs: the levels as stored or, if they are wide, their distances to the offset.
 template <bool kIsWide>
 struct Columns {
   __m256i values;
@@ -70,10 +72,10 @@ struct Simd : Avx2 {
 namespace gesso::cpu {
 namespace {
 
-// The largest magnitude of 8 columns times kParts; NaN if one is.
+// Returns the largest magnitude of 8 * kParts columns, or NaN if one of them is NaN.
 template <int kParts>
 GESSO_AVX2_INLINE float largest_of(const float* x) {
-  // Magnitudes compare as their bits do; those of a NaN are the largest.
+  // Magnitudes are compared as integers, which gives the same order. A NaN is larger than all numbers then.
   const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
   __m256i largest = _mm256_setzero_si256();
   for (int i = 0; i < kParts; ++i) {
@@ -84,13 +86,14 @@ GESSO_AVX2_INLINE float largest_of(const float* x) {
   return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(rest, _mm_shuffle_epi32(rest, 0xB1))));
 }
 
-// 32 columns of a row.
+// Rounds 32 columns of a row to 8 bits.
 GESSO_AVX2_INLINE __m256i round_32(const float* x, __m256 divisor) {
   __m256i words[4];
   for (int i = 0; i < 4; ++i) words[i] = _mm256_cvtps_epi32(_mm256_div_ps(_mm256_loadu_ps(x + 8 * i), divisor));
   const __m256i bytes =
       _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
-  // Packing works within halves: fours of columns 0 2 4 6, 1 3 5 7.
+  // The packing instructions work on each half of the register. So the groups of four columns are now in the order 0 2
+  // 4 6 1 3 5 7.
   const __m256i in_order = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
   return _mm256_max_epi8(in_order, _mm256_set1_epi8(-127));
 }
@@ -100,7 +103,7 @@ GESSO_AVX2_INLINE int32_t sum_words(__m128i words) {
   return _mm_cvtsi128_si32(_mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, 0xB1)));
 }
 
-// A block of 32 columns times kParts; gives its scale.
+// Rounds a block of 32 * kParts columns and returns its scale.
 template <int kParts>
 GESSO_AVX2_INLINE float round_block(const float* x, int group, int8_t* values, int32_t* sums) {
   const float scale = largest_of<4 * kParts>(x) / 127;

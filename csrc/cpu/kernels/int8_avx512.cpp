@@ -1,5 +1,5 @@
-// AVX-512 without VNNI: Skylake-X. What int8_avx2.cpp does, on registers twice as wide; there is no instruction that
-// moves a sign, but a subtraction under a mask.
+// The kernels for AVX-512 without VNNI (Skylake-X). They do what int8_avx2.cpp does with registers twice as wide.
+// AVX-512 has no instruction that moves a sign, so x is negated by a subtraction under a mask.
 #include <cstring>
 
 #include "cpu/kernels/int8_dispatch.h"
@@ -12,7 +12,7 @@
 namespace gesso::cpu {
 namespace {
 
-// Four columns of kLanes outputs: as they are or, if they are wide, as distances to the offset.
+// Four columns of kLanes outputs: the levels as stored or, if they are wide, their distances to the offset.
 template <bool kIsWide>
 struct Columns {
   __m512i values;

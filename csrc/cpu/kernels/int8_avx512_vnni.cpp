@@ -1,6 +1,7 @@
-// AVX-512 with VNNI: Ice Lake, Zen 4 and later. One vpdpbusd multiplies 4 columns of 16 outputs, and a tile of 32
-// outputs times up to 5 rows keeps 10 such sums and 20 of floats in registers: for 16 of them (64 columns) two
-// conversions, a multiplication and two fused multiply-adds. Bound by those and vpdpbusd, one per cycle.
+// The kernels for AVX-512 with VNNI (Ice Lake, Zen 4 and later). One vpdpbusd multiplies 4 columns of 16 outputs and
+// adds to 16 integer sums. With 32 outputs and 5 rows, 10 registers hold integer sums and 20 hold float sums. For 64
+// columns (16 vpdpbusd) a register of sums needs two conversions, a multiplication and two fused multiply-adds, where
+// scales belong to 32 columns. The processor starts one of these instructions per cycle, and that is the limit.
 #include "cpu/kernels/int8_kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -27,7 +28,8 @@ struct Simd : Avx512 {
   GESSO_SIMD_INLINE __m512i load_levels(const uint8_t* levels) {
     return _mm512_load_si512(levels);
   }
-  // By its own instruction: folded into vpdpbusd it would be loaded twice.
+  // The asm keeps the compiler from making the broadcast a part of vpdpbusd. The two vpdpbusd that use it would then
+  // load it twice.
   GESSO_SIMD_INLINE __m512i broadcast(const int8_t* values) {
     int32_t columns;
     std::memcpy(&columns, values, sizeof(columns));
@@ -56,10 +58,10 @@ GESSO_SIMD_INLINE int32_t sum_bytes(__m128i bytes) {
   return _mm_cvtsi128_si32(_mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, 0xB1)));
 }
 
-// A block of 16 columns times kParts; gives its scale.
+// Rounds a block of 16 * kParts columns and returns its scale. sums[i] is the sum of 16 rounded columns.
 template <int kParts>
 GESSO_SIMD_INLINE float round_block(const float* x, int8_t* values, int32_t (&sums)[kParts]) {
-  // Magnitudes compare as their bits do; those of a NaN are the largest.
+  // Magnitudes are compared as integers, which gives the same order. A NaN is larger than all numbers then.
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   __m512i largest = _mm512_setzero_si512();
   for (int i = 0; i < kParts; ++i) {
@@ -99,7 +101,8 @@ GESSO_SIMD_INLINE __m128i load_4_words(const uint32_t* words) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(words));
 }
 
-// Words 4 w .. 4 w + 3 of 16 rows: lane L of part j holds row 4 L + j, and a 4 x 4 transposition in each lane does it.
+// Transposes 4 words of 16 rows. The 128-bit lane L of part[j] holds the 4 words of row 4 L + j. A 4 x 4 transposition
+// in each lane then brings the words of the same column together.
 GESSO_SIMD_INLINE void transpose_4_words(const uint32_t* rows, int64_t stride, uint32_t* out) {
   __m512i part[4];
   for (int j = 0; j < 4; ++j) {

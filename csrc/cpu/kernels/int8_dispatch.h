@@ -1,4 +1,5 @@
-// The kernels of int8_kernels.h by instruction set: each null where the machine, or the compiler, lacks it.
+// The kernels of int8_kernels.h for each instruction set. Each function returns null where the machine or the compiler
+// does not have the set.
 #pragma once
 
 #include "cpu/kernels/int8_kernels.h"

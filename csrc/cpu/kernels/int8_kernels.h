@@ -1,5 +1,5 @@
-// The inner loops of products with stored integers, for each instruction set. All give the same bits: sums of integers
-// are exact, and those of floats use fused multiply-adds in one order.
+// The inner loops of products with stored integers. There is one implementation for each instruction set, and all give
+// the same bits: sums of integers are exact, and sums of floats use fused multiply-adds in the same order.
 #pragma once
 
 #include <cstdint>
@@ -10,30 +10,33 @@
 
 namespace gesso::cpu {
 
-// Where outputs go that are in no cache yet: into one, or past them, which spares the memory a read of what they
-// replace.
+// How outputs are stored that are not in a cache. kCached brings their lines into the cache first, which reads from
+// memory what will be overwritten. kStreamed writes past the caches, without that read.
 enum class Stores { kCached, kStreamed };
 
 struct Int8Kernels {
   const char* name;  // "avx512_vnni"
 
-  // out[i, n] = scale * dot(x[rows[i]], weight[n]) for 0 <= i < num_rows and the tile's outputs n; rows == nullptr
-  // means rows[i] = i. For each block of x in turn:
-  //   block = weight scale * float(integer dot product) of its first group, and block = fma(.., .., block) of the
-  //   others; with a minimum, after each, block = fma(-min, sum of x's integers, block); sum = fma(block, x's scale,
-  //   sum).
+  // out[i, n] = scale * dot(x[rows[i]], weight[n]) for 0 <= i < num_rows and the tile's outputs n. rows == nullptr
+  // means rows[i] = i. The order of the operations is fixed. With sum = 0, for each block of 64 columns of x in turn:
+  //   for the block's first group of columns:  block = weight scale * float(integer dot product)
+  //   for each other group:                    block = fma(weight scale, float(integer dot product), block)
+  //   after each group, if there are minimums: block = fma(-min, sum of x's integers in the group, block)
+  //   after the block's last group:            sum = fma(block, scale of x's block, sum)
+  // `ahead` fetches the bytes of the next tile meanwhile.
   void (*multiply)(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale,
                    Matrix out, Stores stores, FetchAhead& ahead);
 
-  // Rounds a row, see Int8Rows, and sums each `group` (16 or 32) of its integers.
+  // Rounds a row as Int8Rows describes. A group is `group` columns, 16 or 32; sums[g] is the sum of the integers of
+  // group g.
   void (*round_row)(const float* x, int64_t columns, int group, int8_t* values, float* scales, int32_t* sums);
 
-  // out[word, n] = rows[n * stride + word] for 0 <= n < 32 and 0 <= word < count. Reads and writes up to the next
-  // multiple of 4 words; out is 64-byte aligned.
+  // out[word, n] = rows[n * stride + word] for 0 <= n < 32 and 0 <= word < count. The function rounds `count` up to a
+  // multiple of 4 and reads and writes so many words of each row. `out` must be 64-byte aligned.
   void (*transpose_words)(const uint32_t* rows, int64_t stride, int64_t count, uint32_t* out);
 };
 
-// The fastest that this machine runs; chosen once.
+// Returns the fastest kernels that this machine runs. They are chosen at the first call.
 const Int8Kernels& int8_kernels();
 
 }  // namespace gesso::cpu

@@ -1,12 +1,13 @@
-// The product of int8_kernels.h over the registers of one instruction set. The file of each includes this once, after
-// defining GESSO_SIMD, the attributes of a function for it, and struct Simd: its registers (see avx2.h) and
-//   kVectors, kMaxRows   outputs in that many registers times so many rows of x are multiplied at once
-//   kQuads               fours of columns that dot() takes at once
-//   Levels<kIsWide>      four columns of kLanes outputs; kIsWide as in quant::Integers
-//   load_levels<kIsWide>, broadcast   of the weight; four columns of a row for all outputs
-//   dot<kIsWide>         sum + level * x
-//   kTakesDistances      whether for dot() a wide level counts as its distance to the offset
-//   stream, end_streams   a whole aligned register stored past the caches; what follows the last one
+// The product of int8_kernels.h, written for any instruction set. Each int8_<set>.cpp includes this header once. It
+// first defines GESSO_SIMD (the attributes of a function for its set) and struct Simd: the registers (as in avx2.h) and
+//   kVectors, kMaxRows        kVectors registers of outputs and kMaxRows rows of x are multiplied at once
+//   kQuads                    how many groups of four columns dot() takes at once
+//   Levels<kIsWide>           the levels of four columns and kLanes outputs; kIsWide is quant::Integers::is_wide
+//   load_levels<kIsWide>      loads Levels
+//   broadcast                 loads four columns of a row of x, for all outputs
+//   dot<kIsWide>              returns sum + level * x
+//   kTakesDistances           whether dot() takes wide levels as their distances to the offset 128
+//   stream, end_streams       stores an aligned register past the caches; is called after the last such store
 #pragma once
 
 #include <algorithm>
@@ -31,7 +32,7 @@ struct RowBlock {
 constexpr int kPassOutputs = Simd::kLanes * Simd::kVectors;
 static_assert(kTileOutputs % kPassOutputs == 0);
 
-// The sums of one group's integer products, for R rows and kPassOutputs outputs, whose levels are `levels`.
+// Computes the integer dot products of one group of columns, for R rows and kPassOutputs outputs with these levels.
 template <int R, int kGroup, bool kHasMin, bool kIsWide>
 GESSO_SIMD inline void multiply_group(const uint8_t* levels, const RowBlock& block, int64_t group,
                                       Simd::Ints (&dots)[R][Simd::kVectors]) {
@@ -57,7 +58,8 @@ GESSO_SIMD inline void multiply_group(const uint8_t* levels, const RowBlock& blo
   }
 }
 
-// Adds what the groups `group` .. `group` + kGroups - 1 bring, which share their scale of x.
+// Adds the products of the groups `group` .. `group` + kGroups - 1 to the sums. These groups are one block of x (or
+// half a block), so they share a scale of x.
 template <int R, int kGroup, int kGroups, bool kHasMin, bool kIsWide>
 GESSO_SIMD inline void add_groups(const Int8Tile& tile, const RowBlock& block, int64_t first, int64_t group,
                                   Simd::Floats (&sums)[R][Simd::kVectors]) {
@@ -90,11 +92,11 @@ GESSO_SIMD inline void add_groups(const Int8Tile& tile, const RowBlock& block, i
   }
 }
 
-// R rows times kPassOutputs outputs from `first` on.
+// Multiplies R rows with kPassOutputs outputs from `first` on.
 template <int R, int kGroup, bool kHasMin, bool kIsWide>
 GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int64_t first, float scale) {
   constexpr int V = Simd::kVectors, kGroups = kInt8Block / kGroup;
-  if (block.stores == Stores::kCached) {  // at the end, a store that misses the cache would hold up the next block
+  if (block.stores == Stores::kCached) {  // the outputs are fetched now, so that storing them does not wait later
     for (int r = 0; r < R; ++r) {
       for (int v = 0; v < V; ++v) __builtin_prefetch(block.out[r] + first + Simd::kLanes * v, 1);
     }
@@ -106,7 +108,7 @@ GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int6
     block.ahead->advance(multiply_work(R * kInt8Block * kPassOutputs));
     add_groups<R, kGroup, kGroups, kHasMin, kIsWide>(tile, block, first, group, sums);
   }
-  // Half a block, where 32 columns are left.
+  // The last block of x has 32 columns where the number of columns is an odd multiple of 32.
   if (group < num_groups) add_groups<R, kGroup, kGroups / 2, kHasMin, kIsWide>(tile, block, first, group, sums);
   for (int r = 0; r < R; ++r) {
     for (int v = 0; v < V; ++v) {
@@ -121,7 +123,7 @@ GESSO_SIMD void multiply_block(const Int8Tile& tile, const RowBlock& block, int6
   }
 }
 
-// R is known at compile time, so that the sums are registers.
+// Finds the R that equals num_rows. R has to be a constant of the compiler, so that the sums stay in registers.
 template <int R, int kGroup, bool kHasMin, bool kIsWide>
 void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, float scale) {
   if constexpr (R > 1) {
@@ -140,7 +142,7 @@ void multiply_rows(const Int8Tile& tile, const RowBlock& block, int num_rows, fl
                                : multiply_rows<R, kGroup, false, false>(tile, block, num_rows, scale);
 }
 
-// Whether whole lines can be written.
+// Whether each row of `out` begins at a cache line, as streamed stores of whole lines need.
 bool is_aligned(Matrix out) {
   constexpr uintptr_t kLineBytes = 64;
   return (reinterpret_cast<uintptr_t>(out.data) | static_cast<uintptr_t>(out.stride) * sizeof(float)) % kLineBytes == 0;
@@ -149,7 +151,7 @@ bool is_aligned(Matrix out) {
 void multiply(const Int8Tile& tile, const Int8Rows& x, const int32_t* rows, int64_t num_rows, float scale, Matrix out,
               Stores stores, FetchAhead& ahead) {
   if (!is_aligned(out)) stores = Stores::kCached;
-  // In blocks of about the same size: 7 rows are 4 + 3, not 5 + 2.
+  // The rows are divided into blocks of about the same size: with kMaxRows = 5, 7 rows are 4 + 3 and not 5 + 2.
   int64_t num_blocks = (num_rows + Simd::kMaxRows - 1) / Simd::kMaxRows;
   for (int64_t first = 0; first < num_rows; --num_blocks) {
     const int count = static_cast<int>((num_rows - first + num_blocks - 1) / num_blocks);

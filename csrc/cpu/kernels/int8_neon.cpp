@@ -1,5 +1,5 @@
-// NEON with the dot products of ARMv8.2: sums of four signed products, which levels of up to 6 bits are already and
-// wide ones become by their distance to the offset.
+// The kernels for NEON with the dot products of Armv8.2, which add four products of signed 8-bit integers. Levels of up
+// to 6 bits can be used as they are. Wide levels are replaced by their distances to the offset 128.
 #include <cstring>
 
 #include "cpu/kernels/int8_dispatch.h"
@@ -44,7 +44,7 @@ bool has_dot_products() {
 #ifdef __linux__
   return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 #else
-  return true;  // every Mac of this kind
+  return true;  // every Mac with an Arm processor has them
 #endif
 }
 

@@ -1,4 +1,5 @@
-// What the other kernels do, in plain C++: for machines that have none of them, and for tests of those.
+// The kernels in plain C++. They run on machines that none of the other kernels supports, and tests compare the others
+// with them.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,7 +10,7 @@
 namespace gesso::cpu {
 namespace {
 
-// The integer dot product of one group.
+// Returns the integer dot product of output n and x in one group of columns.
 int32_t dot(const Int8Tile& tile, int64_t n, const int8_t* x, int64_t first) {
   int32_t sum = 0;
   for (int64_t k = first; k < first + tile.integers.group; ++k) {
@@ -53,7 +54,7 @@ float block_scale(const float* x, int64_t count) {
   return largest / 127;
 }
 
-// Also of what no integer is near, as when a block holds an infinity.
+// Values that are not between -127 and 127, which happens when a block holds an infinity or a NaN, give -127 or 127.
 int8_t to_int8(float x) {
   if (!(x > -127)) return -127;
   return x < 127 ? static_cast<int8_t>(std::nearbyint(x)) : 127;

@@ -11,7 +11,8 @@ typedef uint16_t LaneShorts __attribute__((vector_size(kLanes * sizeof(uint16_t)
 GESSO_INLINE Lanes centered(const uint8_t* levels, int offset) {
   LaneBytes bytes;
   std::memcpy(&bytes, levels, sizeof(bytes));
-  // GCC 12 widens by two in one instruction, but by four element by element.
+  // Bytes become 16-bit and then 32-bit integers, because GCC 12 has one instruction for each of these steps, but
+  // converts element by element when it has to do both at once.
   const LaneShorts shorts = __builtin_convertvector(bytes, LaneShorts);
   return __builtin_convertvector(__builtin_convertvector(shorts, LaneInts) - offset, Lanes);
 }

@@ -1,4 +1,4 @@
-// With AVX-512, where 16 rows fill a register: word w of a register's lane n is row n's.
+// Panel decoders for AVX-512. A register has 16 lanes of 32 bits, and lane n holds 4 bytes of row n.
 #include "cpu/kernels/panel_decoders.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -15,7 +15,7 @@
 #include "quant/super_blocks/q6_k.h"
 
 #ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // in the intrinsics' header: GCC bug 105593
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC warns about its own header of intrinsics (bug 105593)
 #endif
 #define GESSO_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #define GESSO_AVX512_INLINE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"), always_inline)) inline
@@ -23,11 +23,11 @@
 namespace gesso::cpu {
 namespace {
 
-// The same place in 16 rows that lie one behind the other. Four pointers and two distances stay in registers, and
-// address them all.
+// The same place in 16 rows that lie one behind the other. The addresses of all rows are made from four pointers and
+// two distances, so that these stay in registers.
 struct Rows {
   const std::byte* quarter[4];    // rows 0, 4, 8 and 12
-  int64_t stride, three_strides;  // bytes
+  int64_t stride, three_strides;  // in bytes
 
   GESSO_AVX512_INLINE Rows(const std::byte* first, int64_t row_bytes)
       : quarter{first, first + 4 * row_bytes, first + 8 * row_bytes, first + 12 * row_bytes},
@@ -39,7 +39,7 @@ struct Rows {
     for (const std::byte*& row : moved.quarter) row += bytes;
     return moved;
   }
-  // Row 4 q + j.
+  // The address of row 4 q + j.
   GESSO_AVX512_INLINE const std::byte* row(int q, int j) const {
     return quarter[q] + (j == 3 ? three_strides : j * stride);
   }
@@ -53,8 +53,8 @@ GESSO_AVX512_INLINE __m128i load_16_bytes(const std::byte* bytes) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
 }
 
-// 16 bytes of each row as four words: lane q of part j holds row 4 q + j, and a 4 x 4 transposition in each lane does
-// it.
+// Loads 16 bytes of each row as four words: word[w] has word w of row n in its lane n. First the 128-bit lane q of
+// part[j] holds the bytes of row 4 q + j; then each of these lanes is transposed as a 4 x 4 matrix.
 GESSO_AVX512_INLINE Words load_words(const Rows& rows) {
   __m512i part[4];
 #pragma GCC unroll 4
@@ -70,7 +70,7 @@ GESSO_AVX512_INLINE Words load_words(const Rows& rows) {
            _mm512_unpacklo_epi64(high_01, high_23), _mm512_unpackhi_epi64(high_01, high_23)}};
 }
 
-// The first 4 bytes of each row, which takes fewer shuffles than all four words.
+// Loads the first 4 bytes of each row. This takes fewer shuffles than loading all four words.
 GESSO_AVX512_INLINE __m512i load_first_word(const Rows& rows) {
   __m128i quarter[4];
   for (int q = 0; q < 4; ++q) {
@@ -82,7 +82,7 @@ GESSO_AVX512_INLINE __m512i load_first_word(const Rows& rows) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
-// Half precision in the low 16 bits of each lane.
+// Converts the half precision number in the low 16 bits of each lane.
 GESSO_AVX512_INLINE __m512 halves_to_float(__m512i words) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(words)); }
 
 GESSO_AVX512_INLINE __m512i and_bytes(__m512i words, int mask) {
@@ -95,13 +95,13 @@ GESSO_AVX512_INLINE __m512i masked_or(__m512i a, int mask, __m512i b) {
 GESSO_AVX512_INLINE __m512i low_nibbles(__m512i words) { return and_bytes(words, 15); }
 GESSO_AVX512_INLINE __m512i high_nibbles(__m512i words) { return and_bytes(_mm512_srli_epi16(words, 4), 15); }
 
-// Where a tile's half goes.
+// Where the decoded rows go: 16 of the 32 outputs of an Int8Tile.
 struct Output {
   uint8_t* levels;
   float* scales;
   float* mins;
 
-  // Columns 4 quad .. 4 quad + 3.
+  // Stores the levels of the columns 4 quad .. 4 quad + 3.
   GESSO_AVX512_INLINE void store_levels(int64_t quad, __m512i words) const {
     _mm512_store_si512(levels + quad * kTileOutputs * 4, words);
   }
@@ -113,7 +113,7 @@ struct Output {
   }
 };
 
-// Blocks number `index` of 16 rows, for each format.
+// Panel<Block>::decode decodes block number `index` of each of the 16 rows. `rows` points at these blocks.
 template <typename Block>
 struct Panel;
 
@@ -142,7 +142,8 @@ struct Panel<quant::BlockQ4_0> {
   }
 };
 
-// Bit `first + j` of each lane as bit 4 of its byte j, j = 0..3.
+// In each lane, bit 4 of byte j becomes the bit `first + j` of the same lane of `bits`, for j = 0..3. All other bits
+// are 0.
 GESSO_AVX512_INLINE __m512i spread_to_bit_4(__m512i bits, int first) {
   const __m512i byte = _mm512_shuffle_epi8(
       bits, _mm512_set4_epi32(0x0C0C0C0C + first / 8 * 0x01010101, 0x08080808 + first / 8 * 0x01010101,
@@ -167,7 +168,8 @@ struct Panel<quant::BlockQ5_0> {
   }
 };
 
-// The 6-bit scales and minimums of Q4_K and Q5_K, whose 12 bytes are words 1 to 3 of a block.
+// Decodes the 6-bit scales and minimums of Q4_K and Q5_K. Word 0 of a block has d and dmin, words 1 to 3 have the
+// scales and minimums in the layout of q4_k.h.
 GESSO_AVX512_INLINE void store_scales_and_mins(const Words& head, int64_t index, const Output& out) {
   const __m512 d = halves_to_float(head.word[0]), dmin = halves_to_float(_mm512_srli_epi32(head.word[0], 16));
   const __m512i six_bits = _mm512_set1_epi32(63), four_bits = _mm512_set1_epi32(15), high_bits = _mm512_set1_epi32(48);
@@ -175,7 +177,7 @@ GESSO_AVX512_INLINE void store_scales_and_mins(const Words& head, int64_t index,
   for (int j = 0; j < 4; ++j) {
     const __m512i scale = _mm512_srli_epi32(head.word[1], 8 * j), min = _mm512_srli_epi32(head.word[2], 8 * j);
     const __m512i rest = _mm512_srli_epi32(head.word[3], 8 * j);
-    // Bits 6 and 7 of the first four are bits 4 and 5 of the last four.
+    // Bits 6 and 7 of the bytes of the first four sub-blocks are bits 4 and 5 of the last four sub-blocks' numbers.
     const __m512i scale_4 =
         _mm512_or_si512(_mm512_and_si512(rest, four_bits), _mm512_and_si512(_mm512_srli_epi32(scale, 2), high_bits));
     const __m512i min_4 = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi32(rest, 4), four_bits),
@@ -192,7 +194,7 @@ template <>
 struct Panel<quant::BlockQ4_K> {
   GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     store_scales_and_mins(load_words(rows), index, out);
-    for (int unit = 0; unit < 8; ++unit) {  // 16 bytes: half of two sub-blocks
+    for (int unit = 0; unit < 8; ++unit) {  // a unit is 16 bytes, which hold 16 elements of each of two sub-blocks
       const Words words = load_words(rows.at(16 + 16 * unit));
       const int64_t quad = 64 * index + 16 * (unit / 2) + 4 * (unit % 2);
       for (int w = 0; w < 4; ++w) {
@@ -208,7 +210,7 @@ struct Panel<quant::BlockQ5_K> {
   GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     store_scales_and_mins(load_words(rows), index, out);
     for (int half = 0; half < 2; ++half) {
-      Words bits = load_words(rows.at(16 + 16 * half));  // bit j of each byte: of sub-block j
+      Words bits = load_words(rows.at(16 + 16 * half));  // bit j of each byte belongs to sub-block j
 #pragma GCC unroll 4
       for (int chunk = 0; chunk < 4; ++chunk) {
         const Words words = load_words(rows.at(48 + 32 * chunk + 16 * half));
@@ -230,7 +232,7 @@ struct Panel<quant::BlockQ6_K> {
   GESSO_AVX512_INLINE static void decode(const Rows& rows, int64_t index, const Output& out) {
     store_scales(rows, index, out);
     for (int half = 0; half < 2; ++half) {
-      for (int unit = 0; unit < 2; ++unit) {  // 16 of the 32 elements of each of the half's four parts
+      for (int unit = 0; unit < 2; ++unit) {  // a half has four parts of 32 elements; a unit is 16 elements of each
         const Words low = load_words(rows.at(64 * half + 16 * unit));
         const Words high = load_words(rows.at(64 * half + 32 + 16 * unit));
         const Words bits = load_words(rows.at(128 + 32 * half + 16 * unit));
@@ -241,7 +243,7 @@ struct Panel<quant::BlockQ6_K> {
   }
 
  private:
-  // Element 32 k + l of a half, for one l (in fact four) and k = 0..3.
+  // Stores the elements 32 k + l of a half, for four neighbouring l and k = 0..3.
   GESSO_AVX512_INLINE static void store_quads(__m512i low, __m512i high, __m512i bits, int64_t quad,
                                               const Output& out) {
     out.store_levels(quad, masked_or(low, 15, and_bytes(_mm512_slli_epi16(bits, 4), 48)));
@@ -251,7 +253,8 @@ struct Panel<quant::BlockQ6_K> {
   }
 
   GESSO_AVX512_INLINE static void store_scales(const Rows& rows, int64_t index, const Output& out) {
-    // d is the block's last two bytes: read with the 14 before them, as nothing may lie behind.
+    // d is the last two bytes of the block. It is loaded with the 14 bytes before it, because the memory behind the
+    // block may not be readable.
     const __m512 d = halves_to_float(_mm512_srli_epi32(load_words(rows.at(194)).word[3], 16));
     const Words scales = load_words(rows.at(192));
 #pragma GCC unroll 16

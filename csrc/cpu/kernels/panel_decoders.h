@@ -1,5 +1,5 @@
-// Tiles of the commonest formats straight from their bytes, 16 rows side by side in a register's lanes. The other
-// formats go row by row through quant::Integers::unpack.
+// Fast decoders for the most common formats. They decode 16 rows at once, each row in a lane of the registers. The
+// other formats are decoded row by row with quant::Integers::unpack.
 #pragma once
 
 #include <cstddef>
@@ -12,13 +12,13 @@ namespace gesso::cpu {
 
 constexpr int kPanelRows = 16;
 
-// Decodes 16 stored rows of `columns` elements, from `first` on and one behind the other, into half a tile (see
-// Int8Tile): levels, scales and mins point at its first output, and each of their rows is followed by those of the
-// tile's other half. `ahead` as in decode_tile.
+// Decodes 16 stored rows of `columns` elements into half an Int8Tile. The rows lie one behind the other, `row_bytes`
+// apart, from `first` on. `levels`, `scales` and `mins` point at the first output of this half; the strides are those
+// of the whole tile (32 outputs). `ahead` is used as in decode_tile.
 using DecodePanel = void (*)(const std::byte* first, int64_t row_bytes, int64_t columns, uint8_t* levels, float* scales,
                              float* mins, FetchAhead& ahead);
 
-// Null where there is none for the type, or for this machine.
+// Returns null where there is no panel decoder for this type, or none that this machine runs.
 DecodePanel find_panel_decoder(DType dtype);
 
 }  // namespace gesso::cpu

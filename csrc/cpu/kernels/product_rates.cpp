@@ -15,16 +15,19 @@
 namespace gesso::cpu {
 namespace {
 
-// A product has a latency of 4 to 5 cycles, and two can start per cycle; more would not fit 16 registers.
+// A product takes 4 to 5 cycles, and two can start per cycle. So 10 independent sums keep the processor busy. More than
+// 12 would not fit into 16 registers.
 constexpr int kSums = 12;
 
 #if defined(__x86_64__)
 
-// Makes the compiler forget what it knows of a register: an operand that never changes would leave the loop.
+// Makes the compiler believe that a register has changed. Otherwise it would move products of operands that never
+// change out of the loop.
 #define GESSO_FORGET(value) asm volatile("" : "+v"(value))
 #define GESSO_FORGET_YMM(value) asm volatile("" : "+x"(value))
 
-// `step` is one more product into `sum` of the operands a and b. Each step counts as lanes * 2 * depth operations.
+// Defines a loop. `step` adds one product of the operands a and b to `sum`. `operations` is how many operations a step
+// counts as: lanes * 2, times the products that a lane adds up in one step.
 #define GESSO_PRODUCT_LOOP(name, features, Vector, forget, first_a, first_b, zero, step, operations) \
   __attribute__((target(features))) double name(int64_t rounds) {                                    \
     Vector sums[kSums];                                                                              \
@@ -46,7 +49,8 @@ GESSO_PRODUCT_LOOP(float32_avx2, "avx2,fma", __m256, GESSO_FORGET_YMM, _mm256_se
                    _mm256_setzero_ps(), _mm256_fmadd_ps(a, b, sum), 8 * 2)
 GESSO_PRODUCT_LOOP(float32_avx512, "avx512f", __m512, GESSO_FORGET, _mm512_set1_ps(1e-3f), _mm512_set1_ps(1e-3f),
                    _mm512_setzero_ps(), _mm512_fmadd_ps(a, b, sum), 16 * 2)
-// Pairs of 8-bit products in 16 bits, pairs of those in 32 bits, and the sum: three instructions.
+// A step has three instructions: sums of two 8-bit products in 16 bits, sums of two of these in 32 bits, and the
+// addition.
 GESSO_PRODUCT_LOOP(int8_avx2, "avx2", __m256i, GESSO_FORGET_YMM, _mm256_set1_epi8(1), _mm256_set1_epi8(1),
                    _mm256_setzero_si256(),
                    _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1))),
@@ -114,7 +118,7 @@ bool has_dot_products() {
 #if defined(__linux__)
   return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #else
-  return true;  // every Apple processor of this kind
+  return true;  // every Apple processor for Macs has them
 #endif
 }
 
