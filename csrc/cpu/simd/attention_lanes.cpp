@@ -8,8 +8,8 @@
 namespace gesso::cpu {
 namespace {
 
-constexpr int64_t kDepth = 32;        // dims of one pass over the scores: what it reads stays in the L1 cache
-constexpr int64_t kCopiedDims = 128;  // of one lane after the other: a stream on one side, the L1 cache on the other
+constexpr int64_t kDepth = 32;        // dims of one pass over the scores; what a pass reads fits the L1 cache
+constexpr int64_t kCopiedDims = 128;  // dims that are copied at once; the copies of all lanes fit the L1 cache
 constexpr int64_t kCacheLine = 16;    // in floats
 
 int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }

@@ -1,5 +1,5 @@
-// Softmax attention of a group of queries, each in a lane of its own, over keys that come in blocks. What a lane gets
-// does not depend on the other lanes.
+// Softmax attention of a group of queries over keys that come in blocks. Each query has a lane of its own, and its
+// result does not depend on the other lanes.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace gesso::cpu {
 
-// Up to 64 keys and their values, copied so that the tiles of a product may stick out: zeros up to padded_keys() rows
-// and to `stride` elements of each.
+// Copies of up to 64 keys and their values. A LaneProduct computes a fixed number of rows, which may be more than there
+// are. So the memory has padded_keys() rows of `stride` elements, and the caller fills what is not used with zeros.
 struct KeyBlock {
   static constexpr int64_t kKeys = 64;
 
@@ -19,7 +19,8 @@ struct KeyBlock {
   float* values = nullptr;
 
   static int64_t padded_keys();
-  // Elements between rows: one cache line more than a row, or rows would compete for the same places of the cache.
+  // The distance between rows, in elements. It is one cache line longer than a row. Otherwise rows of 256 or 512
+  // elements would compete for the same places in the cache.
   static int64_t stride_for(int64_t head_dim);
   static int64_t memory_size(int64_t head_dim) { return 2 * padded_keys() * stride_for(head_dim); }
 
@@ -37,14 +38,14 @@ class AttentionLanes {
   AttentionLanes() = default;
   AttentionLanes(int64_t head_dim, float* memory);
 
-  // Begins anew with these queries [num_lanes()][head_dim].
+  // Begins anew with these queries [num_lanes()][head_dim].  queries[lane] points at the query of a lane.
   void start(const float* const* queries);
-  // scores [64, num_lanes()] = keys . queries. Before add() the caller may set those of keys that a lane does not see
-  // to -infinity.
+  // scores [padded_keys(), num_lanes()] = keys . queries. Before add(), the caller may set scores to -infinity for keys
+  // that a lane does not see.
   void score(const KeyBlock& block, float* scores) const;
-  // Adds the block's values, weighed by the softmax of the scores, which it overwrites.
+  // Adds the block's values, weighted with the softmax of the scores. Overwrites the scores.
   void add(const KeyBlock& block, float* scores);
-  // The results, to `count` rows of head_dim.
+  // Writes the results of the first `count` lanes: out[lane] points at head_dim elements.
   void finish(float* const* out, int64_t count) const;
 
  private:

@@ -1,4 +1,4 @@
-// Sums in double of what 16 floats hold.
+// 16 doubles, for sums of 16 floats at a time.
 #pragma once
 
 #include "cpu/simd/lanes.h"
@@ -17,7 +17,7 @@ GESSO_INLINE void store(DoubleLanes lanes, double* out) { std::memcpy(out, &lane
 
 GESSO_INLINE DoubleLanes to_double(Lanes x) { return __builtin_convertvector(x, DoubleLanes); }
 
-// Sums the lanes pairwise: 16 -> 8 -> 4 -> 2 -> 1.
+// Returns the sum of all lanes, added in pairs: 16 -> 8 -> 4 -> 2 -> 1.
 GESSO_INLINE double sum_lanes(DoubleLanes x) {
   double sums[kLanes];
   store(x, sums);

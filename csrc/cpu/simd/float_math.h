@@ -1,7 +1,7 @@
-// Functions of a float, written so that a loop over them becomes vector code (vector_math.h has such loops), and of 16
-// floats at once.
-// Without fused multiply-add their bits are the same on every instruction set. Errors are in units in the last place of
-// the exact result; the coefficients minimise the largest relative error on their range.
+// exp, log, tanh and gelu of one float or of 16 floats at once. They have no branches, so that compilers vectorise
+// loops over them (vector_math.h has such loops). They are compiled without fused multiply-adds, so their bits are the
+// same on every instruction set. Errors are given in ulp, units in the last place of the exact result. The coefficients
+// of the polynomials minimise the largest relative error on their range.
 #pragma once
 
 #include <bit>
@@ -16,25 +16,26 @@ GESSO_INLINE LaneBits to_bits(Lanes x) { return std::bit_cast<LaneBits>(x); }
 GESSO_INLINE float from_bits(uint32_t bits) { return std::bit_cast<float>(bits); }
 GESSO_INLINE Lanes from_bits(LaneBits bits) { return std::bit_cast<Lanes>(bits); }
 
-// x = 2^exponent (1 + fraction) with 1 + fraction in [sqrt 1/2, sqrt 2), for normal x > 0.
+// The exponent in x = 2^exponent (1 + fraction), where 1 + fraction is in [sqrt 1/2, sqrt 2). The argument is the bits
+// of a normal x > 0 minus the bits of sqrt 1/2.
 GESSO_INLINE float exponent_of(uint32_t above_sqrt_half) { return static_cast<float>(int32_t(above_sqrt_half) >> 23); }
 GESSO_INLINE Lanes exponent_of(LaneBits above_sqrt_half) {
   return __builtin_convertvector(std::bit_cast<LaneInts>(above_sqrt_half) >> 23, Lanes);
 }
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// ln 2 in two parts; the first has 9 bits, so that its products with exponents are exact.
+// ln 2 = kLn2High + kLn2Low. kLn2High has 9 bits, so that its products with exponents are exact.
 constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 
-// e^x to 1 ulp. Results below the least normal float are 0. T is float or Lanes, here and below.
+// e^x with an error of at most 1 ulp. Results below the least normal float are 0. T is float or Lanes, here and below.
 template <typename T>
 GESSO_INLINE T exp(T x) {
   constexpr float kLog2E = 1.44269504f;
-  constexpr float kToWhole = 12582912.0f;                      // 1.5 * 2^23: adding it rounds to a whole number
-  constexpr float kLeast = -87.3365402f, kMost = 88.7228317f;  // ln 2^-126 and ln 2^128, rounded inwards
+  constexpr float kToWhole = 12582912.0f;                      // 1.5 * 2^23; adding it rounds to a whole number
+  constexpr float kLeast = -87.3365402f, kMost = 88.7228317f;  // ln 2^-126 and ln 2^128, rounded towards 0
   const T not_small = x > kLeast ? x : kLeast;
   const T inside = not_small < kMost ? not_small : kMost;
-  // x = n ln 2 + r
+  // x = n ln 2 + r, with a whole number n.
   const T whole = inside * kLog2E + kToWhole;
   const T n = whole - kToWhole;
   const T r = inside - n * kLn2High - n * kLn2Low;
@@ -49,7 +50,7 @@ GESSO_INLINE T exp(T x) {
   return x != x ? x : ordered;
 }
 
-// ln x to 1 ulp, of subnormal numbers too; -inf of 0, NaN of negative numbers.
+// ln x with an error of at most 1 ulp, also for denormal x. ln 0 is -inf; negative x give NaN.
 template <typename T>
 GESSO_INLINE T log(T x) {
   constexpr uint32_t kSqrtHalf = 0x3f3504f3u;
@@ -72,7 +73,7 @@ GESSO_INLINE T log(T x) {
   return x >= 0.0f ? positive : std::numeric_limits<float>::quiet_NaN();
 }
 
-// To 2 ulp.
+// tanh x with an error of at most 2 ulp.
 template <typename T>
 GESSO_INLINE T tanh(T x) {
   const T size = from_bits(to_bits(x) & 0x7fffffffu), square = x * x;
@@ -86,7 +87,8 @@ GESSO_INLINE T tanh(T x) {
   return from_bits(to_bits(magnitude) | (to_bits(x) & 0x80000000u));
 }
 
-// x (1 + tanh y) / 2 with y = sqrt(2 / pi) (x + 0.044715 x^3), as x / (1 + e^-2y): the same, and nothing cancels.
+// x (1 + tanh y) / 2 with y = sqrt(2 / pi) (x + 0.044715 x^3). It is computed as x / (1 + e^-2y), which is equal. The
+// sum with tanh y would lose digits where tanh y is near -1.
 template <typename T>
 GESSO_INLINE T gelu_tanh(T x) {
   constexpr float kSqrtTwoOverPi = 0.7978845608028654f;

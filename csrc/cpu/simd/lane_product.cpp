@@ -5,7 +5,7 @@
 
 #include "cpu/simd/lanes.h"
 
-// CMakeLists.txt lets the compiler contract multiplications and additions in this file.
+// CMakeLists.txt allows the compiler to make fused multiply-adds in this file (-ffp-contract).
 namespace gesso::cpu {
 namespace {
 
@@ -20,7 +20,7 @@ GESSO_INLINE Vector load_vector(const float* x) {
   return vector;
 }
 
-// kRows x kVectors sums stay in registers, beside kVectors of b and one element of a.
+// The registers hold kRows x kVectors sums, kVectors of b, and one element of a.
 template <typename Vector, int kRows, int kVectors>
 GESSO_INLINE void multiply(const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t depth,
                            const float* factors, float* c) {
@@ -48,13 +48,13 @@ GESSO_INLINE void multiply(const float* a, int64_t a_row, int64_t a_column, cons
 }
 
 #if defined(__x86_64__)
-// 32 registers.
+// AVX-512 has 32 registers: 24 hold sums and 3 hold b.
 __attribute__((target("avx512f"))) void multiply_avx512(const float* a, int64_t a_row, int64_t a_column, const float* b,
                                                         int64_t depth, const float* factors, float* c) {
   multiply<Vector16, 8, 3>(a, a_row, a_column, b, depth, factors, c);
 }
 
-// 16 registers.
+// AVX2 has 16 registers: 12 hold sums and 2 hold b.
 __attribute__((target("avx2,fma"))) void multiply_avx2(const float* a, int64_t a_row, int64_t a_column, const float* b,
                                                        int64_t depth, const float* factors, float* c) {
   multiply<Vector8, 6, 2>(a, a_row, a_column, b, depth, factors, c);
@@ -62,7 +62,7 @@ __attribute__((target("avx2,fma"))) void multiply_avx2(const float* a, int64_t a
 #endif
 
 #if defined(__aarch64__)
-constexpr int kPortableRows = 6;  // 32 registers
+constexpr int kPortableRows = 6;  // NEON has 32 registers: 24 hold sums and 4 hold b
 #else
 constexpr int kPortableRows = 2;
 #endif

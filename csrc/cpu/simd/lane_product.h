@@ -1,6 +1,6 @@
-// A product of matrices whose columns lie side by side in lanes, each lane with sums of its own: a lane's bits depend
-// neither on the other lanes nor on how many rows are computed at once. Fused multiply-add where the machine has it, so
-// machines without it (x86 before AVX2) differ in the last bits.
+// A product of matrices. Each column of the result has a lane of its own. Its bits depend neither on the other lanes
+// nor on how many rows are computed at once. The product uses fused multiply-adds where the machine has them. So the
+// last bits are different on machines without them (x86 before AVX2).
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace gesso::cpu {
 
-// c[i][lane] = c[i][lane] * factors[lane] + sum_k a[i * a_row + k * a_column] * b[k][lane],  k ascending from a sum of
-// 0 for i < rows and lane < lanes. b [depth, lanes], c [rows, lanes]; factors [lanes], or nullptr for ones.
+// c[i][lane] = c[i][lane] * factors[lane] + sum_k a[i * a_row + k * a_column] * b[k][lane], for all i and lanes. The
+// sum starts at 0 and k ascends. b [depth, lanes], c [rows, lanes]; factors [lanes], or nullptr for ones.
 struct LaneProduct {
   const char* name;
   int64_t rows;
@@ -18,7 +18,7 @@ struct LaneProduct {
               float* c);
 };
 
-// Those that this machine runs, the best one first.
+// Returns the products that this machine runs, the fastest one first.
 std::span<const LaneProduct> lane_products();
 inline const LaneProduct& lane_product() { return lane_products().front(); }
 

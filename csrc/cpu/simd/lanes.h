@@ -1,18 +1,19 @@
-// 16 floats that are computed with at once: the unit of all inner loops, whatever the width of the machine's registers.
+// 16 floats that are computed with at once. The inner loops use them on every machine, whatever the width of its
+// registers. So sums have the same order everywhere.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
-// The loader picks the widest clone the machine runs. Sanitizers cannot instrument the resolvers, so their build has
-// one.
+// The compiler makes one clone of the function for each of these instruction sets, and the loader picks the best one
+// that the machine runs. Sanitizers cannot instrument the code that picks, so their builds have one version only.
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(GESSO_SINGLE_TARGET)
 #define GESSO_TARGETS __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define GESSO_TARGETS
 #endif
 
-// What a clone calls has to be part of it: on its own it would be code for the oldest machine.
+// Functions that a clone calls have to be inlined into it. Otherwise they would be compiled for the baseline.
 #define GESSO_INLINE [[gnu::always_inline]] inline
 
 namespace gesso::cpu {
@@ -30,14 +31,14 @@ GESSO_INLINE Lanes load(const float* x) {
 
 GESSO_INLINE void store(Lanes lanes, float* out) { std::memcpy(out, &lanes, sizeof(lanes)); }
 
-// The last `count` < 16 elements, padded with zeros: one more step of the same loop, not a different one.
+// Loads the last `count` < 16 elements, padded with zeros. So the rest of a row is one more step of the same loop.
 GESSO_INLINE Lanes load_tail(const float* x, int64_t count) {
   float padded[kLanes];
   for (int i = 0; i < kLanes; ++i) padded[i] = i < count ? x[i] : 0.0f;
   return load(padded);
 }
 
-// Sums the lanes pairwise: 16 -> 8 -> 4 -> 2 -> 1.
+// Returns the sum of all lanes, added in pairs: 16 -> 8 -> 4 -> 2 -> 1.
 GESSO_INLINE float sum_lanes(Lanes x) {
   float lanes[kLanes], sums[kLanes / 2];
   store(x, lanes);

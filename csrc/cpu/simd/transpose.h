@@ -1,4 +1,4 @@
-// Rows of 32-bit words made columns, with registers of four words, which every machine has.
+// Transposes 32-bit words, with registers of four words, which every machine has.
 #pragma once
 
 #include <cstdint>

@@ -50,7 +50,8 @@ void scale(float a, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] *= a;
 }
 
-// In place, elements do not depend on each other either: that is what ivdep says.
+// `out` may be `x`, and the compiler then suspects that an element depends on an earlier one. None does, and `ivdep`
+// tells the compiler so.
 
 GESSO_TARGETS
 void scale_weighted(const float* x, float factor, const float* weight, int64_t n, float* out) {
