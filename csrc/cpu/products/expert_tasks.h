@@ -1,4 +1,4 @@
-// Work over the experts that a routing chose.
+// Divides the products with the experts that a routing chose among threads.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace gesso::cpu {
 
-// The rows [first, first + count) of one expert's matrix in a stack [E, N, K].
+// Returns the rows first .. first + count - 1 of one expert's matrix in a stack [E, N, K].
 inline Tensor expert_rows(const Tensor& experts, int64_t expert, int64_t first, int64_t count) {
   Tensor matrix = experts;
   matrix.shape = {count, experts.shape[2]};
@@ -21,21 +21,23 @@ inline Tensor expert_rows(const Tensor& experts, int64_t expert, int64_t first, 
   return matrix;
 }
 
-// The matrix [N, K] of one expert.
+// Returns the matrix [N, K] of one expert.
 inline Tensor expert_matrix(const Tensor& experts, int64_t expert) {
   return expert_rows(experts, expert, 0, experts.shape[1]);
 }
 
-// The slots of one expert.
+// The slots of one expert: begin .. begin + count - 1. A slot is the place of a pair (token, expert) after the pairs
+// are sorted by expert, see ops::Routing.
 struct ExpertSlots {
   int64_t expert = 0;
   int64_t begin = 0;
   int64_t count = 0;
 
-  // The rows that they read: their tokens', or one each.
+  // The rows of x that the slots read, if x has a row for each token.
   SelectedRows rows_of_tokens(const Int8Rows& x, const ops::Routing& routing) const {
     return {x, routing.token_of_slot.data() + begin, count};
   }
+  // The rows of x that the slots read, if x has a row for each slot.
   SelectedRows own_rows(const Int8Rows& x) const { return {x.rows_from(begin), nullptr, count}; }
 };
 
@@ -48,7 +50,8 @@ inline ExpertSlots slots_of(const ops::Routing& routing, int64_t expert) {
   return {expert, begin, routing.expert_offsets[expert + 1] - begin};
 }
 
-// Calls body(slots, part) for every expert that has slots and 0 <= part < num_parts, one matrix after the other.
+// Calls body(slots, part) for every expert that has slots and for 0 <= part < num_parts. The parts of one expert are
+// neighbours in the order of the calls.
 template <typename Body>
 void for_each_expert_part(const Context& context, const ops::Routing& routing, int64_t num_parts,
                           int64_t operations_each, const Body& body) {
@@ -58,19 +61,20 @@ void for_each_expert_part(const Context& context, const ops::Routing& routing, i
   });
 }
 
-// Some tiles of one expert's int8 product.
+// A range of tiles of one expert's int8 product.
 struct ExpertTiles {
   ExpertSlots slots;
   TileRange tiles;
 };
 
-// All tiles of the experts that have slots, in ranges of about the same work. Few and long ones, since within a range
-// weights are fetched from memory ahead of their use; but enough of them for the threads to end together, though some
-// experts have a hundred times as many slots as others. In memory of the calling thread, until its next call.
+// Divides all tiles of the experts that have slots into ranges of about the same work. Long ranges are good, because
+// within a range the next tile is fetched from memory while one is multiplied. But there must be enough ranges for all
+// threads to end at about the same time; some experts have a hundred times as many slots as others. The result is in
+// memory of the calling thread, valid until its next call.
 inline std::span<const ExpertTiles> expert_tiles(const Context& context, const ops::Routing& routing,
                                                  int64_t num_outputs) {
   constexpr int64_t kRangesPerThread = 32;
-  constexpr int64_t kDecodedRows = 8;  // decoding a tile takes about as long as multiplying it with so many rows
+  constexpr int64_t kDecodedRows = 8;  // decoding a tile takes about as long as multiplying it with 8 rows
   const int64_t tiles = num_tiles(num_outputs);
   const auto work_of = [](const ExpertSlots& slots) { return slots.count > 0 ? slots.count + kDecodedRows : 0; };
   int64_t all_work = 0;
@@ -89,7 +93,7 @@ inline std::span<const ExpertTiles> expert_tiles(const Context& context, const o
   return ranges;
 }
 
-// Calls body(slots, tiles) for all of them. `operations` is a rough count of those of a tile.
+// Calls body(slots, tiles) for all ranges of expert_tiles. `operations` is a rough count of the operations of one tile.
 template <typename Body>
 void for_each_expert_tiles(const Context& context, const ops::Routing& routing, int64_t num_outputs, int64_t operations,
                            const Body& body) {
@@ -100,7 +104,7 @@ void for_each_expert_tiles(const Context& context, const ops::Routing& routing, 
   parallel_for(context, num_ranges, operations_each, [&](int64_t i) { body(ranges[i].slots, ranges[i].tiles); });
 }
 
-// On average, for estimates.
+// How many rows an expert multiplies on average, rounded up, for estimates of the work.
 inline int64_t rows_per_expert(const ops::Routing& routing) {
   return static_cast<int64_t>(routing.token_of_slot.size()) / num_experts(routing) + 1;
 }

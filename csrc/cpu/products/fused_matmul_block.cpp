@@ -11,20 +11,23 @@ namespace {
 
 static_assert(kBlockOutputs == kFusedOutputs);
 
-// Columns decoded at a time: what 16 rows of it take stays in the L1 cache until it is laid out anew.
+// How many columns are decoded at a time. 16 rows of them (16 KB of floats) stay in the L1 cache until they are
+// transposed.
 constexpr int64_t kChunk = 256;
 
 void decode(const Tensor& weight, int64_t row, int64_t first, int64_t count, float* out) {
   const DTypeInfo& type = dtype_info(weight.dtype);
   const std::byte* stored =
       weight.row(std::min(row, weight.num_rows() - 1)) + first / type.block_elements * type.block_bytes;
-  // Rows are visited in turn for a few hundred bytes each, which the processor's own prefetching does not follow.
+  // The next chunk of this row is fetched now. The processor's own prefetching does not do it, since the loop reads a
+  // few hundred bytes of each row in turn.
   const int64_t chunk_bytes = kChunk / type.block_elements * type.block_bytes;
   for (int64_t b = 0; b < chunk_bytes; b += 64) __builtin_prefetch(stored + chunk_bytes + b);
   quant::find_decoder(weight.dtype)(stored, count, out);
 }
 
-// A last block may lack rows: the last one stands for them.
+// Decodes 16 rows from `first_row` on. Where the weight has fewer, its last row is decoded in place of the missing
+// ones.
 FusedTile decode_tile(const Tensor& weight, int64_t first_row) {
   thread_local Buffer<float> values;
   alignas(64) float rows[kFusedOutputs][kChunk];

@@ -1,4 +1,4 @@
-// The gated activation between an MLP's projections: the inside of gated_linear and expert_gated_linear.
+// The gated activation of an MLP, for gated_linear and expert_gated_linear: gelu(gate) * up.
 #pragma once
 
 #include "core/context.h"

@@ -8,13 +8,14 @@
 namespace gesso::cpu {
 namespace {
 
-// The outputs of one tile.
+// Returns the columns of `out` that a tile writes.
 Matrix tile_columns(Matrix out, int64_t tile) {
   const int64_t first = tile * kTileOutputs;
   return out.column_range(first, std::min(kTileOutputs, out.columns - first));
 }
 
-// One tile of the weight; `next` is what comes behind it.
+// Decodes one tile of the weight and multiplies it with all selected rows. Meanwhile it fetches `next`, the bytes of
+// the tile that will be decoded after this one.
 void multiply(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers, int64_t tile,
               std::span<const std::byte> next, Matrix out, Stores stores) {
   const int64_t elements = kTileOutputs * weight.values.num_columns();
@@ -23,7 +24,7 @@ void multiply(const SelectedRows& x, const StoredMatrix& weight, const quant::In
   int8_kernels().multiply(decoded, x.x, x.rows, x.num_rows, weight.scale, out, stores, ahead);
 }
 
-// Asks for all of a range's first tile at once, since no tile before it has fetched it.
+// Fetches the whole first tile of a range at once, since there is no tile before it that could do so.
 void fetch_first_tile(const TileRange& tiles, const Tensor& values) {
   FetchAhead(stored_tile(values, tiles.first * kTileOutputs), 1).advance(1);
 }

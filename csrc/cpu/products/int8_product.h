@@ -1,5 +1,6 @@
-// The product of gathered rows, rounded to integers, with tiles of stored ones: the fast inside of linear,
-// gated_linear and their expert twins, where matmul_block is the exact one.
+// Products of rows that are rounded to 8-bit integers with tiles of weights that are stored as integers. linear,
+// gated_linear, expert_linear and expert_gated_linear use them where speed matters more than exact results;
+// matmul_block is the exact product.
 #pragma once
 
 #include <cstdint>
@@ -12,27 +13,29 @@
 
 namespace gesso::cpu {
 
-// How the weight is stored, if its products run on integers; else null: float32 is asked for, or it is no such type.
+// Returns how the weight is stored if its products use integers. Returns null if float32 products are asked for, or if
+// the weight's type does not store integers.
 const quant::Integers* integers_of(const Context& context, const Weight& weight);
-// The same for a pair that is multiplied at once, which takes one type.
+// The same for gate and up, which are multiplied together. Both must have the same type, else null is returned.
 const quant::Integers* integers_of(const Context& context, const GatedWeights& weights);
 
-// One matrix [N, K] and the scale beside it.
+// A matrix [N, K] and its weight scale.
 struct StoredMatrix {
   Tensor values;
   float scale = 1.0f;
 };
 
-// Of the packed rows, those to be multiplied: rows[i] for 0 <= i < num_rows; null means the first ones.
+// The rows to multiply, among the packed rows x: rows[i] for 0 <= i < num_rows. rows == nullptr means the first
+// num_rows.
 struct SelectedRows {
   Int8Rows x;
   const int32_t* rows;
   int64_t num_rows;
 };
 
-// Arithmetic operations of one tile, decoding included.
+// A rough count of the operations of one tile, including decoding it, in units of an operation on floats.
 inline int64_t tile_operations(int64_t num_rows, int64_t columns) {
-  constexpr int64_t kPerByte = 8;  // of a float operation's time, that of one on integers takes about this part
+  constexpr int64_t kPerByte = 8;  // 8 operations on 8-bit integers take about as long as one on floats
   return kTileOutputs * columns * 2 * (num_rows + 16) / kPerByte;
 }
 
@@ -41,24 +44,26 @@ struct TileRange {
   int64_t first;
   int64_t end;
 
-  // The tile of a matrix that comes next, as it is stored; empty behind the last one.
+  // Returns the stored bytes of the tile after `tile`. The span is empty after the last tile of the range.
   std::span<const std::byte> stored_behind(int64_t tile, const Tensor& values) const {
     return tile + 1 < end ? stored_tile(values, (tile + 1) * kTileOutputs) : std::span<const std::byte>();
   }
 };
 
-// Where an op's outputs go: past the caches, if they would push each other out of them before they are read.
+// Returns how an op's outputs are to be stored. Outputs of more than 16 MB go past the caches: they would push each
+// other out of the caches before the next op reads them.
 inline Stores stores_of(Matrix all_outputs) {
   constexpr int64_t kCachesBytes = 16 << 20;
   const int64_t bytes = all_outputs.rows * all_outputs.columns * static_cast<int64_t>(sizeof(float));
   return bytes > kCachesBytes ? Stores::kStreamed : Stores::kCached;
 }
 
-// out[i, n] = scale * dot(x[rows[i]], values[n]) for the outputs n of the tiles.   out [num_rows, N].
+// out[i, n] = scale * dot(x[rows[i]], values[n]) for the outputs n of the given tiles.   out [num_rows, N].
 void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
                     const TileRange& tiles, Matrix out, Stores stores);
 
-// out[i, n] = gelu_tanh(x[rows[i]] . gate[n]) * (x[rows[i]] . up[n]), each with its scale.
+// out[i, n] = gelu_tanh(gate.scale * dot(x[rows[i]], gate[n])) * up.scale * dot(x[rows[i]], up[n]) for the outputs n of
+// the given tiles.
 void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
                           const quant::Integers& integers, const TileRange& tiles, Matrix out);
 

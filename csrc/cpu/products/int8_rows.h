@@ -1,4 +1,4 @@
-// Rows rounded to 8-bit integers, as products with stored integers take them.
+// Rows of float32 values that are rounded to 8-bit integers, for products with stored integers.
 #pragma once
 
 #include <cstdint>
@@ -9,24 +9,25 @@
 
 namespace gesso::cpu {
 
-// Columns that share a scale. The last block of a row may be half a one.
+// How many columns of a row share a scale. The last block of a row may have 32 columns.
 constexpr int kInt8Block = 64;
 
 inline int64_t num_int8_blocks(int64_t columns) { return (columns + kInt8Block - 1) / kInt8Block; }
 
-// x[r, k] = scales[r, k / 64] * values[r, k] with |values| <= 127, rounded to nearest, scale max |x| / 127 of the
-// block.
+// x[r, k] is about scales[r, k / 64] * values[r, k]. The scale is the block's largest |x| divided by 127, and the
+// values are x / scale, rounded to nearest. For example, in a block whose largest |x| is 2.54 the scale is 0.02, and 1
+// becomes 50.
 struct Int8Rows {
   int64_t rows = 0;
   int64_t columns = 0;     // K, a multiple of 32
-  int64_t num_groups = 0;  // of the weight's elements that share a scale: K / 16 or K / 32
+  int64_t num_groups = 0;  // K / 16 or K / 32: how many groups of the weight's columns have a scale
   const int8_t* values = nullptr;
   const float* scales = nullptr;
 
-  // What the levels' offset or the weight's minimum is multiplied with, [rows, num_groups]: -offset * sum of the
-  // group's values; or, for weights with a minimum, that sum as it is.
-  const int32_t* offsets = nullptr;
-  const float* sums = nullptr;  // null without minimum
+  // Both are [rows, num_groups] and come from the sum of a group's values. sum((level - offset) * value) equals
+  // sum(level * value) - offset * sum(value), and the kernels compute the first of these two sums.
+  const int32_t* offsets = nullptr;  // -offset * sum(value)
+  const float* sums = nullptr;       // sum(value), which a weight's minimum is multiplied with; null without minimums
 
   const int8_t* values_of(int64_t row) const { return values + row * columns; }
   const float* scales_of(int64_t row) const { return scales + row * num_int8_blocks(columns); }
@@ -43,8 +44,8 @@ struct Int8Rows {
   }
 };
 
-// For a weight of this kind. In memory of the calling thread, until its next call. Rows that hold no finite number
-// become zeros and NaNs.
+// Rounds the rows of x for products with a weight of this kind. The result is in memory of the calling thread, valid
+// until its next call. A block with a NaN or an infinity gets a scale that is NaN or infinite.
 Int8Rows pack_int8(const Context& context, ConstMatrix x, const quant::Integers& integers);
 
 }  // namespace gesso::cpu

@@ -9,7 +9,8 @@
 namespace gesso::cpu {
 namespace {
 
-// Columns decoded at a time: what 32 rows of it take stays in the L1 cache until it is laid out anew.
+// How many columns are decoded at a time. 32 rows of them (8 KB of levels) stay in the L1 cache until they are
+// transposed.
 constexpr int64_t kChunk = 256;
 constexpr int64_t kMaxGroups = kChunk / 16;
 
@@ -19,7 +20,7 @@ struct Chunk {
   alignas(64) float mins[kTileOutputs][kMaxGroups];
 };
 
-// What transpose_words writes for `count` words, and a little behind.
+// How many words transpose_words writes for `count` words of 32 rows. It rounds `count` up to a multiple of 4.
 constexpr int64_t words_written(int64_t count) { return (count + 3) / 4 * 4 * kTileOutputs; }
 
 struct TileMemory {
@@ -34,7 +35,7 @@ struct TileMemory {
   }
 };
 
-// The tile's rows. The last ones may be missing: the last one there is stands for them.
+// The stored rows of a tile. Where the weight has fewer than 32, its last row stands for the missing ones.
 class TileRows {
  public:
   TileRows(const Tensor& weight, int64_t first)

@@ -1,4 +1,4 @@
-// A few stored weight rows as integers, laid out for the kernels that multiply them.
+// A tile: 32 rows of a weight, decoded to integers and laid out for the kernels that multiply them.
 #pragma once
 
 #include <cstddef>
@@ -11,30 +11,32 @@
 
 namespace gesso::cpu {
 
-// Weight rows that are decoded together and used for every row of x: two AVX-512 registers of sums.
+// How many rows of a weight are decoded together. Their sums fill two AVX-512 registers.
 constexpr int64_t kTileOutputs = 32;
 
 inline int64_t num_tiles(int64_t num_outputs) { return (num_outputs + kTileOutputs - 1) / kTileOutputs; }
 
-// weight[n, k] = scales[k / group, n] * (levels[k / 4, n, k % 4] - offset) - mins[k / group, n]. The levels of the rows
-// that a weight's last tile lacks are anything, their scales and mins too.
+// weight[n, k] = scales[k / group, n] * (levels[k / 4, n, k % 4] - offset) - mins[k / group, n]. A weight's last tile
+// may have fewer than 32 rows; then the levels, scales and mins of the other rows are arbitrary.
 struct Int8Tile {
   int64_t columns = 0;      // K
-  int64_t num_outputs = 0;  // rows that are there, at most kTileOutputs
+  int64_t num_outputs = 0;  // how many rows there are, 1 to 32
   quant::Integers integers;
-  const uint8_t* levels = nullptr;  // [K / 4, 32, 4]; 64-byte aligned, like the others
+  const uint8_t* levels = nullptr;  // [K / 4, 32, 4]; all three pointers are 64-byte aligned
   const float* scales = nullptr;    // [K / group, 32]
-  const float* mins = nullptr;      // the same; null without minimum
+  const float* mins = nullptr;      // [K / group, 32]; null for formats without minimums
 };
 
-// A tile's rows as they are stored, of a matrix [N, K] and from `first` on; empty behind the last row.
+// Returns the stored bytes of the tile that begins at row `first` of a matrix [N, K]. The span is empty if `first` is
+// behind the last row.
 std::span<const std::byte> stored_tile(const Tensor& weight, int64_t first);
 
-// Those rows decoded. In memory of the calling thread, until its next call. The work that `ahead` counts is
-// decode_work.
+// Decodes that tile. The result is in memory of the calling thread, valid until its next call. Meanwhile the function
+// calls ahead.advance(); the sum of the work that it counts is decode_work(32 * K).
 Int8Tile decode_tile(const Tensor& weight, const quant::Integers& integers, int64_t first, FetchAhead& ahead);
 
-// How long it takes to decode so many elements and to make so many products of them, in units of about 64 elements.
+// How long it takes to decode so many elements, and to make so many products, for FetchAhead. The unit is the time that
+// decoding 64 elements takes; in that time about 256 products are made.
 inline int64_t decode_work(int64_t elements) { return elements / 64; }
 inline int64_t multiply_work(int64_t products) { return products / 256; }
 

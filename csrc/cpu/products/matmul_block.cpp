@@ -9,8 +9,9 @@
 namespace gesso::cpu {
 namespace {
 
-// Four rows of x against all decoded weight rows. A tile that sticks out repeats its last row or column and drops the
-// result, so that every result comes from the same code whatever the number of rows.
+// Multiplies four rows of x with all decoded weight rows. dot_tile always computes 4 x 2 results. Where fewer are
+// needed, the last row or column is repeated and the additional results are dropped. So every result comes from the
+// same code, whatever the number of rows.
 void row_tile(ConstMatrix x, const int32_t* rows, int64_t first, int64_t num_rows, const float* decoded,
               int64_t num_outputs, float scale, Matrix out) {
   const float* x_rows[kTileRows];

@@ -1,4 +1,5 @@
-// The product of gathered rows with a block of stored weight rows: the inside of linear, expert_linear and lm_head.
+// The product of selected rows of x with a block of stored weight rows. The ops with weights consist of such products
+// where they do not use int8 products.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +9,13 @@
 
 namespace gesso::cpu {
 
-// Weight rows handled by one task: decoded once (at most 16 x 8192 floats, which an L2 cache holds) and used for every
-// row of x.
+// How many weight rows one task handles. They are decoded once and used for every row of x. 16 rows of 8192 floats take
+// 512 KB, which an L2 cache holds.
 constexpr int64_t kBlockOutputs = 16;
 
 inline int64_t num_blocks(int64_t num_outputs) { return (num_outputs + kBlockOutputs - 1) / kBlockOutputs; }
 
-// Arithmetic operations of one matmul_block call, decoding included.
+// A rough count of the arithmetic operations of one call of matmul_block, including decoding.
 inline int64_t block_operations(int64_t num_rows, int64_t columns) {
   return kBlockOutputs * columns * 2 * (num_rows + 1);
 }
@@ -26,8 +27,8 @@ void matmul_block(ConstMatrix x, const int32_t* rows, int64_t num_rows, const Te
 
 using MatmulBlock = decltype(&matmul_block);
 
-// matmul_block or, where activations need not be exact, one with fused multiply-adds in an order of its own. (That a
-// row gets the same bits in any company holds for both.)
+// Returns matmul_block or, where activations need not be exact, a function that uses fused multiply-adds and sums in
+// another order. With both, a row's results do not depend on the other rows.
 MatmulBlock matmul_block_for(const Context& context);
 
 }  // namespace gesso::cpu
