@@ -9,32 +9,33 @@
 namespace gesso::cpu {
 namespace {
 
-// The row's largest z has become `argmax`: brings what was summed so far to the new m. (The first value of a row rises
-// from -inf; the factor is 0 then, which keeps NaN.)
+// The row's largest z has become `argmax`. This function makes the sums so far relative to the new m. When the row had
+// no value above -inf before, the factor is 0; a sum that is NaN stays NaN with it.
 void raise_max(RowProgress& row, Candidate argmax) {
   const double rise = static_cast<double>(argmax.value) - row.argmax.value;
   row.factor = std::exp(-rise);
   row.argmax = argmax;
-  row.rest = row.factor * row.sum();  // the argmax before counts as one of the rest now
+  row.rest = row.factor * row.sum();  // the former argmax is a part of the rest now
   row.weighted = row.factor * row.weighted - (row.factor > 0 ? rise * row.rest : 0);
   row.left_out *= row.factor;
   row.threshold *= static_cast<float>(row.factor);
 }
 
-// Which tokens may have the largest z + noise. With u = 1 - r the noise is -ln(-ln(1 - r)) <= -ln r, so z can win only
-// if r <= e^(z - best). That takes no logarithm, and few tokens pass.
+// Tells which tokens may have the largest z + noise, without computing a logarithm. With u = 1 - r, the noise is
+// -ln(-ln(1 - r)) <= -ln r. So z + noise can exceed `best` only if r <= e^(z - best). Few tokens pass this test; for
+// these the noise is computed.
 class DrawFilter {
  public:
   explicit DrawFilter(const RowProgress& row) : max_(row.argmax.value) { raise(row.draw.value); }
 
   void raise(float best) {
-    limit_ = std::max(best, max_ + kMinGumbel) - kMaxGumbel;  // the argmax itself has at least kMinGumbel
+    limit_ = std::max(best, max_ + kMinGumbel) - kMaxGumbel;  // the argmax reaches at least max_ + kMinGumbel
     const float rounding = 0x1p-10f + 0x1p-21f * (std::abs(max_) + 40);
     scale_ = std::exp(max_ - best + rounding);
   }
-  // Whether any noise suffices.
+  // Whether z can exceed the best value with the largest possible noise.
   bool is_near(float z) const { return z >= limit_; }
-  // Whether this noise may; p = e^(z - max).
+  // Whether a token can exceed the best value with the noise that `word` gives. Its weight is p = e^(z - max).
   bool may_win(float p, uint32_t word) const {
     const float r = (static_cast<float>(0xFFFFFF - (word >> 8)) + 0.5f) * 0x1p-24f;
     return r <= p * scale_;
@@ -44,7 +45,7 @@ class DrawFilter {
   float max_, limit_, scale_;
 };
 
-// Of the tokens first + begin .. first + end - 1.
+// Draws among up to four tokens, first + begin .. first + end - 1, which share the words of a draw.
 void draw_group(const float* z, const float* p, int64_t begin, int64_t end, int64_t first, const DrawKey& key,
                 DrawFilter& filter, Candidate& best) {
   const std::array<uint32_t, 4> words = draw_words(key, Draw::kSample, static_cast<uint32_t>((first + begin) / 4));
@@ -58,7 +59,7 @@ void draw_group(const float* z, const float* p, int64_t begin, int64_t end, int6
   }
 }
 
-// Tokens that one look passes over: as a rule no draw can come from them.
+// How many tokens are skipped at once if the largest z among them is too small for the draw. Mostly it is.
 constexpr int64_t kDrawTokens = 64;
 static_assert(kDrawTokens % 4 == 0 && kChunkTokens % 4 == 0, "four tokens share the words of a draw");
 
@@ -75,7 +76,7 @@ void draw(const float* z, const float* p, int64_t count, int64_t first, const Dr
   }
 }
 
-// Weights below a threshold, and their sum.
+// A threshold, and the sum of the weights below it.
 struct Small {
   float threshold;
   float sum;
@@ -83,10 +84,12 @@ struct Small {
 
 Small below(const float* p, int64_t count, float threshold) { return {threshold, weight_below(p, count, threshold)}; }
 
-// The most weights that sum to at most `budget` > 0, as thresholds go by kStep: up or down from `guess`.
+// Finds a threshold such that the weights below it sum to at most `budget` > 0. From `guess`, the threshold goes up or
+// down by the factor kStep, and the largest one of these that fits is taken.
 Small find_small(const float* p, int64_t count, float budget, float guess) {
   constexpr float kStep = 1.5f;
-  // So many weights below this are no more than the budget. No float that is not 0 is below the least normal one.
+  // `count` weights below budget / count sum to less than the budget. The weights that exp_weights gives are 0 or at
+  // least the least normal float, so a lower threshold would leave out zeros only.
   const float safe = std::max(budget / static_cast<float>(count), std::numeric_limits<float>::min());
   Small small = below(p, count, std::max(guess, safe));
   if (small.sum <= budget) {
@@ -100,7 +103,7 @@ Small find_small(const float* p, int64_t count, float budget, float guess) {
   return small;
 }
 
-// Of the weights p, the smallest that sum to no more than `budget`.
+// Leaves out the smallest of the weights p, as long as they sum to at most `budget`. Writes the others to `kept`.
 int64_t leave_out(const float* p, int64_t count, double budget, RowProgress& row, float* kept, uint16_t* places) {
   const float positive = std::max(static_cast<float>(budget), std::numeric_limits<float>::min());
   const Small small = find_small(p, count, positive, row.threshold);
@@ -122,7 +125,7 @@ void add_chunk(const float* z, int64_t count, int64_t first, const DrawKey* key,
   const bool rises = best > row.argmax.value;
   const int64_t place = rises ? std::find(z, z + count, best) - z : 0;
   if (rises) raise_max(row, {best, static_cast<int32_t>(first + place)});
-  // A row without a number above -inf has no maximum to subtract yet. Only NaN has an effect.
+  // A row that has no value above -inf yet has no maximum to subtract. Then all weights are 0, or NaN for a NaN.
   const float max = row.argmax.value > -INFINITY ? row.argmax.value : 0.0f;
   exp_weights(z, count, max, p);
   if (rises) p[place] = 0;

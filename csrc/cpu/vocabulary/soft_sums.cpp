@@ -12,23 +12,24 @@
 namespace gesso::cpu {
 namespace {
 
-// Columns that are decoded and summed together: whole blocks of any format, and so many that a token's bytes in a slice
-// are worth going to memory for.
+// A slice is so many columns of the table; they are decoded and summed together. 768 is a multiple of every format's
+// block, and a token's bytes in a slice are long enough to be read from memory at a good rate.
 constexpr int64_t kSliceColumns = 768;
 static_assert(kSliceColumns % kWeightedColumns == 0);
-// Tokens whose slices are decoded before rows sum them. With a slice of all rows' sums they fit an L2 cache.
+// How many tokens' slices are decoded before the rows add them. Together with a slice of the sums of all rows they fit
+// into an L2 cache.
 constexpr int64_t kTileTokens = 128;
 
-// Leaving out this part of a row's weights changes its expected embedding by at most this part of the table's largest
-// values. Next to float32 products: half a unit in the last place. Next to products whose operands are rounded to 8
-// bits: what that rounding changes, up to 1/254 of the largest of 32 values.
+// Which part of the sum of a row's weights may be left out. It changes the soft embedding by at most about this part of
+// the table's largest values. With float32 products it is half a unit in the last place. With int8 products it is as
+// much as rounding their rows to 8 bits changes: up to 1/254 of the largest of 64 values.
 constexpr double kExactShare = 0x1p-24, kInt8Share = 0x1p-8;
 
 double left_out_share(const Context& context) {
   return context.activations == ActivationType::kInt8 ? kInt8Share : kExactShare;
 }
 
-// Kept between calls: nothing allocates while denoising.
+// The memory of a thread's SoftSums. It is kept between calls, so that a denoising step does not allocate it again.
 struct Scratch {
   Buffer<RowProgress> rows;
   Buffer<std::byte> lists;
@@ -38,7 +39,8 @@ struct Scratch {
   Buffer<uint8_t> is_kept;
 };
 
-// Rows of the table are far apart: no machine guesses the next one's slice.
+// While a token's slice is decoded, the slice of the token so many places later is fetched. The processor's own
+// prefetching cannot do this, since the rows of the table lie far apart.
 constexpr int64_t kTokensAhead = 24;
 
 void prefetch([[maybe_unused]] const std::byte* data, [[maybe_unused]] int64_t num_bytes) {
@@ -64,7 +66,7 @@ class SliceDecoder {
  private:
   static constexpr int64_t kLeastGroup = 16;
 
-  const quant::Integers* integers_;  // faster, for the types that have them
+  const quant::Integers* integers_;  // null for types that do not store integers; decoding with it is faster
   quant::DecodeRow decode_;
 };
 
@@ -112,7 +114,7 @@ void SoftSums::take(int64_t r, const float* z, int64_t count, int64_t first, con
   if (list.size > longest()) shorten(r);
 }
 
-// Leaves out what has become small since it was listed.
+// Removes the tokens from the list of row r whose weights have become small since they were listed.
 void SoftSums::shorten(int64_t r) {
   uint16_t places[kListChunks * kChunkTokens];
   const int64_t size = leave_out_more(weights(r), lists_[r].size, share_, rows_[r], places);
@@ -122,11 +124,12 @@ void SoftSums::shorten(int64_t r) {
 
 void SoftSums::make_room() { add_lists(longest()); }
 
-// Those with more than so many tokens.
+// Adds the lists that have more than `longer_than` tokens to the sums, and empties them.
 void SoftSums::add_lists(int64_t longer_than) {
   const int64_t num_tokens = number_tokens(longer_than);
   if (num_tokens == 0) return;
-  // A slice is decoded once for all rows, unless there are more threads than slices.
+  // A slice is decoded once for all rows. If there are more threads than slices, the rows are divided into parts, and
+  // each part decodes the slice for itself.
   const int64_t num_parts = (context_.num_threads + num_slices_ - 1) / num_slices_;
   const int64_t part_rows = (num_rows_ + num_parts - 1) / num_parts;
   parallel_for(context_, num_slices_ * num_parts, kSliceColumns * (num_tokens + part_rows), [&](int64_t task) {
@@ -157,7 +160,8 @@ int64_t SoftSums::slice_columns(int64_t slice) const {
 
 double* SoftSums::sums(int64_t slice, int64_t r) const { return sums_ + (slice * num_rows_ + r) * kSliceColumns; }
 
-// The tokens of all lists that are longer; returns how many there are.
+// Collects the tokens of all lists that have more than `longer_than` tokens, in kept_ and numbers_. Returns how many
+// tokens these are.
 int64_t SoftSums::number_tokens(int64_t longer_than) {
   bool is_any = false;
   for (int64_t r = 0; r < num_rows_; ++r) {
@@ -176,11 +180,11 @@ int64_t SoftSums::number_tokens(int64_t longer_than) {
   return number;
 }
 
-// Of rows begin .. end - 1.
+// Adds one slice of the listed tokens to the sums of rows begin .. end - 1.
 void SoftSums::add_slice(int64_t slice, int64_t longer_than, int64_t num_tokens, int64_t begin, int64_t end) {
   float* decoded = thread_scratch((kTileTokens + kBandRows) * kSliceColumns);
-  float* partial = decoded + kTileTokens * kSliceColumns;  // [R, kSliceColumns], of the terms that sums_ lack
-  int64_t done[kBandRows] = {};                            // of the row's list
+  float* partial = decoded + kTileTokens * kSliceColumns;  // [R, kSliceColumns]: float32 sums not yet added to sums_
+  int64_t done[kBandRows] = {};                            // how many tokens of the row's list are added
   for (int64_t r = begin; r < end; ++r) {
     if (lists_[r].size > longer_than) scale_sums(slice, r);
   }
@@ -200,7 +204,8 @@ void SoftSums::scale_sums(int64_t slice, int64_t r) {
   for (int64_t c = 0; c < kSliceColumns; ++c) total[c] *= lists_[r].factor;
 }
 
-// Tokens number tile .. tile_end - 1. decoded [tokens, kSliceColumns], zero behind the table's columns.
+// Decodes one slice of the tokens kept_[tile] .. kept_[tile_end - 1]. decoded [tokens, kSliceColumns] is 0 behind the
+// last column of the table.
 void SoftSums::decode_tile(int64_t slice, int64_t tile, int64_t tile_end, float* decoded) {
   const DTypeInfo& type = dtype_info(table_.dtype);
   const SliceDecoder decode(table_.dtype);
@@ -215,8 +220,9 @@ void SoftSums::decode_tile(int64_t slice, int64_t tile, int64_t tile_end, float*
   }
 }
 
-// Adds those tokens of the tile that row r has listed, from the k-th on; returns where it stopped. Sums end in double
-// after each kMaxWeightedRows of a list, wherever tiles begin.
+// Adds the tokens of the tile that are in the list of row r, from place k of the list on. Returns the place where it
+// stopped. After each kMaxWeightedRows tokens of a list, the float32 sum is added to the sum in double. These places do
+// not depend on where tiles begin, so the bits do not depend on other rows' lists.
 int64_t SoftSums::add_tile(int64_t slice, int64_t r, int64_t k, int64_t tile, int64_t tile_end, const float* decoded,
                            float* partial) {
   const int32_t* listed = tokens(r);

@@ -1,6 +1,7 @@
-// The running sums of expected embeddings, softmax(z) . table, of rows that walk the vocabulary together.
-// Most weights of a row are negligible, but which ones is known only at the end: a row lists those that may count, and
-// shortens its list as its sum grows. Table rows are decoded for all rows at once, when the lists are full or final.
+// The sums for soft embeddings: softmax(z) . table for up to 256 rows that read the vocabulary together, chunk by
+// chunk. Most weights of a row are too small to matter, but which ones is known only at the end. So each row keeps a
+// list of the tokens that may matter, and removes tokens from it as the sum of its weights grows. When a list is full,
+// and at the end, the listed rows of the table are decoded, once for all rows, and added.
 #pragma once
 
 #include <cstdint>
@@ -11,36 +12,39 @@
 
 namespace gesso::cpu {
 
-// Rows that walk together: more would take more scratch memory than they save in reading the table once less.
+// How many rows read the vocabulary together. With more rows the table is read less often, but the scratch memory
+// grows, and that costs more.
 constexpr int64_t kBandRows = 256;
 
-// In scratch memory of the calling thread, until it makes another one.
+// Uses scratch memory of the calling thread, so a thread can use only one SoftSums at a time.
 class SoftSums {
  public:
-  // Of a vocabulary as long as the table.
+  // table [V, D]: the embedding of each token of the vocabulary.
   SoftSums(const Context& context, const Tensor& table, int64_t num_rows);
 
-  // Room for the logits of a chunk; take() may overwrite them.   [R, count]
+  // Memory for the logits of a chunk, which the caller fills before take().   [R, count]
   Matrix chunk(int64_t count) const { return {chunk_, num_rows_, count, stride_}; }
   RowProgress& row(int64_t r) const { return rows_[r]; }
 
-  // The next chunk of row r: add_chunk, and lists the weights that may count. Rows are independent of each other.
+  // Takes the next chunk of row r: calls add_chunk and lists the weights that may matter. Threads may call it for
+  // different rows at the same time.
   void take(int64_t r, const float* z, int64_t count, int64_t first, const DrawKey* key);
-  // After each chunk: sums the lists that have become too long for another one.
+  // Has to be called after each chunk. Adds the lists that have no room for another chunk to the sums.
   void make_room();
-  // out[r] = scale * the sums of row r / the sum of its weights.   out [R, D].
+  // out[r] = scale * (sum of weight * table row over the tokens of row r) / (sum of its weights).   out [R, D].
   void finish(float scale, Matrix out);
 
  private:
   struct List {
     int64_t size = 0;
-    double factor = 1;  // what the sums are to be multiplied by before anything is added
+    double factor = 1;  // what the row's sums have to be multiplied by before this list is added
   };
 
-  // Room of a list: rows whose list is added early are added alone, and what they share is decoded again.
+  // A list has room for so many chunks. When a list is full, only the full lists are added, and the table rows that
+  // they share with others will be decoded again. So there should be room enough for this to be rare.
   static constexpr int64_t kListChunks = 4;
 
-  // With which there is room for another chunk.
+  // The longest list that has room for another chunk.
   int64_t longest() const { return (kListChunks - 1) * stride_; }
   void shorten(int64_t r);
   void add_lists(int64_t longer_than);
@@ -58,17 +62,17 @@ class SoftSums {
   const Context& context_;
   const Tensor& table_;
   int64_t num_rows_, num_slices_;
-  int64_t stride_;     // tokens of a whole chunk
-  double share_;       // of a row's weights, what may be left out
+  int64_t stride_;     // how many tokens a chunk has
+  double share_;       // which part of the sum of a row's weights may be left out
   RowProgress* rows_;  // [R]
   float* chunk_;       // [R, stride]
   List* lists_;        // [R]
-  float* weights_;     // [R, kListChunks * stride], of the listed tokens, relative to the row's largest
-  int32_t* tokens_;    // [R, kListChunks * stride], rising
+  float* weights_;     // [R, kListChunks * stride]: e^(z - m) of the listed tokens, m being the row's largest z
+  int32_t* tokens_;    // [R, kListChunks * stride]: the listed tokens, in rising order
   double* sums_;       // [slices, R, columns of a slice]
-  uint8_t* is_kept_;   // [V], whether any list that is added now has the token; else all false
-  int32_t* kept_;      // [V], those tokens, in order
-  int32_t* numbers_;   // [V], the inverse
+  uint8_t* is_kept_;   // [V]: used by number_tokens(), and all 0 outside of it
+  int32_t* kept_;      // [V]: the tokens of the lists that are being added, in rising order
+  int32_t* numbers_;   // [V]: the inverse, kept_[numbers_[token]] == token
 };
 
 }  // namespace gesso::cpu

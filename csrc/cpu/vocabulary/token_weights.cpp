@@ -6,7 +6,7 @@
 namespace gesso::cpu {
 namespace {
 
-// The last `count` < 16 numbers, then `rest`.
+// Loads the last `count` < 16 numbers; the other lanes get `rest`.
 GESSO_INLINE Lanes load_tail(const float* x, int64_t count, float rest) {
   float padded[kLanes];
   for (int i = 0; i < kLanes; ++i) padded[i] = i < count ? x[i] : rest;
@@ -32,7 +32,7 @@ struct SumLanes {
   DoubleLanes sum = {}, weighted = {};
 
   GESSO_INLINE void add(Lanes z, Lanes p, float max) {
-    constexpr float kLowest = -200;  // e^-200 is 0, but 0 * -inf would be NaN
+    constexpr float kLowest = -200;  // p is 0 from -200 down to -inf, and the product has to be 0 too; 0 * -inf is NaN
     const Lanes shifted = z - max;
     sum += to_double(p);
     weighted += to_double(shifted < kLowest ? kLowest : shifted) * to_double(p);

@@ -7,7 +7,7 @@ namespace gesso::cpu {
 GESSO_TARGETS
 void add_weighted_rows(const float* weights, const float* const* rows, int64_t count, int64_t columns, bool continues,
                        float* sums) {
-  constexpr int kParts = kWeightedColumns / kLanes;  // of as many columns as stay in registers
+  constexpr int kParts = kWeightedColumns / kLanes;  // the sums of 128 columns stay in registers
   for (int64_t column = 0; column < columns; column += kWeightedColumns) {
     Lanes parts[kParts] = {};
     if (continues) {

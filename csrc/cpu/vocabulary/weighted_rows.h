@@ -1,17 +1,17 @@
-// The inner loop of a sum of table rows.
+// The inner loop that adds up rows of a table, each multiplied by a weight.
 #pragma once
 
 #include <cstdint>
 
 namespace gesso::cpu {
 
-// Rows summed in float32 before the sum should end in double.
+// After so many rows, a sum in float32 should be added to a sum in double.
 constexpr int64_t kMaxWeightedRows = 64;
-// Columns come in multiples of it.
+// The number of columns must be a multiple of this.
 constexpr int64_t kWeightedColumns = 128;
 
-// sums[c] = [sums[c] +] weights[0] * rows[0][c] + weights[1] * rows[1][c] + ..., in this order, for c < columns.
-// continues: whether sums hold something.
+// sums[c] = weights[0] * rows[0][c] + weights[1] * rows[1][c] + ... for c < columns, added in this order. If
+// `continues`, the sum begins with the old sums[c] instead of 0.
 void add_weighted_rows(const float* weights, const float* const* rows, int64_t count, int64_t columns, bool continues,
                        float* sums);
 
