@@ -1,4 +1,4 @@
-// qk_norm_rope and attention over NumPy arrays.
+// qk_norm_rope and attention for NumPy arrays.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -17,8 +17,9 @@ namespace {
 using Heads = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;  // [keys, G, K]
 using RowSpan = std::tuple<int64_t, int64_t, int64_t>;                               // first_row, num_rows, position
 
-// How a layout keeps rows of keys or values [G, `size`], in floats for tests: as they are on the CPU, as bf16 with a
-// gap behind each head on a GPU. `size` is K, or less where a row of keys has not all dims.
+// Converts rows of keys or values [G, `size`] between the floats of a test and the bytes of a KeyValueLayout. On the
+// CPU they are stored as floats. On a GPU they are stored as bf16, and there may be a gap behind each head. `size` is
+// K, or less where the layout does not store all dims of a key.
 class RowFormat {
  public:
   RowFormat(const Context& context, const ops::KeyValueLayout& layout, int64_t row_bytes)
@@ -32,18 +33,18 @@ class RowFormat {
   int64_t columns() const { return num_heads_ * size_; }
   std::vector<std::byte> store(const float* rows, int64_t num_rows) const {
     std::vector<std::byte> stored;
-    stored.reserve(row_bytes_);            // no rows have an address too
-    stored.resize(num_rows * row_bytes_);  // zeros in the gaps, as the layout promises
+    stored.reserve(row_bytes_);            // also 0 rows have an address
+    stored.resize(num_rows * row_bytes_);  // the gaps are 0, as the layout promises
     for (int64_t head = 0; head < num_rows * num_heads_; ++head) {
       for (int64_t i = 0; i < size_; ++i) store_value(rows[head * size_ + i], &stored[head * head_bytes_], i);
     }
     return stored;
   }
-  // Rows that an op is to write: NaN until then.
+  // Returns rows for an op to write. All their values are NaN until then.
   std::vector<std::byte> untouched(int64_t num_rows) const {
     return std::vector<std::byte>(num_rows * row_bytes_, std::byte{0xff});
   }
-  // std::logic_error where a gap is not zero behind a head that was written.
+  // Throws a std::logic_error when a head was written and the gap behind it is not 0.
   std::vector<float> load(const std::vector<std::byte>& stored) const {
     std::vector<float> rows;
     for (size_t head = 0; head < stored.size(); head += head_bytes_) {
@@ -71,8 +72,8 @@ class RowFormat {
   int64_t num_heads_, row_bytes_, head_bytes_, size_;
 };
 
-// q is None when only keys and values are wanted. Rows outside all sequences keep q and come back NaN in keys, values.
-// Keys have as many columns as the layout keeps of them.
+// `q` is None when only keys and values are wanted. Rows that belong to no sequence come back with q unchanged and with
+// NaN as keys and values. Keys come back with as many columns as the layout stores of them.
 nb::tuple qk_norm_rope(std::optional<Rows> q, Rows k, Rows v, std::optional<Stored> q_norm,
                        std::optional<Stored> k_norm, float eps, Vector<float> inv_freq,
                        const std::vector<RowSpan>& sequences, std::optional<int64_t> num_rotated, bool is_shared,
@@ -103,12 +104,12 @@ nb::tuple qk_norm_rope(std::optional<Rows> q, Rows k, Rows v, std::optional<Stor
   return nb::make_tuple(q_out.finish(), to_numpy(key_format, keys), to_numpy(value_format, values));
 }
 
-// ops::AttentionSequence with the arrays it points to.
+// An ops::AttentionSequence that owns the arrays it points to.
 struct OwnedSequence {
   int64_t first_row = 0, num_rows = 0, first_position = 0, cached_begin = 0;
   std::optional<Heads> cached_keys, cached_values, own_keys, own_values;
 
-  // `stored` keeps the rows that the view points to.
+  // The view points to rows that this function adds to `stored`.
   ops::AttentionSequence view(Call& call, const ops::KeyValueLayout& layout,
                               std::list<std::vector<std::byte>>& stored) const {
     const RowFormat keys(call.context(), layout, layout.key_row_bytes);

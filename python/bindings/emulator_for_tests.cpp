@@ -1,5 +1,5 @@
-// The module gesso._emulator: control of the emulated GPUs, in builds for the emulator only. See
-// tests/emulator/emulator.h.
+// The module gesso._emulator, with which tests control the emulated GPUs. It exists only in builds for the emulator.
+// tests/emulator/emulator.h describes the functions.
 #include "emulator.h"
 
 #include <nanobind/stl/string.h>

@@ -1,4 +1,4 @@
-// route, expert_linear and expert_combine over NumPy arrays.
+// route, expert_linear, expert_gated_linear and expert_combine for NumPy arrays.
 #include "core/check.h"
 #include "for_tests.h"
 #include "ops/expert_combine.h"
@@ -9,7 +9,7 @@
 namespace gesso::bindings {
 namespace {
 
-// ops::Routing with its memory; the memory starts with values that no op leaves.
+// An ops::Routing that owns its memory. The memory starts as -1, which no op writes.
 struct OwnedRouting {
   int64_t num_tokens, num_experts, num_active;
   std::vector<int32_t> experts, slot_of_pair, token_of_slot, expert_offsets;
@@ -61,7 +61,7 @@ NumpyRows<float> expert_linear(Rows x, Stored weight, OwnedRouting& routing, boo
   return out.finish();
 }
 
-// Either gate_up, or gate and up; scales of the projections in that order.
+// Takes either gate_up, or gate and up. With gate_up, gate_scale is the scale of both.
 NumpyRows<float> expert_gated_linear(Rows x, std::optional<Stored> gate_up, std::optional<Stored> gate,
                                      std::optional<Stored> up, OwnedRouting& routing, std::optional<Stored> gate_scale,
                                      std::optional<Stored> up_scale, int num_threads) {

@@ -1,5 +1,5 @@
-// Shared by the files of gesso._ops, the private module through which tests reach single ops, draws and readers.
-// Every op takes NumPy arrays and returns new ones; what an op changes in place is copied first.
+// What the files of gesso._ops share. This private module gives tests access to single ops, draws and readers. Every op
+// takes NumPy arrays and returns new ones; an array that an op changes in place is copied first.
 #pragma once
 
 #include <nanobind/stl/optional.h>
@@ -33,28 +33,29 @@ void bind_vector_math(nb::module_& module);
 void bind_readers(nb::module_& module);
 void bind_profile(nb::module_& module);
 
-// What calls add to; nullptr while nothing is profiled.
+// The profile to which calls of ops add; nullptr while nothing is profiled.
 Profile* test_profile();
 
-using Rows = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;  // rows may lie apart
+using Rows = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;  // there may be gaps between rows
 using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <typename T>
 using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <typename T>
 using NumpyRows = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
 
-// A weight as tests write it: ggml's name of the type, the shape, the blocks as bytes.
+// A weight as tests pass it: ggml's name of the type ("Q4_K"), the shape, the bytes of the blocks.
 using Stored = std::tuple<std::string, std::vector<int64_t>, Bytes>;
 
-// Views of the arguments; ArgumentError for what no op could have checked.
+// These return views of the arguments. They throw an ArgumentError for what an op could not check, such as a number of
+// bytes that does not fit the shape.
 Tensor to_tensor(const Stored& stored);
 inline Tensor to_tensor(const std::optional<Stored>& stored) { return stored ? to_tensor(*stored) : Tensor{}; }
 ConstMatrix to_matrix(const Rows& rows);
 
-// The last argument of every op.
+// Declares num_threads, the last argument of every op.
 inline auto num_threads() { return nb::arg("num_threads") = 1; }
 
-// A NumPy array holding a copy of `rows`.
+// Returns a NumPy array with a copy of `rows`.
 template <typename T>
 NumpyRows<T> rows_to_numpy(MatrixView<const T> rows) {
   auto* owned = new std::vector<T>();
@@ -63,8 +64,8 @@ NumpyRows<T> rows_to_numpy(MatrixView<const T> rows) {
   return {owned->data(), {static_cast<size_t>(rows.rows), static_cast<size_t>(rows.columns)}, owner};
 }
 
-// What an op writes to: a matrix inside a larger one. It starts as NaN, so that elements left out are seen, and the
-// margin around it must stay as it is.
+// A matrix that an op writes to, inside a larger one. It starts as NaN, so that tests see elements that the op did not
+// write. The margin around the matrix must not change.
 class Output {
  public:
   Output(int64_t rows, int64_t columns);
@@ -72,7 +73,7 @@ class Output {
 
   Matrix view();
   std::vector<float>& memory() { return memory_; }
-  // A copy of the matrix; std::logic_error when the margin has changed.
+  // Returns a copy of the matrix. Throws a std::logic_error when the margin has changed.
   NumpyRows<float> finish();
 
  private:
@@ -80,8 +81,8 @@ class Output {
   std::vector<float> memory_;
 };
 
-// One call of an op on the device that use_device() has chosen: its arguments in that device's memory, and its results
-// back on the host after finish(). On the CPU, the default, everything stays where it is.
+// One call of an op on the device that use_device() has chosen. The functions of this class copy the arguments to the
+// device's memory, and finish() copies the results back. On the CPU, which is the default, nothing is copied.
 class Call {
  public:
   explicit Call(int num_threads);
@@ -90,9 +91,9 @@ class Call {
   Tensor tensor(const Stored& stored);
   Tensor tensor(const std::optional<Stored>& stored) { return stored ? tensor(*stored) : Tensor{}; }
   ConstMatrix matrix(const Rows& rows);
-  // A matrix that the op writes, its margins included.
+  // The matrix of `out`, for the op to write to. finish() brings it back together with its margin.
   Matrix output(Output& out);
-  // An array that the op may change.
+  // An array that the op may change; finish() brings it back.
   template <typename T>
   std::span<T> array(std::vector<T>& values) {
     return {in_out(values.data(), static_cast<int64_t>(values.size())), values.size()};
@@ -105,12 +106,12 @@ class Call {
   Staged<T> staged(const std::vector<T>& values) {
     return staged(std::span<const T>(values));
   }
-  // A copy of `count` values on the device.
+  // `count` values on the device, for the op to read.
   template <typename T>
   const T* input(const T* values, int64_t count) {
     return reinterpret_cast<const T*>(place(values, count * static_cast<int64_t>(sizeof(T))));
   }
-  // The same, which finish() brings back.
+  // `count` values on the device that the op may change; finish() brings them back.
   template <typename T>
   T* in_out(T* values, int64_t count) {
     const int64_t num_bytes = count * static_cast<int64_t>(sizeof(T));

@@ -1,4 +1,4 @@
-// The module gesso._ops, its helpers, and the ops on plain matrices.
+// The module gesso._ops: its helpers (declared in for_tests.h) and the ops on plain matrices.
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
@@ -17,16 +17,17 @@
 namespace gesso::bindings {
 namespace {
 
-constexpr int64_t kMargin = 3;  // elements around an Output; odd, so that its rows are not aligned either
+constexpr int64_t kMargin = 3;  // elements beside the rows of an Output; an odd number, so that rows are not aligned
 constexpr float kUntouched = -12345.678f;
 
-// Where ops run; none on the CPU. Leaked at exit rather than destroyed after the CUDA runtime.
+// The queue of the device on which ops run; none for the CPU. It is never destroyed, because at exit the CUDA runtime
+// may be gone already.
 ops::QueuePointer& test_queue() {
   static auto* queue = new ops::QueuePointer();
   return *queue;
 }
 
-// Of products.
+// How products round their inputs.
 ActivationType test_activations = ActivationType::kF32;
 
 void use_device(const std::string& device, const std::string& activations) {
@@ -92,7 +93,8 @@ Call::Call(int num_threads)
 
 const std::byte* Call::place(const void* data, int64_t num_bytes) {
   if (!context_.queue) return static_cast<const std::byte*>(data);
-  // As much behind as kernels may read, see place_weights; whole blocks of 0 bytes need an address too.
+  // Kernels may read up to 16 bytes behind an array, as place_weights allows them to. They also make sure that an array
+  // of 0 bytes has an address.
   constexpr int64_t kReadable = 16;
   memory_.push_back(ops::allocate<std::byte>(context_, num_bytes + kReadable));
   ops::copy_to_device(context_, data, num_bytes, memory_.back().data());
@@ -220,7 +222,7 @@ void bind_dense_ops(nb::module_& module) {
 NB_MODULE(_ops, module) {
   using namespace gesso::bindings;
   module.doc() = "Single ops, draws and readers, for tests.";
-  // Brings the types and exceptions that both modules use.
+  // Both modules use the types and exceptions that gesso._native defines.
   nb::module_::import_("gesso._native");
   module.def("use_device", use_device, "device"_a, "activations"_a = "bf16",
              "Where all ops of this module run from now on.");

@@ -1,4 +1,4 @@
-// What ops tell a profile: their own time, without the copies that a call makes around them, and their work.
+// Gives tests what ops add to a profile: their time, without the copies that a Call makes, and their work.
 #include <optional>
 
 #include "core/profile.h"
@@ -18,7 +18,7 @@ void set_profiling(bool on) {
   if (on) profile().emplace(context.activations, context.queue != nullptr);
 }
 
-// Entries since the last call; weights, which are the callers', are not told apart.
+// Returns the entries since the last call, one for each op and weight. An entry has the name of the op only.
 nb::list take_profile() {
   nb::list entries;
   if (!profile()) return entries;

@@ -1,4 +1,4 @@
-// The readers over bytes and metadata in memory: GGUF, stored rows, tokenizer.
+// The readers (GGUF, stored rows, tokenizer) for bytes and metadata in memory.
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/variant.h>
 
@@ -13,7 +13,7 @@
 namespace gesso::bindings {
 namespace {
 
-// Strings of a file need not be UTF-8: then this is a UnicodeDecodeError, which is a ValueError.
+// Strings of a file need not be UTF-8. For those that are not, this raises a UnicodeDecodeError, which is a ValueError.
 nb::object to_str(std::string_view text) {
   nb::object decoded = nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "strict"));
   if (!decoded.is_valid()) throw nb::python_error();
@@ -60,7 +60,7 @@ nb::dict parse_gguf(nb::bytes data) {
   return result;
 }
 
-// The type of a stored row, which has to hold num_elements.
+// Returns the type of a stored row, after checking that `data` holds num_elements.
 const DTypeInfo& check_row(const std::string& dtype, nb::bytes data, int64_t num_elements) {
   const DTypeInfo* info = find_dtype(dtype);
   check(info, "unknown type ", dtype);
@@ -91,10 +91,10 @@ nb::object unpack_row(const std::string& dtype, nb::bytes data, int64_t num_elem
                         integers->offset, integers->is_wide);
 }
 
-// The Tokenizer of gesso._native, with its stream decoder within reach.
+// The Tokenizer of gesso._native, with a function that makes a StreamDecoder.
 struct TestTokenizer : Tokenizer {};
 
-// Alternatives in the order in which they are tried: an empty list is one of strings (merges may be empty).
+// nanobind tries these types in this order. So an empty list becomes a list of strings, as empty merges need it.
 using Value = std::variant<bool, int64_t, double, std::string, std::vector<std::string>, std::vector<int64_t>>;
 
 std::optional<TestTokenizer> make_tokenizer(const std::map<std::string, Value>& metadata) {

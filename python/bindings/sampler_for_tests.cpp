@@ -1,4 +1,4 @@
-// head_stats and token_stats over NumPy arrays, the random draws, and the parts of the denoising loop.
+// head_stats and token_stats for NumPy arrays, the random draws, and the parts of the denoising loop.
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/map.h>
 
@@ -33,7 +33,8 @@ nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& ke
                         copy_to_numpy<int32_t>(sampled));
 }
 
-// table: nothing means the head's own. keys and temperatures are the rows'.
+// `table` is the embedding table; None means that the head's weight is also the table. Each row has a key and a
+// temperature.
 nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap, float embed_scale,
                      const std::vector<float>& temperatures, const std::vector<Key>& keys, std::optional<Stored> scale,
                      int num_threads) {
@@ -64,7 +65,7 @@ auto uniform_ids(uint64_t seed, const std::vector<int64_t>& positions, int32_t s
   return copy_to_numpy<int32_t>(ids);
 }
 
-// The noise of every token, as token_stats adds it.
+// Returns the noise of each token, as token_stats adds it to z.
 auto gumbel_noise(uint64_t seed, int64_t position, int32_t step, int64_t vocab_size) {
   std::vector<float> noise;
   for (int64_t v = 0; v < vocab_size; ++v) {
@@ -73,7 +74,7 @@ auto gumbel_noise(uint64_t seed, int64_t position, int32_t step, int64_t vocab_s
   return copy_to_numpy<float>(noise);
 }
 
-// A canvas that serves as the set of its pinned positions.
+// Makes a canvas of which only the pinned positions matter.
 Canvas pinned_canvas(size_t length, const std::vector<int64_t>& pinned_positions) {
   PinnedTokens pinned;
   for (int64_t position : pinned_positions) {

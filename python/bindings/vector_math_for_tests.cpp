@@ -1,4 +1,4 @@
-// The CPU's functions over arrays of floats, and its product in lanes.
+// The functions of cpu/simd/vector_math.h for arrays of floats, and the products of cpu/simd/lane_product.h.
 #include "cpu/simd/vector_math.h"
 
 #include <algorithm>
@@ -33,7 +33,8 @@ Floats soft_cap(float cap, Vector<float> x) {
   return copy_to_numpy<float>(out);
 }
 
-// c * factors + a b with the product of that name. a [rows, depth] is stored by column if is_transposed.
+// Returns c * factors + a b, computed by the LaneProduct of that name. a [rows, depth] is passed as its transpose if
+// is_transposed.
 NumpyRows<float> lane_product(const std::string& name, Rows a, bool is_transposed, Rows b,
                               std::optional<Vector<float>> factors, Rows c) {
   const auto products = cpu::lane_products();
@@ -50,7 +51,7 @@ NumpyRows<float> lane_product(const std::string& name, Rows a, bool is_transpose
   return rows_to_numpy<float>({out.data(), found->rows, found->lanes});
 }
 
-// name -> (rows, lanes)
+// Returns the products that this machine runs: name -> (rows, lanes).
 nb::dict lane_products() {
   nb::dict shapes;
   for (const cpu::LaneProduct& product : cpu::lane_products()) {
