@@ -1,4 +1,4 @@
-// One block per row, four columns per thread. Bound by bytes.
+// residual += x. A block adds one row, a thread four columns at a time. The kernel is bound by bytes.
 #include "ops/add.h"
 
 #include "cuda/block/quad_rows.h"

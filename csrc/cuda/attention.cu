@@ -1,10 +1,11 @@
-// Flash attention: a block takes the queries of one kv head, 64 or 32 of them, row by row with all heads that share it,
-// and walks over the keys that any of them sees. So keys and values are read once for a group of heads, and scores
-// never leave the block. Bound by operations where a sequence has a canvas' rows, by bytes of keys where it has few.
+// Flash attention. A block takes 64 or 32 queries that share one key-value head: all query heads of one row, then of
+// the next row. It walks over the keys that any of its queries sees. So keys and values are read once for a group of
+// heads, and scores never leave the block. The kernel is bound by operations where a sequence has as many rows as a
+// canvas. It is bound by the bytes of keys and values where a sequence has few rows.
 //
-// The order in which a query sums its keys is fixed by their positions: steps begin at multiples of kKeys, and keys
-// that it does not see change nothing. So its result does not depend on the queries beside it, on how a prompt was cut,
-// or on how many queries a block has.
+// The order in which a query sums its keys depends on their positions alone. Steps begin at multiples of kKeys, and
+// keys that the query does not see change nothing. So its result does not depend on the queries beside it, on how a
+// prompt was cut into passes, or on the number of queries of a block.
 #include <algorithm>
 
 #include "core/check.h"
@@ -15,9 +16,9 @@
 namespace gesso::cuda {
 namespace {
 
-// q, out [R, H, K].   grid (tiles, G). Shared: 2 stages of keys and values and the exchange of scores, in the model's
-// layers 82 KB (sliding) and 49 KB (full), at most 82 KB. Heads wider than 256 take all registers that a thread can
-// have, others fewer than 192.
+// q, out [R, H, K].   grid (tiles, G). Shared memory holds 2 stages of keys and values, and the exchange of scores. In
+// the model's layers that is 82 KB (sliding) and 49 KB (full); it is at most 82 KB. Where heads are wider than 256, a
+// thread needs all 255 registers; otherwise it needs fewer than 192.
 // ptxas: <= 255 registers; HMMA, LDSM, LDGSTS
 template <typename Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const AttentionArguments a) {
@@ -41,7 +42,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const Atte
   for (int offset = 0; first < range.end; first += Tile::kKeys, offset = bytes - offset) {
     const std::byte* stage = stages + offset;
     wait_copies<0>();
-    sync_block();  // this stage has arrived, and everyone is done with the other
+    sync_block();  // this stage has arrived, and no thread reads the other any more
     if (first + Tile::kKeys < range.end) {
       load_keys<Tile>(a, *tile.sequence, range, first + Tile::kKeys, stages + bytes - offset);
     }
@@ -74,7 +75,7 @@ AttentionArguments attention_arguments(ConstMatrix q, const ops::KeyValueLayout&
   a.head_dim = static_cast<int>(layout.head_dim);
   a.group = static_cast<int>(q.columns / layout.head_dim / layout.num_key_value_heads);
   a.is_causal = mode == ops::AttentionMode::kCausal;
-  constexpr int64_t kNoLimit = 1 << 30;  // past every position, and small enough to subtract from one
+  constexpr int64_t kNoLimit = 1 << 30;  // past every position; subtracting it from a position does not overflow
   a.window = static_cast<int>(std::min(window, kNoLimit));
   a.key_row_bytes = static_cast<int>(layout.key_row_bytes);
   a.value_row_bytes = static_cast<int>(layout.value_row_bytes);
@@ -95,19 +96,19 @@ int64_t num_tiles(const AttentionArguments& a, int64_t rows) {
 
 template <typename Tile>
 void launch_tile(const Context& context, const AttentionArguments& a, int64_t rows, int64_t num_key_value_heads) {
-  // The last tile of each sequence may be part filled.
+  // The last tile of each sequence may be filled in part, so a sequence may need one tile more.
   const int64_t tiles = num_tiles<Tile>(a, rows) + a.num_sequences;
   const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(num_key_value_heads));
   launch("attention", {grid, Tile::kThreads, shared_bytes<Tile>(a), context.queue->stream()}, attention_kernel<Tile>,
          a);
 }
 
-// How many queries a block has. It changes no bits.
+// Chooses the number of queries per block. The choice changes no bit of the result.
 template <int kDim, int kSlices, int kKeys>
 void launch_rows(const Context& context, const AttentionArguments& a, int64_t rows, int64_t num_key_value_heads) {
   using Whole = AttentionTile<kDim, kSlices, 4, kKeys>;
   using Half = AttentionTile<kDim, kSlices, 2, kKeys>;
-  // A single canvas has fewer whole tiles than a large GPU has multiprocessors.
+  // One canvas fills fewer blocks of 64 queries than a large GPU has multiprocessors. Then blocks of 32 keep more busy.
   const bool is_small =
       num_tiles<Whole>(a, rows) * num_key_value_heads < context.queue->properties().num_multiprocessors;
   if (is_small) return launch_tile<Half>(context, a, rows, num_key_value_heads);

@@ -1,6 +1,7 @@
-// One block for each token and 1024 columns of its row: a thread decodes a stored block into shared memory, exactly as
-// the CPU does, and then all write the row side by side. Bound by latency: a row is some kilobytes, and a step reads
-// few. One kernel decodes every type. The products in a decoder are exact, so fused multiplication changes no bit.
+// A block writes 1024 columns of one token's row. Each thread decodes stored blocks into shared memory with the CPU's
+// code. Then all threads write the row, neighbouring columns side by side. The kernel is bound by latency: a row is
+// some kilobytes, and a step reads few rows. One kernel decodes every type. A decoder's products are exact, so it does
+// not matter whether the compiler fuses them with additions: the bits are the CPU's.
 #include "ops/embed.h"
 
 #include "cuda/decode/visit_block.h"
@@ -15,7 +16,8 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kColumns = 1024;  // a multiple of every format's block
 
-// values[i] = element first + i of the row, 0 <= i < count; both are multiples of the block's elements.
+// values[i] = element first + i of the row, 0 <= i < count. Both `first` and `count` are multiples of a block's
+// elements.
 __device__ void decode_columns(DType dtype, const std::byte* row, int64_t first, int count, float* values) {
   visit_block(dtype, [&]<typename Block>(Block) {
     const Block* blocks = reinterpret_cast<const Block*>(row) + first / Block::kNumElements;

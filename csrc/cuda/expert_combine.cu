@@ -1,5 +1,5 @@
-// One block per token, four columns per thread. Bound by bytes: the A rows of a token are read once, eight at a time,
-// and their sum stays in registers.
+// A block computes one token's row, a thread four columns at a time. The kernel is bound by bytes: the A rows of a
+// token are read once, eight at a time, and their sum stays in registers.
 #include "ops/expert_combine.h"
 
 #include "cuda/block/quad_rows.h"
@@ -10,7 +10,7 @@
 namespace gesso::cuda {
 namespace {
 
-// Rows of y that a thread asks for before it needs the first: enough to hide the memory's latency.
+// The number of rows of y that a thread loads before it uses the first. Eight are enough to hide the memory's latency.
 constexpr int kRowsInFlight = 8;
 
 // sum + the next kCount terms of sum_a weights[a] * y[slots[a]].
@@ -20,7 +20,8 @@ __device__ Quad add_rows(const QuadRows<const float>& y, const int32_t* slots, c
   Quad values[kCount];
 #pragma unroll
   for (int a = 0; a < kCount; ++a) {
-    // Several at once only where no condition stands between the loads.
+    // load() has a condition, which would keep the compiler from starting several loads at once. So only kCount = 1
+    // uses it.
     values[a] = kCount > 1 ? y.load_whole(slots[a], column) : y.load(slots[a], column);
   }
 #pragma unroll
@@ -32,7 +33,7 @@ __device__ Quad add_rows(const QuadRows<const float>& y, const int32_t* slots, c
   return sum;
 }
 
-// Four columns of sum_a weights[a] * y[slots[a]], a ascending.
+// Four columns of sum_a weights[a] * y[slots[a]], summed in the order of rising a.
 __device__ Quad combine(const QuadRows<const float>& y, const int32_t* slots, const float* weights, int num_active,
                         int64_t column) {
   Quad sum{};
@@ -46,8 +47,9 @@ __device__ Quad combine(const QuadRows<const float>& y, const int32_t* slots, co
   return sum;
 }
 
-// y [R * A, D], slot_of_pair, weights [R, A], out [R, D].   grid R. One block per multiprocessor may do: told so, the
-// compiler takes the registers for kRowsInFlight loads; it would halve them for a second block.
+// y [R * A, D], slot_of_pair, weights [R, A], out [R, D].   grid R. The launch bounds ask for one block per
+// multiprocessor. Then the compiler takes as many registers as kRowsInFlight loads need. For two blocks it would halve
+// them.
 // ptxas: <= 64 registers; LDG.E.128
 __global__ void __launch_bounds__(kMaxRowThreads, 1)
     expert_combine_kernel(QuadRows<const float> y, const int32_t* slot_of_pair, const float* weights, int num_active,

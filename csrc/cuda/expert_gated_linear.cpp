@@ -10,7 +10,7 @@ namespace {
 
 int64_t num_scales(const Weight& weight) { return weight.scale ? weight.scale.shape.num_elements() : 0; }
 
-// One kernel has both matrices where they are stored alike.
+// Whether gate and up are stored alike. Then one kernel multiplies with both.
 bool is_alike(const GatedWeights& weights) {
   if (weights.gate_up) return true;
   return weights.gate.values.dtype == weights.up.values.dtype && num_scales(weights.gate) == num_scales(weights.up);

@@ -1,7 +1,8 @@
-// The vocabulary in chunks of a few thousand tokens, three kernels each: logits = x . head^T; what a row's logits add
-// to its statistics, and its weights e^(z - m); weights . table, added to the expected embedding. Head and table are
-// the same matrix as a rule: its chunk is read from memory once and the second product finds it in the L2 cache. Chunks
-// are the same whatever the number of rows, and so are the sums of a row.
+// The vocabulary is walked in chunks of a few thousand tokens, with three kernels for each chunk. The first computes
+// logits = x . head^T. The second adds a row's logits to its statistics and computes its weights e^(z - m). The third
+// adds weights . table to the sums of the soft embedding. Head and table are the same matrix in most models: its chunk
+// is read from memory once, and the third kernel finds it in the L2 cache. Chunks are the same whatever the number of
+// rows, and so is the order of a row's sums.
 #include "ops/head_stats.h"
 
 #include <algorithm>
@@ -17,14 +18,14 @@
 namespace gesso::cuda {
 namespace {
 
-// Where the statistics go; null before the last chunk.
+// Where the statistics go. The pointers are null before the last chunk.
 struct Results {
   float* entropy = nullptr;
   int32_t* argmax = nullptr;
   int32_t* sampled = nullptr;
 };
 
-// z of the chunk, whose places behind the vocabulary stay at -inf.
+// Makes z = soft_cap(logit) / temperature of the chunk's logits. Places behind the vocabulary stay at -inf.
 __device__ void logits_to_z(Chunk& chunk, int64_t num_tokens, float cap, float temperature) {
 #pragma unroll
   for (int g = 0; g < kChunkGroups; ++g) {
@@ -35,7 +36,8 @@ __device__ void logits_to_z(Chunk& chunk, int64_t num_tokens, float cap, float t
   }
 }
 
-// One block per row. Bound by operations: a tanh, an exp and noise where it may matter, for four bytes from L2.
+// One block per row. The kernel is bound by operations: for each logit, 4 bytes from L2, it computes a tanh and an exp,
+// and noise where a token may win the draw.
 // logits [R, tokens of the chunk], rows [R].   grid R, shared ChunkScratch.
 // ptxas: <= 64 registers; SHFL
 __global__ void __launch_bounds__(kChunkThreads, 2)
@@ -56,7 +58,7 @@ __global__ void __launch_bounds__(kChunkThreads, 2)
   results.sampled[r] = row.draw.token;
 }
 
-// What a walk needs beside its rows.
+// What a walk over the vocabulary needs beside its rows.
 struct HeadWalk {
   const Context& context;
   const Weight& head;

@@ -4,8 +4,8 @@ namespace gesso::cuda {
 namespace {
 
 constexpr int64_t kElementBytes = 2;   // bf16
-constexpr int64_t kPieceElements = 8;  // of 16 bytes, what an asynchronous copy moves
-// The dims that a matrix instruction multiplies at once: they are all of one kind.
+constexpr int64_t kPieceElements = 8;  // 16 bytes, which one asynchronous copy moves
+// The dims that one matrix instruction multiplies. Either all of them are rotated or none.
 constexpr int64_t kStepDims = 16;
 
 bool can_share(int64_t head_dim, int64_t num_rotated, bool is_shared) {

@@ -1,5 +1,5 @@
-// A product like any other, then the cap over it in place: this op serves callers that want the logits whole, not the
-// denoising loop. Bound by bytes.
+// A product like any other, and then a kernel that caps the logits in place. The op is for callers that want whole rows
+// of logits; the denoising loop uses head_stats instead. The kernel is bound by bytes.
 #include "ops/lm_head.h"
 
 #include "cuda/block/quad_rows.h"

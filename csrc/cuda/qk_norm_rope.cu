@@ -1,6 +1,6 @@
-// One block per row, one warp per head of it: queries, keys and values in turn. The angles of a row are the same for
-// all its heads, so the block computes them once. Bound by the bytes of q, k and v; a head is read from memory once,
-// the second look at it hits the L1 cache.
+// A block takes one row, and each of its warps a head at a time: first the heads of the queries, then of the keys, then
+// of the values. The angles of a row are the same for all its heads, so the block computes them once. The kernel is
+// bound by the bytes of q, k and v. A head is read from memory once; its second read hits the L1 cache.
 #include "ops/qk_norm_rope.h"
 
 #include <cmath>
@@ -19,7 +19,7 @@ constexpr int kThreads = 256;
 struct QkNormRopeArguments {
   float* q;  // [R, H, K]
   int64_t q_stride;
-  int num_heads;   // H, 0 without queries
+  int num_heads;   // H; 0 if there are no queries
   const float* k;  // [R, G, K]
   int64_t k_stride;
   const float* v;  // [R, G, K]
@@ -30,8 +30,8 @@ struct QkNormRopeArguments {
   const float* inv_freq;  // [K / 2]
   int num_key_value_heads;
   int half;           // K / 2
-  int num_rotated;    // pairs
-  bool has_one_copy;  // as KeyValueLayout says
+  int num_rotated;    // number of pairs that are rotated
+  bool has_one_copy;  // whether keys and values share one copy, as KeyValueLayout says
   int64_t key_row_bytes;
   int64_t value_row_bytes;
   const ops::KeyValueRows* sequences;
@@ -39,10 +39,10 @@ struct QkNormRopeArguments {
 };
 
 struct Pair {
-  float low, high;  // dims i and i + K / 2
+  float low, high;  // dims i and i + K / 2 of a head
 };
 
-// One head of one row, normalised, as pairs. `weight` null counts as ones.
+// One head of one row, normalised, read as pairs. Where `weight` is null, all weights are 1.
 struct NormedHead {
   const float* x;
   const float* weight;
@@ -55,20 +55,20 @@ struct NormedHead {
   }
 };
 
-// The whole warp calls it. A lane reads the pairs that it will write.
+// All lanes of the warp call it. Each lane later writes the pairs that it reads here.
 __device__ NormedHead normalise(const float* x, const float* weight, float eps, int half) {
   float sum = 0;
   for (int i = lane_index(); i < half; i += kWarpSize) sum += x[i] * x[i] + x[i + half] * x[i + half];
   return {x, weight, 1.0f / sqrtf(warp_sum(sum) / static_cast<float>(2 * half) + eps), half};
 }
 
-// Of a row's angles, one for each pair that turns; in shared memory.
+// The cosines and sines of a row's angles, one for each pair that is rotated, in shared memory.
 struct Rotation {
   float* cosines;
   float* sines;
   int num_rotated;
 
-  // Angles in float32, as the reference's; they reach 262144, so sine and cosine must reduce them exactly.
+  // The angles are float32, as in the reference. They reach 262144, so cosf and sinf must reduce them exactly.
   __device__ void fill(int64_t position, const float* inv_freq) const {
     for (int i = static_cast<int>(threadIdx.x); i < num_rotated; i += kThreads) {
       const float angle = static_cast<float>(position) * inv_freq[i];
@@ -82,6 +82,8 @@ struct Rotation {
   }
 };
 
+// `k_norm_of_still` is null, or the key weights by which the dims that are not rotated are multiplied: where keys and
+// values share one copy, those dims are stored without the weights.
 __device__ void write_query(const NormedHead& head, const Rotation& rotation, const float* k_norm_of_still,
                             float* out) {
   for (int i = lane_index(); i < head.half; i += kWarpSize) {
@@ -95,7 +97,8 @@ __device__ void write_query(const NormedHead& head, const Rotation& rotation, co
   }
 }
 
-// The first num_pairs pairs, their second dims behind all their first ones; zeros up to `size`.
+// Writes the first num_pairs pairs: first the low dims of all, behind them the high dims, then zeros up to `size`
+// values.
 __device__ void write_bf16(const NormedHead& head, const Rotation& rotation, int num_pairs, int size, uint16_t* out) {
   for (int i = lane_index(); i < num_pairs; i += kWarpSize) {
     const Pair pair = rotation.turn(head.pair(i), i);
@@ -105,7 +108,7 @@ __device__ void write_bf16(const NormedHead& head, const Rotation& rotation, int
   for (int i = 2 * num_pairs + lane_index(); i < size; i += kWarpSize) out[i] = 0;
 }
 
-// The sequence that a row belongs to; null if none.
+// The sequence that a row belongs to, or null.
 __device__ const ops::KeyValueRows* find_sequence(const QkNormRopeArguments& a, int64_t row) {
   for (int s = 0; s < a.num_sequences; ++s) {
     const int64_t index = row - a.sequences[s].first_row;
@@ -114,7 +117,7 @@ __device__ const ops::KeyValueRows* find_sequence(const QkNormRopeArguments& a, 
   return nullptr;
 }
 
-// Elements of one head in a row of keys or values.
+// The number of elements of one head in a stored row of keys or values.
 __device__ int head_size(int64_t row_bytes, int num_heads) {
   return static_cast<int>(row_bytes / static_cast<int64_t>(sizeof(uint16_t))) / num_heads;
 }

@@ -1,5 +1,5 @@
-// One block per row, four columns per thread. Bound by latency at the rows of one canvas, by bytes beyond: a row is
-// read from memory once; the second look at it hits the L1 cache.
+// A block normalises one row, a thread four columns at a time. With the rows of one canvas the kernels are bound by
+// latency, with more rows by bytes. A row is read from memory once; its second read hits the L1 cache.
 #include "ops/rms_norm.h"
 
 #include <cmath>
@@ -13,7 +13,7 @@
 namespace gesso::cuda {
 namespace {
 
-// (mean(x[row]^2) + eps)^-1/2. The whole block calls it; scratch: kReduceScratch floats.
+// (mean(x[row]^2) + eps)^-1/2. All threads of the block call it. `scratch` is kReduceScratch floats of shared memory.
 __device__ float inverse_rms(const QuadRows<const float>& x, int64_t row, float eps, float* scratch) {
   float sum = 0;
   for (int64_t column = first_column(); column < x.columns; column += column_step()) {
@@ -24,13 +24,13 @@ __device__ float inverse_rms(const QuadRows<const float>& x, int64_t row, float 
   return 1.0f / sqrtf(block_sum(sum, scratch) / static_cast<float>(x.columns) + eps);
 }
 
-// An absent weight counts as ones.
+// Where the weight is absent, all weights are 1.
 __device__ Quad load_weight(const QuadRows<const float>& weight, int64_t column) {
   return weight.data ? weight.load(0, column) : Quad{{1, 1, 1, 1}};
 }
 
-// x, out [R, D], weight [D].   grid R, shared kReduceScratch floats. A thread reads and writes the same columns, so
-// that out may be x.
+// x, out [R, D], weight [D].   grid R, shared kReduceScratch floats. A thread writes the columns that it has read, so
+// `out` may be `x`.
 // ptxas: <= 48 registers; LDG.E.128
 __global__ void __launch_bounds__(kMaxRowThreads) rms_norm_kernel(QuadRows<const float> x, QuadRows<const float> weight,
                                                                   float eps, float scale, QuadRows<float> out) {

@@ -1,8 +1,9 @@
-// Two kernels. The first gives each token a block and each expert a thread, which counts the experts before its own:
-// that is the expert's rank, whatever the ties. The second gives each expert a block, which looks at all pairs: those
-// of lower experts lie before its own, and its own keep their order. So every slot comes from counting alone, without a
-// sort, an atomic or a word between blocks. Both are bound by latency; the pairs that every expert's block reads are in
-// L2.
+// Two kernels. In the first a block takes a token and a thread an expert. The thread counts the experts that come
+// before its own; that number is the expert's rank, also among equal scores. In the second a block takes an expert and
+// looks at all pairs of token and expert. It counts the pairs of lower experts, which lie before its own, and keeps its
+// own in their order. So every slot comes from counting alone: no sort, no atomic operation, no exchange between
+// blocks. Both kernels are bound by latency. The pairs, which every block of the second kernel reads, are in the L2
+// cache.
 #include "ops/route.h"
 
 #include <algorithm>
@@ -19,16 +20,16 @@ namespace gesso::cuda {
 namespace {
 
 constexpr int kMaxTokenThreads = 1024;
-constexpr int kSortThreads = 256;  // some pairs for each thread of one canvas, many threads for those of eight
+constexpr int kSortThreads = 256;  // one canvas of 256 tokens with 8 experts each gives a thread 8 pairs
 
-// Larger for larger scores; -0 is 0, and NaN comes behind every number.
+// A larger score has a larger key. -0 counts as 0, and NaN comes behind every number.
 __device__ uint32_t order_key(float score) {
   if (score != score) return 0;
   const uint32_t bits = std::bit_cast<uint32_t>(score + 0.0f);
   return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
-// How many experts come before expert e: those with a larger key, and lower ones with the same.
+// The number of experts that come before expert e: those with a larger key, and lower ones with the same key.
 __device__ int rank_of(const uint32_t* keys, int num_experts, int e) {
   const uint32_t own = keys[e];
   int rank = 0;
@@ -36,7 +37,8 @@ __device__ int rank_of(const uint32_t* keys, int num_experts, int e) {
   return rank;
 }
 
-// exp(score - best) of one choice over the sum of all, best first: the softmax' denominator cancels.
+// The weight of one choice: exp(score - best) over the sum of it over all choices, added in order, the best first. The
+// softmax over all experts would add a denominator to both, which cancels.
 __device__ float share_of(const float* scores, const int32_t* chosen, int num_active, int choice) {
   const float best = scores[chosen[0]];
   float sum = 0;
@@ -69,8 +71,8 @@ __global__ void __launch_bounds__(kMaxTokenThreads)
   }
 }
 
-// experts, slot_of_pair [P], token_of_slot [P], expert_offsets [E + 1].   grid E, shared kReduceScratch integers.
-// Each thread has pairs that lie side by side, so that the order of the threads is that of the pairs.
+// experts, slot_of_pair [P], token_of_slot [P], expert_offsets [E + 1].   grid E, shared kReduceScratch integers. Each
+// thread has neighbouring pairs, so the order of the threads is the order of the pairs.
 // ptxas: <= 64 registers; SHFL
 __global__ void __launch_bounds__(kSortThreads)
     sort_pairs_kernel(const int32_t* experts, int num_pairs, int num_active, int32_t* slot_of_pair,

@@ -1,4 +1,5 @@
-// The expected embedding of logits that are there whole. A row's maximum is not looked up first: the sums follow it.
+// The soft embedding of rows of logits that lie in memory whole. The row's maximum is not computed first: the sums are
+// scaled whenever it rises.
 #include "ops/soft_embed.h"
 
 #include <algorithm>
@@ -11,7 +12,7 @@
 namespace gesso::cuda {
 namespace {
 
-// The weights of the chunk at `first`. One block per row; bound by bytes.
+// Writes the weights of the chunk at `first`. One block per row; bound by bytes.
 // logits [R, V].   grid R, shared ChunkScratch.
 // ptxas: <= 64 registers; SHFL
 __global__ void __launch_bounds__(kChunkThreads, 2)

@@ -1,4 +1,5 @@
-// One block per row, which walks the vocabulary in chunks. Bound by bytes: a row is read and written once.
+// A block takes one row and walks its vocabulary in chunks. The kernel is bound by bytes: a row is read and written
+// once.
 #include "ops/token_stats.h"
 
 #include "cuda/device/kernel.h"

@@ -1,4 +1,5 @@
-// Rows of a float32 matrix, four neighbouring columns at a time: what a thread of an elementwise kernel works on.
+// Rows of a float32 matrix, read and written four neighbouring columns at a time, as a thread of an elementwise kernel
+// does.
 #pragma once
 
 #include <algorithm>
@@ -13,14 +14,14 @@ struct alignas(16) Quad {
   float v[4];
 };
 
-// A matrix as kernels see it. Which thread has which columns does not depend on the alignment, so results do not
-// either.
+// A matrix as kernels see it. Which thread gets which columns does not depend on the alignment, so results do not
+// depend on it.
 template <typename T>
 struct QuadRows {
   T* data;
   int64_t stride;
   int32_t columns;
-  int32_t is_aligned;  // 1: every row begins at a multiple of 16 bytes. (No bool: padding would hold anything.)
+  int32_t is_aligned;  // 1 if every row begins at a multiple of 16 bytes. A bool's padding bytes would be undefined
 
   explicit QuadRows(const MatrixView<T>& matrix)
       : data(matrix.data),
@@ -28,7 +29,7 @@ struct QuadRows {
         columns(static_cast<int32_t>(matrix.columns)),
         is_aligned(reinterpret_cast<uintptr_t>(data) % sizeof(Quad) == 0 && (stride % 4 == 0 || matrix.rows <= 1)) {}
 
-  // Whether the four columns from `column` on are all there and can be moved at once.
+  // Whether the four columns from `column` on all exist and can be moved by one instruction.
   __device__ bool is_whole(int64_t column) const { return is_aligned != 0 && column + 4 <= columns; }
 
   __device__ Quad load_whole(int64_t row, int64_t column) const {
@@ -57,12 +58,14 @@ struct QuadRows {
   }
 };
 
-// The columns of a row go to the threads of a block by fours, and around again when there are more:
+// A thread's columns: threads get four columns each, in turn. With 64 threads, thread 1 has columns 4 to 7, then 260 to
+// 263.
 //   for (int64_t column = first_column(); column < columns; column += column_step()) ...
 __device__ inline int64_t first_column() { return 4 * static_cast<int64_t>(threadIdx.x); }
 __device__ inline int64_t column_step() { return 4 * static_cast<int64_t>(blockDim.x); }
 
-// Threads for such a block. They depend on the number of columns alone, and with them the order of a row's sums.
+// The number of threads for such a block. It depends on the number of columns alone, and with it the order of a row's
+// sums.
 constexpr int kMaxRowThreads = 1024;
 inline int row_threads(int64_t columns) {
   const int64_t warps = (columns + 4 * kWarpSize - 1) / (4 * kWarpSize);

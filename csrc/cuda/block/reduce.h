@@ -1,4 +1,4 @@
-// Sums and maxima over a warp or a block. Every thread gets the result, in a fixed order of additions.
+// Sums and maxima over a warp or a block. Every thread gets the result. The order of the additions is fixed.
 #pragma once
 
 #include "cuda/device/barrier.h"
@@ -25,11 +25,11 @@ __device__ inline T warp_max(T value) {
   return value;
 }
 
-// Values that block_sum and block_max need in shared memory: one for each of at most 32 warps.
+// The number of values that block_sum and block_max need in shared memory: one for each of at most 32 warps.
 constexpr int kReduceScratch = 32;
 
-// All threads of the block take part. `scratch` is kReduceScratch values of shared memory; it is free again when the
-// call returns, since a barrier ends it.
+// All threads of the block take part. `scratch` is kReduceScratch values of shared memory. It may be used again when
+// the call returns, since the call ends with a barrier.
 template <typename T>
 __device__ inline T block_sum(T value, T* scratch) {
   const T of_warp = warp_sum(value);

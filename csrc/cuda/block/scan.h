@@ -8,11 +8,11 @@
 namespace gesso::cuda {
 
 struct RunningSum {
-  int32_t before;  // of the values of the threads before this one
-  int32_t total;   // of all threads
+  int32_t before;  // the sum of the values of the threads before this one
+  int32_t total;   // the sum of the values of all threads
 };
 
-// The sum of the lanes' values up to this one's.
+// The sum of the values of lanes 0 to this one, its own included.
 __device__ inline int32_t warp_running_sum(int32_t value) {
   const int lane = lane_index();
 #pragma unroll
@@ -23,8 +23,8 @@ __device__ inline int32_t warp_running_sum(int32_t value) {
   return value;
 }
 
-// All threads of the block take part. `scratch`: one value per warp, in shared memory; it is free again when the call
-// returns, since a barrier ends it.
+// All threads of the block take part. `scratch` is one value per warp in shared memory. It may be used again when the
+// call returns, since the call ends with a barrier.
 __device__ inline RunningSum block_running_sum(int32_t value, int32_t* scratch) {
   const int32_t of_warp = warp_running_sum(value);
   if (lane_index() == kWarpSize - 1) scratch[warp_index()] = of_warp;

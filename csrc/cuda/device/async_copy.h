@@ -1,6 +1,6 @@
-// Copies from global to shared memory that run beside the computation (cp.async). A thread's copies form groups: what
-// it started since its last commit_copies. wait_copies waits for the calling thread's own copies only; a barrier makes
-// them visible to the others.
+// Copies from global to shared memory that run beside the computation (cp.async). The copies that a thread starts
+// between two calls of commit_copies form a group. wait_copies waits for the calling thread's own copies only; a
+// barrier makes them visible to the other threads of the block.
 #pragma once
 
 #include "cuda/device/kernel.h"
@@ -11,15 +11,15 @@ __device__ inline uint32_t shared_address(const void* shared) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }
 
-// 16 bytes, both addresses 16-byte aligned. Where `valid` is false zeros arrive and `global` is not read. Goes past
-// L1: for what a block reads once.
+// Copies 16 bytes. Both addresses must be multiples of 16. Where `valid` is false, zeros arrive and `global` is not
+// read. The copy does not go through the L1 cache, so it suits data that a block reads once.
 __device__ inline void copy_async_16(void* shared, const void* global, bool valid = true) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
                "r"(valid ? 16 : 0)
                : "memory");
 }
 
-// The same for 8 and 4 bytes, for rows that are not aligned to 16.
+// The same with 8 and with 4 bytes, for rows that do not begin at multiples of 16 bytes.
 __device__ inline void copy_async_8(void* shared, const void* global, bool valid = true) {
   asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared_address(shared)), "l"(global),
                "r"(valid ? 8 : 0)
@@ -32,10 +32,10 @@ __device__ inline void copy_async_4(void* shared, const void* global, bool valid
                : "memory");
 }
 
-// Closes the group; it may be empty.
+// Closes the thread's current group of copies. The group may be empty.
 __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
-// Waits until at most the `kInFlight` youngest groups are still on their way.
+// Waits until at most the `kInFlight` youngest groups of this thread are unfinished.
 template <int kInFlight>
 __device__ inline void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kInFlight) : "memory");

@@ -1,4 +1,4 @@
-// bf16 and half precision as bits: a uint16_t is one value, a uint32_t two, the first in the low half.
+// bf16 and half precision as bits. A uint16_t holds one value. A uint32_t holds two, the first in its low half.
 #pragma once
 
 #include "cuda/device/kernel.h"

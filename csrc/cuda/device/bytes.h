@@ -1,12 +1,13 @@
-// Bytes of registers.
+// Operations on the bytes of a register.
 #pragma once
 
 #include "cuda/device/kernel.h"
 
 namespace gesso::cuda {
 
-// Byte i of the result is the one of the eight bytes of low (0 to 3) and high (4 to 7) that nibble i of the selector
-// names; its bit 3 is 0.
+// Picks four of the eight bytes of `low` (bytes 0 to 3) and `high` (bytes 4 to 7). Nibble i of the selector is the
+// number of the byte that becomes byte i of the result. Bit 3 of each nibble must be 0. For example, the selector
+// 0x7531 picks the odd bytes.
 __device__ inline uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selector) {
   return __byte_perm(low, high, selector);
 }

@@ -5,7 +5,8 @@
 
 namespace gesso::cuda {
 
-// 2^x, at most two units of the last place off; 1 exactly at 0, 0 where the result is below 2^-126 and for -infinity.
+// 2^x, wrong by at most two units of the last place. The result is exactly 1 at 0. It is 0 where 2^x is below 2^-126,
+// and for -infinity.
 __device__ inline float fast_exp2(float x) {
   float power;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));

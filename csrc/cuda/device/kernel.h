@@ -1,4 +1,5 @@
-// The language of kernels, and where a block finds its shared memory. Every .cu file begins with this header.
+// The language of kernels (__global__, threadIdx and the like), and where a block finds its shared memory. Every .cu
+// file includes this header.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,7 +10,7 @@ namespace gesso::cuda {
 
 constexpr int kWarpSize = 32;
 
-// The block's dynamic shared memory, 128-byte aligned and uninitialised; Launch::shared_bytes says how much there is.
+// The block's dynamic shared memory: 128-byte aligned, uninitialised, of as many bytes as Launch::shared_bytes says.
 template <typename T>
 __device__ inline T* shared_memory() {
   extern __shared__ __align__(128) unsigned char block_shared_memory[];

@@ -13,13 +13,13 @@ namespace gesso::cuda {
 
 struct Launch {
   dim3 grid;
-  int block;             // threads, a multiple of 32
+  int block;             // number of threads, a multiple of 32
   int64_t shared_bytes;  // dynamic shared memory of one block
   cudaStream_t stream;
 };
 
-// Queues kernel(arguments...) on the stream. Throws CudaError with `name` when the launch is refused; what goes wrong
-// in the kernel comes out at a later synchronisation. A grid without blocks is nothing to do.
+// Queues kernel(arguments...) on the stream. It throws CudaError with `name` when the launch is refused. An error
+// inside the kernel is reported by a later synchronisation. A grid without blocks is allowed; nothing is launched then.
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, const Launch& launch, void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) return;

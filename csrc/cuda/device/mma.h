@@ -1,13 +1,13 @@
-// Matrix instructions of a warp, sm_80 and later. All 32 lanes take part. A fragment is a lane's share of a matrix;
-// with
+// Matrix instructions of a warp, for sm_80 and later. All 32 lanes take part in every call. A fragment is the part of a
+// matrix that one lane holds in its registers. With
 //   g = lane / 4 (0..7),  t = lane % 4
-// the shares are those of PTX's mma.m16n8k*:
+// the fragments are those of PTX's mma.m16n8k*:
 //   C, D [16, 8]:         d[0], d[1] = row g, columns 2t, 2t + 1;         d[2], d[3] = the same of row g + 8
-//   A [16, 16] of bf16:   a[0] = row g, columns 2t, 2t + 1;   a[1] = row g + 8;   a[2], a[3] = the same 8 columns on
+//   A [16, 16] of bf16:   a[0] = row g, columns 2t, 2t + 1;   a[1] = row g + 8;   a[2], a[3] = the same, 8 columns on
 //   B [16, 8] of bf16:    b[0] = rows 2t, 2t + 1 of column g;   b[1] = rows 2t + 8, 2t + 9
-//   A [16, 32] of int8:   a[0] = row g, columns 4t..4t + 3;   a[1] = row g + 8;   a[2], a[3] = the same 16 columns on
-//   B [32, 8] of int8:    b[0] = rows 4t..4t + 3 of column g;   b[1] = the same 16 rows on
-// The first of several values in a register is in its low bits. A is row major, B column major in memory.
+//   A [16, 32] of int8:   a[0] = row g, columns 4t..4t + 3;   a[1] = row g + 8;   a[2], a[3] = the same, 16 columns on
+//   B [32, 8] of int8:    b[0] = rows 4t..4t + 3 of column g;   b[1] = the same, 16 rows on
+// Where a register holds several values, the first is in its low bits. In memory A is row major and B column major.
 #pragma once
 
 #include "cuda/device/async_copy.h"
@@ -15,7 +15,7 @@
 
 namespace gesso::cuda {
 
-// d += a b: [16, 16] [16, 8] of bf16, sums in float32.
+// d += a b, where a is [16, 16] and b is [16, 8], both bf16. The sums are float32.
 __device__ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
@@ -24,7 +24,7 @@ __device__ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uin
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// d += a b: [16, 32] [32, 8] of int8, exact.
+// d += a b, where a is [16, 32] and b is [32, 8], both int8. The result is exact.
 __device__ inline void mma_s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
@@ -33,15 +33,17 @@ __device__ inline void mma_s8(int32_t (&d)[4], const uint32_t (&a)[4], const uin
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// d += a b: [16, 16] [16, 8] of int8, exact: the first half of mma_s8's fragments.
+// d += a b, where a is [16, 16] and b is [16, 8], both int8. The result is exact. The fragments are the first half of
+// mma_s8's.
 __device__ inline void mma_s8_k16(int32_t (&d)[4], const uint32_t (&a)[2], uint32_t b) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
                : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(b));
 }
 
-// ldmatrix: 8 x 8 matrices of 16-bit values. Lane i passes the address, 16-byte aligned, of row i % 8 of matrix i / 8;
-// r[m] is then row lane / 4, columns 2 (lane % 4) and the next, of matrix m. x2 reads the addresses of lanes 0..15.
+// Loads four 8 x 8 matrices of 16-bit values from shared memory (ldmatrix). Lane i passes the address of row i % 8 of
+// matrix i / 8, a multiple of 16 bytes. r[m] of a lane is then two neighbouring values of matrix m: row lane / 4,
+// columns 2 (lane % 4) and 2 (lane % 4) + 1. load_matrix_x2 loads two matrices and uses the addresses of lanes 0 to 15.
 __device__ inline void load_matrix_x4(uint32_t (&r)[4], const void* shared_row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -56,7 +58,7 @@ __device__ inline void load_matrix_x2(uint32_t (&r)[2], const void* shared_row) 
                : "memory");
 }
 
-// The same of the transposed matrices: r[m] is column lane / 4, rows 2 (lane % 4) and the next.
+// The same of the transposed matrices: r[m] is column lane / 4, rows 2 (lane % 4) and 2 (lane % 4) + 1.
 __device__ inline void load_matrix_x4_transposed(uint32_t (&r)[4], const void* shared_row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])

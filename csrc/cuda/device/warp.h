@@ -1,5 +1,5 @@
-// Exchange between the 32 lanes of a warp. Every lane takes part in every call: no call under a condition that
-// differs within the warp. T is float, int32_t or uint32_t.
+// Exchange between the 32 lanes of a warp. Every lane must take part in every call, so no call may stand under a
+// condition that differs within the warp. T is float, int32_t or uint32_t.
 #pragma once
 
 #include "cuda/device/kernel.h"
@@ -14,22 +14,22 @@ __device__ inline T shuffle(T value, int lane) {
   return __shfl_sync(kFullWarp, value, lane);
 }
 
-// The value of the lane whose number differs in the bits of `mask`.
+// The value of the lane whose number differs from the caller's in the bits of `mask`: with mask 1, lanes 2 and 3 swap.
 template <typename T>
 __device__ inline T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(kFullWarp, value, mask);
 }
 
-// The value of the lane `delta` places up; the last `delta` lanes keep their own.
+// The value of the lane whose number is larger by `delta`. The last `delta` lanes keep their own value.
 template <typename T>
 __device__ inline T shuffle_down(T value, int delta) {
   return __shfl_down_sync(kFullWarp, value, static_cast<unsigned>(delta));
 }
 
-// Bit i is lane i's predicate.
+// Bit i of the result is the predicate of lane i.
 __device__ inline uint32_t ballot(bool predicate) { return __ballot_sync(kFullWarp, predicate); }
 
-// The lanes' writes to memory before it are seen by all lanes after it.
+// Waits for all lanes of the warp. What they wrote to memory before the call is seen by all of them after it.
 __device__ inline void sync_warp() { __syncwarp(kFullWarp); }
 
 }  // namespace gesso::cuda

@@ -1,19 +1,20 @@
-// Matrix instructions of a warpgroup, for files that are compiled for sm_90a alone (*_sm90a.cu). A warpgroup is 4 warps
-// in a row, the first of them a multiple of 4; all its 128 threads take part in every call.
+// Matrix instructions of a warpgroup. Only files that are compiled for sm_90a alone (*_sm90a.cu) may use them. A
+// warpgroup is 4 neighbouring warps, the first of which has a number divisible by 4. All its 128 threads take part in
+// every call.
 //
-// wgmma_bf16 is a product of bf16 with sums in float32 registers: D [64, N] (+)= A [64, 16] B [16, N].
-// A and B lie in shared memory in tiles as cuda/block/swizzle.h describes them: a row holds 64 columns (values of k), a
-// row of A is a row of the tile, and so is a column of B. A thread's share of D is, with w = its warp in the group, g =
-// lane / 4, t = lane % 4 and j = 0..N / 8 - 1,
+// wgmma_bf16 is a product of bf16 with sums in float32 registers: D [64, N] (+)= A [64, 16] B [16, N]. A and B lie in
+// shared memory, in tiles as cuda/block/swizzle.h describes them. A row of a tile holds 64 values along the product's
+// inner dimension: 64 columns of a row of A, or 64 rows of a column of B. With w = the thread's warp in the group, g =
+// lane / 4, t = lane % 4 and j = 0..N / 8 - 1, a thread holds of D
 //   d[4j], d[4j + 1] = row 16w + g, columns 8j + 2t, 8j + 2t + 1;   d[4j + 2], d[4j + 3] = the same of row 16w + g + 8
 //
-// The products run beside the threads:
-//   write tiles; fence_async_proxy(); barrier    every writer, before the first product that reads them
-//   wgmma_fence()                                before the first product, and after touching the accumulators
-//   wgmma_bf16(...) ...; wgmma_commit()          close a group
-//   wgmma_wait<n>()                              at most the n youngest groups still run. Until its group is waited
-//                                                for, tiles belong to the product
-//   wgmma_finish(d)                              waits for all groups; until then accumulators belong to the product
+// The products run while the threads go on. So the calls have this order:
+//   write tiles; fence_async_proxy(); barrier    every thread that writes does this, before a product reads the tiles
+//   wgmma_fence()                                before the first product, and after a thread has touched its sums d
+//   wgmma_bf16(...) ...; wgmma_commit()          the products since the last commit form a group
+//   wgmma_wait<n>()                              waits until at most the n youngest groups still run; nobody may write
+//                                                the tiles of a group that still runs
+//   wgmma_finish(d)                              waits for all groups; nobody may touch d before
 #pragma once
 
 #include "cuda/device/async_copy.h"
@@ -21,7 +22,8 @@
 
 namespace gesso::cuda {
 
-// Makes the thread's writes to shared memory visible to the matrix units (after the next barrier, to all of them).
+// Makes this thread's writes to shared memory visible to the matrix units. After the next barrier, the writes of all
+// threads that called it are visible.
 __device__ inline void fence_async_proxy() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 __device__ inline void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -33,8 +35,8 @@ __device__ inline void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kInFlight) : "memory");
 }
 
-// Waits for all groups. From here on d may be read; without the empty lines of assembly the compiler, which does not
-// know that d changes while it waits, could do so before.
+// Waits for all groups; after it d may be read. The compiler does not know that d changes while the thread waits.
+// Without the empty lines of assembly it could read d too early.
 template <int kCount>
 __device__ inline void wgmma_finish(float (&d)[kCount]) {
   wgmma_wait<0>();
@@ -42,18 +44,21 @@ __device__ inline void wgmma_finish(float (&d)[kCount]) {
   for (float& value : d) asm volatile("" : "+f"(value)::"memory");
 }
 
-// Where a tile begins and how it is laid out. `tile` is 1024-byte aligned; the operand is columns 16k..16k + 15.
+// One operand of a product: where its tile begins and how the tile is laid out. `tile` must be a multiple of 1024
+// bytes. The operand is columns 16k..16k + 15 of the tile.
 struct WgmmaOperand {
   uint64_t descriptor;
 };
 
-// Fields: the address in units of 16 bytes; 8 rows are 1024 bytes (64 units) apart; the 128-byte swizzle.
+// The fields say: the address in units of 16 bytes, 8 rows are 1024 bytes (64 units) apart, the swizzle is that of 128
+// bytes.
 __device__ inline WgmmaOperand wgmma_operand(const void* tile, int k) {
   const uint64_t address = shared_address(tile) + 32 * k;
   return {(address & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62};
 }
 
-// The operands of an instruction with N / 2 accumulators: their numbers in its text, and themselves.
+// The text and the register operands of an instruction with N / 2 sums per thread. TEXT_* are the operands' numbers in
+// the instruction's text.
 #define GESSO_TEXT_0                                                                                               \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, " \
   "%24, %25, %26, %27, %28, %29, %30, %31"
@@ -70,9 +75,10 @@ __device__ inline WgmmaOperand wgmma_operand(const void* tile, int k) {
 #define GESSO_16(i) GESSO_4(i), GESSO_4(i + 4), GESSO_4(i + 8), GESSO_4(i + 12)
 #define GESSO_32(i) GESSO_16(i), GESSO_16(i + 16)
 
-// d = a b, or d += a b where `accumulate`; N = 64, 128, 256. A kernel leaves d uninitialised and does not accumulate
-// the first time: zeros put there by other instructions would make the compiler wait for every product. The constants
-// behind the operands and p: no negation, K-major.
+// d = a b, or d += a b where `accumulate` is true; N is 64, 128 or 256. A kernel leaves d uninitialised and passes
+// false for its first product. If it wrote zeros to d instead, the compiler would wait for every product. The constants
+// 1, 1, 0, 0 at the end of the instruction mean: no operand is negated, and both lie with the inner dimension side by
+// side.
 __device__ inline void wgmma_bf16(float (&d)[32], WgmmaOperand a, WgmmaOperand b, bool accumulate) {
   asm volatile(
       "{ .reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" GESSO_TEXT_0

@@ -1,12 +1,14 @@
-// sums = factor * sums + weights . table for a chunk of the vocabulary, which is the inner side of the product; the
-// table's rows are read as they are stored.
+// sums = factor * sums + weights . table, for one chunk of the vocabulary. The chunk's tokens are the inner dimension
+// of the product. The table's rows are read as they are stored in the model file.
 //
-// A block of 8 warps takes 256 rows by 128 columns of the sums and one segment of the chunk, 32 tokens at a time:
-//   weights [256 rows, 32 tokens]    bf16, copied as they are
-//   table   [32 tokens, 128 columns] copied as stored, decoded to bf16 by the warps of one half or the other in turn,
-//                                    while the rest multiplies
-// A warp multiplies 64 rows by 64 columns, and keeps their sums in registers. Bound by operations: two for each row,
-// token and column; all bytes come from the L2 cache.
+// A block of 8 warps computes 256 rows by 128 columns of the sums, over one segment of the chunk. It takes 32 tokens at
+// a time:
+//   weights [256 rows, 32 tokens]      bf16, copied as they are
+//   table   [32 tokens, 128 columns]   copied as stored, then decoded to bf16. Half of the warps decode one step, the
+//                                      other half the next; the others multiply meanwhile
+// A warp multiplies 64 rows by 64 columns and keeps their sums in registers. For the formats of RemainingDecoder a warp
+// takes 32 rows, and so a block 128. The kernel is bound by its operations, two for each row, token and column; all its
+// bytes come from the L2 cache.
 #include "cuda/vocabulary/soft_embed_mma.h"
 
 #include <algorithm>
@@ -29,25 +31,26 @@ constexpr int kStepTokens = 32;
 constexpr int kWarpColumns = 64;
 constexpr int kColumnWarps = kSoftTileColumns / kWarpColumns;
 
-// A warp's rows. The decoder of the remaining formats needs registers itself.
+// Rows of a warp. The decoder of the remaining formats needs many registers itself, so fewer are left for sums.
 template <typename Decoder>
 constexpr int kWarpRows = std::is_same_v<Decoder, RemainingDecoder> ? 32 : 64;
 template <typename Decoder>
 constexpr int kTileRows = kThreads / kWarpSize / kColumnWarps * kWarpRows<Decoder>;
 
-// Shared memory: slots of decoded rows, of weights, of stored rows.
+// Shared memory holds rings of slots: decoded rows of the table, weights, and rows of the table as stored.
 constexpr int kWeightSlots = 3, kTableSlots = 2, kStoredSlots = 2;
 constexpr int kWeightRowBytes = kStepTokens * 2;
-constexpr int kTableHalfBytes = kStepTokens * kSwizzledRowBytes;  // 64 columns, as swizzle.h lays them out
+constexpr int kTableHalfBytes = kStepTokens * kSwizzledRowBytes;  // 64 columns, laid out as swizzle.h says
 constexpr int kTableSlotBytes = kTableHalfBytes * kSoftTileColumns / kSwizzledColumns;
 
-// The aligned window around the bytes that hold a tile's columns of one stored row.
+// The bytes of one stored row that a block copies: those of a tile's columns, from the multiple of 16 bytes before them
+// on.
 template <typename Decoder>
 struct StoredWindow {
   static constexpr int kSpans = std::max(1, kSoftTileColumns / Decoder::kSpanColumns);
-  static constexpr int kOffset = 16 - Decoder::kAlignment;  // of the columns in the window, at most
-  static constexpr int kReadBehind = 4;                     // by decoders
-  // An odd number of 16-byte pieces, so that the same piece of 8 rows is in different banks.
+  static constexpr int kOffset = 16 - Decoder::kAlignment;  // of the columns in the window, the largest
+  static constexpr int kReadBehind = 4;                     // a decoder may read so many bytes behind the columns
+  // The number of 16-byte pieces is odd, so that the same piece of 8 neighbouring rows is in different banks.
   static constexpr int kBytes = (kOffset + kSpans * Decoder::kMaxSpanBytes + kReadBehind + 15) / 16 * 16 | 16;
   static constexpr int kSlotBytes = kStepTokens * kBytes;
 };
@@ -65,15 +68,15 @@ struct alignas(8) Pair {
 
 struct Table {
   DType dtype;
-  const uint8_t* data;  // of the chunk's first row
+  const uint8_t* data;  // the chunk's first row
   int64_t row_bytes;
   int64_t num_tokens;  // of the chunk
 };
 
-// Pieces of 16 bytes are swapped so that the same piece of 8 rows in a row is in different banks.
+// Pieces of 16 bytes are swapped within a row, so that the same piece of 8 neighbouring rows is in different banks.
 __device__ int weight_offset(int row, int piece) { return row * kWeightRowBytes + (piece ^ (row / 2 % 4)) * 16; }
 
-// Starts to copy the weights of the tile's rows for the tokens from `token` on. Rows behind the last become zeros.
+// Starts to copy the weights of the tile's rows for 32 tokens, from `token` on. Rows behind the last become zeros.
 template <int kRows>
 __device__ void copy_weights(const SoftSums& soft, int64_t first_row, int64_t token, uint8_t* slot) {
   const int thread = static_cast<int>(threadIdx.x), piece = thread % 4;
@@ -85,13 +88,13 @@ __device__ void copy_weights(const SoftSums& soft, int64_t first_row, int64_t to
   }
 }
 
-// The first byte of a tile's columns in a stored row.
+// Where a tile's columns begin in a stored row.
 template <typename Decoder>
 __device__ const uint8_t* stored_columns(const Decoder& decoder, const Table& table, int64_t token, int first_column) {
   return table.data + token * table.row_bytes + first_column / Decoder::kSpanColumns * decoder.span_bytes();
 }
 
-// Starts to copy the windows of 32 tokens, a row by eight threads. Bytes behind the row's end are left out.
+// Starts to copy the windows of 32 tokens. Eight threads copy a row. Bytes behind the row's end are not copied.
 template <typename Decoder>
 __device__ void copy_stored(const Decoder& decoder, const Table& table, int64_t token, int first_column,
                             uint8_t* slot) {
@@ -109,9 +112,9 @@ __device__ void copy_stored(const Decoder& decoder, const Table& table, int64_t 
   }
 }
 
-// Decodes 32 tokens by 128 columns with the 128 threads of one half of the block: 32 columns of a token each. Tokens
-// behind the last become zeros, since their weight of zero would not silence a NaN. Columns behind the last may become
-// anything: nobody reads their sums.
+// Decodes 32 tokens by 128 columns. The 128 threads of one half of the block do this, each 32 columns of a token.
+// Tokens behind the last become zeros: their weight is zero, but zero times NaN would still be NaN. Columns behind the
+// last hold arbitrary values, whose sums nobody reads.
 template <typename Decoder>
 __device__ void decode_tile(const Decoder& decoder, const Table& table, int64_t token, int first_column,
                             const uint8_t* slot, uint8_t* tile) {
@@ -136,7 +139,7 @@ __device__ void decode_tile(const Decoder& decoder, const Table& table, int64_t 
 template <int kRows>
 using WarpSums = float[kRows / 16][kWarpColumns / 8][4];
 
-// Adds a warp's part of 32 tokens. tile: its 64 columns.
+// Adds a warp's part of the product over 32 tokens. `tile` is where the warp's 64 columns begin.
 template <int kRows>
 __device__ void multiply_step(const uint8_t* weights, const uint8_t* tile, int warp_row, WarpSums<kRows>& sums) {
   const int lane = lane_index();
@@ -160,7 +163,7 @@ __device__ void multiply_step(const uint8_t* weights, const uint8_t* tile, int w
   }
 }
 
-// sums = factor * sums + the product. Adjacent columns are a thread's two by two.
+// sums = factor * sums + the product. A thread has pairs of neighbouring columns, so it reads and writes two at once.
 template <int kRows>
 __device__ void add_to_sums(const SoftSums& soft, int64_t first_row, int64_t first_column, bool is_first,
                             const WarpSums<kRows>& product) {
@@ -182,7 +185,7 @@ __device__ void add_to_sums(const SoftSums& soft, int64_t first_row, int64_t fir
   }
 }
 
-// soft.weights, .rows: of the chunk at hand.   grid [D / 128, R / kTileRows, segments], rounded up.
+// soft.weights and soft.rows are those of the current chunk.   grid [D / 128, R / kTileRows, segments], rounded up.
 // ptxas: <= 255 registers, <= 128 bytes of stack: the remaining formats are decoded in an array; HMMA, LDSM, LDGSTS
 template <typename Decoder>
 __global__ void __launch_bounds__(kThreads, 1) soft_embed_mma_kernel(SoftSums soft, Table table, bool is_first) {
@@ -224,7 +227,8 @@ __global__ void __launch_bounds__(kThreads, 1) soft_embed_mma_kernel(SoftSums so
   decode(0);
   for (int step = 0; step < steps; ++step) {
     wait_copies<0>();
-    sync_block();  // what was copied and decoded for this step and stored for the next is there, older slots are free
+    // Now this step's weights and decoded tile are there, and the next step's stored rows. Older slots are free.
+    sync_block();
     start_copies(step + 2);
     decode(step + 1);
     if (has_rows) {
@@ -238,7 +242,7 @@ __global__ void __launch_bounds__(kThreads, 1) soft_embed_mma_kernel(SoftSums so
 }  // namespace
 
 int num_soft_segments(const DeviceProperties& properties, int64_t num_columns) {
-  constexpr int kMaxSegments = 6;  // each reads and writes R x D sums per chunk
+  constexpr int kMaxSegments = 6;  // each segment reads and writes R x D sums per chunk
   constexpr double kGoodEnough = 0.9;
   const int64_t tiles = (num_columns + kSoftTileColumns - 1) / kSoftTileColumns;
   const auto share_at_work = [&](int segments) {

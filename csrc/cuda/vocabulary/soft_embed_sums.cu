@@ -1,4 +1,4 @@
-// Memory of the sums, and what becomes of them.
+// The memory of the sums, and the last step, which makes soft embeddings of them.
 #include "cuda/vocabulary/soft_embed_sums.h"
 
 #include "cuda/block/quad_rows.h"
@@ -13,7 +13,8 @@ constexpr int64_t kAlignment = 256;
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// out[r] = scale * sums[r] / weight_sum[r]. One block per row; bound by bytes.   out [R, D].   grid R.
+// out[r] = scale * sums[r] / weight_sum[r], summed over the segments. One block per row; bound by bytes.   out [R, D].
+// grid R.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kMaxRowThreads)
     soft_embed_finish_kernel(SoftSums soft, float scale, QuadRows<float> out) {

@@ -1,6 +1,7 @@
-// The running sums of an expected embedding, softmax(z) . table. The vocabulary is walked in chunks of a few thousand
-// tokens: a kernel writes the weights of a chunk, e^(z - m) with m the row's largest z so far, and then their product
-// with the chunk's rows of the table is added to sums that are brought to the same m.
+// The running sums of a soft embedding, softmax(z) . table. The vocabulary is walked in chunks of a few thousand
+// tokens. For each chunk one kernel writes its weights e^(z - m), where m is the row's largest z so far. A second
+// kernel scales the sums of the chunks before to the same m and adds the product of the weights with the chunk's rows
+// of the table.
 #pragma once
 
 #include <cstdint>
@@ -11,31 +12,32 @@
 
 namespace gesso::cuda {
 
-// Rows that walk the vocabulary together. More would take more scratch memory than they save in reading the table once
-// less: their sums no longer stay in the L2 cache.
+// The number of rows that walk the vocabulary together. With more rows the table would be read fewer times. But their
+// sums would no longer fit in the L2 cache, and they would need more scratch memory; together that costs more.
 constexpr int64_t kSoftBandRows = 512;
 
-// As kernels see them; in scratch memory, [R] rows.
+// The sums as kernels see them, in scratch memory, for R = num_rows rows.
 struct SoftSums {
   int64_t num_rows = 0;
-  int64_t num_columns = 0;     // D of the table
-  int64_t weights_stride = 0;  // tokens of a whole chunk
-  int64_t sums_stride = 0;     // D up to whole tiles
+  int64_t num_columns = 0;     // D, the columns of the table
+  int64_t weights_stride = 0;  // the tokens of a whole chunk
+  int64_t sums_stride = 0;     // D rounded up to whole tiles
   int num_segments = 0;
   RowProgress* rows = nullptr;  // [R]
-  uint16_t* weights = nullptr;  // bf16 [R, weights_stride], of the chunk at hand; zero behind the vocabulary
+  uint16_t* weights = nullptr;  // bf16 [R, weights_stride], of the current chunk; zero behind the vocabulary
   float* sums = nullptr;        // [num_segments, R, sums_stride]: segment s sums the s-th part of every chunk
 };
 
 SoftSums make_soft_sums(Queue& queue, int64_t num_rows, const Tensor& table);
 
-// Takes the chunk that begins at token `first`, whose weights and factors are there. The first chunk starts the sums.
+// Adds the chunk that begins at token `first`. Its weights must be in soft.weights and its factors in soft.rows. The
+// first chunk (`first` = 0) overwrites the sums.
 void add_soft_chunk(Queue& queue, const SoftSums& soft, const Tensor& table, int64_t first);
 
 // out[r] = scale * (the sums of row r) / (the sum of its weights).   out [R, D].
 void finish_soft_sums(Queue& queue, const SoftSums& soft, float scale, Matrix out);
 
-// Keeps the weights of a chunk: what add_chunk has left in its place.
+// Writes the weights of a chunk to soft.weights. `chunk` is as add_chunk left it: it holds weights in place of z.
 __device__ inline void write_weights(const SoftSums& soft, int64_t row, const Chunk& chunk) {
 #pragma unroll
   for (int g = 0; g < kChunkGroups; ++g) {

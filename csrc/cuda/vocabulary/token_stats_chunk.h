@@ -1,5 +1,5 @@
-// A chunk of one row's vocabulary in the registers of a block, and what it adds to the row's statistics. Rows are
-// walked chunk by chunk, so that nothing needs a whole row of logits.
+// One chunk of a row's vocabulary, held in the registers of a block, and what it adds to the row's statistics. A row is
+// walked chunk by chunk, so a kernel never needs a whole row of logits.
 #pragma once
 
 #include <array>
@@ -17,28 +17,30 @@ namespace gesso::cuda {
 
 constexpr int kChunkThreads = 512;
 constexpr int kChunkWarps = kChunkThreads / kWarpSize;
-constexpr int kChunkGroups = 4;  // of a thread, four tokens each: those that share the words of a draw
+constexpr int kChunkGroups = 4;  // per thread. A group is four tokens, which share one call of draw_words
 
-// Threads of a block that walks rows of `vocab_size` tokens. A short vocabulary does not keep all of them busy.
+// The number of threads of a block that walks rows of `vocab_size` tokens. A short vocabulary gets fewer threads, since
+// it could not keep 512 busy.
 inline int chunk_threads(int64_t vocab_size) {
   constexpr int64_t kWarpTokens = kWarpSize * kChunkGroups * 4;
   const int64_t num_warps = (vocab_size + kWarpTokens - 1) / kWarpTokens;
   return num_warps < kChunkWarps ? static_cast<int>(num_warps) * kWarpSize : kChunkThreads;
 }
-// Tokens that such a block takes at once: at most 8192, a multiple of 512.
+// The number of tokens that such a block takes at once: a multiple of 512, at most 8192.
 inline int64_t chunk_tokens(int64_t vocab_size) { return chunk_threads(vocab_size) * kChunkGroups * 4; }
 
-// Places behind the vocabulary hold -inf, which weighs nothing.
+// A thread's part of a chunk. Places behind the vocabulary hold -inf, whose weight is 0.
 struct Chunk {
   float z[kChunkGroups][4];
 };
-// The first token of a group, from the chunk's first on. Neighbouring threads hold neighbouring groups.
+// The first token of a thread's group, counted from the chunk's first token. Neighbouring threads have neighbouring
+// groups.
 __device__ inline int group_begin(int group) {
   return 4 * (group * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x));
 }
-// Tokens of a whole chunk.
+// The number of tokens of a whole chunk.
 __device__ inline int64_t chunk_step() { return kChunkGroups * 4 * static_cast<int64_t>(blockDim.x); }
-// Reads the columns of `rows` from `first` on.
+// Reads the columns of row `row` from `first` on.
 template <typename T>
 __device__ inline Chunk read_chunk(const QuadRows<T>& rows, int64_t row, int64_t first) {
   Chunk chunk;
@@ -52,12 +54,12 @@ __device__ inline Chunk read_chunk(const QuadRows<T>& rows, int64_t row, int64_t
   return chunk;
 }
 
-// A token that may be the best. Where nothing is above -inf it is token 0; NaN is never the best.
+// A token that may be the best. It stays token 0 where no value is above -inf. A NaN is never the best.
 struct Candidate {
   float value = -INFINITY;
   int32_t token = 0;
 };
-// The larger value, the lower token among equals.
+// The candidate with the larger value. Of two equal values the lower token wins.
 __device__ inline Candidate better(Candidate a, Candidate b) {
   return b.value > a.value || (b.value == a.value && b.token < a.token) ? b : a;
 }
@@ -69,28 +71,29 @@ __device__ inline Candidate better_in_warp(Candidate candidate) {
   return candidate;
 }
 
-// What is known of a row after some of its chunks. With m the largest z so far, p_v = e^(z_v - m):
+// What is known of a row after some of its chunks. m is the largest z so far, and p_v = e^(z_v - m).
 struct RowProgress {
-  double rest = 0;  // sum of p, without the argmax' own 1: its last digit is above all that confident rows differ by
+  double rest = 0;       // sum of p without the argmax' own 1: beside it a rest of 1e-17 would round to nothing
   double weighted = 0;   // sum of (z_v - m) p_v
-  float weight_sum = 0;  // sum of p rounded to bf16, as products with p have it
-  float factor = 0;      // e^(m before this chunk - m): what sums over the chunks before are multiplied by
+  float weight_sum = 0;  // sum of p rounded to bf16, as the product with the table uses it
+  float factor = 0;      // e^(m before this chunk - m): sums over the chunks before are multiplied by it
   Candidate argmax;      // of z; its value is m
   Candidate draw;        // of z + noise
 };
 
-// In nats: ln S - W / S with S = 1 + rest. NaN for a row that holds NaN, or nothing above -inf.
+// The entropy in nats: ln S - W / S with S = 1 + rest and W = weighted. It is NaN for a row that holds NaN or that has
+// nothing above -inf.
 __device__ inline float entropy(const RowProgress& row) {
   if (!(fabsf(row.argmax.value) < INFINITY)) return NAN;
   return static_cast<float>(log1p(row.rest) - row.weighted / (1 + row.rest));
 }
 
-// What a thread, a warp or the block adds up of a chunk.
+// What a thread, a warp or the block has summed of a chunk. The sums are those of RowProgress.
 struct ChunkSums {
   float rest = 0, weighted = 0, weights = 0;
 };
 
-// Shared memory of the functions below.
+// The shared memory of the functions below.
 struct ChunkScratch {
   Candidate argmax[kChunkWarps];
   Candidate draw[kChunkWarps];
@@ -114,8 +117,9 @@ __device__ inline Candidate chunk_argmax(const Chunk& chunk, int32_t first, Chun
   return best;
 }
 
-// The better of `best` and this thread's z + noise. Groups that cannot win, neither against `best` nor against the
-// argmax with the least of noise, cost a comparison.
+// The better of `best` and this thread's largest z + noise. A group is skipped after one comparison where it cannot
+// win: even with the largest noise it does not exceed `best`, or does not reach `max`, the row's argmax, with the least
+// noise.
 __device__ inline Candidate chunk_draw(const Chunk& chunk, int32_t first, const DrawKey& key, float max,
                                        Candidate best) {
 #pragma unroll
@@ -134,7 +138,7 @@ __device__ inline Candidate chunk_draw(const Chunk& chunk, int32_t first, const 
   return best;
 }
 
-// Replaces z by p and adds this thread's up; `argmax` is the row's.
+// Replaces z by p and sums this thread's values. `argmax` is the row's.
 __device__ inline ChunkSums thread_sums(Chunk& chunk, int32_t first, Candidate argmax) {
   ChunkSums sums;
 #pragma unroll
@@ -143,7 +147,7 @@ __device__ inline ChunkSums thread_sums(Chunk& chunk, int32_t first, Candidate a
     for (int i = 0; i < 4; ++i) {
       const float z = chunk.z[g][i], shifted = z - argmax.value;
       const float p = z == -INFINITY ? 0.0f : expf(shifted);
-      if (p != 0.0f) sums.weighted += shifted * p;  // no 0 * -inf
+      if (p != 0.0f) sums.weighted += shifted * p;  // avoids 0 * -inf
       if (first + group_begin(g) + i != argmax.token) sums.rest += p;
       sums.weights += from_bf16(to_bf16(p));
       chunk.z[g][i] = p;
@@ -162,21 +166,21 @@ __device__ inline ChunkSums sums_of_warp(ChunkSums sums) {
   return sums;
 }
 
-// The row's largest z has become `argmax`: brings what was summed so far to the new m. (The first value of a row rises
-// from -inf; the factor is 0 then, which keeps NaN.)
+// The row's largest z has become `argmax`. Scales what was summed so far to the new m. The first value of a row rises
+// from -inf: the factor is 0 then, and a NaN stays a NaN.
 __device__ inline void raise_max(RowProgress& row, Candidate argmax) {
   const float rise = argmax.value - row.argmax.value;
   row.factor = expf(-rise);
   row.argmax = argmax;
   if (threadIdx.x != 0) return;
-  const double sum = row.factor * (1 + row.rest);  // the argmax before counts as one of the rest now
+  const double sum = row.factor * (1 + row.rest);  // the argmax before is one of the rest from now on
   row.weighted = row.factor * row.weighted - (row.factor > 0 ? rise * sum : 0);
   row.rest = sum;
   row.weight_sum *= row.factor;
 }
 
 // Adds the chunk that begins at token `first` to its row, and replaces its z by p. All threads of the block call this
-// and know the row, but its sums are the first thread's alone. Without a key nothing is drawn.
+// with the same row. Only the first thread's sums in `row` are valid afterwards. Where `key` is null, nothing is drawn.
 __device__ inline void add_chunk(Chunk& chunk, int32_t first, const DrawKey* key, ChunkScratch& scratch,
                                  RowProgress& row) {
   const Candidate argmax = chunk_argmax(chunk, first, scratch);
