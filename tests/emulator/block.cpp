@@ -10,8 +10,8 @@ constinit thread_local dim3 gridDim = {0, 0, 0};
 namespace gesso::emulator {
 namespace {
 
-// One in this many warp instructions gives the turn to another warp. In between a warp runs on, which is what the
-// caches of the host like.
+// After a warp instruction another warp gets the turn with a probability of 1 / 8; otherwise the same warp goes on.
+// Rare changes suit the caches of the host.
 constexpr uint32_t kInstructionsPerTurn = 8;
 
 bool is_same_place(const Place& a, const Place& b) {
@@ -24,7 +24,7 @@ constinit thread_local Turn current_turn = {};
 constinit thread_local Block* Block::of_thread_ = nullptr;
 
 Block& Block::make_mine() {
-  // Kept for as long as the thread of the host lives.
+  // The block is kept as long as the thread of the host lives.
   static thread_local std::unique_ptr<Block> owner;
   owner.reset(new Block());
   of_thread_ = owner.get();
@@ -87,7 +87,7 @@ void Block::fiber_main() {
   __builtin_unreachable();
 }
 
-// A fiber runs thread after thread, and is left only when a thread must wait.
+// A fiber runs one thread of the block after another. It is left only when a thread must wait.
 void Block::run_threads() {
   for (;;) {
     settings_.launch->body();
@@ -133,7 +133,7 @@ void Block::advance() {
   current_turn = {lane_, warp_->operands[warp_->area]};
 }
 
-// All lanes have had their turn: either all have come to an instruction, or all have ended.
+// Called when all lanes have had their turn. Then all must have come to the same instruction, or all must have ended.
 void Block::finish_phase() {
   Warp& warp = *warp_;
   if (warp.num_exited == kLanes) {
@@ -171,7 +171,8 @@ void Block::begin_phase(Warp& warp) {
 
 void Block::make_ready(Warp& warp) { ready_[num_ready_++] = static_cast<uint8_t>(warp.index); }
 
-// The warp has come to its instruction. One of several warps leaves it waiting, or makes all of them ready.
+// Called when the whole warp has come to its instruction. If the instruction needs several warps, this warp then waits,
+// or, if it is the last to come, all of them become ready.
 void Block::complete(Warp& warp) {
   const Instruction& instruction = *warp.instruction;
   void* operands = warp.operands[warp.area];

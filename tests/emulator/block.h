@@ -1,5 +1,5 @@
-// Runs one block of a kernel: its threads as fibers of one thread of the host. emulator/rendezvous.h says how they
-// meet.
+// Runs one block of a kernel. The threads of the block are fibers of one thread of the host. emulator/rendezvous.h says
+// how they meet.
 #pragma once
 
 #include <memory>
@@ -23,20 +23,20 @@ constexpr uint32_t kAllLanes = 0xffffffffu;
 
 struct Warp {
   int index = 0;
-  const uint8_t* order = nullptr;  // of the lanes' turns until they meet
-  int num_turns = 0;               // that have begun
-  uint32_t arrived = 0;            // lanes that have come to `instruction`
+  const uint8_t* order = nullptr;  // the order in which the lanes have their turns until they meet
+  int num_turns = 0;               // turns that have begun
+  uint32_t arrived = 0;            // one bit for each lane that has come to `instruction`
   int num_exited = 0;              // threads that have ended
   const Instruction* instruction = nullptr;
   Place place;
-  // Lanes read their results while others already leave their operands for the next meeting: two areas in turn.
+  // Two areas in turn: some lanes still read the results of a meeting while others write their operands for the next.
   int area = 0;
-  Fiber* fibers[kLanes] = {};  // none: the thread has not begun, or has ended
+  Fiber* fibers[kLanes] = {};  // nullptr: the thread has not begun, or has ended
   ThreadCopies copies[kLanes];
   alignas(64) std::byte operands[2][kOperandBytes];
 };
 
-// What a kernel is run with, the same for all its blocks.
+// The settings that a kernel runs with, the same for all its blocks.
 struct BlockSettings {
   const KernelLaunch* launch;
   int architecture;
@@ -46,13 +46,13 @@ struct BlockSettings {
 
 class Block {
  public:
-  // The one that the calling thread of the host runs; made at first use.
+  // The block that the calling thread of the host runs. It is made at first use.
   static Block& mine() { return of_thread_ ? *of_thread_ : make_mine(); }
 
-  // Returns what went wrong, or an empty string.
+  // Runs the block to its end. Returns an empty string, or what went wrong.
   std::string run(const BlockSettings& settings, uint3 index);
 
-  // For instructions.
+  // These are for the emulated instructions.
   void meet(const Instruction& instruction, const Place& place);
   [[noreturn]] void fail(const std::string& message);
   ThreadCopies& copies() { return warp_->copies[lane_]; }
@@ -60,7 +60,7 @@ class Block {
   uint64_t number() const { return number_; }
   int architecture() const { return settings_.architecture; }
 
-  // For the signal handler.
+  // These are for the signal handler.
   static bool is_running_here() { return of_thread_ && of_thread_->is_running_; }
   [[noreturn]] void stop_at_signal(int signal, const void* address);
 
@@ -86,7 +86,7 @@ class Block {
   std::string where() const;
   std::string signal_text() const;
 
-  struct Gathering {  // warps that wait for others
+  struct Gathering {  // warps that wait for other warps
     uint32_t warps = 0;
     int num_threads = 0;
   };
@@ -99,16 +99,16 @@ class Block {
   int num_warps_ = 0;
   uint8_t ready_[kMaxWarps];
   int num_ready_ = 0;
-  int num_finished_ = 0;  // warps
+  int num_finished_ = 0;  // number of warps that have ended
   Gathering groups_[kMaxWarps / kWarpsOfGroup];
   Gathering barriers_[kNumBarriers];
 
-  Warp* warp_ = nullptr;  // whose turn it is
+  Warp* warp_ = nullptr;  // the warp whose turn it is
   int lane_ = 0;
   uint64_t number_ = 0;
   bool is_over_ = false;
   volatile bool is_running_ = false;
-  Context main_ = {};  // the host, which runs the block
+  Context main_ = {};  // where the host waits while the block runs
   std::string failure_;
   int signal_ = 0;
   const void* signal_address_ = nullptr;

@@ -1,4 +1,4 @@
-// What a block says when a kernel goes wrong.
+// The messages of a block for mistakes of a kernel.
 #include <signal.h>
 
 #include "block.h"

@@ -1,4 +1,4 @@
-// What stands in memory that nobody has written, and in bytes that nobody may write.
+// The values of memory that nobody has written yet, and of bytes that nobody may write.
 #pragma once
 
 #include <array>
@@ -8,16 +8,17 @@
 
 namespace gesso::emulator {
 
-// NaN in every float type, -1 in every integer.
+// Every byte of unwritten memory. The value is NaN in every float type and -1 in every signed integer type.
 constexpr int kPoison = 0xff;
 
-// Also NaN in float32, bf16 and half precision, but nothing that a kernel writes by chance.
+// The value of bytes that nobody may write. It too is NaN in float32, bf16 and half precision, but a kernel does not
+// write it by chance.
 constexpr uint16_t kCanary = 0xfff7;
 
-// Canaries lie in stretches of at most this many bytes.
+// One stretch of canaries has at most this many bytes.
 constexpr size_t kMaxCanaryBytes = 256;
 
-// The canary for memory at an even address; one byte on is that for an odd one.
+// The bytes of a stretch that begins at `address`. The pattern depends on whether the address is even or odd.
 inline const std::byte* canary_bytes(const std::byte* address) {
   static const std::array<uint16_t, kMaxCanaryBytes / 2 + 1> pattern = [] {
     std::array<uint16_t, kMaxCanaryBytes / 2 + 1> words;

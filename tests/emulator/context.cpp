@@ -8,8 +8,9 @@ namespace gesso::emulator {
 
 #if GESSO_HAS_STACK_SWITCH
 
-// Twice as fast as _setjmp and _longjmp, whose work is mostly not needed here. A function that is called may change all
-// registers but these six, so a switch, which is such a call, has nothing else to keep.
+// This is twice as fast as _setjmp and _longjmp, which save more than is needed here. By the calling convention a
+// function must keep only these six registers and the stack. A switch is a function call, so it has nothing else to
+// save.
 asm(R"(
 .text
 .p2align 4
@@ -42,7 +43,8 @@ constexpr size_t kNumKept = 6;
 
 void prepare_context(Context& context, void* stack, size_t bytes, void (*main)()) {
   const uintptr_t end = (reinterpret_cast<uintptr_t>(stack) + bytes) / 64 * 64;
-  // As after a call: 16-byte aligned before the address to return to, of which there is none.
+  // The stack must look as after a call: the address to return to lies below a multiple of 16. Nothing returns, so it
+  // is null.
   void** top = reinterpret_cast<void**>(end);
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(main);
@@ -60,8 +62,8 @@ void resume_context(Context& to) {
 
 #else
 
-// Both functions check in fortified builds that a jump goes down the stack, so this file is compiled without
-// _FORTIFY_SOURCE.
+// In fortified builds _longjmp checks that a jump goes down the stack, which a switch between stacks does not. So this
+// file is compiled without _FORTIFY_SOURCE.
 
 void prepare_context(Context& context, void* stack, size_t bytes, void (*main)()) {
   context.main = main;
@@ -85,7 +87,7 @@ namespace {
 
 }  // namespace
 
-// Not inlined: a caller's variables must not live in registers across _setjmp.
+// This function must not be inlined: a variable of the caller must not be kept in a register across _setjmp.
 __attribute__((noinline)) void switch_context(Context& from, Context& to) {
   if (_setjmp(from.registers) != 0) return;
   if (to.main) enter(to);

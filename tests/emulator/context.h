@@ -1,4 +1,5 @@
-// A place where a thread of the host has been left to run elsewhere, on another stack. Switching takes no system call.
+// A context is the state of a thread of the host on one stack, which it has left to run on another. A switch between
+// contexts makes no system call.
 #pragma once
 
 #include <setjmp.h>
@@ -15,24 +16,24 @@ namespace gesso::emulator {
 
 #if GESSO_HAS_STACK_SWITCH
 struct Context {
-  void* stack;  // with the registers that a function must keep on top
+  void* stack;  // the top of the left stack, where the registers that a function must keep are saved
 };
 #else
 struct Context {
   jmp_buf registers;
-  void (*main)();  // nullptr once it has been entered
+  void (*main)();  // nullptr after the first switch to this context
   void* stack;
   size_t bytes;
 };
 #endif
 
-// The first switch to `context` enters `main` on the stack. `main` never returns.
+// Makes the first switch to `context` enter `main` on the given stack. `main` must never return.
 void prepare_context(Context& context, void* stack, size_t bytes, void (*main)());
 
-// Leaves the caller in `from` and goes on in `to`; returns when something switches to `from`.
+// Saves the caller in `from` and continues `to`. The call returns when something switches to `from`.
 void switch_context(Context& from, Context& to);
 
-// Goes on in `to` and forgets the caller. `to` has been entered before.
+// Continues `to` and forgets the caller. Something must have switched to `to` before.
 [[noreturn]] void resume_context(Context& to);
 
 }  // namespace gesso::emulator

@@ -1,4 +1,4 @@
-// What emulator.h counts.
+// The counters that emulator.h reads.
 #pragma once
 
 #include <atomic>

@@ -1,23 +1,26 @@
-// Control of the emulated GPUs, for tests. What is emulated, and what a kernel or its host code is told that does
-// wrong:
+// Control of the emulated GPUs, for tests. What is emulated, and which mistakes of a kernel or its host code become
+// errors:
 //
-// Threads    A block's threads run in turns on one thread of the host, in orders that the seed decides. They change
-//            only where they meet: at warp instructions and barriers. Lanes that do not all come are an error.
-// Shared     memory is poisoned with 0xff when a block begins. Asynchronous copies poison their target and are written
-//            by the wait that covers them. A race that is not caught by poison shows as a result that differs between
-//            seeds: see seeds.h.
-// Global     memory starts poisoned. An address out of bounds is an error that names kernel, block, thread and the
-//            allocation beside it, and so is a vector that is not aligned. The host cannot touch device memory, a
-//            kernel cannot be given a pointer to memory that the runtime does not know, unless the device is
-//            integrated.
-// Streams    are lazy: work runs when the host waits for it. A result that is read too early is not there yet, a buffer
-//            that is reused too early is copied with the new content. Copies from host memory that is not pinned take
-//            their source at once, those into it run at once, as CUDA says.
-// Capture    records; what CUDA forbids in between fails and spoils the capture.
-// Errors     of a kernel come out as cudaErrorLaunchFailure of the call that waits for it, and of every later one until
-//            cudaGetLastError has told it. cudaGetErrorString has the whole text.
+// Threads    The threads of a block take turns on one thread of the host, in an order that follows from the seed. The
+//            turn changes only where threads meet: at warp instructions and barriers. It is an error when not all lanes
+//            of a warp come to a meeting.
+// Shared     Shared memory is poisoned with 0xff when a block begins. An asynchronous copy poisons its target; the wait
+//            that covers the copy writes it. A race that poison does not show makes results differ between seeds, which
+//            seeds.h compares.
+// Global     Global memory starts poisoned. An address out of bounds is an error that names the kernel, the block, the
+//            thread and the nearest allocation. A vector at an address that is not aligned is an error, too. The host
+//            cannot touch device memory. A kernel cannot be given a pointer to memory that the runtime does not know,
+//            unless the device is integrated.
+// Streams    Queued work runs only when the host waits for it. So a result that the host reads too early is not there,
+//            and a buffer that the host writes again too early is copied with its new content. A copy from host memory
+//            that is not pinned reads its source at once. A copy into such memory runs at once. CUDA promises both.
+// Capture    A capture records the operations. A call that CUDA forbids during a capture fails and makes the capture
+//            invalid.
+// Errors     After a kernel's mistake the call that waits for the kernel returns cudaErrorLaunchFailure. So does every
+//            later call, until cudaGetLastError has returned the error. cudaGetErrorString gives the whole text.
 //
-// Not emulated: blocks that wait for each other, captures of several streams, limits on registers, the time that
+// These things are not emulated: blocks that wait for each other, captures of several streams, limits on registers, the
+// time that an operation takes, the order in which an mma adds its products.
 // anything takes, the order in which an mma adds.
 #pragma once
 
@@ -28,42 +31,46 @@
 
 namespace gesso::emulator {
 
-// All settings as they were when the program began. Memory and streams stay.
+// Sets all settings to what they were when the program began. Memory and streams are not changed.
 GESSO_EMULATOR_EXPORT void reset_settings();
 
-// Orders of threads and blocks follow from the seed.
+// The orders of threads and of blocks follow from the seed.
 GESSO_EMULATOR_EXPORT void set_seed(uint64_t seed);
 GESSO_EMULATOR_EXPORT uint64_t seed();
 
-// The compute capability of all devices: 80, 86, 89, 90, 100, 120, 121. Sizes of shared memory follow from it.
+// Sets the compute capability of all devices: 80, 86, 89, 90, 100, 120 or 121. The sizes of shared memory follow from
+// it.
 GESSO_EMULATOR_EXPORT void set_architecture(int architecture);
 GESSO_EMULATOR_EXPORT void set_num_devices(int count);
 GESSO_EMULATOR_EXPORT void set_num_multiprocessors(int count);
-// Integrated devices read the host's memory.
+// An integrated device can read the host's memory.
 GESSO_EMULATOR_EXPORT void set_integrated(bool is_integrated);
 
-// The memory of each device; cudaMalloc fails beyond it.
+// Sets the memory of each device. cudaMalloc fails beyond it.
 GESSO_EMULATOR_EXPORT void set_total_bytes(int64_t bytes);
 GESSO_EMULATOR_EXPORT int64_t allocated_bytes(int device);
 GESSO_EMULATOR_EXPORT int64_t peak_bytes(int device);
 GESSO_EMULATOR_EXPORT void reset_peak_bytes(int device);
 GESSO_EMULATOR_EXPORT int64_t pinned_bytes();
 
-// Dry: memory is only reserved, copies and kernels do nothing. For counting the memory of models that do not fit here.
+// In a dry run memory is only reserved, and copies and kernels do nothing. Tests use it to count the memory of models
+// that do not fit into the memory of this machine.
 GESSO_EMULATOR_EXPORT void set_dry_run(bool is_dry);
 
-// Threads of the host that blocks run on; 0 is all cores.
+// Sets the number of threads of the host that run blocks; 0 means one for each core.
 GESSO_EMULATOR_EXPORT void set_num_threads(int count);
 
-// Since the program began. Kernels, allocations (device and pinned) and graph launches by number; waits are calls that
-// return only when the device has done something; bytes are those of copies from the device that have run.
+// Counters since the program began: kernels, allocations (device and pinned memory), waits, graph launches, bytes. A
+// wait is a call that returns only after the device has done some work. The bytes are those of copies from the device
+// that have run.
 GESSO_EMULATOR_EXPORT int64_t num_kernels_run();
 GESSO_EMULATOR_EXPORT int64_t num_allocations();
 GESSO_EMULATOR_EXPORT int64_t num_host_waits();
 GESSO_EMULATOR_EXPORT int64_t num_graph_launches();
 GESSO_EMULATOR_EXPORT int64_t bytes_to_host();
 
-// What the last kernel that failed did wrong; empty when none did. Forgets it, as cudaGetLastError does.
+// What the last kernel that failed did wrong, or an empty string. The call forgets the failure, as cudaGetLastError
+// does.
 GESSO_EMULATOR_EXPORT std::string take_failure();
 
 }  // namespace gesso::emulator

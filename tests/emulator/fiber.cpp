@@ -8,10 +8,10 @@ namespace gesso::emulator {
 namespace {
 
 constexpr size_t kStackBytes = 256 * 1024;
-// Wide, so that a large array does not reach over it.
+// The guard is wide, so that a large array on the stack does not reach over it.
 constexpr size_t kGuardBytes = 2 << 20;
 constexpr size_t kMappedBytes = kGuardBytes + kStackBytes;
-// A few lines more than 2 KB, so that the tops of 32 stacks lie in different sets of the L1 and L2 caches.
+// A few cache lines more than 2 KB. So the tops of 32 stacks lie in different sets of the L1 and L2 caches.
 constexpr size_t kStaggerBytes = 2048 + 192;
 constexpr size_t kStaggers = 32;
 

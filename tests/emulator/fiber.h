@@ -11,17 +11,17 @@ namespace gesso::emulator {
 
 class Fiber {
  public:
-  // `main` runs when something first switches to the fiber, and never returns. `index` staggers the stacks: were all at
-  // the same distance from a page, the threads of a warp would compete for the same few lines of the cache.
+  // `main` runs when something first switches to the fiber. It must never return. `index` staggers the stacks: if all
+  // began at the same distance from a page, the threads of a warp would compete for the same few cache lines.
   Fiber(void (*main)(), size_t index);
   ~Fiber();
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
   Context& context() { return context_; }
-  // The next switch enters `main` anew; what was on the stack is forgotten.
+  // Makes the next switch enter `main` anew. The content of the stack is forgotten.
   void reset();
-  // True for addresses below the stack: the thread has used it up.
+  // True for addresses below the stack: a thread has used the whole stack.
   bool is_overflow(const void* address) const;
 
  private:
@@ -31,13 +31,13 @@ class Fiber {
   Context context_ = {};
 };
 
-// The fibers of one thread of the host. They are kept: a block takes what blocks before it have used.
+// The fibers of one thread of the host. They are kept, so that a block reuses those of the blocks before it.
 class FiberPool {
  public:
   explicit FiberPool(void (*main)()) : main_(main) {}
   Fiber* take();
   void give_back(Fiber* fiber) { free_.push_back(fiber); }
-  // After a failure: whatever the fibers were in the middle of is forgotten, and all are free.
+  // For use after a failure: forgets what the fibers were doing. All of them are free then.
   void reset();
   bool is_overflow(const void* address) const;
 

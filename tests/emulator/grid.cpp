@@ -20,10 +20,10 @@
 namespace gesso::emulator {
 namespace {
 
-// A grid that takes less than this is not worth waking other threads for.
+// A grid that takes less time than this runs on one thread: waking other threads would cost more.
 constexpr std::chrono::microseconds kAlone(100);
 
-// The order of the blocks: i -> (i * step + first) mod count, with a step that shares no divisor with the count.
+// The order of the blocks: block (i * step + first) mod count comes as number i. step and count have no common divisor.
 class BlockOrder {
  public:
   BlockOrder(const dim3& grid, uint64_t seed) : grid_(grid) {
@@ -46,7 +46,7 @@ class BlockOrder {
   uint64_t step_;
 };
 
-// Runs blocks of one grid from any thread, until one fails.
+// Runs the blocks of one grid, on any threads of the host, until one block fails.
 class GridRun {
  public:
   GridRun(const BlockSettings& settings, const BlockOrder& order) : settings_(settings), order_(order) {}
@@ -75,7 +75,7 @@ int num_host_threads() {
 #endif
 }
 
-// The first blocks alone, to see how long they take, the others on all threads.
+// Runs the first blocks on this thread, to see how long they take, and the others on all threads.
 void run_blocks(GridRun& run, uint64_t count) {
   const auto start = std::chrono::steady_clock::now();
   const int num_threads = num_host_threads();
@@ -89,7 +89,7 @@ void run_blocks(GridRun& run, uint64_t count) {
   }
 }
 
-// Kept from kernel to kernel; one kernel runs at a time.
+// The orders are kept from kernel to kernel. Only one kernel runs at a time.
 const LaneOrders& lane_orders(uint64_t seed) {
   static uint64_t seed_of_orders = seed;
   static LaneOrders orders(seed);
@@ -106,7 +106,7 @@ std::string check_pointer(const void* pointer, int device) {
   return "an argument points to memory of another device";
 }
 
-// A word in a struct may be anything. It is taken for a pointer if it is the address of something that is there.
+// A word in a struct may be any value. It counts as a pointer if it is the address of memory that exists.
 std::string check_word(const void* word) {
   constexpr uintptr_t kPageBytes = 4096, kLowest = 1 << 16, kEnd = uintptr_t{1} << 47;
   const uintptr_t address = reinterpret_cast<uintptr_t>(word);
@@ -116,7 +116,7 @@ std::string check_word(const void* word) {
   return "an argument has a pointer to " + describe_address(word) + ", memory of the host or freed";
 }
 
-// A kernel must not be given memory that the device cannot read, unless it can read all.
+// A kernel must not be given a pointer to memory that the device cannot read. An integrated device can read all memory.
 std::string check_arguments(const KernelLaunch& launch, int device) {
   if (settings().is_integrated) return "";
   std::string failure;

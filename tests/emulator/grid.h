@@ -7,7 +7,7 @@
 
 namespace gesso::emulator {
 
-// Returns what went wrong, or an empty string.
+// Returns an empty string, or what went wrong.
 std::string run_grid(const KernelLaunch& launch, int device);
 
 }  // namespace gesso::emulator

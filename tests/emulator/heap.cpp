@@ -13,13 +13,14 @@ namespace {
 
 constexpr size_t kPageBytes = 4096;
 constexpr size_t kAlignment = 16;
-// An address is used again only when so many others have been freed after it: until then its use is found.
+// The addresses of freed memory are used again only after so many other allocations have been freed. Until then a use
+// of the freed memory is found.
 constexpr size_t kQuarantine = 256;
 
 size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 std::byte* usable_begin(const Allocation& allocation) { return allocation.mapped + kPageBytes; }
-// Of the bytes between the page and the memory these are known and checked, the others are left alone.
+// Of the bytes between the page before an allocation and its memory, only the last ones are canaries and are checked.
 constexpr size_t kCheckedBytes = kMaxCanaryBytes;
 
 std::byte* checked_begin(const Allocation& allocation) {
@@ -30,7 +31,7 @@ std::byte* checked_begin(const Allocation& allocation) {
 std::byte* usable_end(const Allocation& allocation) { return allocation.mapped + allocation.mapped_bytes - kPageBytes; }
 
 void protect(const Allocation& allocation, int protection) {
-  if (allocation.is_dry && allocation.kind == MemoryKind::kDevice) return;  // stays out of reach
+  if (allocation.is_dry && allocation.kind == MemoryKind::kDevice) return;  // its addresses must stay untouchable
   mprotect(usable_begin(allocation), static_cast<size_t>(usable_end(allocation) - usable_begin(allocation)),
            protection);
 }
@@ -58,7 +59,7 @@ bool is_within_mapping(const Allocation& allocation, const std::byte* address) {
 }  // namespace
 
 Heap& Heap::instance() {
-  // Never destroyed: static objects of the program may free their memory later than that would be.
+  // The heap is never destroyed: static objects of the program may free memory after it would have been.
   static Heap* heap = new Heap();
   return *heap;
 }
@@ -118,7 +119,7 @@ bool Heap::add_registered(void* data, size_t bytes) {
   return allocations_.emplace(begin, Allocation{begin, bytes, MemoryKind::kRegistered, 0, nullptr, 0, false}).second;
 }
 
-// The allocation that begins at the address or nearest before it.
+// The allocation that begins at the address, or else the nearest one that begins before it.
 const Allocation* Heap::before(const void* address) const {
   const auto next = allocations_.upper_bound(static_cast<std::byte*>(const_cast<void*>(address)));
   return next == allocations_.begin() ? nullptr : &std::prev(next)->second;

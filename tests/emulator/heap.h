@@ -1,8 +1,9 @@
 // The memory of the emulated devices, and the host memory that the runtime knows.
 //
-// An allocation ends, to 16 bytes, at a page that cannot be touched, and has such a page and known bytes before it. So
-// it is 16-byte aligned, and as much as CUDA's 256 only if its size is a multiple of that. It starts poisoned. The
-// host cannot touch device memory: it is accessible only while queued work runs.
+// Behind an allocation is a page that cannot be touched; between them are less than 16 bytes. Before the allocation is
+// such a page too, and then bytes with known values. So an allocation is 16-byte aligned. It has CUDA's alignment of
+// 256 bytes only if its size is a multiple of that. Its memory starts poisoned. The host cannot touch device memory: it
+// is accessible only while queued work runs.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,7 @@ struct Allocation {
   size_t bytes;
   MemoryKind kind;
   int device;
-  std::byte* mapped;  // with the pages around; nullptr for kRegistered
+  std::byte* mapped;  // where the pages around the memory begin; nullptr for kRegistered
   size_t mapped_bytes;
   bool is_dry;
 };
@@ -31,11 +32,12 @@ class Heap {
  public:
   static Heap& instance();
 
-  // nullptr when there is not so much. `is_dry`: reserves addresses, with nothing behind them for device memory.
+  // Returns nullptr when there is not enough memory. With `is_dry`, device memory is only a range of addresses that
+  // cannot be touched.
   void* allocate(MemoryKind kind, int device, size_t bytes, bool is_dry);
-  // False unless `data` is what allocate returned for this kind.
+  // Returns false unless allocate returned `data` for this kind.
   bool release(MemoryKind kind, void* data);
-  // Memory of the host's own that the device may read.
+  // Adds memory that the host has allocated itself and that the device may read.
   bool add_registered(void* data, size_t bytes);
 
   struct Range {
@@ -44,15 +46,15 @@ class Heap {
     std::byte* data;
     size_t bytes;
   };
-  // The allocation with this address; false when there is none.
+  // Finds the allocation that holds the address. Returns false when there is none.
   bool find(const void* address, Range* range) const;
-  // The same, or one that ends at the address: a pointer behind the last element is no mistake.
+  // The same, but an allocation that ends at the address counts too: a pointer behind the last element is no mistake.
   bool find_or_end(const void* address, Range* range) const;
-  // True for addresses in an allocation or in the pages around it.
+  // True for an address in an allocation or in the pages around one.
   bool is_near(const void* address) const;
-  // Text for an address that a kernel could not touch.
+  // Describes an address that a kernel could not touch.
   std::string describe(const void* address) const;
-  // Empty, or the first allocation beside which something was written; repairs it.
+  // Returns an empty string, or which allocation had bytes written beside it. The first such allocation is repaired.
   std::string find_damage();
 
   void open(int device);
@@ -74,16 +76,16 @@ class Heap {
   void protect_device(int device, int protection);
 
   mutable std::mutex mutex_;
-  std::map<std::byte*, Allocation> allocations_;  // by address
-  std::deque<Allocation> freed_;                  // addresses that are not used again for a while
+  std::map<std::byte*, Allocation> allocations_;  // keyed by address
+  std::deque<Allocation> freed_;                  // their addresses are not used again for a while
   std::map<int, Usage> device_usage_;
   int64_t pinned_bytes_ = 0;
-  std::map<int, int> num_opened_;  // accesses to a device's memory that are under way
+  std::map<int, int> num_opened_;  // per device: the number of DeviceAccess objects that live
 };
 
 std::string describe_address(const void* address);
 
-// While it lives, the memory of a device can be touched.
+// While such an object lives, the memory of its device can be touched.
 class DeviceAccess {
  public:
   explicit DeviceAccess(int device) : device_(device) { Heap::instance().open(device); }

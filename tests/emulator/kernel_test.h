@@ -1,4 +1,4 @@
-// For tests that launch small kernels.
+// Helpers for tests that launch small kernels.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -14,12 +14,12 @@
 #include "gesso/error.h"
 #include "seeds.h"
 
-// A kernel with a mistake that a sanitizer would see before the emulator.
+// Marks a kernel with a planted mistake that the sanitizer would report before the emulator could.
 #define PLANTED_MISTAKE __attribute__((no_sanitize("undefined")))
 
 namespace gesso::cuda {
 
-// Memory of the device with what a test puts there.
+// An array in device memory, with the values that a test gives it.
 template <typename T>
 class OnDevice {
  public:
@@ -45,7 +45,7 @@ class OnDevice {
   T* data_ = nullptr;
 };
 
-// Runs a kernel in the default stream to its end.
+// Runs a kernel in the default stream and waits until it has ended.
 template <typename... P, typename... A>
 void run_kernel(int num_blocks, int block, size_t shared_bytes, void (*kernel)(P...), const A&... arguments) {
   launch("test_kernel", {dim3(static_cast<unsigned>(num_blocks)), block, static_cast<int64_t>(shared_bytes), nullptr},
@@ -53,7 +53,7 @@ void run_kernel(int num_blocks, int block, size_t shared_bytes, void (*kernel)(P
   check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 }
 
-// The message of the CudaError that `run` must throw.
+// The message of the CudaError that `run` throws, or "no failure".
 template <typename Run>
 std::string failure_of(Run run) {
   try {

@@ -1,8 +1,9 @@
-// The warp's matrix instructions, computed for all lanes at once. Operands are matrices as they stand, see
-// include/cuda/device/mma.h.
+// The matrix instructions of a warp, computed for all lanes at once. include/cuda/device/mma.h says how the registers
+// of all lanes are matrices.
 //
-// Products of bf16 are exact in float32. They are added one by one, k rising, to what was in d, each sum rounded to
-// float32: c = ((d + p0) + p1) + ... The device adds them in groups with other roundings; a test must not know either.
+// Products of bf16 are exact in float32. They are added one by one, in the order of rising k, to what was in d, and
+// each sum is rounded to float32: c = ((d + p0) + p1) + ... The device adds the products in groups and rounds
+// differently. A test must pass with either.
 #include <cstring>
 
 #include "cuda/device/mma.h"
@@ -18,12 +19,12 @@ namespace {
 
 constexpr int kRows = 16;
 constexpr int kColumns = 8;
-constexpr int kHalf = 8;        // rows, or 16-bit columns, of one register of all lanes
-constexpr int kRowsAtOnce = 8;  // sums that the host's registers hold
+constexpr int kHalf = 8;        // rows, or 16-bit columns, that one register of all lanes holds
+constexpr int kRowsAtOnce = 8;  // as many rows of sums as the host's registers can hold
 
 using Columns = float __attribute__((vector_size(kColumns * sizeof(float))));
 
-// d[row][n] += a[row][k] * b[k][n], k rising.
+// d[row][n] += a[row][k] * b[k][n], for k in rising order.
 template <int kDepth>
 inline __attribute__((always_inline)) void add_product(const float (&a)[kRows][kDepth], const Columns (&b)[kDepth],
                                                        Columns (&d)[kRows]) {
@@ -37,7 +38,8 @@ inline __attribute__((always_inline)) void add_product(const float (&a)[kRows][k
   }
 }
 
-// a[part] is rows 8 (part % 2).. and k 8 (part / 2).., b[half] is [n][k] of k 8 half...
+// a[part] holds 8 rows from row 8 (part % 2) on and 8 values of k from 8 (part / 2) on. b[half] is [n][k] for 8 values
+// of k from 8 half on.
 GESSO_TARGETS void product_bf16(const uint16_t (&a)[4][kHalf][kHalf], const uint16_t (&b)[2][kColumns][kHalf],
                                 float (&d)[kRows][kColumns]) {
   constexpr int kDepth = 2 * kHalf;
@@ -64,7 +66,7 @@ GESSO_TARGETS void product_bf16(const uint16_t (&a)[4][kHalf][kHalf], const uint
   std::memcpy(d, sums, sizeof(sums));
 }
 
-// The sums of up to 32 products of int8 are exact in float32 too.
+// A sum of up to 32 products of int8 is exact in float32, too.
 template <int kDepth>
 inline __attribute__((always_inline)) void add_product_s8(const int8_t (*a)[kHalf][16], const int8_t (*b)[kColumns][16],
                                                           int32_t (&d)[kRows][kColumns]) {

@@ -10,7 +10,7 @@ constexpr float kE2M1[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
 
 float e2m1(uint32_t code) { return code & 8 ? -kE2M1[code & 7] : kE2M1[code & 7]; }
 
-// E4M3 of a byte without a sign.
+// The value of an E4M3 without a sign.
 float ue4m3(uint32_t code, const emulator::Place& place) {
   if (code > 0x7f) emulator::fail("mma_nvfp4: a scale with a sign", place);
   if (code == 0x7f) return std::bit_cast<float>(0x7fc00000u);
@@ -19,7 +19,7 @@ float ue4m3(uint32_t code, const emulator::Place& place) {
   return std::bit_cast<float>((exponent + 127 - 7) << 23 | fraction << 20);
 }
 
-// E8M0, a power of two.
+// The value of an E8M0, a power of two.
 float ue8m0(uint32_t code, const emulator::Place&) {
   if (code == 255) return std::bit_cast<float>(0x7fc00000u);
   return std::bit_cast<float>(code == 0 ? 0x00400000u : code << 23);
@@ -27,12 +27,12 @@ float ue8m0(uint32_t code, const emulator::Place&) {
 
 using ScaleOf = float (*)(uint32_t code, const emulator::Place& place);
 
-// A line of an operand (a row of A, a column of B), times its scales.
+// A row of A or a column of B, each value multiplied by its scale.
 struct Line {
   double values[kDepth];
 };
 
-// 4 words from each of two registers.
+// Reads 4 words of the first register for k = 0..31, and 4 words of the second for k = 32..63.
 template <int kBlock>
 Line read_line(const uint32_t* first_half, const uint32_t* second_half, uint32_t scales, ScaleOf scale_of,
                const emulator::Place& place) {

@@ -1,4 +1,4 @@
-// The emulator's random choices: in which order threads and blocks have their turns.
+// The emulator's random choices: the orders in which threads and blocks have their turns.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ class Random {
     state_ = state_ * 6364136223846793005u + 1442695040888963407u;
     return static_cast<uint32_t>(state_ >> 33);
   }
-  // Below n, which is at least 1.
+  // A number below n. n must be at least 1.
   uint32_t below(uint32_t n) { return next() % n; }
 
   static uint64_t mix(uint64_t x) {
@@ -27,7 +27,7 @@ class Random {
   uint64_t state_;
 };
 
-// Orders of the 32 lanes of a warp. A table, since one is needed for every warp instruction.
+// Orders of the 32 lanes of a warp. They are kept in a table, since every warp instruction needs one.
 class LaneOrders {
  public:
   explicit LaneOrders(uint64_t seed);

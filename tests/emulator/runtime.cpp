@@ -13,7 +13,7 @@ constinit thread_local cudaError_t error_of_thread = cudaSuccess;
 }  // namespace
 
 Runtime& Runtime::instance() {
-  // Never destroyed: static objects of the program may free what they have later than that would be.
+  // The runtime is never destroyed: static objects of the program may free what they own after it would have been.
   static Runtime* runtime = new Runtime();
   return *runtime;
 }
@@ -48,7 +48,7 @@ void Runtime::destroy_stream(cudaStream_t stream) {
   streams_.erase(stream);
 }
 
-// The default stream and the blocking ones wait for each other.
+// The default stream and the blocking streams wait for each other.
 std::vector<Mark> Runtime::implied_marks(const CUstream_st& stream) {
   std::vector<Mark> marks;
   const std::shared_ptr<CUstream_st> by_default = default_stream(stream.device);
@@ -82,7 +82,7 @@ void Runtime::run_to(const Mark& mark) {
     stream.work.pop_front();
     ++stream.num_done;
     for (const Mark& before : work.after) run_to(before);
-    if (has_failed()) continue;  // the device does nothing more
+    if (has_failed()) continue;  // after a failure the device does nothing more
     const std::string failure = work.run();
     if (!failure.empty()) failure_ = failure;
   }

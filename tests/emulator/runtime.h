@@ -1,4 +1,4 @@
-// The state behind the runtime's functions: streams with work that has not run yet, captures, errors.
+// The state behind the functions of the CUDA runtime: streams with work that has not run yet, captures, errors.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -15,10 +15,10 @@
 
 namespace gesso::emulator {
 
-// Something to do on the device. Returns what went wrong, or an empty string.
+// Work for the device. It returns an empty string, or what went wrong.
 using Operation = std::function<std::string()>;
 
-// A place in a stream: what was queued before it.
+// A place in a stream: all work that was queued before it.
 struct Mark {
   std::shared_ptr<CUstream_st> stream;
   uint64_t sequence = 0;
@@ -26,7 +26,7 @@ struct Mark {
 
 struct Work {
   Operation run;
-  std::vector<Mark> after;  // has run before
+  std::vector<Mark> after;  // this must have run before
 };
 
 }  // namespace gesso::emulator
@@ -40,19 +40,19 @@ struct CUgraphExec_st {
 };
 
 struct CUevent_st {
-  gesso::emulator::Mark mark;    // of the last record
-  bool is_in_capture = false;    // so that nobody can wait for it
-  std::shared_ptr<double> time;  // of that record, in ms, once it has run
+  gesso::emulator::Mark mark;    // where the last record was
+  bool is_in_capture = false;    // whether that record was in a capture; then nobody can wait for it
+  std::shared_ptr<double> time;  // when that record ran, in ms
 };
 
 struct CUstream_st {
   int device = 0;
-  bool is_blocking = false;  // waits for the default stream, which waits for it
+  bool is_blocking = false;  // waits for the default stream, and the default stream waits for it
   std::deque<gesso::emulator::Work> work;
   uint64_t num_queued = 0;
   uint64_t num_done = 0;
 
-  std::unique_ptr<CUgraph_st> capture;  // while it captures
+  std::unique_ptr<CUgraph_st> capture;  // set while the stream captures
   bool is_capture_valid = true;
   cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
   std::thread::id capture_thread;
@@ -64,31 +64,32 @@ class Runtime {
  public:
   static Runtime& instance();
 
-  // Held by every function of the runtime for as long as it runs.
+  // Every function of the runtime holds this lock while it runs.
   std::recursive_mutex& mutex() { return mutex_; }
 
-  // nullptr is the default stream of the current device; an empty result means that there is no such stream.
+  // Finds a stream. nullptr is the default stream of the current device. The result is empty when there is no such
+  // stream.
   std::shared_ptr<CUstream_st> find(cudaStream_t stream);
   cudaStream_t create_stream(bool is_blocking);
   void destroy_stream(cudaStream_t stream);
   const std::map<cudaStream_t, std::shared_ptr<CUstream_st>>& streams() const { return streams_; }
 
-  // Records in a capture, queues otherwise, forgets in a dry run.
+  // In a capture the operation is recorded, in a dry run it is dropped, otherwise it is queued.
   void queue(const std::shared_ptr<CUstream_st>& stream, Operation operation, std::vector<Mark> after = {});
   void run_to(const Mark& mark);
   void run(const std::shared_ptr<CUstream_st>& stream) { run_to({stream, stream->num_queued}); }
   void run_device(int device);
 
-  // Whether a capture forbids what may wait or allocate; spoils it then.
+  // Whether a capture forbids the call that asks, one that may wait or allocate. If so, the capture becomes invalid.
   bool is_forbidden();
   static void spoil(CUstream_st& stream) { stream.is_capture_valid = false; }
 
-  // What a kernel did wrong: kept until it is taken.
+  // What a kernel did wrong. It is kept until take_failure is called.
   bool has_failed() const { return !failure_.empty(); }
   std::string take_failure();
   const std::string& peek_failure() const { return failure_; }
 
-  // Of the calling thread.
+  // These belong to the calling thread.
   static int current_device();
   static void set_current_device(int device);
   static cudaError_t& last_error();
@@ -103,7 +104,7 @@ class Runtime {
   std::string failure_;
 };
 
-// Runs the body of a function of the runtime: under the lock, and with its error kept for cudaGetLastError.
+// Runs the body of a function of the runtime. It holds the lock and keeps the error for cudaGetLastError.
 template <typename Body>
 cudaError_t call(Body body) {
   const std::lock_guard lock(Runtime::instance().mutex());
@@ -112,7 +113,7 @@ cudaError_t call(Body body) {
   return error;
 }
 
-// The same for those that fail once a kernel has failed.
+// The same for functions that fail after a kernel has failed.
 template <typename Body>
 cudaError_t call_on_device(Body body) {
   return call([&](Runtime& runtime) {

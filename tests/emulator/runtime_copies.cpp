@@ -11,7 +11,7 @@ using namespace gesso::emulator;
 
 namespace {
 
-// Rows of bytes; one row is a plain copy.
+// A copy of rows of bytes. A copy without rows has one row.
 struct Copy {
   std::byte* target;
   size_t target_pitch;
@@ -27,14 +27,14 @@ struct Copy {
   }
 };
 
-// Where one side of a copy is.
+// Which memory one side of a copy is in.
 struct Side {
   bool is_device = false;
-  bool is_pageable = true;  // memory that the runtime does not know
+  bool is_pageable = true;  // the runtime does not know this memory
   int device = 0;
 };
 
-// False when the bytes run out of an allocation.
+// Returns false when the bytes go beyond the end of an allocation.
 bool find_side(const void* address, size_t bytes, Side* side) {
   Heap::Range range;
   if (!Heap::instance().find(address, &range)) return true;
@@ -60,7 +60,7 @@ bool is_kind(cudaMemcpyKind kind, const Side& target, const Side& source) {
   return false;
 }
 
-// Takes the source now: the caller may change it as soon as the call has returned.
+// Reads the source now, since the caller may change it as soon as the call has returned.
 Operation copy_of_snapshot(Copy copy) {
   auto bytes = std::make_shared<std::vector<std::byte>>(copy.row_bytes * copy.num_rows);
   Copy snapshot = copy;
@@ -85,7 +85,7 @@ Operation copy_of_source(const Copy& copy, const Side& source, const Side& targe
   };
 }
 
-// For nothing, if the copy has waited already.
+// Waits for the stream. Nothing is counted if the stream has no work left, because the copy itself has waited already.
 void wait(Runtime& runtime, const std::shared_ptr<CUstream_st>& stream) {
   if (stream->work.empty()) return;
   ++counters().host_waits;
@@ -109,7 +109,7 @@ cudaError_t queue_copy(Runtime& runtime, const Copy& copy, cudaMemcpyKind kind, 
   if (settings().is_dry) return cudaSuccess;
   const bool is_snapshot = source.is_pageable && target.is_device;
   runtime.queue(stream, is_snapshot ? copy_of_snapshot(copy) : copy_of_source(copy, source, target));
-  // Copies into memory that is not pinned, and within the host, are not asynchronous.
+  // A copy into memory that is not pinned, or from host to host, is not asynchronous.
   if (target.is_pageable || (!target.is_device && !source.is_device)) wait(runtime, stream);
   return cudaSuccess;
 }
@@ -153,7 +153,7 @@ cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* sou
   });
 }
 
-// In the default stream, which does not wait for streams that are made with cudaStreamNonBlocking.
+// This copies in the default stream, which does not wait for streams made with cudaStreamNonBlocking.
 cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind) {
   return call_on_device([&](Runtime& runtime) {
     if (runtime.is_forbidden()) return cudaErrorStreamCaptureImplicit;

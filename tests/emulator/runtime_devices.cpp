@@ -1,4 +1,4 @@
-// The runtime's functions for devices, and for what belongs to a kernel.
+// The runtime's functions for devices, and for the attributes and launches of kernels.
 #include <algorithm>
 #include <map>
 
@@ -18,7 +18,7 @@ constexpr int kMaxBlocksPerMultiprocessor = 16;
 
 bool is_device(int device) { return device >= 0 && device < settings().num_devices; }
 
-// What kernels were allowed beyond the default.
+// The shared memory that a kernel was allowed beyond the default, in bytes.
 std::map<const void*, size_t>& shared_limits() {
   static std::map<const void*, size_t> limits;
   return limits;
@@ -31,7 +31,7 @@ cudaError_t check_launch(const KernelLaunch& launch) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaErrorInvalidConfiguration;
   const auto limit = shared_limits().find(launch.kernel);
   const size_t allowed = limit == shared_limits().end() ? kDefaultSharedBytes : limit->second;
-  // The architecture may have been set to another since the kernel was allowed so much.
+  // The architecture may have been changed after the kernel was allowed that much.
   return launch.shared_bytes > std::min(std::max(allowed, kDefaultSharedBytes), max_shared_bytes())
              ? cudaErrorInvalidValue
              : cudaSuccess;
@@ -122,7 +122,7 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
   });
 }
 
-// As far as threads and shared memory decide; registers are not known here.
+// Only threads and shared memory count here. The emulator does not know how many registers a kernel needs.
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* num_blocks, const void*, int block,
                                                           size_t shared_bytes) {
   return call([&](Runtime&) {

@@ -12,7 +12,7 @@ cudaError_t cudaPeekAtLastError() {
 
 namespace {
 
-// What the kernel did wrong whose failure this thread was told last.
+// The failed kernel's mistake that this thread was told last.
 std::string& told_failure() {
   static thread_local std::string failure;
   return failure;

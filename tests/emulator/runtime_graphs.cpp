@@ -1,4 +1,5 @@
-// The runtime's functions for graphs. A graph is a list: captures of several streams are not emulated.
+// The runtime's functions for graphs. A graph is a list of operations, since captures of several streams are not
+// emulated.
 #include "counters.h"
 #include "runtime.h"
 
@@ -8,7 +9,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mo
   return call_on_device([&](Runtime& runtime) {
     const auto stream = runtime.find(handle);
     if (!stream) return cudaErrorInvalidResourceHandle;
-    if (!handle) return cudaErrorStreamCaptureUnsupported;  // the default stream cannot
+    if (!handle) return cudaErrorStreamCaptureUnsupported;  // the default stream cannot be captured
     if (stream->capture) return cudaErrorStreamCaptureUnsupported;
     stream->capture = std::make_unique<CUgraph_st>();
     stream->is_capture_valid = true;

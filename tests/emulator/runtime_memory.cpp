@@ -22,7 +22,7 @@ cudaError_t allocate(Runtime& runtime, MemoryKind kind, void** data, size_t byte
   return *data ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
-// Waits for all devices, as CUDA does: what is queued may still use the memory.
+// Waits for all devices first, as CUDA does, since queued work may still use the memory.
 cudaError_t release(Runtime& runtime, MemoryKind kind, void* data) {
   if (!data) return cudaSuccess;
   if (runtime.is_forbidden()) return cudaErrorStreamCaptureUnsupported;

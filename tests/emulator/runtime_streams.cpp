@@ -50,7 +50,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   });
 }
 
-// The first question after new work is answered with "not ready", and runs it.
+// The first query after new work returns "not ready" and runs the work.
 cudaError_t cudaStreamQuery(cudaStream_t handle) {
   return call_on_device([&](Runtime& runtime) {
     const auto stream = runtime.find(handle);

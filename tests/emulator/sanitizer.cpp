@@ -1,6 +1,7 @@
-// Device code is compiled with -fsanitize=alignment,bounds: the device refuses an address that is not a multiple of its
-// type's size, which the host may let pass, and an index beyond an array of a thread is found nowhere else. These are
-// the functions that such code calls, in place of the compiler's library, so that they name kernel, block and thread.
+// Device code is compiled with -fsanitize=alignment,bounds. The device refuses an address that is not a multiple of its
+// type's size; the host may let it pass. Nothing else finds an index beyond a thread's own array. Code that is compiled
+// so calls the functions below. They replace those of the compiler's library and name the kernel, the block and the
+// thread.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -10,7 +11,7 @@
 
 namespace {
 
-// What the compiler passes.
+// The structs that the compiler passes.
 struct Location {
   const char* file;
   uint32_t line;
@@ -20,7 +21,7 @@ struct Location {
 struct Type {
   uint16_t kind;
   uint16_t info;
-  char name[1];  // and on
+  char name[1];  // the name's first byte; the others follow
 };
 
 struct Mismatch {

@@ -1,4 +1,4 @@
-// Finds races: what a kernel computes must not depend on the order in which its threads have their turns.
+// Finds races: the results of a kernel must not depend on the order in which its threads have their turns.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace gesso::emulator {
 
-// Calls `run`, which returns a vector of results, under seeds 1, 2, ... Returns an empty string, or what differs in
-// which seed, bit for bit. The seed is afterwards what it was before.
+// Calls `run`, which returns a vector of results, under the seeds 1 to `num_seeds`. Results are compared bit for bit.
+// Returns an empty string, or which result differs under which seed. The seed is the same afterwards as before.
 template <typename Run>
 std::string compare_seeds(int num_seeds, Run run) {
   const uint64_t before = seed();

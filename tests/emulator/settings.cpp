@@ -20,7 +20,7 @@ Settings& settings() {
   return the_settings;
 }
 
-// The sizes of NVIDIA's table of compute capabilities.
+// The sizes are those of NVIDIA's table of compute capabilities.
 size_t multiprocessor_shared_bytes() {
   switch (settings().architecture) {
     case 80:
@@ -33,7 +33,7 @@ size_t multiprocessor_shared_bytes() {
   }
 }
 
-// One kilobyte of each block is the system's.
+// Of the shared memory of each block the system takes one kilobyte.
 size_t max_shared_bytes() { return multiprocessor_shared_bytes() - kKilobyte; }
 
 int max_threads_per_multiprocessor() {

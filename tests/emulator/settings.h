@@ -1,4 +1,4 @@
-// What emulator.h sets.
+// The settings that emulator.h changes.
 #pragma once
 
 #include <cstddef>
@@ -21,13 +21,13 @@ struct Settings {
 
 Settings& settings();
 
-// Of one block, and of one multiprocessor, on the architecture of the settings.
+// The shared memory that a block may have, and that of one multiprocessor, on the architecture of the settings.
 size_t max_shared_bytes();
 size_t multiprocessor_shared_bytes();
 int max_threads_per_multiprocessor();
 
 void describe_device(cudaDeviceProp* properties);
-// False: the attribute is not emulated.
+// Returns false when the attribute is not emulated.
 bool device_attribute(cudaDeviceAttr attribute, int* value);
 
 }  // namespace gesso::emulator

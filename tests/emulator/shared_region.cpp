@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kPageBytes = 4096;
 constexpr size_t kLargestBytes = 228 * 1024;
 constexpr size_t kAlignment = 128;
-// Checked before the memory; behind it is less than kAlignment to the page.
+// These bytes before the memory are checked. Behind the memory there are fewer than kAlignment bytes up to the page.
 constexpr size_t kCheckedBytes = 128;
 constexpr size_t kUsableBytes = kPageBytes + kLargestBytes;
 constexpr size_t kMappedBytes = kUsableBytes + 2 * kPageBytes;

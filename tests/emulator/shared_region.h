@@ -1,5 +1,5 @@
-// The shared memory of the block that a thread of the host runs: poisoned when a block begins, with a page behind it
-// that cannot be touched and known bytes around it.
+// The shared memory of the block that a thread of the host runs. It is poisoned when a block begins. Behind it is a
+// page that cannot be touched, and around it are bytes with known values.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,11 @@ class SharedRegion {
   SharedRegion(const SharedRegion&) = delete;
   SharedRegion& operator=(const SharedRegion&) = delete;
 
-  // `bytes` at most what the largest device has. The memory is 128-byte aligned and as near to the page as that allows.
+  // `bytes` is at most what the largest device has. The memory is 128-byte aligned and as near to the page behind it as
+  // that allows.
   void begin(size_t bytes);
   const SharedMemory& memory() const { return memory_; }
-  // Empty, or what was written beside the memory.
+  // Returns an empty string, or on which side of the memory bytes were written.
   std::string find_damage() const;
   bool is_guard(const void* address) const;
 

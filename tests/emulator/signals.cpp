@@ -19,8 +19,8 @@ struct sigaction previous[3];
 
 int index_of(int signal) { return signal == SIGSEGV ? 0 : signal == SIGBUS ? 1 : 2; }
 
-// The host touched device memory, or made a mistake of its own: says so in the first case, and lets the instruction
-// fail again for the handler that was there before.
+// The signal comes from the host's code. If the host touched device memory, this says so. In either case the
+// instruction will fail again, and the handler that was there before gets the signal.
 void report_host(int signal, const void* address) {
   Heap::Range range;
   if (signal == SIGSEGV && Heap::instance().find(address, &range) && range.kind == MemoryKind::kDevice) {
@@ -45,7 +45,7 @@ void take_signals() {
     previous[index_of(signal)] = current;
     struct sigaction ours = {};
     ours.sa_sigaction = on_signal;
-    // The handler is left by a jump, so the signal must not stay blocked in it.
+    // The handler is left by a jump, so the signal must not be blocked while it runs.
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     sigaction(signal, &ours, nullptr);
   }

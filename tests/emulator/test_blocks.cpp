@@ -1,4 +1,4 @@
-// How threads of a block meet: kernels with a mistake, and the same without it.
+// How the threads of a block meet. Kernels with a mistake run here, and the same kernels without the mistake.
 #include "cuda/block/reduce.h"
 #include "cuda/device/atomic.h"
 #include "cuda/device/barrier.h"
@@ -39,7 +39,8 @@ TEST_CASE("a missing barrier shows as poison, and as a difference between seeds"
   CHECK(contains(compare_seeds(8, [] { return reversed(false); }), "under seed"));
 }
 
-// Rounds of writing and reading a value through shared memory; between reading and writing again is a barrier, or not.
+// Writes a value to shared memory and reads another thread's, several times. A barrier between reading and the next
+// writing is optional.
 __global__ void rounds_kernel(int* out, int num_rounds, bool has_second_barrier) {
   int* shared = shared_memory<int>();
   int sum = 0;
@@ -63,7 +64,7 @@ TEST_CASE("memory that is written again before all have read it shows as a diffe
   CHECK(contains(compare_seeds(8, [] { return rounds(false); }), "under seed"));
 }
 
-// The same within a warp.
+// The same exchange within a warp.
 __global__ void neighbour_kernel(int* out, bool has_barrier) {
   int* shared = shared_memory<int>();
   shared[threadIdx.x] = static_cast<int>(threadIdx.x);
@@ -90,7 +91,7 @@ TEST_CASE("shared memory is poisoned at the beginning of each block") {
   for (uint32_t word : out.read()) CHECK(word == 0xffffffffu);
 }
 
-// A barrier that threads from `first` on do not come to.
+// Threads from `first` on do not come to the barrier.
 __global__ void some_leave_kernel(int first) {
   if (static_cast<int>(threadIdx.x) >= first) return;
   sync_block();
@@ -178,7 +179,7 @@ TEST_CASE("sums and maxima over a block") {
   }
 }
 
-// Warps 0 and 1 write what warps 2 and 3 read, at a barrier of their own for each pair of warps.
+// Warps 0 and 1 write, warps 2 and 3 read. Warps 0 and 2 share one barrier, warps 1 and 3 another.
 __global__ void pairs_kernel(int* out, bool has_barrier) {
   int* shared = shared_memory<int>();
   const int pair = warp_index() % 2;
@@ -252,7 +253,7 @@ TEST_CASE("other ways to fail") {
   const OnDevice<int> x(std::vector<int>{1, 0});
   CHECK(contains(failure_of([&] { run_kernel(1, 32, 0, division_kernel, x); }), "division of an integer by zero"));
   CHECK(contains(failure_of([&] { run_kernel(1, 32, 0, deep_kernel, x, 5); }), "stack"));
-  CHECK(reversed(true)[0] == 63);  // and none of it has a lasting effect
+  CHECK(reversed(true)[0] == 63);  // none of these failures has a lasting effect
 }
 
 }  // namespace

@@ -1,3 +1,3 @@
-// The emulator's tests of itself.
+// The main program of the emulator's own tests.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>

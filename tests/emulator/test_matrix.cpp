@@ -1,4 +1,4 @@
-// The matrix instructions against plain loops: each fragment by the layout that mma.h writes down.
+// The matrix instructions against plain loops. Each fragment is filled and read by the layout that mma.h describes.
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -19,7 +19,7 @@ std::vector<float> random_values(size_t count, unsigned seed) {
   return values;
 }
 
-// d [16, 8] += a [16, 16] b [16, 8], fragments filled element by element.
+// d [16, 8] += a [16, 16] b [16, 8]. The fragments are filled element by element.
 __global__ void multiply_bf16_kernel(const float* a, const float* b, float* d) {
   const int g = lane_index() / 4, t = lane_index() % 4;
   uint32_t fragment_a[4], fragment_b[2];
@@ -82,7 +82,7 @@ void check_s8() {
   std::vector<int8_t> a(16 * kDepth), b(kDepth * 8);
   for (int8_t& value : a) value = static_cast<int8_t>(engine());
   for (int8_t& value : b) value = static_cast<int8_t>(engine());
-  std::fill(a.begin(), a.begin() + kDepth, int8_t{-128});  // the largest sum there is
+  std::fill(a.begin(), a.begin() + kDepth, int8_t{-128});  // these make the largest possible sum
   for (size_t k = 0; k < kDepth; ++k) b[k * 8] = -128;
   std::vector<int32_t> c(16 * 8);
   for (int32_t& value : c) value = static_cast<int32_t>(engine()) / 4;
@@ -102,7 +102,8 @@ void check_s8() {
 TEST_CASE("mma_s8") { check_s8<32>(); }
 TEST_CASE("mma_s8_k16") { check_s8<16>(); }
 
-// Four 8 x 8 matrices in shared memory, whose rows are 3 vectors of 8 apart; out: [4 kinds][4 registers][32 lanes].
+// Loads four 8 x 8 matrices from shared memory. Their rows are 24 values apart. out is [4 kinds][4 registers][32
+// lanes].
 __global__ void load_kernel(uint32_t* out) {
   uint16_t* shared = shared_memory<uint16_t>();
   for (int i = lane_index(); i < 4 * 8 * 8; i += 32) shared[i / 8 * 24 + i % 8] = static_cast<uint16_t>(i);
@@ -155,7 +156,8 @@ TEST_CASE("addresses of load_matrix") {
   CHECK(contains(load(4), "misaligned"));
 }
 
-// A fragment is read at once: a lane that goes on may write where another lane's fragment came from.
+// A fragment is read for all lanes at once. So a lane that goes on may overwrite the memory that another lane's values
+// came from.
 __global__ void load_then_write_kernel(uint32_t* out) {
   uint16_t* shared = shared_memory<uint16_t>();
   for (int i = lane_index(); i < 16 * 8; i += 32) shared[i] = static_cast<uint16_t>(i);
@@ -175,7 +177,7 @@ TEST_CASE("load_matrix reads for all lanes at once") {
 
 TEST_CASE("bf16 and half precision") {
   CHECK(to_bf16(1.0f) == 0x3f80);
-  CHECK(to_bf16(1.00390625f) == 0x3f80);  // half way: to the even one
+  CHECK(to_bf16(1.00390625f) == 0x3f80);  // half way between two: the even one
   CHECK(to_bf16(1.01171875f) == 0x3f82);
   CHECK(to_bf16(1.00390637f) == 0x3f81);
   CHECK(to_bf16(3.4e38f) == 0x7f80);

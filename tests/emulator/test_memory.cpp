@@ -1,4 +1,4 @@
-// What a kernel, or its host code, does with memory that it must not.
+// Forbidden uses of memory by a kernel or its host code.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ TEST_CASE("reads beyond an allocation") {
                  "kernel test_kernel, block (0, 0, 0), thread 5: out of bounds: 0 bytes behind the end of 32 "
                  "bytes of device memory"));
   CHECK(contains(read(-2000), "bytes before 32 bytes of device memory"));
-  // Closer before the memory there is no page of its own, but nothing of use either.
+  // An address shortly before the memory is on no untouchable page. But what is read there is NaN.
   CHECK(read(-1) == "no failure");
   CHECK(out.read()[0] != out.read()[0]);
 }
@@ -78,7 +78,7 @@ TEST_CASE("pointers to the host's memory") {
 }
 
 struct Arguments {
-  float unused;  // before padding, which does not count
+  float unused;  // padding follows, which must not be taken for half of a pointer
   int64_t index;
   float* out;
 };
@@ -163,7 +163,7 @@ TEST_CASE("indices of a thread's own arrays") {
   CHECK(contains(write(-1), "out of bounds: index -1 of an array"));
 }
 
-// Two stages of 32 vectors come through shared memory while the one before is added up.
+// Stages of 32 vectors pass through two buffers in shared memory: one is copied while the one before it is added up.
 struct Stages {
   bool waits = true;
   bool has_barrier_before_reading = true;

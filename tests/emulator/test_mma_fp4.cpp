@@ -1,5 +1,5 @@
-// The block-scaled matrix instructions against plain loops over values that are looked up, not computed: their layouts
-// and formats as PTX's documentation gives them, written down here a second time.
+// The block-scaled matrix instructions against plain loops. Their layouts and formats are written down here a second
+// time, from PTX's documentation.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -19,7 +19,7 @@ using namespace gesso::cuda;
 
 constexpr int kM = 16, kN = 8, kK = 64;
 
-// Codes and scales of [16, 64] and [64, 8] (by columns), the sums before, and after.
+// Codes and scales of A [16, 64] and of B [64, 8] by columns, and the sums D.
 struct Operands {
   uint8_t a[kM][kK], b[kN][kK];
   uint8_t scales_a[kM][4], scales_b[kN][4];
@@ -42,7 +42,7 @@ void mma_kernel(Operands* operands, bool is_nvfp4) {
   const uint32_t a[4] = {pack_codes(all.a[g] + 8 * t), pack_codes(all.a[g + 8] + 8 * t),
                          pack_codes(all.a[g] + 8 * t + 32), pack_codes(all.a[g + 8] + 8 * t + 32)};
   const uint32_t b[2] = {pack_codes(all.b[g] + 8 * t), pack_codes(all.b[g] + 8 * t + 32)};
-  // What is ignored is something else.
+  // Scales that the instruction ignores get other values.
   const uint32_t scales_a = t < 2 ? pack_scales(all.scales_a[g + 8 * t]) : 0x12345678u;
   const uint32_t scales_b = t == 0 ? pack_scales(all.scales_b[g]) : 0x12345678u;
   float d[4];
@@ -89,7 +89,7 @@ double e2m1(int code) {
 double e4m3(int code) { return code < 8 ? code / 512.0 : std::ldexp(1 + code % 8 / 8.0, code / 8 - 7); }
 double e8m0(int code) { return std::ldexp(1.0, code - 127); }
 
-// The worst error as a part of the sum of the sizes of what is added.
+// The worst error, divided by the sum of the magnitudes of what is added.
 double worst_error(const Operands& before, const Operands& after, int block, double (*scale)(int)) {
   double worst = 0;
   for (int m = 0; m < kM; ++m) {

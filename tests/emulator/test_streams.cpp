@@ -1,4 +1,4 @@
-// Host code around kernels: what runs when, what a capture forbids, and what is counted.
+// The host code around kernels: when queued work runs, what a capture forbids, and what is counted.
 #include "kernel_test.h"
 
 namespace gesso::cuda {
@@ -19,7 +19,7 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-// Host memory that the device copies from and to while the host goes on.
+// Pinned host memory: the device copies from it and to it while the host goes on.
 class Pinned {
  public:
   explicit Pinned(size_t count) : count_(count) {
@@ -107,7 +107,7 @@ TEST_CASE("events order streams") {
   cudaEvent_t event = nullptr;
   check_cuda(cudaEventCreate(&event), "cudaEventCreate");
   add(x, 1, producer);
-  copy(y, x, consumer);  // does not wait
+  copy(y, x, consumer);  // this does not wait for the other stream
   check_cuda(cudaEventRecord(event, producer), "cudaEventRecord");
   consumer.wait();
   CHECK(y.read()[0] == 1);
@@ -159,7 +159,7 @@ TEST_CASE("a capture records, and its graph reads pinned memory anew each time")
   cudaGraphExecDestroy(graph);
 }
 
-// What `forbidden` returns during a capture, which it must spoil.
+// Calls `forbidden` during a capture and returns its error. The capture must be invalid afterwards.
 template <typename Forbidden>
 cudaError_t in_capture(Forbidden forbidden) {
   const Stream stream;

@@ -1,4 +1,4 @@
-// wgmma against plain loops: its layouts as PTX's documentation gives them, written down here a second time.
+// wgmma against plain loops. The layouts are written down here a second time, from PTX's documentation.
 #include <doctest/doctest.h>
 
 #include <bit>
@@ -21,7 +21,7 @@ using namespace gesso::cuda;
 
 constexpr int kThreads = 128;
 constexpr int kRows = 64;
-constexpr int kColumns = 64;  // of a tile: four products
+constexpr int kColumns = 64;  // of a tile: the inner dimension of four products
 
 std::vector<uint16_t> random_bf16(size_t count, uint32_t seed) {
   std::mt19937 random(seed);
@@ -35,8 +35,8 @@ float value_of(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16
 
 enum Mistake { kNone, kNoSwizzle, kNoBarrier, kNoWait, kNoProxyFence, kNoFence, kOverwrites };
 
-// What the steps of the test's kernel do wrong is chosen by `mistake`. a [steps, 64, 64], b [steps, N, 64], out [64, N]
-// = sum over steps of a[s] b[s]^T.
+// `mistake` chooses what the kernel does wrong. a is [steps, 64, 64], b is [steps, N, 64], and out [64, N] = the sum
+// over steps s of a[s] b[s]^T.
 struct Arguments {
   const uint16_t* a;
   const uint16_t* b;
@@ -103,7 +103,7 @@ struct Problem {
         out(static_cast<size_t>(kRows) * N),
         num_steps(num_steps) {}
 
-  // Returns what the kernel did wrong.
+  // Returns an empty string, or what the kernel did wrong.
   std::string run(Mistake mistake) {
     Arguments arguments = {to_device(a), to_device(b), to_device(out), num_steps, mistake};
     launch("product", {dim3(1), kThreads, 1024 + 2 * (kRows + N) * 128, nullptr}, product_kernel<N>, arguments);
@@ -118,7 +118,7 @@ struct Problem {
     return failure;
   }
 
-  // The largest error, as a part of the sum of the sizes of what is added; NaN where a result is NaN.
+  // The worst error, divided by the sum of the magnitudes of what is added. It is NaN where a result is NaN.
   double worst_error() const {
     double worst = 0;
     for (int r = 0; r < kRows; ++r) {
@@ -157,7 +157,7 @@ void check_products() {
   }
 }
 
-// A kernel with this mistake must be told so, or give a wrong result, for some order of its threads.
+// True if for some order of the threads the emulator reports the mistake, or, without a message, the result is wrong.
 bool is_seen(Mistake mistake, const std::string& message) {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     emulator::set_seed(seed);

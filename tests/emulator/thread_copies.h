@@ -1,4 +1,4 @@
-// What a thread has started with cp.async and not yet waited for.
+// The copies that a thread has started with cp.async and has not yet waited for.
 #pragma once
 
 #include <array>
@@ -9,12 +9,12 @@ namespace gesso::emulator {
 
 class ThreadCopies {
  public:
-  // `global` is nullptr for zeros.
+  // `global` is nullptr where zeros arrive.
   void start(void* shared, const void* global, size_t bytes);
   void commit();
-  // Writes the copies of all groups but the `num_in_flight` youngest.
+  // Writes the copies of all groups except the `num_in_flight` youngest.
   void wait(int num_in_flight);
-  // Forgets what is still on its way.
+  // Forgets the copies that have not been written yet.
   void clear() {
     if (copies_.empty() && ends_.empty()) return;
     copies_.clear();
@@ -29,7 +29,7 @@ class ThreadCopies {
   };
 
   std::vector<Copy> copies_;
-  std::vector<size_t> ends_;  // of the committed groups, in copies_
+  std::vector<size_t> ends_;  // where each committed group ends in copies_
 };
 
 }  // namespace gesso::emulator

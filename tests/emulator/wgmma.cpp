@@ -15,17 +15,17 @@
 namespace gesso::emulator {
 namespace {
 
-constexpr int kDepth = 16;  // values of k of one product
+constexpr int kDepth = 16;  // the number of values of k in one product
 constexpr int kRowsOfWarp = 16;
 constexpr int kRowBytes = 128;
 constexpr int kPieceBytes = 16;
 
 using Lines = std::vector<std::array<uint16_t, kDepth>>;  // rows of A, columns of B
 
-// What a descriptor says, and the checks that it says what these tiles are.
+// What a descriptor says, with checks that it describes tiles as gesso uses them.
 struct Tile {
   uint32_t begin;
-  uint32_t stride;  // from 8 lines to the next 8
+  uint32_t stride;  // bytes from a group of 8 lines to the next
 
   Tile(uint64_t descriptor, const Place& place)
       : begin((descriptor & 0x3fff) << 4), stride((descriptor >> 32 & 0x3fff) << 4) {
@@ -34,7 +34,7 @@ struct Tile {
     if (begin % 1024 > kRowBytes - 2 * kPieceBytes) fail("wgmma: the tile does not begin at 1024 bytes", place);
   }
 
-  // The swizzle is one of addresses: bits 4 to 6 are changed by bits 7 to 9.
+  // The swizzle changes the address: bits 4 to 6 are XORed with bits 7 to 9.
   const std::byte* piece(int line, int index, const Place& place) const {
     const uint32_t plain = begin + static_cast<uint32_t>(line / 8) * stride +
                            static_cast<uint32_t>(line % 8 * kRowBytes + index * kPieceBytes);
@@ -56,14 +56,14 @@ struct Tile {
   }
 };
 
-// The accumulators of a warp that products are under way for, and what they will hold.
+// The sums of a warp whose products are under way, and the values that they will have.
 struct Accumulators {
   float* registers[kLanes];
   int n = 0;
   int num_pending = 0;
   std::vector<float> values;  // [16, n]
 
-  // Register i of a lane, see cuda/device/wgmma.h.
+  // The value of register i of a lane; the layout is that of cuda/device/wgmma.h.
   float& value(int lane, int i) {
     const int row = lane / 4 + (i % 4 / 2) * 8, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
     return values[static_cast<size_t>(row * n + column)];
@@ -124,7 +124,8 @@ void check_same(Request** all) {
   if (log[number] != std::pair(first.a, first.b)) fail("wgmma: the operands differ between warps", first.place);
 }
 
-// The accumulators that are under way already, or new ones, which take the registers and poison them.
+// Returns the sums that are under way already, or makes new ones from the registers' values. New ones poison the
+// registers.
 std::shared_ptr<Accumulators> find_accumulators(WarpState& warp, Request** all) {
   const auto is_same = [&](const Product& product) { return product.target->registers[0] == all[0]->d; };
   for (const Product& product : warp.open) {
@@ -148,8 +149,8 @@ std::shared_ptr<Accumulators> find_accumulators(WarpState& warp, Request** all) 
 
 float to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
-// A product's 16 terms are added first, then to the sum: not as the emulated mma does, so that nobody comes to rely on
-// the two giving the same bits.
+// The 16 terms of a product are added first, and their sum then to the target. The emulated mma adds in another order.
+// So no code can come to rely on the two giving the same bits.
 void multiply(const Lines& a, const Lines& b, bool accumulate, std::vector<float>& values) {
   const size_t n = b.size();
   std::vector<float> transposed(kDepth * n), sums(n);

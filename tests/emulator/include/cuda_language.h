@@ -24,7 +24,7 @@ struct dim3 {
   constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
 };
 
-// Loads and stores of these need their full alignment, as on the device.
+// As on the device, loads and stores of these types need their full alignment.
 #define GESSO_EMULATOR_VECTORS(Name, Scalar)                                                                         \
   struct __attribute__((aligned(2 * sizeof(Scalar)))) Name##2 { Scalar x, y; };                                      \
   struct __attribute__((aligned(4 * sizeof(Scalar) > 16 ? 16 : 4 * sizeof(Scalar)))) Name##4 { Scalar x, y, z, w; }; \
@@ -43,12 +43,12 @@ GESSO_EMULATOR_VECTORS(ulonglong, unsigned long long)
 GESSO_EMULATOR_VECTORS(double, double)
 #undef GESSO_EMULATOR_VECTORS
 
-// Those of the thread that runs now. Set before each thread's turn.
+// The indices of the thread whose turn it is. The emulator sets them before each turn.
 extern GESSO_EMULATOR_THREAD_LOCAL uint3 threadIdx;
 extern GESSO_EMULATOR_THREAD_LOCAL uint3 blockIdx;
 extern GESSO_EMULATOR_THREAD_LOCAL dim3 blockDim;
 extern GESSO_EMULATOR_THREAD_LOCAL dim3 gridDim;
 constexpr int warpSize = 32;
 
-// CUDA's own functions that C++ has not.
+// Functions of CUDA that C++ does not have.
 inline float rsqrtf(float x) { return 1.0f / __builtin_sqrtf(x); }

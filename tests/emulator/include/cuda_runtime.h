@@ -1,11 +1,11 @@
-// The part of the CUDA runtime that gesso uses, for the emulator. It stands before CUDA's own header in the include
-// path. ../emulator.h says how the emulated device behaves; what is not declared here is not emulated.
+// The part of the CUDA runtime that gesso uses, for the emulator. In the include path this header comes before CUDA's
+// own. ../emulator.h says how the emulated devices behave. What is not declared here is not emulated.
 #pragma once
 
 #include "cuda_language.h"
 #include "cuda_types.h"
 
-// Errors. cudaGetLastError forgets the error that it returns.
+// Errors. cudaGetLastError returns the last error and forgets it.
 cudaError_t cudaGetLastError();
 cudaError_t cudaPeekAtLastError();
 const char* cudaGetErrorName(cudaError_t error);
@@ -67,12 +67,12 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
-// Kernels. They are launched by gesso::cuda::launch only.
+// Kernels. Only gesso::cuda::launch starts them.
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* num_blocks, const void* kernel, int block,
                                                           size_t shared_bytes);
 
-// The runtime's overloads for typed pointers.
+// Overloads for typed pointers, as CUDA's header has them.
 template <typename T>
 cudaError_t cudaMalloc(T** data, size_t bytes) {
   return cudaMalloc(reinterpret_cast<void**>(data), bytes);

@@ -1,4 +1,4 @@
-// Types and constants of the CUDA runtime, with the values that it has. Part of the emulator's <cuda_runtime.h>.
+// Types and constants of the CUDA runtime, with CUDA's own values. Part of the emulator's <cuda_runtime.h>.
 #pragma once
 
 #include <cstddef>

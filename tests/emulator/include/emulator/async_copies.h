@@ -1,4 +1,4 @@
-// The asynchronous copies of one thread, see ../cuda/device/async_copy.h.
+// The asynchronous copies of one thread; see ../cuda/device/async_copy.h.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,8 @@
 
 namespace gesso::emulator {
 
-// Starts a copy: reads `global` now, poisons `shared` now, and writes it when a wait covers the copy. So whoever reads
-// too early, or still reads what was there before, gets poison.
+// Starts a copy. It reads `global` and poisons `shared` at once. It writes `shared` when a wait covers the copy. So a
+// thread that reads too early, or that still reads what was there before, gets poison.
 void start_copy(void* shared, const void* global, size_t bytes, bool valid, const Place& place);
 void commit_copies();
 void wait_copies(int num_in_flight);

@@ -12,16 +12,16 @@ namespace gesso::emulator {
 
 struct KernelLaunch {
   std::string name;
-  const void* kernel;  // for what cudaFuncSetAttribute said about it
+  const void* kernel;  // identifies the kernel, for the limits that cudaFuncSetAttribute has set
   dim3 grid;
   int block;
   size_t shared_bytes;
   std::function<void()> body;         // calls the kernel with its arguments, once per thread
-  std::vector<const void*> pointers;  // those among its arguments
-  std::vector<const void*> words;     // what may be pointers in arguments that are structs
+  std::vector<const void*> pointers;  // all pointers among the arguments
+  std::vector<const void*> words;     // words of arguments that are structs; a word may be a pointer
 };
 
-// Checks what CUDA checks at a launch and queues the kernel.
+// Makes the checks that CUDA makes at a launch, and queues the kernel.
 cudaError_t queue_kernel(KernelLaunch launch, cudaStream_t stream);
 
 }  // namespace gesso::emulator

@@ -1,11 +1,13 @@
-// The emulated matrix instructions of a warpgroup, see ../cuda/device/wgmma.h.
+// The emulated matrix instructions of a warpgroup; see ../cuda/device/wgmma.h.
 //
-// The warps of a group do not meet: each computes its 16 rows when its own lanes have come, so that a barrier that
-// lacks between writing a tile and multiplying it shows. A product is computed from what lies in shared memory when it
-// is issued, through the descriptor and the swizzle; when its group is waited for, the same must still lie there. The
-// accumulators are poison until then.
+// The warps of a group do not wait for each other. Each computes its 16 rows when its own lanes have come. So a missing
+// barrier between writing a tile and multiplying it shows in the result. A product is computed when it is issued, from
+// what its descriptor and the swizzle find in shared memory. When its group is waited for, the tiles must still hold
+// the same. The sums d are poison until then.
 //
-// Two simplifications: threads that issue products must have called fence_async_proxy since their last group, whoever
+// The emulator is simpler than the device in two ways. Every thread that issues products must have called
+// fence_async_proxy since its last group, no matter which thread wrote the tiles. And each group must begin with
+// wgmma_fence.
 // wrote the tiles; and each group begins with wgmma_fence.
 #pragma once
 
@@ -18,7 +20,7 @@ namespace gesso::emulator {
 
 GESSO_EMULATOR_EXPORT void fence_async_proxy();
 GESSO_EMULATOR_EXPORT void wgmma_fence(const Place& place);
-// d: this thread's accumulators, N / 2 of them.
+// `d` is this thread's part of the sums: n / 2 values.
 GESSO_EMULATOR_EXPORT void wgmma_bf16(float* d, int n, uint64_t a, uint64_t b, bool accumulate, const Place& place);
 GESSO_EMULATOR_EXPORT void wgmma_commit(const Place& place);
 GESSO_EMULATOR_EXPORT void wgmma_wait(int num_in_flight, const Place& place);

@@ -1,4 +1,5 @@
-// The emulated csrc/cuda/device/atomic.h. Blocks may run on several threads of the host at once, so these are atomic.
+// The emulated csrc/cuda/device/atomic.h. Several threads of the host may run blocks at once, so the functions must be
+// atomic here, too.
 #pragma once
 
 #include <atomic>

@@ -9,7 +9,7 @@ namespace gesso::cuda {
 
 inline uint16_t to_bf16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fff;  // NaN, as the device writes it
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fff;  // the NaN that the device writes
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
 }
 
@@ -27,7 +27,7 @@ inline float from_half(uint16_t bits) {
   const uint32_t fraction = bits & 1023u;
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | fraction << 13);
   if (exponent != 0) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
-  const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // zero, or too small for an exponent
+  const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // zero or subnormal
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
 }
 

@@ -1,4 +1,4 @@
-// The emulated twin of csrc/cuda/device/bytes.h.
+// The emulated csrc/cuda/device/bytes.h.
 #pragma once
 
 #include "cuda/device/kernel.h"

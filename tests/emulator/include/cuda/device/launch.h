@@ -24,14 +24,14 @@ struct Launch {
 
 namespace emulated {
 
-// What the emulator checks before the kernel runs.
+// Collects the pointers of an argument, which the emulator checks before the kernel runs.
 template <typename T>
 void collect_pointers(const T& argument, emulator::KernelLaunch& launch) {
   if constexpr (std::is_pointer_v<T>) {
     launch.pointers.push_back(argument);
   } else if constexpr (std::is_class_v<T>) {
     T copy = argument;
-    __builtin_clear_padding(&copy);  // it may hold half of an old address
+    __builtin_clear_padding(&copy);  // padding may hold half of an old address
     for (size_t i = 0; i + sizeof(void*) <= sizeof(T); i += sizeof(void*)) {
       const void* word;
       std::memcpy(&word, reinterpret_cast<const std::byte*>(&copy) + i, sizeof(word));

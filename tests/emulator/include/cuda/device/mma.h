@@ -1,7 +1,8 @@
-// The emulated csrc/cuda/device/mma.h, which has the layouts of the fragments.
+// The emulated csrc/cuda/device/mma.h, which describes the fragments.
 //
-// A register of all 32 lanes, in the order of the lanes, is 8 rows of 4 registers: an 8 x 8 matrix of 16-bit values, or
-// 8 x 16 of 8-bit ones, row major. So the arrays below are matrices as they stand.
+// Take one register of all 32 lanes, in the order of the lanes. Each group of 4 lanes holds one row. So the 32
+// registers are an 8 x 8 matrix of 16-bit values, or an 8 x 16 matrix of 8-bit values, row major. The arrays below are
+// such matrices.
 #pragma once
 
 #include "cuda/device/async_copy.h"

@@ -1,6 +1,6 @@
-// The emulated csrc/cuda/device/mma_fp4.h, which has the layouts of the fragments.
+// The emulated csrc/cuda/device/mma_fp4.h, which describes the fragments.
 //
-// A register of all 32 lanes, in the order of the lanes, is a matrix of 8 rows by 32 4-bit values.
+// One register of all 32 lanes, in the order of the lanes, is a matrix of 8 rows by 32 values of 4 bits.
 #pragma once
 
 #include "cuda/device/kernel.h"

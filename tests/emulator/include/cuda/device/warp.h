@@ -17,7 +17,7 @@ inline constexpr emulator::Instruction kShuffle = {"shuffle", emulator::Scope::k
 inline constexpr emulator::Instruction kBallot = {"ballot", emulator::Scope::kWarp, nullptr};
 inline constexpr emulator::Instruction kSyncWarp = {"sync_warp", emulator::Scope::kWarp, nullptr};
 
-// All lanes' values, after all have given theirs.
+// Waits until all lanes have given their value, and returns all values.
 inline const Words& exchange(const emulator::Instruction& instruction, uint32_t word, const emulator::Place& place) {
   Words& words = emulator::operands<Words>();
   words[emulator::lane()] = word;
@@ -32,7 +32,8 @@ inline T shuffle(T value, int lane, const emulator::Place& place = emulator::Pla
   return std::bit_cast<T>(emulated::exchange(emulated::kShuffle, std::bit_cast<uint32_t>(value), place)[lane & 31]);
 }
 
-// Qualified, or an int would find std::shuffle through Place.
+// The call must be qualified: for an int, `shuffle` would also find std::shuffle, since Place is a type of namespace
+// std.
 template <typename T>
 inline T shuffle_xor(T value, int mask, const emulator::Place& place = emulator::Place::current()) {
   return cuda::shuffle(value, lane_index() ^ mask, place);
