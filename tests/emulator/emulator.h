@@ -21,7 +21,6 @@
 //
 // These things are not emulated: blocks that wait for each other, captures of several streams, limits on registers, the
 // time that an operation takes, the order in which an mma adds its products.
-// anything takes, the order in which an mma adds.
 #pragma once
 
 #include <cstdint>

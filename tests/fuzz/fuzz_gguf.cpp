@@ -1,4 +1,5 @@
-// libFuzzer target: whatever the bytes, parse_gguf returns a file whose views lie inside them, or throws FormatError.
+// A libFuzzer target. For any bytes parse_gguf must throw FormatError or return a file whose views lie inside the
+// bytes.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -11,7 +12,7 @@
 
 namespace {
 
-// Aborts, which the fuzzer reports, unless the view lies inside the input.
+// Aborts unless the view lies inside the input. The fuzzer reports an abort.
 void expect_inside(std::span<const std::byte> input, const void* begin, size_t size) {
   const auto* data = static_cast<const std::byte*>(begin);
   if (size != 0 && (data < input.data() || data + size > input.data() + input.size())) std::abort();
@@ -39,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       expect_inside(input, tensor.data, static_cast<size_t>(tensor.num_bytes()));
     }
   } catch (const gesso::FormatError&) {
-    // The expected answer to a broken file; any other exception ends the run as a finding.
+    // A broken file may be answered with this error. Any other exception ends the run, and the fuzzer reports it.
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-// Assembles GGUF files in memory, valid ones and broken ones: nothing here checks what it is given.
+// Builds GGUF files in memory, valid ones and broken ones. Nothing here checks what it is given.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace gesso::test {
 
-// Little endian bytes, appended one after another.
+// A sequence of little endian numbers, bytes and strings.
 class Bytes {
  public:
   template <typename T>
@@ -50,14 +50,14 @@ enum : uint32_t { kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray
 
 class GgufBuilder {
  public:
-  // Header fields, to be set to nonsense at will. The counts default to what was added.
+  // Header fields, which a test may set to anything. A negative count stands for the number of keys or tensors added.
   std::string magic = "GGUF";
   uint32_t version = 3;
   int64_t num_tensors = -1;
   int64_t num_keys = -1;
   size_t alignment = 32;
 
-  // A key whose type and value are `value`'s bytes.
+  // Adds a key. `value` holds the bytes of its type and its value.
   GgufBuilder& key(std::string_view name, const Bytes& value) {
     keys_.string(name).append(value);
     ++keys_added_;
@@ -78,7 +78,7 @@ class GgufBuilder {
     return key(name, bytes);
   }
 
-  // A directory entry alone; extents as the file has them, innermost first.
+  // Adds a directory entry without data. `extents` are as in the file, innermost first.
   GgufBuilder& entry(std::string_view name, std::initializer_list<uint64_t> extents, uint32_t type, uint64_t offset) {
     directory_.string(name).u32(static_cast<uint32_t>(extents.size()));
     for (const uint64_t extent : extents) directory_.u64(extent);
@@ -86,7 +86,7 @@ class GgufBuilder {
     ++tensors_added_;
     return *this;
   }
-  // A tensor with its data, placed after the earlier ones.
+  // Adds a tensor with its data, which is placed behind the data before it.
   GgufBuilder& tensor(std::string_view name, std::initializer_list<uint64_t> extents, DType type,
                       std::string_view content) {
     data_.pad_to(alignment);

@@ -1,4 +1,4 @@
-// The C interface: statuses and messages, and that nothing escapes as an exception.
+// The C interface: its statuses and messages. No call may let an exception escape.
 #include <doctest/doctest.h>
 
 #include <cstring>

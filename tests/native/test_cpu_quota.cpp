@@ -1,4 +1,4 @@
-// Quotas of control groups, read from made-up trees that look like those of real machines and containers.
+// Processor quotas of control groups, read from made-up folders that look like those of real machines and containers.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -75,7 +75,7 @@ TEST_CASE("a mount that shows only a part of the tree") {
   tree.write("/sys/fs/cgroup/inner/cpu.max", "100000 100000");
   tree.version_2("/docker/abc/inner", "/docker/abc");
   CHECK(cpu_quota(tree.root()) == 1);
-  tree.version_2("/docker/abcdef/inner", "/docker/abc");  // not below it: what is at its top still holds
+  tree.version_2("/docker/abcdef/inner", "/docker/abc");  // not below the mount's root: the top's quota holds
   CHECK(cpu_quota(tree.root()) == 3);
   tree.version_2("/../other", "/");
   CHECK(cpu_quota(tree.root()) == 3);

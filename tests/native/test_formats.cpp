@@ -43,7 +43,8 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Decodes through the list, from an odd address and a heap block of exactly the row's size.
+// Decodes with the decoder that the list has for the type. The bytes begin at an odd address and end where their heap
+// block ends, so that a sanitizer sees every byte read beyond them.
 std::vector<float> decode(DType dtype, const std::string& bytes) {
   const DTypeInfo& info = dtype_info(dtype);
   REQUIRE(bytes.size() % info.block_bytes == 0);
@@ -127,7 +128,7 @@ TEST_CASE("a Q4_K block has eight 6-bit scales and minimums") {
   for (int j = 0; j < 4; ++j) block += static_cast<char>(scales[j] | (scales[j + 4] >> 4) << 6);
   for (int j = 0; j < 4; ++j) block += static_cast<char>(mins[j] | (mins[j + 4] >> 4) << 6);
   for (int j = 4; j < 8; ++j) block += static_cast<char>((scales[j] & 15) | (mins[j] & 15) << 4);
-  const auto quant = [](int j, int l) { return (7 * j + l) & 15; };  // any pattern that tells elements apart
+  const auto quant = [](int j, int l) { return (7 * j + l) & 15; };  // neighbouring elements differ
   for (int chunk = 0; chunk < 4; ++chunk) {
     for (int l = 0; l < 32; ++l) block += static_cast<char>(quant(2 * chunk, l) | quant(2 * chunk + 1, l) << 4);
   }
@@ -153,7 +154,8 @@ TEST_CASE("Q1_0 and Q2_0 blocks count elements from the lowest bits") {
   for (int i = 0; i < 64; ++i) CHECK(crumbs[i] == 2.0f * static_cast<float>((i < 60 ? i % 4 : 3 - i % 4) - 1));
 }
 
-// Five digits in base 3 as TQ1_0 stores them: the fraction 0.t0 t1 t2 t3 t4 in 256ths, rounded up.
+// Five digits t0..t4 in base 3 as TQ1_0 stores them: the fraction 0.t0 t1 t2 t3 t4 in 256ths, rounded up. For example,
+// the digits 1 0 0 0 0 are 1/3, which is stored as 86.
 char ternary(const std::vector<int>& digits) {
   int value = 0;
   for (int n = 0; n < 5; ++n) value = 3 * value + (n < static_cast<int>(digits.size()) ? digits[n] : 0);
@@ -161,7 +163,7 @@ char ternary(const std::vector<int>& digits) {
 }
 
 TEST_CASE("a TQ1_0 block has 32 x 5, 16 x 5 and 4 x 4 ternary digits") {
-  const auto digit = [](int i) { return (i / 3 + i / 16 + i) % 3; };  // any pattern that tells elements apart
+  const auto digit = [](int i) { return (i / 3 + i / 16 + i) % 3; };  // neighbouring elements differ
   std::string block;
   for (int m = 0; m < 32; ++m) {
     block += ternary({digit(m), digit(32 + m), digit(64 + m), digit(96 + m), digit(128 + m)});
@@ -195,7 +197,8 @@ TEST_CASE("an IQ2_XXS sub-block has four grid points, 28 bits of signs and a sca
   CHECK(unpack_even_signs(1) == 0x81);
   CHECK(unpack_even_signs(0x7f) == 0xff);
   CHECK(unpack_even_signs(0x41) == 0x41);
-  // Points 0 (all 8) and 1 (its first element 43); signs of the first point 1: elements 0 and 7. Scale 3.5.
+  // The sub-block has point 0 (eight times 8) and point 1 (43, then seven times 8). The first point has signs 1:
+  // elements 0 and 7 are negative. The scale is 3.5.
   const std::string sub_block("\0\1\0\0\x01\0\0\x30", 8);
   const std::vector<float> out = decode(DType::kIQ2_XXS, f16(0x4400) + sub_block + std::string(56, '\0'));
   REQUIRE(out.size() == 256);
@@ -205,7 +208,8 @@ TEST_CASE("an IQ2_XXS sub-block has four grid points, 28 bits of signs and a sca
 }
 
 TEST_CASE("an IQ1_M block has its scale in four pieces") {
-  // d = 0x3c12, its lowest nibble first; the sub-block scales 0 but for the last one, 7; every point is 0, all -1.
+  // d = 0x3c12, with its lowest nibble first. The scales of the sub-blocks are 0 except the last one, which is 7. Every
+  // point is 0, which means eight times -1.
   const std::string scales("\x00\x20\x00\x10\x00\xc0\x00\x3e", 8);
   const std::string qh = std::string(15, '\0') + "\x80";  // the last point is shifted down
   const std::vector<float> out = decode(DType::kIQ1_M, std::string(32, '\0') + qh + scales);

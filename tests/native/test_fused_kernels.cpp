@@ -1,5 +1,5 @@
-// Every kernel that this machine runs sums in the same order: one fused multiply-add after the other in runs of 16
-// columns, the runs' sums one after the other.
+// Every kernel that this machine can run sums in the same order. Within 16 columns it makes one fused multiply-add
+// after the other. Then it adds the sums of these runs of 16, one after the other.
 #include <doctest/doctest.h>
 
 #include <algorithm>

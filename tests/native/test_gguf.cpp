@@ -14,7 +14,8 @@ namespace {
 
 using io::GgufFile;
 
-// A parsed file in a heap block of exactly its size, so that the address sanitizer sees every byte read past the end.
+// A parsed file. Its bytes end where their heap block ends, so that the address sanitizer sees every byte read beyond
+// them.
 struct Parsed {
   explicit Parsed(const std::vector<std::byte>& bytes) : storage(new std::byte[bytes.size()]) {
     std::copy(bytes.begin(), bytes.end(), storage.get());
@@ -25,7 +26,7 @@ struct Parsed {
   GgufFile file;
 };
 
-// Reads every byte that the result refers to.
+// Reads every byte that the file's views refer to.
 uint64_t touch(const GgufFile& file) {
   uint64_t sum = 0;
   const auto add = [&sum](std::string_view text) {
@@ -60,7 +61,7 @@ std::string error_of(const std::vector<std::byte>& bytes) {
     CHECK(message.find("GGUF byte ") != std::string::npos);  \
   } while (false)
 
-// One of everything, ending with the last tensor's last byte.
+// A file with one value of each kind. It ends with the last byte of its last tensor.
 GgufBuilder small_file() {
   GgufBuilder builder;
   builder.text("general.architecture", "test")
@@ -165,7 +166,7 @@ TEST_CASE("a file with any byte changed is refused or stays inside its bytes") {
       }
     }
   }
-  CHECK(num_parsed > 0);  // changes in names, values and data go unnoticed
+  CHECK(num_parsed > 0);  // changes in names, values and data are not noticed by the parser
 }
 
 TEST_CASE("headers are refused for magic, version and byte order") {

@@ -8,7 +8,7 @@
 namespace gesso {
 namespace {
 
-const std::byte kWeights[2] = {};  // whose addresses stand for two weights
+const std::byte kWeights[2] = {};  // the addresses of these bytes identify two weights
 
 ConstMatrix matrix(const std::vector<float>& values, int64_t columns) {
   return {values.data(), static_cast<int64_t>(values.size()) / columns, columns, columns};

@@ -1,4 +1,4 @@
-// Every kernel that this machine runs gives the portable one's bits.
+// Every kernel that this machine can run gives the same bits as the portable kernel.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -22,11 +22,11 @@ std::vector<const Int8Kernels*> kernels_here() {
   return found;
 }
 
-// What a type's integers may be.
+// The properties of a type whose elements are integers; see quant/integers.h.
 struct Kind {
   int group, offset;
   bool has_min, is_wide;
-  int highest;  // level
+  int highest;  // the highest level
 };
 constexpr Kind kKinds[] = {{32, 0, true, false, 31},   {16, 0, true, false, 3},     {32, 16, false, false, 31},
                            {16, 32, false, false, 63}, {32, 128, false, true, 255}, {16, 12, false, false, 24}};
@@ -35,7 +35,7 @@ struct Random {
   std::mt19937 engine{7};
 
   int integer(int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine); }
-  // At times one of the ends, where 16-bit sums are largest.
+  // Every fourth level or so is one of the two ends, where sums of 16 bits are largest.
   int level(int low, int high) { return integer(0, 3) ? integer(low, high) : integer(0, 1) ? low : high; }
   float number() { return std::normal_distribution<float>()(engine); }
 };
@@ -84,7 +84,8 @@ struct Operands {
   }
 };
 
-// Rows of 48 outputs, of which the tile may write the first ones only. Aligned, as stores past the caches want it.
+// Each row of the result has room for 48 outputs, of which the kernel may write only the first ones. The memory is
+// aligned, as stores past the caches need it.
 std::vector<float> product(const Int8Kernels& kernels, const Operands& operands, const std::vector<int32_t>& rows,
                            Stores stores = Stores::kCached) {
   constexpr int64_t kStride = 48;
@@ -133,7 +134,8 @@ TEST_CASE("kernels of all instruction sets take rows in their order") {
   }
 }
 
-// Sums of a group's largest products reach what 16 bits hold.
+// Sums of these products can exceed 16 bits, for example 2 * 255 * 127 = 64770. Some instructions saturate there. A
+// kernel must not.
 TEST_CASE("no kernel saturates") {
   Random random;
   for (const Kind& kind : kKinds) {
@@ -163,11 +165,11 @@ struct Rounded {
 
 TEST_CASE("kernels of all instruction sets round alike") {
   Random random;
-  std::vector<float> x(40 * kInt8Block + kInt8Block / 2);  // the last block is half a one
+  std::vector<float> x(40 * kInt8Block + kInt8Block / 2);  // the last block is only half full
   for (size_t i = 0; i < x.size(); ++i)
     x[i] = random.number() * std::exp2(static_cast<float>(i / kInt8Block) * 7 - 150);
   for (int j = 0; j < kInt8Block; ++j) x[j] = 0.0f;
-  for (int j = 0; j < kInt8Block; ++j) x[kInt8Block + j] = static_cast<float>(j) - 31.5f;  // ties, once scaled
+  for (int j = 0; j < kInt8Block; ++j) x[kInt8Block + j] = static_cast<float>(j) - 31.5f;  // n + 1/2 after scaling
   x[kInt8Block] = 127.0f;
   x[2 * kInt8Block + 5] = -std::numeric_limits<float>::denorm_min();
   x[3 * kInt8Block + 7] = -std::numeric_limits<float>::infinity();

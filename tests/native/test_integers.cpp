@@ -1,5 +1,5 @@
-// Levels, scales and minimums put together again are what the decoder gives, from rows that end where their memory
-// does.
+// Levels, scales and minimums, combined again, are the values that the decoder gives. Every row ends where its memory
+// ends.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -13,7 +13,7 @@
 namespace gesso::io {
 namespace {
 
-// A path in the temporary directory that is removed at the end.
+// A path in the temporary folder. What is there is removed when the test ends.
 struct TemporaryPath {
   std::string path = "/tmp/gesso_test_map_" + std::to_string(::getpid());
   ~TemporaryPath() { std::remove(path.c_str()); }
@@ -56,7 +56,7 @@ TEST_CASE("what cannot be mapped is an IoError with its errno") {
   CHECK(error_number_of("/dev/null") == ENODEV);
   const TemporaryPath fifo;
   REQUIRE(::mkfifo(fifo.path.c_str(), 0600) == 0);
-  CHECK(error_number_of(fifo.path) == ENODEV);  // and does not wait for a writer
+  CHECK(error_number_of(fifo.path) == ENODEV);  // opening the FIFO does not wait for a writer
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ TEST_CASE("an integer is read from any integer, from a float without a fraction 
   CHECK(metadata.get_int("int", 7) == 48);
   for (const char* key : {"half", "huge", "true", "text", "ints", "nested"})
     CHECK_THROWS_AS(metadata.get_int(key), FormatError);
-  CHECK_THROWS_AS(metadata.get_int("text", 7), FormatError);  // present but wrong: the fallback does not hide it
+  CHECK_THROWS_AS(metadata.get_int("text", 7), FormatError);  // of another type: the fallback must not hide it
 }
 
 TEST_CASE("a float is read from any number and from text") {

@@ -1,4 +1,5 @@
-// The whole path on a tiny random model: what sanitizers should see, and what must hold for any weights.
+// The whole path from a model to its logits, on a tiny random model. Sanitizers run it too. What is checked must hold
+// for any weights.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -51,7 +52,7 @@ TEST_CASE("chunks, batches and threads do not change a bit") {
 TEST_CASE("rewinding equals never having gone there") {
   const gesso::Model model = tiny_model();
   const Ids prompt = some_ids(10, 1), canvas = some_ids(TinySizes().canvas, 2);
-  for (int64_t further : {3, 300 - 150}) {  // within the sliding window's slack, and beyond what it keeps
+  for (int64_t further : {3, 300 - 150}) {  // within the sliding window's slack, and beyond it
     gesso::Session fresh(model), rewound(model);
     fresh.encode({prompt});
     rewound.encode({prompt});

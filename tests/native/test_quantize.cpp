@@ -1,5 +1,5 @@
-// The public calls over hostile values and bytes, for every type: under sanitizers this is what covers the encoders and
-// decoders. How good the encoders are is asked in tests/ops/test_quantize.py.
+// The public calls with extreme values and with arbitrary bytes, for every type. Sanitizers run the encoders and
+// decoders through this file. tests/ops/test_quantize.py checks how good the encoders are.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace gesso {
 namespace {
 
-constexpr int64_t kRow = 256;  // whole blocks of every type
+constexpr int64_t kRow = 256;  // a whole number of blocks of every type
 constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -47,7 +47,7 @@ void append_row(Floats& rows, Value value) {
   for (int i = 0; i < kRow; ++i) rows.push_back(static_cast<float>(value(i)));
 }
 
-// Whole rows whose magnitudes are at most `largest`.
+// Whole rows of extreme values whose magnitudes are at most `largest`.
 Floats hostile_rows(float largest) {
   std::mt19937 random(0);
   std::normal_distribution<float> normal;
@@ -72,7 +72,7 @@ Floats hostile_rows(float largest) {
   return rows;
 }
 
-// For each row what a column counts; the empty one means all the same.
+// The importance of each column, several cases. The empty case means that all columns count the same.
 std::vector<Floats> hostile_importance() {
   std::vector<Floats> all = {{}, Floats(kRow, 0.0f), Floats(kRow, 1e30f), Floats(kRow, 1e-45f), Floats(kRow, kLargest)};
   all.emplace_back(kRow, 0.0f).at(3) = 1e30f;
@@ -134,7 +134,7 @@ TEST_CASE("no rows are no bytes") {
     if (type.can_read) CHECK(dequantized(type, {}).empty());
   }
   Bytes none;
-  CHECK_NOTHROW(quantize("F32", none, "F32", int64_t{1} << 62, none));  // no product of sizes may overflow
+  CHECK_NOTHROW(quantize("F32", none, "F32", int64_t{1} << 62, none));  // the product of the sizes must not overflow
 }
 
 TEST_CASE("F32, F16 and BF16 keep infinities and NaN, blocks refuse them") {

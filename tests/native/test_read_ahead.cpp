@@ -14,7 +14,7 @@
 namespace gesso::io {
 namespace {
 
-// A mapped file of one hole: its pages are in memory once somebody has read them.
+// A mapped file that is one hole. A page of it is in memory only after something has read it.
 class Hole {
  public:
   explicit Hole(size_t num_bytes) : num_bytes_(num_bytes) {

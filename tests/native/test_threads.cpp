@@ -1,4 +1,4 @@
-// Who runs the body of a parallel_for.
+// Which threads run the body of a parallel_for.
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,7 +24,8 @@ gesso::Context with_threads(int num_threads) {
   return context;
 }
 
-// The threads that take part where each waits until `expected` have come, or, if fewer come, for a while.
+// The threads that take part in a job. Each index waits until `expected` threads have come. If fewer come, it waits for
+// at most 20 seconds.
 Ids threads_used(int num_threads, size_t expected, int64_t operations_each = kMinOperationsPerThread) {
   std::mutex mutex;
   Ids ids;
@@ -43,7 +44,7 @@ Ids threads_used(int num_threads, size_t expected, int64_t operations_each = kMi
 
 TEST_CASE("every index once") {
   for (int64_t count : {0, 1, 2, 1000, 10007}) {
-    for (int64_t operations_each : {kMinOperationsPerThread, int64_t{500}}) {  // one by one, and several at a time
+    for (int64_t operations_each : {kMinOperationsPerThread, int64_t{500}}) {  // one index at a time, and several
       std::vector<int> calls(count);
       parallel_for(with_threads(3), count, operations_each, [&](int64_t i) { ++calls[i]; });
       CHECK(calls == std::vector<int>(count, 1));
@@ -101,7 +102,7 @@ TEST_CASE("several callers share the helpers") {
   }
   for (std::thread& caller : callers) caller.join();
   CHECK(sums == std::vector<int64_t>(kCallers, 200 * 190));
-  CHECK(helpers.size() <= 6);  // the largest team of this program has 7 threads
+  CHECK(helpers.size() <= 6);  // the largest team of this program has 7 threads, one of them the caller
 }
 
 TEST_CASE("a job within a job") {

@@ -1,4 +1,5 @@
-// The tokenizer on a vocabulary small enough to follow by hand; tests/text compares it with the reference at large.
+// The tokenizer on a vocabulary that is small enough to follow by hand. tests/text compares it with the reference on
+// long texts.
 #include <doctest/doctest.h>
 
 #include <memory>
@@ -20,7 +21,7 @@ namespace {
 
 constexpr int64_t kNormal = 1, kControl = 3, kUserDefined = 4, kByte = 6;
 
-// What a checkpoint would say; tests change single fields.
+// The metadata of a checkpoint. Tests change single fields.
 struct Spec {
   std::vector<std::string_view> tokens = {"<unk>", "<bos>", "<|turn>", "<|", "<0xE2>", "<0x96>", "<0x41>", "\u2581",
                                           "a",     "b",     "c",       "ab", "bc",     "abc",    "\u2581a"};
@@ -52,24 +53,24 @@ struct Spec {
 TEST_CASE("encode merges by rank, then from the left") {
   const Tokenizer tokenizer = Spec().load();
   CHECK(tokenizer.encode("") == Ids{});
-  CHECK(tokenizer.encode("abc") == Ids{13});  // b c first, then a bc
+  CHECK(tokenizer.encode("abc") == Ids{13});  // first b c becomes bc, then a bc becomes abc
   CHECK(tokenizer.encode("abab") == Ids{11, 11});
-  CHECK(tokenizer.encode("a a") == Ids{8, 14});  // the space is U+2581
+  CHECK(tokenizer.encode("a a") == Ids{8, 14});  // the space becomes U+2581
 }
 
 TEST_CASE("encode finds the leftmost, longest special token") {
   const Tokenizer tokenizer = Spec().load();
   CHECK(tokenizer.encode("a<|turn>bc<|") == Ids{8, 2, 12, 3});
-  CHECK(tokenizer.encode("<|tur") == Ids{3, 0});  // the longer one does not match; t, u and r are one <unk>
+  CHECK(tokenizer.encode("<|tur") == Ids{3, 0});  // not <|turn>, but <|; t, u and r are one <unk>
 }
 
 TEST_CASE("encode falls back to bytes, then to <unk>") {
   const Tokenizer tokenizer = Spec().load();
   CHECK(tokenizer.encode("A") == Ids{6});
-  CHECK(tokenizer.encode("<0x41>") == Ids{0});     // spelled out it is no byte token
-  CHECK(tokenizer.encode("xyz\u00e9") == Ids{0});  // unknowns fuse
+  CHECK(tokenizer.encode("<0x41>") == Ids{0});     // the name of a byte token in a text is not that token
+  CHECK(tokenizer.encode("xyz\u00e9") == Ids{0});  // neighbouring unknown characters become one <unk>
   CHECK(tokenizer.encode("xaya") == Ids{0, 8, 0, 8});
-  CHECK(tokenizer.encode("xAy") == Ids{6, 0});  // bytes overtake a waiting <unk>, as in the reference
+  CHECK(tokenizer.encode("xAy") == Ids{6, 0});  // a byte token overtakes an open <unk>, as in the reference
 }
 
 TEST_CASE("encode names the byte that is not UTF-8") {
@@ -86,7 +87,7 @@ TEST_CASE("decode") {
   CHECK(tokenizer.decode(Ids{1, 14, 2, 13}) == " aabc");
   CHECK(tokenizer.decode(Ids{1, 14, 2, 13}, false) == "<bos> a<|turn>abc");
   CHECK(tokenizer.decode(Ids{6, 8, 4, 5}) == "Aa\uFFFD\uFFFD");
-  CHECK(tokenizer.decode(Ids{6, 4, 8}) == "\uFFFD\uFFFDa");  // one bad byte spoils its whole run
+  CHECK(tokenizer.decode(Ids{6, 4, 8}) == "\uFFFD\uFFFDa");  // one invalid byte spoils its whole run
   CHECK_THROWS_AS(tokenizer.decode(Ids{15}), gesso::ArgumentError);
   CHECK_THROWS_AS(tokenizer.decode(Ids{-1}), gesso::ArgumentError);
 }
@@ -117,7 +118,7 @@ TEST_CASE("a stream emits text as soon as nothing can change it") {
   StreamDecoder stream(spec.load());
   CHECK(stream.push(Ids{8}) == "a");
   CHECK(stream.push(Ids{4, 5}) == "");
-  CHECK(stream.push(Ids{6}) == "");  // U+2581 is complete, but one more byte token would spoil it
+  CHECK(stream.push(Ids{6}) == "");  // U+2581 is complete, but one more byte token could make the run invalid
   CHECK(stream.push(Ids{9}) == "\u2581b");
   CHECK(stream.push(Ids{5}) == "\uFFFD");
   CHECK_THROWS_AS(stream.push(Ids{8, 99}), gesso::ArgumentError);

@@ -1,4 +1,4 @@
-// A tiny random model, put together in memory.
+// A tiny random model that is built in memory.
 #pragma once
 
 #include <cmath>
@@ -93,7 +93,7 @@ class TinyCheckpoint {
     add(prefix + "layer_output_scale.weight", {1});
   }
 
-  // Vectors lie around 1, matrices around 0.
+  // The values of vectors lie around 1, those of matrices around 0.
   void add(const std::string& name, const std::vector<int64_t>& shape) {
     int64_t size = 1;
     for (int64_t extent : shape) size *= extent;

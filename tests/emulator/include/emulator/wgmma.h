@@ -8,7 +8,6 @@
 // The emulator is simpler than the device in two ways. Every thread that issues products must have called
 // fence_async_proxy since its last group, no matter which thread wrote the tiles. And each group must begin with
 // wgmma_fence.
-// wrote the tiles; and each group begins with wgmma_fence.
 #pragma once
 
 #include <cstdint>
