@@ -1,4 +1,4 @@
-"""Whole models on a GPU, which in most runs is the emulated one."""
+"""Fixtures for whole models on a GPU. In most runs it is the emulated GPU."""
 
 import importlib
 
@@ -15,7 +15,7 @@ def _needs_cuda(device):
 
 @pytest.fixture
 def emulator(_needs_cuda):
-    """Control of the emulated GPUs, with its settings put back afterwards."""
+    """The module that controls the emulated GPUs. Its settings are reset after the test."""
     try:
         module = importlib.import_module("gesso._emulator")
     except ImportError:
@@ -26,13 +26,13 @@ def emulator(_needs_cuda):
 
 @pytest.fixture
 def activations(request):
-    """ "bf16" or "int8", as --activations says."""
+    """The value of the option --activations, "bf16" or "int8"."""
     return request.config.getoption("--activations")
 
 
 @pytest.fixture
 def load(activations):
-    """gesso.load onto the first GPU."""
+    """A function like gesso.load that loads onto the first GPU."""
 
     def load(path, **options):
         return gesso.load(path, **{"device": "cuda", "activations": activations} | options)

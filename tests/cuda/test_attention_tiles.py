@@ -1,5 +1,5 @@
-"""What a query's attention must not depend on, and what only GPUs have: how many queries share a block, which follows
-from the number of multiprocessors, and the order in which a block's threads run."""
+"""A query's attention must not depend on two things that only GPUs have. One is the number of queries that share a
+block, which follows from the number of multiprocessors. The other is the order in which a block's threads run."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,8 @@ from reference import device
 from reference.stored import vector
 from reference.tolerance import assert_same_bits
 
-# num_heads, num_key_value_heads, head_dim, num_rotated: a head in one slice, in two, in two with shared values.
+# num_heads, num_key_value_heads, head_dim, num_rotated. Heads of one slice, of two slices, and of two with shared
+# values.
 SHAPES = [(6, 2, 20, 10), (4, 2, 256, 128), (8, 1, 512, 64)]
 
 
@@ -19,7 +20,7 @@ def draw(*shape, seed=0):
 
 @pytest.fixture
 def on(emulator, request):
-    """on(num_multiprocessors, seed): from now on ops run on such a GPU."""
+    """A function on(num_multiprocessors, seed): after the call, ops run on such a GPU."""
 
     def use(num_multiprocessors, seed=1):
         emulator.set_num_multiprocessors(num_multiprocessors)
@@ -32,7 +33,7 @@ def on(emulator, request):
 
 
 def run_layer(num_heads, num_key_value_heads, head_dim, num_rotated, causal):
-    """Rows 30 .. 69 of a text of 70 tokens, through both ops."""
+    """Attention for rows 30 to 69 of a text of 70 tokens, through qk_norm_rope and attention."""
     n, begin = 70, 30
     q, k = draw(n, num_heads * head_dim), draw(n, num_key_value_heads * head_dim, seed=1)
     norms = [vector(0.3 * weight) for weight in draw(2, head_dim, seed=2)]

@@ -1,4 +1,5 @@
-"""`gesso bench` on a GPU: its work is counted as on the CPU, its memory is the device's, and there are no ceilings."""
+"""`gesso bench` on a GPU. Its work is counted as on the CPU, its memory is the device's, and no ceilings are
+measured."""
 
 import json
 
@@ -36,7 +37,7 @@ def test_a_row(path, activations, capsys):
 
 
 def test_profiled_steps_are_not_replayed_and_tell_the_same(path, load):
-    """A size that is recorded already: its ops run one by one while they are profiled, with the same results."""
+    """The steps of a recorded size run op by op while they are profiled. Their results must be the same."""
     session = load(path).session()
     options = {"max_new_tokens": 8, "max_denoising_steps": 4, "confidence_threshold": 0.0, "end_token_ids": []}
     plain = session.generate([2, 5, 6], **options).sequences
@@ -48,7 +49,8 @@ def test_profiled_steps_are_not_replayed_and_tell_the_same(path, load):
 
 
 def test_the_work_is_that_of_the_cpu(path, load, activations):
-    """But for the head, whose expected embedding is made elsewhere, and for keys and values, which lie differently."""
+    """The bytes and operations of `linear` are equal. Other ops are not compared: the head makes the soft embedding
+    differently, and keys and values are laid out differently."""
 
     def ops(model):
         session = model.session()

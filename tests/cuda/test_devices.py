@@ -1,4 +1,4 @@
-"""Which devices there are, how one is chosen, and what is said where there is none."""
+"""Which devices exist, how one is chosen, and the error where there is none."""
 
 import json
 
@@ -69,7 +69,8 @@ def test_no_device_name(path, name):
     [(80, "bf16"), (86, "int8"), (89, "int8"), (90, "bf16"), (100, "bf16"), (120, "int8"), (121, "int8")],
 )
 def test_activations_by_architecture(path, emulator, arch, expected):
-    """16-bit products limit a step on GeForce and GB10, and do not on cards for data centers."""
+    """The default follows from the architecture: 16-bit products limit a step on GeForce and GB10, but not on data
+    center cards."""
     emulator.set_architecture(arch)
     assert gesso.load(path, "cuda").activations == expected
     assert gesso.load(path, "cuda", activations="bf16").activations == "bf16"

@@ -1,4 +1,4 @@
-"""Generations that end early: out of memory, errors of the device, interrupts. The session stays usable."""
+"""Generations that end early: out of memory, errors of the device, interrupts. The session must stay usable."""
 
 import gc
 
@@ -24,7 +24,7 @@ def test_out_of_memory_in_a_session(model, emulator):
 
 
 def test_out_of_memory_in_a_prompt(model, emulator):
-    """The cache cannot grow: the session is as before, and goes on when there is memory again."""
+    """The cache cannot grow. The session is then as before the call, and goes on when there is memory again."""
     session = model.session()
     session.encode([5, 6, 7])
     canvas = np.arange(model.config.canvas_length) % model.config.vocab_size
@@ -40,7 +40,7 @@ def test_out_of_memory_in_a_prompt(model, emulator):
 
 @pytest.mark.parametrize("step", [0, 1, 2, 3])
 def test_a_callback_raises(model, step):
-    """Before a step was recorded, while it is, and when it is played back."""
+    """The callback raises before the step is recorded, while it is recorded, and when it is replayed."""
 
     def fail(event):
         if event.step == step:

@@ -1,4 +1,4 @@
-"""The 26B model's memory on a GPU, by the allocator's own account: everything is asked for, nothing is computed."""
+"""The memory of the 26B model on a GPU, as its allocator counts it. Memory is requested, but nothing is computed."""
 
 import gc
 
@@ -12,7 +12,7 @@ GB = 10**9
 
 @pytest.fixture
 def hollow(tmp_path):
-    """The published Q4_K_M file with holes for its data."""
+    """The published Q4_K_M file with a hole in place of its data."""
     path = tmp_path / "26b.gguf"
     write_hollow(path, "Q4_K_M")
     return path
@@ -31,7 +31,7 @@ def dry(emulator, activations):
 
 
 def test_q4_k_m_at_4096_tokens(hollow, dry):
-    """Weights and at most 1 GB, for one sequence of 4096 tokens and a canvas."""
+    """One sequence of 4096 tokens and a canvas needs the weights and at most 1 GB."""
     model = gesso.load(hollow, "cuda")
     weights = dry.allocated_bytes()
     assert model.native.weight_bytes <= weights <= model.native.weight_bytes + 1_000_000

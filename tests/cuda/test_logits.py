@@ -1,4 +1,4 @@
-"""A GPU's logits against the CPU's, on small models of every kind of layer and many types of weights."""
+"""A GPU's logits against the CPU's, on small models with every kind of layer and many types of weights."""
 
 import numpy as np
 import pytest
@@ -42,14 +42,14 @@ def test_types(tmp_path, dtype, load, activations):
 
 @pytest.mark.parametrize("arch", [80, 86, 89, 90, 120, 121])
 def test_architectures(tmp_path, arch, load, activations, emulator):
-    """Whichever kernels a device's architecture chooses."""
+    """Each architecture chooses kernels of its own; all must give good logits."""
     emulator.set_architecture(arch)
     for dtype in ("Q8_0", "MXFP4"):
         check(retyped(tmp_path / f"{dtype}.gguf", dtype), load, activations, [11, 20])
 
 
 def test_several_passes_and_rewinds(load, activations):
-    """Prompts longer than a pass, in chunks, and taken back."""
+    """A prompt that is longer than a pass, in one piece and in chunks, and a rewind."""
     path = GOLDEN / "mixed.gguf"
     cpu, gpu = gesso.load(path, "cpu", activations="f32"), load(path)
     (prompt,), canvases, z = random_case(cpu, [300])

@@ -1,5 +1,5 @@
-"""Products by the instructions of a warp, on GPUs without others: all formats, both kinds of activations, any order of
-the threads. What an op computes is tested in tests/ops, on one architecture."""
+"""Products with the instructions of a warp, on a GPU that has no others: all formats, both kinds of activations, and
+several orders of the threads. tests/ops checks what an op computes, on one architecture."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def stored(name, *shape, seed=9):
 
 @pytest.fixture(params=["bf16", "int8"])
 def gpu(emulator, request):
-    """The smallest shared memory of all, which tiles must fit."""
+    """A GPU with the least shared memory of all architectures, which tiles must fit."""
     emulator.set_architecture(86)
     device.use("cuda", request.param)
     yield emulator
@@ -32,7 +32,7 @@ def gpu(emulator, request):
 
 
 def in_any_order(gpu, op):
-    """What op() returns, which must be the same for all orders of the threads."""
+    """The result of op(), which must be the same for all orders of the threads."""
     results = []
     for seed in SEEDS:
         gpu.set_seed(seed)
@@ -49,7 +49,7 @@ def route(tokens, num_experts, num_active):
     ("name", "columns"), [(name, 201) for name in FLOATS] + [(name, 3 * SIZES[name][0]) for name in BLOCKS]
 )
 def test_every_format(gpu, name, columns):
-    """Narrow and wide tiles. Rows of many formats begin at odd addresses."""
+    """Each format with narrow and with wide tiles. Rows of many formats begin at odd addresses."""
     weight = stored(name, 70, columns)
     for rows in (5, 40):
         x = draw(rows, columns)
@@ -61,7 +61,7 @@ def test_every_format(gpu, name, columns):
 @pytest.mark.parametrize("name", ["BF16", "F32", "Q4_K", "Q6_K", "Q8_0"])
 @pytest.mark.parametrize("num_multiprocessors", [1, 20, 200])
 def test_company_and_parts_of_the_sum(gpu, name, num_multiprocessors):
-    """A row's bits are the same in any company, into however many parts its sum is cut."""
+    """A row's bits do not depend on the other rows, nor on the number of parts into which its sum is cut."""
     gpu.set_num_multiprocessors(num_multiprocessors)
     device.use("cuda", device.activations)
     x, weight = draw(150, 2816), stored(name, 20, 2816)
@@ -78,8 +78,8 @@ def test_company_and_parts_of_the_sum(gpu, name, num_multiprocessors):
 @pytest.mark.parametrize("name", ["BF16", "Q4_K", "Q5_1", "NVFP4", "IQ3_S"])
 @pytest.mark.parametrize(("tokens", "num_experts"), [(20, 7), (150, 2)])
 def test_experts(gpu, name, tokens, num_experts):
-    """Each slot has what a product with its expert's matrix alone gives; with few multiprocessors a block has many
-    tiles, of several experts."""
+    """Each slot is the product with its expert's matrix. With few multiprocessors a block computes many tiles, of
+    several experts."""
     gpu.set_num_multiprocessors(2)
     device.use("cuda", device.activations)
     x, routing = draw(tokens, 256), route(tokens, num_experts, 2)

@@ -1,5 +1,5 @@
-"""Products on GPUs that have matrix instructions of their own: those of sm_90's warpgroups, and those of sm_120 and
-sm_121 on 4-bit floats. The other tests of products run on one architecture."""
+"""Products on GPUs that have further matrix instructions: sm_90 those of warpgroups, sm_120 and sm_121 those on 4-bit
+floats. The other tests of products run on one architecture."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def draw(*shape, seed=0):
 
 
 def uneven(*shape):
-    """As activations are: some columns are much larger than others."""
+    """Rows that resemble activations: some columns are much larger than others."""
     return draw(*shape) * np.exp(draw(shape[-1], seed=1))
 
 
@@ -31,7 +31,7 @@ def stored(name, *shape, seed=9):
 
 @pytest.fixture
 def on(emulator, request):
-    """on(architecture, activations, seed): from now on ops run on such a GPU."""
+    """A function on(architecture, activations, seed): after the call, ops run on such a GPU."""
 
     def use(architecture, activations="bf16", seed=1):
         emulator.set_architecture(architecture)
@@ -61,7 +61,7 @@ def check_gated(name, rows, outputs, columns):
     )
 
 
-# Tiles of 2 x 64 outputs by 64, 128 and 256 rows; steps of 64 columns.
+# Sizes around tiles of 2 x 64 outputs by 64, 128 and 256 rows, with steps of 64 columns.
 SHAPES = [(1, 1), (63, 64), (64, 65), (65, 127), (129, 129), (257, 130)]
 
 
@@ -81,7 +81,7 @@ def test_gated_linear_by_warpgroups(on, name):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_sizes_of_the_model_by_warpgroups(on, seed):
-    """Long sums, cut into parts, in some orders of the threads."""
+    """Long sums that are cut into parts, in several orders of the threads."""
     on(90, seed=seed)
     check_linear("Q4_K", 20, 200, 2816, scale=np.float32(0.37))
     check_linear("BF16", 9, 70, 2112)
@@ -96,7 +96,7 @@ def test_any_company_by_warpgroups(on):
 
 
 def test_the_warpgroups_are_used(on):
-    """The emulated ones add in another order than those of a warp, so the last bits differ."""
+    """The emulated warpgroup adds in another order than a warp, so the last bits must differ."""
     x, weight = draw(64, 2048), stored("Q8_0", 64, 2048)
     on(80)
     other = _ops.linear(x, weight)
@@ -118,7 +118,7 @@ GPUS_WITH_FP4 = [(120, "bf16"), (121, "int8")]
 @pytest.mark.parametrize("gpu", GPUS_WITH_FP4)
 @pytest.mark.parametrize("name", FP4)
 def test_linear_of_4_bit_floats(on, gpu, name):
-    """Tiles of 64 outputs by 24 and 128 rows; MXFP4 may end in half a step of 64 columns."""
+    """Sizes around tiles of 64 outputs by 24 and by 128 rows. Rows of MXFP4 may end in half a step of 64 columns."""
     on(*gpu)
     block = SIZES[name][0]
     for rows, outputs, blocks in [(1, 1, 1), (23, 64, 3), (25, 65, 5), (129, 63, 9), (5, 20, 2816 // block)]:
@@ -171,7 +171,7 @@ def test_any_company_of_4_bit_floats(on, name):
     assert_same_bits(_ops.linear(x, weight), together)
 
 
-# Root mean square errors of products, as csrc/cuda/gemm/pack/fp4_activations.h gives them.
+# The root mean square errors of products; csrc/cuda/gemm/pack/fp4_activations.h states them.
 FP4_ERRORS = [
     ("NVFP4", "bf16", 0.0009),
     ("NVFP4", "int8", 0.0095),
@@ -183,7 +183,7 @@ FP4_ERRORS = [
 @pytest.mark.parametrize(("name", "activations", "limit"), FP4_ERRORS)
 @pytest.mark.parametrize("rows", [draw, uneven])
 def test_errors_of_4_bit_floats(on, name, activations, limit, rows):
-    """A missing term would give ten times as much; with bf16 activations it is 0.0017."""
+    """With a term missing the error would be about ten times as large. Rounding to bf16 alone gives 0.0017."""
     on(120, activations)
     x, weight = rows(16, 2816), stored(name, 64, 2816)
     exact = linear(x.astype(np.float64), values_of(weight).astype(np.float64))
@@ -192,7 +192,7 @@ def test_errors_of_4_bit_floats(on, name, activations, limit, rows):
 
 
 def test_scales_of_nvfp4(on):
-    """0x7f counts as 0 and signs are ignored, as the format's decoder has it."""
+    """A scale of 0x7f counts as 0 and a sign is ignored, as in the format's decoder."""
     on(120)
     x, (name, shape, data) = draw(5, 128), stored("NVFP4", 20, 128)
     blocks = data.reshape(-1, 36)
@@ -206,7 +206,7 @@ def test_scales_of_nvfp4(on):
 
 @pytest.mark.parametrize("name", FP4)
 def test_special_values_of_4_bit_floats(on, name):
-    """Rows of zeros, tiny and huge values; what is not finite stays in its row."""
+    """Rows of zeros, of tiny and of huge values. A value that is not finite affects its own row only."""
     on(120)
     x, weight = draw(8, 128), stored(name, 20, 128)
     x[1] = 0

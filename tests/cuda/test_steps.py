@@ -1,4 +1,5 @@
-"""What a denoising step costs beside its kernels: no allocation, one wait, one small copy back; then it is a graph."""
+"""What a denoising step costs beside its kernels: no allocation, one wait, one small copy back. Later steps replay a
+graph."""
 
 from itertools import pairwise
 
@@ -11,13 +12,13 @@ from cuda.models import GOLDEN
 
 @pytest.fixture
 def counters(emulator):
-    """Of everything, as a dict."""
+    """A function that returns all counters as a dict."""
     names = ("num_allocations", "num_host_waits", "num_graph_launches", "bytes_to_host", "num_kernels_run")
     return lambda: {name: getattr(emulator, name)() for name in names}
 
 
 def steps_of(model, batch_size, counters, num_steps=6):
-    """The counters' increase in each step of one canvas."""
+    """How much the counters increase in each step of one canvas."""
     seen = []
     prompts = [[5 + i, 6] for i in range(batch_size)]
     options = {"max_new_tokens": 1, "max_denoising_steps": num_steps, "confidence_threshold": 0.0}
@@ -30,26 +31,26 @@ def steps_of(model, batch_size, counters, num_steps=6):
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_a_step(batch_size, load, counters):
     model = load(GOLDEN / "mixed.gguf")
-    first, *later = steps_of(model, batch_size, counters)  # the first of these is the second step: the first as it is
+    first, *later = steps_of(model, batch_size, counters)  # these are differences, so the first belongs to step 2
     assert first["num_graph_launches"] == 0
     results = 3 * 4 * batch_size * model.config.canvas_length  # entropy, argmax and draw of each position
     for step in later:
         assert step["num_graph_launches"] == 1
         assert step["num_host_waits"] == 1
         assert step["bytes_to_host"] == results
-    for step in later[1:]:  # the graph was made in the one before
+    for step in later[1:]:  # the step before recorded the graph
         assert step["num_allocations"] == 0
     assert len({step["num_kernels_run"] for step in later}) == 1
 
 
 def test_replayed_steps_are_those_that_were_recorded(load, emulator):
-    """A long generation, replayed for the most part, against single passes that never are."""
+    """Step n of a generation, replayed where n > 2, equals the last step of a generation that stops after n steps."""
     model = load(GOLDEN / "q8_0.gguf")
     events = []
     options = {"max_new_tokens": 1, "max_denoising_steps": 5, "confidence_threshold": 0.0, "entropy_bound": 0.5}
     model.generate([3, 4, 5], seed=7, on_step=events.append, **options)
     again = []
-    for count in range(1, 6):  # temperatures depend on max_denoising_steps alone, so each is the same run cut short
+    for count in range(1, 6):  # temperatures depend on max_denoising_steps alone, so each run is the same but cut short
         stopped = []
 
         def stop(event, count=count, stopped=stopped):
@@ -63,7 +64,7 @@ def test_replayed_steps_are_those_that_were_recorded(load, emulator):
 
 
 def test_no_logits_in_device_memory(tmp_path, load, emulator):
-    """The peak of a generation stays far below one canvas x vocabulary tensor."""
+    """The peak memory of a generation must stay far below one canvas x vocabulary tensor."""
     from python.tiny_model import tiny_model
 
     sizes = {"vocab_size": 40000, "canvas_length": 64, "tokenizer": False}
@@ -75,7 +76,7 @@ def test_no_logits_in_device_memory(tmp_path, load, emulator):
 
 
 def test_settled_canvases_leave_the_batch(load):
-    """Sequences of a batch that settle at different steps come out as they do alone."""
+    """The sequences of a batch settle at different steps. Each must come out as it does alone."""
     model = load(GOLDEN / "top_1.gguf")
     rng = np.random.default_rng(3)
     prompts = [rng.integers(0, model.config.vocab_size, n).tolist() for n in (3, 1, 17, 5)]

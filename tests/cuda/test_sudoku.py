@@ -1,4 +1,4 @@
-"""The trained model: what a GPU writes is what the CPU writes."""
+"""The trained model: a GPU writes what the CPU writes."""
 
 import numpy as np
 import pytest
@@ -36,6 +36,7 @@ def test_same_puzzles_are_solved(puzzles, expected, got):
 
 
 def test_same_tokens(expected, got):
-    """At least 19 of 20 seeded canvases; what differs, differs by rounding: its steps' entropies nearly agree."""
+    """At least 19 of 20 seeded canvases are equal. The others differ by rounding: the entropies of their steps nearly
+    agree."""
     same = [np.array_equal(a[0], b[0]) for a, b in zip(expected.canvases, got.canvases, strict=True)]
     assert sum(same) >= 0.95 * NUM_PUZZLES, [i for i, equal in enumerate(same) if not equal]

@@ -1,4 +1,4 @@
-"""Weights on their way to a GPU: once, as stored, in the file's order, and only if they fit."""
+"""How weights go to a GPU: each once, as stored, in the order of the file, and only if all fit."""
 
 import gc
 
@@ -15,7 +15,7 @@ def path(tmp_path_factory):
 
 
 def test_memory_is_that_of_the_weights(path, emulator):
-    """Every tensor once, the tied head too, at most 256 bytes apart."""
+    """Every tensor takes its bytes once, also where the head is the embedding, and at most 512 bytes more."""
     gc.collect()
     before = emulator.allocated_bytes()
     model = gesso.load(path, "cuda")
@@ -54,7 +54,7 @@ def test_progress_may_raise(path, emulator):
 
 
 def test_too_large(path, emulator):
-    """Refused with both numbers before anything is taken."""
+    """A model that is too large is refused before any memory is taken. The error names both sizes."""
     gc.collect()
     emulator.set_total_bytes(emulator.allocated_bytes() + 100_000)
     emulator.reset_peak_bytes()
@@ -73,7 +73,7 @@ def test_integrated_memory_is_not_copied(path, emulator):
     before = emulator.allocated_bytes()
     model = gesso.load(path, "cuda", activations="bf16")
     assert gesso.devices()[1].shares_host_memory
-    assert emulator.allocated_bytes() <= before + 2048  # of what lies at odd addresses: frequencies
+    assert emulator.allocated_bytes() <= before + 2048  # copies of what lies at odd addresses, the frequencies
     generated = model.generate([5, 6, 8], max_new_tokens=8, max_denoising_steps=3)
     emulator.set_integrated(False)
     copied = gesso.load(path, "cuda", activations="bf16").generate([5, 6, 8], max_new_tokens=8, max_denoising_steps=3)

@@ -1,4 +1,5 @@
-"""Compares what ptxas and the disassembly show with what the kernels' comments claim. One line per problem."""
+"""Compares the report of ptxas and the disassembly with the claims in the kernels' comments. Gives one line per
+problem."""
 
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ LOCAL_MEMORY = ("LDL", "STL")
 
 
 def claim_of(symbol: str, claims: dict[str, Claim]) -> Claim | None:
-    """The claim of the kernel that a mangled name belongs to: there a name follows its length."""
+    """The claim of the kernel that a mangled name belongs to. In a mangled name, each name follows its length."""
     return next((claim for name, claim in claims.items() if f"{len(name)}{name}" in symbol), None)
 
 
@@ -36,7 +37,7 @@ def check_opcodes(opcodes: Opcodes, claims: dict[str, Claim]) -> list[str]:
     for (symbol, architecture), found in opcodes.items():
         claim = claim_of(symbol, claims)
         if not claim:
-            continue  # a function that was not inlined; kernels without a claim come up in check_usage
+            continue  # this function was not inlined; check_usage reports kernels without a claim
         where = f"{claim.place}: {claim.kernel} for {architecture} ({symbol})"
         problems += [f"{where}: no {name}" for name in claim.instructions if not has_instruction(found, name)]
         if claim.max_stack_bytes == 0:
@@ -45,7 +46,7 @@ def check_opcodes(opcodes: Opcodes, claims: dict[str, Claim]) -> list[str]:
 
 
 def check_architectures(file_name: str, compiled: Iterable[str]) -> list[str]:
-    """Machine code must be there for what the file's name says."""
+    """The object must hold machine code for the architectures that the file's name says, and for no others."""
     expected = {"sm_80", "sm_86", "sm_89", "sm_90", "sm_120", "sm_121"}
     if "_sm90a." in file_name:
         expected = {"sm_90a"}

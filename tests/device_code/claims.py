@@ -4,8 +4,8 @@
     // ptxas: <= 168 registers; HMMA, LDSM, LDGSTS
     // ptxas: <= 255 registers, <= 512 bytes of stack: a block is decoded in an array; HMMA
 
-The numbers are upper bounds over all instances of a template and all architectures. Behind the semicolon are
-instructions that every instance must contain on every architecture. Without a claim there may be no stack.
+The numbers are upper bounds: they hold for all instances of a template on all architectures. Behind the semicolon are
+instructions that every instance must contain on every architecture. A kernel without such a claim may use no stack.
 """
 
 import re
@@ -22,7 +22,7 @@ CLAIM = re.compile(
 
 @dataclass(frozen=True)
 class Claim:
-    """Bounds of one kernel; `place` is its file and line."""
+    """The claim of one kernel. `place` is its file and line."""
 
     kernel: str
     place: str
@@ -36,7 +36,8 @@ def kernel_sources(root: Path) -> list[Path]:
 
 
 def comment_above(lines: list[str], index: int) -> list[str]:
-    """The comment that ends above a line, with nothing but the declaration's own lines between."""
+    """The comment above a declaration that may begin some lines above lines[index]. No other statement may lie
+    between."""
     while index > 0 and not lines[index - 1].startswith("//"):
         index -= 1
         if lines[index].endswith((";", "}")) or not lines[index]:
@@ -48,7 +49,7 @@ def comment_above(lines: list[str], index: int) -> list[str]:
 
 
 def parse_claim(kernel: str, place: str, comment: list[str]) -> Claim | str:
-    """The claim, or what is wrong with it."""
+    """Reads the claim, or says what is wrong with it."""
     found = [line for line in comment if line.startswith("// ptxas:")]
     if len(found) != 1:
         return f"{place}: {kernel} needs one line '// ptxas: ...' in the comment above it"
@@ -62,7 +63,7 @@ def parse_claim(kernel: str, place: str, comment: list[str]) -> Claim | str:
 
 
 def read_claims(root: Path) -> tuple[dict[str, Claim], list[str]]:
-    """Claims by the kernel's name, and one line for every kernel without a proper one."""
+    """The claims by kernel name, and one line for every kernel whose claim is missing or wrong."""
     claims: dict[str, Claim] = {}
     problems = []
     for path in kernel_sources(root):

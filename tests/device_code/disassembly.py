@@ -11,21 +11,21 @@ ARCHITECTURE = re.compile(r"^arch = (\w+)$")
 FUNCTION = re.compile(r"^\s*Function : (\w+)$")
 INSTRUCTION = re.compile(r"^\s*/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.a-z]*)")
 
-Opcodes = dict[tuple[str, str], set[str]]  # by symbol and architecture
+Opcodes = dict[tuple[str, str], set[str]]  # by (symbol, architecture)
 
 
 def nvidia_path() -> str:
-    """The system's search path, then where PyPI's packages put NVIDIA's programs."""
+    """The system's search path, and behind it the folder where PyPI's packages put NVIDIA's programs."""
     package = find_spec("nvidia")
     folders = [str(Path(folder) / "cu13/bin") for folder in package.submodule_search_locations] if package else []
     return os.pathsep.join([os.environ.get("PATH", ""), *folders])
 
 
 def disassemble(compiled: Path) -> Opcodes:
-    """All machine code in an object or cubin."""
+    """The opcodes of all machine code in an object or cubin."""
     program = shutil.which("cuobjdump", path=nvidia_path())
     assert program, "cuobjdump is missing: make cuda installs it"
-    # It needs nvdisasm, and looks for that on the path.
+    # cuobjdump calls nvdisasm, which it looks for on the search path.
     environment = os.environ | {"PATH": nvidia_path()}
     command = [program, "-sass", str(compiled)]
     return parse(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
@@ -46,7 +46,7 @@ def parse(listing: str) -> Opcodes:
 
 
 def has_instruction(opcodes: set[str], name: str) -> bool:
-    """Whether one of the opcodes is `name`, perhaps with more modifiers: LDG.128 is in LDG.E.128.CONSTANT."""
+    """Whether one of the opcodes is `name`. An opcode may have more modifiers: LDG.E.128.CONSTANT counts as LDG.128."""
     base, *modifiers = name.split(".")
     parts = (opcode.split(".") for opcode in opcodes)
     return any(part[0] == base and set(modifiers) <= set(part[1:]) for part in parts)

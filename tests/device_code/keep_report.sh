@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs nvcc (the arguments) with ptxas' report on, and keeps that beside the object: <object>.ptxas.
-# CMake's launcher for CUDA in the preset "cuda". What is no part of the report goes to standard error as ever.
+# Runs nvcc, which is the arguments, with the report of ptxas, and keeps the report beside the object as <object>.ptxas.
+# The preset "cuda" makes CMake call nvcc through this script. Other messages go to standard error as usual.
 set -u
 
 object=

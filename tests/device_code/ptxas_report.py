@@ -1,4 +1,4 @@
-"""What ptxas says about each kernel: the files <object>.ptxas that keep_report.sh writes."""
+"""What ptxas reports about each kernel. It reads the files <object>.ptxas, which keep_report.sh writes."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SHARED = re.compile(r"(\d+) bytes smem")
 
 @dataclass(frozen=True)
 class Usage:
-    """One instance of a kernel on one architecture. `symbol` is its mangled name."""
+    """The usage of one instance of a kernel on one architecture. `symbol` is its mangled name."""
 
     symbol: str
     architecture: str
@@ -28,7 +28,7 @@ def largest(pattern: re.Pattern, text: str) -> int:
 
 
 def parse_report(text: str) -> list[Usage]:
-    """Functions that were not inlined count into the kernel they are listed with."""
+    """Reads a report. A function that was not inlined counts as part of the kernel that it is listed with."""
     _, *parts = ENTRY.split(text)
     return [parse_entry(*entry) for entry in zip(parts[0::3], parts[1::3], parts[2::3], strict=True)]
 
@@ -46,5 +46,5 @@ def parse_entry(symbol: str, architecture: str, text: str) -> Usage:
 
 
 def read_report(compiled: Path) -> list[Usage]:
-    """The report beside an object."""
+    """The report that lies beside an object."""
     return parse_report(compiled.with_name(f"{compiled.name}.ptxas").read_text())

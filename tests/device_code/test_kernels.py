@@ -1,7 +1,7 @@
-"""The machine code of every kernel holds what the comment above it claims. Run by `make cuda`, which compiles it.
+"""The machine code of every kernel must hold what the comment above it claims. `make cuda` compiles it and runs this.
 
-What would make these fail: a change that spills registers, an array that went to local memory, a matrix product that is
-no longer one instruction, a kernel that takes more registers than its occupancy allows.
+These changes would make the tests fail: registers are spilled, an array goes to local memory, a matrix product is no
+longer one instruction, or a kernel takes more registers than its occupancy allows.
 """
 
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/cuda"
 pytestmark = pytest.mark.skipif(not BUILD.exists(), reason="nothing compiled: make cuda")
 
-# Instructions without which a file's kernels would be slow, on every architecture that it is compiled for.
+# Instructions without which the kernels of a file would be slow on the architectures that it is compiled for.
 MUST_USE = {
     "gemm_bf16_*.cu": ("HMMA", "LDSM", "LDGSTS"),
     "gemm_int8_*.cu": ("IMMA", "LDSM", "LDGSTS"),
@@ -38,14 +38,14 @@ def claims() -> dict[str, Claim]:
 
 
 def objects() -> dict[Path, Path]:
-    """What each source under csrc/cuda is compiled to."""
+    """Each source under csrc/cuda and the object that it is compiled to."""
     sources = sorted((ROOT / "csrc/cuda").rglob("*.cu"))
     return {source: BUILD / f"CMakeFiles/gesso.dir/{source.relative_to(ROOT)}.o" for source in sources}
 
 
 @cache
 def reports() -> dict[Path, list[Usage]]:
-    """What ptxas says about each object."""
+    """The report of ptxas for each object."""
     return {compiled: read_report(compiled) for compiled in objects().values() if compiled.exists()}
 
 
@@ -55,7 +55,8 @@ def kernel_files() -> list[Path]:
 
 @cache
 def opcodes() -> dict[Path, Opcodes]:
-    """Of all files with kernels. A disassembler takes a moment to start, for each architecture of each file."""
+    """The opcodes of all objects with kernels, in parallel: a disassembler takes a moment to start for each
+    architecture."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(kernel_files(), pool.map(disassemble, kernel_files()), strict=True))
 

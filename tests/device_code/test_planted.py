@@ -1,4 +1,5 @@
-"""The checks of machine code can fail: kernels with one fault each, compiled by the nvcc that compiled the library."""
+"""The checks of machine code can fail. Each kernel here has one mistake; the nvcc that compiled the library compiles
+them."""
 
 import re
 import subprocess
@@ -66,7 +67,7 @@ TWICE = SHARED.replace("shared_kernel", "twice_kernel")
 
 
 def good(name: str, claim: str) -> str:
-    """The good kernel with another claim."""
+    """The good kernel with another name and another claim."""
     return GOOD.replace("good_kernel", name).replace("// ptxas: <= 32 registers; HMMA", claim)
 
 
@@ -87,7 +88,7 @@ PLANTED = {
 
 @pytest.fixture(scope="module")
 def problems(tmp_path_factory) -> list[str]:
-    """What is wrong with a tree of one file that has all planted kernels, for two architectures."""
+    """The problems that the checks find in one file with all planted kernels, compiled for two architectures."""
     folder = tmp_path_factory.mktemp("planted")
     path = folder / "csrc/cuda/planted.cu"
     path.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A library with the CUDA backend in it runs on the CPU of a machine that has no GPU, or no driver for it."""
+"""A library with the CUDA backend must run on the CPU of a machine that has no GPU, or no driver for its GPU."""
 
 import json
 import os
@@ -29,7 +29,7 @@ print(json.dumps([gesso.__file__, gesso.has_cuda(), devices, message, texts]))
 
 
 def test_it_runs_on_the_cpu():
-    # GPUs are hidden, if there are any.
+    # The variable hides the machine's GPUs, if it has any.
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(SITE)}
     command = [sys.executable, "-c", PROGRAM]
     answer = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
