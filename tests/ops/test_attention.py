@@ -18,14 +18,14 @@ def draw(*shape, seed=0):
 
 
 class Tokens:
-    """Queries, keys and values of the positions 0 .. n - 1."""
+    """Queries, keys and values of the positions 0 to n - 1."""
 
     def __init__(self, n, num_heads=HEADS, num_key_value_heads=KV_HEADS, head_dim=HEAD_DIM, seed=0):
         self.q = draw(n, num_heads, head_dim, seed=seed)
         self.keys, self.values = draw(2, n, num_key_value_heads, head_dim, seed=seed + 1)
 
     def causal(self, begin, end, cached_begin=0, cached_end=None, first_row=0):
-        """The rows begin .. end - 1 over the cached keys cached_begin .. cached_end - 1."""
+        """A causal sequence: the rows begin to end - 1 over the cached keys cached_begin to cached_end - 1."""
         cached = slice(cached_begin, end if cached_end is None else cached_end)
         return _ops.AttentionSequence(
             first_row=first_row,
@@ -37,7 +37,8 @@ class Tokens:
         )
 
     def canvas(self, begin, end, cached_begin=0, first_row=0):
-        """The rows begin .. end - 1 with their own keys behind the cached keys cached_begin .. begin - 1."""
+        """A canvas: the rows begin to end - 1 with their own keys, which lie behind the cached keys cached_begin to
+        begin - 1."""
         return _ops.AttentionSequence(
             first_row=first_row,
             num_rows=end - begin,
@@ -51,7 +52,7 @@ class Tokens:
 
     def check(self, got, rows, num_keys, mask):
         q, keys, values = self.q[rows], self.keys[:num_keys], self.values[:num_keys]
-        got = got.reshape(-1, q.shape[2])  # a head is a row of the comparison
+        got = got.reshape(-1, q.shape[2])  # assert_within_rule compares each head as a row of its own
 
         def by_head(q, keys, values, mask):
             return attention(q, keys, values, mask).reshape(got.shape)
@@ -72,7 +73,7 @@ def run(q, sequences, causal, window=0, num_key_value_heads=KV_HEADS, **options)
     )
 
 
-# Causal.
+# Tests of causal attention.
 
 
 @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 130])  # blocks of 64 keys
@@ -86,7 +87,7 @@ def test_causal(n, window):
 @pytest.mark.parametrize(
     ("num_heads", "num_key_value_heads", "head_dim"),
     [(1, 1, 1), (3, 3, 15), (6, 2, 17), (8, 1, 33), (70, 1, 8)]
-    + [(3, 1, head_dim) for head_dim in (64, 65, 128, 129, 256, 257, 512)],  # what kernels pad to, and one more
+    + [(3, 1, head_dim) for head_dim in (64, 65, 128, 129, 256, 257, 512)],  # sizes that kernels pad to, and one more
 )
 def test_heads(num_heads, num_key_value_heads, head_dim):
     tokens = Tokens(20, num_heads, num_key_value_heads, head_dim)
@@ -96,10 +97,10 @@ def test_heads(num_heads, num_key_value_heads, head_dim):
     tokens.check(got, slice(13, 20), 20, np.broadcast_to(np.arange(20) >= 2, (7, 20)))
 
 
-@pytest.mark.parametrize("rows", [1, 5, 15, 16, 17, 47, 48, 49, 95, 97, 191, 193])  # lanes and tasks of 16, 48, 192
+@pytest.mark.parametrize("rows", [1, 5, 15, 16, 17, 47, 48, 49, 95, 97, 191, 193])  # around 16, 48, 192 lanes
 @pytest.mark.parametrize("group", [1, 3])
 def test_numbers_of_queries(rows, group):
-    """Each row's bits are those of the row alone; the last ones may share registers with repeated queries."""
+    """Each row's bits are those of the row alone. The last queries may share registers with copies of a query."""
     tokens = Tokens(rows + 70, group, 1, 12)
     q = tokens.q[70:]
     for sequence, causal, window in (
@@ -119,7 +120,7 @@ def test_numbers_of_queries(rows, group):
 
 @pytest.mark.parametrize("causal", [True, False])
 def test_long_context(causal):
-    """16k keys whose scores are close: sums of many small terms."""
+    """The scores of 16500 keys are close to each other, so a result is a sum of many small terms."""
     n, rows = 16_500, 7
     tokens = Tokens(n, 2, 1, 24)
     tokens.q *= np.float32(0.2)
@@ -130,7 +131,8 @@ def test_long_context(causal):
 
 
 def test_keys_that_a_row_does_not_see_weigh_nothing():
-    """However large: rows of one tile see different keys of the same block."""
+    """Keys that a row does not see change nothing, however large they are. Rows of one tile see different keys of a
+    block."""
     tokens = Tokens(40)
     expected = run(tokens.q[:30], [tokens.causal(0, 30)], True, 9)
     tokens.keys[30:] *= 1e4
@@ -140,14 +142,14 @@ def test_keys_that_a_row_does_not_see_weigh_nothing():
 
 @pytest.mark.parametrize(("num_key_value_heads", "head_dim", "window"), [(8, 256, 64), (2, 512, 0)])
 def test_layers_of_the_model(num_key_value_heads, head_dim, window):
-    """Normed queries and keys give scores up to head_dim: the softmax is all but one-hot."""
+    """Normed queries and keys give scores up to head_dim. So nearly all weight is on one key."""
     tokens = Tokens(100, 16, num_key_value_heads, head_dim)
     got = run(tokens.q[90:], [tokens.causal(90, 100)], True, window, num_key_value_heads)
     tokens.check(got, slice(90, 100), 100, causal_mask(np.arange(90, 100), 100, window))
 
 
 def test_window_edges():
-    """With one-hot values a row's output is its weights: who is seen, and who is not."""
+    """Values are one-hot vectors, so a row's output is its weights. They show which keys the row sees."""
     n, window = 12, 4
     q, keys = np.zeros((n, 1, n), np.float32), np.zeros((n, 1, n), np.float32)
     values = np.eye(n, dtype=np.float32)[:, None, :]
@@ -161,7 +163,7 @@ def test_window_edges():
 
 @pytest.mark.parametrize("window", [0, 3, 50, 64, 100])
 def test_chunk_cuts(window):
-    """A row's bits do not depend on how the prompt was cut, nor on a longer cache, nor on keys no longer kept."""
+    """A row's bits do not depend on how the prompt was cut, on a longer cache, or on keys that are no longer kept."""
     n = 200
     tokens = Tokens(n)
     whole = run(tokens.q, [tokens.causal(0, n)], True, window)
@@ -174,7 +176,7 @@ def test_chunk_cuts(window):
 
 @pytest.mark.parametrize("size", [0.0, 1e-3, 30.0])
 def test_score_sizes(size):
-    """Equal scores average; scores of thousands do not overflow. The maximum moves from block to block."""
+    """Equal scores give an average, and scores of thousands do not overflow. The maximum moves from block to block."""
     tokens = Tokens(150)
     tokens.q *= np.float32(size)
     tokens.keys *= np.linspace(0.1, 3, 150, dtype=np.float32)[:, None, None]
@@ -183,14 +185,14 @@ def test_score_sizes(size):
     tokens.check(got, slice(0, 150), 150, causal_mask(np.arange(150), 150))
 
 
-# Canvas.
+# Tests of attention for a canvas.
 
 
 @pytest.mark.parametrize("prefix", [0, 1, 5, 6, 7, 63, 64, 65, 100])
 @pytest.mark.parametrize("canvas", [1, 7, 64])
 @pytest.mark.parametrize("window", [0, 1, 2, 7])
 def test_canvas(prefix, canvas, window):
-    """Every row sees the whole canvas and the same part of the prefix: a rectangle."""
+    """Every row sees the whole canvas and the same part of the prefix."""
     tokens = Tokens(prefix + canvas)
     begin = max(0, prefix - (window - 1)) if window else 0
     got = run(tokens.q[prefix:], [tokens.canvas(prefix, prefix + canvas, begin)], causal=False, window=window)
@@ -198,7 +200,8 @@ def test_canvas(prefix, canvas, window):
 
 
 def test_canvas_rectangle():
-    """One-hot values again: all rows weigh the same columns, the last row's window cuts nothing off."""
+    """Values are one-hot vectors. All rows give weight to the same columns: the window of the last row hides
+    nothing."""
     prefix, canvas, window = 9, 6, 4
     n = prefix + canvas
     tokens = Tokens(n, 1, 1, n)
@@ -211,16 +214,16 @@ def test_canvas_rectangle():
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
 
 
-# Both.
+# Tests of both kinds.
 
 
 def as_kept(x):
-    """Queries, keys or values as the device at hand keeps them between the two ops; the exact ones stay exact."""
+    """Queries, keys or values as the device under test keeps them between the two ops. Values of float64 stay exact."""
     return device.round_operand(x, "F32") if x.dtype == np.float32 else x
 
 
 def attention_of_projections(q, k, q_norm, k_norm, inv_freq, mask):
-    """A layer whose values are the keys' projection, [R * H, K]."""
+    """The attention [R * H, K] of a layer whose values are the projection of the keys."""
     positions, head_dim = np.arange(len(q)), len(q_norm)
     q, keys = (
         rope_oracle.normed_and_rotated(x, weight, 1e-6, positions, inv_freq) for x, weight in ((q, q_norm), (k, k_norm))
@@ -236,10 +239,11 @@ def attention_of_projections(q, k, q_norm, k_norm, inv_freq, mask):
 )
 @pytest.mark.parametrize("causal", [True, False])
 def test_shared_values(num_heads, num_key_value_heads, head_dim, partial, causal):
-    """Values that are the keys' projection, through both ops: a device may keep them and most of the keys once."""
+    """The values are the projection of the keys. A device may store one copy for both, except a part of the keys. This
+    goes through qk_norm_rope and attention."""
     n, prefix = 40, 21
     q, k = draw(n, num_heads * head_dim), draw(n, num_key_value_heads * head_dim, seed=1)
-    q_norm, k_norm = 0.3 * draw(2, head_dim, seed=2)  # scores of a size at which many keys count
+    q_norm, k_norm = 0.3 * draw(2, head_dim, seed=2)  # makes scores of a size at which many keys count
     inv_freq = rope_oracle.inverse_frequencies(1e4, head_dim, partial)
     layout = {"num_rotated": int(np.count_nonzero(inv_freq)), "is_shared": True}
     new_q, keys, values = _ops.qk_norm_rope(
@@ -260,7 +264,7 @@ def test_shared_values(num_heads, num_key_value_heads, head_dim, partial, causal
 
 @pytest.mark.parametrize("causal", [True, False])
 def test_sequences(causal):
-    """Sequences of a batch do not see each other; rows of none are not written."""
+    """The sequences of a batch do not see each other. Rows that belong to no sequence are not written."""
     a, b = Tokens(40, seed=1), Tokens(90, seed=2)
     q = np.concatenate([b.q[70:90], draw(2, HEADS, HEAD_DIM), a.q[33:40]])
     if causal:

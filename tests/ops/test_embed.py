@@ -15,7 +15,7 @@ def int32(*ids):
 
 @pytest.mark.parametrize(("name", "columns"), COLUMNS)
 def test_one_rounding(name, columns):
-    """Decoding is exact, so all that happens to a value is one multiplication."""
+    """Decoding is exact, so a value is rounded only once, when it is multiplied by the scale."""
     table = random_weight(np.random.default_rng(0), name, (7, columns))
     ids = int32(6, 0, 3, 3, 6)
     assert_same_bits(_ops.embed(table, ids, SCALE), embed(values_of(table), ids, SCALE))
@@ -25,7 +25,7 @@ def test_one_rounding(name, columns):
     ("name", "columns"), [("F32", 1023), ("F32", 1024), ("F32", 1025), ("Q8_0", 2080), ("Q4_K", 1280), ("Q6_K", 2816)]
 )
 def test_long_rows(name, columns):
-    """Of several parts, which are decoded side by side."""
+    """Long rows have several parts, which are decoded side by side."""
     table = random_weight(np.random.default_rng(0), name, (3, columns))
     ids = int32(2, 0)
     assert_same_bits(_ops.embed(table, ids, SCALE), embed(values_of(table), ids, SCALE))

@@ -31,7 +31,7 @@ def test_expert_combine(tokens, num_experts, num_active, columns):
 
 
 def test_order_of_the_sum():
-    """Best expert first, in float32: the same bits wherever a token's slots lie."""
+    """The sum begins with the best expert, in float32. So its bits do not depend on where a token's slots lie."""
     routing, y = route(6, 8, 3), draw(18, 40)
     expected = np.zeros((6, 40), np.float32)
     for a in range(3):
@@ -39,7 +39,7 @@ def test_order_of_the_sum():
     got = _ops.expert_combine(y, routing)
     if device.is_cpu():
         assert_same_bits(got, expected)
-    else:  # a GPU rounds once where this rounds twice
+    else:  # a GPU fuses multiply and add, so it rounds once where this rounds twice
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 

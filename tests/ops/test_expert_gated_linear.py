@@ -27,7 +27,7 @@ def check_values(got, x, gate, up, routing, gate_scale, up_scale, name):
 
 
 def check_fused(x, weight, routing, scale=1.0):
-    """Gate and up in one tensor."""
+    """Checks gate and up that are stored in one tensor."""
     got = _ops.expert_gated_linear(x, weight, None, None, routing, gate_scale=vector(scale))
     gate, up = np.split(values_of(weight), 2, axis=1)
     check_values(got, x, gate, up, routing, scale, scale, weight[0])
@@ -47,14 +47,14 @@ def test_formats(name, columns):
 @pytest.mark.parametrize("outputs", [1, 2, 7, 8, 9, 17, 33])
 @pytest.mark.parametrize("tokens", [1, 3, 4, 5, 8, 9, 25])
 def test_tiles(tokens, outputs):
-    """All tokens at both experts, so that an expert's rows are exactly `tokens`; both ways to store the weights."""
+    """Each token chooses both experts, so an expert has exactly `tokens` rows. Weights are stored in both ways."""
     x, routing = draw(tokens, 50) / 4, route(tokens, 2, 2)
     check_fused(x, stored("F32", 2, 2 * outputs, 50), routing)
     check_split(x, stored("F16", 2, outputs, 50), stored("F16", 2, outputs, 50, seed=10), routing)
 
 
 def test_many_rows():
-    """Experts with more rows than a wide tile has, and fewer than a narrow one."""
+    """Some experts have more rows than a wide tile, others fewer than a narrow one."""
     routing = route(200, 3, 1)
     check_fused(draw(200, 96) / 4, stored("Q4_0", 3, 66, 96), routing)
 
@@ -71,7 +71,7 @@ def test_experts_without_tokens():
 
 @pytest.mark.parametrize("size", [1, 5])
 def test_scales(size):
-    """One for all experts, or each its own."""
+    """One scale for all experts, or one for each."""
     x, routing = draw(7, 40), route(7, 5, 3)
     check_fused(x, stored("F16", 5, 18, 40), routing, scale=draw(size, seed=4))
     gate, up = stored("F16", 5, 9, 40), stored("F16", 5, 9, 40, seed=10)

@@ -24,7 +24,7 @@ def expert_of_slot(routing):
 
 
 def magnitude(x, weight, experts, rows, scale):
-    """The size of what a slot sums."""
+    """The size of the terms that a slot sums, for the tolerance rule."""
     return np.sqrt(expert_linear(x.astype(float) ** 2, weight.astype(float) ** 2, experts, rows, scale**2).max(axis=1))
 
 
@@ -47,14 +47,15 @@ def test_formats(name, columns):
 @pytest.mark.parametrize("outputs", [1, 2, 15, 16, 17, 33])
 @pytest.mark.parametrize("tokens", [1, 3, 4, 5, 8, 9])
 def test_tiles(tokens, outputs):
-    """All tokens at both experts, so that an expert's rows are exactly `tokens`; by token and by slot."""
+    """Each token chooses both experts, so an expert has exactly `tokens` rows. Input rows are given by token and by
+    slot."""
     routing, weight = route(tokens, 2, 2), stored("F32", 2, outputs, 50)
     check(draw(tokens, 50), weight, routing)
     check(draw(2 * tokens, 50), weight, routing, by_slot=True)
 
 
 def test_many_rows():
-    """Experts with more rows than a wide tile has, and fewer than a narrow one."""
+    """Some experts have more rows than a wide tile, others fewer than a narrow one."""
     check(draw(200, 96), stored("Q4_0", 3, 66, 96), route(200, 3, 1))
     check(draw(300, 96), stored("Q8_0", 3, 66, 96), route(150, 3, 2), by_slot=True)
 
@@ -73,7 +74,7 @@ def test_experts_without_tokens():
 
 @pytest.mark.parametrize("size", [1, 5])
 def test_scale(size):
-    """One for all experts, or each its own."""
+    """One scale for all experts, or one for each."""
     check(draw(7, 40), stored("F16", 5, 9, 40), route(7, 5, 3), scale=draw(size, seed=4))
 
 

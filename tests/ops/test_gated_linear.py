@@ -22,14 +22,14 @@ def stored(name, *shape, seed=9):
 
 
 def pair(name, *shape):
-    """A gate and an up of one type."""
+    """A gate and an up weight of one type."""
     return stored(name, *shape), stored(name, *shape, seed=10)
 
 
 def check(x, gate, up, gate_scale=1.0, up_scale=1.0):
     got = _ops.gated_linear(x, gate, up, gate_scale=vector(gate_scale), up_scale=vector(up_scale))
     arguments = (x, values_of(gate), values_of(up), np.float32(gate_scale), np.float32(up_scale))
-    # Where gate and up differ in type, the one that rounds x less is the stricter rule.
+    # Where the types of gate and up differ, the rule of the type that rounds x less is the stricter one.
     assert_within_rule(got, gated_linear, *arguments, magnitude=magnitude(*arguments), product_with=up[0])
 
 
@@ -38,8 +38,8 @@ def test_formats(name, columns):
     check(draw(5, columns) / 4, *pair(name, 19, columns))
 
 
-@pytest.mark.parametrize("rows", [1, 3, 4, 5, 8, 9, 23, 24, 25, 65, 129])  # tiles of 4; of 24 and 128
-@pytest.mark.parametrize("outputs", [1, 2, 7, 8, 9, 15, 17, 31, 32, 33])  # tiles of 2 in blocks of 16; of 8 in 32
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 8, 9, 23, 24, 25, 65, 129])  # around tiles of 4, and of 24 and 128
+@pytest.mark.parametrize("outputs", [1, 2, 7, 8, 9, 15, 17, 31, 32, 33])  # tiles of 2 in blocks of 16, of 8 in 32
 def test_tiles(rows, outputs):
     check(draw(rows, 50) / 4, *pair("F32", outputs, 50))
     check(draw(rows, 64) / 4, *pair("Q8_0", outputs, 64))
@@ -61,13 +61,13 @@ def test_two_types(rows):
 
 
 def activation(gate):
-    """gelu_tanh(gate), by a product with one column each."""
+    """gelu_tanh(gate), computed by a product with one column each."""
     x = np.stack([gate, np.ones_like(gate)], axis=1)
     return _ops.gated_linear(x, as_stored("F32", np.array([[1, 0]])), as_stored("F32", np.array([[0, 1]])))
 
 
 def test_each_value():
-    """Every element as a row of its own: small ones are as accurate as large ones."""
+    """Every element is a row of its own for the comparison: small elements must be as accurate as large ones."""
     gate = np.linspace(-6, 12, 1001, dtype=np.float32)
     assert_within_rule(activation(gate), lambda x: gelu_mul(x, np.ones_like(x)), gate[:, None], product_with="F32")
 

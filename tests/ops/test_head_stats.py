@@ -9,7 +9,7 @@ from reference.stored import COLUMNS, as_stored, random_weight, values_of, vecto
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent
 
 CAP, EMBED_SCALE = 30.0, 53.0
-CHUNK = 4096 if device.is_cpu() else 8192  # tokens that are taken at a time
+CHUNK = 4096 if device.is_cpu() else 8192  # the op takes so many tokens at a time
 
 
 def draw(*shape, seed=0):
@@ -25,12 +25,12 @@ def keys(rows, seed=1, step=2):
 
 
 def temperatures(rows):
-    """All different."""
+    """A different temperature for each row."""
     return np.linspace(0.4, 0.8, rows, dtype=np.float32)
 
 
 def head_stats(x, head, table=None, cap=CAP, scale=None, rows=None, **options):
-    """Of all rows of x or some, each with its own key and temperature."""
+    """The op for all rows of x, or for some. Each row has its own key and temperature."""
     rows = range(len(x)) if rows is None else rows
     row_temperatures = [float(temperatures(len(x))[row]) for row in rows]
     row_keys = [keys(len(x))[row] for row in rows]
@@ -38,7 +38,7 @@ def head_stats(x, head, table=None, cap=CAP, scale=None, rows=None, **options):
 
 
 def one_by_one(x, head, table=None, cap=CAP, scale=None):
-    """The same by the ops that it stands for."""
+    """The same result from separate ops: lm_head, token_stats, soft_embed."""
     logits = _ops.lm_head(x, head, cap, scale)
     rows = [
         _ops.token_stats(logits[[r]], temperature, [key])
@@ -65,7 +65,7 @@ def test_vocab_sizes(vocab_size):
     check(draw(2, 20), stored("F16", vocab_size, 20))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 16, 63, 65, 257])  # a GPU takes 256 in a block
+@pytest.mark.parametrize("rows", [1, 2, 16, 63, 65, 257])  # a block of a GPU takes 256 rows
 @pytest.mark.parametrize("columns", [1, 127, 129])
 def test_row_and_column_counts(rows, columns):
     check(draw(rows, columns), stored("BF16", 40, columns))
@@ -77,7 +77,8 @@ def test_sizes_of_the_model():
 
 @pytest.mark.parametrize("size", [0.0, 0.1, 1.0, 10.0])
 def test_against_the_formulas(size):
-    """From uniform to certain distributions, over more than one chunk. (Most of the error is that of z: products.)"""
+    """Distributions from uniform to certain, over more than one chunk. Most of the error comes from the products in
+    z."""
     x, head = np.float32(size) * draw(4, 24), stored("BF16", CHUNK + 100, 24)
     entropy, argmax, sampled, belief = head_stats(x, head)
     rounded = [device.round_operand(operand, "BF16").astype(np.float64) for operand in (x, values_of(head))]
@@ -87,7 +88,7 @@ def test_against_the_formulas(size):
     np.testing.assert_allclose(entropy, exact, rtol=1e-4, atol=1e-7)
     soft = expected_embedding(*rounded, values_of(head), CAP, EMBED_SCALE, temperatures(4))
     tolerance = 1e-4 if device.is_cpu() else 4e-3
-    if device.is_cpu() and device.activations == "int8":  # leaves out small weights, see test_soft_embed.py
+    if device.is_cpu() and device.activations == "int8":  # the CPU leaves out small weights, see test_soft_embed.py
         tolerance += np.abs(values_of(head)).max() * 2.0**-8
     np.testing.assert_allclose(belief, soft, atol=tolerance * EMBED_SCALE)
     rows = np.arange(4)
@@ -104,7 +105,8 @@ def test_scale_and_cap():
 
 
 def test_broken_rows_stay_alone():
-    """Rows of NaN: any id of the vocabulary, no confident entropy, no effect on others."""
+    """A row of NaN gives some id of the vocabulary and an entropy that is not confident. It does not affect other
+    rows."""
     x, head = draw(4, 33), stored("F32", 50, 33)
     x[1], x[2, 5] = np.nan, np.inf
     entropy, argmax, sampled, belief = head_stats(x, head)
@@ -129,7 +131,7 @@ def test_threads_and_rows():
 
 
 def test_company_of_many_rows():
-    """More than a GPU's tile of 256 and band of 512."""
+    """More rows than a GPU's tile of 256 and than a band of 512."""
     x, head = draw(520, 64), stored("Q8_0", 100, 64)
     together = head_stats(x, head)
     for rows in ([0], [255, 256], [511], [512, 519]):

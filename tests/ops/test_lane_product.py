@@ -1,4 +1,4 @@
-"""The product that attention is made of, in each form that this machine runs."""
+"""The product that attention is made of, in each form that this machine can run."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_against_the_oracle(name, depth, scaled):
 
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_lanes_and_rows_do_not_mix(name):
-    """NaN in one row and one lane stays there; equal rows give equal bits wherever they are."""
+    """A NaN in one row and one lane stays there. Equal rows give equal bits wherever they are."""
     rows, lanes = PRODUCTS[name]
     a, b = np.repeat(draw(1, 20), rows, axis=0), np.repeat(draw(20, 1, seed=1), lanes, axis=1)
     c, factors = np.ones((rows, lanes), np.float32), np.full(lanes, 0.3, np.float32)

@@ -31,8 +31,8 @@ def test_formats(name, columns):
     check(draw(5, columns), stored(name, 19, columns))
 
 
-@pytest.mark.parametrize("rows", [1, 3, 4, 5, 8, 9, 23, 24, 25, 65, 129])  # tiles of 4; of 24 and 128
-@pytest.mark.parametrize("outputs", [1, 2, 3, 15, 16, 17, 33, 63, 64, 65])  # tiles of 2 in blocks of 16; of 64
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 8, 9, 23, 24, 25, 65, 129])  # around tiles of 4, and of 24 and 128
+@pytest.mark.parametrize("outputs", [1, 2, 3, 15, 16, 17, 33, 63, 64, 65])  # tiles of 2 in blocks of 16, of 64
 def test_tiles(rows, outputs):
     check(draw(rows, 50), stored("F32", outputs, 50))
     check(draw(rows, 64), stored("Q8_0", outputs, 64))
@@ -44,7 +44,7 @@ def test_sizes_of_the_model(name):
 
 
 def test_f32_weights_keep_their_precision():
-    """A router decides by them: no device rounds them, or x, to bf16."""
+    """A router decides with F32 weights, so no device rounds them, or x, to bf16."""
     x, weight = draw(40, 300), stored("F32", 70, 300)
     exact = linear(x.astype(np.float64), values_of(weight).astype(np.float64))
     assert np.abs(_ops.linear(x, weight) - exact).max() < 5e-5 * magnitude(x, values_of(weight)).max()
@@ -73,7 +73,7 @@ def test_threads_and_rows(name):
 
 
 def test_special_values():
-    """What a broken checkpoint holds stays in its own rows and outputs."""
+    """NaN or infinity of a broken checkpoint affects only its own rows and outputs."""
     x, values = draw(5, 20), draw(18, 20, seed=1)
     x[1, 3], values[17, 19] = np.inf, np.nan
     got = _ops.linear(x, as_stored("F32", values))

@@ -15,7 +15,7 @@ def draw(*shape, seed=0):
 
 
 def as_kept(formula):
-    """Keys and values as the device at hand keeps them; the exact ones stay exact."""
+    """Keys and values as the device under test keeps them. Values of float64 stay exact."""
 
     def evaluate(*arguments):
         result = formula(*arguments)
@@ -25,7 +25,7 @@ def as_kept(formula):
 
 
 class Case:
-    """Projections of `rows` rows and the norms that go with them."""
+    """Projections of `rows` rows and the weights of their norms."""
 
     def __init__(self, rows, num_heads, num_key_value_heads, head_dim, theta=1e4, partial=1.0):
         self.head_dim = head_dim
@@ -68,25 +68,25 @@ def test_partial_rotation_leaves_the_rest():
     case = Case(2, 1, 1, 16, partial=0.5)
     assert np.count_nonzero(case.inv_freq) == 4
     q, _, _ = case.run([(0, 2, 1000)])
-    unrotated, _, _ = case.run([(0, 2, 0)])  # the first row's angles are all zero
+    unrotated, _, _ = case.run([(0, 2, 0)])  # the first row is at position 0, where all angles are zero
     still = [4, 5, 6, 7, 12, 13, 14, 15]
     assert_same_bits(q[0, still], unrotated[0, still])
     assert (np.delete(q[0], still) != np.delete(unrotated[0], still)).all()
 
 
 def test_dot_depends_on_distance_alone():
-    """What the rotation is for, with the same vector in every row."""
+    """A dot product of rotated rows depends on their distance alone. The same vector is in every row."""
     case = Case(4, 1, 1, 64)
     case.q[:], case.k[:] = case.q[0], case.k[0]
     q, keys, _ = case.run([(0, 4, 100)])
     tolerance = (1e-5 if device.is_cpu() else 2**-9) * np.linalg.norm(q[0]) * np.linalg.norm(keys[0])
     np.testing.assert_allclose(q[2] @ keys[0], q[3] @ keys[1], atol=tolerance)
     np.testing.assert_allclose(q[0] @ keys[2], q[1] @ keys[3], atol=tolerance)
-    assert abs(q[0] @ keys[3] - q[3] @ keys[0]) > 0.1  # and on its sign
+    assert abs(q[0] @ keys[3] - q[3] @ keys[0]) > 0.1  # the product depends on the sign of the distance, too
 
 
 def test_sequences():
-    """Rows of several sequences, not in order; rows of none keep their queries and write nothing."""
+    """Rows of several sequences, not in order. Rows of no sequence keep their queries and write nothing."""
     case = Case(7, 2, 1, 8)
     q, keys, values = case.run([(5, 2, 40), (0, 3, 7), (4, 0, 1)])
     rows = [0, 1, 2, 5, 6]
@@ -101,7 +101,7 @@ def test_sequences():
 
 
 def test_values_from_keys():
-    """Layers without a V projection normalise the unrotated, unweighted k."""
+    """Layers without a V projection normalise k without rotation and without weights."""
     case = Case(3, 2, 2, 16)
     _, keys, values = case.run([(0, 3, 5)], v=case.k)
     assert_within_rule(values, as_kept(oracle.normed), case.k, EPS, 16)

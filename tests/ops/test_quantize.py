@@ -1,4 +1,5 @@
-"""Quantising: errors next to those of package gguf and of brute force, hostile values, and what is refused."""
+"""Quantising: errors are compared with those of the package gguf and of brute force. Further tests give extreme values,
+and arguments that must be refused."""
 
 import gguf
 import numpy as np
@@ -11,11 +12,11 @@ from reference import quantize_search as search
 from reference.tolerance import assert_same_bits
 
 BY_GGUF = ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "MXFP4"]
-# The scales of NVFP4 by code, halved because E2M1 is doubled.
+# The scale of NVFP4 for each code, halved because E2M1 is stored doubled.
 NVFP4_SCALES = np.array(
     [m / 8 * 2.0**-7 if e == 0 else (1 + m / 8) * 2.0 ** (e - 8) for e in range(16) for m in range(8)]
 )
-# Type: parts of a block, and the brute force for it.
+# For each type: the number of parts of a block, and the brute force search for a block.
 BY_SEARCH = {
     "MXFP4": (1, lambda x, w: search.listed_scale(search.E2M1, x, w, 2.0 ** np.arange(-12, 12))),
     "NVFP4": (4, lambda x, w: search.listed_scale(search.E2M1, x, w, NVFP4_SCALES[:127])),
@@ -42,7 +43,7 @@ def encode(name, rows, importance=None, **options):
 
 
 def decode(name, data):
-    """With package gguf, so that these tests do not rest on gesso's own decoders."""
+    """Decodes with the package gguf, so that these tests do not depend on gesso's own decoders."""
     with np.errstate(invalid="ignore"):
         return dequantize(data.reshape(-1, sizes(name)[1]), gguf.GGMLQuantizationType[name]).astype(np.float64)
 
@@ -74,7 +75,7 @@ def test_error_next_to_brute_force(name, distribution, weighted):
 
 
 @pytest.mark.parametrize("deviation", [0.02, 0.1])
-@pytest.mark.parametrize("name", sorted({*TYPES} - {"MXFP4", "NVFP4"}))  # whose scales are coarse
+@pytest.mark.parametrize("name", sorted({*TYPES} - {"MXFP4", "NVFP4"}))  # the scales of these two are coarse
 def test_values_that_hardly_differ_lose_no_more_than_by_their_mean(name, deviation):
     rng = np.random.default_rng(10)
     rows = (5 + deviation * rng.standard_normal((32, 256))).astype(np.float32)
@@ -110,7 +111,7 @@ def test_no_importance_at_all_is_all_the_same(name):
 
 
 def hostile_rows():
-    """[rows, 256], all finite."""
+    """Extreme rows [rows, 256], all values finite."""
     rng = np.random.default_rng(5)
     noise = rng.standard_normal(256)
     one = np.zeros(256)
@@ -137,9 +138,9 @@ def test_zeros_stay_zeros(name):
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
-@pytest.mark.parametrize("name", sorted({*TYPES} - {"NVFP4"}))  # which reaches no farther than from 0.01 to 2688
+@pytest.mark.parametrize("name", sorted({*TYPES} - {"NVFP4"}))  # NVFP4 holds only sizes from 0.01 to 2688
 def test_a_scaled_row_loses_as_much(name, scale):
-    """Nothing but the stored scales' own precision may depend on the magnitude."""
+    """Only the precision of the stored scales may depend on the magnitude of the values."""
     rows = np.random.default_rng(6).standard_normal((16, 256)).astype(np.float32)
     scaled = rows * np.float32(scale)
     error, unit = np.sum((scaled - stored(name, scaled)) ** 2) / scale**2, np.sum((rows - stored(name, rows)) ** 2)
@@ -151,15 +152,16 @@ SCALES_AT = {"Q2_K": (80, 82), "Q3_K": (108,), "Q6_K": (208,)} | dict.fromkeys([
 
 @pytest.mark.parametrize("name", TYPES)
 def test_what_a_type_holds_comes_back(name):
-    """Exactly; in super-blocks almost, because many pairs of d and integers come close to the one that was there."""
+    """Values that a type can hold come back exactly. Super-blocks lose a little, because many pairs of d and integers
+    come close to the stored one."""
     elements, size = sizes(name)
     blocks = np.random.default_rng(7).integers(0, 256, (64, size), np.uint8)
     for offset in SCALES_AT.get(name, (0,)):
         blocks[:, offset : offset + 2] = np.frombuffer(np.float16(0.01).tobytes(), np.uint8)
-    if name in ("MXFP4", "NVFP4"):  # whose scales are bytes
+    if name in ("MXFP4", "NVFP4"):  # their scales are bytes
         blocks[:, : 1 if name == "MXFP4" else 4] = 56
     if name == "Q8_0":
-        blocks[blocks == 128] = 129  # gesso does not write the level -128, which has no counterpart
+        blocks[blocks == 128] = 129  # gesso does not write the level -128, because there is no level +128
     rows = decode(name, blocks).astype(np.float32)
     loss = np.sum((rows - stored(name, rows)) ** 2)
     assert loss <= (2e-4 * np.sum(rows.astype(np.float64) ** 2) if elements == 256 else 0)

@@ -37,7 +37,7 @@ def test_rms_norm_add(rows, columns):
 
 @pytest.mark.parametrize("size", [0.0, 1e-18, 1e-4, 1e-3, 1e4, 1e17])
 def test_sizes(size):
-    """eps decides for small rows; a row of zeros stays zero; squares of large values still fit."""
+    """eps decides for small rows, a row of zeros stays zero, and the squares of large values must not overflow."""
     x = draw(3, 64) * np.float32(size)
     assert_within_rule(_ops.rms_norm(x, None, EPS), rms_norm, x, None, EPS)
 

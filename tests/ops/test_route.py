@@ -32,7 +32,7 @@ def test_route(tokens, num_experts, num_active):
 
 @pytest.mark.parametrize("num_active", [1, 2, 3, 7, 8])
 def test_ties(num_active):
-    """Scores of three values: the lower expert comes first."""
+    """Scores have only three different values. Among equal scores the lower expert comes first."""
     scores = np.random.default_rng(0).integers(0, 3, (50, 8)).astype(np.float32)
     check(scores, num_active, np.ones(8, np.float32))
 
@@ -43,7 +43,7 @@ def test_scale_may_be_zero_or_negative():
 
 @pytest.mark.parametrize("size", [1e-6, 1e4, 1e30])
 def test_score_sizes(size):
-    """Also where all but the best weigh nothing."""
+    """Scores that are nearly equal, and scores so far apart that all experts except the best have no weight."""
     check(draw(20, 16) * np.float32(size), 4, np.ones(16, np.float32))
 
 
@@ -61,7 +61,7 @@ def test_empty_experts_keep_their_place():
 
 
 def test_nan_scores_still_choose_experts():
-    """Broken weights must not turn into indices outside the routing."""
+    """Scores of NaN must not give indices outside the routing."""
     scores = draw(40, 7)
     scores[np.random.default_rng(1).random(scores.shape) < 0.4] = np.nan
     scores[0] = np.nan

@@ -8,11 +8,11 @@ from reference.stored import COLUMNS, as_stored, random_weight, values_of
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent, assert_within_rule
 
 SCALE = 2816**0.5
-CHUNK = 4096  # tokens that the CPU takes at a time
+CHUNK = 4096  # the CPU takes so many tokens at a time
 
 
 def left_out_share():
-    """Of a row's weights, what the CPU may leave out; beside products in float32 that is below their rounding."""
+    """The share of a row's weights that the CPU may leave out. With float32 products it is below their rounding."""
     return 2.0**-8 if device.activations == "int8" else 2.0**-24
 
 
@@ -44,19 +44,20 @@ def test_formats(name, columns):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
-@pytest.mark.parametrize("vocab_size", [1, 2, 63, 64, 65, 128, 130])  # tiles of 64 table rows
+@pytest.mark.parametrize("vocab_size", [1, 2, 63, 64, 65, 128, 130])  # around tiles of 64 table rows
 def test_tiles(rows, vocab_size):
     check(3 * draw(rows, vocab_size), stored("F32", vocab_size, 20))
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0, 20.0])
 def test_sizes_of_the_model(size):
-    """From a uniform distribution, whose every term counts, to an all but certain token."""
+    """Distributions from uniform, where every term counts, to one nearly certain token."""
     check(np.float32(size) * draw(4, 20000), stored("BF16", 20000, 64))
 
 
 def test_tiny_terms_add_up():
-    """One token, then 100000 that together weigh as much as it, each less than a hundred of its last digits."""
+    """The first token weighs 1. The other 100000 weigh 1e-5 each, less than 100 units of the last place of 1, and
+    together 1."""
     logits = np.full((1, 100001), -np.log(100000), np.float32)
     logits[0, 0] = 0
     check(logits, as_stored("F32", np.ones((100001, 1))), 1.0)
@@ -65,31 +66,32 @@ def test_tiny_terms_add_up():
 @pytest.mark.parametrize("size", [0.0, 0.5, 1.0, 3.0, 10.0, 30.0])
 @pytest.mark.parametrize("vocab_size", [1, 100, CHUNK - 1, CHUNK, CHUNK + 1, 10 * CHUNK + 17])
 def test_left_out_weights(vocab_size, size):
-    """A table of ones shows the sum of the weights that are not left out: never more than all, and nearly all."""
+    """With a table of ones the result is the share of the weights that are not left out. It must be nearly 1 and never
+    more."""
     if not device.is_cpu():
         return
     logits = np.float32(size) * np.stack([draw(vocab_size), np.sort(draw(vocab_size)), -np.sort(-draw(vocab_size))])
     kept = _ops.soft_embed(logits, as_stored("F32", np.ones((vocab_size, 1))), 1.0).astype(np.float64)
     assert (kept <= 1 + 1e-6).all() and (kept >= 1 - left_out_share() - 1e-6).all()
     if device.activations == "int8" and size in (3.0, 10.0) and vocab_size > CHUNK:
-        assert kept[0] < 1 - left_out_share() / 8  # and it is used
+        assert kept[0] < 1 - left_out_share() / 8  # some weights are left out
 
 
-@pytest.mark.parametrize("columns", [1, 15, 16, 17, 127, 128, 129, 255, 256, 257, 300])  # of slices and of registers
+@pytest.mark.parametrize("columns", [1, 15, 16, 17, 127, 128, 129, 255, 256, 257, 300])  # around slices and registers
 def test_columns(columns):
     check(3 * draw(3, 70), stored("F16", 70, columns))
 
 
 @pytest.mark.parametrize("vocab_size", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3])
 def test_chunks(vocab_size):
-    """The largest logit in each part of the vocabulary in turn."""
+    """The largest logit is in each part of the vocabulary in turn."""
     logits = 3 * draw(5, vocab_size)
     logits[np.arange(5), np.linspace(0, vocab_size - 1, 5).astype(int)] += 10
     check(logits, stored("Q8_0", vocab_size, 32))
 
 
 def test_minus_infinity():
-    """Tokens that are ruled out weigh nothing, also where the table holds no number for them."""
+    """Tokens with a logit of -infinity have no weight, even where the table holds NaN for them."""
     logits, values = draw(4, 100), draw(100, 17, seed=1)
     out = np.random.default_rng(2).random(100) < 0.7
     out[:64] = True  # a whole tile
@@ -98,7 +100,7 @@ def test_minus_infinity():
     logits[3, 99] = 5
     check(logits, as_stored("F32", values))
     if not device.is_cpu():
-        return  # multiplies every row of the table, which must be finite
+        return  # a GPU multiplies every row of the table, so all must be finite
     values[:64] = np.nan
     assert np.isfinite(_ops.soft_embed(logits, as_stored("F32", values), SCALE)).all()
 
@@ -121,7 +123,7 @@ def test_no_rows():
 
 
 def test_calls_of_many_sizes():
-    """Scratch memory kept from an earlier, larger or smaller call."""
+    """Scratch memory is kept from an earlier call, which may have been larger or smaller."""
     for rows, columns in [(2, 8), (9, 200), (1, 3), (5, 300), (12, 300)]:
         check(draw(rows, 66), stored("F32", 66, columns))
 
@@ -133,7 +135,7 @@ def test_threads_and_rows():
 
 
 def test_company_of_other_tokens():
-    """The tokens that others keep decide where tiles begin, and nothing else."""
+    """The tokens that other rows keep decide where tiles begin, but change no result."""
     logits = np.float32([[0.1], [1], [3], [10], [30]]) * draw(5, 2 * CHUNK + 3)
     table = stored("Q8_0", logits.shape[1], 288)
     assert_thread_independent(_ops.soft_embed, logits, table, SCALE)

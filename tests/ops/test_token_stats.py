@@ -6,7 +6,7 @@ from reference import philox
 from reference.token_stats import entropy, sample
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent, assert_within_rule
 
-VOCAB_SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 63, 100]  # noise comes in groups of 4
+VOCAB_SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 63, 100]  # noise is drawn for 4 tokens at a time
 
 
 def draw(*shape, seed=0):
@@ -25,7 +25,7 @@ def check_entropy(logits, temperature=1.0):
 
 @pytest.mark.parametrize("temperature", [0.4, 0.8, 1.0, 3.7])
 def test_processed_logits(temperature):
-    """z overwrites the logits, by a division."""
+    """z overwrites the logits. It is computed by a division."""
     logits = 30 * draw(5, 101)
     z = _ops.token_stats(logits, temperature, keys(5))[0]
     assert_same_bits(z, logits / np.float32(temperature))
@@ -43,7 +43,8 @@ def test_entropy_at_the_size_of_the_model():
 
 @pytest.mark.parametrize("gap", [5.0, 10.0, 14.0, 20.0])
 def test_tiny_entropies(gap):
-    """Those that decide about stopping keep their digits: 1 - p is far below the last digit of p."""
+    """Tiny entropies decide about stopping, so they must keep their digits. 1 - p is far below the last digit of p
+    here."""
     logits = np.zeros((1, 3), np.float32)
     logits[0, 1] = gap
     got = _ops.token_stats(logits, 1.0, keys(1))[1]
@@ -64,7 +65,8 @@ def test_minus_infinity():
 
 
 def test_broken_rows_stay_alone():
-    """Rows of NaN or of -inf only: any id of the vocabulary, no confident entropy, no effect on others."""
+    """A row of NaN or of -inf only gives some id of the vocabulary and an entropy that is not confident. It does not
+    affect other rows."""
     logits = draw(4, 21)
     logits[1], logits[2] = np.nan, -np.inf
     _, got, argmax, sampled = _ops.token_stats(logits, 1.0, keys(4))
@@ -77,7 +79,7 @@ def test_broken_rows_stay_alone():
 
 @pytest.mark.parametrize("vocab_size", VOCAB_SIZES)
 def test_argmax(vocab_size):
-    """The lowest id among equals."""
+    """Among equal values the argmax is the lowest id."""
     logits = np.random.default_rng(0).integers(-2, 2, (30, vocab_size)).astype(np.float32)
     np.testing.assert_array_equal(_ops.token_stats(logits, 0.8, keys(30))[2], logits.argmax(axis=1))
 
@@ -85,7 +87,7 @@ def test_argmax(vocab_size):
 @pytest.mark.parametrize("size", [0.0, 1.0, 6.0, 25.0])
 @pytest.mark.parametrize("vocab_size", [*VOCAB_SIZES, 5001])
 def test_sample_is_the_noisy_maximum(vocab_size, size):
-    """Whatever a fast path skips, the result is argmax(z + noise) over all tokens."""
+    """The result is argmax(z + noise) over all tokens, whatever tokens a fast path skips."""
     logits = np.float32(size) * draw(20, vocab_size)
     z, _, _, sampled = _ops.token_stats(logits, 0.6, keys(20, seed=5, step=3))
     noise = np.stack([_ops.gumbel(5, position, 3, vocab_size) for position in range(20)])
@@ -93,7 +95,8 @@ def test_sample_is_the_noisy_maximum(vocab_size, size):
 
 
 def test_samples_follow_softmax():
-    """Chi-square of 40000 draws against softmax(logits / T), 9 degrees of freedom; 27.9 is exceeded once in 1000."""
+    """Chi-square of 40000 draws against softmax(logits / T) with 9 degrees of freedom. Chance exceeds 27.9 once in
+    1000."""
     logits, temperature, rows = 2 * draw(1, 10), 0.8, 40000
     sampled = _ops.token_stats(np.repeat(logits, rows, axis=0), temperature, keys(rows, seed=11))[3]
     p = np.exp(logits[0] / temperature)
@@ -103,7 +106,7 @@ def test_samples_follow_softmax():
 
 
 def test_samples_of_steps_and_seeds_are_independent():
-    """Pairs of draws at one position agree as often as independent ones do."""
+    """Two draws at one position agree as often as independent draws do."""
     logits = np.zeros((20000, 4), np.float32)
 
     def samples(**key):
@@ -112,16 +115,16 @@ def test_samples_of_steps_and_seeds_are_independent():
     first = samples(seed=3, step=0)
     for other in (samples(seed=3, step=1), samples(seed=4, step=0), samples(seed=3 + 2**32, step=0)):
         table = np.bincount(4 * first + other, minlength=16)
-        assert np.sum((table - 1250) ** 2 / 1250) < 37.7  # chi-square, 15 degrees of freedom, 1 in 1000
+        assert np.sum((table - 1250) ** 2 / 1250) < 37.7  # chi-square, 15 degrees of freedom: 1 in 1000
 
 
-# Found by search: at position 0 and step 0 these seeds give the token the largest and the smallest of all words.
+# A search found these seeds: at position 0 and step 0 they give the token the largest and the smallest possible word.
 LARGEST = {"seed": 2053961, "token": 1}
 SMALLEST = {"seed": 3148312, "token": 0}
 
 
 def test_extreme_noise():
-    """The largest noise is finite: a token without probability stays without."""
+    """The largest noise is finite, so a token without probability is never drawn."""
     words = philox.words(LARGEST["seed"], 0, 0, philox.SAMPLE, 0)
     assert words[LARGEST["token"]] >> 8 == 2**24 - 1
     assert philox.words(SMALLEST["seed"], 0, 0, philox.SAMPLE, 0)[SMALLEST["token"]] >> 8 == 0

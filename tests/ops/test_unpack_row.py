@@ -1,4 +1,4 @@
-"""Stored rows as integers, scales and minimums: put together again, they are what decode_row gives, bit for bit."""
+"""Stored rows as integers, scales and minimums. Combined again, they must equal decode_row bit for bit."""
 
 import numpy as np
 import pytest

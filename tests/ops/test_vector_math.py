@@ -1,4 +1,4 @@
-"""The CPU's functions over arrays of floats, against float64."""
+"""The CPU's functions over arrays of floats, compared with float64."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,14 @@ INF, NAN = np.inf, np.nan
 
 
 def every(step):
-    """Every step-th float of both signs, and the largest ones; no NaN."""
+    """Every step-th float of both signs, and the largest ones, but no NaN."""
     bits = np.concatenate([np.arange(0, 0x7F800001, step), [0x7F7FFFFF, 0x7F800000]]).astype(np.uint32)
     return np.concatenate([bits, bits | np.uint32(1 << 31)]).view(np.float32)
 
 
 def assert_ulp(function, exact_function, x, bound):
-    """Errors in units in the last place of the exact result, which is to be a normal number or 0."""
+    """Compares in units in the last place of the exact result. Where the exact result is below every normal number, 0
+    is expected."""
     with np.errstate(all="ignore"):
         exact = exact_function(x.astype(np.float64))
         expected = exact.astype(np.float32)
@@ -93,7 +94,7 @@ def test_gelu_mul(size):
 
 
 def test_gelu_far_out():
-    """Towards -infinity gelu falls to 0 without cancelling; large gates pass."""
+    """Towards -infinity gelu falls to 0 without cancellation. Large gates pass unchanged."""
     gate = np.float32([-1e30, -1e15, -12, -5, 0, 5, 12, 1e15, 1e30])
     got = _ops.gelu_mul(gate, np.ones_like(gate))
     with np.errstate(over="ignore"):
