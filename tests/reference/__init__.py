@@ -1,5 +1,5 @@
-"""NumPy oracles: each module holds one op's formula, written from the model's definition.
+"""Formulas in NumPy, one op per module, written from the model's definition. Tests compare ops with them.
 
-They compute in the type of their floating point arguments: float64 gives the oracle, float32 the plain evaluation that
-the tolerance rule compares with.
+A formula computes in the type of its floating point arguments. With float64 it gives the exact result. With float32 it
+gives the plain evaluation that the tolerance rule compares with.
 """

@@ -4,7 +4,7 @@ from reference.token_stats import entropy
 
 
 def processed_logits(x, head, cap, temperatures, scale=1.0):
-    """temperatures [R]."""
+    """z = logits / temperature. temperatures [R]."""
     return lm_head(x, head, cap, scale) / temperatures[:, None]
 
 

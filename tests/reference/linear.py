@@ -6,6 +6,6 @@ def linear(x, weight, scale=1.0):
 
 
 def magnitude(x, weight, scale=1.0):
-    """The size of what a row sums: sqrt(sum_k (x_k w_k)^2) of its largest output. For the tolerance rule."""
+    """The size of the terms that a row sums, for the tolerance rule: sqrt(sum_k (x_k w_k)^2) of its largest output."""
     x, weight = x.astype(np.float64), weight.astype(np.float64)
     return np.sqrt(np.max((x * x) @ (weight * weight).T, axis=-1, initial=0)) * abs(scale)

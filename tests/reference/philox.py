@@ -1,4 +1,5 @@
-"""Philox4x32-10 after Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", and the draws made of its words."""
+"""Philox4x32-10 after Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", and the draws made from its
+words."""
 
 import numpy as np
 
@@ -18,7 +19,8 @@ def philox(counter, key):
 
 
 def words(seed, position, step, draw, index):
-    """The four words of each group `index` [...]; the counter's layout is part of what a seed means."""
+    """The four words of each group `index` [...]. The layout of the counter must not change: it gives a seed its
+    meaning."""
     index = np.asarray(index, np.uint64)
     fixed = [position & 0xFFFFFFFF, step & 0xFFFFFFFF, draw << 16 | position >> 32]
     counter = np.stack([index, *[np.full_like(index, word) for word in fixed]], axis=-1)
@@ -30,6 +32,6 @@ def uniform_id(seed, position, step, draw, vocab_size):
 
 
 def gumbel(seed, position, step, vocab_size):
-    """[V] in float64: -ln(-ln u), u the middle of one of 2^24 equal parts of (0, 1)."""
+    """float64 [V]: -ln(-ln u), where u is the middle of one of 2^24 equal parts of (0, 1)."""
     groups = words(seed, position, step, SAMPLE, np.arange((vocab_size + 3) // 4)).reshape(-1)[:vocab_size]
     return -np.log(-np.log(((groups >> np.uint32(8)) + 0.5) / 2.0**24))

@@ -4,13 +4,14 @@ from reference.rms_norm import rms_norm
 
 
 def inverse_frequencies(theta, head_dim, partial=1.0):
-    """[K/2]: theta^(-2i/K), the first `partial` of them; the others do not rotate."""
+    """float32 [K/2]: theta^(-2i/K) for the first `partial` of the pairs, 0 for the others, which do not rotate."""
     i = np.arange(head_dim // 2)
     return np.where(i < partial * (head_dim // 2), theta ** (-2.0 * i / head_dim), 0.0).astype(np.float32)
 
 
 def rope(heads, positions, inv_freq):
-    """heads [R, H, K]; pairs dim i with i + K/2. The angle is rounded to float32, as in the reference model."""
+    """heads [R, H, K]. Dim i is rotated with dim i + K/2. The angle is rounded to float32, as in the reference
+    model."""
     angle = np.float32(positions)[:, None] * inv_freq.astype(np.float32)
     cos, sin = (f(angle.astype(np.float64)).astype(heads.dtype)[:, None, :] for f in (np.cos, np.sin))
     low, high = np.split(heads, 2, axis=-1)
@@ -22,11 +23,11 @@ def normed_heads(x, weight, eps, head_dim):
 
 
 def normed_and_rotated(x, weight, eps, positions, inv_freq):
-    """Queries or keys [R, heads * K]."""
+    """Queries or keys, [R, heads * K]."""
     heads = normed_heads(x, weight, eps, 2 * len(inv_freq))
     return rope(heads, positions, inv_freq).reshape(x.shape)
 
 
 def normed(x, eps, head_dim):
-    """Values [R, heads * K]."""
+    """Values, [R, heads * K]."""
     return normed_heads(x, None, eps, head_dim).reshape(x.shape)

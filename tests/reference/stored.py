@@ -1,4 +1,4 @@
-"""Weights as a file stores them: (type name, shape, bytes), and the float32 values those bytes mean."""
+"""Weights as a file stores them, (type name, shape, bytes), and the float32 values of these bytes."""
 
 import gguf
 import numpy as np
@@ -6,11 +6,12 @@ from gguf.quants import dequantize, quantize
 
 from gesso import _native
 
-# Elements and bytes of a block, of every type that gesso reads.
+# The elements and the bytes of a block, for every type that gesso reads.
 SIZES = {kind.name: (kind.block_elements, kind.block_bytes) for kind in _native.tensor_types() if kind.can_read}
 FLOATS = [name for name, (elements, _) in SIZES.items() if elements == 1]
 BLOCKS = [name for name in SIZES if name not in FLOATS]
-# Byte offsets of a block's float16 scales. IQ1_M has one in pieces; the scales of MXFP4 and NVFP4 have 8 bits.
+# The byte offsets of a block's float16 scales. IQ1_M stores its scale in four pieces. MXFP4 and NVFP4 have 8-bit
+# scales.
 HALF_SCALES = {
     **dict.fromkeys(("Q8_0", "Q4_0", "Q5_0", "IQ4_NL", "IQ4_XS", "Q1_0", "Q2_0"), (0,)),
     **dict.fromkeys(("IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"), (0,)),
@@ -22,7 +23,7 @@ HALF_SCALES = {
     "TQ1_0": (52,),
     "TQ2_0": (64,),
 }
-# Row lengths around the 16 lanes of the inner loops and around whole blocks.
+# Row lengths around the 16 lanes of the inner loops, and rows of one and of three blocks.
 COLUMNS = [
     *[(name, columns) for name in FLOATS for columns in (1, 15, 16, 17, 32, 50)],
     *[(name, blocks * SIZES[name][0]) for name in BLOCKS for blocks in (1, 3)],
@@ -30,13 +31,14 @@ COLUMNS = [
 
 
 def as_stored(name, values):
-    """`values` in a format that package gguf can write."""
+    """`values` in a format that the package gguf can write."""
     blocks = np.ascontiguousarray(quantize(values.astype(np.float32), gguf.GGMLQuantizationType[name]))
     return (name, list(values.shape), blocks.view(np.uint8).reshape(-1))
 
 
 def decoded(name, blocks):
-    """float32 [N, block elements] of blocks, uint8 [N, block bytes]: from package gguf where it knows the type."""
+    """The float32 values [N, block elements] of blocks, uint8 [N, block bytes]. The package gguf decodes the types that
+    it knows."""
     scales = blocks[:, :2].copy().view(np.float16).astype(np.float32)
     if name == "Q1_0":
         return np.where(np.unpackbits(blocks[:, 2:], axis=1, bitorder="little"), scales, -scales)
@@ -52,17 +54,17 @@ def values_of(stored):
 
 
 def put_scales(name, blocks, scales):
-    """Writes `scales` [N] in place of every float16 scale of `blocks`, uint8 [N, block bytes]."""
+    """Writes `scales` [N] over every float16 scale of `blocks`, uint8 [N, block bytes]."""
     scales = scales.astype(np.float16).view(np.uint8).reshape(-1, 2)
     for offset in HALF_SCALES[name]:
         blocks[:, offset : offset + 2] = scales
-    if name == "IQ1_M":  # four bits each on top of the last four 16-bit words, lowest first
+    if name == "IQ1_M":  # four bits in the top of each of the last four 16-bit words, lowest first
         nibbles = np.stack([scales[:, 0] & 15, scales[:, 0] >> 4, scales[:, 1] & 15, scales[:, 1] >> 4], axis=1)
         blocks[:, 49::2] = blocks[:, 49::2] & 15 | nibbles << 4
 
 
 def random_blocks(rng, name, count):
-    """uint8 [count, block bytes]: any content under sane scales."""
+    """uint8 [count, block bytes]: random content, with scales of ordinary size."""
     blocks = rng.integers(0, 256, (count, SIZES[name][1]), np.uint8)
     put_scales(name, blocks, rng.uniform(0.001, 0.01, count))
     if name == "MXFP4":
@@ -73,7 +75,8 @@ def random_blocks(rng, name, count):
 
 
 def random_weight(rng, name, shape):
-    """Values of about unit size; in types with blocks, up to a factor of ten or so."""
+    """A random weight with values of about unit size. In types with blocks the size may differ by a factor of about
+    ten."""
     if name in FLOATS:
         return as_stored(name, rng.standard_normal(shape))
     count = int(np.prod(shape)) // SIZES[name][0]
@@ -81,5 +84,5 @@ def random_weight(rng, name, shape):
 
 
 def vector(values):
-    """An F32 vector."""
+    """A vector, stored as F32."""
     return as_stored("F32", np.atleast_1d(np.asarray(values, np.float32)))

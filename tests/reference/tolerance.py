@@ -1,14 +1,14 @@
-"""The rule by which results are compared, and the bitwise claims: any number of threads, any batch."""
+"""The rule for comparing results with exact ones, and checks that bits do not depend on threads or batch."""
 
 import numpy as np
 
 from reference import device
 
-ABSOLUTE = 4 * np.finfo(np.float32).eps  # of a row's magnitude: for results whose plain evaluation is exact by luck
+ABSOLUTE = 4 * np.finfo(np.float32).eps  # of a row's magnitude: a plain evaluation may happen to be exact
 
 
 def row_errors(got, exact):
-    """The largest error of each row; infinite where a NaN or infinity is not the expected one."""
+    """The largest error of each row. It is infinite where a NaN or an infinity is not the expected one."""
     same = (got == exact) | (np.isnan(got) & np.isnan(exact))
     with np.errstate(invalid="ignore"):
         errors = np.where(same, 0.0, np.abs(got - exact))
@@ -30,12 +30,12 @@ def operand(argument, index, product_with):
 def assert_within_rule(got, formula, *arguments, magnitude=None, product_with=None):
     """The worst row of `got` errs at most twice as much as the worst row of a plain float32 evaluation, plus ABSOLUTE.
 
-    product_with: of a matrix product, the type in which its weight is stored ("F32" for products of activations). The
-    plain evaluation then rounds its float operands as the device at hand does (see device.round_operand); the first
-    argument are the rows, the others weights.
+    product_with: for a matrix product, the type in which its weight is stored, or "F32" for a product of activations.
+    The plain evaluation then rounds its float operands as the device under test does (see device.round_operand). The
+    first argument is the rows, the others are weights.
 
-    Errors count in units of their row's magnitude [rows], by default its largest exact value: where results cancel, it
-    is the size of what was summed.
+    An error is measured in units of its row's magnitude [rows]. By default the magnitude is the largest exact value of
+    the row. Where terms cancel, callers pass the size of what was summed.
     """
     exact = formula(*[as_type(argument, np.float64) for argument in arguments])
     plain = formula(*[operand(argument, index, product_with) for index, argument in enumerate(arguments)])
@@ -63,8 +63,8 @@ def as_arrays(result):
 def assert_thread_independent(op, *arguments, **options):
     """`op` gives the same bits on 1, 2 and 3 threads.
 
-    The work must be enough for 3 threads to start, and for a busy machine to let them run side by side at times.
-    A GPU has no such threads; what its own might do to each other, the emulator's shuffled order shows.
+    The work must be large enough that 3 threads start, and that they sometimes run side by side on a busy machine.
+    A GPU has no such threads. The emulator's shuffled orders show whether a GPU's own threads disturb each other.
     """
     if not device.is_cpu():
         return
@@ -75,7 +75,7 @@ def assert_thread_independent(op, *arguments, **options):
 
 
 def assert_rows_independent(op, num_rows):
-    """`op(rows)`, which evaluates the rows of an index array, gives each row the same bits in any company."""
+    """`op(rows)` evaluates the rows of an index array. Each row must have the same bits whichever rows come with it."""
     together = as_arrays(op(np.arange(num_rows)))
     picks = [np.array([r]) for r in range(num_rows)]
     picks += [np.arange(num_rows)[::-1], np.arange(0, num_rows, 2), np.array([0, 0, num_rows - 1])]
