@@ -15,7 +15,8 @@ def noise(draw, step=0):
 
 
 def test_starts_from_noise():
-    """Drawn for the absolute position; what would be committed before the first step is the same."""
+    """Noise is drawn for absolute positions. The argmax, which would be committed before the first step, equals the
+    noise."""
     canvas = make()
     np.testing.assert_array_equal(canvas.ids, noise(_ops.Draw.INITIAL_CANVAS))
     np.testing.assert_array_equal(canvas.argmax, canvas.ids)
@@ -30,7 +31,7 @@ def test_warm_start():
 
 
 def test_renoise():
-    """Accepted positions take their draw, the others an id of this step, and pinned ones stay."""
+    """Accepted positions take their draw, pinned positions stay, and all others take a random id of this step."""
     canvas = make(pinned={2: 50, 3: 51})
     accepted = [1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1]
     sampled = list(range(60, 60 + LENGTH))

@@ -1,4 +1,4 @@
-"""The random draws: the generator of the paper, the layout that gives a seed its meaning, and their distributions."""
+"""The random draws: the generator of the paper, the layout that gives a seed its meaning, and the distributions."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from reference import philox
 DRAWS = {_ops.Draw.INITIAL_CANVAS: 0, _ops.Draw.RENOISE: 1, _ops.Draw.SAMPLE: 2}
 SEEDS = [0, 1, 2**32 - 1, 2**32, 0xA4093822299F31D0, 2**64 - 1]
 POSITIONS = [0, 1, 255, 262143, 2**31, 2**32, 2**32 + 5, 2**40]
-# The known answers of Random123, the paper's own library: counter, key, words.
+# The known answers of Random123, the library of the paper's authors: counter, key, words.
 KNOWN_ANSWERS = [
     ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
     ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
@@ -60,7 +60,7 @@ def test_gumbel(seed):
 
 
 def test_a_draw_belongs_to_its_token():
-    """More tokens do not change those before them."""
+    """A larger vocabulary does not change the draws of the tokens before."""
     whole = _ops.gumbel(3, 4, 5, 64)
     for vocab_size in range(64):
         np.testing.assert_array_equal(_ops.gumbel(3, 4, 5, vocab_size), whole[:vocab_size])
@@ -79,14 +79,14 @@ def test_every_part_of_the_key_counts():
     assert len(set(ids)) == 3
 
 
-# Thresholds below are exceeded once in 1000 by chance; the seeds are fixed.
+# Chance exceeds each threshold below once in 1000. The seeds are fixed.
 
 
 @pytest.mark.parametrize("draw", [_ops.Draw.INITIAL_CANVAS, _ops.Draw.RENOISE])
 def test_ids_are_uniform(draw):
     ids = _ops.uniform_ids(7, range(100_000), 3, draw, 50)
     assert chi_square(np.bincount(ids, minlength=50), 2000) < 85.4  # 49 degrees of freedom
-    pairs = 10 * (ids[:-1] % 10) + ids[1:] % 10  # of neighbours
+    pairs = 10 * (ids[:-1] % 10) + ids[1:] % 10  # of neighbouring positions
     assert chi_square(np.bincount(pairs, minlength=100), len(pairs) / 100) < 148.2  # 99 degrees of freedom
 
 
@@ -96,7 +96,7 @@ def test_ids_reach_both_ends():
 
 
 def test_gumbel_distribution():
-    """e^-g is exponential: compared in 20 parts of equal probability."""
+    """e^-g is exponentially distributed. It is compared in 20 parts of equal probability."""
     noise = _ops.gumbel(9, 0, 0, 100_000).astype(np.float64)
     uniform = np.exp(-np.exp(-noise))
     assert chi_square(np.histogram(uniform, 20, (0, 1))[0], 5000) < 43.8  # 19 degrees of freedom

@@ -10,7 +10,7 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 def accept(entropies, bound, pinned=()):
-    """The accepted positions."""
+    """The accepted positions; the reference must accept the same."""
     accepted = _ops.accept(entropies, list(pinned), bound)
     assert accepted.dtype == bool and len(accepted) == len(entropies)
     np.testing.assert_array_equal(accepted, sampler.accept(entropies, pinned, bound))
@@ -24,7 +24,8 @@ def test_the_first_is_always_accepted():
 
 
 def test_the_bound_is_for_those_before():
-    """Numbers that float32 holds: the sum before a position may equal the bound, and its own entropy does not count."""
+    """The sum of the entropies before a position may equal the bound. The position's own entropy does not count.
+    float32 holds these numbers exactly."""
     entropies = [0.5, 0.25, 1.0, 8.0]
     assert accept(entropies, 0.24) == [1]
     assert accept(entropies, 0.25) == [0, 1]
@@ -34,7 +35,7 @@ def test_the_bound_is_for_those_before():
 
 
 def test_zeros_are_free():
-    assert accept([0.0, 1.0, 0.0, 0.0], 0.0) == [0, 1, 2, 3]  # a zero bound still admits the first that spends
+    assert accept([0.0, 1.0, 0.0, 0.0], 0.0) == [0, 1, 2, 3]  # a bound of 0 still accepts the first entropy above 0
     assert accept([0.0, 1.0, 2.0, 0.0], 0.0) == [0, 1, 3]
 
 
@@ -51,7 +52,7 @@ def test_pinned_positions_spend_nothing():
 
 
 def test_broken_entropies():
-    """NaN comes last and is never accepted; infinity only when it is the first."""
+    """NaN comes last and is never accepted. Infinity is accepted only where it is the first."""
     assert accept([NAN, 0.5, NAN, 0.25], 100.0) == [1, 3]
     assert accept([NAN, NAN], 100.0) == []
     assert accept([NAN, NAN], 100.0, pinned=[1]) == [1]
@@ -60,7 +61,8 @@ def test_broken_entropies():
 
 
 def test_rounded_sums():
-    """The rule is float32's, for each position by itself: a large entropy swallows the sum of those before it."""
+    """The rule computes in float32, for each position on its own: a large entropy swallows the sum of those before
+    it."""
     assert accept([1.0, 1e-20, 1e-20], 0.0) == [0, 1]
 
 
@@ -85,7 +87,7 @@ def test_any_entropies(entropies, bound, data):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_canvases_of_the_model(seed):
-    """Entropies over many orders of magnitude, and bounds that are met exactly by a sum of them."""
+    """Entropies over many orders of magnitude, and bounds that a sum of them equals exactly."""
     rng = np.random.default_rng(seed)
     entropies = (10 ** rng.uniform(-9, 1, 256)).astype(np.float32)
     sums = np.cumsum(np.sort(entropies), dtype=np.float64).astype(np.float32)

@@ -11,7 +11,7 @@ A, B = [1, 2, 3], [1, 2, 4]
 
 
 def stops(steps, stability_threshold, confidence_threshold=0.005):
-    """For each (argmax, mean entropy) whether the canvas may stop after it."""
+    """For each (argmax, mean entropy), whether the canvas may stop after it."""
     stopping = _ops.Stopping(stability_threshold, confidence_threshold)
     got = [stopping.update(argmax, mean_entropy) for argmax, mean_entropy in steps]
     assert got == sampler.stops(*map(list, zip(*steps, strict=True)), stability_threshold, confidence_threshold)
@@ -62,5 +62,5 @@ def test_mean_entropy(length):
 def test_mean_without_pinned_positions():
     assert _ops.mean_entropy([1.0, 100.0, 3.0], [1]) == 2
     assert _ops.mean_entropy([1.0, float("nan"), 3.0], [1]) == 2
-    assert _ops.mean_entropy([1.0, 2.0], [0, 1]) == 0  # all that is asked of it is certain
+    assert _ops.mean_entropy([1.0, 2.0], [0, 1]) == 0  # no position is left that could be uncertain
     assert np.isnan(_ops.mean_entropy([1.0, float("nan")], []))

@@ -17,7 +17,7 @@ def test_linear(t_min, t_max, num_steps):
 
 
 def test_ends():
-    """The first step has t_max; the last stays one step above t_min."""
+    """The first step has t_max. The last step is still one step above t_min."""
     assert _ops.temperature(0.4, 0.8, 0, 48) == np.float32(0.8)
     assert _ops.temperature(0.4, 0.8, 47, 48) == pytest.approx(0.4 + 0.4 / 48, rel=3e-7)
     assert _ops.temperature(0.0, 1.0, 0, 1) == 1
