@@ -6,7 +6,8 @@ import gesso
 
 
 def pytest_generate_tests(metafunc):
-    """Tests and fixtures that ask for `activations`: both kinds on the CPU, on a GPU what --activations says."""
+    """Gives `activations` to tests and fixtures that ask for it: on the CPU both kinds, on a GPU the option
+    --activations."""
     if "activations" in metafunc.fixturenames:
         is_cpu = metafunc.config.getoption("--device") == "cpu"
         kinds = ("f32", "int8") if is_cpu else (metafunc.config.getoption("--activations"),)
@@ -15,7 +16,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="module")
 def load(activations):
-    """gesso.load, onto a GPU if one is under test."""
+    """A function like gesso.load that loads onto the device under test."""
 
     def load(path, **options):
         return gesso.load(path, activations=activations, **options)

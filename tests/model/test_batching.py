@@ -1,4 +1,4 @@
-"""A sequence comes out the same, bit for bit, alone and in any batch, in any chunks and with any number of threads."""
+"""A sequence must come out the same, bit for bit: alone and in any batch, in any chunks, with any number of threads."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from python.tiny_model import tiny_model
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = ["mixed", "top_1", "bf16", "q4_0"]
-LENGTHS = [1, 40, 9, 290, 23]  # 290: more than one internal pass
+LENGTHS = [1, 40, 9, 290, 23]  # 290 tokens are more than one pass
 
 
 @pytest.fixture(scope="module")
 def wide_path(tmp_path_factory, activations):
-    """Large enough for the library to start threads."""
+    """A model that is large enough for the library to start threads."""
     types = matrices_as("Q8_0") if activations == "int8" else None
     sizes = {"hidden_size": 128, "intermediate_size": 256, "moe_intermediate_size": 64, "num_experts": 6}
     path = tmp_path_factory.mktemp("wide") / "wide.gguf"
@@ -40,7 +40,7 @@ def random_case(model: gesso.Model, count: int) -> tuple[list[np.ndarray], np.nd
 
 
 def logits_of(model: gesso.Model, prompts: list[np.ndarray], canvases: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """[2, B, C, V]: of the first step and of the conditioned one."""
+    """[2, B, C, V]: the logits of a first step, and of a step that is conditioned on z."""
     session = model.session(len(prompts))
     session.encode(prompts)
     return np.stack([session.denoise(canvases), session.denoise(canvases, z)])
@@ -59,7 +59,7 @@ def test_logits(path, load):
 
 
 def test_batch_of_several_passes(wide_path, load):
-    """12 canvases of 24 are more rows than one internal pass has."""
+    """12 canvases of 24 have more rows than one pass."""
     model = load(wide_path, num_threads=2)
     prompts, canvases, z = random_case(model, 12)
     together = logits_of(model, prompts, canvases, z)
@@ -69,7 +69,7 @@ def test_batch_of_several_passes(wide_path, load):
 
 
 def test_generation(path, load):
-    """Tokens, step counts and every step's entropies, with sequences that end at different times."""
+    """Tokens, step counts and the entropies of every step are equal. The sequences end at different times."""
 
     def run(model, rows):
         steps = []
@@ -118,7 +118,7 @@ def test_encoding_in_chunks(path, load):
 
 
 def test_ragged_chunks(load):
-    """Sequences of a batch grow at different speeds; some stand still."""
+    """The sequences of a batch grow at different speeds, and some do not grow in a call."""
     model = load(GOLDEN / "mixed.gguf")
     prompts, canvases, z = random_case(model, 3)
     session = model.session(3)
@@ -150,7 +150,7 @@ def test_rewind(load):
 
 @pytest.mark.parametrize("length", [899, 896, 895, 880, 600, 5])
 def test_rewind_of_a_long_text(length, load):
-    """A sliding layer has dropped most of it by then, so that going back may mean to encode everything again."""
+    """A sliding layer has dropped most of the text by then. So a rewind may encode everything again."""
     model = load(GOLDEN / "mixed.gguf")
     ids = np.random.default_rng(0).integers(0, model.config.vocab_size, 900)
     canvas = np.zeros(model.config.canvas_length, int)
@@ -174,7 +174,7 @@ def test_same_seed_same_text(name, load):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_two_calls_are_as_one(name, load):
-    """Draws depend on absolute positions, so a session that goes on is as a generation that never stopped."""
+    """Draws depend on absolute positions. So a session that goes on draws what one long generation would have drawn."""
     model = load(GOLDEN / f"{name}.gguf")
     options = {"max_denoising_steps": 4, "end_token_ids": [], "seed": 8}
     whole = model.generate([5, 6, 7], max_new_tokens=3 * model.config.canvas_length, **options)

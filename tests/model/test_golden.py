@@ -1,4 +1,4 @@
-"""gesso on small models against what the reference answered on them, see tests/golden/make_golden.py."""
+"""gesso on small models against the answers of the reference; tests/golden/make_golden.py wrote them."""
 
 from __future__ import annotations
 

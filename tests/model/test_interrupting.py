@@ -1,4 +1,5 @@
-"""Ending a generation from outside: callbacks that return False or raise, Ctrl-C; and other threads meanwhile."""
+"""Ways to end a generation from outside: callbacks that return False or raise, and Ctrl-C. Also other threads
+meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-FOREVER = {"max_new_tokens": 1, "max_denoising_steps": 2**30, "confidence_threshold": 0.0}  # 0: no canvas ever settles
+FOREVER = {"max_new_tokens": 1, "max_denoising_steps": 2**30, "confidence_threshold": 0.0}  # no canvas settles
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def model(load):
 
 
 def test_on_step_returns_false(model):
-    """The canvases under way are committed as they stand."""
+    """The canvases that are not finished are committed as they are."""
     events = []
 
     def on_step(event):
@@ -52,7 +53,7 @@ def test_on_canvas_returns_false(model):
 
 
 def test_events_may_be_kept(model):
-    """Their arrays are the caller's own."""
+    """The arrays of an event belong to the caller."""
     events = []
     model.generate([5], on_step=events.append, **FOREVER | {"max_denoising_steps": 4})
     copies = [(event.argmax.copy(), event.entropies.copy()) for event in events]
@@ -64,7 +65,7 @@ def test_events_may_be_kept(model):
 
 @pytest.mark.parametrize("callback", ["on_step", "on_canvas"])
 def test_a_callback_raises(model, callback):
-    """The exception arrives as it was, and the session is as before the call."""
+    """The caller gets the exception unchanged, and the session is as before the call."""
 
     def raise_it(event):
         raise LookupError("from the callback")
@@ -119,11 +120,11 @@ def test_ctrl_c(num_threads, activations):
     finally:
         process.kill()
     assert rest == "interrupted\n" and process.returncode == 0
-    assert time.monotonic() - start < 5  # a step takes milliseconds; the rest is a busy machine's
+    assert time.monotonic() - start < 5  # a step takes milliseconds; a busy machine takes the rest
 
 
 def test_other_threads_run_meanwhile(model):
-    """Without a callback the generation's thread never needs the interpreter for long."""
+    """Without a callback the generation's thread does not hold the interpreter's lock for long."""
     ticks, done = [], threading.Event()
 
     def tick():
@@ -146,7 +147,7 @@ def test_other_threads_run_meanwhile(model):
 
 
 def test_two_threads_share_a_model(model):
-    """Sessions of one model run at the same time and do not see each other."""
+    """Sessions of one model run at the same time and do not affect each other."""
     options = {"max_new_tokens": 2 * model.config.canvas_length, "max_denoising_steps": 8}
     expected = [model.generate([5 + i], seed=i, **options).sequences for i in range(4)]
     results = [None] * 4

@@ -1,4 +1,4 @@
-"""What a run needs beyond the interpreter with gesso imported: the file, the cache and 48 MB."""
+"""The memory of a run, beyond the interpreter with gesso imported, is the file, the cache and at most 48 MB."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if not Path("/proc/self/status").exists():
 
 MB = 1 << 20
 CANVAS_LENGTH, VOCABULARY = 64, 65536
-BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])  # of Q8_0
+BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])  # a block of Q8_0
 
 
 def random_tensors(sizes: tiny_model.Sizes, dtype: str) -> Iterator[Tensor]:
-    """As of any model; the matrices in float32 or as Q8_0 blocks of random bytes."""
+    """The tensors of a random model. Matrices are float32, or Q8_0 blocks of random bytes."""
     rng = np.random.default_rng(0)
     for name, shape in tiny_model.tensor_shapes(sizes):
         if dtype == "F32" or stays_float32(name, shape):
@@ -37,12 +37,12 @@ def random_tensors(sizes: tiny_model.Sizes, dtype: str) -> Iterator[Tensor]:
             yield Tensor(name, "F32", shape, values.astype(np.float32))
             continue
         blocks = np.frombuffer(rng.bytes(int(np.prod(shape)) // 32 * BLOCK.itemsize), BLOCK).copy()
-        blocks["scale"] = shape[-1] ** -0.5 / 74  # 74 is the values' standard deviation
+        blocks["scale"] = shape[-1] ** -0.5 / 74  # 74 is the standard deviation of the random bytes
         yield Tensor(name, "Q8_0", shape, blocks.reshape(*shape[:-1], -1).view(np.uint8))
 
 
 def model_sizes(num_experts: int) -> tiny_model.Sizes:
-    """Most of it experts."""
+    """A model that consists mostly of experts."""
     return tiny_model.Sizes(
         vocab_size=VOCABULARY,
         canvas_length=CANVAS_LENGTH,
@@ -54,7 +54,7 @@ def model_sizes(num_experts: int) -> tiny_model.Sizes:
 
 
 def write_folder(folder: Path, sizes: tiny_model.Sizes) -> None:
-    """A Hugging Face checkpoint in bfloat16."""
+    """Writes a Hugging Face checkpoint in bfloat16."""
     pairs = [(new, old) for old, new in NAMES.items()]
     hf_names = {new.replace(".N.", f".{i}."): old.replace(".N.", f".{i}.") for new, old in pairs for i in (0, 1)}
     tensors = {hf_names[t.name]: t.data.astype(ml_dtypes.bfloat16) for t in random_tensors(sizes, "F32")}
@@ -67,7 +67,7 @@ def write_folder(folder: Path, sizes: tiny_model.Sizes) -> None:
 
 @pytest.fixture
 def large_model(request, tmp_path) -> Iterator[Path]:
-    """A checkpoint of more than 100 MB: a second copy of it would show."""
+    """A checkpoint of more than 100 MB, so that a second copy of it would exceed the bound."""
     path = tmp_path / "model.gguf"
     if request.param == "folder":
         path = tmp_path
@@ -116,7 +116,7 @@ print(json.dumps({
 """
 
 
-# In the batches of 4 logits would take 64 MB.
+# In a batch of 4 the logits would take 64 MB, more than is allowed.
 CASES = [("F32", 4), ("Q8_0", 4), ("folder", 1)]
 
 
@@ -134,8 +134,9 @@ def check_memory(path, batch_size, activations, file_bytes):
     figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300).stdout)
     allowed = figures["cache"] + 48 * MB
     assert figures["peak"] <= file_bytes + allowed, figures
-    # Without what of the file is mapped, which the kernel counts as well.
+    # The peak includes the mapped part of the file. This is the memory without it.
     assert figures["anon"] <= allowed, figures
-    # The weights are used where they lie in the file's mapping; a folder's norms, stored as bfloat16, are widened.
+    # The weights are used in the file's mapping, without a copy. Only a folder's norms, stored as bfloat16, become
+    # float32.
     assert figures["loaded_anon"] < file_bytes / 10, figures
     assert figures["mapped"] > 0.99 * file_bytes, figures

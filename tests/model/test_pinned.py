@@ -36,7 +36,7 @@ def softmax(z: np.ndarray) -> np.ndarray:
 
 
 def denoise_canvas(session: gesso.Session, seed: int, start: Any, pinned: dict[int, int], options: dict) -> list[dict]:
-    """The steps of one canvas behind a session of one sequence: what each made of it."""
+    """The result of each step of one canvas. The session has one sequence; the canvas is behind it."""
     config, first, num_steps = session.model.config, session.length, options["max_denoising_steps"]
     shape = (seed, first, config.canvas_length)
     if start is None:
@@ -69,7 +69,7 @@ def denoise_canvas(session: gesso.Session, seed: int, start: Any, pinned: dict[i
 
 
 def generate(model: gesso.Model, prompt: list[int], seed: int, pinned: list[dict], start: Any, options: dict):
-    """Canvases as committed, steps of each canvas, and the session behind them."""
+    """Runs the Python loop. Returns the committed canvases, the steps of each canvas, and the session afterwards."""
     session = model.session()
     session.encode(prompt)
     canvases, steps = [], []
@@ -87,7 +87,7 @@ def generate(model: gesso.Model, prompt: list[int], seed: int, pinned: list[dict
 
 
 def check(model: gesso.Model, prompt: list[int], seed: int, pinned: list[dict], start: Any = None, **changes) -> int:
-    """Runs both; returns how many steps were compared."""
+    """Runs the loop and gesso's generate, and compares them. Returns how many steps were compared."""
     options = OPTIONS | changes
     canvases, steps, session = generate(model, prompt, seed, pinned, start, options)
     events, committed = [], []
@@ -142,7 +142,8 @@ def test_pinned_positions(model, seed):
 
 
 def test_a_pinned_position_spends_nothing(model):
-    """Where all but one are pinned, that one is accepted under a bound of zero; and no position was before it."""
+    """All positions but one are pinned. The other one is accepted even with a bound of 0, since no entropy comes before
+    it."""
     pins = dict.fromkeys(range(1, model.config.canvas_length), 30)
     out, events = [], []
     for bound in (0.0, 1e9):
@@ -154,7 +155,7 @@ def test_a_pinned_position_spends_nothing(model):
 
 @pytest.mark.parametrize("stability_threshold", [0, 1, 3])
 def test_everything_pinned(model, stability_threshold):
-    """Nothing is uncertain then: the canvas stops as soon as it may, and is committed as given."""
+    """No position is uncertain. The canvas stops as soon as the stability rule allows, and is committed as given."""
     pins = {i: 20 + i for i in range(model.config.canvas_length)}
     assert check(model, [5], 0, [pins], stability_threshold=stability_threshold) == stability_threshold + 1
     out = model.generate([5], pinned=pins, max_new_tokens=1, **OPTIONS | {"end_token_ids": []})

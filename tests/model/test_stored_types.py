@@ -1,4 +1,4 @@
-"""A model whose matrices are stored in any type answers bit for bit like one that stores the values they mean."""
+"""The bits of the logits are the same whether matrices are stored in some type or as the float32 values they mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gesso.model import Model
 from python.tiny_model import Sizes, model_metadata, random_tensors
 from reference.stored import SIZES, random_weight, values_of
 
-# Every row is a multiple of 256, the largest block.
+# The length of every row is a multiple of 256, the largest block.
 MODEL = Sizes(
     hidden_size=256,
     intermediate_size=256,
@@ -25,7 +25,8 @@ UNFUSED = ("ffn_gate_exps", "ffn_up_exps")
 
 
 def stored_tensors(name, unfused):
-    """(tensor name, stored) of a random model with matrices in type `name`. Unfused: gate and up experts apart."""
+    """(tensor name, stored) of a random model with matrices of type `name`. `unfused`: gate and up of experts are
+    separate."""
     rng = np.random.default_rng(1)
     for tensor in random_tensors(MODEL, seed=0):
         if stays_float32(tensor.name, tensor.shape):
@@ -39,18 +40,18 @@ def stored_tensors(name, unfused):
 
 
 def scales_of(tensors, per_expert):
-    """A factor for each matrix that may have one, or one per expert. Powers of two: then it does not matter whether
-    weights or results are multiplied."""
+    """A factor for each matrix that may have one, or a factor for each expert. The factors are powers of two, so that
+    multiplying the weights or the results gives the same bits."""
     rng = np.random.default_rng(2)
     for name, (_, shape, _) in tensors:
-        # The experts' last matrix has the router's factors under this name, and the embedding has none.
+        # ffn_gate_inp.scale and ffn_down_exps.scale belong to the router, and the embedding has no factor.
         if len(shape) > 1 and not any(part in name for part in ("token_embd", "ffn_gate_inp", "ffn_down_exps")):
             size = shape[0] if per_expert and len(shape) == 3 else 1
             yield name, np.exp2(rng.integers(-2, 2, size)).astype(np.float32)
 
 
 def logits(tensors):
-    """Of a first step, and of one that is conditioned on it."""
+    """The logits of a first step, and of a step that is conditioned on it."""
     checkpoint = _native.Checkpoint()
     for key, value in model_metadata(MODEL).items():
         checkpoint.set(key, value)
@@ -84,7 +85,7 @@ def test_every_type(name):
 @pytest.mark.parametrize("per_expert", [False, True])
 @pytest.mark.parametrize("name", ["NVFP4", "F32"])
 def test_scale_tensors(name, per_expert, unfused):
-    """`<tensor>.scale`, as files with NVFP4 have it: one factor per matrix, or one per expert."""
+    """`<tensor>.scale` is a factor per matrix, or per expert, as in files with NVFP4."""
     tensors = list(stored_tensors(name, unfused))
     scales = dict(scales_of(tensors, per_expert))
     assert any(scale.size > 1 for scale in scales.values()) == per_expert
