@@ -1,4 +1,4 @@
-"""The native tokenizer against Hugging Face `tokenizers`, on vocabularies made up here."""
+"""The native tokenizer against Hugging Face `tokenizers`, on vocabularies that are made here."""
 
 import json
 import random
@@ -15,16 +15,17 @@ from gesso import _ops
 NORMAL, CONTROL, USER_DEFINED, BYTE = 1, 3, 4, 6
 BYTE_TOKENS = [f"<0x{byte:02X}>" for byte in range(256)]
 CONTROLS = ["<pad>", "<eos>", "<bos>", "<unk>"]
-# Prefixes of each other, overlaps, spaces, one character, and a character that other tokens contain.
+# Some are prefixes of others, overlap, hold spaces or one character, or are a character that others contain.
 SPECIALS = ["<|turn>", "<turn|>", "<s>", "<s><t>", "<s><t>!", "<t>", ">", "a<", " b", "\n\n", "🦙", '<|"|>']
 WORDS = ["a", "ab", "abc", "the", "then", "there", "hello", "world", "123", "...", "<a>", "func(x)", "\n", "\n\n", "\t"]
 WORDS += ["é", "e\u0301", "café", "naïve", "½", "Cửa", "Việt", "中文", "日本語", "🦙", "👩\u200d👩\u200d👧"]
-# No UTF-8: overlong forms, a surrogate, above U+10FFFF, bytes that never occur, a missing and a stray continuation.
+# Invalid UTF-8: overlong forms, a surrogate, a code point above U+10FFFF, a byte that never occurs, a missing
+# continuation byte and a stray one.
 BAD_BYTES = ["c0af", "e08080", "f0808080", "eda080", "f4908080", "f5808080", "ff", "e296", "80"]
 
 
 def make_metadata(tokens, merges, unk="<unk>", **extra):
-    """Metadata for `tokens`, pairs of text and type, and `merges`, pairs of texts."""
+    """Metadata for `tokens`, pairs of text and type, and for `merges`, pairs of texts."""
     texts = [text for text, _ in tokens]
     metadata = {
         "tokenizer.ggml.model": "gemma4",
@@ -38,7 +39,7 @@ def make_metadata(tokens, merges, unk="<unk>", **extra):
 
 
 def make_reference(metadata):
-    """The tokenizer that the same metadata means to Hugging Face."""
+    """The tokenizer that Hugging Face makes of the same metadata."""
     texts = metadata["tokenizer.ggml.tokens"]
     unk = metadata.get("tokenizer.ggml.unknown_token_id")
     reference = tokenizers.Tokenizer(
@@ -65,7 +66,7 @@ def reference_encode(reference, text):
 
 
 def train(seed, vocab_size):
-    """Merges learned from random sentences, in which spaces are ▁ and merges cross words."""
+    """A vocabulary and its merges, learned from random sentences. Spaces are ▁, and merges may cross words."""
     rng = random.Random(seed)
     sentences = ["▁".join(rng.choices(WORDS, k=rng.randrange(1, 8))) for _ in range(400)]
     learner = tokenizers.Tokenizer(models.BPE())
@@ -108,7 +109,8 @@ def full():
 
 @st.composite
 def metadata_with_random_merges(draw):
-    """Few letters and arbitrary merges: ties, stale queue entries, and several pairs with one result, all the time."""
+    """Few letters and arbitrary merges: ties, outdated entries of the queue, and several pairs with one result are
+    common."""
     letters = draw(st.lists(st.sampled_from(list("ab▁\né中🦙")), min_size=1, max_size=4, unique=True))
     byte_tokens = draw(st.sampled_from([BYTE_TOKENS, BYTE_TOKENS[0x80:], BYTE_TOKENS[:0xA0], []]))
     special = draw(st.lists(st.sampled_from([*SPECIALS, "aa", "b▁", "▁"]), max_size=5, unique=True))
@@ -148,7 +150,7 @@ TEXTS = st.lists(
 
 
 def draw_ids(data, reference):
-    """Ids with many byte tokens among them, some of which spell characters, or would if no other token came between."""
+    """Ids with many byte tokens. Some of these spell characters, or would if no other token came between."""
     special = [reference.token_to_id(text) for text in ["<unk>", *SPECIALS]]
     any_id = st.integers(0, reference.get_vocab_size() - 1).map(lambda i: [i])
     any_byte = st.integers(0, 255).map(lambda byte: [reference.token_to_id(BYTE_TOKENS[byte])])
@@ -163,7 +165,7 @@ def draw_ids(data, reference):
 
 
 def draw_split(data, ids):
-    """`ids` cut in pieces, some of them empty."""
+    """`ids` cut into pieces, some of them empty."""
     cuts = sorted(data.draw(st.lists(st.integers(0, len(ids)), max_size=8)))
     return [ids[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(ids)], strict=True)]
 
@@ -212,11 +214,11 @@ def test_stream_holds_back_only_byte_runs(full):
     letter, special = reference.token_to_id("a"), reference.token_to_id("<s>")
     stream = tokenizer.stream_decoder()
     assert stream.push([letter]) == "a"
-    assert [stream.push([i]) for i in (e2, a6, byte_b5)] == ["", "", ""]  # ⦵, unless a stray byte follows
-    assert stream.push([special]) == ""  # skipped, so the run goes on
+    assert [stream.push([i]) for i in (e2, a6, byte_b5)] == ["", "", ""]  # ⦵ is complete, but a stray byte may follow
+    assert stream.push([special]) == ""  # the special token is skipped, so the run of bytes goes on
     assert stream.push([letter]) == "⦵a"
     assert stream.push([e2, a6, byte_b5, a6]) == "\ufffd" * 4
-    assert stream.push([e2]) == "\ufffd"  # this run can no longer be saved
+    assert stream.push([e2]) == "\ufffd"  # the run before is invalid, whatever follows
     assert stream.push([letter, e2]) == "a"
     assert stream.flush() == "\ufffd"
     assert stream.push([letter]) == "a"
@@ -228,7 +230,7 @@ def test_long_text(full, unit):
     text = unit * (200_000 // len(unit))
     start = time.perf_counter()
     ids = tokenizer.encode(text)
-    assert time.perf_counter() - start < 5  # seconds; a quadratic merge takes minutes
+    assert time.perf_counter() - start < 5  # seconds; a quadratic merge would take minutes
     assert ids == reference_encode(reference, text)
 
 
