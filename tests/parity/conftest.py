@@ -1,4 +1,4 @@
-"""Collects what the parity tests measured and prints it below their results."""
+"""Collects what the parity tests measure, and prints it below their results."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import pytest
 
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # every checkpoint is made here
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # all checkpoints are made here
 
 
 class Report:
-    """Figures of the whole run under headings: totals, and extremes with the test they come from."""
+    """The figures of the whole run under headings: totals, and extremes with the test that they come from."""
 
     def __init__(self) -> None:
         self.totals: dict[str, int] = {}
@@ -47,7 +47,7 @@ def report(request) -> Report:
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet_torch():
-    """One thread, as more of them only wait in models this small; no progress bars."""
+    """torch with one thread, since more threads only wait in models this small. No progress bars."""
     torch = pytest.importorskip("torch")
     from transformers.utils import logging
 

@@ -1,4 +1,4 @@
-"""The reference, asked the questions that the tests ask gesso."""
+"""Asks the reference the questions that the tests ask gesso."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def encode(model: DiffusionGemmaForBlockDiffusion, ids: Sequence[int]) -> Dynami
 def denoise(
     model: DiffusionGemmaForBlockDiffusion, cache: DynamicCache, canvas: np.ndarray, z: np.ndarray | None = None
 ) -> np.ndarray:
-    """float32 [C, V] for one canvas [C]; z [C, V] are the self-conditioning logits."""
+    """The logits, float32 [C, V], for one canvas [C]. z [C, V] are the logits for self-conditioning."""
     signal = None if z is None else torch.from_numpy(np.asarray(z, np.float32))[None]
     ids = torch.from_numpy(np.asarray(canvas, np.int64))[None]
     out = model(decoder_input_ids=ids, past_key_values=cache, self_conditioning_logits=signal)
@@ -37,9 +37,9 @@ def denoise(
 
 @contextlib.contextmanager
 def router_margin(model: DiffusionGemmaForBlockDiffusion) -> Iterator[list[float]]:
-    """Collects the smallest gap between a chosen and a rejected expert's score, one number per router call.
+    """Collects one number per call of a router: the smallest gap between the scores of a chosen and a rejected expert.
 
-    Where it is as small as rounding errors, the reference itself is not decided which expert to take.
+    Where the gap is as small as rounding errors, the reference itself may choose either expert.
     """
     gaps: list[float] = []
 
@@ -62,19 +62,20 @@ def router_margin(model: DiffusionGemmaForBlockDiffusion) -> Iterator[list[float
 class Generation:
     """What the reference's generate() did, in the terms of gesso's GenerationOutput."""
 
-    sequences: list[list[int]]  # without the first end token and what follows
-    canvases: list[np.ndarray]  # [num_canvases, C] of each sequence, up to its end
+    sequences: list[list[int]]  # up to and without the first end token
+    canvases: list[np.ndarray]  # [num_canvases, C] of each sequence, up to the canvas with its end
     denoising_steps: list[list[int]]
     tokens_per_forward: list[float]
     cache: Any
-    margin: float  # how close the closest of all decisions was
+    margin: float  # the smallest distance of any decision from going the other way
 
 
 @dataclass
 class SharedDraws:
     """While active, the reference's generate() draws what gesso would draw for the same seeds.
 
-    Order of its draws: uniform ids when a canvas starts, then in each step one multinomial draw and uniform ids again.
+    generate() draws in this order: uniform ids when a canvas starts, then in each step one multinomial draw and uniform
+    ids again.
     """
 
     model: DiffusionGemmaForBlockDiffusion
@@ -140,7 +141,7 @@ class SharedDraws:
         self.margin = min([self.margin, *gaps[self.running].tolist()])
 
     def note_decisions(self, z: torch.Tensor) -> None:
-        """z [B, C, V]: how close argmax, acceptance and stopping were to going the other way."""
+        """Notes how close argmax, acceptance and stopping were to going the other way. z [B, C, V]."""
         best = z.topk(2, dim=-1).values
         self.note((best[..., 0] - best[..., 1]).amin(dim=-1))
         entropies = torch.distributions.Categorical(logits=z.double()).entropy().sort(dim=-1).values
@@ -166,7 +167,7 @@ def generate(
     canvas: np.ndarray | None = None,
     cache: Any = None,
 ) -> Generation:
-    """The reference's own loop over sequences of one length. `ids` are those that `cache` does not hold yet."""
+    """The reference's own loop over sequences of one length. `ids` are the tokens that `cache` does not hold yet."""
     input_ids = torch.tensor([list(x) for x in ids])
     num_cached = 0 if cache is None else cache.get_seq_length()
     shared = SharedDraws(model, seeds, num_cached + input_ids.shape[1], entropy_bound, confidence_threshold)
@@ -192,7 +193,7 @@ def generate(
         ends = np.flatnonzero(np.isin(tokens, list(end_token_ids)))
         length = int(ends[0]) if len(ends) else len(tokens)
         num_canvases = min(length // model.config.canvas_length + 1, len(shared.steps))
-        assert not tokens[num_canvases * model.config.canvas_length :].any()  # nothing but padding behind the end
+        assert not tokens[num_canvases * model.config.canvas_length :].any()  # only padding lies behind the end
         result.sequences.append(tokens[:length].tolist())
         result.canvases.append(tokens.reshape(-1, model.config.canvas_length)[:num_canvases])
         result.denoising_steps.append([int(steps[row]) for steps in shared.steps[:num_canvases]])

@@ -1,8 +1,9 @@
-"""Random small DiffusionGemma models: the same for the same seed everywhere, in the reference and in gesso.
+"""Random small DiffusionGemma models. A seed gives the same model everywhere, in the reference and in gesso.
 
 recipe = random_recipe(7)
-model = build(recipe)                   the reference, float32
-ours = gesso_model(model, folder, through="gguf")   gesso, from the files that the reference wrote
+model = build(recipe)                               the reference's model, float32
+write_folder(model, folder)                         the reference writes its files
+ours = gesso_model(folder, through="gguf")          gesso's model, from these files
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ SLIDING, FULL = "sliding_attention", "full_attention"
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides about a model."""
+    """All that determines a model."""
 
-    seed: int  # of the weights
-    text: dict  # fields of the reference's text config
+    seed: int  # seed of the weights
+    text: dict  # fields of the text config of the reference
     canvas_length: int
-    spread: float  # standard deviation of the logits before the cap
+    spread: float  # the logits' standard deviation before the soft cap
     damping: float = 0.4  # factor on what the blocks add to the residual stream
     feedback: float = 1.0  # factor on what self-conditioning adds to the embeddings
-    has_image_token: bool = True  # the vocabulary's last
+    has_image_token: bool = True  # whether the last id of the vocabulary is an image token
 
     @property
     def vocab_size(self) -> int:
@@ -44,12 +45,12 @@ class Recipe:
 
     @property
     def image_token_id(self) -> int:
-        """The one id that a prompt may not hold."""
+        """The one id that a prompt must not hold."""
         return self.vocab_size - 1 if self.has_image_token else self.vocab_size
 
 
 def _random_layers(rng: np.random.Generator) -> list[str]:
-    """The last layer is full: the reference insists."""
+    """Random kinds of layers. The last layer is full, because the reference requires it."""
     num_layers = int(rng.choice([1, 2, 3, 4, 5, 7], p=[0.15, 0.2, 0.25, 0.2, 0.15, 0.05]))
     style = rng.choice(["mixed", "full", "sliding", "groups"])
     if style == "full":
@@ -108,8 +109,8 @@ def random_recipe(seed: int) -> Recipe:
 def settling_recipe(seed: int) -> Recipe:
     """A model whose canvases settle after a few steps, some earlier and some later.
 
-    Confident, and with little feedback: one step's rounding errors come back through self-conditioning, and random
-    weights multiply them from step to step, in the reference as in gesso, unless the feedback is weak.
+    The model is confident and has weak feedback. Self-conditioning feeds the rounding errors of one step into the next,
+    and random weights multiply them from step to step, in the reference as in gesso. Weak feedback keeps them small.
     """
     recipe = random_recipe(seed)
     text = recipe.text | {"final_logit_softcapping": 30.0}
@@ -118,7 +119,8 @@ def settling_recipe(seed: int) -> Recipe:
 
 
 def implementations(recipe: Recipe, eager: bool) -> dict[str, str]:
-    """The reference's plain code, or what it takes by default where that runs (grouped_mm needs rows of 16 bytes)."""
+    """The reference's plain code where `eager`. Otherwise what it uses by default, unless grouped_mm cannot run: it
+    needs rows of whole 16 bytes."""
     if eager:
         return {"attn_implementation": "eager", "experts_implementation": "eager"}
     aligned = recipe.text["hidden_size"] % 4 == 0 and recipe.text["moe_intermediate_size"] % 4 == 0
@@ -126,7 +128,7 @@ def implementations(recipe: Recipe, eager: bool) -> dict[str, str]:
 
 
 def build(recipe: Recipe, eager: bool = True) -> DiffusionGemmaForBlockDiffusion:
-    """The reference in float32."""
+    """The reference's model in float32."""
     config = DiffusionGemmaConfig(
         text_config=DiffusionGemmaTextConfig(**recipe.text),
         vision_config=Gemma4VisionConfig(
@@ -164,10 +166,12 @@ def _fill(model: DiffusionGemmaForBlockDiffusion, recipe: Recipe) -> None:
 
 
 def _random_values(rng: np.random.Generator, name: str, shape: tuple[int, ...], recipe: Recipe) -> np.ndarray:
-    """Projections keep sizes near 1, whatever their shape, so that every part of the model shows in the logits."""
+    """Random weights that keep values near size 1 through all projections. So every part of the model shows in the
+    logits."""
     noise = rng.standard_normal(shape)
     if name.endswith(("q_norm.weight", "k_norm.weight")):
-        # The attention scale is 1: these weights alone keep q.k, a sum over the head's dims, at a size of about 2.
+        # The reference scales attention scores by 1. So these weights alone keep q.k, a sum over the head's dims, near
+        # 2.
         return (1.0 + 0.3 * noise) * np.sqrt(2.0) * shape[0] ** -0.25
     if "norm" in name:
         return (1.0 + 0.3 * noise) * (recipe.damping if "post_" in name else 1.0)
@@ -185,12 +189,12 @@ def _random_values(rng: np.random.Generator, name: str, shape: tuple[int, ...], 
 
 
 def write_folder(model: DiffusionGemmaForBlockDiffusion, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-    """A Hugging Face checkpoint. Anything but float32 leaves `model` itself in that type."""
+    """Writes a Hugging Face checkpoint. If `dtype` is not float32, `model` itself is left in that type."""
     model.to(dtype).save_pretrained(folder)
 
 
 def read_folder(folder: Path, recipe: Recipe, eager: bool = True) -> DiffusionGemmaForBlockDiffusion:
-    """The reference in float32 from a checkpoint of whatever type."""
+    """The reference's model in float32, from a checkpoint of any type."""
     kwargs = implementations(recipe, eager)
     return DiffusionGemmaForBlockDiffusion.from_pretrained(folder, dtype=torch.float32, **kwargs).eval()
 
@@ -201,7 +205,7 @@ def write_gguf(folder: Path, path: Path, types=None) -> None:
 
 
 def gesso_model(folder: Path, through: str, num_threads: int = 1) -> gesso.Model:
-    """gesso's model from the reference's files: through "folder", or through a "gguf" made of it."""
+    """gesso's model from the reference's files: directly ("folder"), or through a GGUF file made from them ("gguf")."""
     if through == "folder":
         return gesso.load(folder, "cpu", num_threads, activations="f32")
     write_gguf(folder, folder / "model.gguf")

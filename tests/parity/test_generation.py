@@ -1,4 +1,5 @@
-"""Whole generations against the reference's own loop on shared draws: identical tokens, canvases and step counts."""
+"""Whole generations against the reference's own loop, with the same draws. Tokens, canvases and step counts must be
+equal."""
 
 from __future__ import annotations
 
@@ -13,13 +14,13 @@ pytest.importorskip("transformers", reason="the parity tests compare with transf
 import gesso  # noqa: E402
 from parity import hf_reference, random_models  # noqa: E402
 
-# Two float32 implementations drift apart by some 1e-5. A decision closer than this may fall either way in the reference
-# itself, so a generation with one says nothing.
+# Two float32 implementations differ by about 1e-5. A decision that is closer than this bound may go either way in the
+# reference itself. So a generation with such a decision is not compared.
 UNDECIDED = 5e-5
 
 
 def random_options(rng: np.random.Generator, recipe: random_models.Recipe, num_canvases: int) -> dict:
-    """Options of both generate() functions. Some ids end a text, so that ends come up inside canvases."""
+    """Options of both generate() functions. Several ids are end tokens, so that ends come up inside canvases."""
     t_min = round(float(rng.uniform(0.1, 0.7)), 3)
     return {
         "max_new_tokens": num_canvases * recipe.canvas_length - int(rng.integers(recipe.canvas_length)),
@@ -45,7 +46,7 @@ def random_prompts(rng: np.random.Generator, recipe: random_models.Recipe, lengt
 
 
 def decided(model: torch.nn.Module, prompts: list[list[int]], options: dict, rng: np.random.Generator, report, **more):
-    """Seeds and what the reference makes of them, such that none of its decisions is a matter of rounding errors."""
+    """Seeds, and the reference's generation for them, in which rounding errors decide nothing."""
     for _ in range(20):
         seeds = rng.integers(0, 2**64, len(prompts), dtype=np.uint64).tolist()
         theirs = hf_reference.generate(model, prompts, seeds=seeds, **options, **copy.deepcopy(more))
@@ -57,7 +58,7 @@ def decided(model: torch.nn.Module, prompts: list[list[int]], options: dict, rng
 
 
 def check(ours: gesso.GenerationOutput, theirs: hf_reference.Generation, report, options: dict, row: int = 0) -> None:
-    """All rows of `theirs` against the rows of `ours` from `row` on."""
+    """All rows of `theirs` must equal the rows of `ours` from `row` on."""
     close = f"the closest decision was {theirs.margin:.1e} from going the other way; {options}"
     for i in range(len(theirs.sequences)):
         assert ours.denoising_steps[row + i] == theirs.denoising_steps[i], close
@@ -72,7 +73,7 @@ def check(ours: gesso.GenerationOutput, theirs: hf_reference.Generation, report,
 
 @pytest.mark.parametrize("seed", range(14))
 def test_batch(seed, tmp_path, report):
-    """Two canvases of a batch; those that settle or end early wait, frozen, for the others."""
+    """Two canvases of each sequence of a batch. Sequences that settle or end early wait unchanged for the others."""
     recipe, model, ours = models(seed, tmp_path)
     rng = np.random.default_rng([3, seed])
     batch_size = int(rng.integers(1, 4))
@@ -84,7 +85,7 @@ def test_batch(seed, tmp_path, report):
 
 @pytest.mark.parametrize("seed", range(14, 20))
 def test_ragged_batch(seed, tmp_path, report):
-    """Prompts of different lengths in one batch, each against the reference alone."""
+    """Prompts of different lengths in one batch. Each row is compared with the reference's generation for it alone."""
     recipe, model, ours = models(seed, tmp_path)
     rng = np.random.default_rng([4, seed])
     prompts = random_prompts(rng, recipe, rng.integers(1, 50, 3).tolist())
@@ -97,7 +98,7 @@ def test_ragged_batch(seed, tmp_path, report):
 
 @pytest.mark.parametrize("seed", range(20, 24))
 def test_warm_start(seed, tmp_path, report):
-    """The caller's ids in place of the first canvas' noise; the second canvas starts from noise as ever."""
+    """The caller's ids replace the noise of the first canvas. The second canvas starts from noise."""
     recipe, model, ours = models(seed, tmp_path)
     rng = np.random.default_rng([5, seed])
     prompts = random_prompts(rng, recipe, [11, 11])
@@ -109,8 +110,8 @@ def test_warm_start(seed, tmp_path, report):
 
 @pytest.mark.parametrize("seed", range(24, 32))
 def test_two_turns(seed, tmp_path, report):
-    """A session that goes on after a generation. The reference's cache then lacks its last canvas, and an end token is
-    no part of the text: what it has not encoded yet goes in front of the second turn."""
+    """A session goes on after a generation. The reference's cache then lacks the last canvas, and an end token does not
+    belong to the text. So the test puts what the cache lacks in front of the second turn."""
     recipe, model, ours = models(seed, tmp_path)
     rng = np.random.default_rng([6, seed])
     turns = random_prompts(rng, recipe, rng.integers(1, 30, 2).tolist())
@@ -128,7 +129,7 @@ def test_two_turns(seed, tmp_path, report):
 
 
 def test_defaults(tmp_path):
-    """What gesso does when neither the caller nor the checkpoint says anything."""
+    """gesso's options where neither the caller nor the checkpoint gives any are those of the reference."""
     _, model, ours = models(0, tmp_path)
     theirs = model.generation_config._get_default_generation_params()
     config = ours.config
@@ -138,7 +139,7 @@ def test_defaults(tmp_path):
 
 
 def test_enough_was_compared(request, report):
-    """That the random cases are not all easy ones."""
+    """The random cases must not all be easy."""
     if sum(item.path == request.path for item in request.session.items) < 34:
         pytest.skip("only some of the tests of this file were asked for")
     totals = report.totals

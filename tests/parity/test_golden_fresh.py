@@ -1,4 +1,4 @@
-"""The committed golden files still hold what the reference answers today."""
+"""The reference must still give the answers in the committed golden files."""
 
 from __future__ import annotations
 

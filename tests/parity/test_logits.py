@@ -1,4 +1,4 @@
-"""Logits of gesso's denoise against the reference's on 200 random models, in float32."""
+"""The logits of gesso's denoise against those of the reference, on 200 random models in float32."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_ragged(seed: int) -> bool:
 
 
 def prompt_length(seed: int, rng: np.random.Generator) -> int:
-    """Mostly short; some longer than one internal pass of 256 rows."""
+    """Most prompts are short. Some are longer than one pass of 256 rows."""
     return int(rng.integers(257, 700)) if seed % 20 == 7 else int(rng.integers(1, 60))
 
 
@@ -54,7 +54,8 @@ def check(ours: np.ndarray, theirs: np.ndarray, report, gaps: list[float]) -> No
 
 @pytest.mark.parametrize("seed", range(NUM_MODELS))
 def test_logits(seed, tmp_path, report):
-    """Random chunks in gesso against one pass in the reference, first step and self-conditioned step."""
+    """gesso encodes the prompt in random chunks, the reference in one pass. Both make a first step and a
+    self-conditioned one."""
     recipe, model, ours = models(seed, tmp_path)
     rng = np.random.default_rng([1, seed])
     batch_size = 3 if is_ragged(seed) else 1
@@ -69,19 +70,19 @@ def test_logits(seed, tmp_path, report):
     with hf_reference.router_margin(model) as gaps:
         caches = [hf_reference.encode(model, ids) for ids in prompts]
         first = np.stack([hf_reference.denoise(model, *x) for x in zip(caches, canvases, strict=True)])
-        # Processed logits of a step before, or any others.
+        # z is the processed logits of a step, or random numbers.
         z = first / np.float32(rng.uniform(0.4, 0.8)) if seed % 2 else rng.normal(0, 3, first.shape)
         z = z.astype(np.float32)
         second = np.stack([hf_reference.denoise(model, *x) for x in zip(caches, canvases, z, strict=True)])
-    assert 0.3 < first.std() < 6 and np.abs(first - second).max() > 0.05  # neither flat nor deaf to z
+    assert 0.3 < first.std() < 6 and np.abs(first - second).max() > 0.05  # neither flat nor independent of z
     check(session.denoise(canvases), first, report, gaps)
     check(session.denoise(canvases, z), second, report, gaps)
-    check(session.denoise(canvases), first, report, gaps)  # the cache was only read
+    check(session.denoise(canvases), first, report, gaps)  # the steps only read the cache
 
 
 @pytest.mark.parametrize("seed", range(0, 60, 4))
 def test_rewind(seed, tmp_path, report):
-    """After going back and on with other tokens all is as if the others had been there from the start."""
+    """After a rewind and other tokens, everything is as if the other tokens had been there from the start."""
     recipe, model, ours = models(seed, tmp_path)
     rng = np.random.default_rng([2, seed])
     sizes = (int(rng.integers(300, 600)), 5) if seed % 3 == 0 else rng.integers(10, 90, 2)
@@ -105,7 +106,7 @@ def test_rewind(seed, tmp_path, report):
 
 
 def test_random_models_cover_what_matters():
-    """That the 200 are not all of one kind."""
+    """The 200 models must not all be of one kind."""
     recipes = [random_models.random_recipe(seed) for seed in range(NUM_MODELS)]
     texts = [recipe.text for recipe in recipes]
     sliding, full = random_models.SLIDING, random_models.FULL
