@@ -1,4 +1,4 @@
-"""Kernels reach the hardware only through csrc/cuda/device, so that the emulator can stand in for it."""
+"""Kernels must reach the hardware only through csrc/cuda/device, so that the emulator can replace it."""
 
 import re
 from pathlib import Path
@@ -9,9 +9,9 @@ from device_code.claims import read_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
-TWINS = "tests/emulator/include/cuda/device"  # what the emulator's build includes instead of csrc/cuda/device
+TWINS = "tests/emulator/include/cuda/device"  # the emulator's build includes these instead of csrc/cuda/device
 
-# What only csrc/cuda/device may say, and what to use instead.
+# What only csrc/cuda/device may contain, with the name of the construct or what to use instead.
 HARDWARE = {
     r"\basm\b": "inline assembly",
     r"<<<": "a launch; use launch()",
@@ -24,7 +24,7 @@ HARDWARE = {
 }
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 MARKS = re.compile(r"\b__(?:device|global|host|CUDACC)_*\b")
-MARKS_FILE = "csrc/core/device_code.h"  # defines GESSO_DEVICE
+MARKS_FILE = "csrc/core/device_code.h"  # this file defines GESSO_DEVICE
 
 
 def sources(directory: Path) -> list[Path]:
@@ -47,13 +47,14 @@ def hardware_access(root: Path) -> list[str]:
 
 
 def missing_twins(root: Path) -> list[str]:
-    """Headers of csrc/cuda/device that the emulator lacks: its build would take the hardware's."""
+    """Headers of csrc/cuda/device without an emulated twin. The emulator's build would include the hardware's
+    header."""
     headers = sorted(path.name for path in (root / "csrc/cuda/device").glob("*.h"))
     return [f"{TWINS}/{name} is missing" for name in headers if not (root / TWINS / name).exists()]
 
 
 def kernels_without_claim(root: Path) -> list[str]:
-    """See device_code/claims.py: what the comment above a kernel says about its machine code."""
+    """Kernels without a claim about their machine code in the comment above them; see device_code/claims.py."""
     return read_claims(root)[1]
 
 

@@ -1,4 +1,4 @@
-"""Imports of the Python package point one way only: the rooms' table of HACKING.md, checked for every import.
+"""Imports of the Python package go in one direction only. The table of rooms in HACKING.md is checked for every import.
 
 cli -> measure, bundled -> the API (gesso/*.py) -> files/hf -> files -> the native module
 """
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NATIVE = {"_native"}  # compiled; everybody may import it
+NATIVE = {"_native"}  # compiled; every module may import it
 API = "."  # the modules of gesso/ itself
 MOST_MODULES = 15
 MOST_COMMANDS = 20
 
-# What each room, a folder of python/gesso, may import beside itself.
+# What the modules of each room, a folder of python/gesso, may import besides their own room.
 ALLOWED = {
     "files": set(),
     "files/hf": {"files"},
@@ -27,7 +27,8 @@ ALLOWED = {
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Dotted name below gesso -> file: "files.hf.folder", "files" for files/__init__.py, "" for gesso/__init__.py."""
+    """Each module's dotted name below gesso and its file: "files.hf.folder", "files" for files/__init__.py, "" for
+    gesso/__init__.py."""
     found = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
@@ -36,13 +37,13 @@ def modules(package: Path) -> dict[str, Path]:
 
 
 def room_of(package: Path, path: Path) -> str:
-    if path.name == "__main__.py":  # `python -m gesso` is the command
+    if path.name == "__main__.py":  # `python -m gesso` runs the command
         return "cli"
     return path.parent.relative_to(package).as_posix()
 
 
 def imported(path: Path, known: dict[str, Path]) -> list[str]:
-    """Dotted names below gesso that a file imports, wherever in it."""
+    """The dotted names below gesso that a file imports, at its top or inside functions."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -59,7 +60,7 @@ def imported(path: Path, known: dict[str, Path]) -> list[str]:
 
 
 def violations(package: Path) -> list[str]:
-    """One line for every import that points the wrong way."""
+    """One line for every import in the wrong direction."""
     known, found = modules(package), []
     for name, path in known.items():
         room = room_of(package, path)
@@ -79,7 +80,7 @@ def violations(package: Path) -> list[str]:
 
 
 def crowded_rooms(package: Path) -> list[str]:
-    """Rooms with more modules than a reader keeps in mind."""
+    """Rooms with more modules than a reader can keep in mind."""
     counts: dict[str, int] = {}
     for path in modules(package).values():
         counts[room_of(package, path)] = counts.get(room_of(package, path), 0) + 1

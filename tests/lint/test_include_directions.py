@@ -1,4 +1,4 @@
-"""Includes point one way only: the modules' table of HACKING.md, checked for every #include of the C++ sources.
+"""Includes go in one direction only. The table of modules in HACKING.md is checked for every #include of the C++ code.
 
 python -> include <- api -> diffusion -> model -> ops -> core
 """
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
 
-# What each directory of csrc/ may include beside itself and the public headers.
+# What each folder of csrc/ may include besides itself and the public headers.
 ALLOWED = {
     "core": set(),
     "io": {"core"},
@@ -25,7 +25,7 @@ ALLOWED = {
     "api": {"core", "io", "quant", "ops", "model", "text", "diffusion"},
 }
 BACKENDS = ("cpu", "cuda")
-KNOW_NO_BACKEND = ("model", "diffusion")  # not even by name
+KNOW_NO_BACKEND = ("model", "diffusion")  # not even a backend's name
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -38,7 +38,7 @@ def sources(directory: Path) -> list[Path]:
 
 
 def violations(root: Path) -> list[str]:
-    """One line for every include that points the wrong way."""
+    """One line for every include in the wrong direction."""
     found = []
     for directory, check in (("csrc", check_module), ("include", check_public), ("python/bindings", check_binding)):
         for path in sources(root / directory):
@@ -50,7 +50,7 @@ def violations(root: Path) -> list[str]:
 
 
 def check_module(root: Path, path: Path, quote: str, name: str) -> str | None:
-    """An include of csrc/: "module/file.h" or "gesso/file.h", both relative to an include root."""
+    """Checks an include of csrc/: "module/file.h" or "gesso/file.h", both relative to an include root."""
     module = path.relative_to(root / "csrc").parts[0]
     if module not in ALLOWED:
         return f"module {module} is not in the table of {Path(__file__).name}"
@@ -67,7 +67,8 @@ def check_module(root: Path, path: Path, quote: str, name: str) -> str | None:
 
 
 def check_system(name: str, is_cuda: bool) -> str | None:
-    """An include in angle brackets of csrc/: the language's or the system's, CUDA's only where it belongs."""
+    """Checks an include of csrc/ in angle brackets. Headers of the language and the system are allowed, CUDA's only in
+    csrc/cuda."""
     if name.startswith("nanobind"):
         return f"<{name}>: nanobind belongs under python/bindings"
     if re.match(r"cuda|cub/|cooperative_groups|nvtx|mma\.h|cute/|cutlass/", name) and not is_cuda:
@@ -76,7 +77,7 @@ def check_system(name: str, is_cuda: bool) -> str | None:
 
 
 def check_public(root: Path, path: Path, quote: str, name: str) -> str | None:
-    """An include of include/gesso/: other public headers and the standard library."""
+    """Checks an include of include/gesso/: only other public headers and the standard library are allowed."""
     if quote == "<":
         return None if STANDARD.fullmatch(name) else f"<{name}>: public headers include the standard library only"
     if not name.startswith("gesso/") or not (root / "include" / name).exists():
@@ -85,7 +86,7 @@ def check_public(root: Path, path: Path, quote: str, name: str) -> str | None:
 
 
 def check_binding(root: Path, path: Path, quote: str, name: str) -> str | None:
-    """An include of python/bindings/: public headers. Only what serves tests looks behind them."""
+    """Checks an include of python/bindings/: only public headers are allowed, except in what serves tests."""
     if quote == "<" or (path.parent / name).exists():
         return None
     if (root / "include" / name).exists():

@@ -1,4 +1,4 @@
-"""The repository's shape: sizes of files, how headers begin, and that every op is where one guess finds it."""
+"""The shape of the repository: the sizes of files, the first lines of headers, and the place of every op."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_OURS = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", ".cache"}
 MAX_LINES = 500
 MAX_BYTES = 8 << 20
-# Headers of ops/ that declare no op: shared checks and types, what a device has beside its ops, and what is measured.
+# Headers of ops/ that declare no op: shared checks and types, parts of a device besides its ops, and measurements.
 NO_OPS = {"check", "expert_check", "weight", "device", "memory", "replay", "ceilings", "profile_span", "work"}
-# Where an op is; one without a kernel of its own has a .cpp in csrc/cuda.
+# The files of an op. An op without a kernel of its own has a .cpp in csrc/cuda.
 OP_FILES = (("csrc/ops/{}.cpp",), ("csrc/cpu/{}.cpp",), ("csrc/cuda/{}.cu", "csrc/cuda/{}.cpp"))
 
 
@@ -26,7 +26,7 @@ def files(root: Path):
 
 
 def long_files(root: Path) -> list[str]:
-    """Sources past the length where a second idea hides in them."""
+    """Sources that are so long that they probably hold more than one idea."""
     sources = [path for path in files(root) if path.suffix in {".h", ".cpp", ".cu", ".cuh", ".py"}]
     counts = {path: path.read_text(encoding="utf-8").count("\n") for path in sources}
     return [f"{path.relative_to(root)}: {n} lines" for path, n in counts.items() if n > MAX_LINES]
@@ -37,7 +37,7 @@ def large_files(root: Path) -> list[str]:
 
 
 def bad_headers(root: Path) -> list[str]:
-    """Headers of csrc/ that do not begin with a comment, or lack their guard."""
+    """Headers of csrc/ that do not begin with a comment, or that have no #pragma once."""
     found = []
     for path in files(root / "csrc"):
         if path.suffix not in {".h", ".cuh"}:
@@ -51,7 +51,7 @@ def bad_headers(root: Path) -> list[str]:
 
 
 def misplaced_ops(root: Path) -> list[str]:
-    """Parts of ops that are not where one guess finds them."""
+    """Files of ops that are missing where a reader looks for them first."""
     headers = {path.stem for path in (root / "csrc/ops").glob("*.h")} - NO_OPS
     places = [[place.format(op) for place in alternatives] for op in sorted(headers) for alternatives in OP_FILES]
     found = [f"{names[0]} is missing" for names in places if not any((root / name).exists() for name in names)]
