@@ -1,10 +1,10 @@
-"""Writes the golden files beside it: small models, and what the reference answers on them. Needs torch.
+"""Writes the golden files beside this script: small models, and the reference's answers on them. It needs torch.
 
     python tests/golden/make_golden.py [NAME ...]
 
-For each model NAME.gguf, NAME.npz (the logits of one canvas, see `logits`) and NAME.json (questions and generations).
-tests/model/test_golden.py asks gesso the same questions, without torch; tests/parity/test_golden_fresh.py asks the
-reference again.
+For each model it writes NAME.gguf, NAME.npz (the logits of one canvas, see `logits`) and NAME.json (questions and
+generations). tests/model/test_golden.py asks gesso the same questions, without torch. tests/parity/test_golden_fresh.py
+asks the reference again.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ sys.path.insert(0, str(FOLDER.parent))
 from parity import hf_reference, random_models  # noqa: E402
 from parity.random_models import FULL, SLIDING, Recipe  # noqa: E402
 
-TEMPERATURE = 0.6  # of the step before the self-conditioned one
-# The reference must be this far from deciding otherwise: the files have to hold on every machine.
+TEMPERATURE = 0.6  # of the step before the self-conditioned step
+# Every decision of the reference must be at least this far from going the other way, so that the files hold on every
+# machine.
 UNDECIDED = 3e-4
 
 
 @dataclass(frozen=True)
 class Golden:
-    """A model's shape; `dtype` is what its matrices are stored in."""
+    """The shape of a model. `dtype` is the type that its matrices are stored in."""
 
-    layers: str  # "s" and "f"
+    layers: str  # one letter per layer: "s" sliding, "f" full
     window: int
     canvas_length: int
     prompt_length: int
@@ -49,7 +50,7 @@ class Golden:
     expert_ffn: int = 12
     experts: int = 4
     active: int = 2
-    heads: tuple[int, int, int] = (4, 2, 1)  # query heads, kv heads of sliding and of full layers
+    heads: tuple[int, int, int] = (4, 2, 1)  # query heads, key-value heads of sliding and of full layers
     head_dims: tuple[int, int] = (8, 16)
     vocab_size: int = 61
     softcap: float = 30.0
@@ -99,14 +100,14 @@ def seed_of(name: str) -> int:
 def write_model(name: str) -> None:
     golden = GOLDENS[name]
     with TemporaryDirectory() as temporary:
-        folder = Path(temporary) / name  # its name becomes the model's
+        folder = Path(temporary) / name  # the folder's name becomes the model's
         random_models.write_folder(random_models.build(golden.recipe(seed_of(name))), folder)
         random_models.write_gguf(folder, FOLDER / f"{name}.gguf", matrices_as(golden.dtype))
 
 
 @torch.no_grad()
 def read_model(name: str) -> DiffusionGemmaForBlockDiffusion:
-    """The reference with the weights of the GGUF file, decoded by the package gguf."""
+    """The reference's model with the weights of the GGUF file, decoded by the package gguf."""
     model = random_models.build(GOLDENS[name].recipe(seed_of(name)))
     tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(FOLDER / f"{name}.gguf").tensors}
     for hf_name, parameter in model.state_dict().items():
@@ -119,7 +120,8 @@ def read_model(name: str) -> DiffusionGemmaForBlockDiffusion:
 
 
 def logits(model: DiffusionGemmaForBlockDiffusion, questions: dict[str, Any]) -> dict[str, np.ndarray]:
-    """float32 [C, V]: of a canvas' first step, and of one conditioned on that step's logits / TEMPERATURE."""
+    """float32 [C, V] each: the logits of a canvas' first step, and of a step conditioned on those logits /
+    TEMPERATURE."""
     cache = hf_reference.encode(model, questions["prompt"])
     first = hf_reference.denoise(model, cache, questions["canvas"])
     conditioned = hf_reference.denoise(model, cache, questions["canvas"], first / np.float32(TEMPERATURE))
@@ -127,7 +129,7 @@ def logits(model: DiffusionGemmaForBlockDiffusion, questions: dict[str, Any]) ->
 
 
 def generation(model: DiffusionGemmaForBlockDiffusion, case: dict[str, Any]) -> dict[str, Any]:
-    """What the reference makes of a case; "undecided" where rounding errors could lead it elsewhere."""
+    """The reference's generation for a case. "undecided" is true where rounding errors could change a decision."""
     canvas = None if case["canvas"] is None else np.array(case["canvas"])
     out = hf_reference.generate(model, case["prompts"], seeds=case["seeds"], canvas=canvas, **case["options"])
     return {
@@ -140,7 +142,8 @@ def generation(model: DiffusionGemmaForBlockDiffusion, case: dict[str, Any]) -> 
 
 
 def random_case(rng: np.random.Generator, recipe: Recipe, warm: bool) -> dict[str, Any]:
-    """Two prompts of one length and two canvases, the first from noise or from given ids."""
+    """Two prompts of one length and options for two canvases. The first canvas starts from noise, or from ids if
+    `warm`."""
     length = int(rng.integers(1, 30))
     canvas = rng.integers(0, recipe.vocab_size, (2, recipe.canvas_length)).tolist() if warm else None
     return {
