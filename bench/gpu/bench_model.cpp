@@ -31,8 +31,8 @@ ActivationType choose_activations(const std::string& name, const ops::Device& de
   return name == "int8" ? ActivationType::kInt8 : ActivationType::kBF16;
 }
 
-// As io::open_gguf, but pages can be written, which does not change the file: a device that reads the host's memory
-// fills the matrices there.
+// Like io::open_gguf, but the pages can be written, which does not change the file. A device that reads the host's
+// memory fills the matrices there.
 io::GgufFile open_writable(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY);
   struct stat status {};

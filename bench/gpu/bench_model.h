@@ -1,4 +1,4 @@
-// A model from a file of sparse_model.py, its matrices filled with random values on the device.
+// A model from a file of sparse_model.py. Its matrices are filled with random values on the device.
 #pragma once
 
 #include <string>
@@ -12,14 +12,14 @@
 namespace gesso::bench {
 
 struct BenchModel {
-  // activations: "auto", "bf16" or "int8".
+  // `activations` is "auto", "bf16" or "int8".
   BenchModel(const std::string& path, int device_index, const std::string& activations);
   BenchModel(const BenchModel&) = delete;
   BenchModel& operator=(const BenchModel&) = delete;
 
   ops::Device device;
   ActivationType activations;
-  ops::QueuePointer queue;  // before all memory of its device, which is given back first
+  ops::QueuePointer queue;  // declared before all memory of its device, so that the memory is freed first
   Context context;
   ModelConfig config;
   model::Weights weights;

@@ -11,7 +11,7 @@ namespace {
 using namespace gesso::cuda;
 
 constexpr int kThreads = 256;
-constexpr int kInFlight = 4;  // loads of 16 bytes that a thread has under way
+constexpr int kInFlight = 4;  // loads of 16 bytes that a thread starts before it uses the first
 
 struct alignas(16) Piece {
   uint32_t words[4];
@@ -19,7 +19,7 @@ struct alignas(16) Piece {
 
 __device__ int64_t first_piece() { return static_cast<int64_t>(blockIdx.x) * kThreads * kInFlight + threadIdx.x; }
 
-// grid: a block for every kThreads * kInFlight pieces.
+// grid: one block for every kThreads * kInFlight pieces.
 // ptxas: <= 64 registers; LDG.E.128
 __global__ void __launch_bounds__(kThreads)
     ceiling_copy_kernel(const Piece* source, int64_t num_pieces, Piece* target) {
@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t i = first; i < num_pieces; i += kThreads) target[i] = source[i];
 }
 
-// grid as above.
+// The grid is that of ceiling_copy_kernel.
 // ptxas: <= 64 registers; LDG.E.128
 __global__ void __launch_bounds__(kThreads)
     ceiling_read_kernel(const Piece* source, int64_t num_pieces, Piece* target) {
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kThreads)
   } else {
     for (int64_t i = first; i < num_pieces; i += kThreads) add(source[i]);
   }
-  if (sum == 0x9e3779b9u) target->words[0] = sum;  // so that no load can be left out
+  if (sum == 0x9e3779b9u) target->words[0] = sum;  // so that the compiler cannot drop a load
 }
 
 Launch launch_pieces(Queue& queue, int64_t num_pieces) {
@@ -61,12 +61,12 @@ Launch launch_pieces(Queue& queue, int64_t num_pieces) {
   return {dim3(static_cast<unsigned>((num_pieces + per_block - 1) / per_block)), kThreads, 0, queue.stream()};
 }
 
-// Products of a warp between which nothing waits: enough to hide the latency of the matrix units.
+// Products of a warp that do not wait for each other. Eight are enough to hide the latency of the matrix units.
 constexpr int kChains = 8;
 constexpr int kBlocksPerMultiprocessor = 2;
 constexpr uint32_t kBF16Ones = 0x3f803f80, kBF16Halves = 0x3f003f00, kInt8Ones = 0x01010101;
 
-// grid: kBlocksPerMultiprocessor for each multiprocessor.
+// grid: kBlocksPerMultiprocessor blocks for each multiprocessor.
 // ptxas: <= 128 registers; HMMA
 __global__ void __launch_bounds__(kThreads) ceiling_bf16_kernel(int rounds, float* sums) {
   const uint32_t a[4] = {kBF16Ones, kBF16Halves ^ threadIdx.x, kBF16Ones, kBF16Halves};
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(kThreads) ceiling_bf16_kernel(int rounds, floa
   sums[blockIdx.x * kThreads + threadIdx.x] = sum;
 }
 
-// grid as above.
+// The grid is that of ceiling_bf16_kernel.
 // ptxas: <= 128 registers; IMMA
 __global__ void __launch_bounds__(kThreads) ceiling_int8_kernel(int rounds, int32_t* sums) {
   const uint32_t a[4] = {kInt8Ones, kInt8Ones ^ threadIdx.x, kInt8Ones, kInt8Ones};
@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(kThreads) ceiling_int8_kernel(int rounds, int3
   sums[blockIdx.x * kThreads + threadIdx.x] = sum;
 }
 
-// Operations of all warps, where one product has 16 * 8 sums of `depth` terms.
+// The operations of all warps. One product has 16 * 8 sums of `depth` terms.
 template <typename Sum>
 double run_products(Queue& queue, void (*kernel)(int, Sum*), int depth, int rounds) {
   const int num_blocks = kBlocksPerMultiprocessor * queue.properties().num_multiprocessors;

@@ -1,4 +1,5 @@
-// The matrix rate of Hopper's warpgroups: two of them with a tile of 64 rows each share one of 256 columns.
+// The rate of products of Hopper's warpgroups. Two warpgroups, each with a tile of 64 rows, share one tile of 256
+// columns.
 #include "ceiling_kernels.h"
 
 #include "cuda/block/swizzle.h"
@@ -13,8 +14,8 @@ namespace {
 using namespace gesso::cuda;
 
 constexpr int kGroups = 2, kGroupThreads = 128;
-constexpr int kRows = 64, kColumns = 256, kDepth = 64;  // of one warpgroup's product, in four instructions
-constexpr int kProductsPerRound = 4;                    // so many that what stands between rounds does not count
+constexpr int kRows = 64, kColumns = 256, kDepth = 64;  // one warpgroup's product, four instructions
+constexpr int kProductsPerRound = 4;                    // enough to make the time between rounds negligible
 constexpr int kSharedBytes = kSwizzledTileAlignment + (kGroups * kRows + kColumns) * kSwizzledRowBytes;
 
 // grid: one block for each multiprocessor; shared kSharedBytes.
@@ -27,7 +28,7 @@ __global__ void __launch_bounds__(kGroups* kGroupThreads, 1) ceiling_wgmma_kerne
        i += kGroups * kGroupThreads) {
     words[i] = 0x3f803f00u ^ static_cast<uint32_t>(i & 0x7f);
   }
-  fence_async_proxy();  // of every writer, before the barrier
+  fence_async_proxy();  // every thread that writes calls this before the barrier
   sync_block();
 
   const int group = static_cast<int>(threadIdx.x) / kGroupThreads;

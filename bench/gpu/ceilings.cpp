@@ -27,7 +27,7 @@ double measure_bytes(const Context& context, const TimerOptions& options, int64_
   return std::max(copied, read);
 }
 
-// The best of the kernels for one kind of product.
+// The best rate of the kernels for one kind of product.
 double measure_products(const Context& context, const TimerOptions& options, const std::vector<ProductKernel>& kernels,
                         int rounds, Report& report) {
   double best = 0;

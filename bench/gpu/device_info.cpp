@@ -9,7 +9,7 @@
 namespace gesso::bench {
 namespace {
 
-// CUDA writes 13.0 as 13000.
+// CUDA writes version 13.0 as 13000.
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }

@@ -1,4 +1,4 @@
-// What a record says about where it was measured.
+// The fields of a record that say where it was measured.
 #pragma once
 
 #include "cuda/host/queue.h"

@@ -1,9 +1,9 @@
-// What a GPU makes of gesso: its ceilings, every op of a denoising pass, whole steps and generations, as JSON.
+// Measures gesso on a GPU: the device's ceilings, every op of a denoising pass, whole steps and generations, as JSON.
 //
 //   gesso_gpu_bench MODEL.gguf -o RESULT.json [--device N] [--activations auto|bf16|int8] [--parts ceilings,ops,steps,
 //     generations] [--canvases 1,8] [--cached 1024] [--steps 16] [--quick] [--commit TEXT] [--driver TEXT]
 //
-// MODEL.gguf is from sparse_model.py. run.sh makes one and fills in commit and driver.
+// sparse_model.py writes MODEL.gguf. run.sh calls it and fills in commit and driver.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>

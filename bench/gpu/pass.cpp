@@ -20,7 +20,7 @@ void fill_gaussian(BenchModel& model, Matrix matrix) {
                     matrix.rows * matrix.columns * static_cast<int64_t>(sizeof(float)));
 }
 
-// A cache with `length` positions as encoding would have left it. Keys have the norm that makes scores about 1.
+// A cache with `length` positions as encoding would leave it. The size of the keys makes scores about 1.
 model::KvCache random_cache(BenchModel& model, int64_t length) {
   const std::vector<ops::KeyValueLayout>& layouts = model.weights.key_value_layouts;
   model::KvCache cache(model.config, layouts);

@@ -1,4 +1,5 @@
-// All that the ops of one denoising pass work on: activations, caches with random keys and values, staged arrays.
+// All memory that the ops of one denoising pass work on: scratch memory, caches with random keys and values, staged
+// arrays.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 namespace gesso::bench {
 
 struct Pass {
-  // `num_canvases` sequences with `num_cached` tokens each.
+  // `num_canvases` sequences with `num_cached` cached tokens each.
   Pass(BenchModel& model, int64_t num_canvases, int64_t num_cached);
 
   int64_t num_rows() const { return batch.num_rows; }
@@ -29,7 +30,7 @@ struct Pass {
   std::deque<model::KvCache> caches;
   std::vector<int32_t> canvas;
   std::vector<ops::HeadRow> host_head_rows;
-  // Staged for single ops; a whole step stages anew.
+  // These are staged for single ops. A whole step stages its own.
   model::Batch batch;
   Staged<int32_t> ids;
   Staged<ops::HeadRow> head_rows;

@@ -22,7 +22,7 @@ namespace {
 using model::Activations;
 using model::LayerWeights;
 
-// What the ops' functions need; they keep a copy.
+// What the ops' functions need. Each keeps a copy.
 struct Scene {
   Pass* pass;
 
@@ -45,7 +45,7 @@ struct Scene {
   }
 };
 
-// Lets a profile count an op's calls and their work, by running them once.
+// Runs an op once under a profile, to count its calls and their work.
 void count(Pass& pass, PassOp& op) {
   Profile profile(pass.model.activations, true);
   pass.model.context.profile = &profile;
@@ -58,7 +58,7 @@ void count(Pass& pass, PassOp& op) {
   }
 }
 
-// run() calls body(scene, layer) for all layers.
+// An op whose run() calls body(scene, layer) for all layers.
 template <typename Body>
 PassOp layer_op(const Scene& scene, const std::string& name, const Body& body) {
   PassOp op;
@@ -69,7 +69,7 @@ PassOp layer_op(const Scene& scene, const std::string& name, const Body& body) {
   return op;
 }
 
-// run() calls body(scene) `calls` times.
+// An op whose run() calls body(scene) `calls` times.
 template <typename Body>
 PassOp plain_op(const Scene& scene, const std::string& name, int64_t calls, const Body& body) {
   PassOp op;
@@ -80,7 +80,7 @@ PassOp plain_op(const Scene& scene, const std::string& name, int64_t calls, cons
   return op;
 }
 
-// linear with one weight of each layer that has it. input, output: (scene, layer) -> matrix.
+// linear with one weight of each layer that has it. `input` and `output` map (scene, layer) to a matrix.
 template <typename Input, typename Output>
 PassOp linear_op(const Scene& scene, const std::string& name, Weight LayerWeights::*weight, const Input& input,
                  const Output& output) {
@@ -101,7 +101,7 @@ void add_embedding(const Scene& scene, std::vector<PassOp>& list) {
 }
 
 void add_norms(const Scene& scene, std::vector<PassOp>& list) {
-  // Of each layer, of self-conditioning, and the last one.
+  // Five norms for each layer, two for self-conditioning, and the last one.
   const int64_t norms = 5 * scene.num_layers() + 2 + 1, residuals = 3 * scene.num_layers();
   list.push_back(plain_op(scene, "rms_norm", norms, [](const Scene& s) {
     ops::rms_norm(s.context(), s.hidden(), s.weights().output_norm, s.config().rms_norm_eps, 1.0f, s.normed());

@@ -1,4 +1,4 @@
-// A denoising pass taken apart: each of its ops, over all layers, with the work it has to do.
+// A denoising pass as a list of its ops. Each entry runs one op for all layers and knows the work that this takes.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +12,14 @@
 namespace gesso::bench {
 
 struct PassOp {
-  std::string name;           // the op, and for products the weight
-  std::string types;          // of its weights: "Q4_K Q6_K"
-  int64_t calls = 0;          // in one pass
-  Work work;                  // of all calls; see ops/work.h
-  std::function<void()> run;  // all calls
+  std::string name;           // the op's name, followed by the weight's for products
+  std::string types;          // types of the op's weights: "Q4_K Q6_K"
+  int64_t calls = 0;          // number of calls in one pass
+  Work work;                  // work of all calls; see ops/work.h
+  std::function<void()> run;  // makes all calls
 };
 
-// In the order of a pass, each run once to count its work. The pass must outlive the list.
+// The ops in the order of a pass. Each has run once, to count its work. The pass must live longer than the list.
 std::vector<PassOp> pass_ops(Pass& pass);
 
 }  // namespace gesso::bench

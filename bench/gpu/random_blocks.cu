@@ -19,18 +19,18 @@ namespace {
 using namespace gesso::cuda;
 
 constexpr int64_t kPoolElements = 1 << 20;
-constexpr int64_t kRowElements = 4096;  // of a pool, quantised at a time; a multiple of every block
+constexpr int64_t kRowElements = 4096;  // a pool is quantised row by row; a multiple of every block
 constexpr int64_t kMinUnitBytes = 256;
 constexpr int kThreads = 256;
 
-// Any bijection of 32-bit words that mixes them well; these constants are Murmur3's.
+// A bijection of 32-bit words that mixes them well. The constants are Murmur3's.
 __device__ uint32_t mixed(uint32_t word) {
   word = (word ^ word >> 16) * 0x85ebca6bu;
   word = (word ^ word >> 13) * 0xc2b2ae35u;
   return word ^ word >> 16;
 }
 
-// A warp for each unit of `target`, with blocks of kThreads; the last unit may be a part of one.
+// A warp copies one unit to `target`. The last unit may be cut off.   grid: enough warps of blocks of kThreads.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kThreads)
     random_fill_kernel(const uint8_t* pool, int64_t unit_bytes, uint32_t num_units, uint32_t seed, int64_t num_bytes,
@@ -58,7 +58,8 @@ std::vector<std::byte> quantised_gaussians(const Context& context, DType dtype, 
   return bytes;
 }
 
-// NVFP4 has a weight scale beside it that brings it its whole range, as `gesso synth` writes it.
+// An NVFP4 matrix has a weight scale beside it. With it `gesso synth` uses the whole range of the type, and so does
+// this.
 float stored_spread(DType dtype, float spread) {
   constexpr float kLargestDraw = 6.0f, kLargest = 6.0f * 448.0f;
   return dtype == DType::kNVFP4 ? kLargest / kLargestDraw : spread;
@@ -92,7 +93,7 @@ void RandomBlocks::fill(DType dtype, float spread, std::byte* data, int64_t num_
 void RandomBlocks::fill_matrices(model::Weights& weights) {
   const auto fill_matrix = [&](const Tensor& tensor, float spread) {
     if (!tensor) return;
-    // The views are read-only because a model's weights are; these are not a model's yet.
+    // Views are read-only because the weights of a model do not change. These weights do not belong to a model yet.
     fill(tensor.dtype, stored_spread(tensor.dtype, spread), const_cast<std::byte*>(tensor.data), tensor.num_bytes());
   };
   const auto fill_even = [&](const Tensor& tensor) {

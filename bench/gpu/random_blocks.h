@@ -1,5 +1,5 @@
-// Random values in any stored type, made where they are needed: some million of them are quantised once, and memory is
-// filled with random picks among those. What is computed with them behaves as with the files of `gesso synth`.
+// Random values of any stored type. About a million of them are quantised once on the host. Memory is then filled with
+// random blocks of these. Results with them behave like those with files of `gesso synth`.
 #pragma once
 
 #include <cstddef>
@@ -18,16 +18,17 @@ class RandomBlocks {
  public:
   explicit RandomBlocks(const Context& context) : context_(context) {}
 
-  // Gaussian values with this standard deviation, in whole blocks. ArgumentError for types that gesso cannot write.
+  // Fills memory with whole blocks of Gaussian values with this standard deviation. Throws ArgumentError for a type
+  // that gesso cannot write.
   void fill(DType dtype, float spread, std::byte* data, int64_t num_bytes);
-  // Every matrix of a model, so that activations keep their size from layer to layer and router scores are about 1.
-  // Vectors stay as they are.
+  // Fills every matrix of a model. Values keep their size from layer to layer, and router scores are about 1. Vectors
+  // are not changed.
   void fill_matrices(model::Weights& weights);
 
  private:
   struct Pool {
     Buffer<std::byte> data;  // on the device
-    int64_t unit_bytes = 0;  // whole blocks, picked together
+    int64_t unit_bytes = 0;  // size of a unit: whole blocks that are picked together
     int64_t num_units = 0;
   };
   const Pool& pool(DType dtype, float spread);

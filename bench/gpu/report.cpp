@@ -9,7 +9,7 @@ namespace {
 std::string quoted(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) < ' ') continue;  // no field has any
+    if (static_cast<unsigned char>(c) < ' ') continue;  // no field contains control characters
     if (c == '"' || c == '\\') result += '\\';
     result += c;
   }

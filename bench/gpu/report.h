@@ -1,4 +1,4 @@
-// What a benchmark writes: a JSON list of flat records, each with the device, the driver, the commit and the command.
+// The output of a benchmark: a JSON list of flat records. Each has the device, the driver, the commit and the command.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ class Record {
  public:
   Record& add(const std::string& key, const std::string& text);
   Record& add(const std::string& key, const char* text) { return add(key, std::string(text)); }
-  Record& add(const std::string& key, double number);  // null unless finite
+  Record& add(const std::string& key, double number);  // written as null unless finite
   Record& add(const std::string& key, int64_t number);
   Record& add(const std::string& key, int number) { return add(key, static_cast<int64_t>(number)); }
   Record& add_all(const Record& other);
@@ -21,12 +21,12 @@ class Record {
   std::string to_json() const;
 
  private:
-  std::vector<std::pair<std::string, std::string>> fields_;  // key, value as JSON
+  std::vector<std::pair<std::string, std::string>> fields_;  // key and value, the value as JSON
 };
 
 class Report {
  public:
-  // `origin` goes into every record. Records are also shown on stderr as they come.
+  // `origin` is added to every record. Records are also printed to stderr as they come.
   explicit Report(Record origin) : origin_(std::move(origin)) {}
 
   void add(const Record& record);

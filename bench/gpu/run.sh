@@ -1,10 +1,11 @@
 #!/bin/sh
-# Measures this machine's GPU: builds the benchmark, makes a model of random weights, writes build/gpu_bench/result.json.
+# Measures this machine's GPU: builds the benchmark, makes a model of random weights, writes
+# build/gpu_bench/result.json.
 #
 #   bench/gpu/run.sh [--quant Q4_K_M] [--layers N] [options of gesso_gpu_bench, see main.cpp]
 #
-# PYTHON is the interpreter that has the package gesso; default: .venv/bin/python, else python3. BUILD is a configured
-# build folder to use; default: one of its own.
+# PYTHON is the interpreter that has the package gesso; the default is .venv/bin/python, or else python3. BUILD is a
+# configured build folder to use; by default the script configures its own.
 set -eu
 cd "$(dirname "$0")/../.."
 

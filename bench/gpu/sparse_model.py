@@ -1,8 +1,8 @@
-"""Writes a GGUF file as `gesso synth` would, with holes where the matrices are: it takes no time and no disk.
+"""Writes a GGUF file like `gesso synth`, but with holes in place of the matrices, which take no time and no disk.
 
     python bench/gpu/sparse_model.py OUT.gguf [--quant Q4_K_M] [--preset 26b-a4b] [--layers N]
 
-The benchmark fills the matrices on the device. The file is of no other use: its matrices read as zeros.
+The GPU benchmark fills the matrices on the device. The file has no other use, since its matrices read as zeros.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def write_sparse(path: Path, metadata: dict[str, object], tensors: list[Tensor])
     writer.write_padding(file, file.tell())
     for tensor in tensors:
         start, num_bytes = file.tell(), stored_bytes(tensor.dtype, tensor.shape)
-        if len(tensor.shape) == 1:  # norms, scales: the host reads some of them
+        if len(tensor.shape) == 1:  # norms and scales, some of which the host reads
             file.write(np.ascontiguousarray(tensor.data).tobytes())
         end = start + num_bytes
         file.seek(end + -end % writer.data_alignment)

@@ -11,9 +11,10 @@
 namespace gesso::bench {
 namespace {
 
-// For 26B-A4B with 4-bit weights (15.3 GB; the file has 16.8, because some rows fit no block of Q4_K), 256 rows and
-// 1024 cached tokens: milliseconds by the data sheets' bandwidths and rates, with 16-bit and with int8 products. What
-// is bound by bytes: the experts, 13 GB; by operations: the rest, 1.8 TFLOP.
+// The least time of a step in ms, from the data sheets' bandwidths and rates, with 16-bit and with int8 products. It
+// holds for 26B-A4B with 4-bit weights, 256 rows and 1024 cached tokens. The weights are 15.3 GB; the file has 16.8 GB,
+// because some rows fit no block of Q4_K. The experts, 13 GB, are bound by bytes. The rest, 1.8 TFLOP, is bound by
+// operations.
 struct DataSheetFloor {
   const char* part_of_name;
   double bf16_ms, int8_ms;
@@ -23,7 +24,7 @@ constexpr DataSheetFloor kDataSheetFloors[] = {
     {"RTX 4090", 24.6, 19.0}, {"RTX 3090", 40.1, 27.1}, {"GB10", 68.7, 61.7},
 };
 
-// 0 where none is known: of other models, types, batches and devices.
+// 0 where no floor is known: for other models, types, batches and devices.
 double data_sheet_floor_ms(const BenchModel& model, const Pass& pass) {
   const bool is_known_model = model.config.hidden_size == 2816 && model.config.num_hidden_layers == 30 &&
                               model.weights.layers[0].ffn_gate_up_exps.gate_up.values.dtype == DType::kQ4_K;
@@ -47,7 +48,7 @@ double floor_ms(const PassOp& op, double bytes, const Ceilings& ceilings) {
   return ceilings.floor_ms(bytes, op.work.float_operations, op.work.int8_operations);
 }
 
-// Of a step: large where something is broken, NaN where something is very broken.
+// The mean entropy of a step. It is large, or NaN, if the device computes something wrong.
 double mean_entropy(Pass& pass) {
   pass.memory.read_back(pass.model.context);
   double sum = 0;
@@ -114,11 +115,11 @@ void measure_generation(BenchModel& model, int64_t batch_size, int64_t num_promp
   GenerationOptions options;
   options.max_new_tokens = num_canvases * config.canvas_length;
   options.max_denoising_steps = num_steps;
-  options.confidence_threshold = 0.0f;  // random weights are never confident; every canvas takes all steps
+  options.confidence_threshold = 0.0f;  // random weights are never confident, so every canvas takes all steps
   options.end_token_ids.emplace();
 
   GenerationResult result;
-  for (int run = 0; run < 2; ++run) {  // the first one grows memory and records steps
+  for (int run = 0; run < 2; ++run) {  // the first run grows memory and records steps
     std::vector<model::Sequence> sequences;
     for (int64_t i = 0; i < batch_size; ++i) {
       model::Sequence& sequence = sequences.emplace_back(config, model.weights);

@@ -34,7 +34,7 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
-// The value that the share `part` of the sorted samples does not exceed.
+// The value that a share `part` of the sorted samples does not exceed.
 double quantile(const std::vector<double>& sorted, double part) {
   const auto last = static_cast<double>(sorted.size() - 1);
   return sorted[static_cast<size_t>(std::lround(part * last))];
@@ -59,8 +59,8 @@ Spread measure_plain(const Context& context, const TimerOptions& options, const 
     stop.record(stream);
     return stop.ms_since(start);
   };
-  sample();  // scratch memory grows
-  sample();  // recorded
+  sample();  // the first call lets scratch memory grow
+  sample();  // the second call is recorded
   for (double warm = 0; warm < options.warm_up_ms;) warm += std::max(sample(), 0.01);
 
   std::vector<double> samples;
