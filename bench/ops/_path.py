@@ -1,4 +1,4 @@
-"""Imported first by the scripts of this folder, so that they find bench/harness.py."""
+"""The scripts of this folder import this module first, so that they find bench/harness.py."""
 
 import sys
 from pathlib import Path

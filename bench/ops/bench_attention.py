@@ -1,4 +1,4 @@
-"""attention: a canvas over its context, and a prompt's chunk over what is before it; rows are those of either.
+"""attention: a canvas over its context, and a chunk of a prompt over the tokens before it. Rows are those of either.
 
 Sliding layers see at most 1023 tokens of context.
 """

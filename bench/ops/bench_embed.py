@@ -1,4 +1,4 @@
-"""embed: the rows of the embedding that tokens name."""
+"""embed: the rows of the embedding for some tokens."""
 
 import _path  # noqa: F401
 import numpy as np

@@ -1,4 +1,4 @@
-"""expert_gated_linear: the experts' gate and up projections; rows are tokens, each with 8 experts of 128."""
+"""expert_gated_linear: the experts' gate and up projections. Rows are tokens, each of which uses 8 of 128 experts."""
 
 import _path  # noqa: F401
 

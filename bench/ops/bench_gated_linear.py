@@ -1,4 +1,4 @@
-"""gated_linear: gate and up of the dense MLP; self-conditioning's have the same shapes."""
+"""gated_linear: gate and up of the dense MLP. Those of self-conditioning have the same shapes."""
 
 import _path  # noqa: F401
 

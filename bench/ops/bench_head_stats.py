@@ -1,4 +1,4 @@
-"""head_stats: logits, entropies, argmax, draws, and what the next step is told, in one sweep over the vocabulary."""
+"""head_stats: logits, entropies, argmax, draws and soft embeddings, in one walk over the vocabulary."""
 
 import _path  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""lm_head: the capped logits of all rows, written out."""
+"""lm_head: the capped logits of all rows, written to memory."""
 
 import _path  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""qk_norm_rope: norms and rotation of queries and keys, and the write of keys and values."""
+"""qk_norm_rope: norms and rotation of queries and keys, and the writing of keys and values."""
 
 import _path  # noqa: F401
 import numpy as np

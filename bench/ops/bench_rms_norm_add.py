@@ -1,4 +1,4 @@
-"""rms_norm_add: the norm behind a sublayer, added to the residual rows."""
+"""rms_norm_add: the norm behind a sublayer, whose result is added to the residual rows."""
 
 import _path  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""route: scores of 128 experts to each token's best 8, sorted by expert."""
+"""route: from the scores of 128 experts to the best 8 of each token, sorted by expert."""
 
 import _path  # noqa: F401
 

@@ -1,11 +1,11 @@
-"""soft_embed: the expected embedding under logits that are given whole."""
+"""soft_embed: the soft embedding of rows of logits that lie in memory whole."""
 
 import _path  # noqa: F401
 
 from gesso import _ops
 from harness import Call, Case, main, make_stored, rows_of
 
-HIDDEN, VOCABULARY, SPREAD = 2816, 262144, 7.0  # of logits divided by a temperature
+HIDDEN, VOCABULARY, SPREAD = 2816, 262144, 7.0  # the last is the standard deviation of logits / temperature
 
 
 def make(dtype: str, rows: int) -> Call:
