@@ -1,9 +1,10 @@
-"""Shows that `gesso synth --as gemma4` writes the same model: llama.cpp's logits of it beside gesso's.
+"""Shows that `gesso synth --as gemma4` writes the same model: it compares llama.cpp's logits for it with gesso's.
 
     python bench/peers/check_twin.py
 
-A canvas of one token sees what a causal row sees, so that both programs answer the same question: a prompt, then one
-position. gesso encodes the prompt with a layer scalar of its own, so the file it gets has none but the decoder's.
+A canvas of one token sees the same tokens as a causal row. So both programs can answer the same question: a prompt, and
+then one position. gesso encodes a prompt with layer scalars that llama.cpp does not have. So the file for gesso holds
+only the layer scalars of denoising.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ SIZES = {"vocab_size": 2048, "hidden_size": 512, "intermediate_size": 256, "moe_
 
 
 def small_config(folder: Path) -> None:
-    """The 26B model's kind of layers, smaller, with canvases of one token."""
+    """Writes the configuration of a model with the same kinds of layers as the 26B model, but smaller, and canvases of
+    one token."""
     config = json.loads((CONFIGS / "26b-a4b/config.json").read_text())
     config |= {"canvas_length": 1, "image_token_id": 2047}
     config["text_config"] |= SIZES | {"num_experts": 16, "top_k_experts": 4, "num_hidden_layers": LAYERS}

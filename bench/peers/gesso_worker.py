@@ -1,4 +1,4 @@
-"""gesso: `python gesso_worker.py MODEL.gguf THREADS ACTIVATIONS`."""
+"""The worker for gesso: `python gesso_worker.py MODEL.gguf THREADS ACTIVATIONS`."""
 
 import sys
 
@@ -8,7 +8,7 @@ from worker import Sample, Watch, serve, timed
 import gesso
 
 PROMPT = [2]
-NEVER = 0.0  # no mean entropy is below it: canvases do not end early
+NEVER = 0.0  # no mean entropy is below 0, so canvases do not end early
 
 
 class Gesso:
@@ -22,11 +22,11 @@ class Gesso:
         self.logits = np.empty((1, config.canvas_length, config.vocab_size), np.float32)
 
     def layers_and_head(self) -> None:
-        """All of a pass but self-conditioning and sampling, with the logits of all positions."""
+        """A pass without self-conditioning and sampling. It gives the logits of all positions."""
         self.session._native.denoise(self.canvas, False, self.logits)
 
     def whole_step(self) -> Sample:
-        """The second step of a canvas: the first has nothing to be conditioned on."""
+        """The second step of a canvas, since the first has no step before it to be conditioned on."""
         watches: list[Watch] = []
         samples: list[Sample] = []
 

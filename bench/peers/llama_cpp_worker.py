@@ -1,4 +1,4 @@
-"""llama.cpp through llama-cpp-python: `python llama_cpp_worker.py TWIN.gguf THREADS`."""
+"""The worker for llama.cpp, through llama-cpp-python: `python llama_cpp_worker.py TWIN.gguf THREADS`."""
 
 import ctypes
 import sys
@@ -7,12 +7,12 @@ import llama_cpp
 import numpy as np
 from worker import serve, timed
 
-ROWS = 256  # a canvas
+ROWS = 256  # the length of a canvas
 
 
 @llama_cpp.llama_log_callback
 def say_nothing(level, text, user_data) -> None:
-    """llama.cpp tells everything it does."""
+    """Drops llama.cpp's messages, which are many."""
 
 
 class LlamaCpp:
@@ -32,7 +32,7 @@ class LlamaCpp:
         self.fill(ids.tolist())
 
     def fill(self, ids: list[int]) -> None:
-        """One sequence from position 0, with the logits of all its tokens."""
+        """Puts one sequence into the batch, from position 0 on, and asks for the logits of all its tokens."""
         self.batch.n_tokens = len(ids)
         for i, token in enumerate(ids):
             self.batch.token[i], self.batch.pos[i], self.batch.logits[i] = token, i, 1
@@ -45,7 +45,7 @@ class LlamaCpp:
         llama_cpp.llama_synchronize(self.context)
 
     def logits(self) -> np.ndarray:
-        """float32 [tokens, V] of the last decode(); a view."""
+        """The logits of the last decode(), float32 [tokens, V]. The array is a view of llama.cpp's memory."""
         data = llama_cpp.llama_get_logits(self.context)
         return np.ctypeslib.as_array(data, (self.batch.n_tokens, self.vocab_size))
 

@@ -2,7 +2,7 @@
 
     python bench/peers/run.py [--peers llama.cpp,transformers] [--quant Q4_K_M,Q8_0] [--layers 6] [-o RESULT.json]
 
-bench/peers/README.md says what has to be installed. A peer that is not is left out, and that is said.
+bench/peers/README.md says what must be installed. A peer that is not installed is left out, and a message says so.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Samples = dict[tuple[str, str], list[Sample]]  # (runtime, work) -> a sample per
 
 @dataclass(frozen=True)
 class Ratio:
-    """What is compared with what, and the bound it should keep, if it has one."""
+    """Two pieces of work whose times are compared, and the largest ratio wanted, if there is one."""
 
     above: tuple[str, str]
     below: tuple[str, str]
@@ -58,7 +58,7 @@ RATIOS = {
 
 
 def make_file(folder: Path, quant: str, layers: int, architecture: str) -> Path:
-    """A model of `gesso synth`, made if it is not there yet."""
+    """A model of `gesso synth`. The file is made if it does not exist yet."""
     path = folder / f"{PRESET}-{quant}-{layers}-{architecture}.gguf"
     if not path.exists():
         options = ["--preset", PRESET, "--quant", quant, "--layers", str(layers), "--as", architecture]
@@ -67,7 +67,7 @@ def make_file(folder: Path, quant: str, layers: int, architecture: str) -> Path:
 
 
 def check_memory(peer: str, model_bytes: int, layers: int) -> None:
-    """Both runtimes' weights, and some rows of logits."""
+    """Fails unless there is memory for both runtimes' weights and some rows of logits."""
     bf16_bytes = 1.5e9 + 1.65e9 * layers
     needed = int(model_bytes + (model_bytes if peer == "llama.cpp" else bf16_bytes) + 2e9)
     free = available_bytes()
@@ -84,7 +84,7 @@ def start_peer(peer: str, folder: Path, quant: str, options: argparse.Namespace)
 
 
 def take_turns(workers: dict[str, Worker], works: Sequence[tuple[str, str]], turns: int) -> Samples:
-    """One after the other, and again; the first turn warms up and does not count."""
+    """Runs the works one after the other, turn by turn. The first turn warms up and does not count."""
     samples: Samples = {work: [] for work in works}
     for turn in range(turns + 1):
         for runtime, work in works:
@@ -97,7 +97,7 @@ def take_turns(workers: dict[str, Worker], works: Sequence[tuple[str, str]], tur
 
 
 def measure(peer: str, quant: str, folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Records of the times, then of the ratios."""
+    """The records of the times, then those of the ratios."""
     ours = make_file(folder, quant, options.layers, "diffusion-gemma")
     check_memory(peer, ours.stat().st_size, options.layers)
     workers = {
@@ -117,7 +117,7 @@ def measure(peer: str, quant: str, folder: Path, options: argparse.Namespace) ->
 
 
 def ratio_record(ratio: Ratio, samples: Samples) -> dict[str, Any]:
-    """Turn by turn, so that a disturbance of one turn meets both."""
+    """Ratios are taken within each turn, so that a disturbance of one turn meets both works."""
     pairs = list(zip(samples[ratio.above], samples[ratio.below], strict=True))
     ratios = {f"{name[:-3]}_ratio": spread([a[name] / b[name] for a, b in pairs]) for name in TIMES}
     same = ratio.above[1] == ratio.below[1]

@@ -1,6 +1,7 @@
-"""The reference, transformers on torch in bf16: `python transformers_worker.py CONFIG.json LAYERS THREADS`.
+"""The worker for the reference: `python transformers_worker.py CONFIG.json LAYERS THREADS`.
 
-Its own classes with random weights; values as `gesso synth` draws them, so that routing and entropies are alike.
+The reference is transformers on torch in bf16. The worker uses its classes with random weights. Their values are drawn
+as `gesso synth` draws them, so that routing and entropies are similar.
 """
 
 import json
@@ -14,19 +15,19 @@ from transformers.initialization import no_init_weights
 from worker import Sample, Watch, serve, timed
 
 PROMPT = torch.tensor([[2]])
-NEVER = 1e-30  # no mean entropy is below it: canvases do not end early
+NEVER = 1e-30  # no mean entropy is below it, so canvases do not end early
 POOL = 1_048_573  # a prime, so that rows differ
 
 
 def make_model(config_file: Path, num_layers: int) -> DiffusionGemmaForBlockDiffusion:
     fields = json.loads(config_file.read_text())
     text = fields["text_config"] | {"num_hidden_layers": num_layers}
-    small = dict.fromkeys(("hidden_size", "intermediate_size", "head_dim"), 8)  # images are not what is measured
+    small = dict.fromkeys(("hidden_size", "intermediate_size", "head_dim"), 8)  # the part for images is not measured
     vision = Gemma4VisionConfig(**small, num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1)
     config = DiffusionGemmaConfig(text_config=text, vision_config=vision, canvas_length=fields["canvas_length"])
     with no_init_weights():
         model = DiffusionGemmaForBlockDiffusion._from_config(config, dtype=torch.bfloat16).eval()
-    model.tie_weights()  # encoder and decoder are one; without initialisation they are left two
+    model.tie_weights()  # encoder and decoder share their weights; without initialisation they would not
     fill(model)
     return model
 
@@ -78,11 +79,11 @@ class Reference:
 
     @torch.no_grad()
     def layers_and_head(self) -> None:
-        """All of a pass but self-conditioning and sampling, with the logits of all positions."""
+        """A pass without self-conditioning and sampling. It gives the logits of all positions."""
         self.model(decoder_input_ids=self.canvas, cache=self.cache)
 
     def whole_step(self) -> Sample:
-        """The second step of a canvas: the first has nothing to be conditioned on."""
+        """The second step of a canvas, since the first has no step before it to be conditioned on."""
         streamer = Streamer()
         self.model.generate(
             PROMPT,

@@ -1,7 +1,8 @@
-"""One runtime in a process of its own, that works when it is told to: threads of two runtimes do not get along in one.
+"""A worker: one runtime in a process of its own, which works only when told to. Two runtimes in one process would have
+two sets of threads, which disturb each other.
 
-serve() answers each line of standard input, the name of a piece of work, with a line of JSON: the samples it took. The
-first line says what the runtime is.
+serve() reads a line of standard input, the name of a piece of work, and answers with a line of JSON: the samples that
+it took. The first line that it writes says which runtime it is.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-Sample = dict[str, float]  # wall_ms, cpu_ms: of all threads
+Sample = dict[str, float]  # wall_ms, cpu_ms; the latter of all threads
 
 
 class Watch:
-    """Time since it was made."""
+    """Measures the time since it was made."""
 
     def __init__(self) -> None:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
@@ -45,7 +46,7 @@ def serve(about: Mapping[str, Any], works: Mapping[str, Callable[[], Sample]]) -
 
 
 class Worker:
-    """The other end: starts such a process and asks it."""
+    """The other side: starts a worker's process and sends it work."""
 
     def __init__(self, script: str, *arguments: str):
         command = [sys.executable, str(Path(__file__).with_name(script)), *arguments]
@@ -59,7 +60,7 @@ class Worker:
         return json.loads(line)
 
     def run(self, work: str) -> Sample:
-        with suppress(BrokenPipeError):  # the answer says so
+        with suppress(BrokenPipeError):  # the missing answer shows it
             self.process.stdin.write(work + "\n")
             self.process.stdin.flush()
         return self._answer()
