@@ -1,11 +1,11 @@
-"""Says what moved between two results beyond the noise.
+"""Shows which times differ between two results by more than the noise.
 
     python bench/compare.py BEFORE.json AFTER.json [--percent 5]
 
-Takes what `gesso bench -o json`, bench/ops/bench_*.py -o json and bench/peers/run.py write. Records are matched by what
-was measured and how, not by what came out. A time has moved when its medians differ by more than --percent and its
-ranges from the 10th to the 90th percentile do not touch. Exit status: 0, or 1 when something became slower, or 2 when
-there is nothing to compare.
+The results come from `gesso bench -o json`, bench/ops/bench_*.py -o json or bench/peers/run.py. Two records belong
+together when they measured the same thing in the same way. A time has changed when two things hold: its medians differ
+by more than --percent, and its ranges from the 10th to the 90th percentile do not overlap. The exit status is 0, or 1
+when something became slower, or 2 when the results have no measurement in common.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gesso.measure.record import MOST_WAITING
 
 Record = Mapping[str, Any]
 
-# What makes two records the same measurement; fields that a kind of record does not have count as None.
+# The fields that make two records the same measurement. A field that a record does not have counts as None.
 IDENTITY = (
     *("kind", "device.name", "num_threads", "activations"),
     *("model.name", "model.synthetic", "model.num_layers", "prompt_tokens", "batch", "steps", "canvas_length"),
@@ -33,7 +33,7 @@ IDENTITY = (
 
 @dataclass(frozen=True)
 class Change:
-    label: str  # of the record and the time in it
+    label: str  # names the record and the time in it
     before: Record  # median, p10, p90
     after: Record
     verdict: str  # "slower", "faster", "same"
@@ -54,7 +54,7 @@ def identity(record: Record) -> tuple[tuple[str, Any], ...]:
 
 
 def spreads(record: Record) -> Iterator[tuple[str, Record]]:
-    """Names and values of the times in a record."""
+    """The names and values of the times in a record."""
     for name, value in record.items():
         if isinstance(value, Mapping) and value.keys() >= {"median", "p10", "p90"}:
             yield name, value
@@ -81,7 +81,8 @@ def by_identity(records: Sequence[Record], file: str) -> dict[tuple, Record]:
 
 
 def label(key: tuple[tuple[str, Any], ...]) -> str:
-    """What tells one record from others, in words: kinds and devices speak for themselves, counts need their names."""
+    """Words that tell a record from the others. Kinds and devices need no explanation; counts are written with their
+    names."""
     bare = ("kind", "device.name", "activations", "model.name", "op", "case", "types", "runtime", "work", "quant")
     redundant = ("model.synthetic", "canvas_length")
     words = [str(value) if name in bare else f"{name}={value}" for name, value in key if name not in redundant]
@@ -111,14 +112,14 @@ def machines(records: Mapping[tuple, Record]) -> set[str]:
 
 
 def disturbed(records: Mapping[tuple, Record]) -> Iterator[str]:
-    """The records whose threads had to wait for a processor: their times are too long."""
+    """The records whose threads had to wait for a processor. Their times are too long."""
     for key, record in records.items():
         if (record.get("waiting_share") or 0) > MOST_WAITING:
             yield f"{label(key)}: threads waited for a processor {record['waiting_share']:.0%} of the time"
 
 
 def report(before: dict[tuple, Record], after: dict[tuple, Record], percent: float, show_all: bool) -> int:
-    """Prints what moved; the exit status."""
+    """Prints which times changed. Returns the exit status."""
     changes = compare(before, after, percent)
     if not changes:
         print("the files have no measurement in common")

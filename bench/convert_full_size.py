@@ -1,9 +1,10 @@
-"""Converts a made-up Hugging Face folder of the released model's size, and says what time and memory that takes.
+"""Converts a made-up Hugging Face folder of the released model's size, and reports the time and memory that this takes.
 
     python bench/convert_full_size.py FOLDER [--layers N] [--preset Q4_K_M] [-o json]
 
-The folder is written first: config.json, and one BF16 safetensors file per layer with Gaussian values. All 30 layers
-take 51 GB of disk, and the converted file its own size beside them. Both are removed at the end.
+The script first writes the folder: config.json, and for each layer a BF16 safetensors file with Gaussian values. With
+all 30 layers the folder takes 51 GB of disk, and the converted file takes its own size in addition. Both are removed at
+the end.
 """
 
 import argparse
@@ -21,12 +22,12 @@ from gesso.files.hf.folder import NAMES
 from gesso.synth.model import CONFIGS
 from gesso.synth.tensors import synth_metadata, tensor_shapes
 
-POOL = 1 << 22  # values drawn once; every tensor repeats them from another place on
+POOL = 1 << 22  # number of values that are drawn; each tensor repeats them from a place of its own
 HF_NAMES = {gguf: hf for hf, gguf in NAMES.items()}
 
 
 def hf_name(name):
-    """The Hugging Face name of a GGUF tensor, None for one that a folder has not."""
+    """The Hugging Face name of a GGUF tensor, or None for a tensor that a folder does not have."""
     if not name.startswith("blk."):
         return HF_NAMES.get(name)
     _, layer, part = name.split(".", 2)
@@ -34,18 +35,18 @@ def hf_name(name):
 
 
 def write_shard(path, shapes, pool, rng):
-    """One safetensors file of BF16 tensors: u64 header size, JSON header, data."""
+    """Writes one safetensors file of BF16 tensors: header size (u64), JSON header, data."""
     header, end = {}, 0
     for name, shape in shapes.items():
         begin, end = end, end + 2 * int(np.prod(shape))
         header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [begin, end]}
     encoded = json.dumps(header).encode()
-    encoded += b" " * (-len(encoded) % 8)  # as package safetensors aligns the data
+    encoded += b" " * (-len(encoded) % 8)  # the package safetensors aligns the data in this way
     with open(path, "wb") as file:
         file.write(len(encoded).to_bytes(8, "little") + encoded)
         for shape in shapes.values():
             left = int(np.prod(shape))
-            # Matrices keep the size of what they multiply; vectors are ones.
+            # Matrices are scaled so that products keep the size of their input. Vectors are ones.
             spread = 0 if len(shape) == 1 else shape[-1] ** -0.5
             values = pool * np.float32(spread) if spread else np.ones(left, np.float32)
             values = (values.view(np.uint32) >> 16).astype(np.uint16)

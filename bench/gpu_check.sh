@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Checks the CUDA backend on this machine's GPU, and measures it. Needs no network.
+# Checks the CUDA backend on this machine's GPU, and measures it. The script needs no network.
 #
-#   bash bench/gpu_check.sh [PART ...]        build tests model sanitizer bench; all of them by default
+#   bash bench/gpu_check.sh [PART ...]        build tests model sanitizer bench; without a PART, all of them
 #
-# Each part takes at most ten minutes; they can run one by one, and the build is kept between them. Writes to
-# ${OUT:-bench/results/gpu}: check.json, with one entry for each step, failures.log, small_model.json, bench.json.
-# A failed step does not stop those behind it, unless nothing can run without it. The exit status is 1 if any has failed.
+# Each part takes at most ten minutes. Parts can run one by one; the build is kept between them. The script writes to
+# ${OUT:-bench/results/gpu}: check.json, with one entry for each step, failures.log, small_model.json, bench.json. A
+# step that fails does not stop the steps behind it, unless they cannot run without it. The exit status is 1 if any step
+# has failed.
 #
-# Needs nvcc, cmake, a driver, and a Python (PYTHON, default python3) with nanobind, numpy and pytest. Packages that this
-# Python lacks are taken from the folder WHEELS, default build/wheels. To fill it on a machine that has a network, give
-# the Python version of the other:
+# The script needs nvcc, cmake, a driver, and a Python (PYTHON, default python3) with nanobind, numpy and pytest.
+# Packages that this Python lacks are taken from the folder WHEELS, default build/wheels. To fill that folder on a
+# machine that has a network, give the Python version of the machine with the GPU:
 #   python3 -m pip download --no-deps --only-binary :all: --python-version 3.12 -d build/wheels \
 #     gguf safetensors jinja2 rich hypothesis ml_dtypes tokenizers
 # shellcheck disable=SC2317  # run() calls functions by their names
@@ -19,7 +20,7 @@ cd "$(dirname "$0")/.." || exit 1
 export PYTHON=${PYTHON:-python3}
 export WHEELS=${WHEELS:-build/wheels}
 export BUILD=build/gpu
-export PACKAGES=$PWD/$BUILD/packages  # what came from WHEELS
+export PACKAGES=$PWD/$BUILD/packages  # packages installed from WHEELS
 export PYTHONPATH=$PWD/$BUILD/site:$PACKAGES
 OUT=${OUT:-bench/results/gpu}
 STEPS=$BUILD/steps.tsv  # part, step, status, seconds, seconds allowed
@@ -27,8 +28,8 @@ mkdir -p "$OUT" "$BUILD"
 touch "$STEPS"
 failed=0
 
-# run PART STEP SECONDS COMMAND...: runs a step, a program or one of the functions below, with a time limit, and notes
-# how it went.
+# run PART STEP SECONDS COMMAND...: runs a step with a time limit and notes its result. COMMAND is a program or one of
+# the functions below.
 run() {
   local part=$1 name=$2 limit=$3 log=$BUILD/$2.log start=$SECONDS status
   shift 3
@@ -40,7 +41,7 @@ run() {
   return "$status"
 }
 
-# note PART STEP STATUS SECONDS LIMIT: the line of a step, in place of what an earlier run said about it.
+# note PART STEP STATUS SECONDS LIMIT: writes the line of a step, which replaces that of an earlier run.
 note() {
   grep -v "^$1	$2	" "$STEPS" >"$STEPS.new"
   printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$STEPS.new"
@@ -50,7 +51,7 @@ note() {
   if [ "$3" = 124 ]; then echo "FAILED: not done after $5 s"; else echo "FAILED with status $3"; fi
 }
 
-# Brings in the packages that are missing, from WHEELS alone, and names those that stay missing.
+# Installs the missing packages, from WHEELS alone, and names those that are still missing.
 packages() {
   local module missing=0
   for module in numpy pytest nanobind jinja2 rich gguf safetensors hypothesis ml_dtypes tokenizers; do
@@ -73,7 +74,8 @@ gpu_tests() {
   "$PYTHON" -m pytest -rs --device cuda --junitxml "$BUILD/$1.xml" "${@:2}"
 }
 
-# The emulator's tests are small enough to run under a tool that makes kernels many times slower.
+# compute-sanitizer makes kernels many times slower. The tests are small enough for it, because the emulator runs them,
+# too.
 sanitize() {
   compute-sanitizer --tool "$1" --target-processes all --error-exitcode 9 --print-limit 20 \
     "$PYTHON" -m pytest -x --device cuda "${@:2}"
@@ -115,7 +117,7 @@ part_bench() {
   run bench bench 570 bench/gpu/run.sh && cp build/gpu_bench/result.json "$OUT/bench.json"
 }
 
-# failures.log: the ends of the logs of all steps that have failed.
+# Writes failures.log: the last part of the log of each step that has failed.
 failures() {
   local name
   cut -f 2,3 "$STEPS" | grep -v '	0$' | cut -f 1 | while read -r name; do
@@ -124,7 +126,7 @@ failures() {
   done
 }
 
-# check.json: the machine, and the steps with the counts of their tests.
+# Writes check.json: the machine, and the steps with the counts of their tests.
 report() {
   "$PYTHON" - "$STEPS" "$BUILD" "$OUT/check.json" <<'END'
 import json, subprocess, sys

@@ -1,11 +1,11 @@
-"""Times single ops with the model's own shapes; bench/ops/bench_<op>.py say which.
+"""Times single ops with the model's own shapes. The scripts bench/ops/bench_<op>.py say which shapes.
 
     python bench/ops/bench_linear.py [-o json] [--rows 1,256] [--types Q4_K,Q8_0] [--activations f32,int8] [--threads 2]
 
-Times are the op's own, taken inside the library: what calling it from Python costs is not in them. All variants of a
-case, which are its types and activations, take turns, so that a disturbance meets all of them; a ratio is taken within
-each turn. Weights come in several copies, which take turns too: a real step finds none of them in a cache. Rows of
-activations do stay in caches, so that ops without weights can be faster than the floor, which counts memory.
+Times are taken inside the library, so they do not contain the cost of a call from Python. The variants of a case are
+its types and activations. They take turns, so that a disturbance meets all of them, and a ratio is taken within each
+turn. Weights come in several copies, which take turns too: a real step does not find its weights in a cache. Rows of
+activations do stay in caches. So an op without weights can be faster than its floor, which counts memory.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from gesso.synth.tensors import synth_tensors
 CACHES_BYTES = 128 << 20  # more than the caches that a core can reach
 MOST_COPIES = 128
 LEAST_TURNS, MOST_TURNS = 5, 200
-Call = Callable[[int], Any]  # num_threads
+Call = Callable[[int], Any]  # called with num_threads
 Stored = tuple[str, list[int], np.ndarray]  # a weight as gesso._ops takes it
 
 
 @dataclass(frozen=True)
 class Case:
-    """One shape of an op. make(type, rows) returns the call to be timed; types are those that models have there, or ""
-    alone where there is no weight."""
+    """One shape of an op. make(type, rows) returns the call to be timed. `types` are the types that models have for the
+    weight, or only "" where the op has no weight."""
 
     op: str
     name: str
@@ -55,12 +55,12 @@ class Variant:
 
 
 def rows_of(rows: int, columns: int, seed: int = 0) -> np.ndarray:
-    """float32 [rows, columns], Gaussian."""
+    """Gaussian values, float32 [rows, columns]."""
     return np.random.default_rng(seed).standard_normal((rows, columns), np.float32)
 
 
 def make_stored(name: str, dtype: str, shape: tuple[int, ...]) -> Stored:
-    """A weight of the given name in GGUF, filled as `gesso synth` fills it."""
+    """A weight with this name in GGUF, filled as `gesso synth` fills it."""
     tensor = synth_tensors({name: shape}, {name: dtype}, rotated_pairs=0, seed=0)[0]
     if hasattr(tensor, "make_chunks"):
         data = np.concatenate([chunk.copy() for chunk in tensor.make_chunks()])
@@ -70,14 +70,14 @@ def make_stored(name: str, dtype: str, shape: tuple[int, ...]) -> Stored:
 
 
 def copies(name: str, dtype: str, shape: tuple[int, ...]) -> Iterator[Stored]:
-    """The same weight for ever, from one place after another."""
+    """Endless: the same weight from several copies in turn."""
     count = min(MOST_COPIES, -(-CACHES_BYTES // stored_bytes(dtype, shape)))
     _, extents, data = make_stored(name, dtype, shape)
     return itertools.cycle([(dtype, extents, data.copy()) for _ in range(count)])
 
 
 def random_routing(tokens: int, experts: int, active: int, num_threads: int = 1) -> Any:
-    """Every token's best experts by Gaussian scores."""
+    """The best experts of each token, by Gaussian scores."""
     scale = make_stored("blk.0.ffn_norm.weight", "F32", (experts,))
     return _ops.route(rows_of(tokens, experts, seed=2), scale, active, num_threads=num_threads)
 
@@ -95,7 +95,7 @@ def run(call: Call, op: str, activations: str, num_threads: int) -> dict[str, An
 
 
 def take_turns(variants: Sequence[Variant], op: str, num_threads: int, seconds: float) -> list[list[dict[str, Any]]]:
-    """Profile entries [variant][turn], after one turn that does not count."""
+    """Profile entries [variant][turn]. The first turn warms up and is not among them."""
     found: list[list[dict[str, Any]]] = [[] for _ in variants]
     start, turns = time.perf_counter(), -1
     while turns < LEAST_TURNS or (turns < MOST_TURNS and time.perf_counter() - start < seconds * len(variants)):
@@ -108,7 +108,7 @@ def take_turns(variants: Sequence[Variant], op: str, num_threads: int, seconds: 
 
 
 def baseline_of(variant: Variant, variants: Sequence[Variant], baseline: str) -> int | None:
-    """The index of the variant that differs from this one only in the type or the activations, which are `baseline`."""
+    """The index of the variant that has `baseline` as its type or activations, and otherwise equals this one."""
     wanted = [(variant.types, baseline), (baseline, variant.activations)]
     found = [i for i, other in enumerate(variants) if (other.types, other.activations) in wanted]
     return found[0] if found else None
@@ -128,14 +128,14 @@ def describe(entries: Sequence[dict[str, Any]], ceilings: Ceilings) -> dict[str,
 
 
 def ratio(entries: Sequence[dict[str, Any]], base: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Of the times of each turn."""
+    """The ratio of the times within each turn."""
     return spread([x["ms"] / y["ms"] for x, y in zip(entries, base, strict=True)])
 
 
 def records_of(
     variants: Sequence[Variant], found: Sequence[Sequence[dict[str, Any]]], baseline: str, ceilings: Ceilings
 ) -> Iterator[dict[str, Any]]:
-    """One record per variant."""
+    """One record for each variant."""
     for variant, entries in zip(variants, found, strict=True):
         base = baseline_of(variant, variants, baseline)
         compared = {} if base is None else {"baseline": baseline, "ratio": ratio(entries, found[base])}
@@ -144,7 +144,7 @@ def records_of(
 
 
 def commit() -> str | None:
-    """Of the repository that this file is in, "+" behind it when files differ from it."""
+    """The commit of the repository that this file is in, with "+" behind it when files were changed."""
     folder = Path(__file__).parent
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True)
@@ -157,7 +157,7 @@ def commit() -> str | None:
 
 
 def origin(kind: str) -> dict[str, Any]:
-    """What all records of a run share."""
+    """The fields that all records of a run share."""
     command = ["python", *sys.argv]
     return make_origin({}, command) | {"kind": kind, "commit": commit(), "device": {"name": "cpu"}}
 
@@ -244,7 +244,7 @@ def measure(options: argparse.Namespace, cases: Sequence[Case]) -> Iterator[dict
 def main(
     cases: Sequence[Case], rows: Sequence[int] = (1, 16, 256, 2048), arguments: Sequence[str] | None = None
 ) -> None:
-    """The command of a file of bench/ops."""
+    """The command that each script of bench/ops runs."""
     options = parse(cases, rows, arguments)
     records = list(measure(options, cases))
     print(to_markdown(records) if options.format == "md" else json.dumps(records, indent=1))

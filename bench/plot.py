@@ -2,8 +2,8 @@
 
     python bench/plot.py RESULT.json [-o PREFIX]
 
-Writes PREFIX-ops, from records with a profile, and PREFIX-scaling, from records that differ in prompt or batch, each as
-PNG and SVG. Needs matplotlib.
+PREFIX-ops is drawn from records with a profile, PREFIX-scaling from records that differ in prompt or batch. Each is
+written as PNG and SVG. The script needs matplotlib.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 Record = Mapping[str, Any]
 
-# From the bottom of a bar to its top; the colours are told apart by colour-blind readers, too.
+# The groups from the bottom of a bar to its top. Colour-blind readers can tell the colours apart, too.
 GROUPS = {
     "experts: gate, up": "#0072B2",
     "experts: down": "#56B4E9",
@@ -59,7 +59,8 @@ def group_ms(profile: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def linear_fit(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, float]:
-    """Slope and start of the line that fits best, and how far the worst point is from it, as a share of the line."""
+    """Slope and start of the best line, and the largest distance of a point from it, as a share of the line's value
+    there."""
     count, mean_x, mean_y = len(xs), sum(xs) / len(xs), sum(ys) / len(ys)
     variance = sum((x - mean_x) ** 2 for x in xs)
     slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / variance if variance else 0.0
@@ -69,7 +70,7 @@ def linear_fit(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, 
 
 
 def main_types(types: Mapping[str, int]) -> str:
-    """The types that most bytes of the weights have, two at most."""
+    """The one or two types that hold most bytes of the weights."""
     return ", ".join(sorted(types, key=types.get, reverse=True)[:2])
 
 
@@ -90,7 +91,8 @@ def context_label(tokens: int) -> str:
 
 
 def draw_ops(records: Sequence[Record], axes: Any) -> None:
-    """One bar per record with a profile, by canvas, so that batches compare."""
+    """One bar for each record with a profile. Times are divided by the number of canvases, so that batches can be
+    compared."""
     labels = [f"context {context_label(r['prompt_tokens'])}\nbatch {r['batch']}" for r in records]
     columns = [
         {group: ms / record["batch"] for group, ms in group_ms(record["profile"]["step"]).items()} for record in records
@@ -115,7 +117,7 @@ def draw_ops(records: Sequence[Record], axes: Any) -> None:
 
 
 def draw_series(records: Sequence[Record], across: str, apart: str, axes: Any) -> None:
-    """Step time against the field `across`, a line for each value of the field `apart` that has two points."""
+    """Step time against the field `across`. Each value of the field `apart` with at least two points gets a line."""
     names = {"prompt_tokens": "context", "batch": "batch"}
     styles = zip(LINES, MARKERS, strict=True)
     for value in sorted({record[apart] for record in records}):
@@ -141,12 +143,12 @@ def draw_series(records: Sequence[Record], across: str, apart: str, axes: Any) -
 
 
 def draw_scaling(records: Sequence[Record], across: str, axes: Any) -> None:
-    """Step time against one of context and batch, a line for each value of the other."""
+    """Step time against context or batch. Each value of the other one gets a line."""
     ticks = sorted({record[across] for record in records})
     if across == "prompt_tokens":
         draw_series(records, across, "batch", axes)
         axes.set_xlabel("tokens of context before the canvas")
-        ticks = [tick for tick in ticks if tick >= ticks[-1] / 16]  # others would overlap
+        ticks = [tick for tick in ticks if tick >= ticks[-1] / 16]  # smaller ones would overlap
         axes.set_xticks(ticks, [context_label(tick) for tick in ticks])
     else:
         draw_series(records, across, "prompt_tokens", axes)
@@ -161,7 +163,7 @@ def save(figure: Any, path: str) -> None:
 
 
 def draw(records: Sequence[Record], prefix: str) -> int:
-    """The number of plots that the records have something for."""
+    """Draws all plots that the records allow, and returns how many."""
     import matplotlib.pyplot as plt
 
     plt.switch_backend("Agg")
@@ -185,7 +187,7 @@ def draw(records: Sequence[Record], prefix: str) -> int:
 
 
 def read_records(file: Path) -> list[Record]:
-    """Those of `gesso bench`, all of one model on one machine."""
+    """The records of `gesso bench` in the file. They must all be of one model on one machine."""
     records = [record for record in json.loads(file.read_text()) if record.get("kind") == "bench"]
     if not records:
         raise ValueError(f"{file}: no records of `gesso bench`")

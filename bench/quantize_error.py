@@ -1,10 +1,10 @@
-"""How well and how fast gesso quantises, next to package gguf and to ggml's own C quantisers.
+"""How well and how fast gesso quantises, compared with the package gguf and with ggml's own C quantisers.
 
     python bench/quantize_error.py [--ggml PATH/libggml-base.so] [--types Q4_K,Q6_K] [-o json]
 
-Each figure is gesso's sum of importance * (value - stored value)^2 divided by the other's, on the same rows: below 1 is
-better. A library that is not given is looked for in an installed llama_cpp package. `-` means that the other does not
-write the type, or takes no importance.
+Each figure is gesso's sum of importance * (value - stored value)^2, divided by the other quantiser's sum on the same
+rows. A figure below 1 means that gesso is better. Without --ggml the library is looked for in an installed llama_cpp
+package. `-` means that the other quantiser does not write the type, or does not take an importance.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def laplace(rng, shape):
 
 
 def outliers(rng, shape):
-    """One value in a hundred is ten to twenty times as large."""
+    """One value in a hundred is ten to twenty times larger than the others."""
     return rng.standard_normal(shape) * np.where(rng.random(shape) < 0.01, rng.uniform(10, 20, shape), 1)
 
 
@@ -42,7 +42,7 @@ DISTRIBUTIONS = (gaussian, laplace, outliers)
 
 
 class Ggml:
-    """ggml_quantize_chunk of a shared library."""
+    """The function ggml_quantize_chunk of a shared library."""
 
     def __init__(self, path):
         self.library = ctypes.CDLL(str(path))

@@ -1,10 +1,11 @@
-"""The bundled Sudoku model, as a device rounds activations, beside the same model in float32 on the CPU, as JSON.
+"""The bundled Sudoku model with the device's rounding, compared with the same model in float32 on the CPU, as JSON.
 
     python bench/small_model.py [--device cuda] [--puzzles 40] [--json FILE]
 
-With rounded operands of matrix products logits differ a little: `mean_kl` in nats and the share of positions with the
-same argmax compare the predictions for the same canvases. Both solve the same puzzles with the same seeds. A text must
-be the same, to the letter, alone, in a batch and again. The exit status is 1 where something is off.
+Logits differ a little when a product's operands are rounded. `mean_kl`, in nats, and the share of positions with the
+same argmax compare the predictions for the same canvases. Both models solve the same puzzles with the same seeds. The
+text for a puzzle must be the same, letter by letter, when it is solved alone, in a batch, and again. The exit status is
+1 where something is wrong.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from gesso.bundled import sudoku
 from gesso.bundled.sudoku_model import bundled_model, make_puzzles, solve
 from gesso.measure.compare import compare_logits
 
-MAX_MEAN_KL = 1e-3  # nats; a wrong kernel is orders of magnitude above
+MAX_MEAN_KL = 1e-3  # in nats; a wrong kernel gives a value that is orders of magnitude larger
 MIN_AGREEMENT = 0.98
-MAX_LOST = 0.01  # of the puzzles, or one: a puzzle at the edge may go either way
-NUM_COMPARED = 40  # puzzles whose predictions are compared
+MAX_LOST = 0.01  # share of the puzzles, but at least one: rounding may change a close decision
+NUM_COMPARED = 40  # number of puzzles whose predictions are compared
 
 
 def main() -> None:

@@ -1,15 +1,15 @@
-"""What the presets of `gesso quantize` cost a trained model: the table in the documentation.
+"""What the presets of `gesso quantize` cost a trained model. The result is the table in the documentation.
 
     python bench/sudoku_presets.py [--puzzles 300] [--seed 1] [--json FILE]
 
-The model is the bundled Sudoku model. It comes as Q8_0; its values rounded to BF16 are the source that all presets are
-made from and compared with. Its rows have 128 and 256 elements, and types with blocks of 256 do not fit most of them.
-So there is a second table for a twin of twice the width that computes the same function, whose rows fit all types; see
-`widened_model.py`. All models solve the same puzzles, which training has never shown, with the same seeds.
+The model is the bundled Sudoku model, which is stored as Q8_0. Its values rounded to BF16 are the source: all presets
+are made from it and compared with it. Its rows have 128 and 256 elements, so types with blocks of 256 do not fit most
+of them. So there is a second table, for a model of twice the width that computes the same function. Its rows fit all
+types; see `widened_model.py`. All models solve the same puzzles, which training has never shown, with the same seeds.
 
 `solved` counts answers that keep the given cells and obey the rules. KL(source || preset), in nats, and the share of
-positions with the same argmax are those of `gesso inspect --compare`, behind puzzles as prompts. Rows with `importance`
-use an importance matrix of other puzzles and their solutions.
+positions with the same argmax are measured as `gesso inspect --compare` does, with puzzles as prompts. Rows with
+`importance` use an importance matrix that was made from other puzzles and their solutions.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from gesso.measure.compare import compare_logits
 from widened_model import widen_metadata, widen_tensors
 
 PRESETS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "IQ4_XS", "NVFP4")
-WITH_IMPORTANCE = ("Q4_K_M", "Q4_0", "IQ4_XS", "NVFP4")  # measured with an importance matrix, too
-NUM_GRIDS = 80  # of training, for the importance matrix
-NUM_COMPARED = 50  # puzzles behind which predictions are compared
+WITH_IMPORTANCE = ("Q4_K_M", "Q4_0", "IQ4_XS", "NVFP4")  # also measured with an importance matrix
+NUM_GRIDS = 80  # number of grids from training for the importance matrix
+NUM_COMPARED = 50  # number of puzzles whose predictions are compared
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Row:
 
     preset: str
     file_bytes: int
-    bits_per_weight: float  # of all tensors
-    types: dict[str, float]  # shares of the weights in matrices, without the routers
-    solved: list[bool]  # per puzzle
+    bits_per_weight: float  # mean over all tensors
+    types: dict[str, float]  # the types' shares of the matrices' weights, without routers
+    solved: list[bool]  # for each puzzle
     steps_per_puzzle: float
     mean_kl: float
     argmax_agreement: float
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def make_sources(folder: Path) -> dict[str, Path]:
-    """The BF16 files that the presets are made from: the bundled model as it is, and its twin."""
+    """Writes the BF16 files that the presets are made from: the bundled model as it is, and its twin."""
     bundled = bundled_model()
     sources = {"Bundled model": folder / "bundled-BF16.gguf", "Twin of twice the width": folder / "twin-BF16.gguf"}
     wide = folder / "twin-F32.gguf"
@@ -103,7 +103,7 @@ def quantize(source: Path, target: Path, preset: str, *options: object) -> None:
 
 
 def write_importance(source: Path) -> Path:
-    """The importance matrix of a model over puzzles of its training, each followed by its solution."""
+    """Writes the importance matrix of a model over puzzles from training, each followed by its solution."""
     rng = np.random.default_rng(0)
     grids = sudoku.random_grids(rng, NUM_GRIDS, held_out=False)
     text, importance = source.with_suffix(".txt"), source.with_suffix(".imatrix.gguf")
@@ -120,7 +120,7 @@ def measure_presets(
     num_compared: int = NUM_COMPARED,
     importance: Path | None = None,
 ) -> Iterator[Row]:
-    """The source's row, then those of the presets."""
+    """Gives the row of the source first, then those of the presets."""
     reference = gesso.load(source, "cpu", activations="f32")
     prompts = [reference.tokenizer.encode_prompt(puzzle) for puzzle in puzzles[:num_compared]]
     yield measure("BF16 (source)", source, reference, prompts, puzzles)
@@ -153,7 +153,7 @@ def measure(name: str, path: Path, reference: gesso.Model, prompts: Sequence[lis
 
 
 def solve_all(model: gesso.Model, puzzles: list[str]) -> tuple[list[bool], list[int]]:
-    """For each puzzle whether it was solved, and in how many steps."""
+    """For each puzzle, whether it was solved and in how many steps."""
     solved, steps = [], []
     for first in range(0, len(puzzles), BATCH_SIZE):
         batch = puzzles[first : first + BATCH_SIZE]

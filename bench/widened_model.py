@@ -1,15 +1,16 @@
-"""Makes a model twice as wide that computes the same function, so that narrow rows fit blocks of 256.
+"""Makes a model of twice the width that computes the same function, so that narrow rows fit blocks of 256.
 
-Every hidden value h is there twice, [h, h]. So are the heads and the units of the experts. What keeps the function:
+Every hidden value h is stored twice, as [h, h]. So are the heads and the units of the experts. These changes keep the
+function the same:
 
     matrices that read doubled values   columns halved and doubled: [W / 2, W / 2]
     matrices that write doubled values  rows doubled
-    weights of norms                    doubled; the mean of squares, and so the norm, is the same for [h, h]
+    weights of norms                    doubled; [h, h] has the same mean of squares as h, so the norm is the same
     token_embd                          doubled / sqrt(2), because it is multiplied by sqrt(hidden_size)
-    output_norm                         / sqrt(2) as well: the head sums twice token_embd / sqrt(2) times it
+    output_norm                         / sqrt(2) as well, because the head sums over twice as many columns
     ffn_gate_inp.scale                  * sqrt(2), because it is multiplied by 1 / sqrt(hidden_size)
 
-intermediate_size stays: neither ffn_down nor self_cond_down has narrow rows in the models this is for.
+intermediate_size does not change: in the models that this is for, ffn_down and self_cond_down have no narrow rows.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ HIDDEN_VECTORS = {
 
 
 def widen_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that change: values are those of the narrow model."""
+    """The metadata keys that change. `values` are those of the narrow model."""
     keys = [f"{ARCHITECTURE}.{name}" for name in DOUBLED_COUNTS]
     return {k: [2 * x for x in values[k]] if isinstance(values[k], list) else 2 * values[k] for k in keys}
 
@@ -46,7 +47,7 @@ def widen_tensors(tensors: Iterable[Tensor]) -> list[Tensor]:
 
 
 def widen(name: str, values: np.ndarray) -> np.ndarray:
-    """One tensor of the wide model from that of the narrow one."""
+    """One tensor of the wide model, made from that of the narrow model."""
     stem, _, kind = name.removeprefix("blk.").lstrip("0123456789.").rpartition(".")
     if stem == "ffn_gate_inp":
         return math.sqrt(2) * twice(values) if kind == "scale" else read_twice(values)
@@ -62,10 +63,10 @@ def widen(name: str, values: np.ndarray) -> np.ndarray:
         return read_twice(values)
     if stem in ("ffn_down", "self_cond_down"):
         return write_twice(values)
-    if stem == "ffn_gate_up_exps":  # gate rows, then up rows
+    if stem == "ffn_gate_up_exps":  # the rows of gate, then those of up
         gate, up = np.split(read_twice(values), 2, axis=-2)
         return np.concatenate([gate, gate, up, up], axis=-2)
-    return values  # per head, per expert, per layer
+    return values  # one value per head, expert or layer
 
 
 def twice(values: np.ndarray) -> np.ndarray:
