@@ -1,6 +1,6 @@
 // The memory of the emulated devices, and the host memory that the runtime knows.
 //
-// Behind an allocation is a page that cannot be touched; between them are less than 16 bytes. Before the allocation is
+// Behind an allocation is a page that cannot be touched; between them are fewer than 16 bytes. Before the allocation is
 // such a page too, and then bytes with known values. So an allocation is 16-byte aligned. It has CUDA's alignment of
 // 256 bytes only if its size is a multiple of that. Its memory starts poisoned. The host cannot touch device memory: it
 // is accessible only while queued work runs.

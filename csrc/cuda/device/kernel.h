@@ -1,5 +1,5 @@
-// The language of kernels (__global__, threadIdx and the like), and where a block finds its shared memory. Every .cu
-// file includes this header.
+// The language of kernels (__global__, threadIdx and the like), and where a block finds its shared memory. Every
+// file with a kernel includes this header, directly or through others.
 #pragma once
 
 #include <cuda_runtime.h>
