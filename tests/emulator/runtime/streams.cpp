@@ -2,7 +2,7 @@
 #include <chrono>
 
 #include "counters.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 #include "settings.h"
 
 using namespace gesso::emulator;

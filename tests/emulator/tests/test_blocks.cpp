@@ -3,7 +3,7 @@
 #include "cuda/device/atomic.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/warp.h"
-#include "kernel_test.h"
+#include "tests/kernel_test.h"
 
 namespace gesso::cuda {
 namespace {

@@ -1,7 +1,7 @@
 // The runtime's functions for errors.
 #include <string>
 
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 using gesso::emulator::Runtime;
 

@@ -1,7 +1,7 @@
 // The runtime's functions for memory.
 #include "counters.h"
 #include "heap.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 #include "settings.h"
 
 using namespace gesso::emulator;

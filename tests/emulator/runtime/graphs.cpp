@@ -1,7 +1,7 @@
 // The runtime's functions for graphs. A graph is a list of operations, since captures of several streams are not
 // emulated.
 #include "counters.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 using namespace gesso::emulator;
 

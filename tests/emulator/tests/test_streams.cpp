@@ -1,5 +1,5 @@
 // The host code around kernels: when queued work runs, what a capture forbids, and what is counted.
-#include "kernel_test.h"
+#include "tests/kernel_test.h"
 
 namespace gesso::cuda {
 namespace {

@@ -5,7 +5,7 @@
 #include "counters.h"
 #include "emulator/kernel_launch.h"
 #include "grid.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 #include "settings.h"
 
 namespace gesso::emulator {

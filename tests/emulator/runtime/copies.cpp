@@ -4,7 +4,7 @@
 
 #include "counters.h"
 #include "heap.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 #include "settings.h"
 
 using namespace gesso::emulator;

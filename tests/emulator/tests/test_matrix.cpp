@@ -6,7 +6,7 @@
 #include "cuda/device/barrier.h"
 #include "cuda/device/bf16.h"
 #include "cuda/device/mma.h"
-#include "kernel_test.h"
+#include "tests/kernel_test.h"
 
 namespace gesso::cuda {
 namespace {

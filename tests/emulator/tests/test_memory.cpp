@@ -5,7 +5,7 @@
 
 #include "cuda/device/async_copy.h"
 #include "cuda/device/barrier.h"
-#include "kernel_test.h"
+#include "tests/kernel_test.h"
 
 namespace gesso::cuda {
 namespace {
