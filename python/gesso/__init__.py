@@ -1,4 +1,4 @@
-"""gesso: a native runtime for DiffusionGemma, a language model that writes by refining whole blocks of noise.
+"""gesso runs DiffusionGemma, a language model that starts from a block of random tokens and refines all of it at once.
 
 import gesso
 

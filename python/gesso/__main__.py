@@ -1,4 +1,4 @@
-"""`python -m gesso` is `gesso`."""
+"""Makes `python -m gesso` the same as the command `gesso`."""
 
 import sys
 

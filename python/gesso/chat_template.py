@@ -1,8 +1,8 @@
-"""Renders the chat template of a checkpoint: a Jinja program from a file, run in Jinja's sandbox.
+"""Renders the chat template of a checkpoint. A template is a Jinja program from a file; it runs in Jinja's sandbox.
 
-Templates are written for transformers, so they get what transformers gives them (utils/chat_template_utils.py): its
-block trimming, the tags `break`, `continue` and `generation`, the functions `raise_exception` and `strftime_now`, and a
-`tojson` that leaves <, > and & alone.
+Templates are written for transformers, so gesso gives them what transformers gives them (its file
+utils/chat_template_utils.py): its block trimming, the tags `break`, `continue` and `generation`, the functions
+`raise_exception` and `strftime_now`, and a `tojson` that does not escape <, > and &.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 
 class GenerationTag(Extension):
-    """{% generation %} ... {% endgeneration %}: marks for training what the assistant said; here just its content."""
+    """The tag {% generation %} ... {% endgeneration %}. Training uses it to find the assistant's words.
+
+    Here its content is rendered as if the tag were not there.
+    """
 
     tags = frozenset({"generation"})
 
@@ -30,7 +33,7 @@ class GenerationTag(Extension):
 
 
 def compile_template(source: str) -> jinja2.Template:
-    """The template, ready to render. ValueError when it is no Jinja."""
+    """Returns the template, ready to render. Raises ValueError when `source` is not valid Jinja."""
     extensions = [loopcontrols, GenerationTag]
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
     environment.globals |= {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
@@ -42,18 +45,19 @@ def compile_template(source: str) -> jinja2.Template:
 
 
 def render(template: jinja2.Template, messages: list[dict[str, Any]], **variables: Any) -> str:
-    """The conversation as text. ValueError when the template refuses the messages or fails on them."""
+    """Returns the conversation as text. Raises ValueError when the template refuses the messages or fails on them."""
     try:
         return template.render(messages=messages, **variables)
-    except Exception as error:  # a template is a program from the file: anything can come out of it
+    except Exception as error:  # the template is a program from the file, so it can raise anything
         raise ValueError(f"chat template: {type(error).__name__}: {error}") from error
 
 
 def prepare_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages as templates expect them: what OpenAI's API writes as JSON text or as an object becomes the other.
+    """Returns the messages in the form that chat templates expect.
 
-    `arguments` of tool calls become objects: of text, some templates make nonsense without a word. The content of a
-    tool's message, if it is an object, becomes its JSON text. ValueError for arguments that are no JSON object.
+    The `arguments` of a tool call become an object when they are JSON text, as in OpenAI's API: some templates render
+    text in their place wrongly and raise no error. The content of a tool's message becomes JSON text when it is an
+    object. Raises ValueError when arguments are not a JSON object.
     """
     return [_prepare(message, f"messages[{i}]") for i, message in enumerate(messages)]
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says about its model, under the field names of the Hugging Face text config."""
+"""The configuration of a model, under the field names of the Hugging Face text config."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from gesso import _native
 
 @dataclass(frozen=True)
 class Config:
-    """A model's configuration. Layers of one kind share one shape; `per_layer` gives each layer's own."""
+    """A model's configuration.
+
+    The fields for sliding and for full layers hold the shape of the first layer of that kind. `per_layer` holds the
+    shape of every layer.
+    """
 
     vocab_size: int
     hidden_size: int
@@ -34,9 +38,9 @@ class Config:
     pad_token_id: int
     bos_token_id: int
     eos_token_id: int
-    placeholder_token_ids: tuple[int, ...]  # image, audio and video: refused in prompts
+    placeholder_token_ids: tuple[int, ...]  # they stand for images, audio and video; prompts with them are refused
     canvas_length: int
-    # Generation defaults of the checkpoint, else of the reference.
+    # Defaults of generation: the checkpoint's, or those of the reference where the checkpoint has none.
     max_denoising_steps: int
     entropy_bound: float
     t_min: float
@@ -49,7 +53,7 @@ class Config:
     @classmethod
     def from_native(cls, native: _native.ModelConfig) -> Config:
         layers, generation = native.layers, native.generation
-        # A stack may lack one kind; the other's shape then stands in for it.
+        # A model may have layers of one kind only. The fields of the other kind then hold the first layer's shape.
         sliding = next((layer for layer in layers if layer.is_sliding), layers[0])
         full = next((layer for layer in layers if not layer.is_sliding), layers[0])
         derived: dict[str, Any] = {
@@ -69,5 +73,5 @@ class Config:
 
 
 def _clean(value: Any) -> Any:
-    """Float32 fields as the shortest decimal that means them: 0.1, not 0.10000000149."""
+    """Rounds a float32 field to 7 digits, so that it reads 0.1 and not 0.10000000149. Other values stay unchanged."""
     return float(f"{value:.7g}") if isinstance(value, float) else value

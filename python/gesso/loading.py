@@ -1,4 +1,4 @@
-"""gesso.load: from a path to a model."""
+"""gesso.load: opens a file or a folder and makes a model of it."""
 
 from __future__ import annotations
 
@@ -25,17 +25,30 @@ def load(
 ) -> Model:
     """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
 
-    On the CPU a file is mapped, not copied; a GPU gets a copy of the weights in its own memory, as stored.
-    device: "cpu", "cuda" (the first GPU), "cuda:1"; "auto" takes a GPU if there is one, see `gesso.devices`.
-    num_threads: at least 1; None means every processor this process may use, within the quota of its control group.
-    activations: how products with weights round the activations they multiply. "int8": where the weight is stored in
-    blocks of integers, to integers with one scale per 64 columns (on a GPU 32); elsewhere float32 on the CPU, bf16 on a
-    GPU. "f32", on the CPU only: not at all; slower, and what to compare others with. "bf16", on a GPU only. "auto":
-    "int8" on the CPU, on a GPU the faster of its two. Whichever it is, results do not depend on threads or batch.
-    on_progress(bytes_done, bytes_in_all): called while weights go to a GPU.
-    FileNotFoundError and other OSErrors for what cannot be opened, ValueError (`gesso.FormatError` for file content,
-    `gesso.ArgumentError` for options) with the key, tensor or field at fault, MemoryError with the bytes that are
-    needed and free, `gesso.CudaError` for what the GPU's driver refuses.
+    On the CPU, a file is mapped into memory and not copied. On a GPU, the weights are copied into the GPU's memory, in
+    the types in which they are stored.
+
+    device: "cpu", "cuda" (the first GPU), "cuda:1" (the second GPU) or "auto". "auto" takes a GPU if there is one.
+    `gesso.devices()` lists the devices.
+
+    num_threads: 1 to 4096. None takes as many threads as the process may use processors; a CPU quota of its control
+    group counts as fewer processors.
+
+    activations: how the inputs of matrix products (the activations) are rounded before they are multiplied with
+    weights. Results do not depend on the number of threads or on the batch, whichever it is.
+    - "int8": where the weight is stored in blocks of integers, inputs become 8-bit integers with one scale per 64
+      columns on the CPU, per 32 columns on a GPU. Other weights are multiplied in float32 on the CPU, and as with
+      "bf16" on a GPU.
+    - "f32": inputs are not rounded. It is slower, works on the CPU only, and is what other results are compared with.
+    - "bf16": inputs are rounded to bf16. It works on a GPU only.
+    - "auto": "int8" on the CPU; on a GPU the faster one of "int8" and "bf16".
+
+    on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU.
+
+    Raises FileNotFoundError or another OSError when a file cannot be opened; `gesso.FormatError`, a ValueError, when
+    the content of a file is wrong (the message names the key, tensor or field); `gesso.ArgumentError`, a ValueError,
+    when an argument is wrong; MemoryError with the bytes that are needed and free; `gesso.CudaError` when the GPU's
+    driver reports an error.
     """
     check_num_threads(num_threads)
     return Model(_native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress))
@@ -49,9 +62,10 @@ def check_num_threads(num_threads: int | None) -> None:
 
 
 def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -> _native.Checkpoint:
-    """Metadata and tensors of a .gguf file or a Hugging Face folder, before anything is made of them.
+    """Opens a .gguf file or a Hugging Face folder: its metadata and its tensors, as they are stored.
 
-    with_values: False reads only a folder's headers, see `outline`. A file's values are never read here.
+    with_values: False leaves the values of a folder unread and puts zeros in their place, see `outline`. The values of
+    a .gguf file are mapped and not read here.
     """
     path = Path(path)
     if not path.is_dir():

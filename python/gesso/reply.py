@@ -1,11 +1,14 @@
-"""Splits a reply into thought, tool calls and text, whole or as it arrives.
+"""Splits a model's reply into thought, text and tool calls: all at once, or piece by piece while it is generated.
+
+A reply in the chat format looks like this:
 
     <|channel>thought\\n{thought}<channel|>{text}<|tool_call>call:NAME{...}<tool_call|>
 
-is a reply in the chat format; each part may be missing or come again, and the end may be missing. The markers are
-tokens of their own. Their spelling is never anything else: written by other tokens it would be read back as the marker.
-So text and tool calls cannot quote them; a marker where the format has none is dropped, as `Tokenizer.decode` drops
-special tokens. A turn's end and <|tool_response> end the reply, and what follows is not part of it.
+Each part may be missing or come several times, and the reply may break off anywhere. Each marker, for example
+<|tool_call>, is one special token. A marker's spelling always counts as the marker, even when the model has written it
+with several ordinary tokens. So neither a text nor a tool call can quote a marker. A marker in a place where the format
+has none is dropped, as `Tokenizer.decode` drops special tokens. A turn's beginning or end, <|tool_response> and <eos>
+end the reply; what follows them is ignored.
 """
 
 from __future__ import annotations
@@ -26,20 +29,20 @@ MARKERS = (THOUGHT_BEGIN, THOUGHT_END, CALL_BEGIN, CALL_END, QUOTE, *ENDS)
 HEADER = "thought\n"  # first line of a thought
 
 MARKER = re.compile("|".join(map(re.escape, MARKERS)))
-# A marker's beginning at the end of a text: all of it but the last character, or less.
+# Matches a text's end that may be the beginning of a marker, for example "<|cha". A whole marker is not matched.
 UNFINISHED = re.compile(rf"(?:{'|'.join(sorted({re.escape(m[:n]) for m in MARKERS for n in range(1, len(m))}))})\Z")
 
 
 @dataclass(frozen=True)
 class ThoughtDelta:
-    """A further piece of the thought."""
+    """The next piece of the model's thought."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class TextDelta:
-    """A further piece of the text."""
+    """The next piece of the reply's text."""
 
     text: str
 
@@ -49,15 +52,15 @@ Event = ThoughtDelta | TextDelta | ToolCall
 
 @dataclass(frozen=True)
 class Reply:
-    """What a model said."""
+    """A model's whole reply, in its parts."""
 
-    thought: str  # without white space around; several thoughts one after the other
+    thought: str  # without white space around it; several thoughts are joined without a separator
     text: str
-    tool_calls: list[ToolCall]  # those that could not be read as well: see their `error`
+    tool_calls: list[ToolCall]  # also the calls that could not be read; their `error` says why
 
     @classmethod
     def from_events(cls, events: Iterable[Event]) -> Reply:
-        """The whole of what `ReplyParser` gave bit by bit."""
+        """Puts the events of a `ReplyParser` together to the whole reply."""
         pieces: dict[type, list[Any]] = {ThoughtDelta: [], TextDelta: [], ToolCall: []}
         for event in events:
             pieces[type(event)].append(event)
@@ -65,7 +68,10 @@ class Reply:
         return cls(thought.strip(), text, pieces[ToolCall])
 
     def message(self) -> dict[str, Any]:
-        """The reply as a message for `Tokenizer.apply_chat_template`. Calls that could not be read are left out."""
+        """Returns the reply as a message for `Tokenizer.apply_chat_template`.
+
+        Tool calls that could not be read are left out.
+        """
         message: dict[str, Any] = {"role": "assistant", "content": self.text}
         if self.thought:
             message["reasoning"] = self.thought
@@ -77,24 +83,29 @@ class Reply:
 
 
 class ReplyParser:
-    """Takes a reply's text in pieces, markers included. How it is cut into pieces does not change the result.
+    """Reads a reply that comes as pieces of text with its markers.
 
-    in_thought: the prompt ends inside a thought, which the reply continues.
+    The result does not depend on where the text is cut into pieces.
+    in_thought: True if the prompt ends inside a thought, so that the reply begins inside that thought.
     """
 
     def __init__(self, in_thought: bool = False):
-        self._inside = THOUGHT_BEGIN if in_thought else ""  # the marker that began what is under way; "" in text
-        self._unread = ""  # may be the beginning of a marker
-        self._header: str | None = None  # of a thought, as far as it has come; None when it is over
+        self._inside = THOUGHT_BEGIN if in_thought else ""  # the marker that began the current part; "" in text
+        self._unread = ""  # text that is held back because it may be the beginning of a marker
+        self._header: str | None = None  # the part of a thought's first line that has come; None behind that line
         self._call = ""
         self._ended = False
 
     def push(self, text: str) -> list[Event]:
-        """What the next piece completes: thought and text up to what may be a marker's beginning, and whole calls."""
+        """Reads the next piece and returns the events that are certain now.
+
+        Thought and text come at once, except an end that may be the beginning of a marker. A tool call comes when its
+        end has been read.
+        """
         return list(self._read(text, final=False))
 
     def flush(self) -> list[Event]:
-        """The rest, when no piece follows. A call without its end is read like one with it."""
+        """Returns the remaining events, at the end of the reply. A tool call that lacks its end marker is read too."""
         return [*self._read("", final=True), *self._leave()]
 
     def _read(self, text: str, final: bool) -> Iterator[Event]:
@@ -141,22 +152,22 @@ class ReplyParser:
         self._ended = marker in ENDS
 
     def _leave(self) -> Iterator[Event]:
-        """Ends the thought or call that is under way."""
+        """Ends the current thought or tool call."""
         if self._inside == CALL_BEGIN:
             yield parse_call(self._call)
         self._inside, self._call = "", ""
 
 
 def parse_reply(text: str, in_thought: bool = False) -> Reply:
-    """A whole reply, from text with its markers: `tokenizer.decode(ids, skip_special_tokens=False)`."""
+    """Splits a whole reply. `text` has its markers, as `tokenizer.decode(ids, skip_special_tokens=False)` gives it."""
     parser = ReplyParser(in_thought)
     return Reply.from_events([*parser.push(text), *parser.flush()])
 
 
 class ReplyDecoder:
-    """A `ReplyParser` over token ids. Special tokens that are no markers are dropped.
+    """Reads a reply that comes as token ids. Special tokens that are not markers are dropped.
 
-    context: the ids in front of the reply. A thought that they leave open goes on in the reply.
+    context: the token ids in front of the reply. If they end inside a thought, the reply begins inside that thought.
     """
 
     def __init__(self, tokenizer: Tokenizer, context: Iterable[int] = ()):
@@ -166,7 +177,10 @@ class ReplyDecoder:
         self._parser = ReplyParser(in_thought=_ends_in_thought(tokenizer, context))
 
     def push(self, ids: Iterable[int]) -> list[Event]:
-        """As `ReplyParser.push`; it never returns half a character either."""
+        """Reads further ids and returns the events that are certain now, as `ReplyParser.push` does.
+
+        A character whose bytes have not all come yet is held back.
+        """
         kept = [int(i) for i in ids if i in self._markers or not self._native.is_special(int(i))]
         return self._parser.push(self._decoder.push(kept))
 
@@ -175,13 +189,16 @@ class ReplyDecoder:
 
 
 def decode_reply(tokenizer: Tokenizer, ids: Iterable[int], context: Iterable[int] = ()) -> Reply:
-    """A whole reply, from its token ids and those in front of it."""
+    """Splits a whole reply. `ids` are its token ids, `context` are the ids in front of it."""
     decoder = ReplyDecoder(tokenizer, context)
     return Reply.from_events([*decoder.push(ids), *decoder.flush()])
 
 
 def _ends_in_thought(tokenizer: Tokenizer, ids: Iterable[int]) -> bool:
-    """Whether the last of the markers that open or close a thought opens one."""
+    """Whether `ids` end inside a thought.
+
+    That is so when the last marker of a thought or a turn among them is the one that opens a thought.
+    """
     begin = tokenizer.native.find(THOUGHT_BEGIN)
     bounds = {tokenizer.native.find(marker) for marker in (THOUGHT_BEGIN, THOUGHT_END, TURN_BEGIN, TURN_END)} - {None}
     return begin is not None and next((i for i in reversed(list(ids)) if i in bounds), None) == begin

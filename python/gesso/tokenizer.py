@@ -1,4 +1,4 @@
-"""The tokenizer of a model: native encoding and decoding, and the chat template of its checkpoint."""
+"""The tokenizer of a model: it encodes and decodes with native code, and renders the checkpoint's chat template."""
 
 from __future__ import annotations
 
@@ -10,29 +10,41 @@ import jinja2
 
 from gesso import _native, chat_template
 
-SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # that a chat template can name
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # a chat template can use these names
 
 
 class Tokenizer:
-    """Wraps the native tokenizer (`.native`) and adds the chat template a checkpoint carries."""
+    """Wraps the native tokenizer (`native`) and adds the checkpoint's chat template."""
 
     def __init__(self, native: _native.Tokenizer):
         self.native = native
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`. Special tokens written out in it become their ids; no <bos> is added."""
+        """Returns the token ids of `text`.
+
+        A special token that is spelt out in the text, such as "<eos>", becomes its one id. No <bos> is added.
+        """
         return self.native.encode(_check_unicode(text))
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
-        """Text of token ids; bytes that are no UTF-8 become U+FFFD."""
+        """Returns the text of token ids. Bytes that are not valid UTF-8 become U+FFFD.
+
+        skip_special_tokens: special tokens are left out of the text.
+        """
         return self.native.decode([int(i) for i in ids], skip_special_tokens)
 
     def stream_decoder(self, skip_special_tokens: bool = True) -> _native.StreamDecoder:
-        """A decoder with push(ids) and flush() for ids that arrive bit by bit; it never returns half a character."""
+        """Returns a decoder for ids that arrive bit by bit. Its push(ids) and flush() return text.
+
+        A character whose bytes have not all come yet is held back.
+        """
         return _native.StreamDecoder(self.native, skip_special_tokens)
 
     def encode_prompt(self, text: str) -> list[int]:
-        """Token ids of a prompt: with <bos> in front if the model wants one and the text does not begin with it."""
+        """Returns the token ids of a prompt.
+
+        A <bos> is put in front if the model wants one and the text does not begin with it.
+        """
         return self.native.encode_prompt(_check_unicode(text))
 
     @property
@@ -41,7 +53,7 @@ class Tokenizer:
 
     @property
     def chat_template(self) -> str | None:
-        """The Jinja source, or None if the checkpoint has none."""
+        """The source of the chat template, in Jinja; None if the checkpoint has no template."""
         return self.native.chat_template or None
 
     @cached_property
@@ -58,14 +70,19 @@ class Tokenizer:
         tokenize: bool = False,
         **variables: Any,
     ) -> str | list[int]:
-        """The conversation as the model expects it, as text or (`tokenize`) as token ids.
+        """Writes a conversation in the form that the model was trained on.
 
-        messages: dicts with "role" ("system", "user", "assistant", "tool") and "content", in the form of OpenAI's API:
-        an assistant's may have "tool_calls", a tool's has the "tool_call_id" or "name" of what it answers. Arguments of
-        calls may be objects or their JSON text, results text or objects. `Reply.message()` makes an assistant's.
+        messages: dicts with "role" ("system", "user", "assistant" or "tool") and "content", in the form of OpenAI's
+        API. An assistant's message may have "tool_calls"; the arguments of a call may be an object or its JSON text. A
+        tool's message has the "tool_call_id" or the "name" of the call that it answers; its content may be text or an
+        object. `Reply.message()` makes an assistant's message of a reply.
         tools: declarations {"type": "function", "function": {"name", "description", "parameters": a JSON schema}}.
-        Further keyword arguments reach the template as variables. ValueError when the checkpoint has no template, or
-        when the template refuses the messages.
+        add_generation_prompt: the text ends with the beginning of an assistant's turn, which the model continues.
+        enable_thinking: the model is asked to think before it answers.
+        tokenize: the result is a list of token ids instead of text.
+        variables: further keyword arguments, which the template gets as variables.
+
+        Raises ValueError when the checkpoint has no template or when the template refuses the messages.
         """
         if self.chat_template is None:
             raise ValueError("this checkpoint has no chat template; pass plain text as the prompt instead")
@@ -79,7 +96,7 @@ class Tokenizer:
         return self.encode_prompt(text) if tokenize else text
 
     def _render(self, messages: list[dict[str, Any]], **variables: Any) -> str:
-        """Renders the messages as they are, with the variables that transformers gives to every template."""
+        """Renders unchanged messages, with the variables that transformers gives to every template."""
         ids = {name: getattr(self.native, f"{name}_id") for name in SPECIAL_TOKENS}
         tokens = {name: self.native.token(token) for name, token in ids.items() if token is not None}
         defaults = {"bos_token": "", "documents": None}
@@ -89,6 +106,6 @@ class Tokenizer:
 def _check_unicode(text: str) -> str:
     try:
         text.encode("utf-8")
-    except UnicodeEncodeError as error:  # half a surrogate pair, as bytes that were no UTF-8 leave behind
+    except UnicodeEncodeError as error:  # a lone surrogate, which Python puts in place of bytes that are not UTF-8
         raise _native.ArgumentError(f"text: not UTF-8 at character {error.start}") from None
     return text

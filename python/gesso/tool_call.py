@@ -1,10 +1,10 @@
-"""Calls of tools, as a model writes them.
+"""Reads the calls of tools that a model writes. A call looks like this:
 
     call:get_weather{city:<|"|>Paris<|"|>,days:2,list:[<|"|>a<|"|>],o:{k:1.5},ok:true}
 
-A name and an object. Keys stand bare and end at the first colon, strings stand between two <|"|>, numbers and constants
-are JSON's; Python's None counts as null, because that is how the published templates print it. Nothing is escaped: what
-a string holds goes up to the next <|"|>.
+A call is a name and an object. Keys have no quotes and end at the first colon. A string stands between two markers
+<|"|>; there is no escaping, so it ends at the next <|"|>. Numbers and constants are those of JSON. Python's None also
+counts as null, because the published templates print null as None.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 QUOTE = '<|"|>'
 CONSTANTS = {"true": True, "false": False, "null": None, "None": None}
-MAX_DEPTH = 100  # of objects and lists in each other
-MAX_SHOWN = 20  # characters of what was met instead
+MAX_DEPTH = 100  # how deep objects and lists may be nested
+MAX_SHOWN = 20  # an error message shows at most this many characters of the text that was found instead
 
 NAME = re.compile(r"\s*call:\s*([^\s{}]+)")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -27,16 +27,19 @@ SPACE = re.compile(r"\s*")
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One call of a tool. With an `error` it could not be read: `raw` then has what there is."""
+    """One call of a tool. If it could not be read, `error` says why, and `raw` has what the model wrote."""
 
-    name: str  # empty if even that could not be read
-    arguments: dict[str, Any]  # empty after an error
-    raw: str  # as the model wrote it, without the markers around
+    name: str  # empty if not even the name could be read
+    arguments: dict[str, Any]  # empty if there is an error
+    raw: str  # what the model wrote between <|tool_call> and <tool_call|>
     error: str | None = None
 
 
 def parse_call(raw: str) -> ToolCall:
-    """Reads what stands between <|tool_call> and <tool_call|>. Never raises: it is a model's text."""
+    """Reads the text between <|tool_call> and <tool_call|>.
+
+    It never raises: a model wrote the text, so a mistake in it is no mistake of the program.
+    """
     name = NAME.match(raw)
     if name is None:
         return ToolCall("", {}, raw, f"expected call:NAME{{...}}, got {_shown(raw)}")
@@ -50,7 +53,10 @@ def parse_call(raw: str) -> ToolCall:
 
 
 class _Reader:
-    """Reads values from `text`, `at` being the next character. ValueError says what was expected, and where."""
+    """Reads values from `text`. `at` is the index of the next character.
+
+    A ValueError says what was expected and at which character.
+    """
 
     def __init__(self, text: str, at: int):
         self.text, self.at = text, at
@@ -59,7 +65,7 @@ class _Reader:
         raise ValueError(f"character {self.at}: expected {expected}, got {_shown(self.text[self.at :])}")
 
     def take(self, token: str) -> bool:
-        """Steps over white space, and over `token` if it is next."""
+        """Skips white space, and then `token` if it comes next. Returns whether it came next."""
         self.at = SPACE.match(self.text, self.at).end()
         found = self.text.startswith(token, self.at)
         self.at += len(token) if found else 0
@@ -113,17 +119,17 @@ class _Reader:
             self.expect(",", " or ']'")
 
     def read_until(self, token: str) -> str:
-        """What stands in front of the next `token`; steps over both."""
+        """Returns the text in front of the next `token`, and skips both."""
         end = self.text.find(token, self.at)
         if end < 0:
-            self.fail(f"{token!r} somewhere")
+            self.fail(f"{token!r} further on")
         found = self.text[self.at : end]
         self.at = end + len(token)
         return found
 
     def check_depth(self, depth: int) -> None:
         if depth > MAX_DEPTH:
-            self.fail(f"at most {MAX_DEPTH} objects and lists in each other")
+            self.fail(f"at most {MAX_DEPTH} nested objects and lists")
 
 
 def _shown(text: str) -> str:

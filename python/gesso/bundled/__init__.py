@@ -1,1 +1,1 @@
-"""Models that come with the package."""
+"""The model that comes with the package, and its puzzles."""

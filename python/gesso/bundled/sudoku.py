@@ -1,12 +1,12 @@
-"""6x6 Sudoku for the bundled model: random grids and puzzles, a rules checker, text and pretty forms.
+"""6x6 Sudoku for the bundled model: random grids and puzzles, a checker of the rules, and how a grid is printed.
 
-A grid is a uint8 array of 36 cells, row-major: 1..6, and 0 for a hidden cell. Boxes are 2 rows by 3 columns.
-Its text has one character per cell: a digit, or "." for a hidden cell.
+A grid is a uint8 array of 36 cells, row by row. A cell is 1 to 6, or 0 if it is hidden. Boxes have 2 rows and 3
+columns. A grid's text has one character per cell: a digit, or "." for a hidden cell.
 
-There are 28,200,960 full grids. Renaming the digits turns each into exactly one grid whose first row is 123456, and
-of these there are only 39,168. So all of them are listed once, and a random member with its digits renamed at random
-is a uniform draw from all full grids. The split into training and held-out grids is made on the listed grids: no
-renaming of a held-out grid is ever trained on.
+There are 28,200,960 full grids. Renaming the digits turns each of them into exactly one grid whose first row is 123456.
+There are only 39,168 grids with this first row, so this module makes a list of them. A random grid of the list with
+randomly renamed digits is a uniform draw from all full grids. One listed grid in sixteen is held out from training, and
+so is every renaming of it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def listed_grids() -> np.ndarray:
         fits = np.ones((len(grids), len(rows)), dtype=bool)
         for column in range(SIZE):
             fits &= (used[:, None, column] & row_bits[None, :, column]) == 0
-        if row % BOX_ROWS:  # second row of its boxes: no digit of the row above in the same box
+        if row % BOX_ROWS:  # the second row of a box has no digit that the first row of this box has
             above = 1 << grids[:, -1]
             for half, start in enumerate(range(0, SIZE, BOX_COLUMNS)):
                 above_half = above[:, start : start + BOX_COLUMNS].sum(1).astype(np.uint8)
@@ -57,12 +57,12 @@ def listed_grids() -> np.ndarray:
 
 
 def to_text(grid: np.ndarray) -> str:
-    """The 36 characters of a grid or puzzle."""
+    """Returns the 36 characters of a grid or puzzle."""
     return "".join(HIDDEN if cell == 0 else str(int(cell)) for cell in np.asarray(grid).ravel())
 
 
 def from_text(text: str) -> np.ndarray:
-    """Inverse of `to_text`: uint8 [36]. Raises ValueError on a wrong length or character."""
+    """The inverse of `to_text`: returns uint8 [36]. Raises ValueError for a wrong length or character."""
     if len(text) != NUM_CELLS:
         raise ValueError(f"a {SIZE}x{SIZE} grid has {NUM_CELLS} characters, got {len(text)}")
     for place, character in enumerate(text):
@@ -77,13 +77,13 @@ def _listed_is_held_out(listed: np.ndarray) -> bool:
 
 @lru_cache(maxsize=2)
 def _listed_split(held_out: bool) -> np.ndarray:
-    """The held-out (or the training) members of `listed_grids`."""
+    """Returns the held-out grids of `listed_grids`, or those for training."""
     grids = listed_grids()
     return grids[[_listed_is_held_out(grid) == held_out for grid in grids]]
 
 
 def is_held_out(grid: np.ndarray) -> bool:
-    """Whether this full grid (36 cells) is one that training never shows, under any renaming of its digits."""
+    """Whether this full grid (36 cells) is held out: neither it nor a renaming of its digits is trained on."""
     grid = np.asarray(grid).ravel()
     if not is_valid(grid):
         raise ValueError(f"not a full valid grid: {to_text(grid)}")
@@ -93,7 +93,7 @@ def is_held_out(grid: np.ndarray) -> bool:
 
 
 def random_grids(rng: np.random.Generator, count: int, *, held_out: bool) -> np.ndarray:
-    """`count` full grids, each drawn uniformly from the held-out or from the training grids: uint8 [count, 36]."""
+    """Draws `count` full grids uniformly from the held-out grids or from the others: uint8 [count, 36]."""
     pool = _listed_split(held_out)
     grids = pool[rng.integers(len(pool), size=count)]
     names = rng.permuted(np.tile(np.arange(1, SIZE + 1, dtype=np.uint8), (count, 1)), axis=1)
@@ -101,7 +101,10 @@ def random_grids(rng: np.random.Generator, count: int, *, held_out: bool) -> np.
 
 
 def hide_cells(rng: np.random.Generator, grids: np.ndarray, num_given: np.ndarray | int) -> np.ndarray:
-    """Keeps `num_given` (one number, or one per grid) random cells of each grid, hides the rest: uint8 [count, 36]."""
+    """Keeps `num_given` random cells of each grid and hides the others: uint8 [count, 36].
+
+    num_given: one number for all grids, or an array with one number per grid.
+    """
     order = rng.random(grids.shape).argsort(axis=1).argsort(axis=1)  # a random rank 0..35 for each cell
     return np.where(order < np.reshape(num_given, (-1, 1)), grids, 0).astype(np.uint8)
 
@@ -117,8 +120,8 @@ def is_valid(grid: np.ndarray) -> bool:
 def solves(puzzle: str | np.ndarray, answer: str | np.ndarray) -> bool:
     """Whether `answer` is a full valid grid that keeps every given cell of `puzzle`.
 
-    A puzzle may have several solutions, and each of them counts. An answer that is not a grid at all (wrong length,
-    other characters) is simply no solution; a malformed puzzle is an error.
+    A puzzle may have several solutions, and each of them counts. An answer with a wrong length or other characters is
+    not a solution. If the text of a puzzle has a wrong length or other characters, ValueError is raised.
     """
     puzzle = from_text(puzzle) if isinstance(puzzle, str) else np.asarray(puzzle).ravel()
     if isinstance(answer, str):
@@ -134,7 +137,7 @@ def solves(puzzle: str | np.ndarray, answer: str | np.ndarray) -> bool:
 
 
 def pretty(text: str) -> str:
-    """A grid's 36 characters as 6 lines with lines between the boxes. Any single characters are allowed."""
+    """Prints the 36 cells of a grid as 6 lines, with lines between the boxes. A cell may be any character."""
     if len(text) != NUM_CELLS:
         raise ValueError(f"a {SIZE}x{SIZE} grid has {NUM_CELLS} characters, got {len(text)}")
     bar = "+".join(["-" * (2 * BOX_COLUMNS + 1)] * (SIZE // BOX_COLUMNS))

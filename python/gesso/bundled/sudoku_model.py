@@ -12,20 +12,20 @@ from gesso.model import Model
 
 BUNDLED = "sudoku-6x6.gguf"
 NUM_GIVEN = sudoku.NUM_CELLS // 2
-BATCH_SIZE = 25  # of puzzles: as the demo solves them
+BATCH_SIZE = 25  # the demo solves this many puzzles at a time
 
 
 def bundled_model() -> Path:
     path = Path(__file__).parent / BUNDLED
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: the bundled model is missing from this installation; --model FILE names another"
+            f"{path}: the bundled model is missing from this installation; name another one with --model FILE"
         )
     return path
 
 
 def make_puzzles(seed: int, count: int) -> list[str]:
-    """Puzzles with half the cells given, of grids that are held out from training."""
+    """Makes puzzles with 18 of 36 cells given, from grids that are held out from training."""
     rng = np.random.default_rng(seed)
     grids = sudoku.random_grids(rng, count, held_out=True)
     return [sudoku.to_text(puzzle) for puzzle in sudoku.hide_cells(rng, grids, NUM_GIVEN)]
