@@ -1,4 +1,4 @@
-"""The command `gesso`: a module for each subcommand, and what they show people."""
+"""The command `gesso`: a module for each subcommand, and modules for what they print and show."""
 
 from gesso.cli.program import main
 

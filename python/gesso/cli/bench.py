@@ -1,4 +1,4 @@
-"""`gesso bench`: how fast a model is here, and how fast it could be."""
+"""`gesso bench`: measures how fast a model runs on this machine, and how fast the machine could run it at most."""
 
 from __future__ import annotations
 
@@ -26,41 +26,63 @@ FORMATS = {"md": to_markdown, "json": to_json, "csv": to_csv}
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "bench",
-        help="measure speed and memory",
-        description="Measures encoding, denoising steps and commits, one row for each combination of threads, prompt"
-        " length and batch, beside what this machine can do at most. Every canvas takes all its steps.",
+        help="measure a model's speed and memory",
+        description="Measures how long a model takes to read a prompt (encode), to refine a canvas once (a denoising"
+        " step) and to take the finished canvas into its cache (commit). It also measures how fast this machine copies"
+        " memory and multiplies, and shows how close the model comes to that. There is one row for each combination of"
+        " threads, prompt length and batch. Every canvas takes exactly --steps steps.",
     )
     parser.set_defaults(command=bench, usage_error=parser.error)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
     parser.add_argument(
         "--synthetic",
         metavar="SIZES:TYPES[:LAYERS]",
-        help="instead of MODEL, random weights in memory, such as 26b-a4b:Q4_K_M, or 26b-a4b:Q4_K_M:6 for the first 6"
-        " layers; SIZES may also be a folder with a config.json",
+        help="measure a model of random weights, made in memory, instead of MODEL: for example 26b-a4b:Q4_K_M, or"
+        " 26b-a4b:Q4_K_M:6 for its first 6 layers only; SIZES may also be a folder with a config.json",
     )
     work = parser.add_argument_group("what is measured")
     work.add_argument(
-        "-p", "--prompt", type=numbers, default=[512], metavar="N,..", help="prompt lengths; default: 512"
+        "-p", "--prompt", type=numbers, default=[512], metavar="N,..", help="tokens of each prompt; default: 512"
     )
-    work.add_argument("-b", "--batch", type=numbers, default=[1], metavar="N,..", help="sequences; default: 1")
-    work.add_argument("--steps", type=int, default=16, metavar="N", help="denoising steps per canvas; default: 16")
-    work.add_argument("-r", "--repetitions", type=int, default=5, metavar="N", help="canvases; default: 5")
     work.add_argument(
-        "--profile", action="store_true", help="each op's calls, time, bytes, operations, and its ceiling"
+        "-b", "--batch", type=numbers, default=[1], metavar="N,..", help="sequences that run together; default: 1"
     )
-    work.add_argument("--seed", type=int, default=0, metavar="N", help="of prompts, noise and weights; default: 0")
+    work.add_argument("--steps", type=int, default=16, metavar="N", help="denoising steps per canvas; default: 16")
+    work.add_argument(
+        "-r", "--repetitions", type=int, default=5, metavar="N", help="canvases to measure for each row; default: 5"
+    )
+    work.add_argument(
+        "--profile",
+        action="store_true",
+        help="also show each operation of the model: its calls, time, bytes and arithmetic, and how close it comes to"
+        " what the machine can do",
+    )
+    work.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of random prompts, noise and weights; default: 0"
+    )
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto: a GPU if there is one (default)")
-    machine.add_argument("--activations", default="auto", help="f32, bf16, int8 or auto (default), see `gesso run -h`")
-    machine.add_argument("-t", "--threads", type=numbers, metavar="N,..", help="default: one per processor")
+    machine.add_argument(
+        "--device", default="auto", help="where to run: cpu, cuda, cuda:1, or auto (default): a GPU if there is one"
+    )
+    machine.add_argument(
+        "--activations",
+        default="auto",
+        help="how inputs of matrix products are rounded: f32, bf16, int8 or auto (default), see `gesso run -h`",
+    )
+    machine.add_argument(
+        "-t", "--threads", type=numbers, metavar="N,..", help="threads to run on; default: one per processor"
+    )
     output = parser.add_argument_group("output")
-    output.add_argument("-o", "--format", choices=FORMATS, default="md", help="default: md, Markdown tables")
-    output.add_argument("--output", metavar="FILE", help="where to write it; default: standard output")
+    output.add_argument(
+        "-o", "--format", choices=FORMATS, default="md", help="Markdown tables (md, default), json or csv"
+    )
+    output.add_argument("--output", metavar="FILE", help="write the result to FILE; default: standard output")
     output.add_argument(
         "--hash",
         choices=("sampled", "full", "none"),
         default="sampled",
-        help="of MODEL, for the record: sampled reads 2 MiB of each file (default), full reads all",
+        help="how the files of MODEL are hashed, so that the result says which model was measured: sampled (default)"
+        " reads at most 2 MiB of each file, full reads all of it, none makes no hash",
     )
 
 
@@ -108,7 +130,10 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def check_sizes(options: argparse.Namespace, subject: Subject) -> None:
-    """Before the work of hours: whether every row fits the context and the memory."""
+    """Raises an error if a row does not fit the model's context or the free memory.
+
+    The check comes first, because the rows may take hours.
+    """
     config = subject.config
     longest = max(options.prompt) + config.canvas_length
     if longest > config.max_position_embeddings:
@@ -117,7 +142,7 @@ def check_sizes(options: argparse.Namespace, subject: Subject) -> None:
             f" context of {config.max_position_embeddings:,}"
         )
     check_memory(subject, max(options.batch), longest)
-    if options.device == "cpu" or len(_native.devices()) == 1:  # nothing is copied there
+    if options.device == "cpu" or len(_native.devices()) == 1:  # on the CPU a model of the outline copies no weights
         _native.Model(subject.outline, options.device, 1, options.activations, None)
 
 
@@ -145,7 +170,9 @@ def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[dict[
                 show(0)
                 found = measure(model, setting, show)
                 done += options.repetitions + 1
-                if ceilings is None:  # not in front: a file that is still being read takes processor time from them
+                # The ceilings are measured after the first row: while the file is still being read, they would come
+                # out too low.
+                if ceilings is None:
                     ceilings = measure_ceilings(model.num_threads) if model.device == "cpu" else Ceilings()
                 yield make_record(origin, model, setting, found, ceilings)
 

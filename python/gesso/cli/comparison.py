@@ -1,4 +1,4 @@
-"""`gesso inspect --compare A B`: what changed from one model to another, as tensors and as predictions."""
+"""`gesso inspect --compare A B`: how far two models differ, in their tensors and in what they predict."""
 
 from __future__ import annotations
 
@@ -28,23 +28,32 @@ from gesso.measure.compare import (
 from gesso.measure.text import columns, natural_order, show_bytes, visible
 from gesso.model import Model
 
-PROMPT_LENGTH = 32  # tokens, where none is given
+PROMPT_LENGTH = 32  # tokens of a random prompt, where the user gives none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "comparison",
-        "Prints for each tensor how far B is from A, the reference: the root of the summed squared differences, as a"
-        " share of A's, and the largest difference. And how far B's predictions are from A's: the KL divergence of A"
-        " to B per position, and how often both expect the same token.",
+        "Compares model B with model A, the reference. For each tensor it prints the relative RMS error, which is"
+        " sqrt(sum (b - a)^2 / sum a^2), and the largest difference. For the predictions it prints the KL divergence"
+        " KL(A || B) per position in nats, and the share of positions where both models expect the same token.",
     )
     group.add_argument("--compare", nargs=2, metavar=("A", "B"), help="compare two models; A is the reference")
     group.add_argument(
-        "--canvases", type=int, default=4, metavar="N", help="canvases to predict, twice each; default: 4, 0 for none"
+        "--canvases",
+        type=int,
+        default=4,
+        metavar="N",
+        help="number of canvases whose predictions are compared, in two passes each; default: 4; 0 compares tensors"
+        " only",
     )
-    group.add_argument("--prompt", metavar="TEXT", help="what is in front of the canvases; default: random tokens")
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the canvases and random prompts")
-    group.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
+    group.add_argument(
+        "--prompt", metavar="TEXT", help="the text in front of each canvas; default: 32 random tokens for each canvas"
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of the random canvases and prompts; default: 0"
+    )
+    group.add_argument("--threads", type=int, metavar="N", help="threads to run on; default: one per processor")
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -57,7 +66,7 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def describe(options: argparse.Namespace) -> dict[str, Any]:
-    """Everything the comparison finds, in JSON's types."""
+    """Returns everything that the comparison finds, in types that JSON has."""
     a, b = options.compare
     with Progress("tensors") as progress:
         found = compare_tensors(read_tensors(a), read_tensors(b), progress.update)
@@ -86,7 +95,7 @@ def read_tensors(path: str) -> Iterable[Tensor]:
 
 
 def sum_up(errors: Iterable[TensorError]) -> list[dict[str, Any]]:
-    """Matrices by their types in A and B: how many, their bytes, and their error taken together."""
+    """Groups the matrices by their types in A and B. Returns each group's count, bytes and common error."""
     groups: dict[tuple[str, str], list[TensorError]] = {}
     for error in errors:
         if len(error.shape) > 1:
@@ -135,9 +144,9 @@ def describe_logits(options: argparse.Namespace) -> dict[str, Any]:
 
 def load_model(path: str, num_threads: int | None) -> Model:
     try:
-        # Unrounded: the question is what the weights' types change, also where that is less than int8 rounds.
+        # Activations stay float32: rounding them to int8 may change a prediction more than the weights' types do.
         return load(path, "cpu", num_threads, activations="f32")
-    except ValueError as error:  # says what, but not in which of the two
+    except ValueError as error:  # the error does not say which of the two models it is about
         raise ValueError(f"{path}: {error}") from None
 
 
@@ -152,7 +161,7 @@ def make_prompts(model: Model, options: argparse.Namespace) -> list[list[int]]:
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
-    """The report for people; tensors that are the same in both are only counted."""
+    """Returns the lines of the report for people. Tensors that are the same in both models are only counted."""
     lines = [f"A, the reference: {report['a']}", f"B:                {report['b']}"]
     changed = [x for x in report["tensors"] if x["relative_rms"] != 0 or x["type_a"] != x["type_b"]]
     num_equal = len(report["tensors"]) - len(changed)

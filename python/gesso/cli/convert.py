@@ -1,4 +1,4 @@
-"""`gesso convert`: a Hugging Face folder as a GGUF file."""
+"""`gesso convert`: writes a Hugging Face folder as a GGUF file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from gesso.files.hf.export import read_folder
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "convert",
-        help="make a .gguf file of a Hugging Face folder",
-        description="Writes a Hugging Face checkpoint folder as a GGUF file. Without --preset weights stay as they are:"
-        " BF16, F16, F32 or NVFP4; 8-bit ones with a scale per channel become BF16.",
+        help="turn a Hugging Face folder into a .gguf file",
+        description="Writes a Hugging Face checkpoint folder as a GGUF file. Without --preset, weights in BF16, F16,"
+        " F32 or NVFP4 keep their type, and 8-bit weights with a scale per channel become BF16.",
     )
     parser.set_defaults(command=convert, usage_error=parser.error)
     parser.add_argument("source", metavar="SOURCE", help="a folder with config.json and safetensors files")
-    parser.add_argument("target", metavar="OUT", help="the .gguf file to write; it appears when it is complete")
+    parser.add_argument(
+        "target", metavar="OUT", help="the .gguf file to write; it gets this name only when it is complete"
+    )
     add_type_arguments(parser, required=False)
 
 

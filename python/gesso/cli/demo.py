@@ -20,7 +20,7 @@ from gesso.model import Model
 
 NUM_SHOWN = 3
 PASS_SHARE = 0.9
-STEP_SECONDS = 0.15  # a shown step lasts at least this long, to be watched
+STEP_SECONDS = 0.15  # the demo waits this long after each step that it shows, so that one can watch it
 GAP = "     "  # between a puzzle and its solution
 
 
@@ -28,15 +28,28 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="solve Sudoku puzzles with the bundled model",
-        description="Solves 6x6 Sudoku puzzles that the bundled model has never seen, a few of them to be watched."
-        f" Fails when less than {PASS_SHARE:.0%} are solved.",
+        description="Solves 6x6 Sudoku puzzles that the bundled model has never seen. It shows three of them, then"
+        " solves --puzzles more and prints how many are right. The exit status is 1 when fewer than"
+        f" {PASS_SHARE:.0%} of them are solved.",
     )
     parser.set_defaults(command=demo, usage_error=parser.error)
-    parser.add_argument("--puzzles", type=int, default=100, metavar="N", help="how many count; default: 100")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the puzzles and the model; default: 0")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
-    parser.add_argument("--activations", default="auto", help="as in `gesso run`; default: auto")
-    parser.add_argument("--model", metavar="FILE", help="another Sudoku model than the bundled one")
+    parser.add_argument(
+        "--puzzles", type=int, default=100, metavar="N", help="puzzles to solve after those shown; default: 100"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="chooses the puzzles and the model's random draws; default: 0",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to run on; default: one per processor")
+    parser.add_argument(
+        "--activations",
+        default="auto",
+        help="how inputs of matrix products are rounded, see `gesso run -h`; default: auto",
+    )
+    parser.add_argument("--model", metavar="FILE", help="use this Sudoku model instead of the bundled one")
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -63,7 +76,7 @@ def show_plain(console: Console, model: Model, puzzle: str, seed: int) -> None:
 
 
 def show_live(console: Console, model: Model, puzzle: str, seed: int) -> None:
-    """The canvas settles beside the puzzle, slowly enough to be watched."""
+    """Shows the canvas beside the puzzle after every step, slowly enough to watch."""
     given = grid(puzzle)
     with Live(given, console=console, auto_refresh=False) as live:
 
@@ -85,10 +98,14 @@ def verdict(puzzle: str, output: Any) -> str:
 
 
 def grid(cells: str | list[str], accepted: list[bool] | None = None) -> Text:
-    """A grid with lines between the boxes. Hidden and not accepted cells are dim; what is no character shows as "?"."""
+    """Draws a grid with lines between the boxes.
+
+    Hidden cells and cells that are not accepted are dim. A cell whose text is not one printable character shows as "?".
+    """
     if len(cells) != sudoku.NUM_CELLS:
         return Text(f"{len(cells)} characters instead of {sudoku.NUM_CELLS}")
-    marks = "".join(chr(0xE000 + place) for place in range(sudoku.NUM_CELLS))  # private characters find each cell
+    # `pretty` arranges 36 marks, each another private character, so that the place of every cell can be found below.
+    marks = "".join(chr(0xE000 + place) for place in range(sudoku.NUM_CELLS))
     text = Text()
     for character in sudoku.pretty(marks):
         if character not in marks:
@@ -110,7 +127,7 @@ def side_by_side(left: Text, right: Text) -> Text:
 
 
 def measure(console: Console, model: Model, puzzles: list[str], seed: int) -> int:
-    """Solves all puzzles in batches and prints the figures. The status is 0 when enough of them are solved."""
+    """Solves all puzzles in batches and prints the figures. Returns the exit status: 0 if enough are solved, else 1."""
     console.print(f"{len(puzzles)} more puzzles with {NUM_GIVEN} of {sudoku.NUM_CELLS} cells given ...")
     num_solved, steps, tokens_per_forward = 0, [], []
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""`gesso devices`: where models can run on this machine."""
+"""`gesso devices`: lists the devices of this machine that models can run on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "devices",
         help="list the devices that models can run on",
-        description="Lists the devices that models can run on, by the names that --device takes.",
+        description="Lists the devices of this machine that models can run on. The first column has the names that"
+        " --device takes.",
     )
     parser.set_defaults(command=devices)
     parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
@@ -37,7 +38,7 @@ def devices(options: argparse.Namespace) -> int:
 
 
 def describe(device: _native.DeviceInfo) -> tuple[str, str, str]:
-    """Name, what it is, and its memory."""
+    """Returns a device's name, its description and its memory."""
     if device.name == "cpu":
         return device.name, "", ""
     kind = f"{visible(device.description)}, compute capability {device.arch // 10}.{device.arch % 10}"

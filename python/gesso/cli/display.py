@@ -1,4 +1,4 @@
-"""What people see: a text whose canvases settle in place, and a reply's thoughts apart."""
+"""Shows a text while it is generated: on a terminal the canvas changes in place, in a pipe the text comes out plain."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from gesso.reply import Event, ThoughtDelta
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
-UNCERTAIN = "dim"  # style of tokens that are not accepted yet
+UNCERTAIN = "dim"  # the style of tokens that are not accepted yet
 THOUGHT = "dim"
 STATUS = "cyan"
 REFRESH_SECONDS = 1 / 20
 
 
 def make_console(stream: TextIO) -> Console:
-    """A console that prints text as it is: no markup, no emoji codes, no highlighting."""
+    """Returns a console that prints text as it is: without markup, emoji codes and highlighting."""
     return Console(file=stream, markup=False, emoji=False, highlight=False)
 
 
@@ -35,14 +35,17 @@ def can_show_live(stream: TextIO) -> bool:
 
 
 def cut_at_end(ids: np.ndarray, end_token_ids: Container[int]) -> np.ndarray:
-    """The ids in front of the first end token."""
+    """Returns the ids in front of the first end token; all ids if there is none."""
     return ids[: next((i for i, token in enumerate(ids.tolist()) if token in end_token_ids), len(ids))]
 
 
 class PlainText:
-    """Writes text as it is committed. A pipe gets it unchanged, a terminal gets it made visible."""
+    """Writes text when it is final, and shows no steps.
 
-    on_step = None  # what happens between commits is not shown
+    A pipe gets the text unchanged. On a terminal, control characters are replaced by symbols.
+    """
+
+    on_step = None
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -52,7 +55,7 @@ class PlainText:
         return self
 
     def count(self, num_tokens: int) -> None:
-        """Takes notice of tokens that are final; here nothing is shown of them."""
+        """Takes the number of tokens that are now final. A plain text does not show it."""
 
     def commit(self, text: str, style: str = "") -> None:
         if not text:
@@ -73,10 +76,11 @@ class PlainText:
 
 
 class LiveText:
-    """Shows one text being written: committed rows scroll up, and below them the canvas under way settles in place.
+    """Shows a text on a terminal while it is generated.
 
-    Text is wrapped to the terminal's width. Accepted tokens are solid, the others dim; a line break counts only once it
-    is accepted, so that the picture does not jump.
+    Rows of final text scroll up. Below them the current canvas is drawn in place after each step. Text is wrapped to
+    the terminal's width. Tokens that are accepted are drawn normally, the others dim. A line break that is not accepted
+    is drawn as an arrow, because a break that comes and goes would make the rows below it jump.
     """
 
     def __init__(self, console: Console, tokenizer: Tokenizer, end_token_ids: Iterable[int]):
@@ -84,7 +88,7 @@ class LiveText:
         self._tokenizer = tokenizer
         self._ends = frozenset(end_token_ids)
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._last_row = Text()  # committed, but its line may go on
+        self._last_row = Text()  # the last row of final text; the next text may continue it
         self._num_committed = 0
         self._start = time.perf_counter()
         self._last_refresh = 0.0
@@ -105,7 +109,7 @@ class LiveText:
             return
         self._last_refresh = now
         accepted = int(np.count_nonzero(event.accepted))
-        # Behind an accepted end token nothing will be kept.
+        # What stands behind an accepted end token will be thrown away, so it is not drawn.
         certain = np.where(event.accepted, event.argmax, -1)
         length = len(cut_at_end(certain, self._ends))
         canvas = self._canvas(event.argmax[:length], event.accepted[:length])
@@ -115,7 +119,7 @@ class LiveText:
         self._show(canvas, f"{status}  {rate:.1f} tokens/s")
 
     def count(self, num_tokens: int) -> None:
-        """Takes notice of tokens that are final, for the rate."""
+        """Takes the number of tokens that are now final, for the rate in the status line."""
         self._num_committed += num_tokens
 
     def commit(self, text: str, style: str = "") -> None:
@@ -141,20 +145,20 @@ class LiveText:
 
     def _show(self, canvas: Text, status: str) -> None:
         rows = list((self._last_row + canvas).wrap(self._console, self._console.width))
-        rows = rows[: max(1, self._console.height - 2)]  # what does not fit could not be rewritten
+        rows = rows[: max(1, self._console.height - 2)]  # a terminal cannot redraw rows that have scrolled out of it
         self._live.update(Group(*rows, status_text(status, self._console)), refresh=True)
 
 
 class ReplyText:
-    """Shows a reply on a display: thoughts apart, the text as it is, each tool call in its own line.
+    """Shows a reply: thoughts and text on separate lines, and each tool call on its own line.
 
-    thoughts: another display for the thoughts; without one they are dim and stand on lines of their own.
+    thoughts: another display, which gets the thoughts. Without it, `display` shows them dim.
     """
 
     def __init__(self, display: PlainText | LiveText, thoughts: PlainText | None = None):
         self._display = display
         self._thoughts = thoughts
-        self._last_kinds: dict[Any, type] = {}  # what each display has shown last
+        self._last_kinds: dict[Any, type] = {}  # display -> the kind of event that it has shown last
 
     def show(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -168,19 +172,19 @@ class ReplyText:
 
 
 def call_line(call: ToolCall) -> str:
-    """A tool call for people; one that could not be read as it was written, and why."""
+    """Returns a tool call as people read it. For a call that could not be read: what the model wrote, and the error."""
     if call.error is not None:
         return f"call {call.raw}\n({call.error})"
     return f"call {call.name}({json.dumps(call.arguments, ensure_ascii=False)})"
 
 
 def status_text(status: str, console: Console) -> Text:
-    """A status line: one row, with room for the ^C that a terminal echoes."""
+    """Returns a status line that fits one row and leaves room for the ^C that a terminal echoes."""
     text = Text(status, style=STATUS)
     text.truncate(console.width - 2, overflow="ellipsis")
     return text
 
 
 def step_status(event: Any) -> str:
-    """Where a denoising step stands, for a status line."""
+    """Returns the number and the mean entropy of a denoising step, for a status line."""
     return f"step {event.step + 1}/{event.max_denoising_steps}  mean entropy {event.mean_entropy:.4f} nats"

@@ -1,4 +1,4 @@
-"""`gesso imatrix`: measures on a text which columns of the weights matter, for `gesso quantize --imatrix`."""
+"""`gesso imatrix`: measures with a text which columns of the weights matter most, for `gesso quantize --imatrix`."""
 
 from __future__ import annotations
 
@@ -16,22 +16,31 @@ from gesso.measure.importance import collect
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "imatrix",
-        help="measure which weights matter on a text",
-        description="Runs a text through a model, denoising and encoding it canvas by canvas, and writes how strongly"
-        " every column of its weights was used, in llama.cpp's GGUF form: for --imatrix of `gesso quantize` and"
-        " `gesso convert`.",
+        help="measure which weights matter for a text",
+        description="Runs a text through a model, canvas by canvas, and measures how large the values are that each"
+        " column of a weight is multiplied with. The larger they are, the more an error in this column counts. OUT is"
+        " an importance matrix in llama.cpp's GGUF form; give it to --imatrix of `gesso quantize` or `gesso convert`,"
+        " which then round the important columns with more care.",
     )
     parser.set_defaults(command=imatrix)
     parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
-    parser.add_argument("text", metavar="TEXT", help="a UTF-8 text file like what the model will be used for")
+    parser.add_argument(
+        "text", metavar="TEXT", help="a UTF-8 text file; its text should be like what the model will be used for"
+    )
     parser.add_argument("out", metavar="OUT", help="the .gguf file to write")
     parser.add_argument("--canvases", type=int, metavar="N", help="use the first N canvases of the text; default: all")
     parser.add_argument(
-        "--context", type=int, default=1024, metavar="N", help="tokens of a sequence at the most; default: 1024"
+        "--context",
+        type=int,
+        default=1024,
+        metavar="N",
+        help="the model sees at most N tokens at a time; then it starts again with an empty context; default: 1024",
     )
-    parser.add_argument("--steps", type=int, default=3, metavar="N", help="denoising passes per canvas; default: 3")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise; default: 0")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
+    parser.add_argument(
+        "--steps", type=int, default=3, metavar="N", help="denoising passes over each canvas; default: 3"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the random noise; default: 0")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to run on; default: one per processor")
 
 
 def imatrix(options: argparse.Namespace) -> int:
@@ -46,7 +55,7 @@ def imatrix(options: argparse.Namespace) -> int:
         text = Path(options.text).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{options.text}: not UTF-8: {error}") from None
-    # Unrounded: the file is made once and shapes every model that is quantised with it.
+    # Activations stay float32: the file is made once, and every model that is quantised with it depends on it.
     model = load(options.model, "cpu", options.threads, activations="f32")
     if model.tokenizer is None:
         raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read a text")

@@ -1,4 +1,4 @@
-"""`gesso inspect`: what a checkpoint holds, and the memory it needs; or how two of them differ."""
+"""`gesso inspect`: shows what a checkpoint holds and how much memory it needs, or how two checkpoints differ."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from gesso.files.checkpoint import count_types
 from gesso.loading import check_num_threads, open_checkpoint
 from gesso.measure.text import columns, natural_order, show_bytes, visible
 
-MAX_ITEMS = 6  # of a list
-MAX_CHARACTERS = 72  # of a string
-CONTEXTS = (1_000, 10_000, 100_000)  # tokens, for the size of the cache
+MAX_ITEMS = 6  # of a longer list only the first items are shown
+MAX_CHARACTERS = 72  # of a longer string only the beginning is shown
+CONTEXTS = (1_000, 10_000, 100_000)  # the size of the cache is shown for these numbers of tokens
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "inspect",
-        help="show what a file holds, or compare two",
-        description="Shows metadata, tensors, configuration and memory needs of a checkpoint, also of one that gesso"
-        " cannot run. Or, with --compare, how two checkpoints differ.",
+        help="show what a model file holds, or compare two",
+        description="Shows the metadata, tensors and configuration of a checkpoint and the memory that it needs, even"
+        " if gesso cannot run it. With --compare it shows how two checkpoints differ.",
     )
     parser.set_defaults(command=inspect, usage_error=parser.error)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
@@ -52,7 +52,7 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> dict[str, Any]:
-    """Everything `gesso inspect` knows, in JSON's types."""
+    """Returns everything that `gesso inspect` finds out, in types that JSON has."""
     tensors = checkpoint.tensors
     weights_bytes = sum(tensor.num_bytes for tensor in tensors)
     config, problem = None, None
@@ -81,14 +81,14 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> d
 
 
 def shorten(value: Any) -> Any:
-    """A metadata value without what nobody reads: the rest of a long list or string."""
+    """Shortens a metadata value: a long list or string becomes its length and its beginning."""
     if isinstance(value, list) and len(value) > MAX_ITEMS:
         return {"length": len(value), "first": [shorten(item) for item in value[:MAX_ITEMS]]}
     if isinstance(value, list):
         return [shorten(item) for item in value]
     if isinstance(value, str) and len(value) > MAX_CHARACTERS:
         return {"length": len(value), "first": value[:MAX_CHARACTERS]}
-    if isinstance(value, float):  # most are float32: their shortest decimal, 0.1 instead of 0.10000000149
+    if isinstance(value, float):  # most numbers are float32; 7 digits show 0.1 instead of 0.10000000149
         return float(f"{value:.7g}") if math.isfinite(value) else str(value)
     return value
 
@@ -105,7 +105,7 @@ def memory_needed(config: _native.ModelConfig) -> dict[str, Any]:
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
-    """The report for people."""
+    """Returns the lines of the report for people."""
     size = f", {show_bytes(report['file_bytes'])}" if report["file_bytes"] else ""
     lines = [f"{report['path']}: {report['architecture'] or 'unknown architecture'}{size}"]
     lines += ["", "Metadata", *columns([(key, show_value(value)) for key, value in report["metadata"].items()])]

@@ -1,4 +1,4 @@
-"""The command `gesso`: its subcommands, and what becomes of their errors."""
+"""The command `gesso`: it chooses the subcommand, and turns errors into one line and an exit status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gesso import CudaError, __version__
 from gesso.cli import bench, convert, demo, devices, imatrix, inspect, quantize, run, synth
 from gesso.measure.text import visible
 
-# In the order of the help.
+# `gesso --help` lists the commands in this order.
 COMMANDS = (
     run,
     inspect,
@@ -24,13 +24,14 @@ COMMANDS = (
     devices,
     demo,
 )
-EXIT_FAILED, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141  # 2, for wrong usage, is argparse's
-MAX_LINES = 3  # of an error's message
+EXIT_FAILED, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141  # for wrong usage, argparse exits with 2
+MAX_LINES = 3  # of a longer error message only the first lines are printed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit status."""
-    for stream in (sys.stdout, sys.stderr):  # a locale without UTF-8 must not end a run
+    # A locale without UTF-8 must not end a run, so characters that it lacks are written as \uXXXX.
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -43,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
+    except BrokenPipeError:  # the program that reads the output has ended, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's flush at exit would fail again
         return EXIT_BROKEN_PIPE
     except (OSError, ValueError, MemoryError, CudaError) as error:
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="gesso", description="Runs DiffusionGemma, a language model that writes by refining whole blocks of noise."
+        prog="gesso",
+        description="Runs DiffusionGemma, a language model that starts from a block of random tokens and refines all"
+        " of it at once.",
     )
     parser.add_argument("--version", action="version", version=f"gesso {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -63,14 +66,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def check_utf8(options: argparse.Namespace) -> None:
-    """ValueError if an argument's bytes are not UTF-8; Python hands them on as lone surrogates."""
+    """Raises ValueError if an argument is not UTF-8. Python turns such bytes into lone surrogates."""
     for name, value in vars(options).items():
         if any("\ud800" <= character <= "\udfff" for text in strings(value) for character in text):
             raise ValueError(f"{name}: not UTF-8")
 
 
 def strings(value: object) -> Iterator[str]:
-    """Every string of an option's value, which may be a list, also of pairs."""
+    """Yields every string of an option's value, which may be a string, a list of strings or a list of pairs."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -79,7 +82,7 @@ def strings(value: object) -> Iterator[str]:
 
 
 def describe_error(error: Exception) -> str:
-    """An error in one line, safe to print: of a long list of problems only the first ones."""
+    """Returns an error as one line that is safe to print. Of a long list of problems it has only the first ones."""
     if isinstance(error, OSError) and error.strerror:
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:

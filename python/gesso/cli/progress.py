@@ -1,4 +1,4 @@
-"""Shows how far long work is: a bar on a terminal, a line every tenth elsewhere."""
+"""Shows the progress of long work: a bar on a terminal; elsewhere a line after each tenth of the work."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rich.progress import Progress as RichProgress
 from gesso.cli.display import can_show_live, make_console
 from gesso.measure.text import show_bytes, visible
 
-NUM_LINES, LINE_SECONDS = 10, 1.0  # where there is no terminal: at the most, and between two
+NUM_LINES, LINE_SECONDS = 10, 1.0  # without a terminal: at most 10 lines, and at least 1 s between two lines
 
 
 class Progress:
-    """Shows on standard error `title`, what is done of the total, the rate since the start and the time left.
+    """Shows on standard error: `title`, how much of the total is done, the rate since the start and the time left.
 
     with Progress("out.gguf") as progress:
         write_gguf(..., on_progress=progress.update)
 
-    unit: None for bytes, else what is counted, such as "canvases".
+    unit: what is counted, such as "canvases"; None means bytes.
     """
 
     def __init__(self, title: str, unit: str | None = None):
@@ -47,7 +47,7 @@ class Progress:
             self._bar.stop()
 
     def update(self, done: int, total: int, name: str = "") -> None:
-        """`name` is what is being worked on."""
+        """Shows that `done` of `total` is done. `name` says what is being worked on, for example a tensor."""
         now = time.monotonic()
         status = status_line(done, total, now - self._start, self._unit)
         if self._bar:
@@ -58,7 +58,7 @@ class Progress:
 
 
 def status_line(done: int, total: int, seconds: float, unit: str | None = None) -> str:
-    """For example "40 %  6.7 GB of 16.8 GB  52.0 MB/s  3:14 left"."""
+    """Returns a line such as "40 %  6.7 GB of 16.8 GB  52.0 MB/s  3:14 left"."""
     percent = f"{100 * done // max(total, 1)} %"
     rate = done / seconds if seconds > 0 else 0.0
     left = f"  {show_time((total - done) / rate)} left" if rate > 0 else ""
@@ -69,7 +69,7 @@ def status_line(done: int, total: int, seconds: float, unit: str | None = None) 
 
 
 def show_time(seconds: float) -> str:
-    """Hours only if there are any: 1:02:03, 2:03, 0:03."""
+    """Returns a time such as 1:02:03, 2:03 or 0:03. Hours are shown only from one hour on."""
     hours, rest = divmod(round(seconds), 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

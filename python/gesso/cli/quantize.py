@@ -1,4 +1,4 @@
-"""`gesso quantize`: a model anew, in another type."""
+"""`gesso quantize`: writes a model to a new file whose weights take fewer bits."""
 
 from __future__ import annotations
 
@@ -30,24 +30,28 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "quantize",
         help="make a smaller file of a model",
-        description="Writes a model anew as a GGUF file with other tensor types. Vectors, norms and the router stay"
-        " F32.",
+        description="Writes a model to a new GGUF file in which the weights have other types, for example 4 bits each"
+        " instead of 16. Vectors, norms and the router are always F32.",
     )
     parser.set_defaults(command=quantize)
-    parser.add_argument("source", metavar="IN", help="a .gguf file, best of F32, F16 or BF16, or a Hugging Face folder")
-    parser.add_argument("target", metavar="OUT", help="the .gguf file to write; it appears when it is complete")
+    parser.add_argument(
+        "source", metavar="IN", help="a .gguf file or a Hugging Face folder, best with weights in F32, F16 or BF16"
+    )
+    parser.add_argument(
+        "target", metavar="OUT", help="the .gguf file to write; it gets this name only when it is complete"
+    )
     add_type_arguments(parser, required=True)
 
 
 def add_type_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """What `gesso quantize` and `gesso convert` share."""
+    """Adds the options that `gesso quantize` and `gesso convert` share."""
     parser.add_argument(
         "--preset",
         required=required,
         type=str.upper,
         choices=list(PRESETS),
         metavar="P",
-        help=f"a mix of types: {', '.join(PRESETS)}",
+        help=f"which types the weights get: {', '.join(PRESETS)}; fewer bits make a smaller file and larger errors",
     )
     parser.add_argument(
         "--tensor",
@@ -55,16 +59,23 @@ def add_type_arguments(parser: argparse.ArgumentParser, *, required: bool) -> No
         default=[],
         type=parse_override,
         metavar="REGEX=TYPE",
-        help="another type for the matrices in whose names the regular expression is found, for example"
-        " 'blk\\.0\\..*_exps=Q8_0'; may be given several times, the last one that matches wins",
+        help="gives TYPE to the matrices in whose names the regular expression REGEX is found, for example"
+        " 'blk\\.0\\..*_exps=Q8_0'; the option may be given several times, and the last one that matches a name counts",
     )
-    parser.add_argument("--imatrix", metavar="FILE", help="which weights matter, as `gesso imatrix` measures it")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
-    parser.add_argument("--dry-run", action="store_true", help="only print what the file would hold, and its size")
+    parser.add_argument(
+        "--imatrix",
+        metavar="FILE",
+        help="an importance matrix from `gesso imatrix` or llama.cpp: columns that matter more are rounded with more"
+        " care",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to run on; default: one per processor")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="write no file, only print what it would hold and its size"
+    )
 
 
 def parse_override(argument: str) -> tuple[str, str]:
-    """'regex=TYPE' as a pair; the type follows the last equals sign."""
+    """Splits 'regex=TYPE' into a pair at the last equals sign."""
     pattern, equals, dtype = argument.rpartition("=")
     if not (pattern and equals and dtype):
         raise argparse.ArgumentTypeError(f"expected REGEX=TYPE, got {argument!r}")
@@ -85,15 +96,16 @@ def quantize(options: argparse.Namespace) -> int:
 
 
 def check_arguments(options: argparse.Namespace) -> None:
-    """Of `add_type_arguments`, source and target: what can be known before anything is read."""
+    """Checks what can be checked before anything is read: the source, the target and some of the shared options."""
     check_num_threads(options.threads)
     check_target(options.target, options.source, *filter(None, [options.imatrix]))
 
 
 def write_model(options: argparse.Namespace, metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> int:
-    """Writes tensors by the options of `add_type_arguments`, with progress and a summary; --dry-run only prints.
+    """Writes a GGUF file by the options of `add_type_arguments`. Shows progress and prints a summary.
 
-    Without a preset all tensors keep their types, and general.file_type is that of `metadata`.
+    With --dry-run it writes nothing and prints what the file would hold. Without a preset all tensors keep their types,
+    and general.file_type keeps the value that it has in `metadata`.
     """
     start = time.monotonic()
     importance = read_importance(options.imatrix, tensors) if options.imatrix else {}
@@ -132,7 +144,7 @@ def write_model(options: argparse.Namespace, metadata: Mapping[str, Any], tensor
 
 
 def read_importance(path: str, tensors: Sequence[Tensor]) -> dict[str, np.ndarray]:
-    """Importance for tensors of this model; ValueError when there is none for any."""
+    """Reads the importance of this model's tensors. Raises ValueError when the file has none of them."""
     names = {tensor.name for tensor in tensors}
     importance = {name: values for name, values in read_imatrix(path).items() if name in names}
     if not importance:
@@ -146,16 +158,16 @@ def count_layers(tensors: Sequence[Tensor]) -> int:
 
 
 def warn_of_requantising(tensors: Sequence[Tensor], types: Mapping[str, str]) -> None:
-    """float32 holds what the block formats mean, so going there rounds nothing."""
+    """Warns when block formats are converted to other types. F32 holds their values exactly, so it needs no warning."""
     lossy = sorted({x.dtype for x in tensors if x.dtype not in FLOAT_TYPES and types[x.name] not in (x.dtype, "F32")})
     if lossy:
-        warn(f"{', '.join(lossy)} values are rounded a second time; a BF16 source gives better files")
+        warn(f"{', '.join(lossy)} values are rounded a second time; a source in BF16 gives a better file")
 
 
 def warn_of_missing_importance(
     tensors: Sequence[Tensor], types: Mapping[str, str], importance: Mapping[str, np.ndarray]
 ) -> None:
-    """The embedding is multiplied with nothing that could be measured."""
+    """Warns when quantised matrices have no importance. The embedding never has one, so it does not count."""
     matrices = {x.name for x in tensors if types[x.name] not in (x.dtype, *FLOAT_TYPES)} - {"token_embd.weight"}
     missing = matrices - importance.keys()
     if missing:
@@ -167,7 +179,7 @@ def warn(text: str) -> None:
 
 
 def plan_lines(tensors: Sequence[Tensor], types: Mapping[str, str]) -> list[str]:
-    """One line per tensor: name, shape, type now and then, size."""
+    """Returns a line for each tensor: its name, its shape, its type before and after, and its new size."""
     rows = []
     for tensor in tensors:
         dtype = types.get(tensor.name, tensor.dtype)
@@ -177,7 +189,7 @@ def plan_lines(tensors: Sequence[Tensor], types: Mapping[str, str]) -> list[str]
 
 
 def summary(tensors: Sequence[Tensor], written: Sequence[Tensor], sizes: Mapping[str, int]) -> str:
-    """Sizes before and after, and what a weight takes."""
+    """Returns the sizes before and after, and the average number of bits per weight."""
     before, after = sum(x.num_bytes for x in tensors), sum(sizes.values())
     weights = sum(math.prod(x.shape) for x in written)
     return f"{show_bytes(before)} -> {show_bytes(after)}, {8 * after / weights:.2f} bits per weight"

@@ -1,4 +1,4 @@
-"""`gesso synth`: a model of random weights, to measure with."""
+"""`gesso synth`: writes a model of random weights, for measuring speed and memory."""
 
 from __future__ import annotations
 
@@ -21,30 +21,43 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "synth",
         help="make a model of random weights",
-        description="Writes a GGUF file of random weights, which computes as a real one does and says nothing: for"
-        " measuring speed and memory.",
+        description="Writes a GGUF file of random weights, for measuring speed and memory without the released weights."
+        " It computes as much as a real model of these sizes, and the text that it writes is nonsense.",
     )
     parser.set_defaults(command=synth)
-    parser.add_argument("target", metavar="OUT", help="the .gguf file to write; it appears when it is complete")
+    parser.add_argument(
+        "target", metavar="OUT", help="the .gguf file to write; it gets this name only when it is complete"
+    )
     model = parser.add_mutually_exclusive_group()
-    model.add_argument("--preset", choices=CONFIG_NAMES, default="26b-a4b", help="the model's sizes; default: 26b-a4b")
-    model.add_argument("--config", metavar="PATH", help="the sizes of another model: its config.json or its folder")
+    model.add_argument(
+        "--preset", choices=CONFIG_NAMES, default="26b-a4b", help="the model whose sizes are used; default: 26b-a4b"
+    )
+    model.add_argument(
+        "--config", metavar="PATH", help="use the sizes of another model: PATH is its config.json or its folder"
+    )
     parser.add_argument(
         "--quant",
         type=str.upper,
         choices=list(PRESETS),
         default="Q4_K_M",
         metavar="P",
-        help=f"a mix of types: {', '.join(PRESETS)}; default: Q4_K_M",
+        help=f"which types the weights get: {', '.join(PRESETS)}; default: Q4_K_M",
     )
-    parser.add_argument("--layers", type=int, metavar="N", help="the first N layers only; default: all")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0; the same seed, the same file")
+    parser.add_argument("--layers", type=int, metavar="N", help="make only the first N layers; default: all layers")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the random weights: the same seed gives the same file; default: 0",
+    )
     parser.add_argument(
         "--as",
         dest="architecture",
         choices=[ARCHITECTURE, GEMMA4],
         default=ARCHITECTURE,
-        help="gemma4: the same weights as a file for llama.cpp, to compare with; gesso does not run it",
+        help="gemma4 writes the same weights as a file that llama.cpp runs, to compare speeds; gesso cannot run it;"
+        " default: diffusion-gemma",
     )
 
 
