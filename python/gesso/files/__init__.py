@@ -1,1 +1,1 @@
-"""Files of weights: what they hold, how they are read and written. Knows no model."""
+"""Reads and writes files of weights. Nothing here runs a model."""

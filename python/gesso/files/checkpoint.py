@@ -1,4 +1,4 @@
-"""Native checkpoints put together from metadata and tensors, as a folder or a random model has them."""
+"""Makes native checkpoints of metadata and tensors, for models that do not come from a GGUF file."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ import numpy as np
 from gesso import _native
 from gesso.files.tensor import Tensor
 
-ARCHITECTURE = "diffusion-gemma"  # GGUF's general.architecture, and what its keys begin with
+ARCHITECTURE = "diffusion-gemma"  # the value of GGUF's general.architecture; the model's own keys begin with it
 
 
 def outline(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> _native.Checkpoint:
-    """Metadata and tensors with zeros for all values, which take no memory.
+    """Makes a checkpoint with zeros in place of all values. The zeros take no memory.
 
-    Enough to tell whether the tensors fit the configuration.
+    It is enough to find out whether the tensors fit the configuration.
     """
     largest = max((tensor.num_bytes for tensor in tensors), default=0)
-    zeros = np.zeros(largest, np.uint8)  # never written to, and therefore only promised by the system
+    zeros = np.zeros(largest, np.uint8)  # nothing writes to them, so the system gives them no memory
     return fill_checkpoint(metadata, tensors, lambda tensor: zeros[: tensor.num_bytes])
 
 
 def fill_checkpoint(
     metadata: Mapping[str, Any], tensors: Iterable[Tensor], values: Callable[[Tensor], np.ndarray]
 ) -> _native.Checkpoint:
-    """Metadata and tensors with what `values` returns for each, which the checkpoint keeps alive."""
+    """Makes a checkpoint in which each tensor has the values that `values(tensor)` returns.
+
+    The checkpoint refers to these arrays and keeps them alive.
+    """
     checkpoint = _native.Checkpoint()
     for key, value in metadata.items():
         checkpoint.set(key, value)
@@ -38,7 +41,7 @@ def fill_checkpoint(
 
 
 def count_types(tensors: Iterable[_native.TensorInfo]) -> dict[str, dict[str, int]]:
-    """Count, elements and bytes for each type, the largest first."""
+    """Returns count, elements and bytes of the tensors of each type. The type with the most bytes comes first."""
     types: dict[str, dict[str, int]] = {}
     for tensor in tensors:
         entry = types.setdefault(tensor.type, {"count": 0, "elements": 0, "bytes": 0})

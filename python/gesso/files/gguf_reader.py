@@ -1,4 +1,4 @@
-"""Reads a GGUF file for writing it anew: all its metadata to the bit, and its tensors as `Tensor`s."""
+"""Reads a GGUF file so that `write_gguf` can write it again: its metadata bit for bit, and its tensors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from gesso.files.tensor import FLOAT_TYPES, Tensor
 
 
 class GgufSource:
-    """`metadata` for `write_gguf`, and `tensors()`. The interface of `hf.folder.Checkpoint`."""
+    """A GGUF file. Like `hf.folder.Checkpoint` it has `metadata` and `tensors()`, as `write_gguf` takes them."""
 
     def __init__(self, path: Path):
         self.path = path
         self.checkpoint = _native.Checkpoint.open(os.fsencode(path))
-        self.values = self.checkpoint.metadata  # for reading
+        self.values = self.checkpoint.metadata  # the metadata as Python values
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Values as they are stored, but for the architecture, which the writer needs as text, and the alignment."""
+        """The metadata in their stored bytes.
+
+        There are two exceptions: general.architecture is text, because the writer needs it so, and general.alignment is
+        left out.
+        """
         metadata: dict[str, Any] = {key: self._encoded(key) for key in self.values}
-        metadata.pop("general.alignment", None)  # the writer lays the tensors out anew
+        metadata.pop("general.alignment", None)  # the writer places the tensors with an alignment of its own
         if isinstance(self.values.get("general.architecture"), str):
             metadata["general.architecture"] = self.values["general.architecture"]
         return metadata
@@ -33,11 +37,11 @@ class GgufSource:
     def _encoded(self, key: str) -> Encoded:
         try:
             return Encoded(self.checkpoint.encoded_value(key))
-        except ValueError:  # `values` shows such a key, but not under its own name
+        except ValueError:  # `values` has a key that is not UTF-8 under a changed name, which the file does not have
             raise _native.FormatError(f"{self.path}: metadata key {key}: expected UTF-8") from None
 
     def tensors(self) -> list[Tensor]:
-        """All tensors in the file's order, as views of the mapped file."""
+        """Returns all tensors in the file's order. Their values are views of the mapped file."""
         mapped = np.memmap(self.path, np.uint8, "r")
         return [_to_tensor(mapped, info) for info in self.checkpoint.tensors]
 
@@ -53,5 +57,5 @@ def _to_tensor(mapped: np.ndarray, info: _native.TensorInfo) -> Tensor:
 
 
 def read_gguf(path: str | os.PathLike[str]) -> GgufSource:
-    """Opens a GGUF file; FormatError and OSError as `gesso.load` raises them."""
+    """Opens a GGUF file. Raises FormatError and OSError as `gesso.load` does."""
     return GgufSource(Path(path))

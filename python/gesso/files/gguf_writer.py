@@ -1,10 +1,10 @@
-"""Writes a GGUF of a model from metadata and tensors, tensor by tensor, through package `gguf`.
+"""Writes a GGUF file from metadata and tensors, one tensor after the other, with the package `gguf`.
 
 checkpoint = read_checkpoint(directory)
-write_gguf("model.gguf", checkpoint.metadata, checkpoint.tensors(), types=lambda name, shape: "Q8_0")
+write_gguf("model.gguf", checkpoint.metadata, checkpoint.tensors(), types=matrices_as("Q8_0"))
 
-At no time more than one tensor's source and a chunk of some ten MB are in memory, given tensors whose values come from
-mapped files or are made when they are asked for.
+If the tensors' values come from mapped files, or are made only when they are asked for, no more than the values of one
+tensor and a chunk of 32 MiB are in memory at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gesso.files.partial_file import check_space, check_target, partial_file
 from gesso.files.presets import stays_float32
 from gesso.files.tensor import LARGEST_FLOAT32, Tensor, release_pages, stored_bytes, tensor_types
 
-CHUNK_BYTES = 32 << 20  # of a source, converted at a time
+CHUNK_BYTES = 32 << 20  # so many bytes of a tensor are converted at a time
 
 Types = Callable[[str, tuple[int, ...]], str] | Mapping[str, str]
 Progress = Callable[[int, int, str], None]
@@ -31,26 +31,31 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Encoded:
-    """A metadata value as it lies in a GGUF file: its value type (u32), then the value. Copied to the bit."""
+    """A metadata value in the bytes that a GGUF file has for it: the value's type (u32), then the value.
+
+    It is copied to the new file bit for bit.
+    """
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class Stream(Tensor):
-    """A tensor that is made while it is written, in the type it has: `values` is not used.
+    """A tensor whose bytes are made while they are written. It can only be written in its own type.
 
-    make_chunks() yields its bytes, uint8; a chunk may be overwritten by the next.
+    make_chunks() yields the bytes as uint8 arrays. The next chunk may overwrite the memory of the last one. `values` is
+    not used.
     """
 
     make_chunks: Callable[[], Iterator[np.ndarray]] = lambda: iter(())
 
 
 def _add_value(writer: Any, key: str, value: Any) -> None:
-    """Adds one metadata value; its Python type decides its GGUF type.
+    """Adds one metadata value. Its Python type decides its GGUF type.
 
-    bool -> bool, int -> u32 (i32 below zero), float -> f32, str -> string; lists the same, but their ints are i32. A
-    NumPy scalar keeps its own type, e.g. np.uint64(1). An empty list is left out: the package cannot write one.
+    A bool becomes bool, an int u32 (i32 below zero), a float f32, a str string. The items of a list become the same,
+    but ints in lists are always i32. A NumPy scalar keeps its own type: np.uint64(1) becomes u64. An empty list is left
+    out, because the package cannot write it.
     """
     from gguf import GGUFValueType as value_type
 
@@ -81,7 +86,7 @@ def _add_value(writer: Any, key: str, value: Any) -> None:
 
 
 def _check_range(key: str, value: Any) -> None:
-    """ValueError for plain Python numbers that 32 bits do not hold."""
+    """Raises ValueError if a Python number does not fit into the 32 bits that it would get."""
     for number in value if isinstance(value, (list, tuple)) else [value]:
         most = np.iinfo(np.int32 if isinstance(value, (list, tuple)) else np.uint32).max
         if type(number) is int and not np.iinfo(np.int32).min <= number <= most:
@@ -91,7 +96,7 @@ def _check_range(key: str, value: Any) -> None:
 
 
 def _make_writer(path: Path, metadata: Mapping[str, Any]) -> Any:
-    """The package's writer with all metadata in it."""
+    """Returns the package's writer, with all metadata in it."""
     import gguf  # slow to import, and only writing needs it
 
     class Writer(gguf.GGUFWriter):
@@ -109,7 +114,7 @@ def _make_writer(path: Path, metadata: Mapping[str, Any]) -> Any:
 
 
 def _checked_bytes(tensor: Tensor, dtype: str) -> int:
-    """The bytes of a tensor in another type, which its rows must fit."""
+    """Returns a tensor's size in bytes in another type. Raises ValueError if its rows do not fit the type."""
     try:
         return stored_bytes(dtype, tensor.shape)
     except ValueError as error:
@@ -117,10 +122,10 @@ def _checked_bytes(tensor: Tensor, dtype: str) -> int:
 
 
 def chunks(tensor: Tensor, num_parts: int) -> Iterator[tuple[int, np.ndarray]]:
-    """The bytes of a tensor in whole rows, some ten MB at a time, each with the number of the part it belongs to.
+    """Yields the bytes of a tensor in chunks of whole rows, about 32 MiB each, with the number of the chunk's part.
 
-    Parts are equal shares of the outermost dimension: experts, or 1 for all. Chunks of a mapped file leave memory again
-    when the next one is asked for.
+    A tensor is divided into `num_parts` equal parts along its outermost dimension: one part per expert, or one in all.
+    No chunk reaches over two parts. When the next chunk is asked for, the memory of one from a mapped file is released.
     """
     data = np.ascontiguousarray(tensor.data).reshape(-1).view(np.uint8)
     row_bytes = stored_bytes(tensor.dtype, tensor.shape[-1:])
@@ -135,9 +140,9 @@ def chunks(tensor: Tensor, num_parts: int) -> Iterator[tuple[int, np.ndarray]]:
 def _converted(
     tensor: Tensor, dtype: str, importance: np.ndarray | None, multiplier: np.ndarray | None, num_threads: int
 ) -> Iterator[np.ndarray]:
-    """The bytes of a tensor in type `dtype`, chunk by chunk.
+    """Yields the bytes of a tensor in type `dtype`, chunk by chunk.
 
-    importance: [experts, columns], one expert for a plain matrix; multiplier: [1] or [experts].
+    importance: [experts, columns]; a plain matrix counts as one expert. multiplier: [1] or [experts].
     """
     if isinstance(tensor, Stream) and dtype == tensor.dtype and multiplier is None:
         yield from tensor.make_chunks()
@@ -160,7 +165,10 @@ def _converted(
 
 
 def _per_expert(tensor: Tensor, values: np.ndarray, what: str, shape: tuple[int, ...] = ()) -> np.ndarray:
-    """float32 [experts, *shape], 1 expert for a plain matrix; what is there once serves all experts."""
+    """Returns `values` as float32 [experts, *shape]. A plain matrix counts as one expert.
+
+    Values of the form `shape` or [1, *shape] are repeated for all experts.
+    """
     values = np.ascontiguousarray(values, np.float32)
     experts = tensor.shape[0] if len(tensor.shape) == 3 else 1
     if values.shape not in (shape, (1, *shape), (experts, *shape)):
@@ -170,7 +178,10 @@ def _per_expert(tensor: Tensor, values: np.ndarray, what: str, shape: tuple[int,
 
 
 def matrices_as(dtype: str, embedding: str | None = None) -> Callable[[str, tuple[int, ...]], str]:
-    """A `types` function: matrices in `dtype`, the embedding in `embedding` (or `dtype`), all others in float32."""
+    """Returns a function for the argument `types` of `write_gguf`.
+
+    Matrices get the type `dtype`, the embedding gets `embedding` if it is given. Vectors, norms and the router get F32.
+    """
 
     def types(name: str, shape: tuple[int, ...]) -> str:
         if stays_float32(name, shape):
@@ -181,7 +192,7 @@ def matrices_as(dtype: str, embedding: str | None = None) -> Callable[[str, tupl
 
 
 def _plan(tensors: Iterable[Tensor], types: Types | None) -> list[tuple[Tensor, str, int]]:
-    """Each tensor with the type and the number of bytes that it is to have."""
+    """Returns each tensor with the type and the number of bytes that it gets in the file."""
     plan = []
     for tensor in tensors:
         if types is None:
@@ -208,15 +219,18 @@ def write_gguf(
     on_progress: Progress | None = None,
     num_threads: int = 0,
 ) -> None:
-    """Writes a GGUF v3 file, which appears under its name only when it is complete.
+    """Writes a GGUF v3 file. The file gets its name only when it is complete.
 
-    types: tensor name -> type, or a function of name and shape; without it, and for names that it lacks, tensors keep
-    the type they have. importance: tensor name -> float32 [columns] or [experts, columns], what an error in a column
-    counts. multipliers: tensor name -> a function that returns float32 [1] or [experts], by which the values are
-    multiplied; it is called when the tensor's turn has come. Tensor values are asked for one tensor at a time, in
-    order. on_progress(done_bytes, total_bytes, name): bytes of tensors written, called after every chunk.
+    types: maps tensor names to types, or is a function of name and shape that returns the type. Tensors whose names it
+    lacks keep their types, and so do all tensors without it.
+    importance: maps tensor names to float32 [columns] or [experts, columns]: how much a squared error in each column
+    counts.
+    multipliers: maps tensor names to functions that return float32 [1] or [experts]. The values are multiplied with
+    these factors. The function is called when it is the tensor's turn.
+    on_progress(done_bytes, total_bytes, name) is called after every chunk, with the bytes of tensors written so far.
 
-    OSError where the file cannot be made or does not fit the disk, ValueError naming the tensor or the key otherwise.
+    The values of the tensors are asked for one tensor at a time, in order. Raises OSError if the file cannot be made or
+    does not fit on the disk. Raises ValueError, which names the tensor or the key, for anything else.
     """
     path = Path(path)
     check_target(path)

@@ -1,8 +1,8 @@
-"""Importance matrices: how much each input column of a weight is used, for quantisers to weigh errors with.
+"""Reads and writes importance matrices, which say how much an error in each column of a weight counts.
 
-Files have llama.cpp's GGUF form (tools/imatrix): for each weight NAME the float32 tensors `NAME.in_sum2` [experts,
-columns], sums of squared activations, and `NAME.counts` [experts, 1], the rows that were summed. A plain matrix has one
-"expert".
+A column counts as much as the mean square of the activations that it is multiplied with. Files have llama.cpp's GGUF
+form (tools/imatrix). For each weight NAME they hold two float32 tensors: `NAME.in_sum2` [experts, columns], the sums of
+squared activations, and `NAME.counts` [experts, 1], the number of rows in the sum. A plain matrix counts as one expert.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ SUMS, COUNTS = ".in_sum2", ".counts"
 def write_imatrix(
     path: str | os.PathLike[str], entries: list[_native.WeightImportance], metadata: dict[str, Any]
 ) -> None:
-    """`metadata`: datasets (names of the texts), chunk_count and chunk_size (canvases, and their tokens)."""
+    """Writes an importance matrix.
+
+    metadata: "datasets", a list with the names of the texts; "chunk_count", the number of canvases; "chunk_size", the
+    number of tokens of a canvas.
+    """
     tensors = []
     for entry in entries:
         counts = entry.counts.astype(np.float32).reshape(-1, 1)
@@ -34,10 +38,10 @@ def write_imatrix(
 
 
 def read_imatrix(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Weight name -> mean squared activations, float32 [columns], or [experts, columns] for a stack of experts.
+    """Maps each weight's name to the mean squares of its activations: float32 [columns], or [experts, columns].
 
-    An expert that was never used has zeros, which quantisers take as "all columns alike". ValueError for anything that
-    is no importance matrix.
+    An expert that was never used has zeros. Quantisers then treat all its columns alike. Raises ValueError if the file
+    is not an importance matrix.
     """
     path = Path(path)
     checkpoint = _native.Checkpoint.open(os.fsencode(path))

@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are complete."""
+"""Writes files under a temporary name, so that a file gets its own name only when it is complete."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAGIC = b"GGUF"
 
 
 def check_target(path: str | os.PathLike[str], *sources: str | os.PathLike[str]) -> None:
-    """OSError unless a GGUF file can be made at `path`; ValueError if one is there that is read, one of `sources`.
+    """Raises OSError if no GGUF file can be written at `path`, and ValueError if `path` is one of `sources`.
 
-    Only GGUF files (and empty ones) are overwritten: a text, a shard or a device in this place is a mistake. For
-    commands, before the work of hours begins.
+    Only GGUF files and empty files are overwritten. If another file is there, for example a text, the name is probably
+    a mistake. Commands call this before they begin, because their work may take hours.
     """
     path = Path(path)
     if path.is_dir():
@@ -43,10 +43,10 @@ def _first_bytes(path: Path) -> bytes:
 
 @contextmanager
 def partial_file(path: Path) -> Iterator[Path]:
-    """The path of an empty file beside `path`, which takes its place at the end of the block.
+    """Yields the path of an empty file `<name>.partial` beside `path`. The end of the block renames it to `path`.
 
-    A block that raises leaves nothing behind. After a kill `<name>.partial` stays; the next call overwrites it. It is
-    locked meanwhile: BlockingIOError when another process writes the same file.
+    If the block raises, the partial file is removed. If the process is killed, it stays, and the next call overwrites
+    it. The file is locked inside the block: BlockingIOError is raised if another process is writing it.
     """
     partial = path.with_name(path.name + ".partial")
     with open(partial, "ab") as file:
@@ -67,13 +67,13 @@ def _lock(file: IO[bytes], partial: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise BlockingIOError(f"{partial}: another process is writing this file") from None
-    # Between open and lock the other one may have come to its end: then this is a finished or removed file by now.
+    # Another process may have finished between `open` and the lock. It has then renamed or removed this file.
     if not partial.exists() or not os.path.samestat(os.fstat(file.fileno()), os.stat(partial)):
         raise BlockingIOError(f"{partial}: another process has just written this file")
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """OSError when the file system of `folder` has fewer free bytes."""
+    """Raises OSError if the file system of `folder` has fewer than `needed` free bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OSError(f"{folder}: not enough space: {needed:,} bytes are needed, {free:,} are free")
@@ -81,7 +81,10 @@ def check_space(folder: Path, needed: int) -> None:
 
 @contextmanager
 def unwind_on_sigterm() -> Iterator[None]:
-    """For commands: SIGTERM ends the block by SystemExit, so that what it had begun is cleaned up as after Ctrl-C."""
+    """Makes SIGTERM raise SystemExit inside the block, so that partial files are removed as after Ctrl-C.
+
+    Only commands use it, because it changes the process's handler of the signal.
+    """
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield

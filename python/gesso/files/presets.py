@@ -1,7 +1,7 @@
-"""Presets: which type each tensor of a file gets, by llama.cpp's names and rules.
+"""Presets decide which type each tensor of a file gets. Their names and rules are llama.cpp's.
 
-Source of the rules: src/llama-quant.cpp, August 2026. It has none for NVFP4, so that one is gesso's own: NVFP4 wherever
-a row fits, and the embedding as in the other presets.
+The source of the rules is llama.cpp's src/llama-quant.cpp of August 2026. It has no rule for NVFP4, so that preset is
+gesso's own: matrices get NVFP4 where their rows fit it, and the embedding gets the type that other presets give it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from gesso.files.tensor import FLOAT_TYPES, Tensor, stored_bytes, tensor_types
 
 
 def stays_float32(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether a GGUF stores this tensor in float32 whatever the file's type: vectors, norms and the router."""
+    """Whether a GGUF file stores this tensor in F32 with every preset, as it does vectors, norms and the router."""
     return len(shape) < 2 or "norm" in name or name.endswith("ffn_gate_inp.weight")
 
 
 @dataclass(frozen=True)
 class Preset:
     file_type: int  # general.file_type in a GGUF file, from llama.cpp's enum llama_ftype
-    base: str  # the type of a matrix for which no rule knows better
+    base: str  # the type of a matrix for which no rule gives another one
 
 
 PRESETS = {
@@ -37,19 +37,20 @@ PRESETS = {
     "IQ4_XS": Preset(30, "IQ4_XS"),
     "NVFP4": Preset(39, "NVFP4"),
 }
-# For rows that are no whole number of blocks; F16 if those of the substitute do not fit either.
+# A matrix whose rows are not a whole number of blocks gets the substitute. If its rows do not fit the substitute's
+# blocks either, it gets F16. For example a row of 704 elements does not fit Q4_K's blocks of 256, but Q5_0's of 32.
 SUBSTITUTES = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "NVFP4": "Q4_0"}
 
 
 @dataclass(frozen=True)
 class _Model:
-    """What the rules ask about a model."""
+    """The facts about a model that the rules depend on."""
 
     num_layers: int
     num_experts: int
     heads_per_kv_head: int  # of the first layer
-    attn_v: list[int]  # the layers that have one
-    has_output: bool  # a head of its own, rather than the embedding
+    attn_v: list[int]  # the numbers of the layers that have an attn_v
+    has_output: bool  # whether the head is a tensor of its own and not the embedding
     has_importance: bool
 
     @classmethod
@@ -67,7 +68,7 @@ class _Model:
 
 
 def _deserves_more_bits(index: int, count: int) -> bool:
-    """The first and last eighth, and every third in between."""
+    """Whether a layer gets more bits: those in the first and last eighth do, and every third layer in between."""
     return index < count // 8 or index >= 7 * count // 8 or (index - count // 8) % 3 == 2
 
 
@@ -78,7 +79,7 @@ def _embedding_type(base: str, columns: int) -> str:
 
 
 def _attention_type(preset: str, part: str, layer: int, model: _Model) -> str:
-    """attn_q, attn_k, attn_v and attn_output."""
+    """Returns the type of attn_q, attn_k, attn_v or attn_output, named by `part`."""
     dtype = PRESETS[preset].base
     if part == "attn_v":
         if preset == "IQ4_XS" and model.heads_per_kv_head >= 4:
@@ -86,7 +87,7 @@ def _attention_type(preset: str, part: str, layer: int, model: _Model) -> str:
         more_bits = _deserves_more_bits(model.attn_v.index(layer), len(model.attn_v))
         if preset in ("Q4_K_M", "Q5_K_M") and more_bits:
             dtype = "Q6_K"
-    if model.num_experts == 8:  # there the attention is a small part of the file
+    if model.num_experts == 8:  # llama.cpp's rule for models such as Mixtral: attention is a small part of the file
         if part in ("attn_v", "attn_k"):
             dtype = "Q8_0"
         elif part == "attn_output" and preset in ("Q4_K_M", "IQ4_XS"):
@@ -95,7 +96,7 @@ def _attention_type(preset: str, part: str, layer: int, model: _Model) -> str:
 
 
 def _ffn_down_type(preset: str, layer: int, model: _Model) -> str:
-    """ffn_down and ffn_down_exps."""
+    """Returns the type of ffn_down or ffn_down_exps."""
     is_first = layer < model.num_layers // 8
     if preset in ("Q4_K_M", "Q5_K_M") and _deserves_more_bits(layer, model.num_layers):
         return "Q6_K"
@@ -107,7 +108,7 @@ def _ffn_down_type(preset: str, layer: int, model: _Model) -> str:
 
 
 def _wanted_type(preset: str, tensor: Tensor, model: _Model) -> str:
-    """The type of a matrix before its rows have been looked at."""
+    """Returns the type that the rules give a matrix. Its rows may not fit this type."""
     base = PRESETS[preset].base
     if base in FLOAT_TYPES:
         return base
@@ -124,7 +125,7 @@ def _wanted_type(preset: str, tensor: Tensor, model: _Model) -> str:
 
 
 def _fitting_type(dtype: str, columns: int) -> str:
-    """The type, or the substitute whose blocks fit the row."""
+    """Returns the type if a row of `columns` elements fits its blocks; else the substitute, else F16."""
     for candidate in (dtype, SUBSTITUTES.get(dtype, dtype)):
         if columns % tensor_types()[candidate].block_elements == 0:
             return candidate
@@ -132,7 +133,7 @@ def _fitting_type(dtype: str, columns: int) -> str:
 
 
 def _matching(pattern: str, dtype: str, matrices: Mapping[str, Tensor]) -> list[str]:
-    """The names that an override is for; ValueError when it cannot be meant."""
+    """Returns the names that an override applies to. Raises ValueError if it matches nothing or cannot be applied."""
     what = f"{pattern}={dtype}"
     if dtype not in tensor_types() or not tensor_types()[dtype].can_write:
         known = ", ".join(name for name, entry in tensor_types().items() if entry.can_write)
@@ -161,11 +162,12 @@ def plan_types(
     has_importance: bool = False,
     overrides: Iterable[tuple[str, str]] = (),
 ) -> dict[str, str]:
-    """Tensor name -> type. Vectors, norms and the router are always F32; the embedding is better off than the rest.
+    """Maps the name of each tensor to its type. Vectors, norms and the router always get F32.
 
-    tensors: anything with a name and a shape. overrides: (regular expression, type); it is searched for in the names of
-    the matrices, and of several that match the last one wins. ValueError for one that matches nothing or that names a
-    type which cannot hold the tensor's rows.
+    tensors: objects with a `name` and a `shape`.
+    overrides: pairs (regular expression, type). A matrix in whose name the expression is found gets this type; the last
+    pair that matches counts. Raises ValueError for a pair that matches nothing or whose type cannot hold the rows of a
+    matrix that it matches.
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")

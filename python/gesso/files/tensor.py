@@ -1,4 +1,4 @@
-"""Weights as files store them: one on its way from file to file, and rows of values in any tensor type."""
+"""Weights as files store them: a tensor, the tensor types, and the conversion of rows of values between types."""
 
 from __future__ import annotations
 
@@ -18,40 +18,41 @@ FLOAT_TYPES = {
     "F32": np.float32,
     "F16": np.float16,
     "BF16": np.uint16,
-}  # types without blocks, and how NumPy holds them
+}  # the types without blocks, and the NumPy type that holds each; NumPy has no bf16, so uint16 holds its bits
 
 
 class TensorType(NamedTuple):
     """A type that a tensor of a GGUF file may have."""
 
-    id: int  # ggml's, as files store it
+    id: int  # ggml's number for the type, which files store
     block_elements: int  # a row's length must be a multiple of this
     block_bytes: int
-    can_read: bool  # gesso computes with it
-    can_write: bool  # gesso quantises to it
+    can_read: bool  # whether gesso can compute with it
+    can_write: bool  # whether gesso can quantise to it
 
 
 @cache
 def tensor_types() -> dict[str, TensorType]:
-    """All types that a GGUF file may hold, by ggml's names."""
+    """Maps ggml's names to all types that a GGUF file may hold."""
     native = _native.tensor_types()
     return {entry.name: TensorType(*(getattr(entry, field) for field in TensorType._fields)) for entry in native}
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One weight under its GGUF name. Shapes are outermost dimension first, as in NumPy.
+    """One weight under its GGUF name. Its shape has the outermost dimension first, as in NumPy.
 
-    `data` is C-contiguous. Its element type follows `dtype`: float32 for "F32", float16 for "F16", uint16 for "BF16"
-    (the bits as stored); for a block format such as "Q8_0" it is uint8, each row being that row's bytes. A view of a
-    mapped file costs no memory; `values` may also be a function that makes the array anew each time it is asked for.
+    `data` is C-contiguous. Its element type depends on `dtype`: float32 for "F32", float16 for "F16", uint16 with the
+    stored bits for "BF16". For a block format such as "Q8_0" it is uint8, and a row of `data` has the bytes of a row.
+    `values` is an array or a function. The function makes the array again each time the values are asked for. A view of
+    a mapped file takes no memory before it is read.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     values: np.ndarray | Callable[[], np.ndarray]
-    source: str = ""  # the HF name, for messages
+    source: str = ""  # the tensor's name in a Hugging Face folder, for messages
 
     @property
     def data(self) -> np.ndarray:
@@ -66,13 +67,16 @@ class Tensor:
         return stored_bytes(self.dtype, self.shape)
 
     def to_float32(self) -> np.ndarray:
-        """The values as float32, in the tensor's shape."""
+        """Returns the values as float32, in the tensor's shape."""
         data = np.ascontiguousarray(self.data).reshape(-1).view(np.uint8)
         return _native.dequantize(self.dtype, data).reshape(self.shape)
 
 
 def stored_bytes(dtype: str, shape: tuple[int, ...]) -> int:
-    """Bytes of a tensor; ValueError for a type that does not exist and for rows that are no whole number of blocks."""
+    """Returns the size of a tensor in bytes.
+
+    Raises ValueError if the type does not exist or if a row is not a whole number of its blocks.
+    """
     if dtype not in tensor_types():
         raise _native.ArgumentError(f"unknown tensor type {dtype!r}; known: {', '.join(tensor_types())}")
     entry = tensor_types()[dtype]
@@ -84,11 +88,14 @@ def stored_bytes(dtype: str, shape: tuple[int, ...]) -> int:
 
 
 def quantize(values: Any, dtype: str, *, importance: Any = None, num_threads: int = 0) -> np.ndarray:
-    """Rows of values as a GGUF file stores them in type `dtype`, for example "Q4_K".
+    """Converts rows of values to the bytes that a GGUF file stores for them in type `dtype`, for example "Q4_K".
 
-    values: finite float32 [..., columns]. importance: float32 [columns], what a square error in each column counts;
-    None means all the same. Returns uint8 [..., bytes of a row]. ValueError for a type that gesso cannot write, rows
-    that are no whole number of its blocks and values that it cannot hold.
+    values: float32 [..., columns]; they must be finite.
+    importance: float32 [columns], how much a squared error in each column counts; None means that all count the same.
+    num_threads: 0 means one thread per processor.
+
+    Returns uint8 [..., bytes of a row]. Raises ValueError if gesso cannot write the type, if a row is not a whole
+    number of its blocks or if the type cannot hold a value.
     """
     values = np.ascontiguousarray(values, np.float32)
     columns = values.shape[-1]
@@ -103,9 +110,10 @@ def quantize(values: Any, dtype: str, *, importance: Any = None, num_threads: in
 
 
 def dequantize(data: Any, dtype: str, *, num_threads: int = 0) -> np.ndarray:
-    """The float32 values [..., columns] of rows stored in type `dtype`: uint8 [..., bytes of a row].
+    """Converts stored rows, uint8 [..., bytes of a row], from type `dtype` to float32 values [..., columns].
 
-    ValueError for a type that gesso cannot read and for rows that are no whole number of its blocks.
+    num_threads: 0 means one thread per processor. Raises ValueError if gesso cannot read the type or if a row is not a
+    whole number of its blocks.
     """
     data = np.ascontiguousarray(data)
     if data.dtype != np.uint8:
@@ -121,9 +129,9 @@ def dequantize(data: Any, dtype: str, *, num_threads: int = 0) -> np.ndarray:
 
 
 def release_pages(array: np.ndarray) -> None:
-    """Lets the system drop the memory that a view of a mapped file has filled; reading it again loads it again.
+    """Gives back the memory that reading a view of a mapped file has filled. Reading it again loads it again.
 
-    Does nothing for other arrays.
+    For other arrays it does nothing.
     """
     base = array
     while isinstance(base, np.ndarray):
@@ -131,5 +139,5 @@ def release_pages(array: np.ndarray) -> None:
     if not isinstance(base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or array.nbytes == 0:
         return
     first = array.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data
-    start = first - first % mmap.PAGESIZE  # a page that a neighbour shares is loaded again when it is read
+    start = first - first % mmap.PAGESIZE  # the first page may also hold another tensor's bytes; they are loaded again
     base.madvise(mmap.MADV_DONTNEED, start, first + array.nbytes - start)

@@ -1,8 +1,11 @@
-"""Weight scales: the factor `<name>.scale` of a matrix `<name>.weight`, one number or one per expert.
+"""Weight scales: a matrix `<name>.weight` may have a factor `<name>.scale`, one number or one per expert.
 
-NVFP4 needs one, as its block scales have a small range; other types get it folded into their values. The scale of
-ffn_down_exps is a factor on the experts' outputs that every file has; a weight scale is multiplied into it there, and
-cannot be told apart again. The embedding and the router have no weight scale (their `.scale` is another thing).
+A matrix in NVFP4 needs a scale, because NVFP4's block scales have a small range. When a matrix with a scale becomes
+another type, its values are multiplied with the scale and the scale is left out.
+
+Two tensors with such a name mean something else. `ffn_down_exps.scale` is a factor on the experts' outputs that every
+file has; a weight scale of ffn_down_exps is multiplied into it and cannot be taken out again. The router's `.scale` is
+a vector of the model. The embedding and the router have no weight scale.
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ from gesso import _native
 from gesso.files.gguf_writer import chunks
 from gesso.files.tensor import Tensor
 
-LARGEST = 6.0 * 448.0  # of a NVFP4 value without scale: the largest E2M1 times the largest UE4M3
+LARGEST = 6.0 * 448.0  # the largest NVFP4 value without weight scale: the largest E2M1 times the largest UE4M3
 
 Multipliers = dict[str, Callable[[], np.ndarray]]
 
 
 def _largest_magnitudes(tensor: Tensor) -> np.ndarray:
-    """max |value|, float32 [1], or [experts] of a tensor of rank 3."""
+    """Returns max |value|: float32 [1], or [experts] for a tensor of rank 3."""
     experts = tensor.shape[0] if len(tensor.shape) == 3 else 1
     largest = np.zeros(experts, np.float32)
     for expert, chunk in chunks(tensor, experts):
@@ -32,17 +35,17 @@ def _largest_magnitudes(tensor: Tensor) -> np.ndarray:
 
 
 def _nvfp4_scale(tensor: Tensor) -> np.ndarray:
-    """The scale by which the largest value becomes the largest that NVFP4 can hold."""
+    """Returns the scale with which the largest value of the tensor, divided by it, is the largest that NVFP4 holds."""
     largest = _largest_magnitudes(tensor)
     return np.where(largest > 0, largest / np.float32(LARGEST), np.float32(1))
 
 
 def with_scales(tensors: Sequence[Tensor], types: Mapping[str, str]) -> tuple[list[Tensor], Multipliers]:
-    """The tensors to write when matrices become the `types`, and the `multipliers` of `write_gguf`.
+    """Returns the tensors to write when matrices change to `types`, and the `multipliers` of `write_gguf`.
 
-    A matrix that becomes NVFP4 is divided by a scale, which its `.scale` tensor gets as a factor. One that was NVFP4
-    (or has a scale for another reason) and changes its type is multiplied by it, and the scale is left out. A matrix
-    that keeps its type keeps its scale. An `.input_scale` goes with a matrix that keeps its type only.
+    A matrix that becomes NVFP4 is divided by a new scale, and its `.scale` tensor is multiplied with it. A matrix that
+    has a scale and becomes another type is multiplied with the scale, and the scale is left out. A matrix that keeps
+    its type keeps its `.scale` and `.input_scale`. Other matrices lose their `.input_scale`.
     """
     by_name = {tensor.name: tensor for tensor in tensors}
     multipliers: Multipliers = {}
@@ -71,7 +74,7 @@ def with_scales(tensors: Sequence[Tensor], types: Mapping[str, str]) -> tuple[li
 
 
 def _scale_tensor(name: str, matrix: Tensor, old: Tensor | None, new: Callable[[], np.ndarray]) -> Tensor:
-    """`new`, times what was there."""
+    """Returns the tensor of a scale: the new scale, times the old one if there was one."""
 
     def values() -> np.ndarray:
         return new() if old is None else new() * old.to_float32()
