@@ -30,7 +30,7 @@ MAX_LINES = 3  # of a longer error message only the first lines are printed
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit status."""
-    # A locale without UTF-8 must not end a run, so characters that it lacks are written as \uXXXX.
+    # A locale without UTF-8 must not end a run, so characters that it lacks are written as escapes.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,1 +1,1 @@
-"""Hugging Face checkpoint folders, read as what their GGUF would hold."""
+"""Reads Hugging Face checkpoint folders and gives them the keys and tensors that a GGUF file of them would have."""

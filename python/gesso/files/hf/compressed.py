@@ -1,13 +1,16 @@
-"""Compressed linear layers of a checkpoint folder as the tensors that a GGUF has for them.
+"""Turns the compressed linear layers of a checkpoint folder into the tensors that a GGUF file has for them.
 
-NVFP4 keeps its bits: the elements go into ggml's order, the scales of 16 elements stay where they are, and the scale of
-the whole layer becomes the F32 tensor `.scale`, one element per expert. So value = (e2m1 * block scale) * scale, where
-the product in parentheses is exact. With modelopt, scale is `weight_scale_2`, and the value its convention's own. With
-compressed-tensors it is the float32 reciprocal of `weight_global_scale`: one rounding more than the division, and none
-when the global scale is a power of two. Experts stay in three tensors, because gate and up have scales of their own.
+NVFP4 layers stay NVFP4, and their bits are kept. The elements are put into ggml's order. The scale of each 16 elements
+stays in its place. The scale of the whole layer becomes the F32 tensor `.scale`, with one element per expert. So
+value = (e2m1 * block scale) * scale, and the product in parentheses is exact. In a folder of modelopt, scale is
+`weight_scale_2`, and the value is the one that modelopt computes. In a folder of compressed-tensors, scale is the
+float32 reciprocal of `weight_global_scale`; the value may then be rounded once more than by the division that
+compressed-tensors does. It is not when the global scale is a power of two. Experts become three tensors, because gate
+and up have different scales.
 
-8-bit elements times the scale of their channel are exact in float32 (when the scale is BF16) and are stored as BF16,
-rounded to nearest even. Experts are stacked and gate and up fused, as in an uncompressed folder.
+8-bit layers become BF16. Each element is multiplied with the scale of its channel; the product is exact in float32 when
+the scale is BF16. It is then rounded to BF16, to nearest even. Experts are stacked and their gate and up are fused, as
+in a folder that is not compressed.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ PROJECTIONS = ("gate", "up", "down")
 
 
 class Layer:
-    """One linear layer with weights [out, in], whose parts have the dtypes and shapes of its compression."""
+    """One linear layer with weights [out, in]. Its parts have the types and shapes that its compression prescribes."""
 
     def __init__(self, name: str, parts: dict[str, StoredTensor], compression: Compression):
         self.name, self.parts, self.compression = name, parts, compression
@@ -57,11 +60,11 @@ class Layer:
             raise tensor.error(f"{' or '.join(dtypes)} {' or '.join(str(list(shape)) for shape in shapes)}")
 
     def scale(self, part: str) -> np.float32:
-        """A scale of the whole layer, as GGUF wants it: to be multiplied with."""
+        """Returns a scale of the whole layer as GGUF has it: a factor, not a divisor."""
         stored = self.parts[part].values.reshape(())[()]
         with np.errstate(divide="ignore", over="ignore"):
             value = np.float32(1) / stored if self.compression.divides else stored
-        if not (math.isfinite(value) and value >= 0):  # zero: an expert without weights
+        if not (math.isfinite(value) and value >= 0):  # zero is allowed: all weights of an expert may be zero
             raise ValueError(f"{self.parts[part].file}: {self.name}.{part}: expected a positive number, got {stored}")
         return value
 
@@ -69,12 +72,15 @@ class Layer:
 def split(
     stored: dict[str, StoredTensor], compression: Compression
 ) -> tuple[dict[str, StoredTensor], dict[str, dict[str, StoredTensor]]]:
-    """Tensors that are not compressed by name, and the parts of the compressed layers by layer and part."""
+    """Separates the tensors of a folder.
+
+    Returns the tensors that are not compressed, by name, and the parts of the compressed layers, by layer and part.
+    """
     plain, layers = {}, {}
     for name, tensor in stored.items():
         layer, _, part = name.rpartition(".")
         is_part = part in compression.parts
-        if is_part and part == "weight":  # compressed by its type, or because it has a scale
+        if is_part and part == "weight":  # a plain layer has a "weight" too; type or scale tell that it is compressed
             is_part = tensor.dtype == compression.element_type or f"{layer}.weight_scale" in stored
         if is_part:
             layers.setdefault(layer, {})[part] = tensor
@@ -89,7 +95,11 @@ def quantized_tensors(
     num_experts: int,
     gguf_name: Callable[[Path, str], str],
 ) -> Iterator[Tensor]:
-    """The GGUF tensors of compressed layers. `gguf_name` maps a file's HF name of a weight, ValueError if unknown."""
+    """Yields the GGUF tensors of compressed layers.
+
+    gguf_name: a function of a file and of a weight's name in it that returns the GGUF name; it raises ValueError for an
+    unknown name.
+    """
     experts: dict[str, dict[str, dict[int, Layer]]] = {}
     for name, parts in layers.items():
         layer = Layer(name, parts, compression)
@@ -107,7 +117,7 @@ def quantized_tensors(
 def _experts(
     number: str, projections: dict[str, dict[int, Layer]], compression: Compression, num_experts: int
 ) -> Iterator[Tensor]:
-    """The experts of one transformer layer, in their order."""
+    """Yields the tensors of the experts of one transformer layer. `number` is the layer's number."""
     prefix = f"model.decoder.layers.{number}.experts"
     for projection, layers in projections.items():
         missing = next((expert for expert in range(num_experts) if expert not in layers), None)
@@ -132,7 +142,7 @@ def _experts(
 
 
 def _tensors(base: str, layers: list[Layer], shape: tuple[int, ...], source: str) -> Iterator[Tensor]:
-    """`<base>.weight` from the rows of all layers, and the scales beside it."""
+    """Yields `<base>.weight`, which has the rows of all layers, and its scales."""
     compression = layers[0].compression
     dtype, decode, holds = ("NVFP4", _pack_nvfp4, np.uint8) if compression.is_nvfp4 else ("BF16", _to_bf16, np.uint16)
     row_items = stored_bytes(dtype, shape[-1:]) // np.dtype(holds).itemsize
@@ -154,7 +164,7 @@ def _tensors(base: str, layers: list[Layer], shape: tuple[int, ...], source: str
 def _stack(
     layers: list[Layer], decode: Callable[[Layer], np.ndarray], shape: tuple[int, ...], dtype: type
 ) -> np.ndarray:
-    """All layers' rows under each other; of the files' pages only one layer's stay in memory."""
+    """Stacks the rows of all layers. Only one layer's pages of the mapped files are in memory at a time."""
     rows = layers[0].shape[0]
     out = np.empty(shape, dtype)
     below = out.reshape(len(layers) * rows, -1)
@@ -170,13 +180,14 @@ def _scales(layers: list[Layer], part: str) -> np.ndarray:
 
 
 def _pack_nvfp4(layer: Layer) -> np.ndarray:
-    """Rows of ggml's blocks, uint8 [out, in / 64 * 36]: four scales, then 32 bytes of elements.
+    """Returns rows of ggml's blocks: uint8 [out, in / 64 * 36]. A block has 4 scales, then 32 bytes of elements.
 
-    Of 16 elements, byte k of the folder holds 2k (low half) and 2k + 1 (high half); ggml's byte j holds j and j + 8.
+    The elements are packed in groups of 16, two to a byte. In the folder, byte k of a group has element 2k in its low
+    half and 2k + 1 in its high half. In ggml, byte j of a group has elements j and j + 8.
     """
     rows, columns = layer.shape
     scales = layer.parts["weight_scale"].values
-    if scales.max() > 0x7E:  # e4m3 with a sign, or its NaN; ggml's scales have neither
+    if scales.max() > 0x7E:  # a negative e4m3 or its NaN; ggml's scales can be neither
         raise layer.parts["weight_scale"].error("scales that are positive or zero")
     stored = layer.parts[layer.compression.weight].values.reshape(rows, columns // 16, 8)
     first, second = stored[..., :4], stored[..., 4:]
@@ -190,7 +201,7 @@ def _pack_nvfp4(layer: Layer) -> np.ndarray:
 
 
 def _to_bf16(layer: Layer) -> np.ndarray:
-    """Elements times the scale of their channel, as the bits of BF16 [out, in]."""
+    """Returns the elements times the scale of their channel, as the bits of BF16: uint16 [out, in]."""
     weight, scale = layer.parts["weight"], layer.parts["weight_scale"]
     elements = E4M3_VALUES[weight.values] if weight.dtype == "F8_E4M3" else weight.values.astype(np.float32)
     factors = _native.dequantize(scale.dtype, np.ascontiguousarray(scale.values).reshape(-1).view(np.uint8))
@@ -200,9 +211,10 @@ def _to_bf16(layer: Layer) -> np.ndarray:
 
 
 def _e4m3_values() -> np.ndarray:
-    """The 256 values of F8_E4M3: sign, 4 bits exponent with bias 7, 3 bits mantissa, no infinities, NaN is S.1111.111.
+    """Returns the 256 values of F8_E4M3: float32 [256].
 
-    "FP8 Formats for Deep Learning", https://arxiv.org/abs/2209.05433.
+    A value has a sign bit, 4 bits of exponent with bias 7 and 3 bits of mantissa. There are no infinities; NaN is
+    S.1111.111. Source: "FP8 Formats for Deep Learning", https://arxiv.org/abs/2209.05433.
     """
     codes = np.arange(256)
     exponents, mantissas = codes >> 3 & 15, codes & 7

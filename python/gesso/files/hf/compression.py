@@ -1,11 +1,13 @@
-"""How a checkpoint folder says that its weights are compressed: `quantization_config`, `hf_quant_config.json`.
+"""Reads from a checkpoint folder whether and how its weights are compressed, that is, stored in fewer bits.
 
-Supported are four layouts of linear layers (tensor names and dtypes in `Compression`):
+The folder says so in `quantization_config` of its config.json, in hf_quant_config.json, or in both. gesso supports four
+compressions of linear layers (`Compression` has the tensor names and types):
   modelopt NVFP4                            w = e2m1 * weight_scale * weight_scale_2
   compressed-tensors nvfp4-pack-quantized   w = e2m1 * weight_scale / weight_global_scale
   compressed-tensors float-quantized        w = e4m3 * weight_scale, one scale per output channel
   compressed-tensors int-quantized          w = int8 * weight_scale, one scale per output channel
-Which layers are compressed shows in the tensors themselves, so the lists of modules to ignore are not read.
+The configuration also lists modules that are not compressed. These lists are not read, because the tensors of a layer
+show whether it is compressed.
 
 Sources: https://github.com/vllm-project/compressed-tensors (quant_args.py, the compressors' naming),
 https://github.com/NVIDIA/Model-Optimizer (hf_quant_config.json of its unified export).
@@ -22,15 +24,15 @@ from gesso.files.hf.config import Fields, read_json
 
 @dataclass(frozen=True)
 class Compression:
-    """The tensors `<layer>.<part>` of one compressed linear layer with weights [out, in]."""
+    """One way to compress a linear layer with weights [out, in]. Its tensors have the names `<layer>.<part>`."""
 
     name: str
-    weight: str  # the part with the elements: U8 [out, in / 2], two to a byte, or `element_type` [out, in]
+    weight: str  # the part with the elements: [out, in]; for NVFP4 [out, in / 2] bytes with two elements each
     element_type: str
-    scale_types: tuple[str, ...]  # of `weight_scale`: [out, in / 16] or, per channel, [out, 1]
-    global_scale: str = ""  # NVFP4: F32, one element
-    input_scale: str = ""  # F32, one element; may be absent
-    divides: bool = False  # whether the global scales divide, and GGUF needs their reciprocals
+    scale_types: tuple[str, ...]  # types that `weight_scale` may have: [out, in / 16] for NVFP4, else [out, 1]
+    global_scale: str = ""  # the part with NVFP4's scale of the whole layer: F32, one element
+    input_scale: str = ""  # the part with a scale of the layer's inputs: F32, one element; it may be absent
+    divides: bool = False  # whether values are divided by the global scales; GGUF then gets their reciprocals
 
     @property
     def is_nvfp4(self) -> bool:
@@ -48,22 +50,25 @@ COMPRESSED_NVFP4 = Compression(
 FLOAT_QUANTIZED = Compression("float-quantized", "weight", "F8_E4M3", ("BF16", "F32"))
 INT_QUANTIZED = Compression("int-quantized", "weight", "I8", ("BF16", "F32"))
 
-# What `config_groups` of compressed-tensors must say about the weights of each format.
+# For each format of compressed-tensors: what its `config_groups` must say about the weights.
 NVFP4_WEIGHTS = {"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16}
 COMPRESSED_TENSORS: dict[str, tuple[Compression, dict[str, Any]]] = {
     "nvfp4-pack-quantized": (COMPRESSED_NVFP4, NVFP4_WEIGHTS),
     "float-quantized": (FLOAT_QUANTIZED, {"num_bits": 8, "type": "float", "strategy": "channel"}),
     "int-quantized": (INT_QUANTIZED, {"num_bits": 8, "type": "int", "strategy": "channel"}),
 }
-MODELOPT_ALGORITHMS = ("NVFP4", "W4A16_NVFP4")  # the second leaves activations alone; its weights are the same
+MODELOPT_ALGORITHMS = ("NVFP4", "W4A16_NVFP4")  # the second does not quantise activations; its weights are the same
 
 
 def read_compression(directory: Path) -> Compression | None:
-    """The compression of a folder, None when nothing is compressed. ValueError for everything that is not supported."""
+    """Returns the compression of a folder, or None if nothing is compressed.
+
+    Raises ValueError if gesso does not support the compression.
+    """
     config = read_json(directory / "config.json", required=True)
-    for name in ("quantization", "compression_config"):  # mlx; compressed-tensors of 2024
+    for name in ("quantization", "compression_config"):  # written by mlx, and by compressed-tensors of 2024
         if config.values.get(name) is not None:
-            raise config.error(name, "nothing; supported is quantization_config of modelopt and compressed-tensors")
+            raise config.error(name, "nothing; gesso reads quantization_config of modelopt and of compressed-tensors")
     quantized = config.object("quantization_config") if config.values.get("quantization_config") is not None else None
     exported = read_json(directory / "hf_quant_config.json")
     if quantized is None and exported is None:
@@ -78,7 +83,10 @@ def read_compression(directory: Path) -> Compression | None:
 
 
 def _check_modelopt(quantized: Fields) -> None:
-    """Of hf_quant_config.json, or of config.json, which repeats it and has the group size in `config_groups`."""
+    """Checks the configuration of modelopt, from hf_quant_config.json or from config.json.
+
+    Both files have `quant_algo`. The group size is in `group_size`; config.json may have it in `config_groups` instead.
+    """
     if quantized.values.get("quant_algo") not in MODELOPT_ALGORITHMS:
         raise quantized.error("quant_algo", " or ".join(map(repr, MODELOPT_ALGORITHMS)))
     quantized.fixed("group_size", 16)
@@ -107,7 +115,7 @@ def _read_compressed_tensors(quantized: Fields) -> Compression:
 
 
 def _weights_of_groups(quantized: Fields) -> list[tuple[Fields, Fields]]:
-    """Each of `config_groups`, with its `weights`."""
+    """Returns each group of `config_groups`, with its field `weights`."""
     groups = quantized.object("config_groups")
     if not groups.values:
         raise quantized.error("config_groups", "at least one group")

@@ -1,6 +1,7 @@
-"""config.json and generation_config.json of a checkpoint as GGUF metadata; every field is checked, none is guessed.
+"""Turns config.json and generation_config.json of a checkpoint into GGUF metadata. Every field is checked.
 
-Defaults are those of the reference's configuration classes (`DiffusionGemmaConfig`, `DiffusionGemmaTextConfig`).
+A field that is absent has the default of the reference's configuration classes (`DiffusionGemmaConfig`,
+`DiffusionGemmaTextConfig`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from gesso.files.checkpoint import ARCHITECTURE
 from gesso.files.tensor import LARGEST_FLOAT32
 
 SLIDING, FULL = "sliding_attention", "full_attention"
-# Far beyond any real model: lists of these lengths are made from one number.
+# Lists of these lengths are made, so a hostile file must not choose them. The bounds are far beyond any real model.
 MAX_LAYERS, MAX_VOCABULARY, MAX_HEAD_DIM = 4096, 1 << 24, 1 << 16
 
-# Fields of text_config that may be present with this value only.
+# If one of these fields of text_config is present, it must have this value.
 FIXED = {
     "model_type": "diffusion_gemma_text",
     "hidden_activation": "gelu_pytorch_tanh",
@@ -31,7 +32,10 @@ FIXED = {
 
 
 class Fields:
-    """The fields of one JSON object, read with their checks."""
+    """The fields of one JSON object. Its methods read a field and check it.
+
+    file, where: the object's place, for error messages; `where` is for example "text_config.".
+    """
 
     def __init__(self, file: Path, values: Any, where: str = ""):
         self.file, self.where = file, where
@@ -56,13 +60,13 @@ class Fields:
         return float(value)
 
     def fixed(self, name: str, only: Any) -> None:
-        """An absent field has the only supported value; null counts as absent."""
+        """Checks that a field has the value `only`, or is absent or null."""
         value = self.values.get(name)
         if value is not None and (value != only or isinstance(value, bool) != isinstance(only, bool)):
-            raise self.error(name, f"{only!r}, nothing else is supported")
+            raise self.error(name, f"{only!r}, gesso supports nothing else")
 
     def integers(self, name: str) -> list[int] | None:
-        """One integer or a list of them, or None when the field is absent or null."""
+        """Reads one integer or a list of them. Returns None when the field is absent or null."""
         value = self.values.get(name)
         if value is None:
             return None
@@ -72,7 +76,7 @@ class Fields:
         return values
 
     def array(self, name: str) -> list:
-        """A list; absent and null are the empty one."""
+        """Reads a list. Returns an empty one when the field is absent or null."""
         value = self.values.get(name)
         if value is not None and not isinstance(value, list):
             raise self.error(name, "a list")
@@ -85,7 +89,7 @@ class Fields:
 
 
 def read_text(file: Path) -> str | None:
-    """A text file, or None when it does not exist."""
+    """Reads a text file. Returns None when it does not exist."""
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -95,7 +99,7 @@ def read_text(file: Path) -> str | None:
 
 
 def read_json(file: Path, *, required: bool = False) -> Fields | None:
-    """A JSON file, or None when it does not exist and is not required."""
+    """Reads a JSON file. Returns None when it does not exist and is not required."""
     text = read_text(file)
     if text is None:
         if required:
@@ -103,7 +107,7 @@ def read_json(file: Path, *, required: bool = False) -> Fields | None:
         return None
     try:
         values = json.loads(text)
-        if "\\u" in text:  # may spell halves of surrogate pairs, which no UTF-8 can have
+        if "\\u" in text:  # \uXXXX may spell half of a surrogate pair, which UTF-8 cannot hold
             json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: malformed JSON: {error}") from None
@@ -111,7 +115,10 @@ def read_json(file: Path, *, required: bool = False) -> Fields | None:
 
 
 def _layer_types(text: Fields, num_layers: int) -> list[str]:
-    """One type per layer; five sliding and one full by default. The reference makes the last layer full in any case."""
+    """Returns one type per layer. By default, five sliding layers and one full layer take turns.
+
+    The last layer is always full, as the reference makes it.
+    """
     types = text.values.get("layer_types")
     if types is None:
         types = [FULL if (layer + 1) % 6 == 0 else SLIDING for layer in range(num_layers)]
@@ -121,10 +128,11 @@ def _layer_types(text: Fields, num_layers: int) -> list[str]:
 
 
 def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
-    """(head dim, key-value heads) of every layer.
+    """Returns (head dim, key-value heads) of every layer.
 
-    Two spellings exist: `global_head_dim` and `num_global_key_value_heads` for all full layers, and the newer
-    `per_layer_config` with the overrides of each layer, which wins.
+    A configuration gives the shapes in one of two ways. The older one has `global_head_dim` and
+    `num_global_key_value_heads` for all full layers. The newer one has `per_layer_config` with the differences of each
+    layer; if it is present, the older fields are ignored.
     """
     head_dim, kv_heads = text.integer("head_dim", 256, most=MAX_HEAD_DIM), text.integer("num_key_value_heads", 4)
     shapes = [(head_dim, kv_heads)] * len(types)
@@ -134,7 +142,7 @@ def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
             full_kv_heads = text.integer("num_global_key_value_heads")
         full = (text.integer("global_head_dim", 512, most=MAX_HEAD_DIM), full_kv_heads)
         return [full if layer_type == FULL else shape for layer_type, shape in zip(types, shapes, strict=True)]
-    if text.values["per_layer_config"] is None:  # no overrides
+    if text.values["per_layer_config"] is None:  # no layer differs
         return shapes
     layers = text.object("per_layer_config")
     for key in layers.values:
@@ -152,7 +160,7 @@ def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
 
 
 def _rope(text: Fields, kind: str, head_dim: int) -> tuple[float, int]:
-    """(theta, number of rotated pairs) of one layer type. `partial_rotary_factor` is for full layers alone."""
+    """Returns (theta, number of rotated pairs) of one layer type. Only full layers have a `partial_rotary_factor`."""
     if text.values.get("rope_parameters") is None:
         return (1e4, head_dim // 2) if kind == SLIDING else (1e6, int(0.25 * head_dim // 2))
     rope = text.object("rope_parameters").object(kind)
@@ -168,7 +176,7 @@ def _rope(text: Fields, kind: str, head_dim: int) -> tuple[float, int]:
 
 
 def _check_supported(config: Fields, text: Fields) -> None:
-    """Refuses everything that would need other mathematics than the released model's."""
+    """Raises ValueError if the model would need other mathematics than the released model."""
     if config.values.get("model_type") != "diffusion_gemma":
         raise config.error("model_type", "'diffusion_gemma'")
     config.fixed("tie_word_embeddings", True)
@@ -179,7 +187,7 @@ def _check_supported(config: Fields, text: Fields) -> None:
 
 
 def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Any], int]:
-    """The architecture's metadata from config.json, and the rotated pairs of the full layers."""
+    """Returns the architecture's metadata from config.json, and the number of rotated pairs on full layers."""
     num_layers, heads = text.integer("num_hidden_layers", 30, most=MAX_LAYERS), text.integer("num_attention_heads", 8)
     types = _layer_types(text, num_layers)
     shapes = _attention_shapes(text, types)
@@ -223,13 +231,13 @@ def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Any], int]:
     metadata = {f"{ARCHITECTURE}.{key}": value for key, value in keys.items()}
     metadata["diffusion.canvas_length"] = config.integer("canvas_length", 256)
     image = config.integers("image_token_id") if "image_token_id" in config.values else [258880]
-    if image and image[0] < keys["vocab_size"]:  # a small vocabulary may have no such token
+    if image and image[0] < keys["vocab_size"]:  # a small vocabulary may not have this token
         metadata["gesso.image_token_id"] = image[0]
     return metadata, rotated_pairs
 
 
 def _read_sampler(generation: Fields) -> dict[str, Any]:
-    """The `diffusion.eb_*` keys that generation_config.json sets; null means not set."""
+    """Returns the `diffusion.eb_*` keys that generation_config.json sets. A field that is null is not set."""
     given = {name for name, value in generation.values.items() if value is not None}
     metadata: dict[str, Any] = {}
     for name, key in (("max_denoising_steps", "eb_max_steps"), ("stability_threshold", "eb_stability_threshold")):
@@ -246,15 +254,15 @@ def _read_sampler(generation: Fields) -> dict[str, Any]:
 
 
 def read_config_metadata(directory: Path) -> tuple[dict[str, Any], int]:
-    """Metadata from config.json and generation_config.json, and the number of rotated dimension pairs on full layers.
+    """Returns the metadata from config.json and generation_config.json, and the number of rotated pairs on full layers.
 
-    Values have plain Python types (str, bool, int, float, lists of them), floats where GGUF has f32. Beyond GGUF's
-    keys there are `gesso.end_token_ids` (all ids that end a text) and `gesso.image_token_id`.
+    A value is a str, bool, int, float or a list of them; it is a float where GGUF has f32. Two keys are gesso's own:
+    `gesso.end_token_ids`, all ids that end a text, and `gesso.image_token_id`.
     """
     config = read_json(directory / "config.json", required=True)
     text = config.object("text_config")
     _check_supported(config, text)
-    name = directory.resolve().name.encode("utf-8", "replace").decode()  # a folder's name may be any bytes
+    name = directory.resolve().name.encode("utf-8", "replace").decode()  # a folder's name need not be UTF-8
     metadata = {"general.architecture": ARCHITECTURE, "general.type": "model", "general.name": name}
     model, rotated_pairs = _read_model(config, text)
     metadata |= model

@@ -1,9 +1,9 @@
-"""What the GGUF file of a checkpoint folder holds: all its metadata, and its tensors in their order.
+"""Reads a checkpoint folder for writing it as a GGUF file: all metadata of the file, and its tensors in their order.
 
-Beyond what `gesso.hf` reads, which is what a model needs to run:
-  general.file_type, general.size_label    as llama.cpp names files
-  diffusion.eb_*                           always, with the reference's defaults where the folder says nothing, so that
-                                           the file means the same to every runtime
+`folder.read_checkpoint` reads what a model needs to run. This module adds metadata for other programs:
+  general.file_type, general.size_label    as llama.cpp writes them
+  diffusion.eb_*                           the sampler's settings; where the folder lacks one, the reference's default
+                                           is written, so that every runtime uses the same value
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from gesso.files.tensor import Tensor
 
 
 def read_folder(directory: str | Path) -> tuple[dict[str, Any], list[Tensor]]:
-    """Metadata and tensors for `write_gguf`, from headers alone.
+    """Returns metadata and tensors for `write_gguf`. It reads headers only, no values.
 
-    Errors as of `read_checkpoint`; ValueError too for tensors that are missing, left over or of a wrong shape.
+    Raises what `read_checkpoint` raises, and ValueError if a tensor is missing, unexpected or of a wrong shape.
     """
     source = read_checkpoint(directory)
     tensors = sorted(source.tensors(), key=_file_order)
@@ -37,13 +37,13 @@ def read_folder(directory: str | Path) -> tuple[dict[str, Any], list[Tensor]]:
 
 
 def _file_order(tensor: Tensor) -> tuple[int, str]:
-    """What no layer owns first, then layer by layer."""
+    """The key for sorting: tensors that belong to no layer come first, then the tensors of each layer."""
     layer = re.match(r"blk\.(\d+)\.", tensor.name)
     return (int(layer[1]) if layer else -1, tensor.name)
 
 
 def _file_type(tensors: Sequence[Tensor]) -> int:
-    """That of the preset whose type most weights have."""
+    """Returns general.file_type: that of the preset with the type that most weights have."""
     counts = Counter()
     for tensor in tensors:
         counts[tensor.dtype] += tensor.num_elements
@@ -52,7 +52,7 @@ def _file_type(tensors: Sequence[Tensor]) -> int:
 
 
 def size_label(tensors: Sequence[Tensor], num_experts: int) -> str:
-    """For example "128x2.6B": the experts, and the weights of a model with one of them."""
+    """Returns general.size_label, for example "128x2.6B": 128 experts; with only one expert there are 2.6e9 weights."""
     in_experts = sum(tensor.num_elements for tensor in tensors if tensor.name.endswith("_exps.weight"))
     weights = sum(tensor.num_elements for tensor in tensors) - in_experts + in_experts // num_experts
     unit, name = next(((10**n, name) for n, name in ((12, "T"), (9, "B"), (6, "M")) if weights >= 10**n), (10**3, "K"))

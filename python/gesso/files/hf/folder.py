@@ -1,14 +1,16 @@
-"""Reads a Hugging Face checkpoint folder into GGUF terms: the metadata keys and tensors its GGUF would have.
+"""Reads a Hugging Face checkpoint folder and gives it the metadata keys and tensors that its GGUF file would have.
 
     checkpoint = read_checkpoint(directory)
     checkpoint.metadata             GGUF key -> Python value, see `config.py` and `tokenizer.py`
     for tensor in checkpoint.tensors(): ...        views of the mapped shards, or functions that make the values
 
-So a folder and a GGUF file go through one and the same native parser. Files read: config.json, generation_config.json,
-hf_quant_config.json, tokenizer.json, tokenizer_config.json, chat_template.jinja (all but the first are optional) and
-the safetensors files. Compressed weights: `compression.py` says which, `compressed.py` how.
-A missing file raises FileNotFoundError; content that is malformed or not supported raises ValueError with file, field,
-what was expected and what was found.
+So the same native code reads a folder and a GGUF file. These files are read: config.json, generation_config.json,
+hf_quant_config.json, tokenizer.json, tokenizer_config.json, chat_template.jinja and the safetensors files. Of the files
+that are not safetensors only config.json must exist. `compression.py` finds out how weights are compressed, and
+`compressed.py` converts them.
+
+A missing file raises FileNotFoundError. Content that is malformed or not supported raises ValueError, which names the
+file and the field, what was expected and what was found.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ from gesso.files.hf.tokenizer import read_tokenizer_metadata
 from gesso.files.presets import stays_float32
 from gesso.files.tensor import FLOAT_TYPES, Tensor
 
-UNROTATED = 1e30  # frequency divisor of a pair that keeps its angle at (almost exactly) 0
+UNROTATED = 1e30  # a pair of dimensions whose frequency is divided by this is rotated by an angle of almost exactly 0
 
-# HF name -> GGUF name; N stands for the layer number. Shapes and values are the same on both sides.
+# Maps Hugging Face names to GGUF names. N stands for the layer number. Shapes and values are the same on both sides.
 NAMES = {
     "model.decoder.embed_tokens.weight": "token_embd.weight",
     "model.decoder.norm.weight": "output_norm.weight",
@@ -62,8 +64,8 @@ NAMES = {
     "model.decoder.layers.N.layer_scalar": "blk.N.layer_output_scale.weight",
     "model.encoder.language_model.layers.N.layer_scalar": "blk.N.enc_layer_output_scale.weight",
 }
-# Vision weights, copies of decoder weights (the text encoder and the head share the decoder's tensors), and the scales
-# of a compressed cache, which gesso has not.
+# These tensors are not read: vision weights; the text encoder and the head, which share the decoder's tensors; and the
+# scales of a compressed key-value cache, which gesso does not have.
 DROPPED = re.compile(r"model\.encoder\.|lm_head\.|model\.decoder\.layers\.\d+\.self_attn\.([kv]_proj\.)?[qkv]_scale$")
 
 
@@ -72,25 +74,28 @@ def _pattern(hf_name: str) -> str:
 
 
 def is_dropped(hf_name: str) -> bool:
-    """Whether a GGUF has nothing for this tensor: vision, copies of other tensors, scales of a compressed cache."""
+    """Whether a GGUF file has nothing for this tensor, see `DROPPED`."""
     return _pattern(hf_name) not in NAMES and DROPPED.match(hf_name) is not None
 
 
 def gguf_name(hf_name: str) -> str:
-    """GGUF name of a tensor. KeyError for unknown and dropped ones."""
+    """Returns the GGUF name of a tensor. Raises KeyError if the tensor is unknown or not read."""
     layer = re.search(r"\.layers\.(\d+)\.", hf_name)
     name = NAMES[_pattern(hf_name)]
     return name.replace("N", layer[1], 1) if layer else name
 
 
 def rope_freqs(num_pairs: int, rotated_pairs: int) -> Tensor:
-    """rope_freqs.weight, float32 [num_pairs]: the divisors of the full layers' frequencies."""
+    """Makes rope_freqs.weight, float32 [num_pairs]: the full layers divide their rotary frequencies by these numbers.
+
+    The first `rotated_pairs` pairs get 1. The others get UNROTATED, so that they are not rotated.
+    """
     divisors = np.where(np.arange(num_pairs) < rotated_pairs, 1.0, UNROTATED).astype(np.float32)
     return Tensor("rope_freqs.weight", "F32", divisors.shape, divisors, "(generated)")
 
 
 class Checkpoint:
-    """A checkpoint folder: `metadata`, and its weights through `tensors()`."""
+    """A checkpoint folder. It has `metadata` and `tensors()`, as `write_gguf` takes them."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -100,9 +105,10 @@ class Checkpoint:
         self.shards = Shards(directory)
 
     def tensors(self) -> Iterator[Tensor]:
-        """All weights, from the files' headers alone; values are read, or made, each time they are asked for.
+        """Yields all weights. It reads the files' headers only; values are read or made each time they are asked for.
 
-        Matrices as stored (for compressed ones see `compressed.py`), vectors, norms and the router in float32.
+        Matrices have the type in which they are stored; for compressed ones see `compressed.py`. Vectors, norms and the
+        router are F32.
         """
         stored = {name: tensor for name, tensor in self.shards.tensors().items() if not is_dropped(name)}
         plain, layers = split(stored, self.compression) if self.compression else (stored, {})
@@ -141,7 +147,10 @@ def _plain_tensor(stored: StoredTensor) -> Tensor:
 
 
 def _with_router_scale(tensor: Tensor, router: Tensor | None) -> Tensor:
-    """Both factors of an expert's output in one: GGUF has one tensor for its weights' scale and the router's."""
+    """Multiplies the two factors of each expert's output: its weight scale and the router's per_expert_scale.
+
+    GGUF has only one tensor for both.
+    """
     if router is None or router.shape != tensor.shape:
         got = f"got {list(router.shape)}" if router else "which is missing"
         raise ValueError(f"{tensor.source}: expected a router.per_expert_scale of {list(tensor.shape)} with it, {got}")
@@ -151,5 +160,5 @@ def _with_router_scale(tensor: Tensor, router: Tensor | None) -> Tensor:
 
 
 def read_checkpoint(directory: str | Path) -> Checkpoint:
-    """Opens a checkpoint folder; reads all JSON files and checks that the weight files exist, reads no weights yet."""
+    """Opens a checkpoint folder. Reads its JSON files and checks that the weight files exist, but reads no weights."""
     return Checkpoint(Path(directory))

@@ -1,4 +1,4 @@
-"""The safetensors files of a checkpoint folder: what they hold, from their headers alone.
+"""Reads the headers of a checkpoint folder's safetensors files, which say what tensors the files hold.
 
 Format: https://github.com/huggingface/safetensors#format
 """
@@ -17,27 +17,27 @@ from safetensors import SafetensorError, safe_open
 from gesso.files.hf.config import read_json
 from gesso.files.tensor import FLOAT_TYPES, release_pages
 
-# How NumPy holds each element type; BF16 and F8_E4M3 as their bits.
+# The NumPy type that holds each element type. NumPy lacks BF16 and F8_E4M3, so integers hold their bits.
 NUMPY_TYPES = FLOAT_TYPES | {"F8_E4M3": np.uint8, "I8": np.int8, "U8": np.uint8}
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor of a safetensors file. Nothing of it is read before its values are used."""
+    """One tensor of a safetensors file. Its values are read from the file only when they are used."""
 
     file: Path
     name: str
-    dtype: str  # as the format spells it: "BF16", "F8_E4M3"
+    dtype: str  # as the format spells it, for example "BF16" or "F8_E4M3"
     shape: tuple[int, ...]
-    mapped: np.ndarray  # its bytes in the mapped file
+    mapped: np.ndarray  # the tensor's bytes in the mapped file
 
     @property
     def values(self) -> np.ndarray:
-        """A view of the file, at any address: the format aligns its header, not each tensor."""
+        """The values, as a view of the mapped file. It may be unaligned, because the format aligns no single tensor."""
         return self.mapped.view(NUMPY_TYPES[self.dtype]).reshape(self.shape)
 
     def release(self) -> None:
-        """Lets the system drop what reading the values has loaded."""
+        """Gives back the memory that reading the values has filled."""
         release_pages(self.mapped)
 
     def error(self, expected: str) -> ValueError:
@@ -45,7 +45,7 @@ class StoredTensor:
 
 
 class Shards:
-    """The weight files of a folder, all of which exist; no header is read yet."""
+    """The weight files of a folder. Making one checks that all files exist; it does not read their headers."""
 
     def __init__(self, directory: Path):
         self.index = read_json(directory / "model.safetensors.index.json")
@@ -64,7 +64,7 @@ class Shards:
                 raise FileNotFoundError(f"{file}: shard named in {self.index.file.name} is missing")
 
     def tensors(self) -> dict[str, StoredTensor]:
-        """All tensors of all files by name, in the files' order."""
+        """Reads the headers and returns all tensors by name, in the order of the files."""
         stored: dict[str, StoredTensor] = {}
         for file in self.files:
             for tensor in _read_header(file):
@@ -79,7 +79,11 @@ class Shards:
 
 
 def _read_header(file: Path) -> Iterator[StoredTensor]:
-    """Package safetensors finds the header sound first; it hands out copies of tensors only, not views."""
+    """Yields the tensors of one file, as views of the mapped file.
+
+    The package safetensors first checks that the header is sound. It is used for nothing else, because it returns
+    copies of tensors, not views.
+    """
     try:
         with safe_open(file, framework="numpy"):
             pass

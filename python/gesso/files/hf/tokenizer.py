@@ -1,4 +1,4 @@
-"""tokenizer.json and its companions as GGUF metadata: vocabulary, merges, special ids and the chat template."""
+"""Turns tokenizer.json and the files beside it into GGUF metadata: vocabulary, merges, special ids, chat template."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from gesso.files.hf.config import Fields, read_json, read_text
 
 TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
-NO_SCORE = -1000.0  # what llama.cpp's converter writes for every token; nothing may sort by it
-# Special tokens that runtimes show, so that a caller can parse them: GGUF files have them as user-defined ones.
+NO_SCORE = -1000.0  # llama.cpp's converter writes this score for every token, so scores tell nothing about their order
+# These special tokens stay visible in decoded text, so that a caller can parse them. GGUF files have them as
+# user-defined tokens.
 VISIBLE = {
     "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>', "<|channel>", "<channel|>"
 }  # fmt: skip
@@ -18,7 +19,7 @@ SPACES_TO_UNDERSCORES = {"type": "Replace", "pattern": {"String": " "}, "content
 
 
 def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> dict[str, Any]:
-    """Tokens, their types and the merges from tokenizer.json. Ids that no token has are filled up as unused ones."""
+    """Reads tokens, their types and the merges from tokenizer.json. An id without a token becomes an unused token."""
     model = tokenizer.object("model")
     for name, only in {"type": "BPE", "byte_fallback": True, "ignore_merges": False, "dropout": 0.0}.items():
         model.fixed(name, only)
@@ -59,7 +60,10 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> dict[str, Any]:
 
 
 def _read_special_ids(directory: Path, ids: dict[str, int]) -> dict[str, int]:
-    """The beginning, end and padding ids that tokenizer_config.json names; config.json has numbers for the others."""
+    """Reads the ids of the tokens that tokenizer_config.json names as beginning, end and padding.
+
+    For names that it lacks, `config.py` takes the ids that config.json has.
+    """
     config = read_json(directory / "tokenizer_config.json")
     metadata = {}
     for name, key in (("bos", "bos"), ("eos", "eos"), ("pad", "padding")):
@@ -76,7 +80,7 @@ def _read_chat_template(directory: Path) -> str | None:
         return template
     config = read_json(directory / "tokenizer_config.json")
     template = config.values.get("chat_template") if config else None
-    if isinstance(template, list):  # several templates with names
+    if isinstance(template, list):  # there may be several templates, each with a name
         named = [Fields(config.file, entry, "chat_template").values for entry in template]
         template = next((entry.get("template") for entry in named if entry.get("name") == "default"), None)
     if template is not None and not isinstance(template, str):
@@ -85,7 +89,7 @@ def _read_chat_template(directory: Path) -> str | None:
 
 
 def read_tokenizer_metadata(directory: Path, vocab_size: int) -> dict[str, Any]:
-    """The `tokenizer.*` keys of a checkpoint folder; empty when it has no tokenizer.json."""
+    """Returns the `tokenizer.*` keys of a checkpoint folder. Without a tokenizer.json there are none."""
     tokenizer = read_json(directory / "tokenizer.json")
     if tokenizer is None:
         return {}
