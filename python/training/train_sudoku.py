@@ -1,20 +1,22 @@
-"""Trains the bundled 6x6 Sudoku model: a small DiffusionGemma of the true architecture, on the CPU.
+"""Trains the bundled 6x6 Sudoku model on the CPU. It is a small model of DiffusionGemma's architecture.
 
-    python python/training/train_sudoku.py --work build/sudoku                  train, then export (resumes by itself)
+    python python/training/train_sudoku.py --work build/sudoku                  train, then export
     python python/training/train_sudoku.py --work build/sudoku --export-only    export the newest checkpoint again
 
-The prompt is `<bos>` and the 36 cells of a puzzle, the canvas is the 36 digits of its solution. One training step
-encodes the prompts, replaces every canvas token with probability t (uniform per sequence) by a uniform random id, and
-takes the cross-entropy over the whole canvas. In half of the steps a first pass without gradient gives
-self-conditioning logits, divided by a random temperature, as the sampler does.
+If there is a checkpoint, training goes on from it. The data and the noise of a step depend on (seed, step) only, so a
+run that goes on computes what a run without a stop would have computed.
 
-A step takes about half a second on two free cores. On cores shared with other work set OMP_WAIT_POLICY=PASSIVE, or the
-threads burn their time waiting for each other.
+The prompt is `<bos>` and the 36 cells of a puzzle. The canvas is the 36 digits of its solution. A training step encodes
+the prompts. It draws a t from 0 to 1 for each sequence and replaces every canvas token with probability t by a random
+id. The loss is the cross-entropy over the whole canvas. In half of the steps there is a first pass without gradient,
+whose logits, divided by a random temperature, condition the second pass, as the sampler does it.
 
-The bundled file comes from 3880 steps of this script (seed 0, resumed several times, the schedule's end set by time):
-98.8 % of 256 held-out puzzles with 18 of 36 cells given solved by the reference, at 10.0 tokens per forward.
+A step takes about half a second on two free cores. On cores with other work, set OMP_WAIT_POLICY=PASSIVE: otherwise
+threads that wait for each other use up the processors' time.
 
-Data and noise of a step depend on (seed, step) alone, so a resumed run continues exactly where it stopped.
+The bundled file comes from 3880 steps of this script with seed 0. The run was stopped and continued several times, and
+--max-minutes set its end. The reference solves 98.8 % of 256 held-out puzzles with 18 of 36 cells given, at 10.0 tokens
+per forward.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ from gesso.files.hf import folder as hf
 SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
 CELLS = [sudoku.HIDDEN, *"123456"]
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
-IMAGE = "<|image|>"  # the class insists on a placeholder id; the model never sees an image
+IMAGE = "<|image|>"  # the class needs the id of an image token; the model never sees an image
 VOCABULARY = [*SPECIAL, *CELLS, "\n", "▁", "\n\n", IMAGE, *BYTES]
 MERGES = [("\n", "\n")]
 PAD, EOS, BOS = 0, 1, 2
@@ -55,7 +57,10 @@ GIVEN_CENTRE, GIVEN_SPREAD, GIVEN_RANGE = 0.5, 0.1, (0.3, 0.7)
 
 
 def build_config() -> DiffusionGemmaConfig:
-    """All row lengths are multiples of 32, so that the 32-element block formats apply to every matrix."""
+    """Returns the model's configuration.
+
+    All row lengths are multiples of 32, so that the formats with blocks of 32 elements fit every matrix.
+    """
     text = DiffusionGemmaTextConfig(
         vocab_size=len(VOCABULARY),
         hidden_size=128,
@@ -77,7 +82,7 @@ def build_config() -> DiffusionGemmaConfig:
         eos_token_id=EOS,
         bos_token_id=BOS,
     )
-    vision = Gemma4VisionConfig(  # required by the class, never used, dropped at export
+    vision = Gemma4VisionConfig(  # the class requires it; it is never used, and the export leaves it out
         hidden_size=16,
         intermediate_size=16,
         num_hidden_layers=1,
@@ -98,7 +103,10 @@ def build_config() -> DiffusionGemmaConfig:
 
 
 def build_tokenizer() -> Tokenizer:
-    """Byte-fallback BPE of the same kind as the released model's: cells are single tokens, all else becomes bytes."""
+    """Returns a tokenizer of the released model's kind, BPE with byte fallback.
+
+    Each cell is one token. Characters that are not in the vocabulary become byte tokens.
+    """
     vocabulary = {token: i for i, token in enumerate(VOCABULARY)}
     tokenizer = Tokenizer(models.BPE(vocabulary, MERGES, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
@@ -109,14 +117,17 @@ def build_tokenizer() -> Tokenizer:
 
 
 def to_prompts(puzzles: np.ndarray) -> torch.Tensor:
-    """Puzzles [B, 36] with 0 for hidden cells -> ids int64 [B, 37]."""
+    """Converts puzzles [B, 36], with 0 for hidden cells, to token ids: int64 [B, 37]."""
     ids = np.full((len(puzzles), 1 + sudoku.NUM_CELLS), BOS, dtype=np.int64)
     ids[:, 1:] = puzzles.astype(np.int64) + FIRST_CELL
     return torch.from_numpy(ids)
 
 
 def training_batch(seed: int, step: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prompts int64 [B, 37] and solution ids int64 [B, 36] of one step, from training grids only."""
+    """Returns the prompts, int64 [B, 37], and the ids of the solutions, int64 [B, 36], of one step.
+
+    They come from grids that are not held out.
+    """
     rng = np.random.default_rng([seed, step])
     grids = sudoku.random_grids(rng, size, held_out=False)
     share = np.clip(rng.normal(GIVEN_CENTRE, GIVEN_SPREAD, size), *GIVEN_RANGE)
@@ -125,7 +136,7 @@ def training_batch(seed: int, step: int, size: int) -> tuple[torch.Tensor, torch
 
 
 def step_loss(model: DiffusionGemmaForBlockDiffusion, seed: int, step: int, batch_size: int) -> torch.Tensor:
-    """The loss of one training step, a scalar tensor."""
+    """Returns the loss of one training step, a scalar tensor."""
     prompts, solutions = training_batch(seed, step, batch_size)
     random = torch.Generator().manual_seed(seed * 1_000_003 + step)
     t = torch.rand(batch_size, 1, generator=random)
@@ -134,7 +145,7 @@ def step_loss(model: DiffusionGemmaForBlockDiffusion, seed: int, step: int, batc
     cache = model.model.encoder(input_ids=prompts).past_key_values
     conditioning = None
     if torch.rand((), generator=random) < 0.5:
-        # Temperatures of the sampler's range, a different one per sequence, so that no single one is learnt.
+        # Each sequence has another temperature of the sampler's range, so that the model learns no single one.
         temperature = 0.4 + 0.4 * torch.rand(batch_size, 1, 1, generator=random)
         with torch.no_grad():
             conditioning = model(decoder_input_ids=canvas, past_key_values=cache).logits / temperature
@@ -144,7 +155,7 @@ def step_loss(model: DiffusionGemmaForBlockDiffusion, seed: int, step: int, batc
 
 @torch.no_grad()
 def evaluate(model: DiffusionGemmaForBlockDiffusion, count: int, num_given: int = 18, **options) -> dict[str, float]:
-    """Solves `count` held-out puzzles with the model's own sampler; `options` override its defaults."""
+    """Solves `count` held-out puzzles with the reference's sampler. `options` replace the sampler's defaults."""
     rng = np.random.default_rng(HELD_OUT_SEED)
     puzzles = sudoku.hide_cells(rng, sudoku.random_grids(rng, count, held_out=True), num_given)
     torch.manual_seed(HELD_OUT_SEED)
@@ -158,14 +169,14 @@ def evaluate(model: DiffusionGemmaForBlockDiffusion, count: int, num_given: int 
 
 
 class Trainer:
-    """Model, optimiser, the running average of the weights, and their checkpoint file."""
+    """The model, its optimiser, the running average of its weights, and the checkpoint file of all of them."""
 
     def __init__(self, arguments: argparse.Namespace):
         torch.manual_seed(arguments.seed)
         self.arguments = arguments
         self.model = DiffusionGemmaForBlockDiffusion(build_config())
         self.model.set_attn_implementation("sdpa")
-        self.model.set_experts_implementation("eager")  # a loop over the experts; batched_mm is 30 times slower here
+        self.model.set_experts_implementation("eager")  # a loop over the experts; "batched_mm" is 30 times slower here
         decoder = self.model.model.decoder  # the encoder's text weights are the same tensors
         self.parameters = list(decoder.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
@@ -197,7 +208,7 @@ class Trainer:
         os.replace(temporary, self.file)
 
     def progress(self) -> float:
-        """0 at the start, 1 at the end; the time limit, if there is one, may run ahead of the steps."""
+        """Returns how far the training is, from 0 to 1, by steps or by the time limit, whichever is further."""
         share = self.step / self.arguments.steps
         if self.arguments.max_minutes:
             share = max(share, self.seconds / 60 / self.arguments.max_minutes)
@@ -221,7 +232,7 @@ class Trainer:
         return loss.item()
 
     def swap_average(self) -> None:
-        """Exchanges the weights with their running average; a second call undoes it."""
+        """Exchanges the weights with their running average. A second call undoes it."""
         with torch.no_grad():
             for parameter, average in zip(self.parameters, self.average, strict=True):
                 parameter_copy = parameter.detach().clone()
@@ -250,14 +261,14 @@ class Trainer:
         self.export(Path(self.arguments.export))
 
     def try_export(self, name: str) -> None:
-        """An export on the way; the training goes on when it fails."""
+        """Exports the model during the training. If the export fails, the training goes on."""
         try:
             self.export(Path(self.arguments.export).with_name(name))
         except Exception as error:
             print(f"export of {name} failed: {error!r}", flush=True)
 
     def export(self, gguf_file: Path) -> None:
-        """Writes the model, with the weights it has now, as a Hugging Face directory and from that as a GGUF."""
+        """Writes the model with its present weights as a Hugging Face folder, and that folder as a GGUF file."""
         directory = Path(self.arguments.work) / "hf"
         directory.mkdir(parents=True, exist_ok=True)
         generation = self.model.generation_config
@@ -270,7 +281,7 @@ class Trainer:
         gguf_file.parent.mkdir(parents=True, exist_ok=True)
         checkpoint = hf.read_checkpoint(directory)
         metadata = checkpoint.metadata | {"general.name": "Sudoku 6x6", "general.file_type": 7}
-        # The embedding is also the head: 8 bits per row would flatten its tail logits.
+        # The embedding is also the head, and with 8 bits the logits of unlikely tokens would become less exact.
         types = gguf_writer.matrices_as("Q8_0", embedding="BF16")
         gguf_writer.write_gguf(gguf_file, metadata, checkpoint.tensors(), types)
         print(f"wrote {gguf_file} ({gguf_file.stat().st_size} bytes) from step {self.step}", flush=True)
@@ -284,7 +295,7 @@ def main() -> None:
     parser.add_argument("--export-only", action="store_true", help="export the newest checkpoint and stop")
     parser.add_argument("--evaluate", type=int, default=0, metavar="N", help="solve N held-out puzzles and stop")
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--max-minutes", type=float, default=0, help="end the schedule by this training time (0: none)")
+    parser.add_argument("--max-minutes", type=float, default=0, help="end after this time of training; 0: no limit")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,1 +1,1 @@
-"""What commands and benchmarks measure: speed, memory, differences between models, importance."""
+"""Measures speed, memory, differences between models and importance, for commands and benchmarks."""

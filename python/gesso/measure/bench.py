@@ -1,9 +1,9 @@
-"""Times what a model does: encoding, denoising steps, commits. The command `gesso bench` prints what comes out.
+"""Measures how long a model takes to encode, for a denoising step and for a commit. `gesso bench` prints the result.
 
     result = measure(model, Setting(prompt_tokens=512, batch=1, steps=16, repetitions=5, profile=False))
 
-A repetition is one canvas from nothing: the prompt is encoded, the canvas denoised with a fixed number of steps and
-then encoded in turn. In front of them comes one that is not counted.
+A repetition begins with an empty session. It encodes the prompt, denoises one canvas with a fixed number of steps and
+encodes the finished canvas (the commit). A warm-up run comes first; its times are not among the samples.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gesso.model import Model, Session
 
 PHASES = ("encode", "step", "step_without_self_conditioning", "commit")
 WARM_UP_STEPS = 3  # a GPU records a step the second time and replays it from the third on
-Op = dict[str, Any]  # the fields of _native.OpProfile
+Op = dict[str, Any]  # has the fields of _native.OpProfile as keys
 
 
 @dataclass(frozen=True)
@@ -34,30 +34,35 @@ class Setting:
     batch: int
     steps: int
     repetitions: int
-    profile: bool = False  # whether the ops' times matter, or only their work
+    profile: bool = False  # whether the times of single ops are needed; otherwise only their work is counted
     seed: int = 0
 
 
 @dataclass
 class Measurements:
-    """Milliseconds, in the order of measurement; ops of one encode, one step, one commit of the whole batch."""
+    """The times of one setting in milliseconds, in the order of measurement, and the ops of each kind of pass.
+
+    All of them are for the whole batch.
+    """
 
     encode_ms: list[float] = field(default_factory=list)
-    step_ms: list[float] = field(default_factory=list)  # with self-conditioning: all but a canvas' first
+    step_ms: list[float] = field(default_factory=list)  # steps with self-conditioning: all but a canvas' first
     step_without_self_conditioning_ms: list[float] = field(default_factory=list)
     commit_ms: list[float] = field(default_factory=list)
     first_canvas_ms: list[float] = field(default_factory=list)
-    mean_entropy_nats: list[float] = field(default_factory=list)  # of each step, mean over the batch
+    mean_entropy_nats: list[float] = field(default_factory=list)  # one for each step: the mean over the batch
     first_encode_ms: float = 0.0
     first_step_ms: float = 0.0
-    waiting_share: float | None = None  # of the threads' time: ready to run, but other programs had the processors
+    # Threads may be ready to run while other programs have the processors. This is the share of the threads' time that
+    # they waited so; None if it is not known.
+    waiting_share: float | None = None
     peak_memory_bytes: int = 0
     peak_memory_kind: str = ""
     ops: dict[str, list[Op]] = field(default_factory=dict)  # by phase
 
 
 def measure(model: Model, setting: Setting, on_done: Callable[[int], Any] = lambda _: None) -> Measurements:
-    """One setting. on_done(n) is called after n of the repetitions + 1 runs."""
+    """Measures one setting. on_done(n) is called after n of the repetitions + 1 runs."""
     is_fresh = reset_peak()
     session = model.session(setting.batch)
     rng = np.random.default_rng(setting.seed)
@@ -82,7 +87,10 @@ def measure(model: Model, setting: Setting, on_done: Callable[[int], Any] = lamb
 
 
 def waited_seconds() -> float | None:
-    """How long this process' threads have waited for a processor in all; None where the system does not tell."""
+    """Returns how many seconds the threads of this process have waited for a processor in all.
+
+    Returns None where the system does not tell.
+    """
     try:
         files = list(Path("/proc/self/task").glob("*/schedstat"))
         return sum(int(file.read_text().split()[1]) for file in files) / 1e9 if files else None
@@ -91,7 +99,10 @@ def waited_seconds() -> float | None:
 
 
 def _generate(session: Session, setting: Setting, steps: int, on_step: Callable[[Any], Any] | None = None) -> Any:
-    """One canvas of exactly so many steps: no mean entropy is below 0, and no token ends it."""
+    """Generates one canvas with exactly `steps` steps.
+
+    It cannot stop early, because no mean entropy is below 0. No token ends the text, because there are no end tokens.
+    """
     return session.generate(
         max_new_tokens=session.model.config.canvas_length,
         max_denoising_steps=steps,
@@ -129,8 +140,11 @@ def _repeat(
 
 
 def _warm_up(session: Session, prompts: list[list[int]], setting: Setting, found: Measurements) -> None:
-    """Pages in, memory taken, work counted. Where ops' own times matter, or profiling changes those of passes, it has a
-    second canvas; in the former case with all its steps."""
+    """Runs the model without counting its times: the file is read, memory is taken, and the work of the ops is counted.
+
+    With setting.profile, or on a GPU, where profiling makes passes slower, the ops come from a second canvas. That
+    canvas takes all its steps if setting.profile is set, else only a few.
+    """
     apart = setting.profile or session.model.device != "cpu"
     if not apart:
         session._native.set_profiling(True)
@@ -172,8 +186,10 @@ def _fields(op: _native.OpProfile) -> Op:
 
 
 def _typical_ops(passes: list[list[Op]]) -> list[Op]:
-    """Ops of one pass of several that are alike, the longest first: median times; mean counts, which may differ, as of
-    the experts that were hit."""
+    """Combines the ops of several passes of one kind to those of one typical pass, the longest op first.
+
+    Times are medians. Counts are means: they may differ from pass to pass, because other experts run.
+    """
     found: dict[tuple[str, str], list[Op]] = {}
     for ops in passes:
         for op in ops:

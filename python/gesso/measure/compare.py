@@ -1,4 +1,4 @@
-"""How far two models are apart: per tensor, and in what they predict. The first one is the reference."""
+"""Measures how far two models differ, in each tensor and in what they predict. The first model is the reference."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from gesso import _native
 from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
 from gesso.model import Model
 
-CHUNK_ELEMENTS = 1 << 22  # of a tensor, decoded at a time
-CHUNK_LOGITS = 1 << 21  # in float64 at a time
+CHUNK_ELEMENTS = 1 << 22  # at most so many elements of a tensor are decoded at a time
+CHUNK_LOGITS = 1 << 21  # about so many logits are converted to float64 at a time
 
 
 @dataclass(frozen=True)
 class Weight:
-    """What a model multiplies with: the tensor's values, times its `.scale` if it has one, or a half of its rows."""
+    """The values that a model multiplies with: a tensor's values, times its `.scale` if it has one.
+
+    A weight may also be one half of a tensor in which the gate and up projections of experts are fused.
+    """
 
     tensor: Tensor
-    scale: np.ndarray | None  # float32 [1], or [experts] of a tensor of rank 3
-    half: int | None = None  # of fused gate and up projections: 0 or 1
+    scale: np.ndarray | None  # float32 [1], or [experts] for a tensor of rank 3
+    half: int | None = None  # 0 for the gate half, 1 for the up half, None for the whole tensor
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -36,7 +39,7 @@ class Weight:
         return stored_bytes(self.tensor.dtype, self.shape)
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """The values in order, as float32, some at a time; equal shapes have equal chunks."""
+        """Yields the values in order, as float32 arrays. Weights of the same shape have chunks of the same sizes."""
         columns = self.shape[-1]
         rows = self.shape[-2] if len(self.shape) > 1 else 1
         experts = math.prod(self.shape[:-2])
@@ -57,43 +60,44 @@ class Weight:
 
 @dataclass(frozen=True)
 class TensorError:
-    """How far a tensor of B is from the same one of A. The errors are None if one of them cannot be decoded."""
+    """How far a tensor of model B is from A's tensor of this name. The errors are None if one cannot be decoded."""
 
     name: str
     shape: tuple[int, ...]
     types: tuple[str, str]  # in A and in B
     num_bytes: tuple[int, int]
-    relative_rms: float | None  # sqrt(sum (b - a)^2 / sum a^2); infinite where only b is not zero
-    max_abs: float | None
-    sum_squares: tuple[float, float]  # of b - a, and of a
+    relative_rms: float | None  # sqrt(sum (b - a)^2 / sum a^2); infinite if a is all zeros and b is not
+    max_abs: float | None  # the largest |b - a|
+    sum_squares: tuple[float, float]  # sum (b - a)^2 and sum a^2
 
 
 @dataclass(frozen=True)
 class TensorComparison:
-    errors: list[TensorError]  # of what both have
+    errors: list[TensorError]  # of the tensors that both models have with the same shape
     only_in_a: list[str]
     only_in_b: list[str]
-    other_shape: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+    other_shape: list[tuple[str, tuple[int, ...], tuple[int, ...]]]  # name, shape in A, shape in B
 
 
 @dataclass(frozen=True)
 class LogitComparison:
-    """What two models predict for the same canvases, over all their positions."""
+    """How far the predictions of two models differ, over all positions of the same canvases."""
 
     num_positions: int
     mean_kl: float  # KL(A || B) in nats
     max_kl: float
-    argmax_agreement: float  # share of positions
+    argmax_agreement: float  # the share of positions where both models have the same argmax
 
 
 def compare_tensors(
     a: Iterable[Tensor], b: Iterable[Tensor], on_progress: Callable[[int, int, str], None] | None = None
 ) -> TensorComparison:
-    """The errors of B's tensors against A's. Only a few MB of each tensor are decoded at a time.
+    """Compares the tensors of model B with those of A. At most 4 million values of a tensor are decoded at a time.
 
-    A `.scale` counts as a part of its matrix and is not listed on its own, nor is an `.input_scale`, with which gesso
-    does not compute. Experts whose gate and up projections are fused in one file only are compared half by half.
-    on_progress(done_bytes, total_bytes, name): bytes of A.
+    A weight scale counts as a part of its matrix and is not compared on its own. An `.input_scale` is not compared,
+    because gesso does not compute with it. If the gate and up projections of experts are fused in one of the models
+    only, the halves are compared.
+    on_progress(done_bytes, total_bytes, name) is called after each tensor, with bytes of A.
     """
     weights_a, weights_b = _split_as_other(read_weights(a), read_weights(b))
     weights_b, weights_a = _split_as_other(weights_b, weights_a)
@@ -114,7 +118,7 @@ def compare_tensors(
 
 
 def read_weights(tensors: Iterable[Tensor]) -> dict[str, Weight]:
-    """Name -> weight; scales are in their weights."""
+    """Maps names to weights. A weight scale has no entry of its own, because it is in the entry of its matrix."""
     by_name = {tensor.name: tensor for tensor in tensors}
     weights = {}
     for name, tensor in by_name.items():
@@ -136,7 +140,10 @@ def _factors(scale: Tensor, matrix: Tensor) -> np.ndarray:
 
 
 def _split_as_other(fused: dict[str, Weight], other: dict[str, Weight]) -> tuple[dict[str, Weight], dict[str, Weight]]:
-    """`fused` with gate and up in two where `other` has them so; and `other`."""
+    """Splits fused gate and up projections of `fused` where `other` has them as two tensors.
+
+    Returns the result, and `other` unchanged.
+    """
     result = {}
     for name, weight in fused.items():
         parts = [name.replace("ffn_gate_up_exps", part) for part in ("ffn_gate_exps", "ffn_up_exps")]
@@ -179,7 +186,7 @@ def check_comparable(a: Model, b: Model) -> None:
 
 
 def random_prompt(model: Model, rng: np.random.Generator, length: int) -> list[int]:
-    """Random token ids that a prompt may hold."""
+    """Draws random token ids. Ids that a prompt may not have are left out, and so are end tokens and padding."""
     refused = {*model.config.placeholder_token_ids, *model.config.end_token_ids, model.config.pad_token_id}
     allowed = np.setdiff1d(np.arange(model.config.vocab_size), sorted(refused))
     return rng.choice(allowed, length).tolist()
@@ -192,10 +199,11 @@ def compare_logits(
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> LogitComparison:
-    """What the models' denoising passes predict behind each prompt, given the same inputs, at temperature 1.
+    """Compares what two models predict behind each prompt, at temperature 1. Both get the same inputs.
 
-    Two passes for each prompt: over a canvas of random ids as a generation begins with; and over one in which a random
-    share of positions has A's predictions instead, conditioned on A's logits of the first pass, as in later steps.
+    There are two denoising passes for each prompt. The first sees a canvas of random ids, as a generation begins with.
+    In the second, a random share of the positions has A's predictions instead, and both models are conditioned on A's
+    logits of the first pass; so it is like a later step of a generation.
     """
     check_comparable(a, b)
     rng = np.random.default_rng(seed)
@@ -218,7 +226,7 @@ def compare_logits(
 
 
 def _add_rows(a: np.ndarray, b: np.ndarray, kl: list[float], agree: list[bool]) -> None:
-    """KL(a || b) and equality of the argmax for each row of logits [C, V]."""
+    """Appends KL(a || b), and whether the argmax is equal, for each row of two logits [C, V]."""
     agree += (a.argmax(axis=1) == b.argmax(axis=1)).tolist()
     step = max(1, CHUNK_LOGITS // a.shape[1])
     for row in range(0, len(a), step):

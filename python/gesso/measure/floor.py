@@ -1,4 +1,4 @@
-"""How fast this machine could be at most, and the least time that a model's work takes by that measure."""
+"""Ceilings and floors: how fast this machine can be at most, and so the least time that a model's work can take."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any
 from gesso import _native
 from gesso.measure.memory import available_bytes
 
-BUFFER_BYTES = 512_000_000  # two of them, to measure bandwidth: far larger than caches
-SHARE_OF_MEMORY = 0.1  # of what is free; smaller buffers where that is less
-MILLISECONDS = 200.0  # for each ceiling
+BUFFER_BYTES = 512_000_000  # bandwidth is measured with two buffers of this size, far larger than caches
+SHARE_OF_MEMORY = 0.1  # a buffer takes at most this share of the free memory
+MILLISECONDS = 200.0  # so long is measured for each ceiling
 COUNTS = ("stored_bytes", "activation_bytes", "float_operations", "int8_operations")
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """One of "copy" and "read" (memory) or "float32", "bf16" and "int8" (products), on so many threads."""
+    """The highest rate of one kind of work on `num_threads` threads.
+
+    name: "copy" or "read" for memory, "float32", "bf16" or "int8" for products.
+    """
 
     name: str
     instruction_set: str | None
@@ -28,7 +31,7 @@ class Ceiling:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What was measured; nothing where nothing could be, as on a GPU."""
+    """The ceilings that were measured. On a GPU there are none, because this package cannot measure them there."""
 
     entries: tuple[Ceiling, ...] = ()
 
@@ -36,17 +39,17 @@ class Ceilings:
         return [asdict(entry) for entry in self.entries]
 
     def best(self, *names: str) -> float | None:
-        """The highest rate under these names."""
+        """Returns the highest rate of the ceilings with these names, or None if there is none."""
         rates = [entry.bytes_per_s or entry.operations_per_s for entry in self.entries if entry.name in names]
         return max((rate for rate in rates if rate), default=None)
 
     def memory_ms(self, num_bytes: float) -> float | None:
-        """The least time to move so many bytes."""
+        """Returns the least time to move so many bytes."""
         rate = self.best("copy", "read")
         return None if rate is None else 1e3 * num_bytes / rate
 
     def products_ms(self, float_operations: float, int8_operations: float) -> float | None:
-        """The least time for so many operations. Floats are float32 here: the CPU multiplies no others."""
+        """Returns the least time for so many operations. On the CPU, all float operations are float32."""
         rates = self.best("float32"), self.best("int8")
         if None in rates:
             return None
@@ -54,7 +57,7 @@ class Ceilings:
 
 
 def measure_ceilings(num_threads: int) -> Ceilings:
-    """Takes two to three seconds."""
+    """Measures the ceilings of the CPU. It takes two to three seconds."""
     num_bytes = BUFFER_BYTES
     if (free := available_bytes()) is not None:
         num_bytes = max(1, min(num_bytes, int(SHARE_OF_MEMORY * free)))
@@ -68,7 +71,10 @@ def measure_ceilings(num_threads: int) -> Ceilings:
 
 
 def op_floor(op: Mapping[str, Any], ceilings: Ceilings) -> dict[str, Any]:
-    """The floor of an op's calls: the slower one of moving all its bytes and of its products, and which that is."""
+    """Returns the floor of an op: the time to move its bytes or the time of its products, whichever is longer.
+
+    "bound" says which of them it is: "bytes" or "operations".
+    """
     memory_ms = ceilings.memory_ms(op["stored_bytes"] + op["activation_bytes"])
     products_ms = ceilings.products_ms(op["float_operations"], op["int8_operations"])
     if memory_ms is None or products_ms is None:
@@ -82,9 +88,9 @@ def op_floor(op: Mapping[str, Any], ceilings: Ceilings) -> dict[str, Any]:
 
 
 def pass_floor_ms(ops: Iterable[Mapping[str, Any]], ceilings: Ceilings) -> float | None:
-    """The floor of a whole pass: the sum over its ops, of which only stored bytes count.
+    """Returns the floor of a whole pass: the sum of its ops' floors, without the bytes of activations.
 
-    Rows of activations stay in the caches from op to op; weights, keys and values do not fit there.
+    Rows of activations stay in the caches from op to op. Weights, keys and values do not fit there.
     """
     total = 0.0
     for op in ops:
@@ -97,5 +103,5 @@ def pass_floor_ms(ops: Iterable[Mapping[str, Any]], ceilings: Ceilings) -> float
 
 
 def share(floor_ms: float | None, ms: float) -> float | None:
-    """What part of a time is its floor: 1 would be as fast as can be."""
+    """Returns floor_ms / ms. 1 means as fast as possible, 0.4 means 2.5 times as long as the floor."""
     return None if floor_ms is None or ms <= 0 else floor_ms / ms

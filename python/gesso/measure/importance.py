@@ -1,4 +1,4 @@
-"""Collects importance: how much each input column of a weight is used while a model reads a text."""
+"""Collects importance: the sums of squares of what a weight's columns are multiplied with while a model runs a text."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def collect(
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[_native.WeightImportance]:
-    """Runs a text through the model as generation would, canvas by canvas, and sums up what its weights multiply.
+    """Runs a text through the model, canvas by canvas as a generation does, and returns the importance of its weights.
 
-    Each canvas of the text is first denoised: from noise alone, then with ever fewer random tokens in it, each of the
-    `num_steps` passes self-conditioned by the one before; then it is encoded, as what follows would see it. A canvas
-    that would not fit into `context` tokens, or the model's own context, starts a new sequence.
-    `on_progress(canvases done, canvases)`.
+    Each canvas of the text is first denoised in `num_steps` passes. The first pass sees random tokens only. Each later
+    pass sees fewer random tokens and more of the text, and is self-conditioned by the pass before. Then the canvas is
+    encoded. A new sequence begins when the next canvas would not fit into `context` tokens or into the model's context.
+    on_progress(canvases_done, canvases_in_all) is called after each canvas.
     """
     length, vocab_size = model.config.canvas_length, model.config.vocab_size
     canvases = [ids[first : first + length] for first in range(0, len(ids) - length + 1, length)]
     if not canvases:
         raise _native.ArgumentError(f"text: expected at least one canvas of {length} tokens, got {len(ids)}")
     placeholders = sorted({*model.config.placeholder_token_ids}.intersection(ids))
-    if placeholders:  # known before hours of work
+    if placeholders:  # the model refuses them too, but perhaps only after hours of work
         raise _native.ArgumentError(f"text: token {placeholders[0]} stands for an image, audio or video")
     context = min(context, model.config.max_position_embeddings)
     rng = np.random.default_rng(seed)
@@ -50,7 +50,7 @@ def collect(
 
 
 def _denoise(session: Session, canvas: np.ndarray, noise: np.ndarray, order: np.ndarray, num_steps: int) -> None:
-    """Passes over `canvas` in which the positions with `order` above step / num_steps are noise."""
+    """Denoises `canvas` in passes. In each, a position has its noise if its `order` is at least step / num_steps."""
     defaults = session.model.config
     processed = None
     for step in range(num_steps):

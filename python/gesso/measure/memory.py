@@ -1,4 +1,4 @@
-"""How much memory there is for this process: the machine's, or what its control group leaves."""
+"""Finds out how much memory this process has: the machine's, or less if its control group has a limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def total_bytes() -> int:
 
 
 def available_bytes() -> int | None:
-    """What could be taken without swapping; None where the system does not tell."""
+    """Returns how many bytes can be taken without swapping, or None where the system does not tell."""
     known = [size for size in (_meminfo("MemAvailable"), _group_available()) if size is not None]
     return min(known, default=None)
 
@@ -32,7 +32,10 @@ def _meminfo(key: str) -> int | None:
 
 
 def _group_available() -> int | None:
-    """The least that this process' control group (version 2) and those around it leave. Cached files can be dropped."""
+    """Returns the least that this process's control group (version 2) and the groups around it have left.
+
+    Cached files count as free, because the system can drop them.
+    """
     try:
         name = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip().lstrip("/")
     except OSError:
@@ -53,7 +56,7 @@ def _left_in(folder: Path) -> int | None:
 
 
 def reset_peak() -> bool:
-    """Lets the peak start anew; False where the system cannot."""
+    """Resets the peak of `peak_bytes`. Returns False where the system cannot do that."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return True
@@ -62,7 +65,10 @@ def reset_peak() -> bool:
 
 
 def peak_bytes() -> int:
-    """The most memory that was resident at once, mapped files included, since the process or reset_peak() began."""
+    """Returns the most memory that was resident at once since reset_peak(), or since the process began.
+
+    Mapped files are included.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():

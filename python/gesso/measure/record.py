@@ -1,4 +1,4 @@
-"""Records of `gesso bench`: the times as spreads, and what else a reader must know: machine, software, command."""
+"""Makes the records of `gesso bench`: the times, and what a reader must know of the machine, software and command."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gesso.measure.memory import total_bytes
 from gesso.model import Model
 
 SCHEMA = 1
-MOST_WAITING = 0.03  # of the threads' time; more is worth a note
+MOST_WAITING = 0.03  # if threads wait for a processor longer than this share of their time, the record has a note
 NVIDIA_VERSION = Path("/proc/driver/nvidia/version")
 
 
 def make_record(
     origin: dict[str, Any], model: Model, setting: Setting, found: Measurements, ceilings: Ceilings
 ) -> dict[str, Any]:
-    """One setting's record; docs/bench.md has every key."""
+    """Returns the record of one setting. docs/bench.md describes every key."""
     canvas_length = model.config.canvas_length
     spreads = {name: spread(getattr(found, name)) for name in SPREADS}
     step_ms = (spreads["step_ms"] or spreads["step_without_self_conditioning_ms"])["median"]
@@ -64,7 +64,7 @@ SPREADS = ("encode_ms", "step_ms", "step_without_self_conditioning_ms", "commit_
 
 
 def spread(samples: Sequence[float]) -> dict[str, Any] | None:
-    """Median, 10th and 90th percentile, and what they are of; None of nothing."""
+    """Returns the median, the 10th and the 90th percentile and the samples themselves; None if there are no samples."""
     if not samples:
         return None
     p10, median, p90 = np.percentile(samples, (10, 50, 90)).tolist()
@@ -72,7 +72,7 @@ def spread(samples: Sequence[float]) -> dict[str, Any] | None:
 
 
 def describe_pass(ops: Sequence[dict[str, Any]], ms: dict[str, Any] | None, ceilings: Ceilings) -> dict[str, Any]:
-    """The work of one encode, step or commit, and the least time it could take."""
+    """Returns the work of one encode, step or commit, and the least time that it can take."""
     floor_ms = pass_floor_ms(ops, ceilings) if ops else None
     counts = {name: sum(op[name] for op in ops) for name in COUNTS}
     return counts | {"floor_ms": floor_ms, "share_of_floor": share(floor_ms, ms["median"]) if ms else None}
@@ -92,29 +92,29 @@ def profile(found: Measurements, ceilings: Ceilings) -> dict[str, list[dict[str,
 
 
 def notes(model: Model, setting: Setting, found: Measurements, ceilings: Ceilings) -> list[str]:
-    """What a reader must know to not be misled."""
+    """Returns sentences that a reader needs so that the figures do not mislead."""
     lines = [
         f"every canvas takes {setting.steps} denoising steps: no early stop",
         "prompts are random tokens",
     ]
     if setting.steps == 1:
-        lines.append("a single step has no self-conditioning")
+        lines.append("the only step of a canvas has no self-conditioning")
     if not ceilings.entries:
-        lines.append("ceilings of a GPU are not measured by this command: no floors")
+        lines.append("the ceilings of a GPU are not measured by this command, so there are no floors")
     if model.device == "cpu" and model.num_threads > num_processors():
         lines.append(f"{model.num_threads} threads on {num_processors()} processors")
     if found.waiting_share is not None and found.waiting_share > MOST_WAITING:
         lines.append(
-            f"its threads waited for a processor {found.waiting_share:.0%} of the time: other programs were running,"
-            " and the times are too long"
+            f"the threads waited for a processor {found.waiting_share:.0%} of the time, because other programs were"
+            " running: the times are too long"
         )
     if setting.profile and model.device != "cpu":
-        lines.append("profiled ops wait for each other on a GPU: they come to more than a step")
+        lines.append("on a GPU, profiled ops wait for each other, so their times add up to more than a step's")
     return lines
 
 
 def make_origin(model: dict[str, Any], command: Sequence[str]) -> dict[str, Any]:
-    """What all records of a run share."""
+    """Returns the part that all records of a run share."""
     return {
         "schema": SCHEMA,
         "kind": "bench",
@@ -147,12 +147,12 @@ def device_record(name: str) -> dict[str, Any]:
 
 
 def driver_version() -> str | None:
-    """What the kernel's driver says of itself; None where there is none, as for an emulated GPU."""
+    """Returns the version line of NVIDIA's driver, or None where there is no driver, as for an emulated GPU."""
     return NVIDIA_VERSION.read_text().splitlines()[0].strip() if NVIDIA_VERSION.exists() else None
 
 
 def num_processors() -> int:
-    """Those that this process may use."""
+    """Returns the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

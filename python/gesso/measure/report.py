@@ -1,4 +1,4 @@
-"""Records of `gesso bench` for people and for programs: Markdown tables, CSV, JSON."""
+"""Writes the records of `gesso bench` as Markdown tables for people, and as CSV and JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from gesso.measure.text import show_bytes, visible
 
 Record = Mapping[str, Any]
-PROFILED = {"encode": "encoding the prompts", "step": "one denoising step"}  # in tables; JSON has all
+PROFILED = {"encode": "encoding the prompts", "step": "one denoising step"}  # the tables have these two, JSON has all
 
 
 def to_json(records: Sequence[Record]) -> str:
@@ -19,7 +19,10 @@ def to_json(records: Sequence[Record]) -> str:
 
 
 def to_csv(records: Sequence[Record]) -> str:
-    """A line per record: keys of nested ones joined by underscores; without samples, ceilings and profiles."""
+    """Writes one line per record. The keys of nested objects are joined by underscores, as in step_ms_median.
+
+    Lists are left out: samples, ceilings and profiles.
+    """
     rows = [dict(flatten(record)) for record in records]
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
@@ -88,21 +91,21 @@ def main_table(records: Sequence[Record]) -> list[str]:
 
 
 def legend(records: Sequence[Record]) -> list[str]:
-    """What the columns mean, and what must be known of all rows."""
+    """Returns what the columns mean, and the notes on the rows."""
     record = records[0]
     entropies = record["mean_entropy_nats"]
     lines = [
-        "Times are medians, with the 10th to the 90th percentile; (n %): the share of the time that the work takes at"
-        " the measured ceilings.",
-        "tokens/s: committed ones, batch x canvas / (steps x step + commit)."
-        + (" Steps have self-conditioning, as all but a canvas' first." if record["step_ms"] else ""),
-        "first step: of the warm-up, with page faults and reading; it is in no other figure."
-        f" Memory: {record['peak_memory_kind']}.",
+        "Times are medians, with the 10th to the 90th percentile in brackets. (n %) is the least time that the work can"
+        " take at the measured ceilings, as a share of the time that it took.",
+        "tokens/s counts finished tokens: batch x canvas / (steps x step + commit)."
+        + (" Steps have self-conditioning, as all but the first of a canvas do." if record["step_ms"] else ""),
+        "first step ms is the first step of the warm-up, with page faults and reading from disk; no other figure"
+        f" contains it. memory is of this kind: {record['peak_memory_kind']}.",
     ]
     if record["profile"]:
-        lines.append("Ops above 100 % of their ceiling found their rows in the caches, not in memory.")
+        lines.append("An op above 100 % of its ceiling has found its rows in the caches and not in memory.")
     if entropies and None not in entropies:
-        lines.append(f"Mean entropy of the steps: {entropies[0]:.3f} nats at first, {entropies[-1]:.3f} at last.")
+        lines.append(f"Mean entropy: {entropies[0]:.3f} nats in the first step, {entropies[-1]:.3f} in the last.")
     return lines + [f"Note: {note}." for note in dict.fromkeys(note for record in records for note in record["notes"])]
 
 
@@ -159,7 +162,7 @@ def percent(share: float | None) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table that is aligned as plain text, too; the first row is the header."""
+    """Returns the lines of a Markdown table that is also aligned as plain text. The first row is the header."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(cells[0]))]
     lines = ["| " + " | ".join(x.ljust(w) for x, w in zip(row, widths, strict=True)) + " |" for row in cells]

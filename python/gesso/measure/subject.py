@@ -1,4 +1,4 @@
-"""The models that `gesso bench` measures: a file, or random weights that exist in memory alone."""
+"""The models that `gesso bench` measures: one from a file, or one of random weights that are only in memory."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from gesso.measure.memory import available_bytes
 from gesso.measure.text import show_bytes
 from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 
-SPARE_BYTES = 300_000_000  # the interpreter, its packages, and the pools that random weights come from
-HEAD_BYTES, NUM_SAMPLES, SAMPLE_BYTES = 1 << 20, 256, 4096  # of a file, for its hash
+SPARE_BYTES = 300_000_000  # for the interpreter, its packages and the pools that random weights are picked from
+HEAD_BYTES, NUM_SAMPLES, SAMPLE_BYTES = 1 << 20, 256, 4096  # a sampled hash reads these parts of a file: 2 MiB
 SAMPLED = "sha256 of the size, the first MiB and 256 samples of 4 KiB"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured, as records tell it, and a function that brings its weights."""
+    """A model to measure: how records describe it, and a function that opens or makes its weights."""
 
     description: dict[str, Any]
     config: _native.ModelConfig
-    outline: _native.Checkpoint  # the same with other values
-    own_bytes: int  # memory that its weights take beyond a mapped file
-    open: Callable[[Callable[[int, int], Any]], _native.Checkpoint]  # its argument is told bytes done and in all
+    outline: _native.Checkpoint  # has the same tensors, but perhaps zeros for values
+    own_bytes: int  # the memory that the weights take; 0 if they are in a mapped file
+    open: Callable[[Callable[[int, int], Any]], _native.Checkpoint]  # calls its argument with bytes done and in all
 
 
 def from_file(path: str, hash_method: str) -> Subject:
@@ -51,7 +51,11 @@ def from_file(path: str, hash_method: str) -> Subject:
 
 
 def from_preset(spec: str, seed: int) -> Subject:
-    """spec: "26b-a4b:Q4_K_M", with ":6" behind it for the first 6 layers; or a folder with a config.json."""
+    """Makes a model of random weights.
+
+    spec: "26b-a4b:Q4_K_M", or "26b-a4b:Q4_K_M:6" for its first 6 layers. A folder with a config.json may stand in place
+    of "26b-a4b".
+    """
     directory, quant, num_layers = parse_spec(spec)
     metadata, tensors = make_model(directory, quant, num_layers, seed)
     checkpoint = outline(metadata, tensors)
@@ -80,7 +84,7 @@ def from_preset(spec: str, seed: int) -> Subject:
 
 
 def parse_spec(spec: str) -> tuple[Path, str, int | None]:
-    """Folder of the configuration, preset of types, number of layers or None for all."""
+    """Returns the folder of the configuration, the preset of types, and the number of layers or None for all."""
     parts = spec.split(":")
     num_layers = int(parts.pop()) if len(parts) > 2 and parts[-1].isdecimal() else None
     name, quant = ":".join(parts[:-1]), parts[-1].upper()
@@ -98,7 +102,7 @@ def parse_spec(spec: str) -> tuple[Path, str, int | None]:
 
 
 def check_memory(subject: Subject, batch: int, length: int) -> None:
-    """MemoryError when a session of `batch` sequences of `length` tokens would not fit what is free."""
+    """Raises MemoryError if a session of `batch` sequences of `length` tokens does not fit into the free memory."""
     config = subject.config
     session = _native.scratch_bytes(config) + batch * _native.cache_bytes(config, length)
     needed, free = subject.own_bytes + session + SPARE_BYTES, available_bytes()
@@ -111,7 +115,7 @@ def check_memory(subject: Subject, batch: int, length: int) -> None:
 
 
 def hash_files(path: Path, is_full: bool) -> tuple[str, str]:
-    """How it was made, and the hash of a file, or of a folder's files by name."""
+    """Hashes a file, or all files of a folder in the order of their names. Returns the method's name and the hash."""
     digest = hashlib.sha256()
     for file in _files(path):
         for chunk in _all_chunks(file) if is_full else _sampled_chunks(file):

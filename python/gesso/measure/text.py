@@ -1,17 +1,18 @@
-"""Text for people: made safe for a terminal, sizes with units, aligned columns."""
+"""Formats text for people: makes it safe for a terminal, prints sizes with units and aligns columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-# Control characters other than newline and tab as symbols: text of a model must not steer the terminal.
+# Maps control characters other than newline and tab to symbols, because the text of a model must not control the
+# terminal.
 VISIBLE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
 VISIBLE |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
 
 def visible(text: str) -> str:
-    """`text` without anything that a terminal would obey."""
+    """Returns `text` with control characters replaced by symbols."""
     return text.translate(VISIBLE)
 
 
@@ -23,7 +24,7 @@ def show_bytes(size: int) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Indented lines of aligned cells; the columns in `right` are flush right."""
+    """Returns indented lines in which the cells are aligned. The columns with numbers in `right` are flush right."""
     if not rows:
         return []
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -35,5 +36,5 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
 
 
 def natural_order(name: str) -> tuple[Any, ...]:
-    """Sorts blk.2 before blk.10."""
+    """A key for sorting that puts blk.2 before blk.10."""
     return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in name.split("."))

@@ -1,1 +1,1 @@
-"""Models of random weights, which compute as real ones do and say nothing."""
+"""Makes models of random weights. They compute as much as real ones, and their text is nonsense."""

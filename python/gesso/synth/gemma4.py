@@ -1,6 +1,6 @@
-"""The twin of a random model: the same weights in a file that llama.cpp's Gemma 4 architecture loads, to compare with.
+"""Writes a random model's weights for llama.cpp too, so that the speed of both programs can be compared.
 
-DiffusionGemma's layers are Gemma 4's; what Gemma 4 has no use for is left out.
+DiffusionGemma's layers are those of Gemma 4, which llama.cpp runs. Tensors and keys that Gemma 4 lacks are left out.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from gesso.files.checkpoint import ARCHITECTURE
 from gesso.files.tensor import Tensor
 
 GEMMA4 = "gemma4"
-ONLY_HERE = ("diffusion.", "gesso.")  # keys
+ONLY_HERE = ("diffusion.", "gesso.")  # keys that begin so are left out
 
 
 def gemma4_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Gemma 4's keys are DiffusionGemma's under its own name, but for the canvas and `attention.causal` (it is)."""
+    """Returns the metadata under Gemma 4's name. Gemma 4 is causal, so it has no `attention.causal` and no canvas."""
     kept = {key: value for key, value in metadata.items() if not key.startswith(ONLY_HERE)}
     twin = {key.replace(f"{ARCHITECTURE}.", f"{GEMMA4}.", 1): value for key, value in kept.items()}
     twin["general.architecture"] = GEMMA4
@@ -25,13 +25,14 @@ def gemma4_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def gemma4_tensors(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> list[Tensor]:
-    """All but self-conditioning and the second layer scalar; llama.cpp refuses files with tensors that it does not use.
+    """Returns the tensors without those that llama.cpp does not use, because it refuses files that have them.
 
-    ValueError for NVFP4, whose fused experts have a scale that llama.cpp does not read.
+    These are the tensors of self-conditioning and the layer scalars for encoding. Raises ValueError for NVFP4, because
+    llama.cpp does not read the scale of its fused experts.
     """
     if any(tensor.dtype == "NVFP4" for tensor in tensors):
         raise ValueError("a Gemma 4 file cannot hold NVFP4 experts: llama.cpp reads no scale of fused ones")
     unused = ["self_cond_", "enc_layer_output_scale"]
     if all(metadata[f"{ARCHITECTURE}.attention.sliding_window_pattern"]):
-        unused.append("rope_freqs")  # of full layers
+        unused.append("rope_freqs")  # only full layers use it, and there are none
     return [tensor for tensor in tensors if not any(part in tensor.name for part in unused)]

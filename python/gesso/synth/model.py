@@ -1,4 +1,4 @@
-"""Random models by name: metadata and tensors for a folder of sizes, a preset of types and a number of layers."""
+"""Makes a random model from a folder with its sizes, a preset with its types and a number of layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ CONFIG_NAMES = sorted(file.parent.name for file in CONFIGS.glob("*/config.json")
 
 
 def make_model(directory: Path, quant: str, num_layers: int | None, seed: int) -> tuple[dict[str, Any], list[Tensor]]:
-    """Metadata and tensors, whose values are drawn when they are written."""
+    """Returns metadata and tensors. The values of the tensors are drawn only when they are written.
+
+    directory: a folder with a config.json. quant: the name of a preset. num_layers: None means all layers.
+    """
     metadata, rotated_pairs = synth_metadata(directory, num_layers)
     shapes = tensor_shapes(metadata)
     named = [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]

@@ -1,11 +1,12 @@
-"""A model of random weights, of any size and type: for benchmarks and tests without the released weights.
+"""Makes a model of random weights of any size and type, for benchmarks and tests without the released weights.
 
-    metadata = synth_metadata(directory, num_layers=None)
-    types = plan_types(preset, shapes, num_layers=...)
-    tensors = synth_tensors(metadata, types, seed)
+    metadata, rotated_pairs = synth_metadata(directory, num_layers=None)
+    shapes = tensor_shapes(metadata)
+    types = plan_types(preset, ..., num_layers=...)
+    tensors = synth_tensors(shapes, types, rotated_pairs, seed)
 
-Quantised blocks are not made one by one: a pool of some thousand is quantised for each type and spread, and tensors are
-filled with random picks from it, which is faster than any disk.
+Drawing and quantising every value would take long. So about a million values are quantised for each type and spread,
+and tensors are filled with random pieces of them. That is faster than reading a file from a disk.
 """
 
 from __future__ import annotations
@@ -28,18 +29,21 @@ from gesso.files.weight_scales import LARGEST
 from gesso.synth.tokenizer import synth_tokenizer_metadata
 
 POOL_ELEMENTS = 1 << 20
-UNIT_BYTES = 256  # picked at a time, at least: fewer are slower
+UNIT_BYTES = 256  # a piece has at least so many bytes; smaller ones would be slower
 CHUNK_BYTES = 32 << 20
-SPREAD = 0.02  # of vectors, around their mean
+SPREAD = 0.02  # the standard deviation of a vector's values, as a share of their mean
 LOGIT_SPREAD = 5.0
-ROUTER_SPREAD = 1.0  # its input has 1/sqrt(columns): scores of about 1, so that tokens differ in their experts
-LARGEST_DRAW = 6.0  # standard deviations; a million Gaussian values have none beyond
+# The router's inputs are about 1/sqrt(columns), so this spread gives scores of about 1, and tokens differ in their
+# experts.
+ROUTER_SPREAD = 1.0
+LARGEST_DRAW = 6.0  # in standard deviations; among a million Gaussian values none is larger
 
 
 def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict[str, Any], int]:
-    """GGUF metadata of a model with the config.json (and generation_config.json) in `directory`, its first layers only.
+    """Returns the GGUF metadata of a model with the first `num_layers` layers, and the number of rotated pairs.
 
-    Also returns the number of rotated pairs of the full layers, for `rope_freqs`.
+    The folder has a config.json and may have a generation_config.json. `rope_freqs` needs the number of rotated pairs,
+    which is that of the full layers.
     """
     metadata, rotated_pairs = read_config_metadata(directory)
     metadata["general.name"] += " with random weights"
@@ -50,12 +54,15 @@ def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict
         metadata[f"{ARCHITECTURE}.block_count"] = num_layers
         for key in ("attention.head_count_kv", "attention.sliding_window_pattern"):
             metadata[f"{ARCHITECTURE}.{key}"] = metadata[f"{ARCHITECTURE}.{key}"][:num_layers]
-    _native.read_config(outline(metadata, []))  # has bounds for every size
+    _native.read_config(outline(metadata, []))  # raises an error if a size is out of bounds
     return metadata | synth_tokenizer_metadata(metadata[f"{ARCHITECTURE}.vocab_size"]), rotated_pairs
 
 
 def tensor_shapes(metadata: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a model's tensors, in the order of the published files: global ones, then layer by layer."""
+    """Maps the names of a model's tensors to their shapes, in the order of the published files.
+
+    Tensors that belong to no layer come first, then the tensors of each layer.
+    """
 
     def size(key: str) -> Any:
         return metadata[f"{ARCHITECTURE}.{key}"]
@@ -90,7 +97,7 @@ def tensor_shapes(metadata: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _feed_forward_shapes(hidden: int, ffn: int, experts: int, expert_ffn: int) -> dict[str, tuple[int, ...]]:
-    """Everything of a layer but the attention."""
+    """Returns the names and shapes of a layer's tensors except those of the attention."""
     norms = ("attn_norm", "post_attention_norm", "ffn_norm")
     norms += ("post_ffw_norm", "post_ffw_norm_1", "post_ffw_norm_2", "pre_ffw_norm_2")
     return {f"{name}.weight": (hidden,) for name in norms} | {
@@ -110,16 +117,18 @@ def _feed_forward_shapes(hidden: int, ffn: int, experts: int, expert_ffn: int) -
 def synth_tensors(
     shapes: Mapping[str, tuple[int, ...]], types: Mapping[str, str], rotated_pairs: int, seed: int
 ) -> list[Tensor]:
-    """Tensors whose values are drawn when they are asked for; the same seed, the same values.
+    """Returns tensors whose values are drawn when they are asked for. The same seed gives the same values.
 
-    Matrices keep the size of what they multiply, and every sublayer ends in a norm of about 1: the activations of layer
-    l are about sqrt(2 l). Norms of queries and keys are such that attention scores are about 1.
+    The spread of a matrix is such that its outputs are as large as its inputs. Every sublayer ends in a norm with
+    weights of about 1, so the activations behind layer l are about sqrt(2 l). The norms of queries and keys are such
+    that attention scores are about 1.
 
-    The output norm gives logits the spread of a trained model's: 5 before the cap. With a vocabulary of 262144 and a
-    cap of 30 the entropy is then about 4.7 nats at temperature 0.8, 3 at 0.6 and 1.4 at 0.4, and a thousandth of the
-    mass lies beyond the likeliest 10000, 2000 and 100 tokens: what self-conditioning costs depends on that. Its signs
-    are random, or every position would expect the token it has: the head is the embedding again, and a row keeps much
-    of its own.
+    The output norm gives the logits the spread that a trained model's have, 5 before the cap. With a vocabulary of
+    262144 and a cap of 30, the entropy is then about 4.7 nats at temperature 0.8, 3 at 0.6 and 1.4 at 0.4. At these
+    temperatures, all but a thousandth of the probability is on the likeliest 10000, 2000 and 100 tokens. The cost of
+    self-conditioning depends on that number. The signs of the output norm are random. With equal signs, every position
+    would predict the token that it has, because the head is the embedding matrix and a row keeps much of its own
+    embedding.
     """
     pools = cache(partial(_make_pool, seed=seed))
     tensors = []
@@ -163,14 +172,14 @@ def _spread(name: str, shape: tuple[int, ...]) -> float:
 
 
 def _scale(dtype: str, shape: tuple[int, ...]) -> float:
-    """The weight scale that brings NVFP4 its whole range; 1 for all other types, which have none."""
+    """Returns the weight scale with which NVFP4 uses its whole range. Other types have no scale; for them it is 1."""
     return LARGEST_DRAW * shape[-1] ** -0.5 / LARGEST if dtype == "NVFP4" else 1.0
 
 
 def _matrix(
     name: str, shape: tuple[int, ...], dtype: str, pools: Callable[..., np.ndarray], draw: Callable[[], Any]
 ) -> list[Tensor]:
-    """A matrix, with the `.scale` that belongs to it if its type has one."""
+    """Returns a matrix, and its `.scale` if its type has one."""
     scale = _scale(dtype, shape)
     num_bytes = stored_bytes(dtype, shape)
 
@@ -185,7 +194,7 @@ def _matrix(
 
 
 def _make_pool(dtype: str, spread: float, *, seed: int) -> np.ndarray:
-    """Gaussian values in blocks, uint8 [units, unit_bytes]: a unit is a whole number of blocks."""
+    """Quantises about a million Gaussian values: uint8 [units, unit_bytes]. A unit is a whole number of blocks."""
     entry = tensor_types()[dtype]
     unit_elements = -(-UNIT_BYTES // entry.block_bytes) * entry.block_elements
     values = np.random.default_rng(seed).standard_normal((POOL_ELEMENTS // unit_elements, unit_elements), np.float32)
@@ -194,11 +203,15 @@ def _make_pool(dtype: str, spread: float, *, seed: int) -> np.ndarray:
 
 
 def _pick(pool: np.ndarray, num_bytes: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Bytes of random units of the pool; the last one may be cut, at a block's end as num_bytes is whole blocks."""
+    """Yields `num_bytes` bytes of random units of the pool.
+
+    The last unit may be cut. The cut is at the end of a block, because `num_bytes` is a whole number of blocks.
+    """
     unit_bytes = pool.shape[1]
     buffer = np.empty((CHUNK_BYTES // unit_bytes, unit_bytes), np.uint8)
     for first in range(0, num_bytes, buffer.nbytes):
         wanted = min(buffer.nbytes, num_bytes - first)
         units = buffer[: -(-wanted // unit_bytes)]
-        np.take(pool, rng.integers(0, len(pool), len(units)), axis=0, out=units, mode="clip")  # "raise" would copy
+        # With mode="raise", NumPy would write to a temporary copy of `out`.
+        np.take(pool, rng.integers(0, len(pool), len(units)), axis=0, out=units, mode="clip")
         yield units.reshape(-1)[:wanted]

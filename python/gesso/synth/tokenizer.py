@@ -1,4 +1,4 @@
-"""A made-up tokenizer of any size, with the special tokens of the released model where that one has them."""
+"""Makes a tokenizer of any size. Special tokens have the ids that they have in the released model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from gesso.files.hf.tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_USER_DEFINED
 
-# Texts and ids of the released model's special tokens. A GGUF types the first ones as control tokens, the others as
-# user-defined ones, which stay visible in decoded text.
+# The ids and texts of the released model's special tokens. In a GGUF file, CONTROL are control tokens. VISIBLE are
+# user-defined tokens, which stay visible in decoded text.
 CONTROL = {
     0: "<pad>",
     1: "<eos>",
@@ -38,7 +38,7 @@ VISIBLE = {
     100: "<|channel>",
     101: "<channel|>",
 }
-FIRST_BYTE = 238  # <0x00>
+FIRST_BYTE = 238  # the id of <0x00>
 LINE_BREAKS = {107: "\n", 108: "\n\n", 109: "\n\n\n"}
 SPACE, SPACE_ID = "▁", 236743
 MERGES = ("t h", "th e", "h e", "i n", "a n", "an d", "▁ the", "▁ and", "▁ in", "▁ a", "\n \n", "\n\n \n")
@@ -46,7 +46,7 @@ UNKNOWN = 3
 
 
 def _tokens(vocab_size: int) -> tuple[list[str], list[int]]:
-    """Texts and types of all tokens. What the vocabulary has no place for is left out."""
+    """Returns the texts and types of all tokens. Tokens whose id is outside the vocabulary are left out."""
     fixed = {i: (text, TOKEN_CONTROL) for i, text in CONTROL.items()}
     fixed |= {i: (text, TOKEN_USER_DEFINED) for i, text in VISIBLE.items()}
     fixed |= {i: (text, TOKEN_NORMAL) for i, text in LINE_BREAKS.items()}
@@ -62,9 +62,10 @@ def _tokens(vocab_size: int) -> tuple[list[str], list[int]]:
 
 
 def synth_tokenizer_metadata(vocab_size: int) -> dict[str, Any]:
-    """The `tokenizer.*` keys: special and byte tokens, ASCII characters, a few merges, and words ▁w0, ▁w1, ...
+    """Returns the `tokenizer.*` keys.
 
-    A vocabulary below 494 has no byte tokens, one below 5 no tokenizer at all.
+    The vocabulary has special tokens, byte tokens, ASCII characters, a few merges, and words ▁w0, ▁w1, ... A vocabulary
+    of fewer than 494 tokens has no byte tokens. With fewer than 5 tokens there is no tokenizer.
     """
     if vocab_size <= max(UNKNOWN, 4):
         return {}
@@ -74,7 +75,7 @@ def synth_tokenizer_metadata(vocab_size: int) -> dict[str, Any]:
     metadata = {
         "tokenizer.ggml.model": "gemma4",
         "tokenizer.ggml.tokens": tokens,
-        "tokenizer.ggml.scores": [-1000.0] * vocab_size,  # nobody reads them; llama.cpp wants them to be there
+        "tokenizer.ggml.scores": [-1000.0] * vocab_size,  # nothing uses them, but llama.cpp expects them in the file
         "tokenizer.ggml.token_type": types,
         "tokenizer.ggml.merges": merges,
     }
