@@ -290,7 +290,7 @@ class Trainer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", required=True, help="folder for the checkpoint and the Hugging Face export")
-    default = Path(__file__).resolve().parents[1] / "gesso" / "models" / "sudoku-6x6.gguf"
+    default = Path(__file__).resolve().parents[1] / "gesso" / "bundled" / "sudoku-6x6.gguf"
     parser.add_argument("--export", default=str(default), help="the GGUF file to write at the end")
     parser.add_argument("--export-only", action="store_true", help="export the newest checkpoint and stop")
     parser.add_argument("--evaluate", type=int, default=0, metavar="N", help="solve N held-out puzzles and stop")
