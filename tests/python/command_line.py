@@ -1,4 +1,4 @@
-"""Runs the command `gesso` as its own process, with pipes or in a terminal."""
+"""Runs the command `gesso` as a separate process, with pipes or in a terminal."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ def start(*arguments, **options):
 
 
 def run(*arguments, stdin=b""):
-    """Exit status, standard output and standard error of one call, output to pipes."""
+    """Runs the command with pipes and returns its exit status, standard output and standard error."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     process = start(*arguments, **pipes)
     out, err = process.communicate(stdin, timeout=120)
@@ -23,7 +23,7 @@ def run(*arguments, stdin=b""):
 
 
 def run_in_terminal(*arguments, columns=60, rows=20):
-    """Exit status and everything a terminal of that size was sent."""
+    """Runs the command in a terminal of that size. Returns its exit status and everything that it sent there."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
@@ -34,7 +34,7 @@ def run_in_terminal(*arguments, columns=60, rows=20):
     while True:
         try:
             data = os.read(controller, 65536)
-        except OSError:  # Linux: the other end is closed
+        except OSError:  # on Linux, this means that the other end is closed
             data = b""
         if not data:
             break
@@ -44,7 +44,7 @@ def run_in_terminal(*arguments, columns=60, rows=20):
 
 
 def screen(sent):
-    """The rows that a tall terminal shows after it was sent this."""
+    """Returns the rows that a tall terminal shows after it was sent this."""
     rows, row, column = [""], 0, 0
     for argument, command, text in re.findall(r"\x1b\[([0-9;?]*)([A-Za-z])|([\r\n]|[^\x1b\r\n]+)", sent):
         if command == "A":

@@ -1,9 +1,9 @@
-"""The published 26B-A4B files without their weights: all tensors where they belong, in files that are one long hole.
+"""Makes the published 26B-A4B files without their weights: sparse files with all tensors in their places.
 
     manifest = read_manifest()["Q4_K_M"]
     write_hollow("hollow.gguf", "Q4_K_M")
 
-The facts are in tests/golden/gguf_manifest.tsv, and here.
+The facts about the published files are in tests/golden/gguf_manifest.tsv and in this module.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from python.tiny_model import CHAT_TEMPLATE
 
 MANIFEST = Path(__file__).parents[1] / "golden/gguf_manifest.tsv"
 ALIGNMENT = 32
-PROBE_BYTES = 64 << 20  # a hole that takes room is noticed before it is the size of the model
-# The files: their general.file_type and the size of their data section, known from the sizes of the published files.
+PROBE_BYTES = 64 << 20  # so many bytes show whether the file system has sparse files, before the file is 50 GB long
+# For each file: its general.file_type and the bytes of its data section, which follow from the published file's size.
 FILES = {
     "Q4_K_M": (15, 16_790_985_600),
     "Q5_K_M": (17, 19_129_718_656),
@@ -34,7 +34,7 @@ FILES = {
 VOCABULARY_SIZE = 262144
 LAYERS = 30
 IS_SLIDING = [index % 6 != 5 for index in range(LAYERS)]
-# All but the tokenizer's. Ints are u32, or i32 in arrays, floats f32, as in the published files.
+# The keys of the architecture. As in the published files, ints are u32, ints in arrays are i32 and floats are f32.
 MODEL = {
     "block_count": LAYERS,
     "context_length": 262144,
@@ -61,7 +61,7 @@ MODEL = {
     "rope.dimension_count_swa": 256,
     "attention.causal": False,
 }
-# Some of the ids that the published tokenizer gives a meaning.
+# Some of the published tokenizer's special tokens.
 CONTROLS = {0: "<pad>", 1: "<eos>", 2: "<bos>", 3: "<unk>", 4: "<mask>", 50: "<|tool_response>", 105: "<|turn>"}
 CONTROLS |= {106: "<turn|>", 258880: "<|image|>"}
 
@@ -71,11 +71,11 @@ class Entry:
     name: str
     shape: tuple[int, ...]  # outermost first
     type: str
-    offset: int  # in the data section
+    offset: int  # from the beginning of the data section
 
 
 def read_manifest() -> dict[str, list[Entry]]:
-    """For each of FILES its 692 tensors in file order."""
+    """Maps each of FILES to its 692 tensors, in the order of the file."""
     lines = [line for line in MANIFEST.read_text(encoding="ascii").splitlines() if not line.startswith("#")]
     columns = lines[0].split("\t")
     manifest: dict[str, list[Entry]] = {file: [] for file in FILES}
@@ -93,7 +93,7 @@ def num_bytes(entry: Entry) -> int:
 
 
 def _tokenizer() -> dict[str, Any]:
-    """As many tokens as the published tokenizer has, of which the first bytes and a few controls are real."""
+    """Returns a tokenizer with as many tokens as the published one. Bytes and a few special tokens are real."""
     tokens = [f"<token {index}>" for index in range(VOCABULARY_SIZE)]
     types = [TOKEN_NORMAL] * VOCABULARY_SIZE
     for byte in range(256):
@@ -118,7 +118,10 @@ def _tokenizer() -> dict[str, Any]:
 
 
 def metadata(file: str) -> dict[str, Any]:
-    """The 44 keys of the published files but general.architecture, in their order but for the chat template."""
+    """Returns the 44 keys of the published files without general.architecture.
+
+    They have the order of the published files, except the chat template.
+    """
     keys: dict[str, Any] = {"general.type": "model", "general.name": "Hollow", "general.size_label": "128x2.6B"}
     keys |= {f"{ARCHITECTURE}.{key}": value for key, value in MODEL.items()}
     keys["diffusion.canvas_length"] = 256
@@ -128,8 +131,10 @@ def metadata(file: str) -> dict[str, Any]:
 
 
 def write_hollow(path: Path, file: str) -> int:
-    """Writes the header with package gguf, which places the tensors, and gives the file its full size without writing
-    the data. Returns where the data section begins."""
+    """Writes a header with the package gguf, which places the tensors, and then makes the file as long as it should be.
+
+    No data are written. Returns where the data section begins.
+    """
     writer = gguf.GGUFWriter(path, ARCHITECTURE)
     add = {bool: "add_bool", int: "add_uint32", float: "add_float32", str: "add_string", list: "add_array"}
     for key, value in metadata(file).items():

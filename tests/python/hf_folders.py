@@ -1,11 +1,12 @@
-"""Small Hugging Face checkpoint folders with random weights in every layout that gesso reads, from its documents.
+"""Makes small Hugging Face checkpoint folders with random weights, in every layout that gesso reads.
 
     folder = hf_folder(tmp_path / "folder", "modelopt-nvfp4")
     folder = hf_folder(tmp_path / "folder", "bf16", weights=values(sizes))
-    stored, expected = compressed("float-quantized", weights)   what the file holds, and the values it means
+    stored, expected = compressed("float-quantized", weights)   the stored tensors, and the values that they stand for
 
-Compressions: "bf16", and those of `COMPRESSED`. Layouts: the repositories' file headers, as noted at each function. The
-values are the compression's own arithmetic in float64, with ml_dtypes for its element types; nothing of gesso is used.
+A compression is "bf16" or one of `COMPRESSED`. The layouts come from the file headers of published repositories, which
+each function names. The values follow from the definition of the compression, computed in float64, with ml_dtypes for
+the element types. No code of gesso is used for them.
 """
 
 import json
@@ -19,7 +20,7 @@ from gesso.files.hf.config import FULL, SLIDING
 from gesso.files.hf.folder import NAMES
 from python.tiny_model import CHAT_TEMPLATE, CONTROLS, MERGES, VOCABULARY, Sizes, random_tensors, tensor_shapes
 
-# NVFP4 wants rows of a multiple of 64.
+# NVFP4 needs rows whose length is a multiple of 64.
 SIZES = {
     "hidden_size": 64, "intermediate_size": 64, "moe_intermediate_size": 128, "layer_types": (SLIDING, FULL)
 }  # fmt: skip
@@ -28,7 +29,7 @@ EXPERTS, MLP, ATTENTION = r"\.experts\.", r"\.mlp\.", r"\.self_attn\.[qkvo]_proj
 
 
 def hf_name(name):
-    """HF name of a GGUF tensor."""
+    """Returns the Hugging Face name of a GGUF tensor."""
     layer = re.match(r"blk\.(\d+)\.", name)
     known = {gguf_name: hf_name for hf_name, gguf_name in NAMES.items()}
     found = known[re.sub(r"^blk\.\d+\.", "blk.N.", name)]
@@ -36,12 +37,15 @@ def hf_name(name):
 
 
 def shapes(**sizes):
-    """HF name -> shape of all weights."""
+    """Maps the Hugging Face names of all weights to their shapes."""
     return {hf_name(name): shape for name, shape in tensor_shapes(Sizes(**{**SIZES, **sizes}))}
 
 
 def values(seed=0, **sizes):
-    """Random weights that BF16 holds exactly: HF name -> float32, experts fused as in the original checkpoint."""
+    """Maps Hugging Face names to random weights, float32, that BF16 holds exactly.
+
+    Experts are fused as in the original checkpoint.
+    """
     tensors = random_tensors(Sizes(**{**SIZES, **sizes}), seed)
     return {hf_name(tensor.name): to_bf16(tensor.data) for tensor in tensors if tensor.name != "rope_freqs.weight"}
 
@@ -51,7 +55,7 @@ def to_bf16(data):
 
 
 def unfused(weights):
-    """The same weights with one tensor per expert and projection, named as compressed checkpoints name them."""
+    """Returns the same weights with one tensor per expert and projection, as compressed checkpoints have them."""
     split = {}
     for name, data in weights.items():
         if name.endswith((".gate_up_proj", ".down_proj")) and ".experts." in name:
@@ -65,7 +69,10 @@ def unfused(weights):
 
 
 def nvfp4(weight):
-    """Codes [out, in], block scales e4m3 [out, in / 16] and the scale of all, so that the largest values fit."""
+    """Returns codes [out, in], block scales [out, in / 16] in e4m3 and a scale of the whole matrix.
+
+    With these scales the largest values fit into NVFP4's range.
+    """
     blocks = weight.reshape(len(weight), -1, 16).astype(np.float64)
     largest = np.abs(blocks).max(axis=-1)
     scale = np.float32(max(largest.max(), 1e-6) / (6 * 448))
@@ -75,18 +82,18 @@ def nvfp4(weight):
 
 
 def pack(codes):
-    """Two codes to a byte; the even one is the low half."""
+    """Packs two codes into a byte. The code with the even index is the low half."""
     bits = codes.view(np.uint8)
     return bits[:, 0::2] | bits[:, 1::2] << 4
 
 
 def exact(codes, scales):
-    """Codes times the scale of their 16, in float64: no product of the two needs more than float32."""
+    """Returns each code times the scale of its block of 16, in float64. Each product is also exact in float32."""
     return codes.astype(np.float64) * np.repeat(scales.astype(np.float64), 16, axis=-1)
 
 
 def modelopt_nvfp4(layer, weight, rng):
-    """nvidia/diffusiongemma-26B-A4B-it-NVFP4: w = e2m1 * weight_scale * weight_scale_2, scalars without extents."""
+    """As in nvidia/diffusiongemma-26B-A4B-it-NVFP4: w = e2m1 * weight_scale * weight_scale_2. Scalars have shape []."""
     codes, scales, scale = nvfp4(weight)
     stored = {
         "weight": pack(codes),
@@ -98,7 +105,7 @@ def modelopt_nvfp4(layer, weight, rng):
 
 
 def compressed_nvfp4(layer, weight, rng):
-    """RedHatAI/...-NVFP4: w = e2m1 * weight_scale / weight_global_scale, scalars of shape [1]."""
+    """As in RedHatAI/...-NVFP4: w = e2m1 * weight_scale / weight_global_scale. Scalars have shape [1]."""
     codes, scales, scale = nvfp4(weight)
     divisor = np.float32(1 / np.float64(scale))
     stored = {
@@ -111,7 +118,7 @@ def compressed_nvfp4(layer, weight, rng):
 
 
 def per_channel(element_type, largest, scale_type):
-    """RedHatAI/...-FP8-dynamic and INT8 alike: w = element * weight_scale, one scale [out, 1] per output channel."""
+    """As in RedHatAI/...-FP8-dynamic, and for INT8: w = element * weight_scale, with one scale [out, 1] per channel."""
 
     def compress(layer, weight, rng):
         scales = (np.abs(weight).max(axis=1, keepdims=True) / largest).astype(scale_type)
@@ -146,7 +153,7 @@ HF_QUANT_CONFIG = {
     "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8", "group_size": 16, "exclude_modules": []},
 }
 FLOAT, INT = group(8, "float", "channel"), group(8, "int", "channel")
-# Compression -> quantization_config, which layers are compressed, how.
+# For each compression: its quantization_config, a pattern of the layers that are compressed, and how they are.
 COMPRESSED = {
     "modelopt-nvfp4": (MODELOPT, EXPERTS, modelopt_nvfp4),
     "nvfp4-pack-quantized": (
@@ -166,7 +173,7 @@ COMPRESSED = {
 
 
 def compressed(compression, weights, seed=1):
-    """What a checkpoint of this compression stores for these weights, and the float64 values that it then means."""
+    """Returns the tensors that a checkpoint of this compression stores, and the float64 values that they stand for."""
     _, pattern, compress = COMPRESSED[compression]
     rng = np.random.default_rng(seed)
     stored, meant = {}, {}
@@ -208,7 +215,7 @@ def tokenizer():
 
 
 def write_weights(folder, stored, num_shards=2):
-    """The tensors in shards, with their index; in one file without it for num_shards=1."""
+    """Writes the tensors into several files with an index, or for num_shards=1 into one file without an index."""
     names, weight_map = list(stored), {}
     for shard in range(num_shards):
         part = {name: stored[name] for name in names[shard::num_shards]}
@@ -220,7 +227,7 @@ def write_weights(folder, stored, num_shards=2):
 
 
 def hf_folder(folder, compression="bf16", *, weights=None, stored=None, num_shards=2, **sizes):
-    """Writes a folder and returns its path. weights: of `values`; stored: the tensors themselves instead."""
+    """Writes a folder and returns its path. weights: as from `values`. stored: tensors to store instead of those."""
     folder.mkdir()
     weights = values(**sizes) if weights is None else weights
     if stored is None and compression == "bf16":

@@ -1,4 +1,4 @@
-"""What gesso.load and the commands make of `activations` on the CPU, and how little int8 changes."""
+"""The option `activations` of gesso.load and of the commands on the CPU, and how little "int8" changes the results."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_int8_predicts_as_f32(models):
 
 
 def test_int8_solves_as_many_puzzles(models):
-    """bench/small_model.py counts more of them."""
+    """bench/small_model.py does the same with more puzzles."""
     puzzles = make_puzzles(3, NUM_PUZZLES)
     f32, int8 = (sum(map(sudoku.solves, puzzles, solve(model, puzzles, 0).texts)) for model in models)
     assert f32 >= 0.9 * NUM_PUZZLES

@@ -1,4 +1,7 @@
-"""`gesso bench`: its rows and formats, what it refuses, and the profile's counts against hand-made ones. No times."""
+"""`gesso bench`: its rows and formats, the options that it refuses, and the profile's counts, computed here by hand.
+
+No test depends on a time.
+"""
 
 import csv
 import hashlib
@@ -23,10 +26,10 @@ from python.test_synth import CONFIG
 from python.tiny_model import VOCABULARY, tiny_model
 
 DOCUMENT = Path(__file__).parents[2] / "docs/bench.md"
-# Of the tiny model: tests/python/tiny_model.py.
+# The sizes of the model in tests/python/tiny_model.py.
 C, D, F, V, WINDOW = 8, 32, 64, len(VOCABULARY), 8
 Q_SLIDING, Q_FULL, KEYS_SLIDING, KEYS_FULL = 4 * 16, 4 * 32, 2 * 16, 32
-EXPERTS, M = 2, 32  # as `counted` has them: both experts run for every token
+EXPERTS, M = 2, 32  # experts that run for a token, and the rows of each; in the model of `counted` both experts run
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def _quick(monkeypatch):
 
 @pytest.fixture
 def run_bench(capsys):
-    """The command with few steps; returns what it printed."""
+    """Returns a function that runs the command with few steps and returns what it has printed."""
 
     def call(*arguments):
         assert cli.main(["bench", *arguments, "--steps", "3", "-r", "2", "--device", "cpu"]) == 0
@@ -53,7 +56,7 @@ def run_bench(capsys):
 
 @pytest.fixture
 def refused(capsys):
-    """The message of a call that fails."""
+    """Returns a function that runs the command, expects it to fail and returns its message."""
 
     def call(*arguments):
         assert cli.main(["bench", *arguments]) == 1
@@ -242,7 +245,7 @@ def test_hashes(tmp_path):
     assert hash_files(path, True) == ("sha256", hashlib.sha256(data).hexdigest())
     method, sampled = hash_files(path, False)
     assert "samples" in method and (method, sampled) == hash_files(path, False)
-    for place in (0, len(data) - 1):  # the header, the last sample
+    for place in (0, len(data) - 1):  # a place in the first MiB, and one in the last sample
         changed = bytearray(data)
         changed[place] ^= 1
         path.write_bytes(changed)
@@ -320,7 +323,7 @@ def op(stored, activations, floats, int8, ms=10.0):
 
 
 def test_floors():
-    """The best rate of each kind; the slower one of memory and products, summed over ops."""
+    """The best rate of each kind counts. An op's floor is the longer one of its two times; a pass has their sum."""
     memory_bound, product_bound = op(8e6, 4e6, 5e6, 0), op(4e6, 4e6, 5e6, 40e6)
     assert op_floor(memory_bound, CEILINGS) == {"floor_ms": 3.0, "share_of_floor": 0.3, "bound": "bytes"}
     assert op_floor(product_bound, CEILINGS) == {"floor_ms": 3.0, "share_of_floor": 0.3, "bound": "operations"}
@@ -332,7 +335,10 @@ def test_floors():
 
 
 def counted(path, prompt, batch=1, **options):
-    """Ops by (op, weight), of the encode and of a step with self-conditioning, and the generation's timings."""
+    """Returns the ops of the encode and of each step, by (op, weight), and the timings of the generation.
+
+    The second step has self-conditioning.
+    """
     session = gesso.load(path, "cpu", 1, **options).session(batch)
     session._native.set_profiling(True)
     session.encode([prompt] * batch)
@@ -358,7 +364,8 @@ def counts(op):
 
 
 def test_encode_counts(path):
-    """Three layers, of which the last one, a full one, only needs keys; 12 tokens, more than the window."""
+    """The model has two sliding layers and a full one. Of the last layer only keys are needed. 12 tokens exceed the
+    window of 8."""
     encode, *_ = counted(path, [2] * 12, activations="f32")
     rows, floats = 12, 4
     assert counts(encode["embed", "token_embd"]) == (1, floats * rows * D, floats * rows * D, 0, 0)
@@ -386,14 +393,16 @@ def test_step_counts(path):
     expected = (1, 2 * cached, floats * rows * 2 * Q_FULL + 2 * own, 4 * rows * (3 + C) * Q_FULL, 0)
     assert counts(step["attention full", ""]) == expected
     assert ("linear", "self_cond_down") in step and ("linear", "self_cond_down") not in first
-    # The logits, which are not written. Of the embedding that is expected under them the CPU makes what counts.
+    # Logits count as operations, but not as bytes, because they are not written. On the CPU the soft embedding counts
+    # nothing.
     assert counts(step["head_stats", "token_embd"]) == (1, floats * V * D, floats * rows * D, 2 * rows * V * D, 0)
 
 
 def test_only_experts_that_run_are_read(tmp_path):
     path = tiny_model(tmp_path / "sparse.gguf", num_experts=16, top_k_experts=1)
     encode, *_ = counted(path, [5], activations="f32")
-    assert encode["expert_gated_linear", "ffn_gate_up_exps"].stored_bytes == 2 * 4 * 2 * M * D  # one of 16, two layers
+    # One of 16 experts runs, in two layers.
+    assert encode["expert_gated_linear", "ffn_gate_up_exps"].stored_bytes == 2 * 4 * 2 * M * D
 
 
 def test_products_of_integers_count_as_such(tmp_path):

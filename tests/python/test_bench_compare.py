@@ -1,4 +1,4 @@
-"""bench/compare.py: which times moved, which records belong together, and the exit status."""
+"""bench/compare.py: which times count as changed, which records are compared with each other, and the exit status."""
 
 import json
 
@@ -21,7 +21,7 @@ def record(ms, **fields):
         (spread(10, 9, 11), spread(20, 19, 21), "slower"),
         (spread(20, 19, 21), spread(10, 9, 11), "faster"),
         (spread(10, 9, 13), spread(12, 12.5, 14), "same"),  # the ranges touch
-        (spread(10), spread(10.4), "same"),  # 4 percent
+        (spread(10), spread(10.4), "same"),  # 4 percent slower
         (spread(10), spread(10.6), "slower"),
         (spread(10.6), spread(10), "faster"),
         (spread(10), spread(10), "same"),
@@ -32,7 +32,7 @@ def test_a_time_moves_beyond_noise_and_percent(before, after, expected):
 
 
 def run(tmp_path, capsys, before, after, *options):
-    """The exit status and what is printed."""
+    """Compares two files with these contents. Returns the exit status and what is printed."""
     files = [tmp_path / "before.json", tmp_path / "after.json"]
     for file, content in zip(files, (before, after), strict=True):
         file.write_text(json.dumps(content))

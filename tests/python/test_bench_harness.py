@@ -1,4 +1,4 @@
-"""bench/harness.py: which variant is whose baseline, turns, and a record from a call to its JSON."""
+"""bench/harness.py: which variant is compared with which, the order of calls, and the JSON of a record."""
 
 import json
 
@@ -19,7 +19,7 @@ CEILINGS = Ceilings(
 
 @pytest.fixture(autouse=True)
 def leave_ops_where_they_were():
-    """The harness sends them to the CPU and changes their activations."""
+    """The harness makes ops run on the CPU and changes how they round activations. This undoes it after each test."""
     yield
     device.use(device.name, device.activations)
 

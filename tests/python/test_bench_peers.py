@@ -1,4 +1,7 @@
-"""bench/peers: turns, ratios within a turn, and workers that answer from processes of their own. No peer is needed."""
+"""bench/peers: programs run in turns, ratios are formed within a turn, and each program runs in its own process.
+
+The tests need none of the other programs.
+"""
 
 import io
 import json

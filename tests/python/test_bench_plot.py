@@ -1,4 +1,4 @@
-"""bench/plot.py: which op is drawn as what, the line through the points, and that there are pictures in the end."""
+"""bench/plot.py: how each op is drawn, the line through the points, and that the pictures are written."""
 
 import json
 

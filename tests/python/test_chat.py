@@ -1,4 +1,4 @@
-"""The chat format: published renderings through a template that a file carries, and what gesso does around it."""
+"""Chat templates: gesso renders conversations as the published template does, and prepares messages and tokens."""
 
 import json
 import re
@@ -12,10 +12,10 @@ from gesso.tokenizer import Tokenizer
 from python.expect import raises
 from python.tiny_model import BOS, tiny_model
 
-# 18 conversations, each as three revisions of the published template render it.
+# 18 conversations, each with what three revisions of the published template make of it.
 GOLDENS = json.loads((Path(__file__).parents[1] / "golden/chat/goldens.json").read_text(encoding="utf-8"))
 TEMPLATE = (Path(synth.__file__).parent / "chat_template.jinja").read_text(encoding="utf-8")
-# What the bare template does with them is not what gesso does: it prepares the messages first.
+# gesso renders these conversations in another way than the template alone, because it prepares the messages first.
 PREPARED = {"call_strargs", "resp_dict"}
 CASES = [(case, revision) for case in GOLDENS["cases"] for revision in (1, 2, 3)]
 USER = {"role": "user", "content": "hi"}
@@ -121,8 +121,8 @@ def test_bos_is_there_even_if_the_template_forgets_it(tmp_path):
     assert tokenizer.apply_chat_template([USER], tokenize=True) == [BOS, *tokenizer.encode("hi")]
 
 
-# The ids that the published tokenizer gives two rendered conversations. Only these tokens of it are public facts here;
-# a vocabulary of the same size has them at their places.
+# The ids that the published tokenizer gives two rendered conversations. The test makes a vocabulary of the same size,
+# in which these tokens have the same ids. It needs no other tokens of the published one.
 SPECIAL = {0: "<pad>", 1: "<eos>", 2: "<bos>", 3: "<unk>", 4: "<mask>", 46: "<|tool>", 47: "<tool|>"}
 SPECIAL |= {48: "<|tool_call>", 49: "<tool_call|>", 50: "<|tool_response>", 51: "<tool_response|>", 52: '<|"|>'}
 SPECIAL |= {98: "<|think|>", 100: "<|channel>", 101: "<channel|>", 105: "<|turn>", 106: "<turn|>"}
@@ -139,7 +139,7 @@ def published_vocabulary():
     texts = {text for text, _ in tokens.values()}
     free = (i for i in range(200_000) if i not in tokens and not 238 <= i < 494)
     merges = []
-    for word in sorted(WORDS.values(), reverse=True):  # each is spelled from left to right; those with ▁ first
+    for word in sorted(WORDS.values(), reverse=True):  # merges build each word from left to right; words with ▁ first
         for end in range(1, len(word) + 1):
             for part in {word[:end], word[end - 1]} - texts:
                 tokens[next(free)] = (part, 1)
@@ -167,7 +167,7 @@ def test_published_ids():
         assert " ".join(map(str, rendered)) == f"2 105 2364 107 {text_ids} 106 107 105 4368 107 {thought_ids}".strip()
 
 
-# The environment that templates run in, as transformers makes it.
+# Templates run in the environment that transformers gives them.
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_run_prints_the_text_and_nothing_else(path, model):
     status, out, err = run("run", path, "hi", "--raw", "--max-new-tokens", "20")
     assert (status, err) == (0, "")
     expected = model.generate("hi", max_new_tokens=20)
-    assert len(expected.denoising_steps[0]) == 3  # rounded up to whole canvases
+    assert len(expected.denoising_steps[0]) == 3  # 20 tokens are rounded up to 3 canvases of 8
     assert out == expected.texts[0] + "\n"
 
 
@@ -149,7 +149,7 @@ def test_without_a_prompt_a_terminal_gets_the_usage(path):
 
 def test_ctrl_c_ends_with_130(path):
     process = start("run", path, "hi", "--steps", "2000", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.read(1)  # the first canvas is there, 31 more would follow
+    assert process.stdout.read(1)  # the first canvas has been printed; 31 more would follow
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, b"")
@@ -184,7 +184,7 @@ def test_live_in_a_terminal(path, model):
     status, sent = run_in_terminal("run", path, "hi", "--live", "--max-new-tokens", "24", columns=200)
     assert status == 0
     assert re.search(r"canvas 1  step 1/6  mean entropy [\d.]+ nats  \d/8 accepted  [\d.]+ tokens/s", sent)
-    assert "\x1b[2K" in sent  # rows are erased and written again
+    assert "\x1b[2K" in sent  # this code erases a row, before it is written again
     assert "\x1b[2m" in sent
     expected = visible(model.generate(prompt, max_new_tokens=24).texts[0])
     assert screen(sent) == [row.expandtabs().rstrip() for row in expected.split("\n")] + [""]
@@ -196,8 +196,8 @@ def test_live_in_a_pipe_is_plain(path):
 
 
 def test_a_terminal_gets_control_characters_as_symbols(path, model):
-    # A model of random bytes writes some sooner or later.
-    texts = (model.generate("hi", seed=seed).replies[0].text for seed in range(1000))  # up to a marker of its end
+    # A random model writes control characters with some seed. The text of a reply ends at the first marker of its end.
+    texts = (model.generate("hi", seed=seed).replies[0].text for seed in range(1000))
     seed, text = next((i, text) for i, text in enumerate(texts) if visible(text) != text)
     arguments = ("run", path, "hi", "--raw", "--seed", str(seed))
     assert run(*arguments)[1] == text + "\n"

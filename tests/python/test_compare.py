@@ -1,4 +1,4 @@
-"""`gesso inspect --compare`: errors per tensor against NumPy, predictions against their definition."""
+"""`gesso inspect --compare`: errors of tensors are compared with NumPy's, predictions with their definition."""
 
 import json
 import math
@@ -65,7 +65,7 @@ def test_zeros_and_values_that_are_not_finite():
 def test_a_scale_belongs_to_its_matrix():
     for shape, scale in (((3, 4), [4.0]), ((3, 4, 5), [4.0]), ((3, 4, 5), [1.0, 2.0, 8.0])):
         values, factors = random(*shape), np.array(scale, np.float32)
-        scaled = values / factors.reshape(-1, *[1] * (len(shape) - 1))  # exact: powers of two
+        scaled = values / factors.reshape(-1, *[1] * (len(shape) - 1))  # exact, because factors are powers of two
         extra = [tensor("m.scale", factors), tensor("m.input_scale", factors)]
         assert only_error([tensor("m.weight", values)], [tensor("m.weight", scaled), *extra]).relative_rms == 0
         assert only_error([tensor("m.weight", scaled), *extra], [tensor("m.weight", values)]).relative_rms == 0
@@ -211,7 +211,7 @@ def test_command_prints_tables(paths):
     assert status == 0, err
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert any(line.startswith("blk.2.attn_q.weight [128, 32] F32 Q4_0 16.4 kB 2.3 kB ") for line in lines)
-    assert not any(line.startswith("output_norm.weight") for line in lines)  # is the same
+    assert not any(line.startswith("output_norm.weight") for line in lines)  # it is the same in both
     assert any(line.startswith("F32 Q4_0 ") for line in lines)
     assert "Predictions for 4 canvases behind 3 tokens, two passes each" in lines
     assert "positions 64" in lines

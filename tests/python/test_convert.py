@@ -1,4 +1,4 @@
-"""`gesso convert`: what the file holds, and that a run that fails or is killed leaves nothing that looks finished."""
+"""`gesso convert`: what the file holds, and that a run that fails or is killed leaves no file that looks complete."""
 
 import errno
 import json
@@ -25,7 +25,7 @@ pytest.importorskip("ml_dtypes")
 from python import hf_folders
 from python.hf_folders import COMPRESSED, hf_folder
 
-# The keys of the released files, but the architecture's in a list of their own.
+# The keys of the released files. MODEL_KEYS has those of the architecture.
 KEYS = [f"general.{name}" for name in (
     "architecture", "type", "name", "size_label", "quantization_version", "file_type"
 )] + ["diffusion.canvas_length", "tokenizer.chat_template"] + [f"tokenizer.ggml.{name}" for name in (
@@ -47,7 +47,7 @@ Q_PROJ = "model.decoder.layers.0.self_attn.q_proj.weight"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Only read, never written to."""
+    """A folder that the tests only read."""
     return hf_folder(tmp_path_factory.mktemp("convert") / "folder")
 
 
@@ -67,7 +67,7 @@ def read(path):
 
 
 def fails(capsys, *arguments):
-    """The message of a call that must fail."""
+    """Runs the command, which must fail, and returns its message."""
     assert convert(*arguments) == 1
     return capsys.readouterr().err
 
@@ -274,7 +274,7 @@ def test_damaged_folders_are_refused_before_anything_is_written(tmp_path, own_fo
 def test_targets_that_cannot_be_written(tmp_path, folder, capsys):
     assert "is a folder" in fails(capsys, folder, tmp_path)
     assert "there is no folder" in fails(capsys, folder, tmp_path / "none" / "a.gguf")
-    if os.geteuid() != 0:  # nothing is read-only for root
+    if os.geteuid() != 0:  # root may write to every folder
         tmp_path.chmod(0o500)
         assert "cannot be written to" in fails(capsys, folder, tmp_path / "a.gguf")
 
@@ -291,7 +291,7 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, folder, capsys, monkeypat
     released = gguf_writer.release_pages
     calls = []
 
-    def full(array):  # in the middle of the weights, where the file is written
+    def full(array):  # fails in the middle of the weights
         calls.append(array.nbytes)
         if len(calls) == 20:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -303,7 +303,7 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, folder, capsys, monkeypat
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("most", [100, 300_000])  # the first one shows when the file is closed
+@pytest.mark.parametrize("most", [100, 300_000])  # with 100 bytes, the error comes when the file is closed
 def test_a_file_system_that_refuses_more_bytes_leaves_nothing(tmp_path, folder, most):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
@@ -315,7 +315,7 @@ def test_a_file_system_that_refuses_more_bytes_leaves_nothing(tmp_path, folder, 
     assert os.listdir(tmp_path) == []
 
 
-# Converts, says when the first chunk of weights has been written, and waits.
+# This program converts, prints "half" when the first chunk of weights has been written, and waits.
 HALFWAY = """
 import sys, time
 from gesso.files import gguf_writer
@@ -332,7 +332,7 @@ sys.exit(main(["convert", *sys.argv[1:]]))
 
 @pytest.fixture
 def halfway(tmp_path, folder):
-    """A process in the middle of writing a.gguf."""
+    """A process that is in the middle of writing a.gguf."""
     command = [sys.executable, "-c", HALFWAY, folder, tmp_path / "a.gguf"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout.readline() == b"half\n"
@@ -372,7 +372,7 @@ print(next(line.split()[1] for line in Path("/proc/self/status").read_text().spl
 
 
 def peak_bytes(*arguments):
-    """Most resident memory of a process that converts, mapped files included."""
+    """Returns the most memory that was resident in a process that converts, mapped files included."""
     command = [sys.executable, "-c", PEAK, *map(str, arguments)]
     result = subprocess.run(command, check=True, capture_output=True, text=True)
     return 1024 * int(result.stdout.split()[-1])
@@ -381,12 +381,13 @@ def peak_bytes(*arguments):
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
 @pytest.mark.parametrize("options", [(), ("--preset", "F16")])
 def test_the_peak_of_memory_does_not_grow_with_the_folder(tmp_path, folder, options):
-    # 240 MB in tensors of up to 100 MB. A run that holds the folder, or its largest tensor as float32, is far above.
+    # The folder has 240 MB in tensors of up to 100 MB. A run that held the folder, or its largest tensor as float32,
+    # would need far more memory than the test allows.
     sizes = {"hidden_size": 256, "moe_intermediate_size": 1024, "num_experts": 32, "vocab_size": 200_000}
     large = tmp_path / "large"
     stored = {name: np.zeros(shape, hf_folders.BF16) for name, shape in hf_folders.shapes(**sizes).items()}
     hf_folder(large, weights={}, stored=stored, num_shards=1, **sizes)
-    (large / "tokenizer.json").unlink()  # of the small vocabulary
+    (large / "tokenizer.json").unlink()  # it has the tokens of a small vocabulary
     assert (large / "model.safetensors").stat().st_size > 200e6
     more = peak_bytes(large, tmp_path / "large.gguf", *options) - peak_bytes(folder, tmp_path / "a.gguf", *options)
     assert more < 130e6, f"{more / 1e6:.0f} MB"

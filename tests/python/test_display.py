@@ -1,4 +1,4 @@
-"""Text made safe for a terminal, and the canvas that settles in place."""
+"""Text is made safe for a terminal, and the canvas is drawn in place."""
 
 from io import StringIO
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ TOKENS = ["<eos>", "Hello", " world", "\n", "\x1b[31m", "[bold]", ":smile:", "\x
 
 
 def live_text(width=40, height=8):
-    """A LiveText over TOKENS, and what its console writes."""
+    """Returns a LiveText over TOKENS, and the stream that its console writes to."""
     tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: "".join(TOKENS[i] for i in ids))
     file = StringIO()
     console = Console(

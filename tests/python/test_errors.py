@@ -1,4 +1,4 @@
-"""Every bad argument gets its typed error, whose message names the cause."""
+"""Every bad argument raises an error of the right type, whose message names the cause."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_option_of_another_kind(model, name, value):
 
 
 def test_numbers_that_are_fine(model):
-    """At the edges of what is allowed."""
+    """These values are at the edges of what is allowed."""
     fine = [("entropy_bound", 0), ("entropy_bound", INFINITY), ("confidence_threshold", INFINITY), ("t_min", 0)]
     fine += [("seed", 2**64 - 1), ("seed", -1), ("stability_threshold", 2**40), ("t_max", np.float32(0.8))]
     for name, value in fine:
@@ -193,7 +193,7 @@ def session(model):
     session = model.session(2)
     session.encode([[5], [6, 8]])
     yield session
-    assert session.length == [1, 2]  # whatever went wrong
+    assert session.length == [1, 2]  # an error must not change the session
     assert np.isfinite(session.denoise([[1] * 8] * 2)).all()
 
 

@@ -1,4 +1,4 @@
-"""Every bad checkpoint gets its typed error, whose message names the cause."""
+"""Every bad checkpoint raises an error of the right type, whose message names the cause."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_other_versions(tmp_path, version):
 
 
 def test_truncated_anywhere(tmp_path):
-    """A file with every kind of tensor and a tokenizer, cut in 200 places."""
+    """The file has every kind of tensor and a tokenizer. It is cut in 200 places."""
     whole = tiny_model(tmp_path / "whole.gguf").read_bytes()
     header_end = GGUFReader(tmp_path / "whole.gguf").data_offset
     rng = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def test_wrong_architecture(tmp_path, architecture):
 
 
 def rewritten(path: Path, target: Path, change) -> Path:
-    """The file with `change(name, array)` of each tensor: an array, or None to leave it out."""
+    """Writes the file again with `change(name, array)` in place of each tensor. None leaves the tensor out."""
     reader = GGUFReader(path)
     metadata = {key: field.contents() for key, field in reader.fields.items() if not key.startswith("GGUF.")}
     arrays = {tensor.name: tensor.data for tensor in reader.tensors} | {"extra": None}
@@ -138,10 +138,10 @@ def test_all_problems_at_once(path, tmp_path):
         gesso.load(rewritten(path, tmp_path / "x.gguf", change))
 
 
-# Removed from ggml, then those of forks, then none at all.
+# These are types that ggml has removed, then types of forks of ggml, then numbers of no type.
 @pytest.mark.parametrize("type_id", [4, 5, 31, 32, 33, 36, 37, 38, 43, 142, 143, 200, 2**32 - 1])
 def test_unknown_type(path, tmp_path, type_id):
-    """The type of token_embd.weight, in the bytes of the file: name, rank 2, two extents, type."""
+    """Changes the type of token_embd.weight in the file, which has the name, the rank 2, two extents and the type."""
     data = bytearray(path.read_bytes())
     at = data.index(b"token_embd.weight") + len("token_embd.weight") + 4 + 16
     assert data[at : at + 4] == bytes([GGMLQuantizationType.F32, 0, 0, 0])
@@ -153,7 +153,7 @@ def test_unknown_type(path, tmp_path, type_id):
 
 
 def test_a_type_that_cannot_be_computed_with(tmp_path):
-    """Known, with a size, but without arithmetic: integers as weights."""
+    """I32 has a name and a size, but gesso does not compute with integers as weights."""
     path = tiny_model(tmp_path / "x.gguf")
     data = bytearray(path.read_bytes())
     at = data.index(b"token_embd.weight") + len("token_embd.weight") + 4 + 16
@@ -198,17 +198,17 @@ def test_a_type_that_cannot_be_computed_with(tmp_path):
     ],
 )
 def test_absurd_counts(tmp_path, key, value):
-    """Refused by their own range, or because the tensors have other shapes; at once and without allocating for them."""
+    """Such counts are out of range or do not fit the tensors' shapes. They are refused before memory is taken."""
     path = tiny_model(tmp_path / "x.gguf", metadata={f"diffusion-gemma.{key}": value})
     start = time.monotonic()
     with raises(gesso.FormatError, f"({key}|expected shape|expected 1024 entries)"):
         gesso.load(path)
-    assert time.monotonic() - start < 5  # milliseconds, but for a busy machine
+    assert time.monotonic() - start < 5  # it takes milliseconds, and longer on a busy machine
 
 
 @pytest.mark.parametrize("value", [0, -1, 513, 2**31 - 1, None])
 def test_canvas_length(tmp_path, value):
-    """No tensor bounds it, but the context of 512 does."""
+    """No tensor's shape limits the canvas length, but the context of 512 tokens does."""
     path = tiny_model(tmp_path / "x.gguf", metadata={"diffusion.canvas_length": value})
     with raises(gesso.FormatError, "diffusion.canvas_length"):
         gesso.load(path)
@@ -235,7 +235,7 @@ def test_generation_settings(tmp_path, key, value):
 
 
 def test_generation_settings_that_are_fine(tmp_path):
-    """Zero is a legal temperature for the end of the schedule, and a legal bound."""
+    """Zero is allowed as the last temperature, as the entropy bound and as the threshold."""
     zeros = {f"diffusion.eb_{name}": 0.0 for name in ("t_min", "entropy_bound", "confidence_threshold")}
     config = gesso.load(tiny_model(tmp_path / "x.gguf", metadata=zeros)).config
     assert (config.t_min, config.entropy_bound, config.confidence_threshold) == (0, 0, 0)
@@ -243,7 +243,7 @@ def test_generation_settings_that_are_fine(tmp_path):
 
 @pytest.mark.parametrize("field", [8, 16])
 def test_absurd_counts_in_the_header(path, tmp_path, field):
-    """More tensors or keys than the file has bytes."""
+    """The header claims more tensors or keys than the file has bytes."""
     data = bytearray(path.read_bytes())
     for count in (2**64 - 1, 2**63, 2**40, len(data)):
         data[field : field + 8] = struct.pack("<Q", count)
@@ -276,7 +276,7 @@ TEXT_FIELDS = [
 
 @pytest.fixture
 def folder(tmp_path):
-    """The folder, in two shards, that a golden model could have come from."""
+    """A folder with two shards, from which one of the golden models could have been made."""
     config = gesso.load(GOLDEN / "mixed.gguf").config
     layers = range(config.num_hidden_layers)
     names = {new.replace(".N.", f".{i}."): old.replace(".N.", f".{i}.") for old, new in NAMES.items() for i in layers}
@@ -293,7 +293,7 @@ def folder(tmp_path):
 
 
 def test_a_good_folder(folder):
-    """So that the failures below are what they seem."""
+    """If this folder did not load, the tests below would find errors for another reason."""
     options = {"max_new_tokens": 1, "max_denoising_steps": 2, "end_token_ids": []}
     expected = gesso.load(GOLDEN / "mixed.gguf").generate([5], **options)
     assert gesso.load(folder).generate([5], **options).sequences == expected.sequences

@@ -1,4 +1,4 @@
-"""From GGUF to GGUF: what is not converted on purpose stays to the bit."""
+"""From GGUF to GGUF: whatever is not converted on purpose is copied bit for bit."""
 
 import os
 
@@ -17,7 +17,10 @@ def encoded(path):
 
 
 def test_metadata_of_every_kind_survives(tmp_path):
-    """Widths, bools in arrays, empty and nested arrays, bytes that are no text: what Python's values do not tell."""
+    """Python's values do not show everything that a file can hold.
+
+    Examples are the widths of numbers, bools in arrays, empty and nested arrays, and text that is not UTF-8.
+    """
     path, copy = tmp_path / "a.gguf", tmp_path / "b.gguf"
     data = test_gguf_reader.small_file()
     path.write_bytes(data.replace(b"\0\xc3\xa4", b"\0\xff\xa4"))  # one string is not UTF-8

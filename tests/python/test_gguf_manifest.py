@@ -1,4 +1,4 @@
-"""The published files open: all 692 tensors with the types, places and sizes that they have there."""
+"""gesso opens the published files and finds all 692 tensors with their types, places and sizes."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from python.gguf_manifest import FILES, VOCABULARY_SIZE, num_bytes, read_manifes
 
 @pytest.fixture(scope="module", params=FILES)
 def hollow(request, tmp_path_factory):
-    """(name of the file, path, where its data begins)."""
+    """Yields the name of the file, its path and where its data begin."""
     path = tmp_path_factory.mktemp("hollow") / f"{request.param}.gguf"
     data_start = write_hollow(path, request.param)
     yield request.param, path, data_start
@@ -25,13 +25,13 @@ def test_every_tensor_is_found(hollow):
     assert len(got) == 692
     assert got == expected
     last = max(expected, key=lambda row: row[3])
-    assert -(-(last[3] + last[4]) // 32) * 32 == FILES[file][1]  # the last one ends where the file does
+    assert -(-(last[3] + last[4]) // 32) * 32 == FILES[file][1]  # the last tensor ends where the file ends
     assert checkpoint.file_bytes == data_start + FILES[file][1]
     assert len(checkpoint.metadata) == 44
 
 
 def test_it_is_a_model(hollow):
-    """Names, shapes and types fit the configuration. Weights are only looked at by steps, of which there are none."""
+    """Names, shapes and types fit the configuration. Values are read only by steps, and the test runs none."""
     model = gesso.load(hollow[1], num_threads=1)
     config = model.config
     assert (config.hidden_size, config.num_hidden_layers, config.num_experts) == (2816, 30, 128)
@@ -45,7 +45,7 @@ def test_inspect_shows_it(tmp_path):
     path = tmp_path / "hollow.gguf"
     write_hollow(path, "Q4_K_M")
     status, out, _ = run("inspect", str(path))
-    path.unlink()  # not to stay behind with its 16 GB, however little room they take
+    path.unlink()  # pytest keeps temporary files; this one is 16 GB long, although it takes little room
     assert status == 0
     assert "cannot" not in out
     assert "692" in out

@@ -1,4 +1,4 @@
-"""The native GGUF reader: equal to the package `gguf` on valid files, and unharmed by broken ones."""
+"""The native GGUF reader: it reads valid files as the package `gguf` does, and refuses broken files without harm."""
 
 import struct
 import tempfile
@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from gesso import _ops
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
-STRUCT_CODES = "BbHhIif?..Qqd"  # of the numbers among them
+STRUCT_CODES = "BbHhIif?..Qqd"  # the module `struct`'s code for each of these types that is a number
 
 
-# Files, byte by byte: nothing here checks what it is given.
+# These functions build files byte by byte. They do not check their arguments, so they can build broken files.
 
 
 def text(value):
@@ -49,7 +49,7 @@ def file(keys=(), entries=(), data=b"", magic=b"GGUF", version=3, num_tensors=No
 
 
 def small_file(version=3):
-    """One of everything, ending with the last tensor's last byte."""
+    """Builds a file with one value of each type. It ends with the last byte of the last tensor."""
     keys = [
         string("general.architecture", "test"),
         number("u8", U8, 200),
@@ -109,7 +109,7 @@ def test_what_may_be_missing_or_extra():
     assert _ops.parse_gguf(file()) == {"metadata": {}, "tensors": []}
     assert _ops.parse_gguf(file([string("a", "b")]))["metadata"] == {"a": "b"}
     assert len(_ops.parse_gguf(small_file() + b"trailing")["tensors"]) == 2
-    for early in (1, 64):  # a gap between the tensors, or none
+    for early in (1, 64):  # with 1 byte there is a gap between the tensors, with 64 there is none
         data = file([], [entry("late", [1], Type.I8, 64), entry("early", [early], Type.I8, 0)], bytes(65))
         assert [tensor["name"] for tensor in _ops.parse_gguf(data)["tensors"]] == ["late", "early"]
 
@@ -217,10 +217,10 @@ def test_cut_at_any_byte_is_refused():
 
 
 def parses(data):
-    """Whether `data` parses. Anything but success or ValueError (such as a crash or MemoryError) fails the test."""
+    """Whether `data` parses. Any other error than ValueError, such as a MemoryError or a crash, fails the test."""
     try:
         parsed = _ops.parse_gguf(data)
-    except ValueError:  # also UnicodeDecodeError, for names that Python cannot spell
+    except ValueError:  # a UnicodeDecodeError for names that are not UTF-8 is one too
         return False
     assert all(tensor["offset"] < len(data) for tensor in parsed["tensors"])
     return True
@@ -232,7 +232,7 @@ def test_any_byte_changed_is_refused_or_harmless():
     for at in range(len(original)):
         for value in {0, 1, 0x7F, 0x80, 0xFF, original[at] ^ 1} - {original[at]}:
             num_parsed += parses(original[:at] + bytes([value]) + original[at + 1 :])
-    assert num_parsed > 0  # changes in names, values and data go unnoticed
+    assert num_parsed > 0  # changes in names, values and data are not noticed
 
 
 EDITS = st.lists(st.tuples(st.integers(0, len(small_file()) - 1), st.binary(min_size=1, max_size=8)), max_size=6)
@@ -253,7 +253,7 @@ def test_noise_is_refused_or_harmless(num_tensors, num_keys, noise):
     parses(b"GGUF" + struct.pack("<IQQ", 3, num_tensors, num_keys) + noise)
 
 
-# Valid files of all kinds, written by the reference.
+# Valid files of all kinds, written by the package `gguf`.
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -321,7 +321,7 @@ def test_files_of_the_reference_writer(values, matrices, alignment):
 
 
 def add_random_tensor(writer, name, kind, shape):
-    """Adds rows of shape[-1] blocks with arbitrary content, which is returned."""
+    """Adds rows of shape[-1] blocks with random content. Returns the content."""
     block_bytes = gguf.GGML_QUANT_SIZES[kind][1]
     blocks = np.random.default_rng(len(name)).integers(0, 256, [*shape[:-1], shape[-1] * block_bytes], np.uint8)
     writer.add_tensor(name, blocks, raw_dtype=kind)

@@ -1,4 +1,4 @@
-"""The GGUF writer, read back with the package `gguf`."""
+"""The GGUF writer: the package `gguf` reads its files back."""
 
 import weakref
 
@@ -134,7 +134,7 @@ def test_the_alignment_of_the_metadata_holds(tmp_path):
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3 * 4 * 32, 1 << 20])
 def test_chunks_do_not_change_the_bytes(tmp_path, monkeypatch, chunk_bytes):
-    """Experts of seven rows: chunks of one row, of three, and of all."""
+    """An expert has seven rows. The chunks have one row, three rows or all rows."""
     monkeypatch.setattr(gguf_writer, "CHUNK_BYTES", chunk_bytes)
     data = np.random.default_rng(0).standard_normal((3, 7, 32)).astype(np.float32)
     tensor = Tensor("x", "F32", data.shape, data)
@@ -182,7 +182,7 @@ def test_every_expert_has_its_own_importance(tmp_path):
 
 
 def test_one_tensor_is_in_memory_at_a_time(tmp_path):
-    """Lazy values are made at their turn, and the one before is gone by then."""
+    """A tensor's values are made when it is written. The values of the one before have been freed by then."""
     alive, most = set(), 0
 
     def make(number):

@@ -1,4 +1,4 @@
-"""Hugging Face checkpoint folders: names, metadata, streamed tensors, and an error for everything unsupported."""
+"""Hugging Face checkpoint folders: names, metadata, tensors, and an error for everything that is not supported."""
 
 import json
 
@@ -62,7 +62,10 @@ TOKENIZER = {
 
 
 def write(folder, config=None, text=None, weights=None, **files):
-    """A checkpoint folder: CONFIG with changes to root and text fields (... removes one), and further JSON files."""
+    """Writes a checkpoint folder with CONFIG and further JSON files.
+
+    config and text change fields of CONFIG and of its text_config; the value ... removes a field.
+    """
 
     def changed(values, changes):
         return {k: v for k, v in {**values, **(changes or {})}.items() if k not in (changes or {}) or v is not ...}
@@ -246,7 +249,7 @@ def test_per_layer_config_is_the_newer_spelling_of_the_full_layers_shapes(tmp_pa
     layers = {str(i): {"head_dim": 16, "num_key_value_heads": 1} for i in (1, 2)}
     text = {"global_head_dim": ..., "num_global_key_value_heads": ..., "per_layer_config": layers}
     assert hf.read_checkpoint(write(tmp_path, text=text)).metadata == old
-    layers["2"] = {"head_dim": 16}  # the number of heads is then the common one
+    layers["2"] = {"head_dim": 16}  # this layer then has as many key-value heads as the configuration gives to all
     new = hf.read_checkpoint(write(tmp_path, text=text)).metadata
     assert new["diffusion-gemma.attention.head_count_kv"] == [2, 1, 2]
 
@@ -374,7 +377,7 @@ def test_odd_entries_of_tokenizer_config_are_passed_over_or_named(tmp_path):
     folder = write(tmp_path, tokenizer=TOKENIZER, tokenizer_config=names | {"chat_template": templates})
     metadata = hf.read_checkpoint(folder).metadata
     assert metadata["tokenizer.chat_template"] == "yes"
-    assert metadata["tokenizer.ggml.bos_token_id"] == 2  # config.json's
+    assert metadata["tokenizer.ggml.bos_token_id"] == 2  # the number of config.json
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": [5]}))
     with pytest.raises(ValueError, match=r"tokenizer_config.json: chat_template: expected an object, got 5"):
         hf.read_checkpoint(folder)

@@ -1,7 +1,8 @@
-"""Compressed checkpoint folders: what is read is what each compression's convention means, and all else is an error.
+"""Compressed checkpoint folders: gesso reads the values that each compression defines, and refuses everything else.
 
-The expected values come from `hf_folders.py`, in float64 from the file's own bytes. Where the convention needs one
-float32 product, gesso's value is its rounding, bit for bit; where it needs more, every one of them may cost 2^-24.
+The expected values come from `hf_folders.py`, which computes them in float64 from the bytes of the file. Where a value
+needs one float32 product, gesso's value must be the exact one rounded to float32, bit for bit. Where it needs more
+products, each may add a relative error of 2^-24.
 """
 
 import json
@@ -39,7 +40,7 @@ def read(folder):
 
 
 def nvfp4_values(tensor):
-    """Elements times block scales as package gguf decodes them."""
+    """Returns elements times block scales, as the package gguf decodes them."""
     data = tensor.data.reshape(-1, tensor.data.shape[-1])
     return gguf_quants.dequantize(data, gguf_quants.GGMLQuantizationType.NVFP4).reshape(tensor.shape)
 
@@ -50,7 +51,7 @@ def stacked(meant, layer, projection):
 
 
 def assert_rounded(read, meant, roundings):
-    """float32 values after that many roundings from the exact ones."""
+    """Checks that float32 values differ from the exact ones by at most so many roundings."""
     if roundings == 1:
         assert (read == meant.astype(np.float32)).all()
     assert (np.abs(read - meant) <= roundings * 2.0**-24 * (1 + 2.0**-20) * np.abs(meant)).all()
@@ -68,7 +69,7 @@ def test_nvfp4_experts_keep_their_values(tmp_path, weights, compression, roundin
             values = nvfp4_values(tensors[f"{name}.weight"]) * scale.data[:, None, None]
             assert tensors[f"{name}.weight"].dtype == "NVFP4"
             assert_rounded(values, stacked(meant, layer, projection), roundings)
-        # One factor for both: the weights' own scale, and what the router multiplies an expert's output with.
+        # Here the scale has two factors: the weight scale, and the router's factor on the expert's output.
         name, router = f"blk.{layer}.ffn_down_exps", f"model.decoder.layers.{layer}.router.per_expert_scale"
         values = nvfp4_values(tensors[f"{name}.weight"]) * tensors[f"{name}.scale"].data[:, None, None]
         per_expert = stored[router].astype(np.float64)[:, None, None]
@@ -197,14 +198,16 @@ def test_logits_are_those_of_the_values_that_are_meant(tmp_path, weights, compre
         hf_folder(tmp_path / "compressed", compression, stored=stored),
     ]
     expected, got = (logits(load(folder, "cpu", activations="f32")) for folder in folders)
-    if is_nvfp4:  # the scales come behind the sums; a scale that is left out changes the logits altogether
+    # NVFP4's scales are multiplied with the sums and not with each weight, so float32 rounds in other places. The
+    # tolerance is tight: without one of the scales, the logits are completely different.
+    if is_nvfp4:
         assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
     else:
         assert (got == expected).all()
 
 
 def fused(meant, name):
-    """One tensor of the original checkpoint from the values of all experts."""
+    """Makes a tensor of the original checkpoint from the values of all experts."""
     layer = int(name.split(".")[3])
     projections = ["down"] if name.endswith("down_proj") else ["gate", "up"]
     return np.concatenate([stacked(meant, layer, projection) for projection in projections], axis=1)
@@ -222,12 +225,12 @@ def without(*endings):
 
 
 def changed(name, change):
-    """One tensor changed by a function, or replaced by an array."""
+    """Returns a function that changes one tensor. `change` is a function of the tensor, or an array to replace it."""
     return lambda stored: {**stored, name: change(stored[name]) if callable(change) else change}
 
 
 def copied(old, new):
-    """All tensors with `old` in their names once more, with `new` instead."""
+    """Returns a function that adds copies of all tensors with `old` in their names, with `new` in its place."""
     return lambda stored: stored | {name.replace(old, new): data for name, data in stored.items() if old in name}
 
 
@@ -397,7 +400,7 @@ def test_compressed_weights_without_a_configuration_are_no_floats(tmp_path, weig
 
 
 def shifted(path):
-    """Moves a safetensors file's data by one byte: the format allows a header of any length."""
+    """Moves the data of a safetensors file to an odd address. The format allows a header of any length."""
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = data[8 : 8 + size] + b" " * (1 + size % 2)
@@ -412,7 +415,7 @@ def test_data_at_odd_addresses_are_read_where_they_are(tmp_path, weights, compre
     read_even, read_odd = read(even), read(odd)
     stored = hf.read_checkpoint(odd).shards.tensors().values()
     assert any(not tensor.values.flags.aligned for tensor in stored)
-    assert all(np.shares_memory(tensor.values, tensor.mapped) for tensor in stored)  # a copy would be a GB at times
+    assert all(np.shares_memory(tensor.values, tensor.mapped) for tensor in stored)  # a copy may take 1 GB
     for name, tensor in read_even.items():
         np.testing.assert_array_equal(tensor.data, read_odd[name].data)
     canvas = [[5] * CANVAS]

@@ -1,4 +1,4 @@
-"""Importance matrices: what a session collects, and the files in llama.cpp's form."""
+"""Importance matrices: the sums that a session collects, and the files in llama.cpp's form."""
 
 import gguf
 import numpy as np
@@ -52,7 +52,7 @@ def test_experts_count_the_rows_they_were_given(path):
     session.collect_importance()
     session.encode(IDS)
     session.denoise([17] * model.config.canvas_length)
-    # The last layer's experts run for the canvas only: nothing reads what an encoding pass would give there.
+    # The last layer's experts run for the canvas only, because nothing uses their output in an encoding pass.
     rows = len(IDS) + model.config.canvas_length
     for name, entry in collected(session).items():
         if "_exps" in name:
@@ -101,7 +101,7 @@ def test_a_file_holds_sums_and_counts_and_reads_as_means(path, tmp_path):
     assert len(read) == len(entries)
     for entry in entries:
         counts, sums = stored[entry.name + ".counts"], stored[entry.name + ".in_sum2"]
-        assert list(counts.shape) == [1, len(entry.counts)]  # ggml order: columns first
+        assert list(counts.shape) == [1, len(entry.counts)]  # ggml's order has columns first
         assert list(sums.shape) == [*entry.sums.shape[::-1]]
         expected = entry.sums / np.maximum(entry.counts, 1)[:, None]
         np.testing.assert_allclose(np.atleast_2d(read[entry.name]), expected, rtol=1e-6)

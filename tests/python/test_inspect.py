@@ -1,4 +1,4 @@
-"""The command `gesso inspect`: metadata, tensors, configuration and memory, of whatever can be opened."""
+"""The command `gesso inspect` shows metadata, tensors, configuration and memory of every file that can be opened."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_inspect_shows_types_that_gesso_cannot_compute_with(tmp_path):
     data = bytearray(path.read_bytes())
     for index in range(3):
         name = f"blk.{index}.attn_k.weight".encode()
-        at = data.index(name) + len(name) + 4 + 16  # behind it: rank 2, two extents, the type
+        at = data.index(name) + len(name) + 4 + 16  # behind the name are the rank 2, two extents and the type
         data[at : at + 4] = struct.pack("<I", GGMLQuantizationType.I32)
     path.write_bytes(data)
     status, out, _ = run("inspect", str(path))

@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are complete."""
+"""A file gets its name only when it is complete."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from gesso.files.partial_file import check_target, partial_file
 from gesso.files.tensor import Tensor
 from python.expect import raises
 
-# Writes half a file, says so and waits.
+# This program writes half a file, prints "half" and waits.
 HALF = """
 import sys, time
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_after_a_kill_nothing_looks_finished_and_the_next_call_cleans_up(tmp_pat
     other.send_signal(signal.SIGKILL)
     other.wait()
     assert os.listdir(tmp_path) == ["a.partial"]
-    write(tmp_path / "a", b"abc")  # shorter than what was left
+    write(tmp_path / "a", b"abc")  # shorter than the "half" in the file that was left
     assert (tmp_path / "a").read_bytes() == b"abc"
     assert os.listdir(tmp_path) == ["a"]
 
@@ -96,7 +96,8 @@ def test_targets_that_cannot_be_are_refused(tmp_path, monkeypatch):
     with raises(ValueError, "the one to read"):
         check_target(tmp_path / "file", tmp_path / "missing", tmp_path / "link")
     check_target(tmp_path / "new", tmp_path / "file")
-    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # a test may run as root, who may all
+    # Tests may run as root, who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
     with raises(PermissionError, "cannot be written"):
         check_target(tmp_path / "a")
 

@@ -1,4 +1,4 @@
-"""Which type each tensor gets: equal to the published files, and llama.cpp's rules where none is published."""
+"""The type of each tensor: it is that of the published files, and where there is none, it follows llama.cpp's rules."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ FIRST = [f"blk.{i}.{name}.weight" for i in range(LAYERS // 8) for name in ("ffn_
 
 
 def plan(preset, tensors=None, **options):
-    """The plan for the published model, or for `tensors`."""
+    """Returns the plan for the published model, or for `tensors`."""
     return plan_types(preset, tensors or read_manifest()["BF16"], num_layers=LAYERS, **options)
 
 
@@ -49,7 +49,8 @@ def test_what_every_preset_leaves_alone(preset):
 def test_iq4_xs_spends_more_on_the_first_layers_unless_importance_is_known():
     types = plan("IQ4_XS")
     assert Counter(types.values()) == {"F32": 423, "IQ4_XS": 207, "IQ4_NL": 55, "Q5_1": 6, "Q6_K": 1}
-    assert [name for name, dtype in types.items() if dtype == "Q5_1"] == sorted(FIRST)  # Q5_K, but for rows of 704
+    # The rule says Q5_K. Rows of 704 elements do not fit it and get Q5_1.
+    assert [name for name, dtype in types.items() if dtype == "Q5_1"] == sorted(FIRST)
     types = plan("IQ4_XS", has_importance=True)
     assert {types[name] for name in FIRST} == {"IQ4_NL"}
 
@@ -62,7 +63,7 @@ def test_q4_0_spends_more_on_the_first_layers_when_importance_is_known():
 
 @pytest.mark.parametrize(("heads", "expected"), [(4, "IQ4_XS"), (8, "Q5_K")])
 def test_iq4_xs_spends_more_on_values_that_many_heads_share(heads, expected):
-    tensors = tiny(hidden_size=256, num_attention_heads=heads)  # of 2 key-value heads
+    tensors = tiny(hidden_size=256, num_attention_heads=heads)  # there are 2 key-value heads
     assert plan("IQ4_XS", tensors)["blk.0.attn_v.weight"] == expected
 
 
@@ -104,7 +105,7 @@ def test_the_embedding_is_the_head_too(preset, columns, expected):
 def test_a_head_of_its_own_frees_the_embedding():
     tensors = [SimpleNamespace(name=name, shape=(8, 256)) for name in ("token_embd.weight", "output.weight")]
     assert list(plan("Q4_K_M", tensors).values()) == ["Q4_K", "Q6_K"]
-    assert list(plan("NVFP4", tensors).values()) == ["Q6_K", "Q6_K"]  # NVFP4 needs a scale
+    assert list(plan("NVFP4", tensors).values()) == ["Q6_K", "Q6_K"]  # NVFP4 needs a scale, and these have none
 
 
 def test_of_several_overrides_the_last_one_wins():

@@ -1,4 +1,4 @@
-"""What is shown while a long command works."""
+"""The progress that is shown while a long command works."""
 
 import io
 import sys
@@ -58,4 +58,4 @@ def test_a_terminal_gets_a_bar_that_is_put_away_on_errors(monkeypatch):
     assert "[b]a.gguf␛" in text
     assert "30 %  300 B of 1.0 kB" in text
     assert "blk.0␛.attn_q" in text
-    assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l")  # the cursor is back
+    assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l")  # the cursor is visible again

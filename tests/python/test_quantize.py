@@ -1,4 +1,4 @@
-"""`gesso quantize`: types by preset, everything else as it was."""
+"""`gesso quantize`: tensors get the types of the preset, and everything else stays as it was."""
 
 import os
 import re
@@ -21,7 +21,7 @@ SIZES = {"hidden_size": 256, "intermediate_size": 64, "moe_intermediate_size": 6
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """A float32 model whose rows are of whole blocks of 256, but for those of ffn_down."""
+    """A float32 model. All rows are a whole number of blocks of 256, except those of ffn_down."""
     return str(tiny_model(tmp_path_factory.mktemp("models") / "tiny.gguf", **SIZES))
 
 
@@ -30,7 +30,7 @@ def quantize(source, target, *options):
 
 
 def fails(capsys, *arguments):
-    """The message of a call that must fail."""
+    """Runs the command, which must fail, and returns its message."""
     assert quantize(*arguments) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -66,7 +66,8 @@ def test_a_model_in_every_preset(path, tmp_path, capsys, preset):
     shown = re.fullmatch(rf"{target}: (.*) -> (.*), (.*) bits per weight, in 0:0\d\n", capsys.readouterr().out)
     weights = sum(tensor.num_elements for tensor in stored.values())
     assert float(shown[3]) == pytest.approx(8 * sizes[1] / weights, abs=0.005)
-    # Of the logits' spread. Models that have nothing in common differ by 1.1; few bits tip the choice of experts.
+    # The error is a share of the logits' spread. It would be 1.1 for two unrelated models. It is as large as 0.5,
+    # because with few bits the router chooses other experts for some tokens.
     error = np.abs(logits(target) - logits(path)).mean() / logits(path).std()
     assert error <= {"F32": 0.0, "F16": 0.01, "BF16": 0.05}.get(preset, 0.5)
 
@@ -104,7 +105,7 @@ def test_rounding_twice_is_said(path, tmp_path, capsys):
     assert quantize(stored, tmp_path / "a.gguf", "--preset", "F16") == 0
     assert capsys.readouterr().err.startswith("gesso: warning: Q8_0 values are rounded a second time")
     assert not by_name(tmp_path / "a.gguf")[matrix.name].data.any()
-    for source, preset in ((path, "F16"), (stored, "F32")):  # float32 holds what Q8_0 means
+    for source, preset in ((path, "F16"), (stored, "F32")):  # F32 holds the values of Q8_0 exactly
         assert quantize(source, tmp_path / "b.gguf", "--preset", preset) == 0
         assert capsys.readouterr().err == ""
 
@@ -120,7 +121,7 @@ def test_a_folder_as_the_source(tmp_path, capsys):
 
 
 def write_imatrix(path, **columns):
-    """A file with mean squares for weights of the tiny model: name -> number of columns."""
+    """Writes an importance matrix. `columns` maps weights of the tiny model to their numbers of columns."""
     tensors = []
     for name, count in columns.items():
         values = np.geomspace(1e-3, 1e3, count, dtype=np.float32).reshape(1, -1)
@@ -140,7 +141,7 @@ def test_importance_changes_the_tensors_it_is_about(path, tmp_path):
     assert changed == ["blk.1.attn_q.weight"]
     source = by_name(path)[changed[0]].data
     errors = [np.square(x[changed[0]].to_float32() - source)[:, -8:].sum() for x in (plain, weighted)]
-    assert errors[1] < errors[0]  # where it matters most
+    assert errors[1] < errors[0]  # in the 8 most important columns
 
 
 def test_importance_of_another_model_is_refused(path, tmp_path, capsys):
@@ -159,7 +160,7 @@ def test_matrices_without_importance_are_counted(path, tmp_path, capsys):
     imatrix = write_imatrix(tmp_path / "imatrix.gguf", **{"blk.1.attn_q.weight": 256})
     assert quantize(path, tmp_path / "a.gguf", "--preset", "Q4_0", "--imatrix", imatrix) == 0
     matrices = [x for x in by_name(path).values() if len(x.shape) > 1 and "gate_inp" not in x.name]
-    missing, total = len(matrices) - 2, len(matrices) - 1  # without the embedding
+    missing, total = len(matrices) - 2, len(matrices) - 1  # the embedding does not count
     assert f"has nothing about {missing} of {total} matrices" in capsys.readouterr().err
 
 

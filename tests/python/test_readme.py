@@ -1,4 +1,4 @@
-"""The Python examples of the documents run, one after the other, as they are printed there."""
+"""The Python examples of the documents run without changes, one after the other."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Replies split into thought, text and tool calls, whole and bit by bit."""
+"""Replies are split into thought, text and tool calls, all at once and piece by piece."""
 
 import re
 from pathlib import Path
@@ -137,7 +137,7 @@ def test_deep_calls_are_read():
     assert parse_call(raw).error is None
 
 
-# What the template writes is read back.
+# gesso reads tool calls back that the template has written.
 
 NASTY = [
     "{",
@@ -198,14 +198,14 @@ def test_what_the_template_writes_is_read_back(tokenizer, thought, text, calls):
     assert tokenizer.apply_chat_template([USER, reply.message()]) == rendered
 
 
-# Bit by bit
+# Piece by piece
 
 PIECES = [*MARKERS, *NASTY, WEATHER, "<", "<|", "<|tool", "<tool", "thou", "ght\n", "a"]
 REPLIES = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=15).map("".join)
 
 
 def joined(events):
-    """The events with neighbours of one kind made one."""
+    """Joins neighbouring events of one kind."""
     result = []
     for event in events:
         if result and type(event) is type(result[-1]) and not isinstance(event, ToolCall):

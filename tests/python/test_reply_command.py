@@ -1,4 +1,4 @@
-"""How `gesso run` shows a reply: its thoughts apart from its text, tool calls readable."""
+"""How `gesso run` shows a reply: thoughts are separate from the text, and tool calls are readable."""
 
 from io import StringIO
 
@@ -54,7 +54,7 @@ def test_a_terminal_gets_thoughts_dim_and_made_safe(monkeypatch):
     assert shown == "\x1b[2m" + "so␛[31m [b]:x: " * 9 + "\x1b[0m\nYes.\n"
 
 
-# The command, over a random model: a seed with which it thinks and speaks
+# The command with a random model, and with a seed for which the reply has a thought and a text
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The Sudoku rules, the grid generator and the hold-out split."""
+"""The Sudoku rules, the generator of grids and the grids that are held out from training."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SOLUTION = "123456456123231564564231312645645312"
 
 def test_the_list_of_grids_is_complete_and_valid():
     grids = sudoku.listed_grids()
-    # 28,200,960 grids of 6x6 with boxes of 2x3 (a known count) are 720 renamings of those with a fixed first row.
+    # It is known that there are 28,200,960 grids of 6x6 with boxes of 2x3. Each listed grid has 720 renamings.
     assert len(grids) * 720 == 28_200_960
     assert grids.dtype == np.uint8
     assert (np.sort(grids[:, sudoku.UNITS], axis=2) == np.arange(1, 7)).all()
@@ -33,7 +33,7 @@ def test_random_grids_are_valid_and_on_their_side_of_the_split(held_out):
     assert all(sudoku.is_valid(grid) for grid in grids)
     assert all(sudoku.is_held_out(grid) == held_out for grid in grids)
     assert len(np.unique(grids, axis=0)) > 295
-    assert len(np.unique(grids[:, 0])) == 6  # the digits are renamed, not only permuted in place
+    assert len(np.unique(grids[:, 0])) == 6  # the digits are renamed; all listed grids begin with 1
 
 
 def test_renaming_digits_does_not_leave_the_held_out_set():

@@ -1,4 +1,4 @@
-"""Presets on a trained model: the bundled Sudoku model goes on solving when it is quantised; bench/ has a table."""
+"""The bundled Sudoku model still solves puzzles when it is quantised. bench/sudoku_presets.py makes a larger table."""
 
 import math
 
@@ -10,13 +10,16 @@ from gesso.bundled.sudoku_model import bundled_model, make_puzzles
 from gesso.files.gguf_reader import read_gguf
 from sudoku_presets import make_sources, measure_presets, quantize, write_wide_model
 
-PRESETS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")  # from fine to coarse
+PRESETS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")  # from many bits to few
 NUM_PUZZLES, NUM_COMPARED = 20, 5
-MAX_LOSS = 0.02  # of all puzzles
+MAX_LOSS = 0.02  # a quantised model may fail at this share of all puzzles more than its source
 
 
 def most_lost(count):
-    """As many of `count` puzzles as a model that loses MAX_LOSS of them fails at with a probability above 0.001."""
+    """Returns a number of failures that is still likely enough, out of `count` puzzles.
+
+    A model that fails at the share MAX_LOSS of all puzzles has so many failures or more with a probability above 0.001.
+    """
     chances = [math.comb(count, k) * MAX_LOSS**k * (1 - MAX_LOSS) ** (count - k) for k in range(count + 1)]
     return max(k for k in range(count + 1) if sum(chances[k:]) > 0.001)
 
@@ -57,7 +60,7 @@ def test_presets_solve_what_their_source_solves(sources, index):
         assert lost <= most_lost(NUM_PUZZLES), row
     assert source.mean_kl == 0
     kl, sizes = [row.mean_kl for row in rows], [row.file_bytes for row in rows]
-    assert 0 < kl[0] < kl[1] < min(kl[2:])  # in the bundled model Q5_K_M and Q4_K_M are nearly the same
+    assert 0 < kl[0] < kl[1] < min(kl[2:])  # for the bundled model, Q5_K_M and Q4_K_M are nearly the same
     assert max(kl) < 0.01  # nats
     assert sizes == sorted(sizes, reverse=True)
 

@@ -1,4 +1,4 @@
-"""`gesso synth`: models of random weights that run, with the sizes of real ones."""
+"""`gesso synth`: its models of random weights run and have the sizes of real ones."""
 
 import json
 import os
@@ -45,14 +45,14 @@ def config(tmp_path):
 
 
 def synth(path, config, *options):
-    """The path as text, of a model made by the command."""
+    """Makes a model with the command and returns its path as text."""
     assert main(["synth", "--config", str(config), *options, str(path)]) == 0
     return str(path)
 
 
 @pytest.mark.parametrize("preset", FILES)
 def test_the_published_model_in_full_size(preset):
-    """Planned, not written: names, order, shapes, types and offsets are those of the published files."""
+    """Names, order, shapes, types and offsets are those of the published files. The test writes no file."""
     metadata, tensors = make_model(CONFIGS / "26b-a4b", preset, None, 0)
     assert [(x.name, x.shape, x.dtype) for x in tensors] == [(x.name, x.shape, x.type) for x in read_manifest()[preset]]
     padded = sum(-(-tensor.num_bytes // 32) * 32 for tensor in tensors)
@@ -93,7 +93,7 @@ def test_every_tensor_has_its_spread(tmp_path, config, quant):
 
 @pytest.mark.parametrize("layers", ["1", "6", "30"])
 def test_some_layers_run_with_finite_tame_activations(tmp_path, config, layers):
-    """One sliding layer, a full one at the end, and all."""
+    """The models have one sliding layer, several layers with a full one at the end, or all layers."""
     path = synth(tmp_path / "a.gguf", config, "--quant", "BF16", "--layers", layers)
     model = gesso.load(path)
     kinds = 5 * (5 * ["sliding_attention"] + ["full_attention"])
@@ -104,7 +104,7 @@ def test_some_layers_run_with_finite_tame_activations(tmp_path, config, layers):
     logits = session.denoise(canvas, session.denoise(canvas))[0]
     assert np.isfinite(logits).all()
     assert 3.5 < logits.std() < 6.5
-    own = logits[np.arange(16), canvas]  # what a row keeps of its own embedding says nothing about its logits
+    own = logits[np.arange(16), canvas]  # the logit of the token that the position has
     assert (logits.argmax(1) == canvas).mean() < 0.5
     assert own.mean() < 10
 
@@ -124,7 +124,7 @@ def test_the_twin_has_the_same_weights(tmp_path, config):
 
 
 def test_the_twin_has_gemma4s_keys(tmp_path, config):
-    """Those that llama.cpp reads, and none that would make it another model."""
+    """The file has the keys that llama.cpp reads, and none of DiffusionGemma's own."""
     metadata = read_gguf(synth(tmp_path / "a.gguf", config, "--layers", "6", "--as", "gemma4")).values
     assert metadata["general.architecture"] == "gemma4"
     assert not [key for key in metadata if "diffusion" in key or key.startswith("gesso.")]
@@ -196,7 +196,7 @@ def test_what_cannot_be_made(tmp_path, config, capsys, options, message):
 def test_the_tokenizer_is_valid_at_any_size(size):
     metadata = synth_tokenizer_metadata(size)
     assert len(metadata["tokenizer.ggml.tokens"]) == size == len(set(metadata["tokenizer.ggml.tokens"]))
-    metadata.pop("tokenizer.ggml.scores")  # which nothing reads
+    metadata.pop("tokenizer.ggml.scores")  # nothing reads them
     tokenizer = _ops.make_tokenizer(metadata)
     if size >= 494:
         text = "the and\n\nthey in é中🦙"

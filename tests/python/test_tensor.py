@@ -1,4 +1,4 @@
-"""Values to blocks and back, as the package offers them."""
+"""gesso.quantize and gesso.dequantize: from values to blocks and back."""
 
 import gguf
 import numpy as np
@@ -22,7 +22,7 @@ def test_rows_of_any_shape(dtype, shape):
     assert decoded.shape == shape
     if values.size:
         np.testing.assert_array_equal(decoded, dequantize(stored, gguf.GGMLQuantizationType[dtype]))
-        # Half of the error of storing zeros: a wrong order of rows or columns would double it.
+        # Storing zeros would give an error of sum(values^2), and a wrong order of rows or columns about twice as much.
         assert ((decoded - values) ** 2).sum() < (values**2).sum() / 2
 
 

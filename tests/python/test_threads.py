@@ -1,4 +1,4 @@
-"""How many threads a model takes where nobody says, several callers at once, and forked processes."""
+"""Threads: how many a model takes by default, several callers at once, and forked processes."""
 
 import os
 import subprocess
@@ -24,7 +24,8 @@ def test_only_processors_that_it_may_run_on(tmp_path):
     assert shown == "1\n"
 
 
-# Two models with 3 threads each, asked for one generation after the other, and then by four threads at once.
+# This program has two models with 3 threads each. It generates with them one after the other, and then from four
+# threads at once.
 CALLERS = """
 import os, threading
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,7 @@ print(max(num_threads) - num_threads[0])
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="counts threads through /proc")
 def test_callers_and_models_share_their_helpers():
-    """The four callers, the thread that watches, and two helpers, not two for each caller or model."""
+    """There may be the four callers, the thread that counts, and two helpers in all, not two per caller or model."""
     shown = subprocess.run([sys.executable, "-c", CALLERS], stdout=subprocess.PIPE, check=True, text=True).stdout
     assert 1 + 2 <= int(shown) <= 4 + 1 + 2
 

@@ -1,4 +1,4 @@
-"""Weight scales: made for NVFP4, folded into the values of other types."""
+"""Weight scales: NVFP4 matrices get one, and the values of other types are multiplied with it."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,10 @@ def matrix(name, *shape):
 
 
 def model():
-    """A dense matrix, two of experts of very different sizes, and a router; only down and router have their scale."""
+    """Returns a dense matrix, two stacks of experts and a router.
+
+    The experts have values of very different sizes. Only ffn_down_exps and the router have a `.scale`.
+    """
     sizes = np.array([1e-6, 1.0, 100.0], np.float32).reshape(-1, 1, 1)
     tensors = [matrix(DENSE, ROWS, COLUMNS), vector("blk.0.ffn_gate_inp.scale", *[1.0] * COLUMNS)]
     for name in (EXPERT, DOWN):
@@ -37,21 +40,21 @@ def types_of(tensors, dtype):
 
 
 def requantised(path, tensors, types):
-    """The tensors of the file that holds them in these types, by name."""
+    """Writes the tensors to a file in these types and returns the tensors of the file, by name."""
     written, multipliers = with_scales(tensors, types)
     write_gguf(path, {}, written, types, multipliers=multipliers)
     return {tensor.name: tensor for tensor in read_gguf(path).tensors()}
 
 
 def values(tensors, name):
-    """What a weight means: its values times its scale."""
+    """Returns the values that a model computes with: the stored values times the scale."""
     scale = tensors.get(f"{name}.scale")
     stored = tensors[f"{name}.weight"].to_float32()
     return stored if scale is None else stored * scale.to_float32().reshape(-1, *[1] * (stored.ndim - 1))
 
 
 def is_close(a, b, tolerance):
-    """Relative to the largest value of each expert (or of all)."""
+    """Whether a and b differ by at most `tolerance` times the largest value of the expert, or of the whole matrix."""
     largest = np.abs(b).max(axis=(-2, -1), keepdims=True)
     return (np.abs(a - b) <= tolerance * largest).all()
 
@@ -70,7 +73,7 @@ def test_nvfp4_gets_the_scale_that_uses_its_range(tmp_path):
     largest = np.abs(source[f"{EXPERT}.weight"].data).max(axis=(1, 2))
     np.testing.assert_allclose(stored[f"{EXPERT}.scale"].data, largest / 2688, rtol=1e-6)
     for name in (DENSE, EXPERT, DOWN):
-        # Half the widest gap of E2M1, 4 to 6, of 6; the scale of a block adds up to 1/16.
+        # E2M1's widest gap is from 4 to 6. Half of it is 1/6 of the largest value. The block scale adds up to 1/16.
         assert is_close(values(stored, name), values(source, name), 1 / 6 + 1 / 16)
 
 

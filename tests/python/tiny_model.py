@@ -1,10 +1,11 @@
-"""A tiny DiffusionGemma with random weights and a real tokenizer, written as a GGUF file. No torch.
+"""Writes a tiny DiffusionGemma with random weights and a real tokenizer as a GGUF file. It needs no torch.
 
     path = tiny_model(tmp_path / "tiny.gguf")
     path = tiny_model(tmp_path / "wide.gguf", seed=1, canvas_length=32, types=matrices_as("Q8_0"))
 
-The keyword arguments are those of `Sizes`, and: `types`, see `write_gguf`; `chat_template`, Jinja or None; `tokenizer`,
-False for a file without one; `metadata`, keys to add or replace, or with the value None to leave out.
+The keyword arguments are the fields of `Sizes` and these: `types`, as in `write_gguf`; `chat_template`, a Jinja
+template or None; `tokenizer`, False for a file without a tokenizer; `metadata`, keys to add or replace, or with the
+value None to leave out.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ CHAT_TEMPLATE = (
 
 
 def _tokens() -> list[tuple[str, int]]:
-    """All tokens with their types: 8 control tokens, single characters, a few merged ones and the 256 bytes."""
+    """Returns all tokens with their types: control tokens, single characters, a few merged ones and the 256 bytes."""
     characters = [chr(code) for code in range(ord("!"), ord("~") + 1)] + ["\n", "▁", "é", "中"]
     tokens = [(token, TOKEN_CONTROL) for token in CONTROLS] + [(token, TOKEN_NORMAL) for token in characters + MERGED]
     return tokens + [(f"<0x{byte:02X}>", TOKEN_BYTE) for byte in range(256)]
@@ -45,9 +46,12 @@ VOCABULARY = [token for token, _ in _tokens()]
 
 @dataclass(frozen=True)
 class Sizes:
-    """Names as in the Hugging Face text config. Every row is a multiple of 32, for the formats with blocks of 32."""
+    """The model's sizes, with the names of the Hugging Face text config.
 
-    vocab_size: int = len(VOCABULARY)  # smaller ones only with tokenizer=False
+    The length of every row is a multiple of 32, for the formats with blocks of 32.
+    """
+
+    vocab_size: int = len(VOCABULARY)  # a smaller one is allowed only with tokenizer=False
     hidden_size: int = 32
     intermediate_size: int = 64
     moe_intermediate_size: int = 32
@@ -65,14 +69,14 @@ class Sizes:
     max_denoising_steps: int = 6
 
     def layer(self, index: int) -> tuple[bool, int, int]:
-        """Whether a layer slides, its key-value heads and its head dim."""
+        """Returns whether a layer is a sliding one, its number of key-value heads and its head dim."""
         if self.layer_types[index] == SLIDING:
             return True, self.num_key_value_heads, self.head_dim
         return False, self.num_global_key_value_heads, self.global_head_dim
 
 
 def model_metadata(sizes: Sizes) -> dict[str, Any]:
-    """The keys that describe the model."""
+    """Returns the keys that describe the model."""
     layers = [sizes.layer(i) for i in range(len(sizes.layer_types))]
     keys = {
         "vocab_size": sizes.vocab_size,
@@ -104,7 +108,7 @@ def model_metadata(sizes: Sizes) -> dict[str, Any]:
 
 
 def tokenizer_metadata(chat_template: str | None) -> dict[str, Any]:
-    """The keys that describe the tokenizer."""
+    """Returns the keys that describe the tokenizer."""
     metadata = {
         "tokenizer.ggml.model": "gemma4",
         "tokenizer.ggml.tokens": VOCABULARY,
@@ -120,7 +124,7 @@ def tokenizer_metadata(chat_template: str | None) -> dict[str, Any]:
 
 
 def tensor_shapes(sizes: Sizes) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names and shapes of all tensors but rope_freqs, outermost extent first."""
+    """Yields the names and shapes of all tensors except rope_freqs. Shapes have the outermost dimension first."""
     hidden, ffn, experts, moe = (
         sizes.hidden_size,
         sizes.intermediate_size,
@@ -162,7 +166,7 @@ def tensor_shapes(sizes: Sizes) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def random_tensors(sizes: Sizes, seed: int) -> Iterator[Tensor]:
-    """Matrices that keep the size of what they multiply, vectors near one."""
+    """Yields random tensors. The outputs of a matrix are about as large as its inputs; vectors are near one."""
     rng = np.random.default_rng(seed)
     for name, shape in tensor_shapes(sizes):
         data = rng.standard_normal(shape, dtype=np.float32)
