@@ -12,7 +12,7 @@ from gesso.files.checkpoint import fill_checkpoint, outline
 from gesso.files.hf.folder import read_checkpoint
 from gesso.model import Model
 
-MAX_THREADS = 4096  # csrc/core/thread_count.cpp
+MAX_THREADS = 4096  # the limit in csrc/core/thread_count.cpp
 
 
 def load(

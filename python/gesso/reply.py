@@ -26,7 +26,7 @@ CALL_BEGIN, CALL_END = "<|tool_call>", "<tool_call|>"
 TURN_BEGIN, TURN_END = "<|turn>", "<turn|>"
 ENDS = (TURN_BEGIN, TURN_END, "<|tool_response>", "<eos>")
 MARKERS = (THOUGHT_BEGIN, THOUGHT_END, CALL_BEGIN, CALL_END, QUOTE, *ENDS)
-HEADER = "thought\n"  # first line of a thought
+HEADER = "thought\n"  # a thought begins with this line, which is not a part of its text
 
 MARKER = re.compile("|".join(map(re.escape, MARKERS)))
 # Matches a text's end that may be the beginning of a marker, for example "<|cha". A whole marker is not matched.

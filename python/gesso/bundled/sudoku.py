@@ -25,7 +25,7 @@ HELD_OUT_SHARE = 16  # one listed grid in sixteen is held out
 
 
 def _units() -> np.ndarray:
-    """The 18 rows, columns and boxes as cell numbers: int64 [18, 6]."""
+    """Returns the numbers of the cells of the 18 rows, columns and boxes: int64 [18, 6]."""
     cells = np.arange(NUM_CELLS).reshape(SIZE, SIZE)
     boxes = cells.reshape(SIZE // BOX_ROWS, BOX_ROWS, SIZE // BOX_COLUMNS, BOX_COLUMNS).transpose(0, 2, 1, 3)
     return np.concatenate([cells, cells.T, boxes.reshape(SIZE, SIZE)])
@@ -36,13 +36,13 @@ UNITS = _units()
 
 @lru_cache(maxsize=1)
 def listed_grids() -> np.ndarray:
-    """All full grids whose first row is 123456: uint8 [39168, 36], in lexicographic order."""
+    """Returns all full grids whose first row is 123456: uint8 [39168, 36], in lexicographic order."""
     rows = np.array(list(itertools.permutations(range(1, SIZE + 1))), dtype=np.uint8)  # [720, 6]
-    row_bits = 1 << rows  # digits as bits, at most 1 << 6
+    row_bits = 1 << rows  # digit d becomes the bit 1 << d
     row_halves = np.stack([row_bits[:, :BOX_COLUMNS].sum(1), row_bits[:, BOX_COLUMNS:].sum(1)], axis=1).astype(np.uint8)
     grids = rows[:1, None, :]  # [1, rows so far, 6]
     for row in range(1, SIZE):
-        used = (1 << grids).sum(1).astype(np.uint8)  # digits used in each column, as bits
+        used = (1 << grids).sum(1).astype(np.uint8)  # the digits that each column has so far, as bits
         fits = np.ones((len(grids), len(rows)), dtype=bool)
         for column in range(SIZE):
             fits &= (used[:, None, column] & row_bits[None, :, column]) == 0

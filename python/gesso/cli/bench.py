@@ -106,7 +106,7 @@ def bench(options: argparse.Namespace) -> int:
     try:
         for record in measure_all(options, subject):
             records.append(record)
-    finally:  # also after Ctrl-C: what was measured so far
+    finally:  # after Ctrl-C, the rows that are complete are written
         if records:
             write(FORMATS[options.format](records), options.output)
     return 0

@@ -88,7 +88,7 @@ def quantize(options: argparse.Namespace) -> int:
         return write_model(options, *read_folder(options.source))
     source = read_gguf(options.source)
     try:
-        # What cannot run is not worth the time; the presets are for this architecture.
+        # A file that gesso cannot run raises an error here, before the work. The presets suit this architecture only.
         _native.Model(source.checkpoint, "cpu")
     except ValueError as error:
         raise ValueError(f"{options.source}: {error}") from None

@@ -103,7 +103,7 @@ def _make_writer(path: Path, metadata: Mapping[str, Any]) -> Any:
         def _pack_val(self, val: Any, *args: Any, **kwargs: Any) -> bytes:
             return val.data if isinstance(val, Encoded) else super()._pack_val(val, *args, **kwargs)
 
-    writer = Writer(path, metadata.get("general.architecture", ARCHITECTURE))  # adds general.architecture itself
+    writer = Writer(path, metadata.get("general.architecture", ARCHITECTURE))  # this adds general.architecture
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     for key, value in metadata.items():
         if key == "general.alignment":
@@ -248,7 +248,7 @@ def write_gguf(
             with closing(writer):
                 _write(writer, path, plan, importance, multipliers or {}, on_progress, num_threads)
         except OSError as error:
-            if error.strerror and not error.filename:  # such as "No space left on device"
+            if error.strerror and not error.filename:  # "No space left on device", for example, names no file
                 error.filename = str(path)
             raise
 

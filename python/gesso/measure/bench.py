@@ -58,7 +58,7 @@ class Measurements:
     waiting_share: float | None = None
     peak_memory_bytes: int = 0
     peak_memory_kind: str = ""
-    ops: dict[str, list[Op]] = field(default_factory=dict)  # by phase
+    ops: dict[str, list[Op]] = field(default_factory=dict)  # for each of PHASES
 
 
 def measure(model: Model, setting: Setting, on_done: Callable[[int], Any] = lambda _: None) -> Measurements:
@@ -134,7 +134,8 @@ def _repeat(
     found.step_without_self_conditioning_ms.append(timings.step_ms[0])
     found.step_ms += timings.step_ms[1:]
     found.first_canvas_ms.append(encode_ms + timings.first_canvas_ms)
-    found.commit_ms.append(_timed_ms(session.encode, _nothing(setting)))  # what was generated is not encoded yet
+    # Encoding no further tokens encodes those that were generated and are not encoded yet.
+    found.commit_ms.append(_timed_ms(session.encode, _nothing(setting)))
     if with_entropies:
         found.mean_entropy_nats = [float(np.mean(each)) for each in entropies]
 

@@ -123,7 +123,7 @@ def read_weights(tensors: Iterable[Tensor]) -> dict[str, Weight]:
     weights = {}
     for name, tensor in by_name.items():
         stem, _, kind = name.rpartition(".")
-        # The router's `.scale` is a vector of its own.
+        # The router's `.scale` is no weight scale, but a vector of the model.
         is_own = f"{stem}.weight" not in by_name or stem.endswith("ffn_gate_inp")
         if kind == "weight" or is_own:
             scale = by_name.get(f"{stem}.scale") if kind == "weight" and not stem.endswith("ffn_gate_inp") else None
@@ -164,7 +164,7 @@ def _compare(name: str, a: Weight, b: Weight) -> TensorError:
             difference = np.where(values_a == values_b, 0, values_b - values_a).astype(np.float64)
         error += float(difference @ difference)
         reference += float(np.dot(values_a.astype(np.float64), values_a))
-        largest = float(np.maximum(largest, np.abs(difference).max()))  # keeps NaN
+        largest = float(np.maximum(largest, np.abs(difference).max()))  # np.maximum keeps a NaN, max() may lose it
     return TensorError(name, a.shape, types, num_bytes, relative_rms(error, reference), largest, (error, reference))
 
 
@@ -178,7 +178,7 @@ def relative_rms(sum_squared_error: float, sum_squares: float) -> float:
 
 
 def check_comparable(a: Model, b: Model) -> None:
-    """ValueError unless the two predict the same tokens for the same positions."""
+    """Raises ValueError if the models differ in the size of their vocabulary or of their canvas."""
     for name in ("vocab_size", "canvas_length"):
         values = [getattr(model.config, name) for model in (a, b)]
         if values[0] != values[1]:
