@@ -199,7 +199,7 @@ def test_the_first_pass_is_over_noise_and_the_second_conditioned(paths, monkeypa
 def test_models_of_other_vocabularies_are_refused(paths, tmp_path):
     a = gesso.load(paths["F32"])
     b = gesso.load(tiny_model(tmp_path / "b.gguf", canvas_length=16))
-    with raises(ValueError, "canvas_length: 8 and 16"):
+    with raises(ValueError, "canvas_length: expected the same in both models, got 8 and 16"):
         compare_logits(a, b, [[2]])
 
 
@@ -236,7 +236,7 @@ def test_command_says_what_cannot_be_compared(paths, tmp_path):
     status, out, _ = run("inspect", "--compare", paths["F32"], other)
     assert status == 0
     assert "Of another shape, and not compared" in out
-    assert "The predictions cannot be compared: canvas_length: 8 and 16" in out
+    assert "The predictions cannot be compared: canvas_length: expected the same in both models, got 8 and 16" in out
     source = read_gguf(paths["F32"])
     write_gguf(other, source.metadata, source.tensors()[1:])
     _, out, _ = run("inspect", "--compare", paths["F32"], other)

@@ -182,7 +182,7 @@ def check_comparable(a: Model, b: Model) -> None:
     for name in ("vocab_size", "canvas_length"):
         values = [getattr(model.config, name) for model in (a, b)]
         if values[0] != values[1]:
-            raise ValueError(f"{name}: {values[0]} and {values[1]}")
+            raise ValueError(f"{name}: expected the same in both models, got {values[0]} and {values[1]}")
 
 
 def random_prompt(model: Model, rng: np.random.Generator, length: int) -> list[int]:

@@ -31,7 +31,7 @@ def gemma4_tensors(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> li
     llama.cpp does not read the scale of its fused experts.
     """
     if any(tensor.dtype == "NVFP4" for tensor in tensors):
-        raise ValueError("a Gemma 4 file cannot hold NVFP4 experts: llama.cpp reads no scale of fused ones")
+        raise ValueError("a Gemma 4 file cannot hold NVFP4: llama.cpp does not read the scale of fused NVFP4 experts")
     unused = ["self_cond_", "enc_layer_output_scale"]
     if all(metadata[f"{ARCHITECTURE}.attention.sliding_window_pattern"]):
         unused.append("rope_freqs")  # only full layers use it, and there are none

@@ -193,7 +193,7 @@ def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Any], int]:
     shapes = _attention_shapes(text, types)
     for head_dim, kv_heads in shapes:
         if heads % kv_heads or head_dim % 2:
-            raise text.error("num_attention_heads", f"a multiple of {kv_heads} heads, of an even size (is {head_dim})")
+            raise text.error("num_attention_heads", f"a multiple of {kv_heads}, and an even head_dim (is {head_dim})")
     full_dim = shapes[-1][0]
     sliding_dim = shapes[types.index(SLIDING)][0] if SLIDING in types else text.integer("head_dim", 256)
     theta, rotated_pairs = _rope(text, FULL, full_dim)
