@@ -49,13 +49,11 @@ io::GgufFile open_writable(const std::string& path) {
 
 }  // namespace
 
-BenchModel::BenchModel(const std::string& path, int device_index, const std::string& activation_type)
-    : device(find_device(device_index)),
-      activations(choose_activations(activation_type, device)),
-      queue(ops::make_queue(device_index, activations)),
-      random(context) {
+BenchModel::BenchModel(const std::string& path, int device_index, const std::string& activations)
+    : device(find_device(device_index)), queue(ops::make_queue(device_index)), random(context) {
   context.num_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   context.queue = queue.get();
+  context.activations = choose_activations(activations, device);
   ops::activate(context);
   const io::GgufFile file = open_writable(path);
   config = model::read_config(file);

@@ -18,9 +18,8 @@ struct BenchModel {
   BenchModel& operator=(const BenchModel&) = delete;
 
   ops::Device device;
-  ActivationType activations;
   ops::QueuePointer queue;  // declared before all memory of its device, so that the memory is freed first
-  Context context;
+  Context context;          // activations included
   ModelConfig config;
   model::Weights weights;
   RandomBlocks random;

@@ -83,7 +83,7 @@ Record origin(const Options& options, const BenchModel& model) {
   return device_record(*model.queue)
       .add("driver", options.text("--driver"))
       .add("model", std::filesystem::path(options.model).stem().string())
-      .add("activations", model.activations == ActivationType::kInt8 ? "int8" : "bf16")
+      .add("activations", model.context.activations == ActivationType::kInt8 ? "int8" : "bf16")
       .add("commit", options.text("--commit"))
       .add("command", options.command);
 }

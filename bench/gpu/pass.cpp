@@ -43,8 +43,8 @@ model::KvCache random_cache(BenchModel& model, int64_t length) {
 Pass::Pass(BenchModel& model, int64_t num_canvases, int64_t num_cached)
     : model(model),
       num_cached(num_cached),
-      activations(model.context, model.config, model.weights.key_value_layouts, limits(model.config, num_canvases)),
-      memory(model.context, model.config, num_canvases) {
+      memory(model.context, model.config, model.weights.key_value_layouts, limits(model.config, num_canvases)),
+      step_memory(model.context, model.config, num_canvases) {
   const int64_t length = model.config.canvas_length;
   batch = {model::Mode::kDenoise, {}, num_canvases * length, {}};
   for (int64_t i = 0; i < num_canvases; ++i) {
@@ -56,15 +56,14 @@ Pass::Pass(BenchModel& model, int64_t num_canvases, int64_t num_cached)
     canvas.push_back(uniform_id(key, Draw::kInitialCanvas, model.config.vocab_size));
     host_head_rows.push_back({key, 0.8f});
   }
-  ids = activations.staging().put(canvas);
-  model::stage_attention(model.config, model.weights, batch, activations);
-  head_rows = activations.staging().put(host_head_rows);
-  activations.staging().upload(model.context);
+  ids = memory.staging().put(canvas);
+  model::stage_attention(context(), batch);
+  head_rows = memory.staging().put(host_head_rows);
+  memory.staging().upload(model.context);
 
-  for (const Matrix& matrix :
-       {activations.hidden(num_rows()), activations.normed(num_rows()), activations.projected(num_rows()),
-        activations.dense(num_rows()), activations.gate_up(num_rows()), activations.experts(num_rows()).scores,
-        canvas_rows().belief}) {
+  for (const Matrix& matrix : {memory.hidden(num_rows()), memory.normed(num_rows()), memory.projected(num_rows()),
+                               memory.feed_forward_sum(num_rows()), memory.gate_up(num_rows()),
+                               memory.experts(num_rows()).scores, canvas_rows().soft_embedding}) {
     fill_gaussian(model, matrix);
   }
   ops::synchronize(model.context);

@@ -8,10 +8,10 @@
 
 #include "bench_model.h"
 #include "diffusion/step_memory.h"
-#include "model/activations.h"
 #include "model/batch.h"
 #include "model/denoise.h"
 #include "model/kv_cache.h"
+#include "model/pass_context.h"
 
 namespace gesso::bench {
 
@@ -19,14 +19,15 @@ struct Pass {
   // `num_canvases` sequences with `num_cached` cached tokens each.
   Pass(BenchModel& model, int64_t num_canvases, int64_t num_cached);
 
+  model::PassContext context() { return {model.context, model.config, model.weights, memory}; }
   int64_t num_rows() const { return batch.num_rows; }
   std::vector<model::DenoiseRequest> requests();
-  model::CanvasRows canvas_rows() const { return memory.canvas_rows(host_head_rows); }
+  model::CanvasRows canvas_rows() const { return step_memory.canvas_rows(host_head_rows); }
 
   BenchModel& model;
   int64_t num_cached;
-  model::Activations activations;
-  diffusion::StepMemory memory;
+  model::PassMemory memory;
+  diffusion::StepMemory step_memory;
   std::deque<model::KvCache> caches;
   std::vector<int32_t> canvas;
   std::vector<ops::HeadRow> host_head_rows;

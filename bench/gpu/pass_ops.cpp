@@ -19,8 +19,8 @@
 namespace gesso::bench {
 namespace {
 
-using model::Activations;
 using model::LayerWeights;
+using model::PassMemory;
 
 // What the ops' functions need. Each keeps a copy.
 struct Scene {
@@ -34,20 +34,20 @@ struct Scene {
   bool is_sliding(int64_t index) const { return config().layers[index].is_sliding; }
 
   int64_t rows() const { return pass->num_rows(); }
-  Matrix hidden() const { return pass->activations.hidden(rows()); }
-  Matrix normed() const { return pass->activations.normed(rows()); }
-  Matrix projected() const { return pass->activations.projected(rows()); }
-  Matrix gate_up() const { return pass->activations.gate_up(rows()); }
+  Matrix hidden() const { return pass->memory.hidden(rows()); }
+  Matrix normed() const { return pass->memory.normed(rows()); }
+  Matrix projected() const { return pass->memory.projected(rows()); }
+  Matrix gate_up() const { return pass->memory.gate_up(rows()); }
   Matrix gated() const { return gate_up().column_range(0, config().intermediate_size); }
-  Activations::Experts experts() const { return pass->activations.experts(rows()); }
-  Activations::Attention attention(int64_t index) const {
-    return pass->activations.attention(rows(), weights().key_value_layouts[index]);
+  PassMemory::Experts experts() const { return pass->memory.experts(rows()); }
+  PassMemory::Attention attention(int64_t index) const {
+    return pass->memory.attention(rows(), weights().key_value_layouts[index]);
   }
 };
 
 // Runs an op once under a profile, to count its calls and their work.
 void count(Pass& pass, PassOp& op) {
-  Profile profile(pass.model.activations, true);
+  Profile profile;
   pass.model.context.profile = &profile;
   op.run();
   pass.model.context.profile = nullptr;
@@ -86,7 +86,7 @@ PassOp linear_op(const Scene& scene, const std::string& name, Weight LayerWeight
                  const Output& output) {
   return layer_op(scene, "linear " + name, [=](const Scene& s, int64_t layer) {
     const Weight& w = s.layer(layer).*weight;
-    if (w) ops::linear(s.context(), input(s, layer), w, output(s, layer));
+    if (w) ops::linear(s.context(), {.x = input(s, layer), .weight = w, .out = output(s, layer)});
   });
 }
 
@@ -95,19 +95,29 @@ Matrix projected_of(const Scene& s, int64_t /*layer*/) { return s.projected(); }
 
 void add_embedding(const Scene& scene, std::vector<PassOp>& list) {
   list.push_back(plain_op(scene, "embed", 1, [](const Scene& s) {
-    ops::embed(s.context(), s.weights().token_embd, s.pass->ids, model::embed_scale(s.config()), s.hidden());
+    ops::embed(s.context(), {.table = s.weights().token_embd,
+                             .ids = s.pass->ids,
+                             .scale = model::embed_scale(s.config()),
+                             .out = s.hidden()});
   }));
-  list.push_back(plain_op(scene, "add", 1, [](const Scene& s) { ops::add(s.context(), s.projected(), s.hidden()); }));
+  list.push_back(plain_op(scene, "add", 1,
+                          [](const Scene& s) { ops::add(s.context(), {.x = s.projected(), .residual = s.hidden()}); }));
 }
 
 void add_norms(const Scene& scene, std::vector<PassOp>& list) {
   // Five norms for each layer, two for self-conditioning, and the last one.
   const int64_t norms = 5 * scene.num_layers() + 2 + 1, residuals = 3 * scene.num_layers();
   list.push_back(plain_op(scene, "rms_norm", norms, [](const Scene& s) {
-    ops::rms_norm(s.context(), s.hidden(), s.weights().output_norm, s.config().rms_norm_eps, 1.0f, s.normed());
+    ops::rms_norm(
+        s.context(),
+        {.x = s.hidden(), .weight = s.weights().output_norm, .eps = s.config().rms_norm_eps, .out = s.normed()});
   }));
   list.push_back(plain_op(scene, "rms_norm_add", residuals, [](const Scene& s) {
-    ops::rms_norm_add(s.context(), s.projected(), s.weights().output_norm, s.config().rms_norm_eps, 0.5f, s.hidden());
+    ops::rms_norm_add(s.context(), {.x = s.projected(),
+                                    .weight = s.weights().output_norm,
+                                    .eps = s.config().rms_norm_eps,
+                                    .scale = 0.5f,
+                                    .residual = s.hidden()});
   }));
 }
 
@@ -116,17 +126,26 @@ void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>
   PassOp rope = layer_op(scene, "qk_norm_rope" + kind, [=](const Scene& s, int64_t layer) {
     if (s.is_sliding(layer) != is_sliding) return;
     const LayerWeights& w = s.layer(layer);
-    const Activations::Attention scratch = s.attention(layer);
-    ops::qk_norm_rope(s.context(), scratch.q, scratch.k, w.attn_v ? scratch.v : scratch.k, w.attn_q_norm, w.attn_k_norm,
-                      s.config().rms_norm_eps, s.weights().inv_freq(is_sliding), s.weights().key_value_layouts[layer],
-                      s.pass->batch.layers[layer].key_value_rows);
+    const PassMemory::Attention scratch = s.attention(layer);
+    ops::qk_norm_rope(s.context(), {.q = scratch.q,
+                                    .k = scratch.k,
+                                    .v = w.attn_v ? scratch.v : scratch.k,
+                                    .q_norm = w.attn_q_norm,
+                                    .k_norm = w.attn_k_norm,
+                                    .eps = s.config().rms_norm_eps,
+                                    .inv_freq = s.weights().inv_freq(is_sliding),
+                                    .layout = s.weights().key_value_layouts[layer],
+                                    .sequences = s.pass->batch.layers[layer].key_value_rows});
   });
   PassOp attention = layer_op(scene, "attention" + kind, [=](const Scene& s, int64_t layer) {
     if (s.is_sliding(layer) != is_sliding) return;
-    const Activations::Attention scratch = s.attention(layer);
-    ops::attention(s.context(), scratch.q, s.weights().key_value_layouts[layer], ops::AttentionMode::kCanvas,
-                   is_sliding ? s.config().sliding_window : 0, s.pass->batch.layers[layer].attention_sequences,
-                   scratch.out);
+    const PassMemory::Attention scratch = s.attention(layer);
+    ops::attention(s.context(), {.q = scratch.q,
+                                 .layout = s.weights().key_value_layouts[layer],
+                                 .mode = ops::AttentionMode::kCanvas,
+                                 .window = is_sliding ? s.config().sliding_window : 0,
+                                 .sequences = s.pass->batch.layers[layer].attention_sequences,
+                                 .out = scratch.out});
   });
   list.push_back(rope);
   list.push_back(attention);
@@ -147,7 +166,9 @@ void add_attention(const Scene& scene, std::vector<PassOp>& list) {
 
 void run_gated(const Scene& s, const Weight& gate, const Weight& up) {
   const int64_t ffn = s.config().intermediate_size;
-  ops::gated_linear(s.context(), s.normed(), gate, up, s.gate_up().column_range(ffn, ffn), s.gated());
+  ops::gated_linear(
+      s.context(),
+      {.x = s.normed(), .gate = gate, .up = up, .scratch = s.gate_up().column_range(ffn, ffn), .out = s.gated()});
 }
 
 void add_dense_mlp(const Scene& scene, std::vector<PassOp>& list) {
@@ -161,7 +182,7 @@ void add_dense_mlp(const Scene& scene, std::vector<PassOp>& list) {
   list.push_back(plain_op(scene, "gated_linear self_cond_gate, self_cond_up", 1,
                           [](const Scene& s) { run_gated(s, s.weights().self_cond_gate, s.weights().self_cond_up); }));
   list.push_back(plain_op(scene, "linear self_cond_down", 1, [](const Scene& s) {
-    ops::linear(s.context(), s.gated(), s.weights().self_cond_down, s.projected());
+    ops::linear(s.context(), {.x = s.gated(), .weight = s.weights().self_cond_down, .out = s.projected()});
   }));
 }
 
@@ -169,36 +190,49 @@ void add_routing(const Scene& scene, std::vector<PassOp>& list) {
   list.push_back(linear_op(scene, "ffn_gate_inp", &LayerWeights::ffn_gate_inp, normed_of,
                            [](const Scene& s, int64_t) { return s.experts().scores; }));
   list.push_back(layer_op(scene, "route", [](const Scene& s, int64_t layer) {
-    Activations::Experts scratch = s.experts();
-    ops::route(s.context(), scratch.scores, s.layer(layer).ffn_down_exps_scale, scratch.routing);
+    const PassMemory::Experts scratch = s.experts();
+    ops::route(
+        s.context(),
+        {.scores = scratch.scores, .per_expert_scale = s.layer(layer).ffn_down_exps_scale, .routing = scratch.routing});
   }));
 }
 
 void add_experts(const Scene& scene, std::vector<PassOp>& list) {
   PassOp gated = layer_op(scene, "expert_gated_linear", [](const Scene& s, int64_t layer) {
-    const Activations::Experts scratch = s.experts();
-    ops::expert_gated_linear(s.context(), s.normed(), s.layer(layer).ffn_gate_up_exps, scratch.routing, scratch.gate_up,
-                             scratch.gate_up.column_range(0, s.config().moe_intermediate_size));
+    const PassMemory::Experts scratch = s.experts();
+    ops::expert_gated_linear(s.context(), {.x = s.normed(),
+                                           .weights = s.layer(layer).ffn_gate_up_exps,
+                                           .routing = scratch.routing,
+                                           .scratch = scratch.gate_up,
+                                           .out = scratch.gate_up.column_range(0, s.config().moe_intermediate_size)});
   });
   PassOp down = layer_op(scene, "expert_linear ffn_down_exps", [](const Scene& s, int64_t layer) {
-    const Activations::Experts scratch = s.experts();
-    ops::expert_linear(s.context(), scratch.gate_up.column_range(0, s.config().moe_intermediate_size),
-                       ops::ExpertInput::kSlots, s.layer(layer).ffn_down_exps, scratch.routing, scratch.down);
+    const PassMemory::Experts scratch = s.experts();
+    ops::expert_linear(s.context(), {.x = scratch.gate_up.column_range(0, s.config().moe_intermediate_size),
+                                     .input = ops::ExpertInput::kSlots,
+                                     .weight = s.layer(layer).ffn_down_exps,
+                                     .routing = scratch.routing,
+                                     .out = scratch.down});
   });
   list.push_back(gated);
   list.push_back(down);
   list.push_back(layer_op(scene, "expert_combine", [](const Scene& s, int64_t) {
-    const Activations::Experts scratch = s.experts();
-    ops::expert_combine(s.context(), scratch.down, scratch.routing, s.projected());
+    const PassMemory::Experts scratch = s.experts();
+    ops::expert_combine(s.context(), {.y = scratch.down, .routing = scratch.routing, .out = s.projected()});
   }));
 }
 
 void add_head(const Scene& scene, std::vector<PassOp>& list) {
   list.push_back(plain_op(scene, "head_stats", 1, [](const Scene& s) {
     const model::CanvasRows rows = s.pass->canvas_rows();
-    ops::head_stats(s.context(), s.normed(), s.weights().output, s.weights().token_embd,
-                    s.config().final_logit_softcapping, model::embed_scale(s.config()), s.pass->head_rows, rows.stats,
-                    rows.belief);
+    ops::head_stats(s.context(), {.x = s.normed(),
+                                  .head = s.weights().output,
+                                  .table = s.weights().token_embd,
+                                  .cap = s.config().final_logit_softcapping,
+                                  .embed_scale = model::embed_scale(s.config()),
+                                  .rows = s.pass->head_rows,
+                                  .stats = rows.stats,
+                                  .soft_embedding = rows.soft_embedding});
   }));
 }
 

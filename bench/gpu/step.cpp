@@ -31,7 +31,7 @@ double data_sheet_floor_ms(const BenchModel& model, const Pass& pass) {
   if (!is_known_model || pass.caches.size() != 1 || pass.num_cached != 1024) return 0;
   for (const DataSheetFloor& floor : kDataSheetFloors) {
     if (model.device.description.find(floor.part_of_name) == std::string::npos) continue;
-    return model.activations == ActivationType::kInt8 ? floor.int8_ms : floor.bf16_ms;
+    return model.context.activations == ActivationType::kInt8 ? floor.int8_ms : floor.bf16_ms;
   }
   return 0;
 }
@@ -50,10 +50,10 @@ double floor_ms(const PassOp& op, double bytes, const Ceilings& ceilings) {
 
 // The mean entropy of a step. It is large, or NaN, if the device computes something wrong.
 double mean_entropy(Pass& pass) {
-  pass.memory.read_back(pass.model.context);
+  pass.step_memory.read_back(pass.model.context);
   double sum = 0;
   for (size_t i = 0; i < pass.caches.size(); ++i) {
-    for (const float entropy : pass.memory.statistics(static_cast<int64_t>(i)).entropies) sum += entropy;
+    for (const float entropy : pass.step_memory.statistics(static_cast<int64_t>(i)).entropies) sum += entropy;
   }
   return sum / static_cast<double>(pass.num_rows());
 }
@@ -86,7 +86,7 @@ void measure_step(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& ce
   BenchModel& model = pass.model;
   const Spread spread = measure_plain(model.context, options, [&] {
     const std::vector<model::DenoiseRequest> requests = pass.requests();
-    model::denoise(model.context, model.config, model.weights, requests, pass.canvas_rows(), pass.activations);
+    model::denoise(pass.context(), requests, pass.canvas_rows());
   });
   double stored_bytes = 0, operations = 0, least_ms = 0;
   for (const PassOp& op : ops) {
@@ -111,7 +111,7 @@ void measure_generation(BenchModel& model, int64_t batch_size, int64_t num_promp
                         int64_t num_steps, Report& report) {
   const ModelConfig& config = model.config;
   const int64_t rows = std::min<int64_t>(batch_size * config.canvas_length, 2048);
-  model::Activations activations(model.context, config, model.weights.key_value_layouts, {rows, batch_size, rows});
+  model::PassMemory memory(model.context, config, model.weights.key_value_layouts, {rows, batch_size, rows});
   GenerationOptions options;
   options.max_new_tokens = num_canvases * config.canvas_length;
   options.max_denoising_steps = num_steps;
@@ -128,7 +128,7 @@ void measure_generation(BenchModel& model, int64_t batch_size, int64_t num_promp
         sequence.ids.push_back(uniform_id(key, Draw::kInitialCanvas, config.vocab_size));
       }
     }
-    result = diffusion::generate(model.context, config, model.weights, sequences, options, activations);
+    result = diffusion::generate({model.context, config, model.weights, memory}, sequences, options);
   }
   const Timings& timings = result.timings;
   const double tokens = static_cast<double>(batch_size * num_canvases * config.canvas_length);

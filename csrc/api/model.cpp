@@ -20,7 +20,9 @@ namespace {
 std::vector<ops::KeyValueLayout> cpu_layouts(const ModelConfig& config) {
   std::vector<ops::KeyValueLayout> layouts;
   for (const LayerConfig& layer : config.layers) {
-    layouts.push_back(ops::key_value_layout({}, layer.num_key_value_heads, layer.head_dim, layer.head_dim / 2, false));
+    layouts.push_back(ops::key_value_layout({}, {.num_key_value_heads = layer.num_key_value_heads,
+                                                 .head_dim = layer.head_dim,
+                                                 .num_rotated = layer.head_dim / 2}));
   }
   return layouts;
 }
@@ -39,7 +41,7 @@ std::vector<std::span<const std::byte>> bytes_of(const std::vector<io::NamedTens
 }  // namespace
 
 int64_t scratch_bytes(const ModelConfig& config) {
-  return model::Activations::num_bytes(config, cpu_layouts(config), cpu_limits(config));
+  return model::PassMemory::num_bytes(config, cpu_layouts(config), cpu_limits(config));
 }
 
 int64_t cache_bytes(const ModelConfig& config, int64_t length) {

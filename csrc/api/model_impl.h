@@ -7,7 +7,7 @@
 #include "gesso/model.h"
 #include "io/gguf.h"
 #include "io/read_ahead.h"
-#include "model/activations.h"
+#include "model/pass_memory.h"
 #include "model/weights.h"
 #include "ops/device.h"
 
@@ -38,7 +38,7 @@ struct Model::Impl {
   std::optional<io::ReadAhead> read_ahead;  // of the weights, on the CPU; ends before they go
 
   // Where a session computes; none on the CPU.
-  ops::QueuePointer make_queue() const { return device ? ops::make_queue(device->index, activations) : nullptr; }
+  ops::QueuePointer make_queue() const { return device ? ops::make_queue(device->index) : nullptr; }
   Context context(const std::function<bool()>& interrupted, const ops::QueuePointer& queue) const {
     return {num_threads, interrupted, nullptr, queue.get(), activations};
   }

@@ -19,7 +19,7 @@ struct Session::Impl {
   Model model;
   std::shared_ptr<const Model::Impl> shared;
   ops::QueuePointer queue;  // before all memory of its device, which is given back first
-  model::Activations activations;
+  model::PassMemory memory;
   std::vector<model::Sequence> sequences;
   std::unique_ptr<Importance> importance;  // only while it is collected
   std::unique_ptr<Profile> profile;        // the same
@@ -31,6 +31,8 @@ struct Session::Impl {
     ops::activate(context);
     return context;
   }
+  // For one call, while its context lives.
+  model::PassContext pass(const Context& context) { return {context, config(), shared->weights, memory}; }
   const ModelConfig& config() const { return shared->config; }
   int64_t batch_size() const { return static_cast<int64_t>(sequences.size()); }
 
@@ -68,7 +70,7 @@ struct Session::Impl {
   void encode_pending(const Context& context) {
     std::vector<model::Sequence*> all;
     for (model::Sequence& sequence : sequences) all.push_back(&sequence);
-    model::encode_pending(context, config(), shared->weights, all, activations);
+    model::encode_pending(pass(context), all);
   }
 
   // One pass with logits on the host: on a device they come and go through its memory, where they are whole for once.
@@ -76,17 +78,20 @@ struct Session::Impl {
     const model::Weights& weights = shared->weights;
     const int64_t size = logits.rows * logits.columns, num_bytes = size * static_cast<int64_t>(sizeof(float));
     const bool on_host = !context.queue;
-    const Buffer<float> memory = on_host ? Buffer<float>() : ops::allocate<float>(context, size);
-    const Buffer<float> beliefs = ops::allocate<float>(context, logits.rows * config().hidden_size);
-    const Matrix on_device(on_host ? logits.data : memory.data(), logits.rows, logits.columns);
-    const Matrix belief(beliefs.data(), logits.rows, config().hidden_size);
+    const Buffer<float> logit_memory = on_host ? Buffer<float>() : ops::allocate<float>(context, size);
+    const Buffer<float> soft_memory = ops::allocate<float>(context, logits.rows * config().hidden_size);
+    const Matrix on_device(on_host ? logits.data : logit_memory.data(), logits.rows, logits.columns);
+    const Matrix soft_embedding(soft_memory.data(), logits.rows, config().hidden_size);
     if (requests[0].has_self_conditioning) {
-      if (!on_host) ops::copy_to_device(context, logits.data, num_bytes, memory.data());
-      ops::soft_embed(context, on_device, weights.token_embd, model::embed_scale(config()), belief);
+      if (!on_host) ops::copy_to_device(context, logits.data, num_bytes, logit_memory.data());
+      ops::soft_embed(context, {.logits = on_device,
+                                .table = weights.token_embd,
+                                .scale = model::embed_scale(config()),
+                                .out = soft_embedding});
     }
-    model::denoise_logits(context, config(), weights, requests, belief, on_device, activations);
+    model::denoise_logits(pass(context), requests, soft_embedding, on_device);
     if (on_host) return;
-    ops::copy_to_host(context, memory.data(), num_bytes, logits.data);
+    ops::copy_to_host(context, logit_memory.data(), num_bytes, logits.data);
     ops::synchronize(context);
   }
 
@@ -119,8 +124,8 @@ Session::Session(const Model& model, int64_t batch_size) {
   const Model::Impl& shared = *model.impl_;
   ops::QueuePointer queue = shared.make_queue();
   const model::PassLimits limits = pass_limits(shared.config, batch_size, queue != nullptr);
-  model::Activations activations(shared.context({}, queue), shared.config, shared.weights.key_value_layouts, limits);
-  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, queue, std::move(activations), {}, nullptr, nullptr});
+  model::PassMemory memory(shared.context({}, queue), shared.config, shared.weights.key_value_layouts, limits);
+  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, queue, std::move(memory), {}, nullptr, nullptr});
   for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(shared.config, shared.weights);
 }
 
@@ -191,8 +196,8 @@ void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_
 GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options) {
   return impl_->all_or_nothing([&] {
     impl_->append(ids.empty() ? std::vector<std::vector<int32_t>>(batch_size()) : ids);
-    return diffusion::generate(impl_->context(options.interrupted), impl_->config(), impl_->shared->weights,
-                               impl_->sequences, options, impl_->activations);
+    const Context context = impl_->context(options.interrupted);
+    return diffusion::generate(impl_->pass(context), impl_->sequences, options);
   });
 }
 
@@ -201,11 +206,7 @@ void Session::collect_importance() {
   if (!impl_->importance) impl_->importance = std::make_unique<Importance>();
 }
 
-void Session::set_profiling(bool on) {
-  const Model::Impl& shared = *impl_->shared;
-  const bool on_device = impl_->queue != nullptr;
-  impl_->profile = on ? std::make_unique<Profile>(shared.activations, on_device) : nullptr;
-}
+void Session::set_profiling(bool on) { impl_->profile = on ? std::make_unique<Profile>() : nullptr; }
 
 std::vector<OpProfile> Session::take_profile() {
   if (!impl_->profile) return {};

@@ -1,4 +1,4 @@
-// How activations are rounded before a matrix product.
+// How activations, the rows that go into a product with weights, are rounded before it.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,10 @@ namespace gesso {
 
 enum class ActivationType : uint8_t {
   kF32,   // not at all; on the CPU only
-  kBF16,  // bf16 times bf16; on GPUs only
-  kInt8,  // 8-bit integers with a scale per 32 columns, where the weight is stored in blocks of integers; else, bf16 on
-          // a GPU and float32 on the CPU
+  kBF16,  // to bf16, as the weights are; on GPUs only
+  // To 8-bit integers with a scale per 64 columns on the CPU and per 32 on a GPU, where the weight is stored in blocks
+  // of integers. Where it is not, as with F32 weights: kF32 on the CPU and kBF16 on a GPU.
+  kInt8,
 };
 
 }  // namespace gesso

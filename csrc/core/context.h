@@ -27,7 +27,8 @@ struct Context {
   std::function<bool()> interrupted;  // polled between layers on the calling thread; true ends the call by Interrupted
   Importance* importance = nullptr;   // if given, linear and expert_linear add what they multiply; on the CPU only
   cuda::Queue* queue = nullptr;       // where ops put their work; none: they run on the CPU, at once
-  ActivationType activations = ActivationType::kF32;  // of products on the CPU: float32 or int8; a queue has its own
+  // How products with weights round what they multiply: kF32 or kInt8 on the CPU, kBF16 or kInt8 on a GPU.
+  ActivationType activations = ActivationType::kF32;
   Profile* profile = nullptr;  // if given, every op adds its time and work to it, and no step is replayed
 
   void poll() const {

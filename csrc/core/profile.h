@@ -6,8 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include "core/activation_type.h"
-
 namespace gesso {
 
 // What a call moves and multiplies at least, whatever the implementation.
@@ -37,11 +35,6 @@ class Profile {
     Work work;
   };
 
-  // activations: how products with weights round their inputs, which decides the kind of their operations.
-  Profile(ActivationType activations, bool on_device) : activations_(activations), on_device_(on_device) {}
-
-  ActivationType activations() const { return activations_; }
-  bool on_device() const { return on_device_; }
   void add(const Key& key, double ms, const Work& work) {
     Entry& entry = entries_[key];
     ++entry.calls;
@@ -52,8 +45,6 @@ class Profile {
   std::map<Key, Entry> take() { return std::exchange(entries_, {}); }
 
  private:
-  ActivationType activations_;
-  bool on_device_;
   std::map<Key, Entry> entries_;
 };
 

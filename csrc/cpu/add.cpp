@@ -5,8 +5,9 @@
 
 namespace gesso::cpu {
 
-void add(const Context& context, ConstMatrix x, Matrix residual) {
-  parallel_for(context, x.rows, x.columns, [&](int64_t r) { axpy(1.0f, x.row(r), residual.row(r), x.columns); });
+void add(const Context& context, const ops::AddArguments& a) {
+  parallel_for(context, a.x.rows, a.x.columns,
+               [&](int64_t r) { axpy(1.0f, a.x.row(r), a.residual.row(r), a.x.columns); });
 }
 
 }  // namespace gesso::cpu

@@ -143,20 +143,19 @@ int64_t task_queries(const Context& context, int64_t num_queries) {
 
 }  // namespace
 
-void attention(const Context& context, ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
-               int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out) {
-  const int64_t num_key_value_heads = layout.num_key_value_heads, head_dim = layout.head_dim;
-  const int64_t num_heads = q.columns / head_dim, group = num_heads / num_key_value_heads;
-  for (const ops::AttentionSequence& sequence : sequences.host) {
+void attention(const Context& context, const ops::AttentionArguments& a) {
+  const int64_t num_key_value_heads = a.layout.num_key_value_heads, head_dim = a.layout.head_dim;
+  const int64_t num_heads = a.q.columns / head_dim, group = num_heads / num_key_value_heads;
+  for (const ops::AttentionSequence& sequence : a.sequences.host) {
     const int64_t num_queries = sequence.num_rows * group;  // of a kv head
     const int64_t size = task_queries(context, sequence.num_rows * num_heads);
     const int64_t tasks_each = (num_queries + size - 1) / size;
     const int64_t num_keys = sequence.first_position + sequence.num_rows - sequence.cached_begin;
     const int64_t operations = std::min(size, num_queries) * num_keys * (4 * head_dim + kExpOperations);
     parallel_for(context, num_key_value_heads * tasks_each, operations, [&](int64_t task) {
-      const Head head{sequence, mode, window, head_dim, num_key_value_heads * head_dim, group, task / tasks_each};
+      const Head head{sequence, a.mode, a.window, head_dim, num_key_value_heads * head_dim, group, task / tasks_each};
       const int64_t first = task % tasks_each * size;
-      run_task(head, first, std::min(first + size, num_queries), q, out);
+      run_task(head, first, std::min(first + size, num_queries), a.q, a.out);
     });
   }
 }

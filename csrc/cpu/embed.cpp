@@ -6,11 +6,11 @@
 
 namespace gesso::cpu {
 
-void embed(const Context& context, const Tensor& table, Staged<int32_t> ids, float scale, Matrix out) {
-  const quant::DecodeRow decode = quant::find_decoder(table.dtype);
-  parallel_for(context, out.rows, 2 * out.columns, [&](int64_t r) {
-    decode(table.row(ids.host[r]), out.columns, out.row(r));
-    cpu::scale(scale, out.row(r), out.columns);
+void embed(const Context& context, const ops::EmbedArguments& a) {
+  const quant::DecodeRow decode = quant::find_decoder(a.table.dtype);
+  parallel_for(context, a.out.rows, 2 * a.out.columns, [&](int64_t r) {
+    decode(a.table.row(a.ids.host[r]), a.out.columns, a.out.row(r));
+    cpu::scale(a.scale, a.out.row(r), a.out.columns);
   });
 }
 

@@ -7,12 +7,12 @@
 
 namespace gesso::cpu {
 
-void expert_combine(const Context& context, ConstMatrix y, const ops::Routing& routing, Matrix out) {
-  parallel_for(context, out.rows, 2 * routing.num_active * out.columns, [&](int64_t token) {
-    std::fill_n(out.row(token), out.columns, 0.0f);
-    for (int64_t a = 0; a < routing.num_active; ++a) {
-      const int64_t pair = token * routing.num_active + a;
-      axpy(routing.weights[pair], y.row(routing.slot_of_pair[pair]), out.row(token), out.columns);
+void expert_combine(const Context& context, const ops::ExpertCombineArguments& a) {
+  parallel_for(context, a.out.rows, 2 * a.routing.num_active * a.out.columns, [&](int64_t token) {
+    std::fill_n(a.out.row(token), a.out.columns, 0.0f);
+    for (int64_t i = 0; i < a.routing.num_active; ++i) {
+      const int64_t pair = token * a.routing.num_active + i;
+      axpy(a.routing.weights[pair], a.y.row(a.routing.slot_of_pair[pair]), a.out.row(token), a.out.columns);
     }
   });
 }

@@ -22,35 +22,37 @@ GatedMatrices expert_matrices(const GatedWeights& weights, int64_t expert) {
           {expert_rows(weights.gate_up.values, expert, ffn, ffn), scale}};
 }
 
-void int8_expert_gated_linear(const Context& context, ConstMatrix x, const GatedWeights& weights,
-                              const quant::Integers& integers, const ops::Routing& routing, Matrix out) {
-  const Int8Rows packed = pack_int8(context, x, integers);
-  const int64_t operations = 2 * tile_operations(rows_per_expert(routing), x.columns);
-  for_each_expert_tiles(context, routing, out.columns, operations,
+void int8_expert_gated_linear(const Context& context, const ops::ExpertGatedLinearArguments& a,
+                              const quant::Integers& integers) {
+  const Int8Rows packed = pack_int8(context, a.x, integers);
+  const int64_t operations = 2 * tile_operations(rows_per_expert(a.routing), a.x.columns);
+  for_each_expert_tiles(context, a.routing, a.out.columns, operations,
                         [&](const ExpertSlots& slots, const TileRange& tiles) {
-                          const GatedMatrices matrices = expert_matrices(weights, slots.expert);
-                          multiply_tiles_gated(slots.rows_of_tokens(packed, routing), matrices.gate, matrices.up,
-                                               integers, tiles, out.row_range(slots.begin, slots.count));
+                          const GatedMatrices matrices = expert_matrices(a.weights, slots.expert);
+                          multiply_tiles_gated(slots.rows_of_tokens(packed, a.routing), matrices.gate, matrices.up,
+                                               integers, tiles, a.out.row_range(slots.begin, slots.count));
                         });
 }
 
 }  // namespace
 
-void expert_gated_linear(const Context& context, ConstMatrix x, const GatedWeights& weights,
-                         const ops::Routing& routing, Matrix scratch, Matrix out) {
-  if (const auto* integers = integers_of(context, weights)) {
-    return int8_expert_gated_linear(context, x, weights, *integers, routing, out);
+void expert_gated_linear(const Context& context, const ops::ExpertGatedLinearArguments& a) {
+  if (const auto* integers = integers_of(context, a.weights)) {
+    return int8_expert_gated_linear(context, a, *integers);
   }
-  const int64_t ffn = out.columns;
-  const Matrix gate = scratch.column_range(0, ffn), up = scratch.column_range(ffn, ffn);
-  const auto by_token = ops::ExpertInput::kTokens;
-  if (weights.gate_up) {
-    cpu::expert_linear(context, x, by_token, weights.gate_up, routing, scratch);
+  const int64_t ffn = a.out.columns;
+  const Matrix gate = a.scratch.column_range(0, ffn), up = a.scratch.column_range(ffn, ffn);
+  const auto project = [&](const Weight& weight, Matrix out) {
+    cpu::expert_linear(
+        context, {.x = a.x, .input = ops::ExpertInput::kTokens, .weight = weight, .routing = a.routing, .out = out});
+  };
+  if (a.weights.gate_up) {
+    project(a.weights.gate_up, a.scratch);
   } else {
-    cpu::expert_linear(context, x, by_token, weights.gate, routing, gate);
-    cpu::expert_linear(context, x, by_token, weights.up, routing, up);
+    project(a.weights.gate, gate);
+    project(a.weights.up, up);
   }
-  gelu_mul(context, gate, up, out);
+  gelu_mul(context, gate, up, a.out);
 }
 
 }  // namespace gesso::cpu

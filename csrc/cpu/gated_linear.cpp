@@ -8,25 +8,23 @@
 namespace gesso::cpu {
 namespace {
 
-void int8_gated_linear(const Context& context, ConstMatrix x, const Weight& gate, const Weight& up,
-                       const quant::Integers& integers, Matrix out) {
-  const Int8Rows packed = pack_int8(context, x, integers);
-  const StoredMatrix gate_matrix = {gate.values, gate.scale_of(0)}, up_matrix = {up.values, up.scale_of(0)};
-  parallel_for(context, num_tiles(out.columns), 2 * tile_operations(x.rows, x.columns), [&](int64_t tile) {
-    multiply_tiles_gated({packed, nullptr, x.rows}, gate_matrix, up_matrix, integers, {tile, tile + 1}, out);
+void int8_gated_linear(const Context& context, const ops::GatedLinearArguments& a, const quant::Integers& integers) {
+  const Int8Rows packed = pack_int8(context, a.x, integers);
+  const StoredMatrix gate = {a.gate.values, a.gate.scale_of(0)}, up = {a.up.values, a.up.scale_of(0)};
+  parallel_for(context, num_tiles(a.out.columns), 2 * tile_operations(a.x.rows, a.x.columns), [&](int64_t tile) {
+    multiply_tiles_gated({packed, nullptr, a.x.rows}, gate, up, integers, {tile, tile + 1}, a.out);
   });
 }
 
 }  // namespace
 
-void gated_linear(const Context& context, ConstMatrix x, const Weight& gate, const Weight& up, Matrix scratch,
-                  Matrix out) {
-  if (const auto* integers = integers_of(context, GatedWeights{{}, gate, up})) {
-    return int8_gated_linear(context, x, gate, up, *integers, out);
+void gated_linear(const Context& context, const ops::GatedLinearArguments& a) {
+  if (const auto* integers = integers_of(context, GatedWeights{{}, a.gate, a.up})) {
+    return int8_gated_linear(context, a, *integers);
   }
-  cpu::linear(context, x, gate, out);
-  cpu::linear(context, x, up, scratch);
-  gelu_mul(context, out, scratch, out);
+  cpu::linear(context, {.x = a.x, .weight = a.gate, .out = a.out});
+  cpu::linear(context, {.x = a.x, .weight = a.up, .out = a.scratch});
+  gelu_mul(context, a.out, a.scratch, a.out);
 }
 
 }  // namespace gesso::cpu

@@ -1,5 +1,5 @@
 // The vocabulary in chunks of a few thousand tokens, each in three steps: logits = x . head^T; what a row's logits add
-// to its statistics, and its weights e^(z - m), of which those that may count are listed for the belief.
+// to its statistics, and its weights e^(z - m), of which those that may count are listed for the soft embedding.
 #include "ops/head_stats.h"
 
 #include <algorithm>
@@ -12,25 +12,25 @@
 
 namespace gesso::cpu {
 
-void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
-                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix belief) {
-  const int64_t vocab_size = head.num_outputs();
-  for (int64_t band = 0; band < x.rows; band += kBandRows) {
-    const int64_t num_rows = std::min(kBandRows, x.rows - band);
-    SoftSums soft(context, table, num_rows);
+void head_stats(const Context& context, const ops::HeadStatsArguments& a) {
+  const int64_t vocab_size = a.head.num_outputs();
+  for (int64_t band = 0; band < a.x.rows; band += kBandRows) {
+    const int64_t num_rows = std::min(kBandRows, a.x.rows - band);
+    SoftSums soft(context, a.table, num_rows);
     for (int64_t first = 0; first < vocab_size; first += kChunkTokens) {
       const Matrix chunk = soft.chunk(std::min(kChunkTokens, vocab_size - first));
-      linear(context, x.row_range(band, num_rows), head.row_range(first, chunk.columns), chunk);
+      linear(context,
+             {.x = a.x.row_range(band, num_rows), .weight = a.head.row_range(first, chunk.columns), .out = chunk});
       parallel_for(context, num_rows, 3 * kExpOperations * chunk.columns, [&](int64_t r) {
-        const ops::HeadRow& row = rows.host[band + r];
-        soft_cap(cap, chunk.row(r), chunk.columns, chunk.row(r));
+        const ops::HeadRow& row = a.rows.host[band + r];
+        soft_cap(a.cap, chunk.row(r), chunk.columns, chunk.row(r));
         divide(chunk.row(r), chunk.columns, row.temperature);
         soft.take(r, chunk.row(r), chunk.columns, first, &row.key);
       });
       soft.make_room();
     }
-    for (int64_t r = 0; r < num_rows; ++r) finish_row(soft.row(r), band + r, stats);
-    soft.finish(embed_scale, belief.row_range(band, num_rows));
+    for (int64_t r = 0; r < num_rows; ++r) finish_row(soft.row(r), band + r, a.stats);
+    soft.finish(a.embed_scale, a.soft_embedding.row_range(band, num_rows));
   }
 }
 

@@ -2,10 +2,10 @@
 
 namespace gesso::cpu {
 
-ops::KeyValueLayout key_value_layout(int64_t num_key_value_heads, int64_t head_dim, int64_t num_rotated,
-                                     bool is_shared) {
-  const int64_t row_bytes = num_key_value_heads * head_dim * static_cast<int64_t>(sizeof(float));
-  return {num_key_value_heads, head_dim, num_rotated, is_shared, row_bytes, row_bytes};
+// A row of keys, and of values: float [G, K].
+ops::KeyValueLayout key_value_layout(const Context& /*context*/, const ops::KeyValueShape& shape) {
+  const int64_t row_bytes = shape.num_key_value_heads * shape.head_dim * static_cast<int64_t>(sizeof(float));
+  return {shape, row_bytes, row_bytes, false};
 }
 
 }  // namespace gesso::cpu

@@ -7,23 +7,23 @@
 namespace gesso::cpu {
 namespace {
 
-void int8_linear(const Context& context, ConstMatrix x, const Weight& weight, const quant::Integers& integers,
-                 Matrix out) {
-  const Int8Rows packed = pack_int8(context, x, integers);
-  const StoredMatrix matrix = {weight.values, weight.scale_of(0)};
-  parallel_for(context, num_tiles(weight.num_outputs()), tile_operations(x.rows, x.columns), [&](int64_t tile) {
-    multiply_tiles({packed, nullptr, x.rows}, matrix, integers, {tile, tile + 1}, out, stores_of(out));
+void int8_linear(const Context& context, const ops::LinearArguments& a, const quant::Integers& integers) {
+  const Int8Rows packed = pack_int8(context, a.x, integers);
+  const StoredMatrix matrix = {a.weight.values, a.weight.scale_of(0)};
+  parallel_for(context, num_tiles(a.weight.num_outputs()), tile_operations(a.x.rows, a.x.columns), [&](int64_t tile) {
+    multiply_tiles({packed, nullptr, a.x.rows}, matrix, integers, {tile, tile + 1}, a.out, stores_of(a.out));
   });
 }
 
 }  // namespace
 
-void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix out) {
-  if (const auto* integers = integers_of(context, weight)) return int8_linear(context, x, weight, *integers, out);
-  const int64_t operations = block_operations(x.rows, x.columns);
+void linear(const Context& context, const ops::LinearArguments& a) {
+  if (const auto* integers = integers_of(context, a.weight)) return int8_linear(context, a, *integers);
+  const int64_t operations = block_operations(a.x.rows, a.x.columns);
   const MatmulBlock multiply = matmul_block_for(context);
-  parallel_for(context, num_blocks(weight.num_outputs()), operations,
-               [&](int64_t block) { multiply(x, nullptr, x.rows, weight.values, weight.scale_of(0), block, out); });
+  parallel_for(context, num_blocks(a.weight.num_outputs()), operations, [&](int64_t block) {
+    multiply(a.x, nullptr, a.x.rows, a.weight.values, a.weight.scale_of(0), block, a.out);
+  });
 }
 
 }  // namespace gesso::cpu

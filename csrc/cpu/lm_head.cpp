@@ -12,14 +12,14 @@
 
 namespace gesso::cpu {
 
-void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits) {
-  const int64_t columns = std::min(kChunkTokens, logits.columns);
-  const Buffer<float> memory(x.rows * columns);
-  for (int64_t first = 0; first < logits.columns; first += columns) {
-    const Matrix chunk(memory.data(), x.rows, std::min(columns, logits.columns - first), columns);
-    linear(context, x, head.row_range(first, chunk.columns), chunk);
+void lm_head(const Context& context, const ops::LmHeadArguments& a) {
+  const int64_t columns = std::min(kChunkTokens, a.logits.columns);
+  const Buffer<float> memory(a.x.rows * columns);
+  for (int64_t first = 0; first < a.logits.columns; first += columns) {
+    const Matrix chunk(memory.data(), a.x.rows, std::min(columns, a.logits.columns - first), columns);
+    linear(context, {.x = a.x, .weight = a.head.row_range(first, chunk.columns), .out = chunk});
     parallel_for(context, chunk.rows, kExpOperations * chunk.columns,
-                 [&](int64_t r) { soft_cap(cap, chunk.row(r), chunk.columns, logits.row(r) + first); });
+                 [&](int64_t r) { soft_cap(a.cap, chunk.row(r), chunk.columns, a.logits.row(r) + first); });
   }
 }
 

@@ -14,25 +14,28 @@ float inverse_rms(const float* x, int64_t n, float eps) {
 
 }  // namespace
 
-void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out) {
-  parallel_for(context, x.rows, 6 * x.columns, [&](int64_t r) {
-    const float* in = x.row(r);
-    float* result = out.row(r);
-    const float factor = inverse_rms(in, x.columns, eps);
-    for (int64_t i = 0; i < x.columns; ++i) {
+void rms_norm(const Context& context, const ops::RmsNormArguments& a) {
+  const float* weight = a.weight.f32();
+  const float scale = a.scale;
+  parallel_for(context, a.x.rows, 6 * a.x.columns, [&](int64_t r) {
+    const float* in = a.x.row(r);
+    float* result = a.out.row(r);
+    const float factor = inverse_rms(in, a.x.columns, a.eps);
+    for (int64_t i = 0; i < a.x.columns; ++i) {
       const float normed = in[i] * factor;
-      result[i] = (weight ? normed * weight.f32()[i] : normed) * scale;
+      result[i] = (weight ? normed * weight[i] : normed) * scale;
     }
   });
 }
 
-void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale,
-                  Matrix residual) {
-  parallel_for(context, x.rows, 6 * x.columns, [&](int64_t r) {
-    const float* in = x.row(r);
-    float* sum = residual.row(r);
-    const float factor = inverse_rms(in, x.columns, eps);
-    for (int64_t i = 0; i < x.columns; ++i) sum[i] = (sum[i] + in[i] * factor * weight.f32()[i]) * scale;
+void rms_norm_add(const Context& context, const ops::RmsNormAddArguments& a) {
+  const float* weight = a.weight.f32();
+  const float scale = a.scale;
+  parallel_for(context, a.x.rows, 6 * a.x.columns, [&](int64_t r) {
+    const float* in = a.x.row(r);
+    float* sum = a.residual.row(r);
+    const float factor = inverse_rms(in, a.x.columns, a.eps);
+    for (int64_t i = 0; i < a.x.columns; ++i) sum[i] = (sum[i] + in[i] * factor * weight[i]) * scale;
   });
 }
 

@@ -31,7 +31,7 @@ void route_token(const float* scores, int64_t num_experts, int64_t num_active, c
 }
 
 // Counting sort of the pairs by expert; within an expert the tokens stay in order.
-void sort_by_expert(int64_t num_tokens, ops::Routing& routing) {
+void sort_by_expert(int64_t num_tokens, const ops::Routing& routing) {
   std::span<int32_t> offsets = routing.expert_offsets;
   std::fill(offsets.begin(), offsets.end(), 0);
   for (int32_t expert : routing.experts) ++offsets[expert + 1];
@@ -48,13 +48,13 @@ void sort_by_expert(int64_t num_tokens, ops::Routing& routing) {
 
 }  // namespace
 
-void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, ops::Routing& routing) {
-  parallel_for(context, scores.rows, 4 * scores.columns, [&](int64_t token) {
-    const int64_t first = token * routing.num_active;
-    route_token(scores.row(token), scores.columns, routing.num_active, per_expert_scale.f32(),
-                routing.experts.data() + first, routing.weights.data() + first);
+void route(const Context& context, const ops::RouteArguments& a) {
+  parallel_for(context, a.scores.rows, 4 * a.scores.columns, [&](int64_t token) {
+    const int64_t first = token * a.routing.num_active;
+    route_token(a.scores.row(token), a.scores.columns, a.routing.num_active, a.per_expert_scale.f32(),
+                a.routing.experts.data() + first, a.routing.weights.data() + first);
   });
-  sort_by_expert(scores.rows, routing);
+  sort_by_expert(a.scores.rows, a.routing);
 }
 
 }  // namespace gesso::cpu

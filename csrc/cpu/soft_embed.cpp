@@ -7,17 +7,17 @@
 
 namespace gesso::cpu {
 
-void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table, float scale, Matrix out) {
-  for (int64_t band = 0; band < logits.rows; band += kBandRows) {
-    const int64_t num_rows = std::min(kBandRows, logits.rows - band);
-    SoftSums soft(context, table, num_rows);
-    for (int64_t first = 0; first < logits.columns; first += kChunkTokens) {
-      const int64_t count = std::min(kChunkTokens, logits.columns - first);
+void soft_embed(const Context& context, const ops::SoftEmbedArguments& a) {
+  for (int64_t band = 0; band < a.logits.rows; band += kBandRows) {
+    const int64_t num_rows = std::min(kBandRows, a.logits.rows - band);
+    SoftSums soft(context, a.table, num_rows);
+    for (int64_t first = 0; first < a.logits.columns; first += kChunkTokens) {
+      const int64_t count = std::min(kChunkTokens, a.logits.columns - first);
       parallel_for(context, num_rows, 2 * kExpOperations * count,
-                   [&](int64_t r) { soft.take(r, logits.row(band + r) + first, count, first, nullptr); });
+                   [&](int64_t r) { soft.take(r, a.logits.row(band + r) + first, count, first, nullptr); });
       soft.make_room();
     }
-    soft.finish(scale, out.row_range(band, num_rows));
+    soft.finish(a.scale, a.out.row_range(band, num_rows));
   }
 }
 

@@ -9,17 +9,16 @@
 
 namespace gesso::cpu {
 
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
-                 ops::TokenStats stats) {
-  parallel_for(context, logits.rows, 2 * kExpOperations * logits.columns, [&](int64_t r) {
-    float *z = logits.row(r), *p = thread_scratch(kChunkTokens);
+void token_stats(const Context& context, const ops::TokenStatsArguments& a) {
+  parallel_for(context, a.logits.rows, 2 * kExpOperations * a.logits.columns, [&](int64_t r) {
+    float *z = a.logits.row(r), *p = thread_scratch(kChunkTokens);
     RowProgress row;
-    for (int64_t first = 0; first < logits.columns; first += kChunkTokens) {
-      const int64_t count = std::min(kChunkTokens, logits.columns - first);
-      divide(z + first, count, temperature);
-      add_chunk(z + first, count, first, &keys.host[r], p, row);
+    for (int64_t first = 0; first < a.logits.columns; first += kChunkTokens) {
+      const int64_t count = std::min(kChunkTokens, a.logits.columns - first);
+      divide(z + first, count, a.temperature);
+      add_chunk(z + first, count, first, &a.keys.host[r], p, row);
     }
-    finish_row(row, r, stats);
+    finish_row(row, r, a.stats);
   });
 }
 

@@ -24,9 +24,9 @@ __global__ void __launch_bounds__(kMaxRowThreads) add_kernel(QuadRows<const floa
 
 }  // namespace
 
-void add(const Context& context, ConstMatrix x, Matrix residual) {
-  launch("add", {dim3(static_cast<unsigned>(x.rows)), row_threads(x.columns), 0, context.queue->stream()}, add_kernel,
-         QuadRows(x), QuadRows(residual));
+void add(const Context& context, const ops::AddArguments& a) {
+  launch("add", {dim3(static_cast<unsigned>(a.x.rows)), row_threads(a.x.columns), 0, context.queue->stream()},
+         add_kernel, QuadRows(a.x), QuadRows(a.residual));
 }
 
 }  // namespace gesso::cuda

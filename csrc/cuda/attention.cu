@@ -63,20 +63,20 @@ __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const Atte
   out.store(a, softmax.sum, LaneQueries(a, tile, place), place);
 }
 
-AttentionArguments attention_arguments(ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
-                                       int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out) {
+AttentionArguments attention_arguments(const ops::AttentionArguments& op) {
+  const ops::KeyValueLayout& layout = op.layout;
   AttentionArguments a{};
-  a.q = q.data;
-  a.q_stride = q.stride;
-  a.out = out.data;
-  a.out_stride = out.stride;
-  a.sequences = sequences.device;
-  a.num_sequences = static_cast<int>(sequences.size());
+  a.q = op.q.data;
+  a.q_stride = op.q.stride;
+  a.out = op.out.data;
+  a.out_stride = op.out.stride;
+  a.sequences = op.sequences.device;
+  a.num_sequences = static_cast<int>(op.sequences.size());
   a.head_dim = static_cast<int>(layout.head_dim);
-  a.group = static_cast<int>(q.columns / layout.head_dim / layout.num_key_value_heads);
-  a.is_causal = mode == ops::AttentionMode::kCausal;
+  a.group = static_cast<int>(op.q.columns / layout.head_dim / layout.num_key_value_heads);
+  a.is_causal = op.mode == ops::AttentionMode::kCausal;
   constexpr int64_t kNoLimit = 1 << 30;  // past every position; subtracting it from a position does not overflow
-  a.window = static_cast<int>(std::min(window, kNoLimit));
+  a.window = static_cast<int>(std::min(op.window, kNoLimit));
   a.key_row_bytes = static_cast<int>(layout.key_row_bytes);
   a.value_row_bytes = static_cast<int>(layout.value_row_bytes);
   a.key_head_bytes = static_cast<int>(layout.key_row_bytes / layout.num_key_value_heads);
@@ -117,24 +117,24 @@ void launch_rows(const Context& context, const AttentionArguments& a, int64_t ro
 
 template <int kDim, int kSlices, int kKeys>
 void launch_dim(const Context& context, AttentionArguments a, const ops::KeyValueLayout& layout, int64_t rows) {
-  const bool one_copy = has_one_copy(layout);
-  a.half = one_copy ? static_cast<int>(layout.head_dim / 2) : kDim / 2;
-  a.half_in_keys = one_copy ? static_cast<int>(layout.num_rotated) : kDim / 2;
-  a.key_tile_bytes = one_copy ? a.key_head_bytes : 2 * kDim;
+  a.half = layout.has_one_copy ? static_cast<int>(layout.head_dim / 2) : kDim / 2;
+  a.half_in_keys = layout.has_one_copy ? static_cast<int>(layout.num_rotated) : kDim / 2;
+  a.key_tile_bytes = layout.has_one_copy ? a.key_head_bytes : 2 * kDim;
   launch_rows<kDim, kSlices, kKeys>(context, a, rows, layout.num_key_value_heads);
 }
 
 }  // namespace
 
-void attention(const Context& context, ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
-               int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out) {
-  const AttentionArguments a = attention_arguments(q, layout, mode, window, sequences, out);
-  if (q.rows == 0) return;
-  if (layout.head_dim <= 64) return launch_dim<64, 1, 32>(context, a, layout, q.rows);
-  if (layout.head_dim <= 128) return launch_dim<128, 1, 32>(context, a, layout, q.rows);
-  if (layout.head_dim <= 256) return launch_dim<256, 2, 32>(context, a, layout, q.rows);
+void attention(const Context& context, const ops::AttentionArguments& op) {
+  const AttentionArguments a = attention_arguments(op);
+  const ops::KeyValueLayout& layout = op.layout;
+  const int64_t rows = op.q.rows;
+  if (rows == 0) return;
+  if (layout.head_dim <= 64) return launch_dim<64, 1, 32>(context, a, layout, rows);
+  if (layout.head_dim <= 128) return launch_dim<128, 1, 32>(context, a, layout, rows);
+  if (layout.head_dim <= 256) return launch_dim<256, 2, 32>(context, a, layout, rows);
   check(layout.head_dim <= 512, "attention: on a GPU head_dim is at most 512, got ", layout.head_dim);
-  launch_dim<512, 2, 16>(context, a, layout, q.rows);
+  launch_dim<512, 2, 16>(context, a, layout, rows);
 }
 
 }  // namespace gesso::cuda

@@ -44,12 +44,13 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void embed(const Context& context, const Tensor& table, Staged<int32_t> ids, float scale, Matrix out) {
-  const auto num_parts = static_cast<unsigned>((out.columns + kColumns - 1) / kColumns);
+void embed(const Context& context, const ops::EmbedArguments& a) {
+  const auto num_parts = static_cast<unsigned>((a.out.columns + kColumns - 1) / kColumns);
   launch(
       "embed",
-      {dim3(static_cast<unsigned>(out.rows), num_parts), kThreads, kColumns * sizeof(float), context.queue->stream()},
-      embed_kernel, table.data, table.dtype, table.row_bytes(), ids.device, scale, out.columns, out.stride, out.data);
+      {dim3(static_cast<unsigned>(a.out.rows), num_parts), kThreads, kColumns * sizeof(float), context.queue->stream()},
+      embed_kernel, a.table.data, a.table.dtype, a.table.row_bytes(), a.ids.device, a.scale, a.out.columns,
+      a.out.stride, a.out.data);
 }
 
 }  // namespace gesso::cuda

@@ -63,11 +63,11 @@ __global__ void __launch_bounds__(kMaxRowThreads, 1)
 
 }  // namespace
 
-void expert_combine(const Context& context, ConstMatrix y, const ops::Routing& routing, Matrix out) {
+void expert_combine(const Context& context, const ops::ExpertCombineArguments& a) {
   launch("expert_combine",
-         {dim3(static_cast<unsigned>(out.rows)), row_threads(out.columns), 0, context.queue->stream()},
-         expert_combine_kernel, QuadRows(y), routing.slot_of_pair.data(), routing.weights.data(),
-         static_cast<int>(routing.num_active), QuadRows(out));
+         {dim3(static_cast<unsigned>(a.out.rows)), row_threads(a.out.columns), 0, context.queue->stream()},
+         expert_combine_kernel, QuadRows(a.y), a.routing.slot_of_pair.data(), a.routing.weights.data(),
+         static_cast<int>(a.routing.num_active), QuadRows(a.out));
 }
 
 }  // namespace gesso::cuda

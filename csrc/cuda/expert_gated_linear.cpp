@@ -18,18 +18,21 @@ bool is_alike(const GatedWeights& weights) {
 
 }  // namespace
 
-void expert_gated_linear(const Context& context, ConstMatrix x, const GatedWeights& weights,
-                         const ops::Routing& routing, Matrix out) {
-  const int32_t* rows = routing.token_of_slot.data();
-  if (is_alike(weights)) {
-    const DType type = (weights.gate_up ? weights.gate_up : weights.gate).values.dtype;
-    return multiply_experts_gated(context, pack_rows(context, x, type), rows, routing, weights, out);
+void expert_gated_linear(const Context& context, const ops::ExpertGatedLinearArguments& a) {
+  const int32_t* rows = a.routing.token_of_slot.data();
+  if (is_alike(a.weights)) {
+    const DType type = (a.weights.gate_up ? a.weights.gate_up : a.weights.gate).values.dtype;
+    return multiply_experts_gated(context, pack_rows(context, a.x, type), rows, a.routing, a.weights, a.out);
   }
-  const Matrix up_out(context.queue->scratch<float>(Scratch::kGated, out.rows * out.columns), out.rows, out.columns);
-  const auto by_token = ops::ExpertInput::kTokens;
-  cuda::expert_linear(context, x, by_token, weights.gate, routing, out);
-  cuda::expert_linear(context, x, by_token, weights.up, routing, up_out);
-  gelu_mul(*context.queue, up_out, out);
+  const Matrix up_out(context.queue->scratch<float>(Scratch::kGated, a.out.rows * a.out.columns), a.out.rows,
+                      a.out.columns);
+  const auto project = [&](const Weight& weight, Matrix out) {
+    cuda::expert_linear(
+        context, {.x = a.x, .input = ops::ExpertInput::kTokens, .weight = weight, .routing = a.routing, .out = out});
+  };
+  project(a.weights.gate, a.out);
+  project(a.weights.up, up_out);
+  gelu_mul(*context.queue, up_out, a.out);
 }
 
 }  // namespace gesso::cuda

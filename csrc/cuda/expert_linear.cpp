@@ -4,10 +4,9 @@
 
 namespace gesso::cuda {
 
-void expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput input, const Weight& weight,
-                   const ops::Routing& routing, Matrix out) {
-  const int32_t* rows = input == ops::ExpertInput::kTokens ? routing.token_of_slot.data() : nullptr;
-  multiply_experts(context, pack_rows(context, x, weight.values.dtype), rows, routing, weight, out);
+void expert_linear(const Context& context, const ops::ExpertLinearArguments& a) {
+  const int32_t* rows = a.input == ops::ExpertInput::kTokens ? a.routing.token_of_slot.data() : nullptr;
+  multiply_experts(context, pack_rows(context, a.x, a.weight.values.dtype), rows, a.routing, a.weight, a.out);
 }
 
 }  // namespace gesso::cuda

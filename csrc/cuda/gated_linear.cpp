@@ -7,13 +7,14 @@
 
 namespace gesso::cuda {
 
-void gated_linear(const Context& context, ConstMatrix x, const Weight& gate, const Weight& up, Matrix out) {
-  const DType type = gate.values.dtype;
-  if (up.values.dtype == type) return multiply_gated(context, pack_rows(context, x, type), gate, up, out);
-  const Matrix up_out(context.queue->scratch<float>(Scratch::kGated, out.rows * out.columns), out.rows, out.columns);
-  cuda::linear(context, x, gate, out);
-  cuda::linear(context, x, up, up_out);
-  gelu_mul(*context.queue, up_out, out);
+void gated_linear(const Context& context, const ops::GatedLinearArguments& a) {
+  const DType type = a.gate.values.dtype;
+  if (a.up.values.dtype == type) return multiply_gated(context, pack_rows(context, a.x, type), a.gate, a.up, a.out);
+  const Matrix up_out(context.queue->scratch<float>(Scratch::kGated, a.out.rows * a.out.columns), a.out.rows,
+                      a.out.columns);
+  cuda::linear(context, {.x = a.x, .weight = a.gate, .out = a.out});
+  cuda::linear(context, {.x = a.x, .weight = a.up, .out = up_out});
+  gelu_mul(*context.queue, up_out, a.out);
 }
 
 }  // namespace gesso::cuda

@@ -58,44 +58,34 @@ __global__ void __launch_bounds__(kChunkThreads, 2)
   results.sampled[r] = row.draw.token;
 }
 
-// What a walk over the vocabulary needs beside its rows.
-struct HeadWalk {
-  const Context& context;
-  const Weight& head;
-  const Tensor& table;
-  float cap;
-  float embed_scale;
-};
-
-void head_stats_band(const HeadWalk& walk, ConstMatrix x, const ops::HeadRow* rows, const Results& results,
-                     Matrix soft_rows) {
-  Queue& queue = *walk.context.queue;
-  const int64_t vocab_size = walk.head.num_outputs();
-  const SoftSums soft = make_soft_sums(queue, x.rows, walk.table);
+// `count` rows from `first_row` on.
+void head_stats_band(const Context& context, const ops::HeadStatsArguments& a, int64_t first_row, int64_t count) {
+  Queue& queue = *context.queue;
+  const ConstMatrix x = a.x.row_range(first_row, count);
+  const Results results = {a.stats.entropy.data() + first_row, a.stats.argmax.data() + first_row,
+                           a.stats.sampled.data() + first_row};
+  const int64_t vocab_size = a.head.num_outputs();
+  const SoftSums soft = make_soft_sums(queue, x.rows, a.table);
   float* logits = queue.scratch<float>(Scratch::kHead, x.rows * soft.weights_stride);
-  const PackedRows packed = pack_bf16_rows(walk.context, x, walk.head.values.dtype);
+  const PackedRows packed = pack_bf16_rows(context, x, a.head.values.dtype);
   const Launch grid = {dim3(static_cast<unsigned>(x.rows)), chunk_threads(vocab_size), sizeof(ChunkScratch),
                        queue.stream()};
   for (int64_t first = 0; first < vocab_size; first += soft.weights_stride) {
-    const int64_t count = std::min(soft.weights_stride, vocab_size - first);
-    const Matrix chunk(logits, x.rows, count, soft.weights_stride);
-    multiply(walk.context, packed, walk.head.row_range(first, count), chunk);
-    launch("head_stats", grid, head_stats_chunk_kernel, QuadRows(ConstMatrix(chunk)), first, walk.cap, rows, soft,
-           first + count == vocab_size ? results : Results());
-    add_soft_chunk(queue, soft, walk.table, first);
+    const int64_t num_tokens = std::min(soft.weights_stride, vocab_size - first);
+    const Matrix chunk(logits, x.rows, num_tokens, soft.weights_stride);
+    multiply(context, packed, a.head.row_range(first, num_tokens), chunk);
+    launch("head_stats", grid, head_stats_chunk_kernel, QuadRows(ConstMatrix(chunk)), first, a.cap,
+           a.rows.device + first_row, soft, first + num_tokens == vocab_size ? results : Results());
+    add_soft_chunk(queue, soft, a.table, first);
   }
-  finish_soft_sums(queue, soft, walk.embed_scale, soft_rows);
+  finish_soft_sums(queue, soft, a.embed_scale, a.soft_embedding.row_range(first_row, count));
 }
 
 }  // namespace
 
-void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
-                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix soft_rows) {
-  const HeadWalk walk = {context, head, table, cap, embed_scale};
-  for (int64_t first = 0; first < x.rows; first += kSoftBandRows) {
-    const int64_t count = std::min(kSoftBandRows, x.rows - first);
-    const Results results = {stats.entropy.data() + first, stats.argmax.data() + first, stats.sampled.data() + first};
-    head_stats_band(walk, x.row_range(first, count), rows.device + first, results, soft_rows.row_range(first, count));
+void head_stats(const Context& context, const ops::HeadStatsArguments& a) {
+  for (int64_t first = 0; first < a.x.rows; first += kSoftBandRows) {
+    head_stats_band(context, a, first, std::min(kSoftBandRows, a.x.rows - first));
   }
 }
 

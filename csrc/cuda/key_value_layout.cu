@@ -8,23 +8,23 @@ constexpr int64_t kPieceElements = 8;  // 16 bytes, which one asynchronous copy 
 // The dims that one matrix instruction multiplies. Either all of them are rotated or none.
 constexpr int64_t kStepDims = 16;
 
-bool can_share(int64_t head_dim, int64_t num_rotated, bool is_shared) {
-  return is_shared && head_dim % (2 * kStepDims) == 0 && num_rotated % kStepDims == 0 && num_rotated > 0 &&
-         2 * num_rotated < head_dim;
+bool can_share(const ops::KeyValueShape& shape) {
+  return shape.is_shared && shape.head_dim % (2 * kStepDims) == 0 && shape.num_rotated % kStepDims == 0 &&
+         shape.num_rotated > 0 && 2 * shape.num_rotated < shape.head_dim;
 }
 
 }  // namespace
 
-ops::KeyValueLayout key_value_layout(int64_t num_key_value_heads, int64_t head_dim, int64_t num_rotated,
-                                     bool is_shared) {
-  const int64_t padded = (head_dim + kPieceElements - 1) / kPieceElements * kPieceElements;
-  const int64_t key_dims = can_share(head_dim, num_rotated, is_shared) ? 2 * num_rotated : padded;
-  const int64_t element_bytes = num_key_value_heads * kElementBytes;
-  return {num_key_value_heads, head_dim, num_rotated, is_shared, key_dims * element_bytes, padded * element_bytes};
-}
-
-bool has_one_copy(const ops::KeyValueLayout& layout) {
-  return can_share(layout.head_dim, layout.num_rotated, layout.is_shared);
+// A row of keys, and of values: bf16 [G, Kp], Kp = K rounded up to 8 elements and filled with zeros, so that rows can
+// be copied 16 bytes at a time. Where the values are the keys' projection and few of their dims turn (num_rotated and
+// K / 2 multiples of 16, 2 * num_rotated < K), one copy serves both: values [G, K] hold v, keys only the dims that
+// turn, [G, 2 * num_rotated], dims 0 .. R - 1 and then K/2 .. K/2 + R - 1, R = num_rotated.
+ops::KeyValueLayout key_value_layout(const Context& /*context*/, const ops::KeyValueShape& shape) {
+  const bool has_one_copy = can_share(shape);
+  const int64_t padded = (shape.head_dim + kPieceElements - 1) / kPieceElements * kPieceElements;
+  const int64_t key_dims = has_one_copy ? 2 * shape.num_rotated : padded;
+  const int64_t element_bytes = shape.num_key_value_heads * kElementBytes;
+  return {shape, key_dims * element_bytes, padded * element_bytes, has_one_copy};
 }
 
 }  // namespace gesso::cuda

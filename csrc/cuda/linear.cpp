@@ -4,8 +4,8 @@
 
 namespace gesso::cuda {
 
-void linear(const Context& context, ConstMatrix x, const Weight& weight, Matrix out) {
-  multiply(context, pack_rows(context, x, weight.values.dtype), weight, out);
+void linear(const Context& context, const ops::LinearArguments& a) {
+  multiply(context, pack_rows(context, a.x, a.weight.values.dtype), a.weight, a.out);
 }
 
 }  // namespace gesso::cuda

@@ -14,7 +14,7 @@ namespace {
 
 // logits [R, V].   grid R.
 // ptxas: <= 64 registers
-__global__ void __launch_bounds__(kMaxRowThreads) lm_head_cap_kernel(QuadRows<float> logits, float cap) {
+__global__ void __launch_bounds__(kMaxRowThreads) soft_cap_kernel(QuadRows<float> logits, float cap) {
   const int64_t row = blockIdx.x;
   for (int64_t column = first_column(); column < logits.columns; column += column_step()) {
     Quad quad = logits.load(row, column);
@@ -26,10 +26,11 @@ __global__ void __launch_bounds__(kMaxRowThreads) lm_head_cap_kernel(QuadRows<fl
 
 }  // namespace
 
-void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits) {
-  multiply(context, pack_bf16_rows(context, x, head.values.dtype), head, logits);
-  launch("lm_head", {dim3(static_cast<unsigned>(logits.rows)), row_threads(logits.columns), 0, context.queue->stream()},
-         lm_head_cap_kernel, QuadRows(logits), cap);
+void lm_head(const Context& context, const ops::LmHeadArguments& a) {
+  multiply(context, pack_bf16_rows(context, a.x, a.head.values.dtype), a.head, a.logits);
+  launch("lm_head",
+         {dim3(static_cast<unsigned>(a.logits.rows)), row_threads(a.logits.columns), 0, context.queue->stream()},
+         soft_cap_kernel, QuadRows(a.logits), a.cap);
 }
 
 }  // namespace gesso::cuda

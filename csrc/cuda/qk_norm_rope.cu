@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
-struct QkNormRopeArguments {
+struct KernelArguments {
   float* q;  // [R, H, K]
   int64_t q_stride;
   int num_heads;   // H; 0 if there are no queries
@@ -109,7 +109,7 @@ __device__ void write_bf16(const NormedHead& head, const Rotation& rotation, int
 }
 
 // The sequence that a row belongs to, or null.
-__device__ const ops::KeyValueRows* find_sequence(const QkNormRopeArguments& a, int64_t row) {
+__device__ const ops::KeyValueRows* find_sequence(const KernelArguments& a, int64_t row) {
   for (int s = 0; s < a.num_sequences; ++s) {
     const int64_t index = row - a.sequences[s].first_row;
     if (index >= 0 && index < a.sequences[s].num_rows) return a.sequences + s;
@@ -124,7 +124,7 @@ __device__ int head_size(int64_t row_bytes, int num_heads) {
 
 // grid R, shared 2 * num_rotated floats.
 // ptxas: <= 64 registers, <= 32 bytes of stack: sine and cosine of large angles
-__global__ void __launch_bounds__(kThreads) qk_norm_rope_kernel(const QkNormRopeArguments a) {
+__global__ void __launch_bounds__(kThreads) qk_norm_rope_kernel(const KernelArguments a) {
   const int64_t row = blockIdx.x;
   const ops::KeyValueRows* sequence = find_sequence(a, row);
   if (!sequence) return;
@@ -157,31 +157,29 @@ __global__ void __launch_bounds__(kThreads) qk_norm_rope_kernel(const QkNormRope
 
 }  // namespace
 
-void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
-                  const Tensor& k_norm, float eps, Staged<float> inv_freq, const ops::KeyValueLayout& layout,
-                  Staged<ops::KeyValueRows> sequences) {
-  const int64_t head_dim = layout.head_dim;
-  const QkNormRopeArguments arguments{q.data,
-                                      q.stride,
-                                      q.rows > 0 ? static_cast<int>(q.columns / head_dim) : 0,
-                                      k.data,
-                                      k.stride,
-                                      v.data,
-                                      v.stride,
-                                      q_norm.f32(),
-                                      k_norm.f32(),
-                                      eps,
-                                      inv_freq.device,
-                                      static_cast<int>(layout.num_key_value_heads),
-                                      static_cast<int>(head_dim / 2),
-                                      static_cast<int>(layout.num_rotated),
-                                      has_one_copy(layout),
-                                      layout.key_row_bytes,
-                                      layout.value_row_bytes,
-                                      sequences.device,
-                                      static_cast<int>(sequences.size())};
-  const int64_t shared_bytes = 2 * layout.num_rotated * static_cast<int64_t>(sizeof(float));
-  launch("qk_norm_rope", {dim3(static_cast<unsigned>(k.rows)), kThreads, shared_bytes, context.queue->stream()},
+void qk_norm_rope(const Context& context, const ops::QkNormRopeArguments& a) {
+  const int64_t head_dim = a.layout.head_dim;
+  const KernelArguments arguments{a.q.data,
+                                  a.q.stride,
+                                  a.q.rows > 0 ? static_cast<int>(a.q.columns / head_dim) : 0,
+                                  a.k.data,
+                                  a.k.stride,
+                                  a.v.data,
+                                  a.v.stride,
+                                  a.q_norm.f32(),
+                                  a.k_norm.f32(),
+                                  a.eps,
+                                  a.inv_freq.device,
+                                  static_cast<int>(a.layout.num_key_value_heads),
+                                  static_cast<int>(head_dim / 2),
+                                  static_cast<int>(a.layout.num_rotated),
+                                  a.layout.has_one_copy,
+                                  a.layout.key_row_bytes,
+                                  a.layout.value_row_bytes,
+                                  a.sequences.device,
+                                  static_cast<int>(a.sequences.size())};
+  const int64_t shared_bytes = 2 * a.layout.num_rotated * static_cast<int64_t>(sizeof(float));
+  launch("qk_norm_rope", {dim3(static_cast<unsigned>(a.k.rows)), kThreads, shared_bytes, context.queue->stream()},
          qk_norm_rope_kernel, arguments);
 }
 

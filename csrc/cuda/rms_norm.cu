@@ -72,15 +72,14 @@ QuadRows<const float> as_row(const Tensor& weight, int64_t columns) {
 
 }  // namespace
 
-void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out) {
-  launch("rms_norm", launch_rows(context, x), rms_norm_kernel, QuadRows(x), as_row(weight, x.columns), eps, scale,
-         QuadRows(out));
+void rms_norm(const Context& context, const ops::RmsNormArguments& a) {
+  launch("rms_norm", launch_rows(context, a.x), rms_norm_kernel, QuadRows(a.x), as_row(a.weight, a.x.columns), a.eps,
+         a.scale, QuadRows(a.out));
 }
 
-void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale,
-                  Matrix residual) {
-  launch("rms_norm_add", launch_rows(context, x), rms_norm_add_kernel, QuadRows(x), as_row(weight, x.columns), eps,
-         scale, QuadRows(residual));
+void rms_norm_add(const Context& context, const ops::RmsNormAddArguments& a) {
+  launch("rms_norm_add", launch_rows(context, a.x), rms_norm_add_kernel, QuadRows(a.x), as_row(a.weight, a.x.columns),
+         a.eps, a.scale, QuadRows(a.residual));
 }
 
 }  // namespace gesso::cuda

@@ -105,19 +105,19 @@ __global__ void __launch_bounds__(kSortThreads)
 
 }  // namespace
 
-void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, ops::Routing& routing) {
-  const int num_experts = static_cast<int>(scores.columns), num_active = static_cast<int>(routing.num_active);
+void route(const Context& context, const ops::RouteArguments& a) {
+  const int num_experts = static_cast<int>(a.scores.columns), num_active = static_cast<int>(a.routing.num_active);
   const int token_threads = std::min((num_experts + kWarpSize - 1) / kWarpSize * kWarpSize, kMaxTokenThreads);
   launch("route: experts of each token",
-         {dim3(static_cast<unsigned>(scores.rows)), token_threads,
-          (scores.columns + routing.num_active) * static_cast<int64_t>(sizeof(int32_t)), context.queue->stream()},
-         route_tokens_kernel, scores.data, scores.stride, num_experts, num_active, per_expert_scale.f32(),
-         routing.experts.data(), routing.weights.data());
+         {dim3(static_cast<unsigned>(a.scores.rows)), token_threads,
+          (a.scores.columns + a.routing.num_active) * static_cast<int64_t>(sizeof(int32_t)), context.queue->stream()},
+         route_tokens_kernel, a.scores.data, a.scores.stride, num_experts, num_active, a.per_expert_scale.f32(),
+         a.routing.experts.data(), a.routing.weights.data());
   launch("route: pairs by expert",
          {dim3(static_cast<unsigned>(num_experts)), kSortThreads, kReduceScratch * sizeof(int32_t),
           context.queue->stream()},
-         sort_pairs_kernel, routing.experts.data(), static_cast<int>(routing.experts.size()), num_active,
-         routing.slot_of_pair.data(), routing.token_of_slot.data(), routing.expert_offsets.data());
+         sort_pairs_kernel, a.routing.experts.data(), static_cast<int>(a.routing.experts.size()), num_active,
+         a.routing.slot_of_pair.data(), a.routing.token_of_slot.data(), a.routing.expert_offsets.data());
 }
 
 }  // namespace gesso::cuda

@@ -25,23 +25,24 @@ __global__ void __launch_bounds__(kChunkThreads, 2)
   if (threadIdx.x == 0) soft.rows[r] = row;
 }
 
-void soft_embed_band(Queue& queue, ConstMatrix logits, const Tensor& table, float scale, Matrix out) {
-  const SoftSums soft = make_soft_sums(queue, logits.rows, table);
+// `count` rows from `first_row` on.
+void soft_embed_band(Queue& queue, const ops::SoftEmbedArguments& a, int64_t first_row, int64_t count) {
+  const ConstMatrix logits = a.logits.row_range(first_row, count);
+  const SoftSums soft = make_soft_sums(queue, logits.rows, a.table);
   const Launch grid = {dim3(static_cast<unsigned>(logits.rows)), chunk_threads(logits.columns), sizeof(ChunkScratch),
                        queue.stream()};
   for (int64_t first = 0; first < logits.columns; first += soft.weights_stride) {
     launch("soft_embed", grid, soft_embed_weights_kernel, QuadRows(logits), first, soft);
-    add_soft_chunk(queue, soft, table, first);
+    add_soft_chunk(queue, soft, a.table, first);
   }
-  finish_soft_sums(queue, soft, scale, out);
+  finish_soft_sums(queue, soft, a.scale, a.out.row_range(first_row, count));
 }
 
 }  // namespace
 
-void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table, float scale, Matrix out) {
-  for (int64_t first = 0; first < logits.rows; first += kSoftBandRows) {
-    const int64_t count = std::min(kSoftBandRows, logits.rows - first);
-    soft_embed_band(*context.queue, logits.row_range(first, count), table, scale, out.row_range(first, count));
+void soft_embed(const Context& context, const ops::SoftEmbedArguments& a) {
+  for (int64_t first = 0; first < a.logits.rows; first += kSoftBandRows) {
+    soft_embed_band(*context.queue, a, first, std::min(kSoftBandRows, a.logits.rows - first));
   }
 }
 

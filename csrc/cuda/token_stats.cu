@@ -37,13 +37,12 @@ __global__ void __launch_bounds__(kChunkThreads, 2)
 
 }  // namespace
 
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys,
-                 ops::TokenStats stats) {
+void token_stats(const Context& context, const ops::TokenStatsArguments& a) {
   launch("token_stats",
-         {dim3(static_cast<unsigned>(logits.rows)), chunk_threads(logits.columns), sizeof(ChunkScratch),
+         {dim3(static_cast<unsigned>(a.logits.rows)), chunk_threads(a.logits.columns), sizeof(ChunkScratch),
           context.queue->stream()},
-         token_stats_kernel, QuadRows(logits), temperature, keys.device, stats.entropy.data(), stats.argmax.data(),
-         stats.sampled.data());
+         token_stats_kernel, QuadRows(a.logits), a.temperature, a.keys.device, a.stats.entropy.data(),
+         a.stats.argmax.data(), a.stats.sampled.data());
 }
 
 }  // namespace gesso::cuda

@@ -42,25 +42,22 @@ struct Track {
 
 class Generation {
  public:
-  Generation(const Context& context, const ModelConfig& config, const model::Weights& weights,
-             std::span<model::Sequence> sequences, const GenerationOptions& options, model::Activations& activations)
-      : context_(context),
-        config_(config),
-        weights_(weights),
+  Generation(const model::PassContext& pass, std::span<model::Sequence> sequences, const GenerationOptions& options)
+      : pass_(pass),
+        config_(pass.config),
         options_(options),
-        resolved_(resolve_options(options, config, static_cast<int64_t>(sequences.size()))),
-        activations_(activations),
-        memory_(context, config, static_cast<int64_t>(sequences.size())) {
+        resolved_(resolve_options(options, pass.config, static_cast<int64_t>(sequences.size()))),
+        memory_(pass.context, pass.config, static_cast<int64_t>(sequences.size())) {
     const size_t batch_size = sequences.size();
     result_.sequences.resize(batch_size);
     result_.canvases.resize(batch_size);
     result_.denoising_steps.resize(batch_size);
     for (size_t i = 0; i < batch_size; ++i) {
       const int64_t length = static_cast<int64_t>(sequences[i].ids.size());
-      const int64_t needed = length + resolved_.num_canvases * config.canvas_length;
-      check(needed <= config.max_position_embeddings, "sequence ", i, ": ", length, " tokens and ",
-            resolved_.num_canvases, " canvases of ", config.canvas_length, " need ", needed,
-            " positions, but the model's context is ", config.max_position_embeddings);
+      const int64_t needed = length + resolved_.num_canvases * config_.canvas_length;
+      check(needed <= config_.max_position_embeddings, "sequence ", i, ": ", length, " tokens and ",
+            resolved_.num_canvases, " canvases of ", config_.canvas_length, " need ", needed,
+            " positions, but the model's context is ", config_.max_position_embeddings);
       tracks_.emplace_back(sequences[i], i);
     }
   }
@@ -86,7 +83,7 @@ class Generation {
     for (Track& track : tracks_) {
       if (!track.finished) open.push_back(track.sequence);
     }
-    model::encode_pending(context_, config_, weights_, open, activations_);
+    model::encode_pending(pass_, open);
     result_.timings.encode_ms += watch.ms();
     for (Track& track : tracks_) {
       if (!track.finished) reset_track(track, index);
@@ -139,17 +136,17 @@ class Generation {
         rows_.push_back({{canvas.seed, canvas.first_position + i, static_cast<int32_t>(step)}, temperature});
       }
     }
-    context_.poll();
-    model::denoise(context_, config_, weights_, requests, memory_.canvas_rows(rows_), activations_);
-    memory_.read_back(context_);
+    pass_.context.poll();
+    model::denoise(pass_, requests, memory_.canvas_rows(rows_));
+    memory_.read_back(pass_.context);
   }
 
-  // The others' beliefs close the gap: row i * C + c of a pass belongs to position c of its canvas i.
+  // The others' soft embeddings close the gap: row i * C + c of a pass belongs to position c of its canvas i.
   void drop_settled(std::vector<Track*>& active) {
     size_t kept = 0;
     for (size_t i = 0; i < active.size(); ++i) {
       if (active[i]->settled) continue;
-      memory_.move_belief(context_, i, kept);
+      memory_.move_soft_embedding(pass_.context, i, kept);
       active[kept++] = active[i];
     }
     active.resize(kept);
@@ -201,12 +198,10 @@ class Generation {
     }
   }
 
-  const Context& context_;
+  const model::PassContext& pass_;
   const ModelConfig& config_;
-  const model::Weights& weights_;
   const GenerationOptions& options_;
   const ResolvedOptions resolved_;
-  model::Activations& activations_;
   StepMemory memory_;
   std::vector<ops::HeadRow> rows_;
   std::vector<Track> tracks_;
@@ -216,10 +211,9 @@ class Generation {
 
 }  // namespace
 
-GenerationResult generate(const Context& context, const ModelConfig& config, const model::Weights& weights,
-                          std::span<model::Sequence> sequences, const GenerationOptions& options,
-                          model::Activations& activations) {
-  return Generation(context, config, weights, sequences, options, activations).run();
+GenerationResult generate(const model::PassContext& pass, std::span<model::Sequence> sequences,
+                          const GenerationOptions& options) {
+  return Generation(pass, sequences, options).run();
 }
 
 }  // namespace gesso::diffusion

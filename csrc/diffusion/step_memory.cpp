@@ -8,7 +8,7 @@ StepMemory::StepMemory(const Context& context, const ModelConfig& config, int64_
     : canvas_length_(config.canvas_length),
       num_rows_(num_canvases * config.canvas_length),
       hidden_size_(config.hidden_size),
-      belief_(ops::allocate<float>(context, num_rows_ * hidden_size_)),
+      soft_embedding_(ops::allocate<float>(context, num_rows_ * hidden_size_)),
       device_stats_(ops::allocate<int32_t>(context, 3 * num_rows_)),
       host_stats_(ops::allocate_host<int32_t>(context, 3 * num_rows_)) {}
 
@@ -20,7 +20,7 @@ model::CanvasRows StepMemory::canvas_rows(std::span<const ops::HeadRow> rows) co
   const Words device = words(device_stats_.data());
   const size_t count = rows.size();
   return {rows,
-          Matrix(belief_.data(), static_cast<int64_t>(count), hidden_size_),
+          Matrix(soft_embedding_.data(), static_cast<int64_t>(count), hidden_size_),
           {{device.entropy, count}, {device.argmax, count}, {device.sampled, count}}};
 }
 
@@ -37,11 +37,11 @@ CanvasStatistics StepMemory::statistics(int64_t canvas) const {
   return {{host.entropy + first, count}, {host.argmax + first, count}, {host.sampled + first, count}};
 }
 
-void StepMemory::move_belief(const Context& context, int64_t from, int64_t to) {
+void StepMemory::move_soft_embedding(const Context& context, int64_t from, int64_t to) {
   if (from == to) return;
   const int64_t size = canvas_length_ * hidden_size_;
-  ops::copy_within_device(context, belief_.data() + from * size, size * static_cast<int64_t>(sizeof(float)),
-                          belief_.data() + to * size);
+  ops::copy_within_device(context, soft_embedding_.data() + from * size, size * static_cast<int64_t>(sizeof(float)),
+                          soft_embedding_.data() + to * size);
 }
 
 }  // namespace gesso::diffusion

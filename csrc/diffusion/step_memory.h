@@ -29,8 +29,8 @@ class StepMemory {
   // Waits for the step and fetches its statistics.
   void read_back(const Context& context);
   CanvasStatistics statistics(int64_t canvas) const;
-  // Makes the belief of canvas `from` that of canvas `to` <= `from`.
-  void move_belief(const Context& context, int64_t from, int64_t to);
+  // Makes the soft embedding of canvas `from` that of canvas `to` <= `from`.
+  void move_soft_embedding(const Context& context, int64_t from, int64_t to);
 
  private:
   // Entropy, argmax and draw of all rows, one after the other, so that one copy brings them.
@@ -41,7 +41,7 @@ class StepMemory {
   Words words(int32_t* data) const;
 
   int64_t canvas_length_, num_rows_, hidden_size_;
-  Buffer<float> belief_;                       // [num_rows, hidden_size]
+  Buffer<float> soft_embedding_;               // [num_rows, hidden_size]
   Buffer<int32_t> device_stats_, host_stats_;  // [3, num_rows]
 };
 

@@ -6,14 +6,13 @@
 #include "ops/attention.h"
 #include "ops/linear.h"
 #include "ops/qk_norm_rope.h"
-#include "ops/rms_norm.h"
 
 namespace gesso::model {
 namespace {
 
 // Where a sequence's new keys and values go: its cache when encoding, the pass' own scratch when denoising.
 ops::KeyValueRows key_value_rows(Mode mode, const BatchSequence& s, const LayerCache& cache,
-                                 const Activations::Attention& scratch) {
+                                 const PassMemory::Attention& scratch) {
   const bool encode = mode == Mode::kEncode;
   return {s.first_row, s.num_rows, s.first_position,
           encode ? cache.keys(s.first_position) : scratch.own_key_row(s.first_row),
@@ -21,7 +20,7 @@ ops::KeyValueRows key_value_rows(Mode mode, const BatchSequence& s, const LayerC
 }
 
 ops::AttentionSequence attention_sequence(Mode mode, const BatchSequence& s, const LayerCache& cache, int64_t window,
-                                          const Activations::Attention& scratch) {
+                                          const PassMemory::Attention& scratch) {
   ops::AttentionSequence out{s.first_row, s.num_rows, s.first_position};
   out.cached_begin = cache.begin();
   out.cached_end = cache.end();
@@ -42,46 +41,52 @@ int64_t window_of(const ModelConfig& config, int64_t layer) {
 
 }  // namespace
 
-void stage_attention(const ModelConfig& config, const Weights& weights, Batch& batch, Activations& activations) {
+void stage_attention(const PassContext& pass, Batch& batch) {
   std::vector<ops::KeyValueRows> rows;
   std::vector<ops::AttentionSequence> sequences;
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    const Activations::Attention scratch = activations.attention(batch.num_rows, weights.key_value_layouts[layer]);
+  for (int64_t layer = 0; layer < pass.config.num_hidden_layers; ++layer) {
+    const PassMemory::Attention scratch = pass.memory.attention(batch.num_rows, pass.weights.key_value_layouts[layer]);
     rows.clear();
     sequences.clear();
     for (const BatchSequence& s : batch.sequences) {
       const LayerCache& cache = s.cache->layer(layer);
       rows.push_back(key_value_rows(batch.mode, s, cache, scratch));
-      sequences.push_back(attention_sequence(batch.mode, s, cache, window_of(config, layer), scratch));
+      sequences.push_back(attention_sequence(batch.mode, s, cache, window_of(pass.config, layer), scratch));
     }
-    Staging& staging = activations.staging();
+    Staging& staging = pass.memory.staging();
     batch.layers.push_back({staging.put(rows), staging.put(sequences)});
   }
 }
 
-void attention_block(const Context& context, const ModelConfig& config, const Weights& weights, int64_t layer,
-                     AttentionPart part, const Batch& batch, Activations& activations) {
-  const LayerWeights& w = weights.layers[layer];
-  const int64_t rows = batch.num_rows;
-  const ops::KeyValueLayout& layout = weights.key_value_layouts[layer];
-  const Matrix hidden = activations.hidden(rows), normed = activations.normed(rows);
-  Activations::Attention scratch = activations.attention(rows, layout);
+void attention_block(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch, ConstMatrix normed,
+                     Matrix out) {
+  const Context& context = pass.context;
+  const LayerWeights& w = pass.weights.layers[layer];
+  const ops::KeyValueLayout& layout = pass.weights.key_value_layouts[layer];
+  const PassMemory::Attention scratch = pass.memory.attention(batch.num_rows, layout);
   const bool all = part == AttentionPart::kAll;
 
-  ops::rms_norm(context, hidden, w.attn_norm, config.rms_norm_eps, 1.0f, normed);
-  if (all) ops::linear(context, normed, w.attn_q, scratch.q);
-  ops::linear(context, normed, w.attn_k, scratch.k);
-  if (w.attn_v) ops::linear(context, normed, w.attn_v, scratch.v);
-  ops::qk_norm_rope(context, all ? scratch.q : Matrix(), scratch.k, w.attn_v ? scratch.v : scratch.k, w.attn_q_norm,
-                    w.attn_k_norm, config.rms_norm_eps, weights.inv_freq(config.layers[layer].is_sliding), layout,
-                    batch.layers[layer].key_value_rows);
+  if (all) ops::linear(context, {.x = normed, .weight = w.attn_q, .out = scratch.q});
+  ops::linear(context, {.x = normed, .weight = w.attn_k, .out = scratch.k});
+  if (w.attn_v) ops::linear(context, {.x = normed, .weight = w.attn_v, .out = scratch.v});
+  ops::qk_norm_rope(context, {.q = all ? scratch.q : Matrix(),
+                              .k = scratch.k,
+                              .v = w.attn_v ? scratch.v : scratch.k,
+                              .q_norm = w.attn_q_norm,
+                              .k_norm = w.attn_k_norm,
+                              .eps = pass.config.rms_norm_eps,
+                              .inv_freq = pass.weights.inv_freq(pass.config.layers[layer].is_sliding),
+                              .layout = layout,
+                              .sequences = batch.layers[layer].key_value_rows});
   if (!all) return;
-  const auto mode = batch.mode == Mode::kEncode ? ops::AttentionMode::kCausal : ops::AttentionMode::kCanvas;
-  ops::attention(context, scratch.q, layout, mode, window_of(config, layer), batch.layers[layer].attention_sequences,
-                 scratch.out);
-  const Matrix projected = activations.projected(rows);
-  ops::linear(context, scratch.out, w.attn_output, projected);
-  ops::rms_norm_add(context, projected, w.post_attention_norm, config.rms_norm_eps, 1.0f, hidden);
+  ops::attention(context,
+                 {.q = scratch.q,
+                  .layout = layout,
+                  .mode = batch.mode == Mode::kEncode ? ops::AttentionMode::kCausal : ops::AttentionMode::kCanvas,
+                  .window = window_of(pass.config, layer),
+                  .sequences = batch.layers[layer].attention_sequences,
+                  .out = scratch.out});
+  ops::linear(context, {.x = scratch.out, .weight = w.attn_output, .out = out});
 }
 
 }  // namespace gesso::model

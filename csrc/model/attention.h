@@ -1,10 +1,9 @@
-// The attention half of a layer.
+// A layer's attention.
 #pragma once
 
-#include "core/context.h"
-#include "model/activations.h"
+#include "core/tensor.h"
 #include "model/batch.h"
-#include "model/weights.h"
+#include "model/pass_context.h"
 
 namespace gesso::model {
 
@@ -15,11 +14,11 @@ enum class AttentionPart {
 };
 
 // Fills batch.layers: where each layer's new keys and values go, and what its rows see.
-void stage_attention(const ModelConfig& config, const Weights& weights, Batch& batch, Activations& activations);
+void stage_attention(const PassContext& pass, Batch& batch);
 
-// n = rms(h, attn_norm); q, k, v from n; keys and values into the cache (encode) or behind it (denoise); then
-// h = h + rms(Wo attention(q, k, v), post_attention_norm).   h = activations.hidden.
-void attention_block(const Context& context, const ModelConfig& config, const Weights& weights, int64_t layer,
-                     AttentionPart part, const Batch& batch, Activations& activations);
+// out = Wo attention(q, k, v), with q, k and v from `normed`; keys and values go into the cache (encode) or into the
+// pass' own memory (denoise).   normed, out [R, D]; kKeysAndValues leaves out as it is.
+void attention_block(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch, ConstMatrix normed,
+                     Matrix out);
 
 }  // namespace gesso::model

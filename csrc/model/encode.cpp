@@ -9,19 +9,20 @@
 namespace gesso::model {
 namespace {
 
-void encode_pass(const Context& context, const ModelConfig& config, const Weights& weights, Batch& batch,
-                 const std::vector<int32_t>& ids, Activations& activations) {
-  activations.staging().clear();
-  const Staged<int32_t> staged_ids = activations.staging().put(ids);
-  stage_attention(config, weights, batch, activations);
-  activations.staging().upload(context);
-  ops::embed(context, weights.token_embd, staged_ids, embed_scale(config), activations.hidden(batch.num_rows));
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    const bool last = layer + 1 == config.num_hidden_layers;
-    transformer_layer(context, config, weights, layer, last ? AttentionPart::kKeysAndValues : AttentionPart::kAll,
-                      batch, activations);
+void encode_pass(const PassContext& pass, Batch& batch, const std::vector<int32_t>& ids) {
+  pass.memory.staging().clear();
+  const Staged<int32_t> staged_ids = pass.memory.staging().put(ids);
+  stage_attention(pass, batch);
+  pass.memory.staging().upload(pass.context);
+  ops::embed(pass.context, {.table = pass.weights.token_embd,
+                            .ids = staged_ids,
+                            .scale = embed_scale(pass.config),
+                            .out = pass.memory.hidden(batch.num_rows)});
+  for (int64_t layer = 0; layer < pass.config.num_hidden_layers; ++layer) {
+    const bool last = layer + 1 == pass.config.num_hidden_layers;
+    transformer_layer(pass, layer, last ? AttentionPart::kKeysAndValues : AttentionPart::kAll, batch);
   }
-  ops::synchronize(context);  // the staging memory is used again, and a failure belongs to this pass
+  ops::synchronize(pass.context);  // the staging memory is used again, and a failure belongs to this pass
 }
 
 // Rewinds the caches to where they were unless told that all went well.
@@ -43,23 +44,22 @@ class Rollback {
 
 }  // namespace
 
-void encode(const Context& context, const ModelConfig& config, const Weights& weights,
-            std::span<const EncodeRequest> requests, Activations& activations) {
+void encode(const PassContext& pass, std::span<const EncodeRequest> requests) {
   Rollback rollback(requests);
   Batch batch;
   std::vector<int32_t> ids;
   const auto flush = [&] {
-    if (batch.num_rows > 0) encode_pass(context, config, weights, batch, ids, activations);
+    if (batch.num_rows > 0) encode_pass(pass, batch, ids);
     batch = Batch();
     ids.clear();
   };
   for (const EncodeRequest& request : requests) {
-    request.cache->reserve(context, request.cache->length() + static_cast<int64_t>(request.ids.size()));
+    request.cache->reserve(pass.context, request.cache->length() + static_cast<int64_t>(request.ids.size()));
     for (size_t done = 0; done < request.ids.size();) {
-      if (batch.num_rows == activations.max_rows()) flush();
-      const int64_t count = std::min<int64_t>(request.ids.size() - done, activations.max_rows() - batch.num_rows);
+      if (batch.num_rows == pass.memory.max_rows()) flush();
+      const int64_t count = std::min<int64_t>(request.ids.size() - done, pass.memory.max_rows() - batch.num_rows);
       batch.sequences.push_back({request.cache, batch.num_rows, count, request.cache->length()});
-      request.cache->append(context, count);
+      request.cache->append(pass.context, count);
       ids.insert(ids.end(), request.ids.begin() + done, request.ids.begin() + done + count);
       batch.num_rows += count;
       done += count;

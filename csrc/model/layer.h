@@ -1,16 +1,15 @@
 // One layer of the stack, for both modes.
 #pragma once
 
-#include "core/context.h"
-#include "model/activations.h"
+#include <cstdint>
+
 #include "model/attention.h"
 #include "model/batch.h"
-#include "model/weights.h"
+#include "model/pass_context.h"
 
 namespace gesso::model {
 
-// h = activations.hidden [R, D], in place. kKeysAndValues stops after the cache is written.
-void transformer_layer(const Context& context, const ModelConfig& config, const Weights& weights, int64_t layer,
-                       AttentionPart part, const Batch& batch, Activations& activations);
+// Changes the residual stream pass.memory.hidden [R, D] in place. kKeysAndValues stops after the cache is written.
+void transformer_layer(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch);
 
 }  // namespace gesso::model

@@ -14,21 +14,28 @@
 namespace gesso::model {
 namespace {
 
-// out = sum over each row's experts, before post_ffw_norm_2.   hidden, normed (scratch), out [R, D], R <=
-// expert_rows().
-void experts_band(const Context& context, const ModelConfig& config, const LayerWeights& weights, ConstMatrix hidden,
-                  Matrix normed, Activations::Experts scratch, Matrix out) {
-  const int64_t ffn = config.moe_intermediate_size;
-  const float router_scale = 1.0f / std::sqrt(static_cast<float>(config.hidden_size));
-  ops::rms_norm(context, hidden, weights.ffn_gate_inp_scale, config.rms_norm_eps, router_scale, normed);
-  ops::linear(context, normed, weights.ffn_gate_inp, scratch.scores);
-  ops::route(context, scratch.scores, weights.ffn_down_exps_scale, scratch.routing);
+// The rows of one part, at most expert_rows().
+void experts_of_part(const PassContext& pass, const LayerWeights& w, ConstMatrix h, Matrix normed, Matrix out) {
+  const Context& context = pass.context;
+  const float eps = pass.config.rms_norm_eps;
+  const float router_scale = 1.0f / std::sqrt(static_cast<float>(pass.config.hidden_size));
+  const PassMemory::Experts scratch = pass.memory.experts(h.rows);
+  const ops::Routing& routing = scratch.routing;
+  ops::rms_norm(context, {.x = h, .weight = w.ffn_gate_inp_scale, .eps = eps, .scale = router_scale, .out = normed});
+  ops::linear(context, {.x = normed, .weight = w.ffn_gate_inp, .out = scratch.scores});
+  ops::route(context, {.scores = scratch.scores, .per_expert_scale = w.ffn_down_exps_scale, .routing = routing});
 
-  ops::rms_norm(context, hidden, weights.pre_ffw_norm_2, config.rms_norm_eps, 1.0f, normed);
-  const Matrix gated = scratch.gate_up.column_range(0, ffn);
-  ops::expert_gated_linear(context, normed, weights.ffn_gate_up_exps, scratch.routing, scratch.gate_up, gated);
-  ops::expert_linear(context, gated, ops::ExpertInput::kSlots, weights.ffn_down_exps, scratch.routing, scratch.down);
-  ops::expert_combine(context, scratch.down, scratch.routing, out);
+  ops::rms_norm(context, {.x = h, .weight = w.pre_ffw_norm_2, .eps = eps, .out = normed});
+  const Matrix gated = scratch.gate_up.column_range(0, pass.config.moe_intermediate_size);
+  ops::expert_gated_linear(
+      context,
+      {.x = normed, .weights = w.ffn_gate_up_exps, .routing = routing, .scratch = scratch.gate_up, .out = gated});
+  ops::expert_linear(context, {.x = gated,
+                               .input = ops::ExpertInput::kSlots,
+                               .weight = w.ffn_down_exps,
+                               .routing = routing,
+                               .out = scratch.down});
+  ops::expert_combine(context, {.y = scratch.down, .routing = routing, .out = out});
 }
 
 }  // namespace
@@ -36,26 +43,16 @@ void experts_band(const Context& context, const ModelConfig& config, const Layer
 void gated_mlp(const Context& context, ConstMatrix x, const Weight& gate, const Weight& up, const Weight& down,
                Matrix scratch, Matrix out) {
   const int64_t ffn = scratch.columns / 2;
-  const Matrix gated = scratch.column_range(0, ffn);
-  ops::gated_linear(context, x, gate, up, scratch.column_range(ffn, ffn), gated);
-  ops::linear(context, gated, down, out);
+  const Matrix gated = scratch.column_range(0, ffn), rest = scratch.column_range(ffn, ffn);
+  ops::gated_linear(context, {.x = x, .gate = gate, .up = up, .scratch = rest, .out = gated});
+  ops::linear(context, {.x = gated, .weight = down, .out = out});
 }
 
-void feed_forward_block(const Context& context, const ModelConfig& config, const LayerWeights& weights,
-                        float layer_scalar, int64_t rows, Activations& activations) {
-  const float eps = config.rms_norm_eps;
-  const Matrix hidden = activations.hidden(rows), normed = activations.normed(rows);
-  const Matrix projected = activations.projected(rows), dense = activations.dense(rows);
-  ops::rms_norm(context, hidden, weights.ffn_norm, eps, 1.0f, normed);
-  gated_mlp(context, normed, weights.ffn_gate, weights.ffn_up, weights.ffn_down, activations.gate_up(rows), projected);
-  ops::rms_norm(context, projected, weights.post_ffw_norm_1, eps, 1.0f, dense);
-  for (int64_t first = 0; first < rows; first += activations.expert_rows()) {
-    const int64_t band = std::min(activations.expert_rows(), rows - first);
-    experts_band(context, config, weights, hidden.row_range(first, band), normed.row_range(first, band),
-                 activations.experts(band), projected.row_range(first, band));
+void routed_experts(const PassContext& pass, const LayerWeights& w, ConstMatrix h, Matrix normed, Matrix out) {
+  for (int64_t first = 0; first < h.rows; first += pass.memory.expert_rows()) {
+    const int64_t count = std::min(pass.memory.expert_rows(), h.rows - first);
+    experts_of_part(pass, w, h.row_range(first, count), normed.row_range(first, count), out.row_range(first, count));
   }
-  ops::rms_norm_add(context, projected, weights.post_ffw_norm_2, eps, 1.0f, dense);
-  ops::rms_norm_add(context, dense, weights.post_ffw_norm, eps, layer_scalar, hidden);
 }
 
 }  // namespace gesso::model

@@ -85,7 +85,7 @@ class Uploader {
  public:
   Uploader(const Context& context, const ops::Device& device) : context_(context) {
     for (Lane& lane : lanes_) {
-      lane.queue = ops::make_queue(device.index, ActivationType::kBF16);
+      lane.queue = ops::make_queue(device.index);
       lane.context.queue = lane.queue.get();
       lane.block = ops::allocate_host<std::byte>(lane.context, kChunkBytes);
     }
@@ -177,7 +177,10 @@ void place_weights(const Context& context, const ModelConfig& config, const ops:
     const LayerConfig& layer = config.layers[i];
     const int64_t rotated = num_rotated(weights.inv_freq(layer.is_sliding), config.max_position_embeddings);
     weights.key_value_layouts.push_back(
-        ops::key_value_layout(context, layer.num_key_value_heads, layer.head_dim, rotated, !weights.layers[i].attn_v));
+        ops::key_value_layout(context, {.num_key_value_heads = layer.num_key_value_heads,
+                                        .head_dim = layer.head_dim,
+                                        .num_rotated = rotated,
+                                        .is_shared = !weights.layers[i].attn_v}));
   }
   if (context.queue) upload(context, device, weights, progress);
 }

@@ -11,17 +11,20 @@ namespace gesso::model {
 
 float embed_scale(const ModelConfig& config) { return std::sqrt(static_cast<float>(config.hidden_size)); }
 
-void self_conditioned_embedding(const Context& context, const ModelConfig& config, const Weights& weights,
-                                Staged<int32_t> ids, ConstMatrix belief, Activations& activations, Matrix hidden) {
-  ops::embed(context, weights.token_embd, ids, embed_scale(config), hidden);
-  if (belief.rows > 0) {  // the MLP of a zero row is zero, so the first step needs none of it
-    const Matrix normed = activations.normed(belief.rows), signal = activations.projected(belief.rows);
-    ops::rms_norm(context, belief, weights.self_cond_pre_norm, config.rms_norm_eps, 1.0f, normed);
-    gated_mlp(context, normed, weights.self_cond_gate, weights.self_cond_up, weights.self_cond_down,
-              activations.gate_up(belief.rows), signal);
-    ops::add(context, signal, hidden);
+void self_conditioned_embedding(const PassContext& pass, Staged<int32_t> ids, ConstMatrix soft_embedding,
+                                Matrix hidden) {
+  const Context& context = pass.context;
+  const Weights& w = pass.weights;
+  const float eps = pass.config.rms_norm_eps;
+  ops::embed(context, {.table = w.token_embd, .ids = ids, .scale = embed_scale(pass.config), .out = hidden});
+  const int64_t rows = soft_embedding.rows;
+  if (rows > 0) {  // the MLP of a zero row is zero, so the first step needs none of it
+    const Matrix normed = pass.memory.normed(rows), signal = pass.memory.projected(rows);
+    ops::rms_norm(context, {.x = soft_embedding, .weight = w.self_cond_pre_norm, .eps = eps, .out = normed});
+    gated_mlp(context, normed, w.self_cond_gate, w.self_cond_up, w.self_cond_down, pass.memory.gate_up(rows), signal);
+    ops::add(context, {.x = signal, .residual = hidden});
   }
-  ops::rms_norm(context, hidden, {}, config.rms_norm_eps, 1.0f, hidden);
+  ops::rms_norm(context, {.x = hidden, .weight = {}, .eps = eps, .out = hidden});
 }
 
 }  // namespace gesso::model

@@ -4,11 +4,10 @@
 
 namespace gesso::model {
 
-void encode_pending(const Context& context, const ModelConfig& config, const Weights& weights,
-                    std::span<Sequence* const> sequences, Activations& activations) {
+void encode_pending(const PassContext& pass, std::span<Sequence* const> sequences) {
   std::vector<EncodeRequest> requests;
   for (Sequence* sequence : sequences) requests.push_back({&sequence->cache, sequence->pending()});
-  encode(context, config, weights, requests, activations);
+  encode(pass, requests);
 }
 
 }  // namespace gesso::model

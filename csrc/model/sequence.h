@@ -5,10 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "core/context.h"
-#include "model/activations.h"
 #include "model/kv_cache.h"
-#include "model/weights.h"
+#include "model/pass_context.h"
 
 namespace gesso::model {
 
@@ -27,7 +25,6 @@ struct Sequence {
 };
 
 // Encodes what is pending in each sequence.
-void encode_pending(const Context& context, const ModelConfig& config, const Weights& weights,
-                    std::span<Sequence* const> sequences, Activations& activations);
+void encode_pending(const PassContext& pass, std::span<Sequence* const> sequences);
 
 }  // namespace gesso::model

@@ -34,7 +34,7 @@ void load_attention(TensorTable& table, const ModelConfig& config, const LayerCo
   out.attn_norm = table.vector(prefix + "attn_norm.weight", hidden, converted);
   out.attn_q = table.matrix(prefix + "attn_q", {q_size, hidden});
   out.attn_k = table.matrix(prefix + "attn_k", {kv_size, hidden});
-  // The architecture has no V projection on full layers; a dialect that stores one anyway means it.
+  // The architecture has no V projection on full layers; a file that stores one anyway means it.
   out.attn_v = layer.is_sliding ? table.matrix(prefix + "attn_v", {kv_size, hidden})
                                 : table.optional_matrix(prefix + "attn_v", {kv_size, hidden});
   out.attn_output = table.matrix(prefix + "attn_output", {hidden, q_size});

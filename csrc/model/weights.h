@@ -61,10 +61,10 @@ struct Weights {
   Buffer<std::byte> device_copy;
 };
 
-// The only place that knows tensor names. Accepts the dialects and fallbacks of the format (self_cond_norm for
-// self_cond_pre_norm, split experts, no enc_layer_output_scale, no rope_freqs, `.scale` and `.input_scale` beside a
-// weight). Missing, extra and misshapen tensors and types that cannot be computed with are all listed in one
-// FormatError.
+// The only place that knows tensor names. Files name and store some tensors in more than one way, and all of these
+// are accepted: self_cond_norm for self_cond_pre_norm, split experts, no enc_layer_output_scale, no rope_freqs,
+// `.scale` and `.input_scale` beside a weight. Missing, extra and misshapen tensors and types that cannot be computed
+// with are all listed in one FormatError.
 Weights load_weights(const io::GgufFile& file, const ModelConfig& config);
 
 }  // namespace gesso::model

@@ -6,14 +6,11 @@
 
 namespace gesso::ops {
 
-void add(const Context& context, ConstMatrix x, Matrix residual) {
-  check_rows("add: residual", residual.rows, x.rows);
-  check_columns("add: residual", residual.columns, x.columns);
-  const ProfileSpan span(context, "add", nullptr, [&](const Profile&) { return rows_work(x.rows, 3 * x.columns); });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::add(context, x, residual);
-  }
-  return cpu::add(context, x, residual);
+void add(const Context& context, const AddArguments& a) {
+  check_rows("add: residual", a.residual.rows, a.x.rows);
+  check_columns("add: residual", a.residual.columns, a.x.columns);
+  const ProfileSpan span(context, "add", nullptr, [&] { return rows_work(a.x.rows, 3 * a.x.columns); });
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

@@ -1,19 +1,17 @@
 // Elementwise sum into a residual.
 #pragma once
 
-#include "core/context.h"
 #include "core/tensor.h"
+#include "ops/op.h"
 
 namespace gesso::ops {
 
-// residual += x.   x, residual [R, D].
-void add(const Context& context, ConstMatrix x, Matrix residual);
+// residual += x.
+struct AddArguments {
+  ConstMatrix x;    // [R, D]
+  Matrix residual;  // [R, D]
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void add(const Context& context, ConstMatrix x, Matrix residual);
-}
-namespace gesso::cuda {
-void add(const Context& context, ConstMatrix x, Matrix residual);
-}
+GESSO_OP(add, AddArguments)

@@ -3,10 +3,10 @@
 
 #include <cstddef>
 
-#include "core/context.h"
 #include "core/staged.h"
 #include "core/tensor.h"
 #include "ops/key_value_layout.h"
+#include "ops/op.h"
 
 namespace gesso::ops {
 
@@ -31,20 +31,17 @@ struct AttentionSequence {
 enum class AttentionMode { kCausal, kCanvas };
 
 // out[r, h] = sum_j softmax_j(q[r, h] . k[j, g]) * v[j, g] with g = h / (H / G); the scale of q.k is 1.
-// q, out [R, H * head_dim]; window 0 means no window. Every row sees at least one key.
-// Keys are summed in blocks that start at multiples of the position (64 on the CPU, 32 or 16 on a GPU), so that a row's
-// result does not depend on how its prompt was cut into chunks. A GPU takes head dims up to 512, and sequences that
-// share no rows.
-void attention(const Context& context, ConstMatrix q, const KeyValueLayout& layout, AttentionMode mode, int64_t window,
-               Staged<AttentionSequence> sequences, Matrix out);
+// Every row sees at least one key. Keys are summed in blocks that start at multiples of the position (64 on the CPU, 32
+// or 16 on a GPU), so that a row's result does not depend on how its prompt was cut into chunks.
+struct AttentionArguments {
+  ConstMatrix q;                 // [R, H * K]
+  const KeyValueLayout& layout;  // on a GPU K is at most 512
+  AttentionMode mode;
+  int64_t window;                       // 0: none
+  Staged<AttentionSequence> sequences;  // on a GPU they share no rows
+  Matrix out;                           // [R, H * K]
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void attention(const Context& context, ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
-               int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out);
-}
-namespace gesso::cuda {
-void attention(const Context& context, ConstMatrix q, const ops::KeyValueLayout& layout, ops::AttentionMode mode,
-               int64_t window, Staged<ops::AttentionSequence> sequences, Matrix out);
-}
+GESSO_OP(attention, AttentionArguments)

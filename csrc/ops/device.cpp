@@ -9,8 +9,8 @@ std::vector<Device> devices() {
   return {};
 }
 
-QueuePointer make_queue(int device, ActivationType activations) {
-  if constexpr (kHasCuda) return cuda::make_queue(device, activations);
+QueuePointer make_queue([[maybe_unused]] int device) {
+  if constexpr (kHasCuda) return cuda::make_queue(device);
   throw ArgumentError("this build of gesso has no CUDA backend");
 }
 

@@ -29,7 +29,7 @@ std::vector<Device> devices();
 constexpr bool has_device_backend() { return kHasCuda; }
 
 // What ops with this context put their work into; it lives as long as the pointer. CudaError.
-QueuePointer make_queue(int device, ActivationType activations);
+QueuePointer make_queue(int device);
 // Before the first op of a call: the calling thread may have worked on another device.
 void activate(const Context& context);
 // What pays on a GPU: int8 where 16-bit products are slow beside its memory, else bf16.
@@ -42,7 +42,7 @@ int64_t free_bytes(int device);
 
 namespace gesso::cuda {
 std::vector<ops::Device> devices();
-std::shared_ptr<Queue> make_queue(int device, ActivationType activations);
+std::shared_ptr<Queue> make_queue(int device);
 void activate(const Queue& queue);
 int64_t allocated_bytes(int device);
 int64_t free_bytes(int device);

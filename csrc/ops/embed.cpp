@@ -6,19 +6,15 @@
 
 namespace gesso::ops {
 
-void embed(const Context& context, const Tensor& table, Staged<int32_t> ids, float scale, Matrix out) {
-  check_stored("embed: table", table, 2);
-  check_rows("embed: out", out.rows, ids.size());
-  check_columns("embed: out", out.columns, table.shape[1]);
-  for (int32_t id : ids.host) {
-    check(id >= 0 && id < table.shape[0], "embed: token id ", id, " outside [0, ", table.shape[0], ")");
+void embed(const Context& context, const EmbedArguments& a) {
+  check_stored("embed: table", a.table, 2);
+  check_rows("embed: out", a.out.rows, a.ids.size());
+  check_columns("embed: out", a.out.columns, a.table.shape[1]);
+  for (int32_t id : a.ids.host) {
+    check(id >= 0 && id < a.table.shape[0], "embed: token id ", id, " outside [0, ", a.table.shape[0], ")");
   }
-  const ProfileSpan span(context, "embed", table.data,
-                         [&](const Profile&) { return table_rows_work(table, ids.size()); });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::embed(context, table, ids, scale, out);
-  }
-  return cpu::embed(context, table, ids, scale, out);
+  const ProfileSpan span(context, "embed", a.table.data, [&] { return table_rows_work(a.table, a.ids.size()); });
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

@@ -19,27 +19,23 @@ void check_projection(const Context& context, ConstMatrix x, const Weight& weigh
 
 }  // namespace
 
-void expert_gated_linear(const Context& context, ConstMatrix x, const GatedWeights& weights, const Routing& routing,
-                         Matrix scratch, Matrix out) {
-  if (weights.gate_up) {
-    check_projection(context, x, weights.gate_up, routing, 2 * out.columns);
+void expert_gated_linear(const Context& context, const ExpertGatedLinearArguments& a) {
+  if (a.weights.gate_up) {
+    check_projection(context, a.x, a.weights.gate_up, a.routing, 2 * a.out.columns);
   } else {
-    check_projection(context, x, weights.gate, routing, out.columns);
-    check_projection(context, x, weights.up, routing, out.columns);
+    check_projection(context, a.x, a.weights.gate, a.routing, a.out.columns);
+    check_projection(context, a.x, a.weights.up, a.routing, a.out.columns);
   }
-  const int64_t num_slots = static_cast<int64_t>(routing.token_of_slot.size());
-  check_rows("expert_gated_linear: out", out.rows, num_slots);
-  check_rows("expert_gated_linear: scratch", scratch.rows, num_slots);
-  check_columns("expert_gated_linear: scratch", scratch.columns, 2 * out.columns);
-  const ProfileSpan span(context, "expert_gated_linear", (weights.gate_up ? weights.gate_up : weights.gate).values.data,
-                         [&](const Profile& profile) {
-                           return expert_work(profile, routing, x.rows, out.columns,
-                                              {&weights.gate_up, &weights.gate, &weights.up});
+  const int64_t num_slots = static_cast<int64_t>(a.routing.token_of_slot.size());
+  check_rows("expert_gated_linear: out", a.out.rows, num_slots);
+  check_rows("expert_gated_linear: scratch", a.scratch.rows, num_slots);
+  check_columns("expert_gated_linear: scratch", a.scratch.columns, 2 * a.out.columns);
+  const ProfileSpan span(context, "expert_gated_linear",
+                         (a.weights.gate_up ? a.weights.gate_up : a.weights.gate).values.data, [&] {
+                           return expert_work(context, a.routing, a.x.rows, a.out.columns,
+                                              {&a.weights.gate_up, &a.weights.gate, &a.weights.up});
                          });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::expert_gated_linear(context, x, weights, routing, out);
-  }
-  return cpu::expert_gated_linear(context, x, weights, routing, scratch, out);
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

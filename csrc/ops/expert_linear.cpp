@@ -7,19 +7,14 @@
 
 namespace gesso::ops {
 
-void expert_linear(const Context& context, ConstMatrix x, ExpertInput input, const Weight& weight,
-                   const Routing& routing, Matrix out) {
-  check_experts("expert_linear", x, input, weight, routing);
-  check_rows("expert_linear: out", out.rows, static_cast<int64_t>(routing.token_of_slot.size()));
-  check_columns("expert_linear: out", out.columns, weight.num_outputs());
-  add_importance(context, x, input, weight, routing);
-  const ProfileSpan span(context, "expert_linear", weight.values.data, [&](const Profile& profile) {
-    return expert_work(profile, routing, x.rows, out.columns, {&weight});
-  });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::expert_linear(context, x, input, weight, routing, out);
-  }
-  return cpu::expert_linear(context, x, input, weight, routing, out);
+void expert_linear(const Context& context, const ExpertLinearArguments& a) {
+  check_experts("expert_linear", a.x, a.input, a.weight, a.routing);
+  check_rows("expert_linear: out", a.out.rows, static_cast<int64_t>(a.routing.token_of_slot.size()));
+  check_columns("expert_linear: out", a.out.columns, a.weight.num_outputs());
+  add_importance(context, a.x, a.input, a.weight, a.routing);
+  const ProfileSpan span(context, "expert_linear", a.weight.values.data,
+                         [&] { return expert_work(context, a.routing, a.x.rows, a.out.columns, {&a.weight}); });
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

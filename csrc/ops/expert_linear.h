@@ -1,7 +1,8 @@
 // Grouped matrix product: each slot with its own expert's matrix.
 #pragma once
 
-#include "core/context.h"
+#include "core/tensor.h"
+#include "ops/op.h"
 #include "ops/route.h"
 #include "ops/weight.h"
 
@@ -12,18 +13,15 @@ enum class ExpertInput {
   kSlots,   // slot s reads row s of x [R * A, K]
 };
 
-// out[s, n] = scale[e] * sum_k x[row(s), k] * weight[e, n, k], e the expert of slot s.   weight [E, N, K], out [R*A,
-// N].
-void expert_linear(const Context& context, ConstMatrix x, ExpertInput input, const Weight& weight,
-                   const Routing& routing, Matrix out);
+// out[s, n] = scale[e] * sum_k x[row(s), k] * weight[e, n, k], e the expert of slot s.
+struct ExpertLinearArguments {
+  ConstMatrix x;  // [R, K] or [R * A, K], as `input` says
+  ExpertInput input;
+  const Weight& weight;  // [E, N, K]
+  const Routing& routing;
+  Matrix out;  // [R * A, N]
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput input, const Weight& weight,
-                   const ops::Routing& routing, Matrix out);
-}
-namespace gesso::cuda {
-void expert_linear(const Context& context, ConstMatrix x, ops::ExpertInput input, const Weight& weight,
-                   const ops::Routing& routing, Matrix out);
-}
+GESSO_OP(expert_linear, ExpertLinearArguments)

@@ -17,24 +17,19 @@ void check_projection(const char* what, const char* scale, ConstMatrix x, const 
 
 }  // namespace
 
-void gated_linear(const Context& context, ConstMatrix x, const Weight& gate, const Weight& up, Matrix scratch,
-                  Matrix out) {
-  check_projection("gated_linear: gate", "gated_linear: gate's scale", x, gate, out);
-  check_projection("gated_linear: up", "gated_linear: up's scale", x, up, out);
-  check_rows("gated_linear: out", out.rows, x.rows);
-  check_rows("gated_linear: scratch", scratch.rows, x.rows);
-  check_columns("gated_linear: scratch", scratch.columns, out.columns);
+void gated_linear(const Context& context, const GatedLinearArguments& a) {
+  check_projection("gated_linear: gate", "gated_linear: gate's scale", a.x, a.gate, a.out);
+  check_projection("gated_linear: up", "gated_linear: up's scale", a.x, a.up, a.out);
+  check_rows("gated_linear: out", a.out.rows, a.x.rows);
+  check_rows("gated_linear: scratch", a.scratch.rows, a.x.rows);
+  check_columns("gated_linear: scratch", a.scratch.columns, a.out.columns);
   if (context.importance) {
-    context.importance->add(gate.values.data, 0, 1, x, nullptr, x.rows);
-    context.importance->add(up.values.data, 0, 1, x, nullptr, x.rows);
+    context.importance->add(a.gate.values.data, 0, 1, a.x, nullptr, a.x.rows);
+    context.importance->add(a.up.values.data, 0, 1, a.x, nullptr, a.x.rows);
   }
-  const ProfileSpan span(context, "gated_linear", gate.values.data, [&](const Profile& profile) {
-    return product_work(profile, x.rows, {&gate, &up}, out.columns);
-  });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::gated_linear(context, x, gate, up, out);
-  }
-  return cpu::gated_linear(context, x, gate, up, scratch, out);
+  const ProfileSpan span(context, "gated_linear", a.gate.values.data,
+                         [&] { return product_work(context, a.x.rows, {&a.gate, &a.up}, a.out.columns); });
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

@@ -6,29 +6,25 @@
 
 namespace gesso::ops {
 
-void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
-                float embed_scale, Staged<HeadRow> rows, TokenStats stats, Matrix belief) {
-  check_stored("head_stats: head", head.values, 2);
-  if (head.scale) check_vector("head_stats: scale", head.scale, 1);
-  check_stored("head_stats: table", table, 2);
-  check_rows("head_stats: table", table.shape[0], head.num_outputs());
-  check(cap > 0, "head_stats: cap must be positive, got ", cap);
-  check_columns("head_stats: x", x.columns, head.num_inputs());
-  check_rows("head_stats: belief", belief.rows, x.rows);
-  check_columns("head_stats: belief", belief.columns, table.shape[1]);
-  const size_t num_rows = x.rows;
-  check(rows.host.size() == num_rows && stats.entropy.size() == num_rows && stats.argmax.size() == num_rows &&
-            stats.sampled.size() == num_rows,
+void head_stats(const Context& context, const HeadStatsArguments& a) {
+  check_stored("head_stats: head", a.head.values, 2);
+  if (a.head.scale) check_vector("head_stats: scale", a.head.scale, 1);
+  check_stored("head_stats: table", a.table, 2);
+  check_rows("head_stats: table", a.table.shape[0], a.head.num_outputs());
+  check(a.cap > 0, "head_stats: cap must be positive, got ", a.cap);
+  check_columns("head_stats: x", a.x.columns, a.head.num_inputs());
+  check_rows("head_stats: soft_embedding", a.soft_embedding.rows, a.x.rows);
+  check_columns("head_stats: soft_embedding", a.soft_embedding.columns, a.table.shape[1]);
+  const size_t num_rows = a.x.rows;
+  check(a.rows.host.size() == num_rows && a.stats.entropy.size() == num_rows && a.stats.argmax.size() == num_rows &&
+            a.stats.sampled.size() == num_rows,
         "head_stats: rows and stats must have ", num_rows, " rows");
-  for (const HeadRow& row : rows.host) {
+  for (const HeadRow& row : a.rows.host) {
     check(row.temperature > 0, "head_stats: temperature must be positive, got ", row.temperature);
   }
-  const ProfileSpan span(context, "head_stats", head.values.data,
-                         [&](const Profile& profile) { return head_work(profile, x.rows, head, table); });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::head_stats(context, x, head, table, cap, embed_scale, rows, stats, belief);
-  }
-  return cpu::head_stats(context, x, head, table, cap, embed_scale, rows, stats, belief);
+  const ProfileSpan span(context, "head_stats", a.head.values.data,
+                         [&] { return head_work(context, a.x.rows, a.head, a.table); });
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

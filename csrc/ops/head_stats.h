@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
-#include "core/context.h"
 #include "core/random.h"
 #include "core/staged.h"
 #include "core/tensor.h"
+#include "ops/op.h"
 #include "ops/token_stats.h"
 #include "ops/weight.h"
 
@@ -19,18 +19,18 @@ struct HeadRow {
 };
 
 // z[r] = cap * tanh(x[r] . head^T / cap) / rows[r].temperature, its statistics as token_stats defines them, and
-// belief[r] = embed_scale * softmax(z[r]) . table as soft_embed has it. z is never written whole.
-// x [R, D], head [V, D], table [V, D'], finite on a GPU; rows [R], temperature > 0, cap > 0, belief [R, D'].
-void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
-                float embed_scale, Staged<HeadRow> rows, TokenStats stats, Matrix belief);
+// soft_embedding[r] = embed_scale * softmax(z[r]) . table as soft_embed has it. z is never written whole.
+struct HeadStatsArguments {
+  ConstMatrix x;          // [R, D]
+  const Weight& head;     // [V, D]
+  const Tensor& table;    // [V, D'], finite on a GPU
+  float cap;              // > 0
+  float embed_scale;      // sqrt(D')
+  Staged<HeadRow> rows;   // [R], temperature > 0
+  TokenStats stats;       // [R]
+  Matrix soft_embedding;  // [R, D']
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
-                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix belief);
-}
-namespace gesso::cuda {
-void head_stats(const Context& context, ConstMatrix x, const Weight& head, const Tensor& table, float cap,
-                float embed_scale, Staged<ops::HeadRow> rows, ops::TokenStats stats, Matrix belief);
-}  // namespace gesso::cuda
+GESSO_OP(head_stats, HeadStatsArguments)

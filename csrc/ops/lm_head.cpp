@@ -6,20 +6,16 @@
 
 namespace gesso::ops {
 
-void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits) {
-  check_stored("lm_head: head", head.values, 2);
-  if (head.scale) check_vector("lm_head: scale", head.scale, 1);
-  check(cap > 0, "lm_head: cap must be positive, got ", cap);
-  check_columns("lm_head: x", x.columns, head.num_inputs());
-  check_rows("lm_head: logits", logits.rows, x.rows);
-  check_columns("lm_head: logits", logits.columns, head.num_outputs());
-  const ProfileSpan span(context, "lm_head", head.values.data, [&](const Profile& profile) {
-    return product_work(profile, x.rows, {&head}, logits.columns);
-  });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::lm_head(context, x, head, cap, logits);
-  }
-  return cpu::lm_head(context, x, head, cap, logits);
+void lm_head(const Context& context, const LmHeadArguments& a) {
+  check_stored("lm_head: head", a.head.values, 2);
+  if (a.head.scale) check_vector("lm_head: scale", a.head.scale, 1);
+  check(a.cap > 0, "lm_head: cap must be positive, got ", a.cap);
+  check_columns("lm_head: x", a.x.columns, a.head.num_inputs());
+  check_rows("lm_head: logits", a.logits.rows, a.x.rows);
+  check_columns("lm_head: logits", a.logits.columns, a.head.num_outputs());
+  const ProfileSpan span(context, "lm_head", a.head.values.data,
+                         [&] { return product_work(context, a.x.rows, {&a.head}, a.logits.columns); });
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

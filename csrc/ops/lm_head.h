@@ -1,19 +1,20 @@
 // Logits: the head product with its soft cap.
 #pragma once
 
-#include "core/context.h"
+#include "core/tensor.h"
+#include "ops/op.h"
 #include "ops/weight.h"
 
 namespace gesso::ops {
 
-// logits = cap * tanh(x . head^T / cap) in float32.   x [R, D], head [V, D], cap > 0, logits [R, V].
-void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits);
+// logits = cap * tanh(x . head^T / cap) in float32.
+struct LmHeadArguments {
+  ConstMatrix x;       // [R, D]
+  const Weight& head;  // [V, D]
+  float cap;           // > 0
+  Matrix logits;       // [R, V]
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits);
-}
-namespace gesso::cuda {
-void lm_head(const Context& context, ConstMatrix x, const Weight& head, float cap, Matrix logits);
-}
+GESSO_OP(lm_head, LmHeadArguments)

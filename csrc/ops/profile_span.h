@@ -11,7 +11,7 @@
 
 namespace gesso::ops {
 
-// Adds the time from here to the end of the block to the context's profile, and the work that `count(profile)` tells;
+// Adds the time from here to the end of the block to the context's profile, and the work that `count()` tells;
 // without a profile it does nothing. On a device it waits for all work before and for the op itself: an op's time is
 // then its own, and a whole pass takes longer than unprofiled.
 class ProfileSpan {
@@ -20,7 +20,7 @@ class ProfileSpan {
   ProfileSpan(const Context& context, std::string_view op, const void* weight, const Count& count)
       : context_(context), key_(op, weight) {
     if (!context.profile) return;
-    work_ = count(*context.profile);
+    work_ = count();
     synchronize(context);
     start_ = Clock::now();
   }

@@ -3,10 +3,10 @@
 
 #include <cstddef>
 
-#include "core/context.h"
 #include "core/staged.h"
 #include "core/tensor.h"
 #include "ops/key_value_layout.h"
+#include "ops/op.h"
 
 namespace gesso::ops {
 
@@ -22,22 +22,20 @@ struct KeyValueRows {
 // For each row and head, with pos the row's position and i < K/2:
 //   q = rope(rms_head(q, q_norm)) in place;  keys = rope(rms_head(k, k_norm));  values = rms_head(v) without weight
 //   rope pairs i with i + K/2 and turns the pair by the angle pos * inv_freq[i] (float32, as the reference does)
-// q [R, H * K], or no rows when only keys and values are wanted; k, v [R, G * K] (v may be k itself);
-// q_norm, k_norm F32 [K]; inv_freq [K/2]. What a layout keeps of keys once
-// for several uses may change what q holds; attention with the same layout knows.
-void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
-                  const Tensor& k_norm, float eps, Staged<float> inv_freq, const KeyValueLayout& layout,
-                  Staged<KeyValueRows> sequences);
+struct QkNormRopeArguments {
+  // [R, H * K], or no rows when only keys and values are wanted. Where the layout has one copy of keys and values, q
+  // holds something else afterwards, which attention with the same layout understands.
+  Matrix q;
+  ConstMatrix k;         // [R, G * K]
+  ConstMatrix v;         // [R, G * K]; it may be k itself
+  const Tensor& q_norm;  // F32 [K]; not read without q
+  const Tensor& k_norm;  // F32 [K]
+  float eps;
+  Staged<float> inv_freq;  // [K / 2]
+  const KeyValueLayout& layout;
+  Staged<KeyValueRows> sequences;
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
-                  const Tensor& k_norm, float eps, Staged<float> inv_freq, const ops::KeyValueLayout& layout,
-                  Staged<ops::KeyValueRows> sequences);
-}
-namespace gesso::cuda {
-void qk_norm_rope(const Context& context, Matrix q, ConstMatrix k, ConstMatrix v, const Tensor& q_norm,
-                  const Tensor& k_norm, float eps, Staged<float> inv_freq, const ops::KeyValueLayout& layout,
-                  Staged<ops::KeyValueRows> sequences);
-}
+GESSO_OP(qk_norm_rope, QkNormRopeArguments)

@@ -6,29 +6,20 @@
 
 namespace gesso::ops {
 
-void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out) {
-  if (weight) check_vector("rms_norm: weight", weight, x.columns);
-  check_rows("rms_norm: out", out.rows, x.rows);
-  check_columns("rms_norm: out", out.columns, x.columns);
-  const ProfileSpan span(context, "rms_norm", nullptr,
-                         [&](const Profile&) { return rows_work(x.rows, 2 * x.columns); });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::rms_norm(context, x, weight, eps, scale, out);
-  }
-  return cpu::rms_norm(context, x, weight, eps, scale, out);
+void rms_norm(const Context& context, const RmsNormArguments& a) {
+  if (a.weight) check_vector("rms_norm: weight", a.weight, a.x.columns);
+  check_rows("rms_norm: out", a.out.rows, a.x.rows);
+  check_columns("rms_norm: out", a.out.columns, a.x.columns);
+  const ProfileSpan span(context, "rms_norm", nullptr, [&] { return rows_work(a.x.rows, 2 * a.x.columns); });
+  dispatch(context, a);
 }
 
-void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale,
-                  Matrix residual) {
-  check_vector("rms_norm_add: weight", weight, x.columns);
-  check_rows("rms_norm_add: residual", residual.rows, x.rows);
-  check_columns("rms_norm_add: residual", residual.columns, x.columns);
-  const ProfileSpan span(context, "rms_norm_add", nullptr,
-                         [&](const Profile&) { return rows_work(x.rows, 3 * x.columns); });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::rms_norm_add(context, x, weight, eps, scale, residual);
-  }
-  return cpu::rms_norm_add(context, x, weight, eps, scale, residual);
+void rms_norm_add(const Context& context, const RmsNormAddArguments& a) {
+  check_vector("rms_norm_add: weight", a.weight, a.x.columns);
+  check_rows("rms_norm_add: residual", a.residual.rows, a.x.rows);
+  check_columns("rms_norm_add: residual", a.residual.columns, a.x.columns);
+  const ProfileSpan span(context, "rms_norm_add", nullptr, [&] { return rows_work(a.x.rows, 3 * a.x.columns); });
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

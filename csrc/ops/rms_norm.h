@@ -1,26 +1,32 @@
 // Root-mean-square normalisation and its residual form.
 #pragma once
 
-#include "core/context.h"
 #include "core/tensor.h"
+#include "ops/op.h"
 
 namespace gesso::ops {
 
 // rms(x, w) = x * (mean(x^2) + eps)^-1/2 * w, w used as stored (no + 1); an absent weight counts as ones.
 
-// out = rms(x, weight) * scale.   x, out [R, D] (may be the same), weight F32 [D] or absent.
-void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out);
+// out = rms(x, weight) * scale.
+struct RmsNormArguments {
+  ConstMatrix x;         // [R, D]
+  const Tensor& weight;  // F32 [D], or absent
+  float eps;
+  float scale = 1.0f;
+  Matrix out;  // [R, D]; it may be x
+};
 
-// residual = (residual + rms(x, weight)) * scale.   x, residual [R, D], weight F32 [D].
-void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix residual);
+// residual = (residual + rms(x, weight)) * scale.
+struct RmsNormAddArguments {
+  ConstMatrix x;         // [R, D]
+  const Tensor& weight;  // F32 [D]
+  float eps;
+  float scale = 1.0f;
+  Matrix residual;  // [R, D]
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out);
-void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix residual);
-}  // namespace gesso::cpu
-namespace gesso::cuda {
-void rms_norm(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix out);
-void rms_norm_add(const Context& context, ConstMatrix x, const Tensor& weight, float eps, float scale, Matrix residual);
-}  // namespace gesso::cuda
+GESSO_OP(rms_norm, RmsNormArguments)
+GESSO_OP(rms_norm_add, RmsNormAddArguments)

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <span>
 
-#include "core/context.h"
 #include "core/tensor.h"
+#include "ops/op.h"
 
 namespace gesso::ops {
 
@@ -21,14 +21,13 @@ struct Routing {
 };
 
 // Per token: p = softmax(scores) in float32; the A largest (ties: lower expert first), renormalised to sum 1, each
-// times per_expert_scale. Fills every field of `routing`.   scores [R, E]; per_expert_scale F32 [E].
-void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, Routing& routing);
+// times per_expert_scale.
+struct RouteArguments {
+  ConstMatrix scores;              // [R, E]
+  const Tensor& per_expert_scale;  // F32 [E]
+  const Routing& routing;          // every array that it views is written
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, ops::Routing& routing);
-}
-namespace gesso::cuda {
-void route(const Context& context, ConstMatrix scores, const Tensor& per_expert_scale, ops::Routing& routing);
-}
+GESSO_OP(route, RouteArguments)

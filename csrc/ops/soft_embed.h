@@ -1,21 +1,20 @@
-// The expected embedding under the previous step's distribution.
+// The soft embedding of each row: the mean of all tokens' embeddings, weighted by the row's probabilities.
 #pragma once
 
-#include "core/context.h"
 #include "core/tensor.h"
+#include "ops/op.h"
 
 namespace gesso::ops {
 
-// out[r] = scale * sum_v softmax(logits[r])_v * table[v].   logits [R, V], table [V, D], out [R, D].
-// -inf logits are legal and weigh nothing; a row needs one finite logit. (A GPU multiplies weights of zero too: there
-// the table must be finite.)
-void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table, float scale, Matrix out);
+// out[r] = scale * sum_v softmax(logits[r])_v * table[v].
+struct SoftEmbedArguments {
+  // [R, V]. -inf logits are legal and weigh nothing; a row needs one finite logit.
+  ConstMatrix logits;
+  const Tensor& table;  // [V, D]; finite on a GPU, which multiplies weights of zero too
+  float scale;
+  Matrix out;  // [R, D]
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table, float scale, Matrix out);
-}
-namespace gesso::cuda {
-void soft_embed(const Context& context, ConstMatrix logits, const Tensor& table, float scale, Matrix out);
-}
+GESSO_OP(soft_embed, SoftEmbedArguments)

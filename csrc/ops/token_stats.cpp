@@ -6,18 +6,15 @@
 
 namespace gesso::ops {
 
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys, TokenStats stats) {
-  const size_t rows = logits.rows;
-  check(temperature > 0, "token_stats: temperature must be positive, got ", temperature);
-  check(keys.host.size() == rows && stats.entropy.size() == rows && stats.argmax.size() == rows &&
-            stats.sampled.size() == rows,
+void token_stats(const Context& context, const TokenStatsArguments& a) {
+  const size_t rows = a.logits.rows;
+  check(a.temperature > 0, "token_stats: temperature must be positive, got ", a.temperature);
+  check(a.keys.host.size() == rows && a.stats.entropy.size() == rows && a.stats.argmax.size() == rows &&
+            a.stats.sampled.size() == rows,
         "token_stats: keys and stats must have ", rows, " rows");
   const ProfileSpan span(context, "token_stats", nullptr,
-                         [&](const Profile&) { return rows_work(logits.rows, 2 * logits.columns); });
-  if constexpr (kHasCuda) {
-    if (context.queue) return cuda::token_stats(context, logits, temperature, keys, stats);
-  }
-  return cpu::token_stats(context, logits, temperature, keys, stats);
+                         [&] { return rows_work(a.logits.rows, 2 * a.logits.columns); });
+  dispatch(context, a);
 }
 
 }  // namespace gesso::ops

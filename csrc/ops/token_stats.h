@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <span>
 
-#include "core/context.h"
 #include "core/random.h"
 #include "core/staged.h"
 #include "core/tensor.h"
+#include "ops/op.h"
 
 namespace gesso::ops {
 
@@ -19,14 +19,13 @@ struct TokenStats {
 };
 
 // z = logits / temperature, written over the logits (the next step's self-conditioning reads it), and its statistics.
-// logits [R, V]; keys [R]; temperature > 0. -inf logits are legal: their p ln p counts as 0.
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys, TokenStats stats);
+struct TokenStatsArguments {
+  Matrix logits;         // [R, V]; -inf is legal: its p ln p counts as 0
+  float temperature;     // > 0
+  Staged<DrawKey> keys;  // [R]
+  TokenStats stats;
+};
 
 }  // namespace gesso::ops
 
-namespace gesso::cpu {
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys, ops::TokenStats stats);
-}
-namespace gesso::cuda {
-void token_stats(const Context& context, Matrix logits, float temperature, Staged<DrawKey> keys, ops::TokenStats stats);
-}
+GESSO_OP(token_stats, TokenStatsArguments)

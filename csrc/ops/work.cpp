@@ -12,18 +12,18 @@ double num_elements(const Tensor& tensor) { return static_cast<double>(tensor.sh
 double num_bytes(const Tensor& tensor) { return static_cast<double>(tensor.num_bytes()); }
 
 // All of a weight once, each of its elements `uses` times.
-Work weight_work(const Profile& profile, const Tensor& values, double share, double uses) {
+Work weight_work(const Context& context, const Tensor& values, double share, double uses) {
   Work work;
   work.stored_bytes = share * num_bytes(values);
-  double& operations = multiplies_integers(profile, values.dtype) ? work.int8_operations : work.float_operations;
+  double& operations = multiplies_integers(context, values.dtype) ? work.int8_operations : work.float_operations;
   operations = 2 * uses * static_cast<double>(values.shape[values.shape.rank - 2] * values.shape.last());
   return work;
 }
 
-double num_used_experts(const Profile& profile, const Routing& routing) {
+double num_used_experts(const Context& context, const Routing& routing) {
   const int64_t num_experts = static_cast<int64_t>(routing.expert_offsets.size()) - 1;
   const int64_t num_slots = static_cast<int64_t>(routing.token_of_slot.size());
-  if (profile.on_device()) return static_cast<double>(std::min(num_experts, num_slots));
+  if (context.queue) return static_cast<double>(std::min(num_experts, num_slots));
   int64_t used = 0;
   for (int64_t i = 0; i < num_experts; ++i) used += routing.expert_offsets[i + 1] > routing.expert_offsets[i];
   return static_cast<double>(used);
@@ -50,36 +50,35 @@ double num_cached(AttentionMode mode, int64_t window, const AttentionSequence& s
 
 }  // namespace
 
-bool multiplies_integers(const Profile& profile, DType weight_type) {
-  if (profile.activations() != ActivationType::kInt8) return false;
-  return profile.on_device() ? dtype_info(weight_type).block_elements > 1
-                             : quant::find_integers(weight_type) != nullptr;
+bool multiplies_integers(const Context& context, DType weight_type) {
+  if (context.activations != ActivationType::kInt8) return false;
+  return context.queue ? dtype_info(weight_type).block_elements > 1 : quant::find_integers(weight_type) != nullptr;
 }
 
 Work rows_work(double rows, double columns) { return {.activation_bytes = sizeof(float) * rows * columns}; }
 
-Work product_work(const Profile& profile, double rows, std::initializer_list<const Weight*> weights,
+Work product_work(const Context& context, double rows, std::initializer_list<const Weight*> weights,
                   double num_outputs) {
   Work work = rows_work(rows, num_outputs);
   double num_inputs = 0;
   for (const Weight* weight : weights) {
     if (!*weight) continue;
-    work += weight_work(profile, weight->values, 1, rows);
+    work += weight_work(context, weight->values, 1, rows);
     num_inputs = static_cast<double>(weight->num_inputs());
   }
   work += rows_work(rows, num_inputs);
   return work;
 }
 
-Work expert_work(const Profile& profile, const Routing& routing, double rows, double num_outputs,
+Work expert_work(const Context& context, const Routing& routing, double rows, double num_outputs,
                  std::initializer_list<const Weight*> weights) {
   const auto num_slots = static_cast<double>(routing.token_of_slot.size());
   Work work = rows_work(num_slots, num_outputs);
   double num_inputs = 0;
   for (const Weight* weight : weights) {
     if (!*weight) continue;
-    const double share = num_used_experts(profile, routing) / static_cast<double>(weight->values.shape[0]);
-    work += weight_work(profile, weight->values, share, num_slots);
+    const double share = num_used_experts(context, routing) / static_cast<double>(weight->values.shape[0]);
+    work += weight_work(context, weight->values, share, num_slots);
     num_inputs = static_cast<double>(weight->num_inputs());
   }
   work += rows_work(rows, num_inputs);
@@ -99,15 +98,14 @@ Work new_keys_work(ConstMatrix q, ConstMatrix k, const KeyValueLayout& layout) {
   return work;
 }
 
-Work attention_work(ConstMatrix q, const KeyValueLayout& layout, AttentionMode mode, int64_t window,
-                    Staged<AttentionSequence> sequences) {
-  const auto row_bytes = static_cast<double>(layout.key_row_bytes + layout.value_row_bytes);
-  Work work = rows_work(static_cast<double>(q.rows), 2 * static_cast<double>(q.columns));
-  for (const AttentionSequence& sequence : sequences.host) {
-    work.stored_bytes += row_bytes * num_cached(mode, window, sequence);
-    if (mode == AttentionMode::kCanvas) work.activation_bytes += row_bytes * static_cast<double>(sequence.num_rows);
+Work attention_work(const AttentionArguments& a) {
+  const auto row_bytes = static_cast<double>(a.layout.key_row_bytes + a.layout.value_row_bytes);
+  Work work = rows_work(static_cast<double>(a.q.rows), 2 * static_cast<double>(a.q.columns));
+  for (const AttentionSequence& sequence : a.sequences.host) {
+    work.stored_bytes += row_bytes * num_cached(a.mode, a.window, sequence);
+    if (a.mode == AttentionMode::kCanvas) work.activation_bytes += row_bytes * static_cast<double>(sequence.num_rows);
     // Scores, and the values' sum, for each head.
-    work.float_operations += 2 * 2 * num_seen(mode, window, sequence) * static_cast<double>(q.columns);
+    work.float_operations += 2 * 2 * num_seen(a.mode, a.window, sequence) * static_cast<double>(a.q.columns);
   }
   return work;
 }
@@ -119,9 +117,9 @@ Work soft_embed_work(double rows, const Tensor& table) {
   return work;
 }
 
-Work head_work(const Profile& profile, double rows, const Weight& head, const Tensor& table) {
-  Work work = product_work(profile, rows, {&head}, 0);  // logits need not be written
-  if (!profile.on_device()) return work;
+Work head_work(const Context& context, double rows, const Weight& head, const Tensor& table) {
+  Work work = product_work(context, rows, {&head}, 0);  // logits need not be written
+  if (!context.queue) return work;
   work.float_operations += std::exchange(work.int8_operations, 0);  // whatever the activations
   const bool is_tied = head.values.data == table.data;
   Work soft = soft_embed_work(rows, table);

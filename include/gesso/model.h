@@ -31,7 +31,7 @@ struct WeightImportance {
 // What a checkpoint's metadata says, also when its tensors cannot be computed with. FormatError.
 ModelConfig read_config(const Checkpoint& checkpoint);
 // Memory beyond the weights: a session's scratch, and the most that the cache of one sequence of `length` tokens takes.
-// A generation adds its beliefs, canvas_length * hidden_size floats per sequence.
+// A generation adds its soft embeddings, canvas_length * hidden_size floats per sequence.
 int64_t scratch_bytes(const ModelConfig& config);
 int64_t cache_bytes(const ModelConfig& config, int64_t length);
 

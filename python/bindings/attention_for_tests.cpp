@@ -84,7 +84,7 @@ nb::tuple qk_norm_rope(std::optional<Rows> q, Rows k, Rows v, std::optional<Stor
   const int64_t half = inv_freq.size(), head_dim = 2 * half;
   check(half > 0, "qk_norm_rope: inv_freq is empty");
   const ops::KeyValueLayout layout =
-      ops::key_value_layout(call.context(), columns / head_dim, head_dim, num_rotated.value_or(half), is_shared);
+      ops::key_value_layout(call.context(), {columns / head_dim, head_dim, num_rotated.value_or(half), is_shared});
   const RowFormat key_format(call.context(), layout, layout.key_row_bytes);
   const RowFormat value_format(call.context(), layout, layout.value_row_bytes);
   std::vector<std::byte> keys = key_format.untouched(rows), values = value_format.untouched(rows);
@@ -94,9 +94,15 @@ nb::tuple qk_norm_rope(std::optional<Rows> q, Rows k, Rows v, std::optional<Stor
     targets.push_back({first_row, num_rows, position, key_rows.data() + first_row * layout.key_row_bytes,
                        value_rows.data() + first_row * layout.value_row_bytes});
   }
-  ops::qk_norm_rope(call.context(), call.output(q_out), call.matrix(k), call.matrix(v), call.tensor(q_norm),
-                    call.tensor(k_norm), eps, call.staged(std::span(inv_freq.data(), inv_freq.size())), layout,
-                    call.staged(targets));
+  ops::qk_norm_rope(call.context(), {.q = call.output(q_out),
+                                     .k = call.matrix(k),
+                                     .v = call.matrix(v),
+                                     .q_norm = call.tensor(q_norm),
+                                     .k_norm = call.tensor(k_norm),
+                                     .eps = eps,
+                                     .inv_freq = call.staged(std::span(inv_freq.data(), inv_freq.size())),
+                                     .layout = layout,
+                                     .sequences = call.staged(targets)});
   call.finish();
   const auto to_numpy = [&](const RowFormat& format, const std::vector<std::byte>& stored) {
     return rows_to_numpy<float>({format.load(stored).data(), rows, format.columns()});
@@ -140,15 +146,18 @@ NumpyRows<float> attention(Rows q, int64_t num_key_value_heads, int64_t head_dim
                            const std::vector<OwnedSequence>& sequences, std::optional<int64_t> num_rotated,
                            bool is_shared, int num_threads) {
   Call call(num_threads);
-  const ops::KeyValueLayout layout = ops::key_value_layout(call.context(), num_key_value_heads, head_dim,
-                                                           num_rotated.value_or(head_dim / 2), is_shared);
+  const ops::KeyValueLayout layout = ops::key_value_layout(
+      call.context(), {num_key_value_heads, head_dim, num_rotated.value_or(head_dim / 2), is_shared});
   std::list<std::vector<std::byte>> stored;
   std::vector<ops::AttentionSequence> views;
   for (const OwnedSequence& sequence : sequences) views.push_back(sequence.view(call, layout, stored));
   Output out(q.shape(0), q.shape(1));
-  ops::attention(call.context(), call.matrix(q), layout,
-                 causal ? ops::AttentionMode::kCausal : ops::AttentionMode::kCanvas, window, call.staged(views),
-                 call.output(out));
+  ops::attention(call.context(), {.q = call.matrix(q),
+                                  .layout = layout,
+                                  .mode = causal ? ops::AttentionMode::kCausal : ops::AttentionMode::kCanvas,
+                                  .window = window,
+                                  .sequences = call.staged(views),
+                                  .out = call.output(out)});
   call.finish();
   return out.finish();
 }

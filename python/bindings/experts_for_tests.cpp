@@ -44,8 +44,9 @@ OwnedRouting route(Rows scores, std::optional<Stored> per_expert_scale, int64_t 
   check(num_active >= 0, "num_active: expected at least 0, got ", num_active);
   Call call(num_threads);
   OwnedRouting owned(scores.shape(0), scores.shape(1), num_active);
-  ops::Routing routing = owned.view(call);
-  ops::route(call.context(), call.matrix(scores), call.tensor(per_expert_scale), routing);
+  ops::route(
+      call.context(),
+      {.scores = call.matrix(scores), .per_expert_scale = call.tensor(per_expert_scale), .routing = owned.view(call)});
   call.finish();
   return owned;
 }
@@ -55,8 +56,11 @@ NumpyRows<float> expert_linear(Rows x, Stored weight, OwnedRouting& routing, boo
   Call call(num_threads);
   const auto& shape = std::get<1>(weight);
   Output out(routing.token_of_slot.size(), shape.size() == 3 ? shape[1] : 0);
-  ops::expert_linear(call.context(), call.matrix(x), by_slot ? ops::ExpertInput::kSlots : ops::ExpertInput::kTokens,
-                     {call.tensor(weight), call.tensor(scale)}, routing.view(call), call.output(out));
+  ops::expert_linear(call.context(), {.x = call.matrix(x),
+                                      .input = by_slot ? ops::ExpertInput::kSlots : ops::ExpertInput::kTokens,
+                                      .weight = {call.tensor(weight), call.tensor(scale)},
+                                      .routing = routing.view(call),
+                                      .out = call.output(out)});
   call.finish();
   return out.finish();
 }
@@ -76,8 +80,11 @@ NumpyRows<float> expert_gated_linear(Rows x, std::optional<Stored> gate_up, std:
   const int64_t slots = routing.token_of_slot.size();
   const int64_t outputs = gate_up ? std::get<1>(*gate_up)[1] / 2 : std::get<1>(gate.value())[1];
   Output scratch(slots, 2 * outputs), out(slots, outputs);
-  ops::expert_gated_linear(call.context(), call.matrix(x), weights, routing.view(call), call.output(scratch),
-                           call.output(out));
+  ops::expert_gated_linear(call.context(), {.x = call.matrix(x),
+                                            .weights = weights,
+                                            .routing = routing.view(call),
+                                            .scratch = call.output(scratch),
+                                            .out = call.output(out)});
   call.finish();
   return out.finish();
 }
@@ -85,7 +92,7 @@ NumpyRows<float> expert_gated_linear(Rows x, std::optional<Stored> gate_up, std:
 NumpyRows<float> expert_combine(Rows y, OwnedRouting& routing, int num_threads) {
   Call call(num_threads);
   Output out(routing.num_tokens, y.shape(1));
-  ops::expert_combine(call.context(), call.matrix(y), routing.view(call), call.output(out));
+  ops::expert_combine(call.context(), {.y = call.matrix(y), .routing = routing.view(call), .out = call.output(out)});
   call.finish();
   return out.finish();
 }

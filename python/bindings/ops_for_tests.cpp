@@ -38,7 +38,7 @@ void use_device(const std::string& device, const std::string& activations) {
   if (is_cpu) return;
   for (const ops::Device& found : ops::devices()) {
     if (found.name != device) continue;
-    test_queue() = ops::make_queue(found.index, test_activations);
+    test_queue() = ops::make_queue(found.index);
     return;
   }
   throw ArgumentError("use_device: there is no " + device);
@@ -133,7 +133,8 @@ NumpyRows<float> embed(Stored table, Vector<int32_t> ids, float scale, int num_t
   Call call(num_threads);
   Output out(ids.size(), std::get<1>(table).back());
   const std::span<const int32_t> values(ids.data(), ids.size());
-  ops::embed(call.context(), call.tensor(table), call.staged(values), scale, call.output(out));
+  ops::embed(call.context(),
+             {.table = call.tensor(table), .ids = call.staged(values), .scale = scale, .out = call.output(out)});
   call.finish();
   return out.finish();
 }
@@ -143,8 +144,11 @@ NumpyRows<float> rms_norm(Rows x, std::optional<Stored> weight, float eps, float
   Call call(num_threads);
   Output out = in_place ? Output(to_matrix(x)) : Output(x.shape(0), x.shape(1));
   const Matrix target = call.output(out);
-  ops::rms_norm(call.context(), in_place ? ConstMatrix(target) : call.matrix(x), call.tensor(weight), eps, scale,
-                target);
+  ops::rms_norm(call.context(), {.x = in_place ? ConstMatrix(target) : call.matrix(x),
+                                 .weight = call.tensor(weight),
+                                 .eps = eps,
+                                 .scale = scale,
+                                 .out = target});
   call.finish();
   return out.finish();
 }
@@ -153,7 +157,9 @@ NumpyRows<float> rms_norm_add(Rows x, std::optional<Stored> weight, float eps, f
                               int num_threads) {
   Call call(num_threads);
   Output out(to_matrix(residual));
-  ops::rms_norm_add(call.context(), call.matrix(x), call.tensor(weight), eps, scale, call.output(out));
+  ops::rms_norm_add(
+      call.context(),
+      {.x = call.matrix(x), .weight = call.tensor(weight), .eps = eps, .scale = scale, .residual = call.output(out)});
   call.finish();
   return out.finish();
 }
@@ -161,7 +167,8 @@ NumpyRows<float> rms_norm_add(Rows x, std::optional<Stored> weight, float eps, f
 NumpyRows<float> linear(Rows x, Stored weight, std::optional<Stored> scale, int num_threads) {
   Call call(num_threads);
   Output out(x.shape(0), std::get<1>(weight).front());
-  ops::linear(call.context(), call.matrix(x), {call.tensor(weight), call.tensor(scale)}, call.output(out));
+  ops::linear(call.context(),
+              {.x = call.matrix(x), .weight = {call.tensor(weight), call.tensor(scale)}, .out = call.output(out)});
   call.finish();
   return out.finish();
 }
@@ -169,7 +176,10 @@ NumpyRows<float> linear(Rows x, Stored weight, std::optional<Stored> scale, int 
 NumpyRows<float> lm_head(Rows x, Stored head, float cap, std::optional<Stored> scale, int num_threads) {
   Call call(num_threads);
   Output logits(x.shape(0), std::get<1>(head).front());
-  ops::lm_head(call.context(), call.matrix(x), {call.tensor(head), call.tensor(scale)}, cap, call.output(logits));
+  ops::lm_head(call.context(), {.x = call.matrix(x),
+                                .head = {call.tensor(head), call.tensor(scale)},
+                                .cap = cap,
+                                .logits = call.output(logits)});
   call.finish();
   return logits.finish();
 }
@@ -179,8 +189,11 @@ NumpyRows<float> gated_linear(Rows x, Stored gate, Stored up, std::optional<Stor
   Call call(num_threads);
   const int64_t rows = x.shape(0), outputs = std::get<1>(gate).front();
   Output scratch(rows, outputs), out(rows, outputs);
-  ops::gated_linear(call.context(), call.matrix(x), {call.tensor(gate), call.tensor(gate_scale)},
-                    {call.tensor(up), call.tensor(up_scale)}, call.output(scratch), call.output(out));
+  ops::gated_linear(call.context(), {.x = call.matrix(x),
+                                     .gate = {call.tensor(gate), call.tensor(gate_scale)},
+                                     .up = {call.tensor(up), call.tensor(up_scale)},
+                                     .scratch = call.output(scratch),
+                                     .out = call.output(out)});
   call.finish();
   return out.finish();
 }
@@ -188,7 +201,7 @@ NumpyRows<float> gated_linear(Rows x, Stored gate, Stored up, std::optional<Stor
 NumpyRows<float> add(Rows x, Rows residual, int num_threads) {
   Call call(num_threads);
   Output out(to_matrix(residual));
-  ops::add(call.context(), call.matrix(x), call.output(out));
+  ops::add(call.context(), {.x = call.matrix(x), .residual = call.output(out)});
   call.finish();
   return out.finish();
 }
@@ -196,7 +209,9 @@ NumpyRows<float> add(Rows x, Rows residual, int num_threads) {
 NumpyRows<float> soft_embed(Rows logits, Stored table, float scale, int num_threads) {
   Call call(num_threads);
   Output out(logits.shape(0), std::get<1>(table).back());
-  ops::soft_embed(call.context(), call.matrix(logits), call.tensor(table), scale, call.output(out));
+  ops::soft_embed(
+      call.context(),
+      {.logits = call.matrix(logits), .table = call.tensor(table), .scale = scale, .out = call.output(out)});
   call.finish();
   return out.finish();
 }

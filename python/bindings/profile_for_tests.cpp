@@ -14,8 +14,7 @@ std::optional<Profile>& profile() {
 
 void set_profiling(bool on) {
   profile().reset();
-  const Context context = Call(1).context();
-  if (on) profile().emplace(context.activations, context.queue != nullptr);
+  if (on) profile().emplace();
 }
 
 // Returns the entries since the last call, one for each op and weight. An entry has the name of the op only.

@@ -26,8 +26,10 @@ nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& ke
   for (const auto& [seed, position, step] : keys) draw_keys.push_back({seed, position, step});
   std::vector<float> entropy(logits.shape(0), -1.0f);
   std::vector<int32_t> argmax(logits.shape(0), -1), sampled(argmax);
-  ops::token_stats(call.context(), call.output(z), temperature, call.staged(draw_keys),
-                   {call.array(entropy), call.array(argmax), call.array(sampled)});
+  ops::token_stats(call.context(), {.logits = call.output(z),
+                                    .temperature = temperature,
+                                    .keys = call.staged(draw_keys),
+                                    .stats = {call.array(entropy), call.array(argmax), call.array(sampled)}});
   call.finish();
   return nb::make_tuple(z.finish(), copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax),
                         copy_to_numpy<int32_t>(sampled));
@@ -49,14 +51,20 @@ nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap
   const Weight weight{call.tensor(head), call.tensor(scale)};
   const Tensor embedding = table ? call.tensor(*table) : weight.values;
   const int64_t num_rows = x.shape(0);
-  Output belief(num_rows, embedding.shape.last());
+  Output soft_embedding(num_rows, embedding.shape.last());
   std::vector<float> entropy(num_rows, -1.0f);
   std::vector<int32_t> argmax(num_rows, -1), sampled(argmax);
-  ops::head_stats(call.context(), call.matrix(x), weight, embedding, cap, embed_scale, call.staged(rows),
-                  {call.array(entropy), call.array(argmax), call.array(sampled)}, call.output(belief));
+  ops::head_stats(call.context(), {.x = call.matrix(x),
+                                   .head = weight,
+                                   .table = embedding,
+                                   .cap = cap,
+                                   .embed_scale = embed_scale,
+                                   .rows = call.staged(rows),
+                                   .stats = {call.array(entropy), call.array(argmax), call.array(sampled)},
+                                   .soft_embedding = call.output(soft_embedding)});
   call.finish();
   return nb::make_tuple(copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax), copy_to_numpy<int32_t>(sampled),
-                        belief.finish());
+                        soft_embedding.finish());
 }
 
 auto uniform_ids(uint64_t seed, const std::vector<int64_t>& positions, int32_t step, Draw draw, int64_t vocab_size) {
@@ -135,7 +143,7 @@ void bind_sampler(nb::module_& module) {
              "z, entropy, argmax and draw of logits [R, V]; keys are R tuples (seed, position, step).");
   module.def("head_stats", head_stats, "x"_a, "head"_a, "table"_a.none(), "cap"_a, "embed_scale"_a, "temperatures"_a,
              "keys"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads(),
-             "Entropy, argmax, draw and belief of rows [R, D]; keys are as token_stats has them.");
+             "Entropy, argmax, draw and soft embedding of rows [R, D]; keys are as token_stats has them.");
   module.def("accept", accept, "entropies"_a, "pinned_positions"_a, "entropy_bound"_a, "bool [C].");
   module.def("mean_entropy", mean_entropy, "entropies"_a, "pinned_positions"_a);
   module.def("temperature", &diffusion::temperature, "t_min"_a, "t_max"_a, "step"_a, "max_denoising_steps"_a);

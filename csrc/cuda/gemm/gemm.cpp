@@ -169,7 +169,7 @@ void run_experts(const char* name, Queue& queue, GemmArguments& arguments, RowTy
 }  // namespace
 
 PackedRows pack_rows(const Context& context, ConstMatrix x, DType weight_type) {
-  return pack(context, x, context.queue->activations(), weight_type);
+  return pack(context, x, context.activations, weight_type);
 }
 
 PackedRows pack_bf16_rows(const Context& context, ConstMatrix x, DType weight_type) {

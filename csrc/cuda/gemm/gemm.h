@@ -53,8 +53,8 @@ struct PackedRows {
   int64_t num_steps() const { return padded_columns / kStepColumns; }
 };
 
-// For weights of a type, as the queue wants them: int8 where the type has a scale per 16 or 32 elements and the queue's
-// activations are int8, else bf16; or 4-bit floats that are as good as these. x may have any stride and alignment.
+// For weights of a type, as Context::activations says: int8 where they are kInt8 and the type has a scale per 16 or 32
+// elements, else bf16; or 4-bit floats that are as good as these. x may have any stride and alignment.
 PackedRows pack_rows(const Context& context, ConstMatrix x, DType weight_type);
 // Never int8: for the head.
 PackedRows pack_bf16_rows(const Context& context, ConstMatrix x, DType weight_type);

@@ -11,7 +11,7 @@ namespace gesso::cuda {
 // Whether products with such a matrix use it; rows are packed as RowType::kFp4 then.
 bool has_fp4(const DeviceProperties& device, DType weight_type);
 
-// Terms for rows that are as good as what the queue asks for, see fp4_activations.h.
+// Terms for rows that are as good as what `activations` asks for, see fp4_activations.h.
 int num_fp4_terms(ActivationType activations, DType weight_type);
 
 // Bytes of 64 columns of a packed row: Fp4Activations.

@@ -26,9 +26,7 @@ std::vector<ops::Device> devices() {
   return found;
 }
 
-std::shared_ptr<Queue> make_queue(int device, ActivationType activations) {
-  return std::make_shared<Queue>(device, activations);
-}
+std::shared_ptr<Queue> make_queue(int device) { return std::make_shared<Queue>(device); }
 
 void activate(const Queue& queue) { check_cuda(cudaSetDevice(queue.device()), "cudaSetDevice"); }
 

@@ -22,8 +22,7 @@ DeviceProperties device_properties(int device) {
   return result;
 }
 
-Queue::Queue(int device, ActivationType activations)
-    : device_(device), activations_(activations), properties_(device_properties(device)) {
+Queue::Queue(int device) : device_(device), properties_(device_properties(device)) {
   check_cuda(cudaSetDevice(device), "cudaSetDevice");
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }

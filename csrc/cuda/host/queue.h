@@ -8,8 +8,6 @@
 #include <cstdint>
 #include <string>
 
-#include "core/activation_type.h"
-
 namespace gesso::cuda {
 
 struct DeviceProperties {
@@ -30,7 +28,7 @@ enum class Scratch { kActivations, kPartials, kWorkList, kHead, kSoftSums, kAtte
 
 class Queue {
  public:
-  Queue(int device, ActivationType activations);
+  explicit Queue(int device);
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
@@ -38,7 +36,6 @@ class Queue {
   int device() const { return device_; }
   cudaStream_t stream() const { return stream_; }
   const DeviceProperties& properties() const { return properties_; }
-  ActivationType activations() const { return activations_; }
 
   // At least `bytes`, 256-byte aligned, uninitialised. Grows when it must, which a recorded step forbids: a step runs
   // once before it is recorded.
@@ -57,7 +54,6 @@ class Queue {
   };
 
   int device_;
-  ActivationType activations_;
   DeviceProperties properties_;
   cudaStream_t stream_ = nullptr;
   std::array<Block, static_cast<size_t>(Scratch::kCount)> scratch_;

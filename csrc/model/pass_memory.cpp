@@ -1,4 +1,4 @@
-#include "model/activations.h"
+#include "model/pass_memory.h"
 
 #include <algorithm>
 
@@ -48,8 +48,8 @@ int64_t staging_bytes(const ModelConfig& config, const PassLimits& limits) {
 
 }  // namespace
 
-Activations::Activations(const Context& context, const ModelConfig& config,
-                         const std::vector<ops::KeyValueLayout>& layouts, const PassLimits& limits)
+PassMemory::PassMemory(const Context& context, const ModelConfig& config,
+                       const std::vector<ops::KeyValueLayout>& layouts, const PassLimits& limits)
     : limits_(limits),
       hidden_size_(config.hidden_size),
       intermediate_size_(config.intermediate_size),
@@ -60,20 +60,20 @@ Activations::Activations(const Context& context, const ModelConfig& config,
       hidden_(ops::allocate<float>(context, limits.max_rows * config.hidden_size)),
       normed_(ops::allocate<float>(context, limits.max_rows * config.hidden_size)),
       projected_(ops::allocate<float>(context, limits.max_rows * config.hidden_size)),
-      dense_(ops::allocate<float>(context, limits.max_rows * config.hidden_size)),
+      feed_forward_sum_(ops::allocate<float>(context, limits.max_rows * config.hidden_size)),
       scratch_(ops::allocate<float>(context, scratch_size(config, layouts, limits))),
       expert_weights_(ops::allocate<float>(context, limits.expert_rows * config.top_k_experts)),
       expert_ids_(ops::allocate<int32_t>(context, num_expert_ids(config, limits))),
       staging_(context, staging_bytes(config, limits)) {}
 
-int64_t Activations::num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
-                               const PassLimits& limits) {
-  const int64_t rows = 4 * limits.max_rows * config.hidden_size;  // hidden, normed, projected, dense
+int64_t PassMemory::num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
+                              const PassLimits& limits) {
+  const int64_t rows = 4 * limits.max_rows * config.hidden_size;  // hidden, normed, projected, feed_forward_sum
   const int64_t routing = limits.expert_rows * config.top_k_experts + num_expert_ids(config, limits);
   return (rows + scratch_size(config, layouts, limits) + routing) * kFloatBytes + staging_bytes(config, limits);
 }
 
-Activations::Attention Activations::attention(int64_t rows, const ops::KeyValueLayout& layout) {
+PassMemory::Attention PassMemory::attention(int64_t rows, const ops::KeyValueLayout& layout) {
   const int64_t q_size = num_heads_ * layout.head_dim, kv_size = layout.num_key_value_heads * layout.head_dim;
   float* next = scratch_.data();
   const auto take = [&](int64_t columns) {
@@ -95,7 +95,7 @@ Activations::Attention Activations::attention(int64_t rows, const ops::KeyValueL
   return attention;
 }
 
-Activations::Experts Activations::experts(int64_t rows) {
+PassMemory::Experts PassMemory::experts(int64_t rows) {
   const int64_t pairs = rows * num_active_;
   Experts experts;
   experts.scores = {scratch_.data(), rows, num_experts_};

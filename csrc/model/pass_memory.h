@@ -1,4 +1,4 @@
-// All scratch memory of a forward pass, allocated once.
+// The scratch memory of a pass, allocated once.
 #pragma once
 
 #include <cstddef>
@@ -25,14 +25,14 @@ struct PassLimits {
 
 // In the memory of the context's device. Attention's and the MLPs' scratch share memory: one is done before the other
 // starts.
-class Activations {
+class PassMemory {
  public:
-  Activations(const Context& context, const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
-              const PassLimits& limits);
+  PassMemory(const Context& context, const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
+             const PassLimits& limits);
 
   int64_t max_rows() const { return limits_.max_rows; }
   int64_t expert_rows() const { return limits_.expert_rows; }
-  // Memory that an Activations of this size takes.
+  // Bytes that a PassMemory of this size takes.
   static int64_t num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
                            const PassLimits& limits);
 
@@ -44,7 +44,8 @@ class Activations {
   Matrix hidden(int64_t rows) { return {hidden_.data(), rows, hidden_size_}; }        // the residual stream
   Matrix normed(int64_t rows) { return {normed_.data(), rows, hidden_size_}; }        // input of a projection
   Matrix projected(int64_t rows) { return {projected_.data(), rows, hidden_size_}; }  // output of attention or an MLP
-  Matrix dense(int64_t rows) { return {dense_.data(), rows, hidden_size_}; }          // dense MLP, then dense + experts
+  // The dense MLP's part of the feed-forward half, then the experts' too.
+  Matrix feed_forward_sum(int64_t rows) { return {feed_forward_sum_.data(), rows, hidden_size_}; }
 
   // Attention's scratch.
   struct Attention {
@@ -73,7 +74,7 @@ class Activations {
  private:
   PassLimits limits_;
   int64_t hidden_size_, intermediate_size_, moe_intermediate_size_, num_heads_, num_experts_, num_active_;
-  Buffer<float> hidden_, normed_, projected_, dense_, scratch_, expert_weights_;
+  Buffer<float> hidden_, normed_, projected_, feed_forward_sum_, scratch_, expert_weights_;
   Buffer<int32_t> expert_ids_;
   Staging staging_;
   ops::Replay replay_;

@@ -1,0 +1,29 @@
+// How an op is declared: one struct has all its arguments and says what it computes.
+#pragma once
+
+#include "core/context.h"
+
+// GESSO_OP(linear, LinearArguments), below the struct gesso::ops::LinearArguments, declares
+//   ops::linear                what callers call; csrc/ops/linear.cpp checks the arguments and dispatches;
+//   ops::dispatch              calls the backend: cuda::linear where the context has a queue, else cpu::linear;
+//   cpu::linear, cuda::linear  each backend's own.
+// Callers write the names of what they pass, so that two matrices cannot change places unseen:
+//   ops::linear(context, {.x = normed, .weight = w.attn_q, .out = q});
+#define GESSO_OP(name, Arguments) GESSO_OP_WITH_RESULT(void, name, Arguments)
+
+#define GESSO_OP_WITH_RESULT(Result, name, Arguments)                          \
+  namespace gesso::cpu {                                                       \
+  Result name(const Context& context, const ops::Arguments& arguments);        \
+  }                                                                            \
+  namespace gesso::cuda {                                                      \
+  Result name(const Context& context, const ops::Arguments& arguments);        \
+  }                                                                            \
+  namespace gesso::ops {                                                       \
+  Result name(const Context& context, const Arguments& arguments);             \
+  inline Result dispatch(const Context& context, const Arguments& arguments) { \
+    if constexpr (kHasCuda) {                                                  \
+      if (context.queue) return cuda::name(context, arguments);                \
+    }                                                                          \
+    return cpu::name(context, arguments);                                      \
+  }                                                                            \
+  }
