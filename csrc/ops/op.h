@@ -11,6 +11,7 @@
 //   ops::linear(context, {.x = normed, .weight = w.attn_q, .out = q});
 #define GESSO_OP(name, Arguments) GESSO_OP_WITH_RESULT(void, name, Arguments)
 
+// The same for a function with a result, such as key_value_layout.
 #define GESSO_OP_WITH_RESULT(Result, name, Arguments)                          \
   namespace gesso::cpu {                                                       \
   Result name(const Context& context, const ops::Arguments& arguments);        \
