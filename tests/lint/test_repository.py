@@ -1,5 +1,6 @@
 """The shape of the repository: the sizes of files, the first lines of headers, and the place of every op."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ NOT_OURS = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".ruff_cac
 MAX_LINES = 500
 MAX_BYTES = 8 << 20
 # Headers of ops/ that declare no op: shared checks and types, parts of a device besides its ops, and measurements.
-NO_OPS = {"check", "expert_check", "weight", "device", "memory", "replay", "ceilings", "profile_span", "work"}
+NO_OPS = {"op", "check", "expert_check", "weight", "device", "memory", "replay", "ceilings", "profile_span", "work"}
 # The files of an op. An op without a kernel of its own has a .cpp in csrc/cuda.
 OP_FILES = (("csrc/ops/{}.cpp",), ("csrc/cpu/{}.cpp",), ("csrc/cuda/{}.cu", "csrc/cuda/{}.cpp"))
 
@@ -59,7 +60,21 @@ def misplaced_ops(root: Path) -> list[str]:
     return found + [f"csrc/ops/{op}.cpp has no header" for op in sorted(sources - headers - NO_OPS)]
 
 
-@pytest.mark.parametrize("check", [long_files, large_files, bad_headers, misplaced_ops])
+def respelled_ops(root: Path) -> list[str]:
+    """Headers of ops that do not declare them by GESSO_OP, or write a list of parameters beside it."""
+    found = []
+    for path in sorted((root / "csrc/ops").glob("*.h")):
+        if path.stem in NO_OPS:
+            continue
+        text = path.read_text(encoding="utf-8")
+        if path.stem not in re.findall(r"^GESSO_OP(?:_WITH_RESULT\([\w:]+, |\()(\w+), \w+\)$", text, re.MULTILINE):
+            found.append(f"{path.relative_to(root)}: no GESSO_OP({path.stem}, ...)")
+        if re.search(r"namespace gesso::(cpu|cuda)\b|\(const Context&", text):
+            found.append(f"{path.relative_to(root)}: declares what GESSO_OP declares, or a backend's own function")
+    return found
+
+
+@pytest.mark.parametrize("check", [long_files, large_files, bad_headers, misplaced_ops, respelled_ops])
 def test_repository(check):
     assert check(ROOT) == []
 
@@ -77,12 +92,20 @@ def test_there_is_something_to_check():
         (bad_headers, "csrc/core/a.h", "// a\n"),
         (misplaced_ops, "csrc/ops/b.h", "// b\n"),
         (misplaced_ops, "csrc/ops/b.cpp", "// b\n"),
+        (respelled_ops, "csrc/ops/a.h", "struct AArguments {};\nvoid a(int x);\n"),
+        (respelled_ops, "csrc/ops/a.h", "GESSO_OP(a, A)\nnamespace gesso::cpu {\nvoid a(int x);\n}\n"),
+        (respelled_ops, "csrc/ops/a.h", "GESSO_OP(a, A)\nvoid a(const Context& context, int x);\n"),
         (bad_headers, "csrc/cuda/a.cuh", "// a\n"),
         (long_files, "csrc/cuda/a.cu", "\n" * (MAX_LINES + 1)),
     ],
 )
 def test_what_is_wrong_is_found(tmp_path, check, file, text):
-    good = {"csrc/ops/a.h": "// a\n#pragma once\n", "csrc/ops/a.cpp": "", "csrc/cpu/a.cpp": "", "csrc/cuda/a.cu": ""}
+    good = {
+        "csrc/ops/a.h": "// a\n#pragma once\nGESSO_OP(a, AArguments)\n",
+        "csrc/ops/a.cpp": "",
+        "csrc/cpu/a.cpp": "",
+        "csrc/cuda/a.cu": "",
+    }
     for name, content in good.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
