@@ -3,7 +3,7 @@ import pytest
 
 from gesso import _ops
 from reference import device
-from reference.head_stats import expected_embedding, head_entropy, processed_logits
+from reference.head_stats import head_entropy, processed_logits, soft_embedding
 from reference.philox import gumbel
 from reference.stored import COLUMNS, as_stored, random_weight, values_of, vector
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent
@@ -80,17 +80,17 @@ def test_against_the_formulas(size):
     """Distributions from uniform to certain, over more than one chunk. Most of the error comes from the products in
     z."""
     x, head = np.float32(size) * draw(4, 24), stored("BF16", CHUNK + 100, 24)
-    entropy, argmax, sampled, belief = head_stats(x, head)
+    entropy, argmax, sampled, embedding = head_stats(x, head)
     rounded = [device.round_operand(operand, "BF16").astype(np.float64) for operand in (x, values_of(head))]
     z = processed_logits(*rounded, CAP, temperatures(4))
     noise = np.stack([gumbel(*key, head[1][0]) for key in keys(4)])
     exact = head_entropy(*rounded, CAP, temperatures(4))
     np.testing.assert_allclose(entropy, exact, rtol=1e-4, atol=1e-7)
-    soft = expected_embedding(*rounded, values_of(head), CAP, EMBED_SCALE, temperatures(4))
+    wanted = soft_embedding(*rounded, values_of(head), CAP, EMBED_SCALE, temperatures(4))
     tolerance = 1e-4 if device.is_cpu() else 4e-3
     if device.is_cpu() and device.activations == "int8":  # the CPU leaves out small weights, see test_soft_embed.py
         tolerance += np.abs(values_of(head)).max() * 2.0**-8
-    np.testing.assert_allclose(belief, soft, atol=tolerance * EMBED_SCALE)
+    np.testing.assert_allclose(embedding, wanted, atol=tolerance * EMBED_SCALE)
     rows = np.arange(4)
     assert (z[rows, argmax] >= z.max(axis=1) - 1e-4).all()
     assert ((z + noise)[rows, sampled] >= (z + noise).max(axis=1) - 1e-4).all()
@@ -109,19 +109,19 @@ def test_broken_rows_stay_alone():
     rows."""
     x, head = draw(4, 33), stored("F32", 50, 33)
     x[1], x[2, 5] = np.nan, np.inf
-    entropy, argmax, sampled, belief = head_stats(x, head)
-    assert np.isnan(entropy[1]) and np.isnan(belief[1]).all()
+    entropy, argmax, sampled, embedding = head_stats(x, head)
+    assert np.isnan(entropy[1]) and np.isnan(embedding[1]).all()
     assert ((argmax >= 0) & (argmax < 50) & (sampled >= 0) & (sampled < 50)).all()
     for row in (0, 3):
         alone = head_stats(x, head, rows=[row])
-        for got, wanted in zip(alone, (entropy, argmax, sampled, belief), strict=True):
+        for got, wanted in zip(alone, (entropy, argmax, sampled, embedding), strict=True):
             assert_same_bits(got, wanted[[row]])
 
 
 def test_no_rows():
-    entropy, argmax, sampled, belief = head_stats(draw(0, 32), stored("Q4_0", 17, 32))
+    entropy, argmax, sampled, embedding = head_stats(draw(0, 32), stored("Q4_0", 17, 32))
     assert entropy.shape == argmax.shape == sampled.shape == (0,)
-    assert belief.shape == (0, 32)
+    assert embedding.shape == (0, 32)
 
 
 def test_threads_and_rows():

@@ -36,7 +36,7 @@ def test_inspect_prints_metadata_tensors_configuration_and_memory(path, model):
     assert "vocab_size 369" in lines
     assert "canvas_length 8" in lines
     assert f"weights {model.native.weight_bytes / 1e3:.1f} kB" in lines
-    assert "belief, per sequence 1.0 kB" in lines  # 8 x 32 x 4 bytes
+    assert "soft embedding, per sequence 1.0 kB" in lines  # 8 x 32 x 4 bytes
     assert "blk.0.attn_q.weight" not in out
 
 

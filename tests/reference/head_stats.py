@@ -12,5 +12,5 @@ def head_entropy(x, head, cap, temperatures, scale=1.0):
     return entropy(processed_logits(x, head, cap, temperatures, scale))
 
 
-def expected_embedding(x, head, table, cap, embed_scale, temperatures, scale=1.0):
+def soft_embedding(x, head, table, cap, embed_scale, temperatures, scale=1.0):
     return soft_embed(processed_logits(x, head, cap, temperatures, scale), table, embed_scale)

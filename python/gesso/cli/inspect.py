@@ -94,12 +94,12 @@ def shorten(value: Any) -> Any:
 
 
 def memory_needed(config: _native.ModelConfig) -> dict[str, Any]:
-    """Bytes beyond the weights: fixed scratch, and per sequence the belief and (at the most) the cache."""
+    """Bytes beyond the weights: fixed scratch, and per sequence the soft embedding and (at the most) the cache."""
     full = config.max_position_embeddings
     contexts = [length for length in CONTEXTS if length < full] + [full]
     return {
         "scratch": _native.scratch_bytes(config),
-        "belief_per_sequence": 4 * config.canvas_length * config.hidden_size,
+        "soft_embedding_per_sequence": 4 * config.canvas_length * config.hidden_size,
         "kv_cache_per_sequence": {length: _native.cache_bytes(config, length) for length in contexts},
     }
 
@@ -133,7 +133,7 @@ def memory_lines(memory: dict[str, Any]) -> list[str]:
     if "scratch" in memory:
         rows += [
             ("scratch, once", show_bytes(memory["scratch"])),
-            ("belief, per sequence", show_bytes(memory["belief_per_sequence"])),
+            ("soft embedding, per sequence", show_bytes(memory["soft_embedding_per_sequence"])),
         ]
         for length, size in memory["kv_cache_per_sequence"].items():
             rows.append((f"key-value cache of {length:,} tokens, per sequence", show_bytes(size)))
