@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 
 import gesso
+from gesso.bundled.sudoku_model import bundled_model
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.gguf_writer import write_gguf
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-SUDOKU = Path(gesso.__file__).parent / "models" / "sudoku-6x6.gguf"
+SUDOKU = bundled_model()
 
 # The relative error of one rounding of a product's operand. bf16 has 8 bits of precision: half a unit is 2^-9. An int8
 # step is 1/127 of a block's largest value, which is about three times the block's root mean square; an error that is
