@@ -141,7 +141,7 @@ class Generation {
     memory_.read_back(pass_.context);
   }
 
-  // The others' soft embeddings close the gap: row i * C + c of a pass belongs to position c of its canvas i.
+  // The soft embeddings of the remaining canvases move together: row i * C + c of a pass is position c of its canvas i.
   void drop_settled(std::vector<Track*>& active) {
     size_t kept = 0;
     for (size_t i = 0; i < active.size(); ++i) {

@@ -1,4 +1,4 @@
-// The generation loop: encode, denoise a canvas until it settles, commit it, go on.
+// The generation loop: encode, denoise a canvas until it settles, commit it, and start the next one.
 #pragma once
 
 #include <span>
@@ -9,11 +9,11 @@
 
 namespace gesso::diffusion {
 
-// Continues every sequence (each has at least one token) and appends to its ids what was generated, up to and without
-// the first end token. Sequences whose canvas has settled wait, frozen, for the others; sequences with an end token are
-// done. No memory of size C x V is used: what a sequence keeps from step to step is its soft embedding, C x D floats.
-// ArgumentError for bad options or when prompt and canvases do not fit the context. After an exception the caller
-// rewinds the sequences: canvases may have been committed before it.
+// Continues every sequence, each of which has at least one token. What is generated is appended to its ids, up to the
+// first end token and without it. A sequence whose canvas has settled waits for the others, and its canvas does not
+// change. A sequence with an end token is done. No memory of size C x V is used: what a sequence keeps from step to
+// step is its soft embedding, C x D floats. ArgumentError for bad options or when prompt and canvases do not fit the
+// context. After an exception the caller rewinds the sequences: canvases may have been committed before it.
 GenerationResult generate(const model::PassContext& pass, std::span<model::Sequence> sequences,
                           const GenerationOptions& options);
 

@@ -29,7 +29,7 @@ class StepMemory {
   // Waits for the step and fetches its statistics.
   void read_back(const Context& context);
   CanvasStatistics statistics(int64_t canvas) const;
-  // Makes the soft embedding of canvas `from` that of canvas `to` <= `from`.
+  // Copies the soft embedding of canvas `from` to canvas `to` <= `from`.
   void move_soft_embedding(const Context& context, int64_t from, int64_t to);
 
  private:

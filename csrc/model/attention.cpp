@@ -10,7 +10,7 @@
 namespace gesso::model {
 namespace {
 
-// Where a sequence's new keys and values go: its cache when encoding, the pass' own scratch when denoising.
+// Where a sequence's new keys and values go: to its cache when encoding, to the pass memory when denoising.
 ops::KeyValueRows key_value_rows(Mode mode, const BatchSequence& s, const LayerCache& cache,
                                  const PassMemory::Attention& scratch) {
   const bool encode = mode == Mode::kEncode;
@@ -25,7 +25,7 @@ ops::AttentionSequence attention_sequence(Mode mode, const BatchSequence& s, con
   out.cached_begin = cache.begin();
   out.cached_end = cache.end();
   if (mode == Mode::kDenoise) {
-    // One range for all rows of the canvas: the last window - 1 tokens before it, not a window per row.
+    // All rows of the canvas see the same range: the last window - 1 tokens before the canvas.
     if (window > 0) out.cached_begin = std::max(out.cached_begin, s.first_position - (window - 1));
     out.own_keys = scratch.own_key_row(s.first_row);
     out.own_values = scratch.own_value_row(s.first_row);

@@ -7,17 +7,17 @@
 
 namespace gesso::model {
 
-// What of a layer's attention is wanted.
+// Which part of a layer's attention is computed.
 enum class AttentionPart {
   kAll,
-  kKeysAndValues,  // an encode's last layer: nobody reads more of it
+  kKeysAndValues,  // in the last layer of an encode, whose output nobody reads
 };
 
 // Fills batch.layers: where each layer's new keys and values go, and what its rows see.
 void stage_attention(const PassContext& pass, Batch& batch);
 
-// out = Wo attention(q, k, v), with q, k and v from `normed`; keys and values go into the cache (encode) or into the
-// pass' own memory (denoise).   normed, out [R, D]; kKeysAndValues leaves out as it is.
+// out = Wo attention(q, k, v), where q, k and v are projections of `normed`. Keys and values are written to the cache
+// when encoding and to the pass memory when denoising.   normed, out [R, D]; with kKeysAndValues `out` is not written.
 void attention_block(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch, ConstMatrix normed,
                      Matrix out);
 

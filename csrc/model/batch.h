@@ -1,4 +1,4 @@
-// The rows of one pass: which sequences they belong to and where each stands.
+// The rows of one pass: which sequences they belong to, and at which positions.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,8 @@
 
 namespace gesso::model {
 
-// Encoding (causal, writes the cache) or denoising (bidirectional, reads it): the two modes of the one stack.
+// The two modes of the stack of layers. Encoding is causal and writes the cache; denoising is bidirectional and reads
+// it.
 enum class Mode { kEncode, kDenoise };
 
 struct BatchSequence {
@@ -22,7 +23,7 @@ struct BatchSequence {
   int64_t first_position = 0;  // absolute position of first_row
 };
 
-// The sequences as a layer's ops want them.
+// The same sequences as the arguments of a layer's ops.
 struct BatchLayer {
   Staged<ops::KeyValueRows> key_value_rows;
   Staged<ops::AttentionSequence> attention_sequences;

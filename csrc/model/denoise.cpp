@@ -45,7 +45,7 @@ class DenoisePass {
   }
 
  private:
-  // Runs of requests with self-conditioning, and of those without.
+  // Requests with self-conditioning and requests without, each run of equal ones at once.
   void embed(ConstMatrix soft_embedding) {
     const int64_t canvas_length = pass_.config.canvas_length;
     for (size_t first = 0, last = 0; first < requests_.size(); first = last) {
@@ -65,7 +65,7 @@ class DenoisePass {
   Staged<int32_t> ids_;
 };
 
-// What is fixed in a recorded step: how many canvases, which of them are told about the step before, and where the
+// What is fixed in a recorded step: how many canvases there are, which of them have self-conditioning, and where the
 // results go.
 std::vector<int64_t> recording_key(std::span<const DenoiseRequest> requests, const void* soft_embedding,
                                    const void* stats) {
@@ -87,7 +87,7 @@ void for_each_pass(const PassContext& pass, std::span<const DenoiseRequest> requ
 
 void denoise(const PassContext& pass, std::span<const DenoiseRequest> all_requests, const CanvasRows& rows) {
   for_each_pass(pass, all_requests, [&](std::span<const DenoiseRequest> requests, int64_t first_row) {
-    if (first_row > 0) ops::synchronize(pass.context);  // the staging memory is used again
+    if (first_row > 0) ops::synchronize(pass.context);  // before the staging memory is written again
     DenoisePass stack(pass, requests);
     const int64_t count = stack.num_rows();
     const Staged<ops::HeadRow> head_rows = pass.memory.staging().put(rows.rows.subspan(first_row, count));
@@ -114,7 +114,7 @@ void denoise(const PassContext& pass, std::span<const DenoiseRequest> all_reques
 void denoise_logits(const PassContext& pass, std::span<const DenoiseRequest> all_requests, ConstMatrix soft_embedding,
                     Matrix logits) {
   for_each_pass(pass, all_requests, [&](std::span<const DenoiseRequest> requests, int64_t first_row) {
-    if (first_row > 0) ops::synchronize(pass.context);  // the staging memory is used again
+    if (first_row > 0) ops::synchronize(pass.context);  // before the staging memory is written again
     DenoisePass stack(pass, requests);
     pass.memory.staging().upload(pass.context);
     stack.run(soft_embedding.row_range(first_row, stack.num_rows()));

@@ -18,15 +18,15 @@ struct DenoiseRequest {
   bool has_self_conditioning = false;
 };
 
-// What a step makes of n requests; row i * C + c is position c of request i.
+// The rows of n requests: what a step reads and writes beside the canvas. Row i * C + c is position c of request i.
 struct CanvasRows {
   std::span<const ops::HeadRow> rows;  // [n * C]
   Matrix soft_embedding;               // [n * C, D] of the step before in, of this step out
   ops::TokenStats stats;               // [n * C] in the device's memory
 };
 
-// Both cut their work into passes of at most pass.memory.max_rows() rows, at least one canvas each; a canvas' result
-// does not depend on the cut. On a device they return before the work is done, see ops::synchronize.
+// Both functions cut their work into passes of at most pass.memory.max_rows() rows, but of at least one canvas. The
+// result of a canvas does not depend on the cut. On a device they return before the work is done, see ops::synchronize.
 
 // A denoising step up to the statistics. No memory of size C x V is used.
 void denoise(const PassContext& pass, std::span<const DenoiseRequest> requests, const CanvasRows& rows);

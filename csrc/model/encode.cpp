@@ -22,10 +22,11 @@ void encode_pass(const PassContext& pass, Batch& batch, const std::vector<int32_
     const bool last = layer + 1 == pass.config.num_hidden_layers;
     transformer_layer(pass, layer, last ? AttentionPart::kKeysAndValues : AttentionPart::kAll, batch);
   }
-  ops::synchronize(pass.context);  // the staging memory is used again, and a failure belongs to this pass
+  // Before the staging memory is written again, and so that a failure is thrown in its own pass.
+  ops::synchronize(pass.context);
 }
 
-// Rewinds the caches to where they were unless told that all went well.
+// Rewinds the caches to their lengths before, unless release() is called.
 class Rollback {
  public:
   explicit Rollback(std::span<const EncodeRequest> requests) : requests_(requests) {

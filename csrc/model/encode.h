@@ -14,9 +14,10 @@ struct EncodeRequest {
   std::span<const int32_t> ids;  // in [0, V); may be empty
 };
 
-// Appends each request's ids to its cache. Work is cut into passes of at most pass.memory.max_rows() rows, which may
-// hold parts of several sequences; a sequence's result does not depend on the cut. The last layer stops at its keys and
-// values. After an exception (an interrupt) every cache is rewound to where it was, see KvCache::rewind.
+// Appends each request's ids to its cache. The work is cut into passes of at most pass.memory.max_rows() rows, which
+// may hold parts of several sequences. A sequence's result does not depend on the cut. The last layer computes only its
+// keys and values. If an exception ends the call (an interrupt, for example), every cache is rewound to where it was
+// before, see KvCache::rewind.
 void encode(const PassContext& pass, std::span<const EncodeRequest> requests);
 
 }  // namespace gesso::model

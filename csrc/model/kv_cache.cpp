@@ -7,7 +7,7 @@
 namespace gesso::model {
 namespace {
 
-// Positions by which a cache grows at the least: few moves while a conversation grows, little memory over what is used.
+// A cache grows by at least so many positions. More of them would waste memory, fewer would move the cache more often.
 constexpr int64_t kGrowth = 256;
 
 }  // namespace
@@ -15,7 +15,7 @@ constexpr int64_t kGrowth = 256;
 void LayerCache::move_to(const Context& context, int64_t begin, int64_t new_capacity) {
   const int64_t kept = end_ - begin, dropped = begin - begin_;
   if (new_capacity > capacity()) {
-    // Both before anything changes: either may be refused.
+    // Both allocations come before any change, since either of them may fail.
     Buffer<std::byte> keys = ops::allocate<std::byte>(context, new_capacity * keys_.row_bytes);
     Buffer<std::byte> values = ops::allocate<std::byte>(context, new_capacity * values_.row_bytes);
     ops::copy_within_device(context, keys_.row(dropped), kept * keys_.row_bytes, keys.data());

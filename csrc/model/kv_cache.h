@@ -12,19 +12,19 @@
 
 namespace gesso::model {
 
-// One layer: positions begin .. end - 1, contiguous. Rows of keys and of values as the layout says, in the memory of
-// the context's device. (They are never narrower than bf16: the attention scale is 1, so nothing damps their error.)
+// One layer: the positions begin .. end - 1. Keys and values are in rows as the layout says, in the memory of the
+// context's device. (They are never narrower than bf16: the attention scale is 1, so it does not make their error
+// smaller.)
 class LayerCache {
  public:
   // window 0: a full layer keeps everything. Otherwise at least the last window - 1 positions stay.
   LayerCache(const ops::KeyValueLayout& layout, int64_t window)
       : window_(window), keys_{layout.key_row_bytes, {}}, values_{layout.value_row_bytes, {}} {}
 
-  // Allocates for positions up to `length` at once, so that a long prompt's passes do not move the cache again and
-  // again.
+  // Allocates memory for all positions up to `length`. Without it, each pass of a long prompt could move the cache.
   void reserve(const Context& context, int64_t length);
-  // Makes room for `count` more positions and appends them; their memory is written by the caller through keys() and
-  // values(). A sliding layer drops what its window has left behind only when it runs out of room.
+  // Appends `count` positions; the caller writes their memory through keys() and values(). A sliding layer drops
+  // positions before its window only when it runs out of room.
   void append(const Context& context, int64_t count);
   // Forgets positions >= length; the caller has asked can_rewind().
   void rewind(int64_t length);
@@ -63,8 +63,8 @@ class KvCache {
   void reserve(const Context& context, int64_t length);
   // Appends to every layer at once, so that a batch of rows can be written layer by layer.
   void append(const Context& context, int64_t count);
-  // Keeps positions < length. When a sliding layer has dropped something that a token at `length` would see, everything
-  // is forgotten: length() is then 0, and the tokens must be encoded again.
+  // Keeps the positions below `length`. If a sliding layer has dropped a position that a token at `length` would see,
+  // all positions are dropped: length() is 0 afterwards, and the tokens must be encoded again.
   void rewind(int64_t length);
   int64_t num_bytes() const;
   // The most that num_bytes() can be for a sequence of `length` tokens encoded at most `rows_per_pass` at a time.

@@ -9,7 +9,8 @@
 
 namespace gesso::model {
 
-// Changes the residual stream pass.memory.hidden [R, D] in place. kKeysAndValues stops after the cache is written.
+// Changes the residual stream, pass.memory.hidden [R, D], in place. With kKeysAndValues it ends when the keys and
+// values are written.
 void transformer_layer(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch);
 
 }  // namespace gesso::model

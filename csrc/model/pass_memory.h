@@ -19,12 +19,12 @@ namespace gesso::model {
 struct PassLimits {
   int64_t max_rows = 0;       // of one pass: tokens of all its sequences
   int64_t max_sequences = 0;  // of one pass
-  // Rows that the experts work on at a time: each has A of everything.
+  // The experts work on so many rows at a time. Each row takes the memory of A experts.
   int64_t expert_rows = 0;
 };
 
-// In the memory of the context's device. Attention's and the MLPs' scratch share memory: one is done before the other
-// starts.
+// It lies in the memory of the context's device. Attention and the MLPs use the same part of it: attention is done
+// before the MLPs start.
 class PassMemory {
  public:
   PassMemory(const Context& context, const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
@@ -36,7 +36,7 @@ class PassMemory {
   static int64_t num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
                            const PassLimits& limits);
 
-  // The pass' small arrays, and the recordings of passes that come again.
+  // The small arrays of a pass, and the recordings of passes that are run again.
   Staging& staging() { return staging_; }
   ops::Replay& replay() { return replay_; }
 

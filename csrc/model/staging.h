@@ -13,8 +13,8 @@
 
 namespace gesso::model {
 
-// put() a pass' arrays, upload() once, run ops, and clear() when the device is done with them. The same sequence of
-// sizes gives the same addresses, which recorded steps rely on. On the CPU nothing is copied.
+// For each pass: put() its arrays, upload() once, run the ops, and clear() when the device has read the arrays. The
+// same sequence of sizes gives the same addresses; recorded steps rely on it. On the CPU nothing is uploaded.
 class Staging {
  public:
   Staging(const Context& context, int64_t capacity_bytes)

@@ -1,4 +1,5 @@
-// Attention of a batch of rows over cached and own keys, for both modes of the model.
+// Attention of a batch of rows over the keys in the caches and the keys of the rows themselves, for both modes of the
+// model.
 #pragma once
 
 #include <cstddef>
@@ -10,24 +11,26 @@
 
 namespace gesso::ops {
 
-// One sequence: which rows ask, and what they see. Key j has the absolute position j.
+// One sequence: which rows of q are its queries, and which keys they may see. Key j has the absolute position j.
 struct AttentionSequence {
   int64_t first_row = 0;
   int64_t num_rows = 0;
   int64_t first_position = 0;  // absolute position of first_row
-  // Rows as the layout says, of the positions cached_begin .. cached_end - 1.
+  // Keys and values of the positions cached_begin .. cached_end - 1, in rows as the layout says.
   const std::byte* cached_keys = nullptr;
   const std::byte* cached_values = nullptr;
   int64_t cached_begin = 0;
   int64_t cached_end = 0;
-  const std::byte* own_keys = nullptr;  // denoise: num_rows rows, the rows' own, positions first_position ...
+  // Only when denoising: keys and values of the num_rows rows themselves, which are in no cache.
+  const std::byte* own_keys = nullptr;
   const std::byte* own_values = nullptr;
 };
 
-// What a row at position p may see of the keys given:
-//   kCausal    j <= p, and j > p - window on sliding layers           (encode; own_keys are in the cache already)
-//   kCanvas    every cached key given, and every own key              (denoise; the caller has cut the cached range to
-//                                                                     the last window - 1 on sliding layers)
+// Which of the keys given a row at position p sees:
+//   kCausal    Encoding. Key j if j <= p, and on sliding layers only if j > p - window. The rows' own keys are in the
+//              cache already.
+//   kCanvas    Denoising. All cached keys given, and all own keys. On sliding layers the caller gives only the last
+//              window - 1 cached keys.
 enum class AttentionMode { kCausal, kCanvas };
 
 // out[r, h] = sum_j softmax_j(q[r, h] . k[j, g]) * v[j, g] with g = h / (H / G); the scale of q.k is 1.

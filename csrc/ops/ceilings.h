@@ -1,4 +1,4 @@
-// What the processors can do at most, by loops that do nothing else: the measure for every op.
+// The highest rates that the processors reach, measured by loops that do nothing else. Ops are compared with them.
 #pragma once
 
 #include <string>

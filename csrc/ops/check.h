@@ -17,7 +17,7 @@ inline void check_rows(const char* what, int64_t got, int64_t expected) {
   check(got == expected, what, ": expected ", expected, " rows, got ", got);
 }
 
-// An F32 vector of `size` elements. (The message is put together on failure only: this runs in every op.)
+// An F32 vector of `size` elements. (The message is made only on failure, since this runs in every op.)
 inline void check_vector(const char* what, const Tensor& tensor, int64_t size) {
   if (tensor && tensor.dtype == DType::kF32 && tensor.shape.num_elements() == size) return;
   throw ArgumentError(concat(what, ": expected F32 [", size, "], got ",

@@ -1,4 +1,4 @@
-// Which devices there are, and how a context gets to compute on one.
+// Which devices there are, and how a context is made to compute on one.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,9 @@ constexpr bool has_device_backend() { return kHasCuda; }
 
 // What ops with this context put their work into; it lives as long as the pointer. CudaError.
 QueuePointer make_queue(int device);
-// Before the first op of a call: the calling thread may have worked on another device.
+// Must be called before the first op of a call, since the calling thread may have used another device before.
 void activate(const Context& context);
-// What pays on a GPU: int8 where 16-bit products are slow beside its memory, else bf16.
+// The faster choice for a GPU: int8 where 16-bit products are slow in comparison with its memory, else bf16.
 ActivationType default_activations(const Device& device);
 // Bytes that gesso has taken from a device, and those that it could still give. The latter wakes the device up.
 int64_t allocated_bytes(int device);

@@ -13,7 +13,7 @@ namespace gesso::ops {
 struct EmbedArguments {
   const Tensor& table;  // [V, D] of any computable type
   Staged<int32_t> ids;  // [R] in [0, V)
-  // The model passes sqrt(D) in float32 (the reference rounds it to the embedding's dtype when it runs in bf16).
+  // The model passes sqrt(D) in float32. (The reference rounds it to bf16 when it runs in bf16.)
   float scale;
   Matrix out;  // [R, D]
 };

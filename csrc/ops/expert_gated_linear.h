@@ -8,8 +8,8 @@
 
 namespace gesso::ops {
 
-// out[s] = gelu_tanh(gate_e . x[t]) * (up_e . x[t]), e the expert of slot s and t = token_of_slot[s]; each product
-// times its weight's scale.
+// out[s] = gelu_tanh(gate_e . x[t]) * (up_e . x[t]), where e is the expert of slot s and t = token_of_slot[s]. Each
+// product is multiplied by its weight's scale.
 struct ExpertGatedLinearArguments {
   ConstMatrix x;                // [R, K]
   const GatedWeights& weights;  // gate_up [E, 2M, K], gate rows first, or gate and up [E, M, K]

@@ -1,4 +1,4 @@
-// Grouped matrix product: each slot with its own expert's matrix.
+// A product for each slot, with the matrix of the slot's expert.
 #pragma once
 
 #include "core/tensor.h"
@@ -13,7 +13,7 @@ enum class ExpertInput {
   kSlots,   // slot s reads row s of x [R * A, K]
 };
 
-// out[s, n] = scale[e] * sum_k x[row(s), k] * weight[e, n, k], e the expert of slot s.
+// out[s, n] = scale[e] * sum_k x[row(s), k] * weight[e, n, k], where e is the expert of slot s.
 struct ExpertLinearArguments {
   ConstMatrix x;  // [R, K] or [R * A, K], as `input` says
   ExpertInput input;

@@ -1,4 +1,5 @@
-// The head of a denoising step: what sampling needs of each position, and what the next step is told about it.
+// The head of a denoising step: for each position the statistics that the sampler needs, and the soft embedding that
+// the next step needs.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 
 namespace gesso::ops {
 
-// What may differ from row to row.
+// Options that may differ from row to row.
 struct HeadRow {
   DrawKey key;
   float temperature = 1.0f;

@@ -1,4 +1,4 @@
-// One line per op that a Profile is to see.
+// The one line with which an op reports its time and work to a Profile.
 #pragma once
 
 #include <chrono>
@@ -11,9 +11,9 @@
 
 namespace gesso::ops {
 
-// Adds the time from here to the end of the block to the context's profile, and the work that `count()` tells;
-// without a profile it does nothing. On a device it waits for all work before and for the op itself: an op's time is
-// then its own, and a whole pass takes longer than unprofiled.
+// Adds the time from its construction to its destruction to the context's profile, and the work that `count()` returns.
+// Without a profile it does nothing. On a device it waits for all earlier work first, and for the op at the end. So an
+// op's time is its own, and a whole pass takes longer than it does without a profile.
 class ProfileSpan {
  public:
   template <typename Count>
@@ -25,12 +25,12 @@ class ProfileSpan {
     start_ = Clock::now();
   }
   ~ProfileSpan() {
-    // A call that failed is none.
+    // A call that failed does not count.
     if (!context_.profile || std::uncaught_exceptions() > 0) return;
     try {
       synchronize(context_);
     } catch (const CudaError&) {
-      return;  // the device stays broken; who waits for it next will say so
+      return;  // the error stays with the device: the next wait throws it
     }
     context_.profile->add(key_, std::chrono::duration<double, std::milli>(Clock::now() - start_).count(), work_);
   }

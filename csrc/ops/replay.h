@@ -1,4 +1,4 @@
-// A run of ops that is repeated often: on a device it is recorded once and then played back as one piece of work.
+// A sequence of ops that is run many times. On a device it is recorded once and then played back as one piece of work.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,11 @@ namespace gesso::ops {
 
 class Replay {
  public:
-  // Calls `body`, which puts ops into the context's queue, or plays back what it put there before under the same key.
-  // The key names all that is fixed in a recording: sizes and addresses. What changes goes through Staged arrays.
-  // The first run under a key is a plain one, in which scratch memory grows; the second is recorded. `body` must
-  // neither allocate nor wait. After an exception nothing of the run is kept. On the CPU `body` is called every time.
+  // Calls `body`, which puts ops into the context's queue, or plays back what `body` put there before under the same
+  // key. The key has everything that is fixed in a recording: sizes and addresses. What changes from run to run goes
+  // through Staged arrays. The first run under a key is not recorded, because scratch memory may grow in it; the second
+  // one is. `body` must neither allocate nor wait. An exception discards the recording. On the CPU `body` is called
+  // every time.
   void run(const Context& context, const std::vector<int64_t>& key, const std::function<void()>& body);
 
  private:

@@ -9,8 +9,9 @@
 
 namespace gesso::ops {
 
-// Token-expert pairs of R tokens with A experts each. A slot is a pair's place after sorting by expert (ties by token).
-// Views of caller-owned memory.
+// R tokens with A experts each make R * A pairs of a token and an expert. They are stored twice: by token, and sorted
+// by expert (and by token within an expert). A pair's place in the second order is its slot. All arrays are views; the
+// caller owns the memory.
 struct Routing {
   int64_t num_active = 0;             // A
   std::span<int32_t> experts;         // [R * A] expert of each pair, best first
@@ -20,8 +21,9 @@ struct Routing {
   std::span<int32_t> expert_offsets;  // [E + 1]: expert e has the slots offsets[e] .. offsets[e + 1] - 1
 };
 
-// Per token: p = softmax(scores) in float32; the A largest (ties: lower expert first), renormalised to sum 1, each
-// times per_expert_scale.
+// For each token: p = softmax(scores) in float32. The A experts with the largest p are chosen; of two equal ones the
+// lower comes first. Their p are divided by their sum, and each is multiplied by its per_expert_scale: these are the
+// weights.
 struct RouteArguments {
   ConstMatrix scores;              // [R, E]
   const Tensor& per_expert_scale;  // F32 [E]

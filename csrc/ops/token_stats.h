@@ -1,4 +1,4 @@
-// What sampling needs to know of each canvas position.
+// What the sampler needs to know of each canvas position.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,14 @@
 
 namespace gesso::ops {
 
-// Per row; views of caller-owned memory [R].
+// One value for each of R rows. The arrays are views; the caller owns the memory.
 struct TokenStats {
   std::span<float> entropy;    // of softmax(z), in nats
   std::span<int32_t> argmax;   // of z; the lowest id among equals
   std::span<int32_t> sampled;  // one draw from softmax(z): argmax_v(z[v] + gumbel(key, v)), the lowest id among equals
 };
 
-// z = logits / temperature, written over the logits (the next step's self-conditioning reads it), and its statistics.
+// z = logits / temperature, written over the logits, and the statistics of z.
 struct TokenStatsArguments {
   Matrix logits;         // [R, V]; -inf is legal: its p ln p counts as 0
   float temperature;     // > 0

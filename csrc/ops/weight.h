@@ -1,12 +1,12 @@
-// Stored matrices with the optional scale some quantisers keep beside them.
+// Stored matrices, and the scale that some quantisers store beside a matrix.
 #pragma once
 
 #include "core/tensor.h"
 
 namespace gesso {
 
-// values: [N, K], or [E, N, K] for experts; any computable type. scale: absent, or F32 [1], or F32 [E]: the product
-// with `values` is multiplied by it (GGUF `<tensor>.scale`).
+// values: [N, K], or [E, N, K] for experts; any computable type. scale: GGUF's `<tensor>.scale`, a factor on the
+// product with `values`. It is absent, F32 [1], or F32 [E] with a factor for each expert.
 struct Weight {
   Tensor values;
   Tensor scale;
@@ -14,7 +14,7 @@ struct Weight {
   explicit operator bool() const { return static_cast<bool>(values); }
   int64_t num_outputs() const { return values.shape[values.shape.rank - 2]; }
   int64_t num_inputs() const { return values.shape.last(); }
-  // Some of a plain matrix' outputs.
+  // Of a plain matrix, the outputs first .. first + count - 1.
   Weight row_range(int64_t first, int64_t count) const {
     Weight rows = *this;
     rows.values.data = values.row(first);

@@ -1,6 +1,6 @@
-// What ops have to move and to multiply, from shapes alone: the one place with these formulas. A product of [R, K] with
-// [N, K] counts 2 R N K operations; elementwise work counts none; a stored byte counts once per call, however often
-// rows come back to it.
+// How many bytes an op moves and how many operations it computes, by the shapes of its arguments. All these formulas
+// are here. A product of [R, K] with [N, K] counts 2 R N K operations. Elementwise work counts none. A stored byte
+// counts once per call, even if several rows read it.
 #pragma once
 
 #include <initializer_list>
@@ -17,13 +17,14 @@ namespace gesso::ops {
 // Whether a product with weights of this type multiplies integers.
 bool multiplies_integers(const Context& context, DType weight_type);
 
-// Rows that are read or written once, float32.
+// Rows of float32 that are read or written once.
 Work rows_work(double rows, double columns);
 // x [rows, K] times each of `weights` [N, K] (absent ones count nothing); out [rows, num_outputs].
 Work product_work(const Context& context, double rows, std::initializer_list<const Weight*> weights,
                   double num_outputs);
-// The same for slots and stacks [E, N, K] of experts, of which those count that have a slot (on a device, where the
-// routing is not known here: as many as could have one). x [rows, K] is read, out [slots, num_outputs] is written.
+// The same for experts: weights [E, N, K], of which the experts count that have a slot. (On a device the routing is not
+// known on the host: as many experts count as could have a slot.) x [rows, K] is read, out [slots, num_outputs]
+// written.
 Work expert_work(const Context& context, const Routing& routing, double rows, double num_outputs,
                  std::initializer_list<const Weight*> weights);
 // The rows of a stored table.
@@ -31,10 +32,10 @@ Work table_rows_work(const Tensor& table, double rows);
 
 // q [R, H * K] is changed in place, k and v are read, keys and values written as the layout says.
 Work new_keys_work(ConstMatrix q, ConstMatrix k, const KeyValueLayout& layout);
-// What a row sees counts, not what a block of rows touches.
+// Counts the keys that each row sees, not those that a block of rows loads together.
 Work attention_work(const AttentionArguments& a);
-// Logits of `rows` rows and, on a device, the soft embedding of them, whose weights are probabilities: that product is
-// one of floats. (The CPU leaves out what has next to no weight: how much is left is not known from shapes.)
+// The logits of `rows` rows and, on a device, their soft embedding, which is a product of floats. On the CPU the soft
+// embedding counts nothing: the CPU leaves out tokens of small weight, and how many are left is not known from shapes.
 Work head_work(const Context& context, double rows, const Weight& head, const Tensor& table);
 Work soft_embed_work(double rows, const Tensor& table);
 
