@@ -108,7 +108,7 @@ $(VENV)/.build: pyproject.toml | $(VENV)/.python
 
 $(VENV)/.package: $(SOURCES) | $(VENV)/.build
 	@echo "Building and installing gesso into $(VENV); the first time takes a few minutes."
-	$(PIP) --no-build-isolation .
+	$(PIP) --no-build-isolation -Ccmake.define.GESSO_TEST_MODULES=ON .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.package
