@@ -17,6 +17,6 @@ def listed(beginning: str) -> list[str]:
 def test_types_in_the_document():
     types = _native.tensor_types()
     weights = [kind for kind in types if kind.can_read]
-    assert sorted(listed("Read and computed with")) == sorted(kind.name for kind in weights)
-    assert sorted(listed("Written")) == sorted(kind.name for kind in types if kind.can_write)
+    assert sorted(listed("gesso reads these types")) == sorted(kind.name for kind in weights)
+    assert sorted(listed("gesso writes these types")) == sorted(kind.name for kind in types if kind.can_write)
     assert len(weights) > 20
