@@ -4,6 +4,7 @@
 # make parity   the comparison with the reference implementation; installs torch
 # make lint     formatting, style, include directions
 # make sanitize the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make clang    the same, compiled by clang 19 with warnings as errors; .ci/run has this one
 # make tsan     the native tests under ThreadSanitizer, two threads with a session each among them
 # make aarch64  the native tests for 64-bit Arm, on an emulated processor: Debian's g++-aarch64-linux-gnu and qemu-user
 # make coverage which lines of the library the native tests run; in build/coverage/index.html line by line
@@ -47,7 +48,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # Recipes install into one environment: one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize tsan aarch64 coverage wheel format clean help
+.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -67,6 +68,10 @@ native: $(VENV)/.build
 sanitize: $(VENV)/.build
 	$(call build,asan)
 	$(BIN)/ctest --preset asan
+
+clang: $(VENV)/.build
+	$(call build,clang)
+	$(BIN)/ctest --preset clang
 
 tsan: $(VENV)/.build
 	$(call build,tsan)
