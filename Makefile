@@ -4,8 +4,14 @@
 # make parity   the comparison with the reference implementation; installs torch
 # make lint     formatting, style, include directions
 # make sanitize the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make clang    the same, compiled by clang 19 with warnings as errors; .ci/run has this one
+# make tsan     the native tests under ThreadSanitizer, two threads with a session each among them
+# make aarch64  the native tests for 64-bit Arm, on an emulated processor: Debian's g++-aarch64-linux-gnu and qemu-user
+# make coverage which lines of the library the native tests run; in build/coverage/index.html line by line
+# make wheel    a wheel in build/wheel, and what it must not hold
 # make format   formats all sources
 # make clean    removes everything the above made
+# make help     shows this
 #
 # Needs Python >= 3.10, a C++20 compiler and make. The rest comes from PyPI into .venv, the first time.
 
@@ -42,8 +48,11 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # Recipes install into one environment: one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize format clean
+.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format clean help
 .DELETE_ON_ERROR:
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.package
 	$(BIN)/gesso demo
@@ -59,6 +68,31 @@ native: $(VENV)/.build
 sanitize: $(VENV)/.build
 	$(call build,asan)
 	$(BIN)/ctest --preset asan
+
+clang: $(VENV)/.build
+	$(call build,clang)
+	$(BIN)/ctest --preset clang
+
+tsan: $(VENV)/.build
+	$(call build,tsan)
+	$(BIN)/ctest --preset tsan
+
+aarch64: $(VENV)/.build
+	$(call build,aarch64)
+	$(BIN)/ctest --preset aarch64
+
+coverage: $(VENV)/.build
+	$(PIP) $(call requirements,coverage)
+	$(call build,coverage)
+	find build/coverage -name '*.gcda' -delete
+	$(BIN)/ctest --preset coverage
+	$(BIN)/gcovr --root . --filter csrc/ --filter include/ --html-details build/coverage/index.html --txt-summary build/coverage
+
+# The build folder is the one of $(VENV)/.package: nothing is compiled again.
+wheel: $(VENV)/.build
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps -w build/wheel .
+	$(BIN)/python tests/lint/check_wheel.py build/wheel/*.whl
 
 emulated: $(VENV)/.test
 	$(call build,emulated,$(WITH_PYTHON))
@@ -108,7 +142,7 @@ $(VENV)/.build: pyproject.toml | $(VENV)/.python
 
 $(VENV)/.package: $(SOURCES) | $(VENV)/.build
 	@echo "Building and installing gesso into $(VENV); the first time takes a few minutes."
-	$(PIP) --no-build-isolation .
+	$(PIP) --no-build-isolation -Ccmake.define.GESSO_TEST_MODULES=ON .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.package

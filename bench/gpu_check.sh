@@ -66,7 +66,7 @@ packages() {
 
 build() {
   cmake -S . -B "$BUILD" -DCMAKE_BUILD_TYPE=Release -DGESSO_CUDA=ON -DGESSO_CUDA_ARCHITECTURES=native \
-    -DGESSO_PYTHON=ON -DCMAKE_CUDA_FLAGS=-lineinfo -DPython_EXECUTABLE="$(command -v "$PYTHON")" &&
+    -DGESSO_PYTHON=ON -DGESSO_TEST_MODULES=ON -DCMAKE_CUDA_FLAGS=-lineinfo -DPython_EXECUTABLE="$(command -v "$PYTHON")" &&
     cmake --build "$BUILD" --parallel "$(nproc)"
 }
 

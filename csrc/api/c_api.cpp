@@ -174,6 +174,7 @@ gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, siz
 gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, const gesso_options* options,
                                  gesso_result** out) {
   return guarded([&] {
+    check_pointer(model, "model");
     check_pointer(prompt, "prompt");
     check_pointer(out, "out");
     *out = generate(*model, tokenizer_of(model).encode_prompt(prompt), options);

@@ -16,8 +16,6 @@ struct Staged {
 
   Staged() = default;
   Staged(std::span<const T> host, const T* device) : host(host), device(device) {}
-  // For ops on the CPU, which read the host's array.
-  Staged(std::span<const T> host) : host(host), device(host.data()) {}
 
   int64_t size() const { return static_cast<int64_t>(host.size()); }
   Staged subspan(int64_t first, int64_t count) const { return {host.subspan(first, count), device + first}; }

@@ -148,6 +148,13 @@ if(gesso_cuda_compiled OR GESSO_EMULATED)
 endif()
 if(gesso_cuda_compiled)
   target_include_directories(gesso_private SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  # NVTX is headers; they look for a tool with dlopen.
+  find_file(GESSO_NVTX nvtx3/nvToolsExt.h HINTS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  if(NOT GESSO_NVTX)
+    message(FATAL_ERROR "The CUDA toolkit lacks nvtx3/nvToolsExt.h (a package: cuda-nvtx, on PyPI nvidia-nvtx): looked in "
+                        "${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}.")
+  endif()
+  target_link_libraries(gesso PRIVATE ${CMAKE_DL_LIBS})
 elseif(GESSO_EMULATED)
   # The emulator's headers come first: they stand for <cuda_runtime.h> and csrc/cuda/device.
   add_subdirectory(tests/emulator)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace gesso::diffusion {
 
@@ -15,9 +16,10 @@ std::vector<uint8_t> accept(const Canvas& canvas, std::span<const float> entropi
       order.push_back(i);
     }
   }
-  // A NaN (from broken weights) must not break the sort's ordering: it comes last.
-  const auto rank = [&](int64_t i) { return std::isnan(entropies[i]) ? INFINITY : entropies[i]; };
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return rank(a) < rank(b); });
+  // A NaN (from broken weights) must not break the sort's ordering: it comes last. Of equal entropies the first
+  // position comes first.
+  const auto rank = [&](int64_t i) { return std::pair(std::isnan(entropies[i]) ? INFINITY : entropies[i], i); };
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return rank(a) < rank(b); });
   double running = 0;  // torch's cumsum of float32 accumulates in double and rounds each sum
   for (int64_t position : order) {
     running += entropies[position];

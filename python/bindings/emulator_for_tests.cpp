@@ -3,6 +3,7 @@
 #include "emulator.h"
 
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include "bindings.h"
 
@@ -32,5 +33,8 @@ NB_MODULE(_emulator, module) {
   module.def("num_host_waits", emulator::num_host_waits);
   module.def("num_graph_launches", emulator::num_graph_launches);
   module.def("bytes_to_host", emulator::bytes_to_host);
+  module.def("record_ranges", emulator::record_ranges, "is_on"_a);
+  module.def("take_ranges", emulator::take_ranges);
+  module.def("num_open_ranges", emulator::num_open_ranges);
   module.def("take_failure", emulator::take_failure);
 }

@@ -25,6 +25,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "emulator/export.h"
 
@@ -67,6 +68,12 @@ GESSO_EMULATOR_EXPORT int64_t num_allocations();
 GESSO_EMULATOR_EXPORT int64_t num_host_waits();
 GESSO_EMULATOR_EXPORT int64_t num_graph_launches();
 GESSO_EMULATOR_EXPORT int64_t bytes_to_host();
+
+// While record_ranges is on, the ranges that were opened for NVIDIA's tools are written down, each with those around
+// it: "step/linear". It is off unless a test turns it on. num_open_ranges counts those of the calling thread.
+GESSO_EMULATOR_EXPORT void record_ranges(bool is_on);
+GESSO_EMULATOR_EXPORT std::vector<std::string> take_ranges();
+GESSO_EMULATOR_EXPORT int num_open_ranges();
 
 // What the last kernel that failed did wrong, or an empty string. The call forgets the failure, as cudaGetLastError
 // does.

@@ -132,6 +132,5 @@ void compute_mma_s8_k16(void* operands) {
 void compute_load_matrix_x4(void* operands) { load_matrices(*static_cast<LoadMatrix*>(operands), 4, false); }
 void compute_load_matrix_x2(void* operands) { load_matrices(*static_cast<LoadMatrix*>(operands), 2, false); }
 void compute_load_matrix_x4_transposed(void* operands) { load_matrices(*static_cast<LoadMatrix*>(operands), 4, true); }
-void compute_load_matrix_x2_transposed(void* operands) { load_matrices(*static_cast<LoadMatrix*>(operands), 2, true); }
 
 }  // namespace gesso::cuda::emulated

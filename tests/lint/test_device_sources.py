@@ -17,11 +17,12 @@ HARDWARE = {
     r"<<<": "a launch; use launch()",
     r"\b__(?:shfl|sync|ballot|any|all|reduce|match|activemask)\w*": "an instruction; use warp.h or barrier.h",
     r"\b__shared__\b": "static shared memory; use shared_memory()",
-    r"\batomic(?:Add|Max|Min|CAS|Exch|Or|And)\b": "an atomic; use atomic.h",
+    r"\batomic(?:Add|Max|Min|CAS|Exch|Or|And)\b": "an atomic: the order of threads would show in a result",
     r"\b__(?:ld|st|cvta|pipeline|fma|float|half|hmul|hadd)\w*|\b(?:__)?nv_bfloat\w*": "an intrinsic or type of CUDA's",
     r"\b__CUDA_ARCH\w*": "a choice by architecture; use a file <op>_<how>_sm90a.cu",
     r"\bGESSO_EMULATED\b": "the emulator; it has the same sources",
 }
+PRIMITIVE = re.compile(r"__device__ inline [^(;]*?(\w+)\(")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 MARKS = re.compile(r"\b__(?:device|global|host|CUDACC)_*\b")
 MARKS_FILE = "csrc/core/device_code.h"  # this file defines GESSO_DEVICE
@@ -53,12 +54,25 @@ def missing_twins(root: Path) -> list[str]:
     return [f"{TWINS}/{name} is missing" for name in headers if not (root / TWINS / name).exists()]
 
 
+def unused_primitives(root: Path) -> list[str]:
+    """Functions of csrc/cuda/device that nothing in csrc/cuda calls, and no other header of csrc/cuda/device."""
+    texts = {path: COMMENT.sub("", path.read_text(encoding="utf-8")) for path in sources(root / "csrc/cuda")}
+    found = []
+    for path in sorted((root / "csrc/cuda/device").glob("*.h")):
+        others = "\n".join(text for other, text in texts.items() if other != path)
+        for name in dict.fromkeys(PRIMITIVE.findall(texts[path])):
+            is_used = re.search(rf"\b{name}\b", others) or len(re.findall(rf"\b{name}\(", texts[path])) > 1
+            if not is_used:
+                found.append(f"{path.relative_to(root)}: {name} is used by no kernel")
+    return found
+
+
 def kernels_without_claim(root: Path) -> list[str]:
     """Kernels without a claim about their machine code in the comment above them; see device_code/claims.py."""
     return read_claims(root)[1]
 
 
-@pytest.mark.parametrize("check", [hardware_access, missing_twins, kernels_without_claim])
+@pytest.mark.parametrize("check", [hardware_access, missing_twins, unused_primitives, kernels_without_claim])
 def test_device_sources(check):
     assert check(ROOT) == []
 
@@ -69,8 +83,8 @@ def test_there_is_something_to_check():
 
 
 GOOD = {
-    "csrc/cuda/a.cu": "// a __shared__ comment\n\n// ptxas: <= 32 registers\n__global__ void a_kernel() {}\n",
-    "csrc/cuda/device/a.h": 'asm("bar;"); __syncthreads();\n',
+    "csrc/cuda/a.cu": "// a __shared__ comment\n\n// ptxas: <= 32 registers\n__global__ void a_kernel() { meet(); }\n",
+    "csrc/cuda/device/a.h": '__device__ inline void meet() { asm("bar;"); __syncthreads(); }\n',
     "tests/emulator/include/cuda/device/a.h": "\n",
     "csrc/core/device_code.h": "#define GESSO_DEVICE __device__\n",
     "csrc/cpu/a.cpp": 'asm("nop");\n',
@@ -85,7 +99,7 @@ def plant(root: Path, files: dict[str, str]) -> Path:
 
 
 def all_problems(root: Path) -> list[str]:
-    return hardware_access(root) + missing_twins(root) + kernels_without_claim(root)
+    return hardware_access(root) + missing_twins(root) + unused_primitives(root) + kernels_without_claim(root)
 
 
 def test_a_clean_tree_has_no_problems(tmp_path):
@@ -106,6 +120,7 @@ def test_a_clean_tree_has_no_problems(tmp_path):
         ("csrc/cuda/b.cu", "#ifdef GESSO_EMULATED"),
         ("csrc/quant/b.h", "__device__ void b();"),
         ("csrc/cuda/device/b.h", ""),
+        ("csrc/cuda/device/a.h", "__device__ inline T* meet() {}\n__device__ inline int other(int meet) {}"),
         ("csrc/cuda/b.cu", "// b\n__global__ void b_kernel();"),
     ],
 )

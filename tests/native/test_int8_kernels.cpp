@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "core/buffer.h"
@@ -112,7 +113,8 @@ TEST_CASE("kernels of all instruction sets multiply alike") {
         for (int i = 0; i < num_rows; ++i) rows.push_back(random.integer(0, num_rows));
         const std::vector<float> expected = product(*int8_portable(), operands, rows);
         for (const Int8Kernels* kernels : kernels_here()) {
-          CAPTURE(kernels->name);
+          CAPTURE(std::string(kernels->name));
+          CAPTURE(kind.offset);
           CHECK(same_bits(product(*kernels, operands, rows), expected));
           CHECK(same_bits(product(*kernels, operands, rows, Stores::kStreamed), expected));
         }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <thread>
 #include <vector>
 
 #include "gesso/model.h"
@@ -85,6 +86,28 @@ TEST_CASE("a sequence comes out the same alone and in a batch") {
     CHECK(alone.canvases[0] == batch.canvases[i]);
     CHECK(alone.denoising_steps[0] == batch.denoising_steps[i]);
   }
+}
+
+// What ThreadSanitizer should see: the model's constants, the threads' pool and each thread's scratch, from two
+// callers.
+TEST_CASE("two threads with a session each on one model get what one thread gets") {
+  const gesso::Model model = tiny_model(2);
+  const std::vector<Ids> prompts = {some_ids(12, 1), some_ids(31, 9)};
+  const auto generate = [&](const Ids& prompt) {
+    gesso::Session session(model);
+    Ids ids = session.generate({prompt}, short_options()).canvases[0].back();
+    const gesso::GenerationResult further = session.generate({}, short_options());
+    for (const Ids& canvas : further.canvases[0]) ids.insert(ids.end(), canvas.begin(), canvas.end());
+    return ids;
+  };
+  std::vector<Ids> expected, results(2);
+  for (const Ids& prompt : prompts) expected.push_back(generate(prompt));
+  std::thread first([&] { results[0] = generate(prompts[0]); });
+  std::thread second([&] { results[1] = generate(prompts[1]); });
+  first.join();
+  second.join();
+  CHECK(results == expected);
+  CHECK(results[0] != results[1]);
 }
 
 TEST_CASE("a session continues as one long generation would") {

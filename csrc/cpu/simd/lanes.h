@@ -6,8 +6,10 @@
 #include <cstring>
 
 // The compiler makes one clone of the function for each of these instruction sets, and the loader picks the best one
-// that the machine runs. Sanitizers cannot instrument the code that picks, so their builds have one version only.
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(GESSO_SINGLE_TARGET)
+// that the machine runs. Sanitizers cannot instrument the code that picks, so their builds have one version only. Clang
+// refuses to pass Lanes to a function that is inlined into a clone. Its builds have one version too, for which
+// -march=native or the like allows wide registers.
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(GESSO_SINGLE_TARGET) && !defined(__clang__)
 #define GESSO_TARGETS __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define GESSO_TARGETS

@@ -50,23 +50,31 @@ void scale(float a, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] *= a;
 }
 
-// `out` may be `x`, and the compiler then suspects that an element depends on an earlier one. None does, and `ivdep`
-// tells the compiler so.
+// Stands before a loop whose `out` may be `x`. The compiler then suspects that an element depends on an earlier one.
+// None does, and GESSO_INDEPENDENT tells the compiler so. Clang warns of each loop that it is told of and leaves as it
+// is, so it is told only where it makes vector code: neither for a debugger nor for sanitizers.
+#if !defined(__clang__)
+#define GESSO_INDEPENDENT _Pragma("GCC ivdep")
+#elif defined(__OPTIMIZE__) && !defined(GESSO_SINGLE_TARGET)
+#define GESSO_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define GESSO_INDEPENDENT
+#endif
 
 GESSO_TARGETS
 void scale_weighted(const float* x, float factor, const float* weight, int64_t n, float* out) {
   if (weight) {
-#pragma GCC ivdep
+    GESSO_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * weight[i];
   } else {
-#pragma GCC ivdep
+    GESSO_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) out[i] = x[i] * factor;
   }
 }
 
 GESSO_TARGETS
 void rotate(const float* cosines, const float* sines, int64_t n, float* x, float* y) {
-#pragma GCC ivdep
+  GESSO_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) {
     const float low = x[i], high = y[i];
     x[i] = low * cosines[i] - high * sines[i];
@@ -76,31 +84,31 @@ void rotate(const float* cosines, const float* sines, int64_t n, float* x, float
 
 GESSO_TARGETS
 void exp(const float* x, int64_t n, float* out) {
-#pragma GCC ivdep
+  GESSO_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) out[i] = exp(x[i]);
 }
 
 GESSO_TARGETS
 void log(const float* x, int64_t n, float* out) {
-#pragma GCC ivdep
+  GESSO_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) out[i] = log(x[i]);
 }
 
 GESSO_TARGETS
 void tanh(const float* x, int64_t n, float* out) {
-#pragma GCC ivdep
+  GESSO_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) out[i] = tanh(x[i]);
 }
 
 GESSO_TARGETS
 void soft_cap(float cap, const float* x, int64_t n, float* out) {
-#pragma GCC ivdep
+  GESSO_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) out[i] = cap * tanh(x[i] / cap);
 }
 
 GESSO_TARGETS
 void gelu_mul(const float* gate, const float* up, int64_t n, float* out) {
-#pragma GCC ivdep
+  GESSO_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) out[i] = gelu_tanh(gate[i]) * up[i];
 }
 

@@ -19,19 +19,6 @@ __device__ inline void copy_async_16(void* shared, const void* global, bool vali
                : "memory");
 }
 
-// The same with 8 and with 4 bytes, for rows that do not begin at multiples of 16 bytes.
-__device__ inline void copy_async_8(void* shared, const void* global, bool valid = true) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared_address(shared)), "l"(global),
-               "r"(valid ? 8 : 0)
-               : "memory");
-}
-
-__device__ inline void copy_async_4(void* shared, const void* global, bool valid = true) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(shared)), "l"(global),
-               "r"(valid ? 4 : 0)
-               : "memory");
-}
-
 // Closes the thread's current group of copies. The group may be empty.
 __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 

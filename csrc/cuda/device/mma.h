@@ -66,11 +66,4 @@ __device__ inline void load_matrix_x4_transposed(uint32_t (&r)[4], const void* s
                : "memory");
 }
 
-__device__ inline void load_matrix_x2_transposed(uint32_t (&r)[2], const void* shared_row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-               : "=r"(r[0]), "=r"(r[1])
-               : "r"(shared_address(shared_row))
-               : "memory");
-}
-
 }  // namespace gesso::cuda

@@ -20,16 +20,7 @@ __device__ inline T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(kFullWarp, value, mask);
 }
 
-// The value of the lane whose number is larger by `delta`. The last `delta` lanes keep their own value.
-template <typename T>
-__device__ inline T shuffle_down(T value, int delta) {
-  return __shfl_down_sync(kFullWarp, value, static_cast<unsigned>(delta));
-}
-
 // Bit i of the result is the predicate of lane i.
 __device__ inline uint32_t ballot(bool predicate) { return __ballot_sync(kFullWarp, predicate); }
-
-// Waits for all lanes of the warp. What they wrote to memory before the call is seen by all of them after it.
-__device__ inline void sync_warp() { __syncwarp(kFullWarp); }
 
 }  // namespace gesso::cuda

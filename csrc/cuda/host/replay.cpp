@@ -5,6 +5,7 @@
 
 #include "cuda/host/cuda_error.h"
 #include "cuda/host/queue.h"
+#include "ops/trace_range.h"
 
 namespace gesso::cuda {
 namespace {
@@ -54,6 +55,7 @@ using Recordings = std::map<std::vector<int64_t>, Recording>;
 
 void replay(const Context& context, std::shared_ptr<void>& recordings, const std::vector<int64_t>& key,
             const std::function<void()>& body) {
+  const ops::TraceRange range(context, "step");  // all that tools see of the ops of a graph that is played back
   if (!recordings) recordings = std::make_shared<Recordings>();
   Recordings& all = *std::static_pointer_cast<Recordings>(recordings);
   std::vector<int64_t> full_key = key;

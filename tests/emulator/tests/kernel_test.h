@@ -31,7 +31,7 @@ class OnDevice {
   OnDevice(const OnDevice&) = delete;
   OnDevice& operator=(const OnDevice&) = delete;
 
-  operator T*() const { return data_; }
+  operator T*() const { return data_; }  // as a kernel takes it
   std::vector<T> read() const {
     std::vector<T> values(count_);
     check_cuda(cudaMemcpy(values.data(), data_, bytes(), cudaMemcpyDeviceToHost), "cudaMemcpy");

@@ -13,16 +13,6 @@ inline void copy_async_16(void* shared, const void* global, bool valid = true,
   emulator::start_copy(shared, global, 16, valid, place);
 }
 
-inline void copy_async_8(void* shared, const void* global, bool valid = true,
-                         const emulator::Place& place = emulator::Place::current()) {
-  emulator::start_copy(shared, global, 8, valid, place);
-}
-
-inline void copy_async_4(void* shared, const void* global, bool valid = true,
-                         const emulator::Place& place = emulator::Place::current()) {
-  emulator::start_copy(shared, global, 4, valid, place);
-}
-
 inline void commit_copies() { emulator::commit_copies(); }
 
 template <int kInFlight>

@@ -34,7 +34,6 @@ void compute_mma_s8_k16(void* operands);
 void compute_load_matrix_x4(void* operands);
 void compute_load_matrix_x2(void* operands);
 void compute_load_matrix_x4_transposed(void* operands);
-void compute_load_matrix_x2_transposed(void* operands);
 
 using emulator::Instruction;
 using emulator::Scope;
@@ -45,8 +44,6 @@ inline constexpr Instruction kLoadMatrixX4 = {"load_matrix_x4", Scope::kWarp, co
 inline constexpr Instruction kLoadMatrixX2 = {"load_matrix_x2", Scope::kWarp, compute_load_matrix_x2};
 inline constexpr Instruction kLoadMatrixX4Transposed = {"load_matrix_x4_transposed", Scope::kWarp,
                                                         compute_load_matrix_x4_transposed};
-inline constexpr Instruction kLoadMatrixX2Transposed = {"load_matrix_x2_transposed", Scope::kWarp,
-                                                        compute_load_matrix_x2_transposed};
 
 template <typename Operands, typename T, int kA, int kB>
 inline void multiply(const Instruction& instruction, T (&d)[4], const uint32_t (&a)[kA], const uint32_t (&b)[kB],
@@ -102,11 +99,6 @@ inline void load_matrix_x2(uint32_t (&r)[2], const void* shared_row,
 inline void load_matrix_x4_transposed(uint32_t (&r)[4], const void* shared_row,
                                       const emulator::Place& place = emulator::Place::current()) {
   emulated::load(emulated::kLoadMatrixX4Transposed, r, shared_row, place);
-}
-
-inline void load_matrix_x2_transposed(uint32_t (&r)[2], const void* shared_row,
-                                      const emulator::Place& place = emulator::Place::current()) {
-  emulated::load(emulated::kLoadMatrixX2Transposed, r, shared_row, place);
 }
 
 }  // namespace gesso::cuda

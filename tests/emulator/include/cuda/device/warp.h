@@ -15,7 +15,6 @@ using Words = uint32_t[kWarpSize];
 
 inline constexpr emulator::Instruction kShuffle = {"shuffle", emulator::Scope::kWarp, nullptr};
 inline constexpr emulator::Instruction kBallot = {"ballot", emulator::Scope::kWarp, nullptr};
-inline constexpr emulator::Instruction kSyncWarp = {"sync_warp", emulator::Scope::kWarp, nullptr};
 
 // Waits until all lanes have given their value, and returns all values.
 inline const Words& exchange(const emulator::Instruction& instruction, uint32_t word, const emulator::Place& place) {
@@ -39,21 +38,11 @@ inline T shuffle_xor(T value, int mask, const emulator::Place& place = emulator:
   return cuda::shuffle(value, lane_index() ^ mask, place);
 }
 
-template <typename T>
-inline T shuffle_down(T value, int delta, const emulator::Place& place = emulator::Place::current()) {
-  const int from = lane_index() + delta;
-  return cuda::shuffle(value, from < kWarpSize ? from : lane_index(), place);
-}
-
 inline uint32_t ballot(bool predicate, const emulator::Place& place = emulator::Place::current()) {
   const emulated::Words& words = emulated::exchange(emulated::kBallot, predicate ? 1 : 0, place);
   uint32_t bits = 0;
   for (int lane = 0; lane < kWarpSize; ++lane) bits |= words[lane] << lane;
   return bits;
-}
-
-inline void sync_warp(const emulator::Place& place = emulator::Place::current()) {
-  emulator::meet(emulated::kSyncWarp, place);
 }
 
 }  // namespace gesso::cuda

@@ -9,8 +9,8 @@ from gesso import TextDelta, ThoughtDelta
 from gesso.cli.display import PlainText, ReplyText, call_line
 from gesso.measure.text import visible
 from gesso.tool_call import parse_call
+from python.api.test_reply import chat_model
 from python.command_line import run, run_in_terminal, screen
-from python.test_reply import chat_model
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 CALL = parse_call('call:f{city:<|"|>Zürich<|"|>,n:[1,true]}')

@@ -7,8 +7,8 @@ import pytest
 from gesso import _native
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.gguf_writer import write_gguf
-from python import test_gguf_reader
 from python.expect import raises
+from python.files import test_gguf_reader
 
 
 def encoded(path):

@@ -21,7 +21,7 @@ from gesso.files.tensor import Tensor
 from python.expect import raises
 from python.tiny_model import tiny_model
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 NAN, INFINITY = math.nan, math.inf
 
 

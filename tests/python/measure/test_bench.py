@@ -22,10 +22,10 @@ from gesso.measure.floor import Ceiling, Ceilings, op_floor, pass_floor_ms
 from gesso.measure.report import table
 from gesso.measure.subject import hash_files, parse_spec
 from gesso.synth.model import CONFIGS
-from python.test_synth import CONFIG
+from python.synth.test_synth import CONFIG
 from python.tiny_model import VOCABULARY, tiny_model
 
-DOCUMENT = Path(__file__).parents[2] / "docs/bench.md"
+DOCUMENT = Path(__file__).parents[3] / "docs/bench.md"
 # The sizes of the model in tests/python/tiny_model.py.
 C, D, F, V, WINDOW = 8, 32, 64, len(VOCABULARY), 8
 Q_SLIDING, Q_FULL, KEYS_SLIDING, KEYS_FULL = 4 * 16, 4 * 32, 2 * 16, 32

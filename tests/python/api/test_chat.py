@@ -13,7 +13,7 @@ from python.expect import raises
 from python.tiny_model import BOS, tiny_model
 
 # 18 conversations, each with what three revisions of the published template make of it.
-GOLDENS = json.loads((Path(__file__).parents[1] / "golden/chat/goldens.json").read_text(encoding="utf-8"))
+GOLDENS = json.loads((Path(__file__).parents[2] / "golden/chat/goldens.json").read_text(encoding="utf-8"))
 TEMPLATE = (Path(synth.__file__).parent / "chat_template.jinja").read_text(encoding="utf-8")
 # gesso renders these conversations in another way than the template alone, because it prepares the messages first.
 PREPARED = {"call_strargs", "resp_dict"}

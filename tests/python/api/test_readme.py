@@ -5,7 +5,7 @@ from pathlib import Path
 
 from python.tiny_model import tiny_model
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import compare
 
-PEERS = Path(__file__).parents[2] / "bench/peers"
+PEERS = Path(__file__).parents[3] / "bench/peers"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import gesso
 from python.expect import raises
 from python.tiny_model import tiny_model
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 NAN, INFINITY = math.nan, math.inf
 QUICK = {"max_new_tokens": 1, "max_denoising_steps": 1}
 
