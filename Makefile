@@ -2,9 +2,10 @@
 # make test     all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
 # make parity   the comparison with the reference implementation; installs torch
-# make lint     formatting, style, include directions
+# make lint     formatting, style, types, include directions
 # make sanitize the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make format   formats all sources
+# make stub     writes the types of the native module anew, python/gesso/_native.pyi
 # make clean    removes everything the above made
 #
 # Needs Python >= 3.10, a C++20 compiler and make. The rest comes from PyPI into .venv, the first time.
@@ -42,7 +43,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # Recipes install into one environment: one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize format clean
+.PHONY: demo test native emulated cuda parity lint sanitize format stub clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -76,6 +77,7 @@ parity: $(VENV)/.parity
 lint: $(VENV)/.lint
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
 	$(BIN)/shellcheck $(SHELL_SOURCES)
 	$(PYTEST) tests/lint
@@ -85,8 +87,11 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format $(PYTHON_SOURCES)
 	$(BIN)/clang-format -i $(CXX_SOURCES)
 
+stub: $(VENV)/.package
+	$(BIN)/python -m nanobind.stubgen -q -m gesso._native -o python/gesso/_native.pyi
+
 clean:
-	rm -rf build $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find python tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without this make's flags, which are not meant for CMake's make.
@@ -103,7 +108,7 @@ $(VENV)/.python:
 
 # What builds gesso stays in $(VENV): with pip's build isolation every build would start from nothing.
 $(VENV)/.build: pyproject.toml | $(VENV)/.python
-	$(PIP) $(call requirements,requires) "cmake>=3.26" ninja
+	$(PIP) $(call requirements,requires) $(call requirements,stub) "cmake>=3.26" ninja
 	@touch $@
 
 $(VENV)/.package: $(SOURCES) | $(VENV)/.build
@@ -127,6 +132,7 @@ $(VENV)/.nvcc: pyproject.toml | $(VENV)/.build
 	for toolkit in $(VENV)/lib/python3*/site-packages/nvidia/cu13; do ln -sfn lib $$toolkit/lib64; done
 	@touch $@
 
+# mypy reads the types of the packages that gesso uses; gesso itself need not be built.
 $(VENV)/.lint: pyproject.toml | $(VENV)/.python
-	$(PIP) $(call requirements,lint) "pytest>=8"
+	$(PIP) $(call requirements,lint) $(call requirements,dependencies) "pytest>=8"
 	@touch $@

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_OURS = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", ".cache"}
+CACHES = {"__pycache__", ".cache", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+NOT_OURS = {".git", ".venv", "build", *CACHES}
 MAX_LINES = 500
 MAX_BYTES = 8 << 20
 # Headers of ops/ that declare no op: shared checks and types, parts of a device besides its ops, and measurements.
