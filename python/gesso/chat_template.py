@@ -24,7 +24,7 @@ class GenerationTag(Extension):
     Here its content is rendered as if the tag were not there.
     """
 
-    tags = frozenset({"generation"})
+    tags = {"generation"}  # noqa: RUF012 -- jinja2 declares a set
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno
