@@ -16,8 +16,6 @@ Complaints = dict[str, list[tuple[int, str]]]  # program -> line and message of 
 ROOT = Path(__file__).resolve().parents[2]
 
 CORRECT = """\
-from collections.abc import Iterator
-
 import numpy as np
 
 import gesso
@@ -28,20 +26,18 @@ def watch(event: gesso.StepEvent) -> bool:
     return event.mean_entropy > 0.01
 
 
-def pieces(model: gesso.Model, prompt: str) -> Iterator[str]:
+def answer(model: gesso.Model, prompt: str) -> str:
     assert model.tokenizer is not None
     decoder = gesso.ReplyDecoder(model.tokenizer)
-    found: list[gesso.TextDelta] = []
+    found: list[gesso.ReplyEvent] = []
 
     def keep(event: gesso.CanvasEvent) -> None:
-        for delta in decoder.push(event.ids.tolist()):
-            if isinstance(delta, gesso.TextDelta):
-                found.append(delta)
+        found.extend(decoder.push(event.ids.tolist()))
 
     output: gesso.GenerationOutput = model.generate(prompt, max_new_tokens=8, seed=[1], on_canvas=keep)
     timings: gesso.Timings = output.timings
     print(timings.encode_ms, output.canvases[0].shape)
-    yield from (delta.text for delta in found)
+    return "".join(event.text for event in found if isinstance(event, gesso.TextDelta))
 
 
 def talk(model: gesso.Model) -> None:
@@ -59,7 +55,7 @@ def show(done: int, total: int) -> None:
 
 if __name__ == "__main__":
     loaded = gesso.load("model.gguf", device="cpu", num_threads=2, activations="f32", on_progress=show)
-    print("".join(pieces(loaded, "Why is the sky blue?")))
+    print(answer(loaded, "Why is the sky blue?"))
     talk(loaded)
     stored = gesso.quantize(np.ones((2, 256), np.float32), "Q4_K")
     print(gesso.dequantize(stored, "Q4_K").shape, gesso.devices()[0].name, loaded.config.t_max)

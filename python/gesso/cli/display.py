@@ -16,7 +16,7 @@ from rich.text import Text
 
 from gesso._native import StepEvent
 from gesso.measure.text import visible
-from gesso.reply import Event, ThoughtDelta
+from gesso.reply import ReplyEvent, ThoughtDelta
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
@@ -160,11 +160,10 @@ class ReplyText:
     def __init__(self, display: PlainText | LiveText, thoughts: PlainText | None = None):
         self._display = display
         self._thoughts = thoughts
-        self._last_kinds: dict[
-            PlainText | LiveText, type[Event]
-        ] = {}  # display -> the kind of event that it has shown last
+        # Display -> the kind of event that it has shown last.
+        self._last_kinds: dict[PlainText | LiveText, type[ReplyEvent]] = {}
 
-    def show(self, events: Iterable[Event]) -> None:
+    def show(self, events: Iterable[ReplyEvent]) -> None:
         for event in events:
             is_thought = isinstance(event, ThoughtDelta)
             display = self._thoughts if is_thought and self._thoughts else self._display
