@@ -2,7 +2,7 @@
 # make test     all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
 # make parity   the comparison with the reference implementation; installs torch
-# make lint     formatting, style, include directions
+# make lint     formatting, style, types, include and import directions
 # make sanitize the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make clang    the same, compiled by clang 19 with warnings as errors; .ci/run has this one
 # make tsan     the native tests under ThreadSanitizer, two threads with a session each among them
@@ -10,6 +10,7 @@
 # make coverage which lines of the library the native tests run; in build/coverage/index.html line by line
 # make wheel    a wheel in build/wheel, and what it must not hold
 # make format   formats all sources
+# make stub     writes the types of the native module anew, python/gesso/_native.pyi
 # make clean    removes everything the above made
 # make help     shows this
 #
@@ -48,7 +49,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # Recipes install into one environment: one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format clean help
+.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -110,6 +111,7 @@ parity: $(VENV)/.parity
 lint: $(VENV)/.lint
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
 	$(BIN)/shellcheck $(SHELL_SOURCES)
 	$(PYTEST) tests/lint
@@ -119,8 +121,11 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format $(PYTHON_SOURCES)
 	$(BIN)/clang-format -i $(CXX_SOURCES)
 
+stub: $(VENV)/.package
+	$(BIN)/python -m nanobind.stubgen -q -m gesso._native -o python/gesso/_native.pyi
+
 clean:
-	rm -rf build $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find python tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without this make's flags, which are not meant for CMake's make.
@@ -137,7 +142,7 @@ $(VENV)/.python:
 
 # What builds gesso stays in $(VENV): with pip's build isolation every build would start from nothing.
 $(VENV)/.build: pyproject.toml | $(VENV)/.python
-	$(PIP) $(call requirements,requires) "cmake>=3.26" ninja
+	$(PIP) $(call requirements,requires) $(call requirements,stub) "cmake>=3.26" ninja
 	@touch $@
 
 $(VENV)/.package: $(SOURCES) | $(VENV)/.build
@@ -161,6 +166,7 @@ $(VENV)/.nvcc: pyproject.toml | $(VENV)/.build
 	for toolkit in $(VENV)/lib/python3*/site-packages/nvidia/cu13; do ln -sfn lib $$toolkit/lib64; done
 	@touch $@
 
+# mypy reads the types of the packages that gesso uses; gesso itself need not be built.
 $(VENV)/.lint: pyproject.toml | $(VENV)/.python
-	$(PIP) $(call requirements,lint) "pytest>=8"
+	$(PIP) $(call requirements,lint) $(call requirements,dependencies) "pytest>=8"
 	@touch $@

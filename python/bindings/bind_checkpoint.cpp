@@ -34,9 +34,10 @@ std::shared_ptr<const void> keep_alive(nb::object object) {
   });
 }
 
-nb::object decode(const std::string& text) {
-  // Keys and strings of a hostile file need not be UTF-8.
-  return nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+// Keys and strings of a hostile file need not be UTF-8.
+nb::str decode(const std::string& text) {
+  return nb::steal<nb::str>(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
 }
 
 nb::object from_value(const Checkpoint::Value& value) {
@@ -63,15 +64,16 @@ nb::object from_value(const Checkpoint::Value& value) {
 void bind_checkpoint(nb::module_& module) {
   nb::class_<Checkpoint::TensorInfo>(module, "TensorInfo", "One tensor of a checkpoint.")
       .def_prop_ro("name", [](const Checkpoint::TensorInfo& info) { return decode(info.name); })
-      .def_ro("type", &Checkpoint::TensorInfo::type, "ggml's name of the type.")
-      .def_ro("shape", &Checkpoint::TensorInfo::shape, "Extents, outermost first.")
+      .def_ro("type", &Checkpoint::TensorInfo::type, "ggml's name of the type, for example \"Q4_K\".")
+      .def_ro("shape", &Checkpoint::TensorInfo::shape, "The extents, outermost first.")
       .def_ro("num_bytes", &Checkpoint::TensorInfo::num_bytes)
-      .def_ro("offset", &Checkpoint::TensorInfo::offset, "Of the bytes in the file; 0 when put together by hand.")
+      .def_ro("offset", &Checkpoint::TensorInfo::offset,
+              "Where the bytes begin in the file; 0 for a tensor that was added by hand.")
       .def_prop_ro(
           "address", [](const Checkpoint::TensorInfo& info) { return reinterpret_cast<uintptr_t>(info.data); },
-          "Where the bytes lie in this process: inside the file's mapping for a GGUF file.");
+          "Where the bytes lie in this process; those of a GGUF file lie in its mapping.");
 
-  nb::class_<Checkpoint>(module, "Checkpoint", "Metadata and tensors before they become a model.")
+  nb::class_<Checkpoint>(module, "Checkpoint", "The metadata and tensors of a model before it is loaded.")
       .def(nb::init<>())
       .def_static(
           "open",
@@ -80,7 +82,7 @@ void bind_checkpoint(nb::module_& module) {
             nb::gil_scoped_release release;
             return Checkpoint::open(name);
           },
-          nb::arg("path"), "Maps a GGUF file; the path as os.fsencode() gives it.")
+          nb::arg("path"), "Maps a GGUF file. The path is what os.fsencode() gives.")
       .def_static(
           "parse",
           [](nb::bytes data) {
@@ -91,7 +93,10 @@ void bind_checkpoint(nb::module_& module) {
       .def(
           "set",
           [](Checkpoint& self, const std::string& key, nb::handle value) { self.set(key, to_value(value, key)); },
-          nb::arg("key"), nb::arg("value"))
+          nb::arg("key"), nb::arg("value"),
+          nb::sig("def set(self, key: str, value: bool | int | float | str | collections.abc.Sequence[int]"
+                  " | collections.abc.Sequence[float] | collections.abc.Sequence[str]) -> None"),
+          "Adds a metadata value. FormatError where the key exists.")
       .def(
           "add_tensor",
           [](Checkpoint& self, const std::string& name, const std::string& type, const std::vector<int64_t>& shape,
@@ -101,19 +106,25 @@ void bind_checkpoint(nb::module_& module) {
           },
           nb::arg("name"), nb::arg("type"), nb::arg("shape"), nb::arg("data"), nb::arg("owner"),
           "Adds a view of `data`, a contiguous uint8 array that `owner` keeps alive.")
-      .def_prop_ro("metadata",
-                   [](const Checkpoint& self) {
-                     nb::dict metadata;
-                     for (const std::string& key : self.keys()) metadata[decode(key)] = from_value(self.value(key));
-                     return metadata;
-                   })
+      .def_prop_ro(
+          "metadata",
+          [](const Checkpoint& self) {
+            nb::dict metadata;
+            for (const std::string& key : self.keys()) metadata[decode(key)] = from_value(self.value(key));
+            return metadata;
+          },
+          nb::sig("def metadata(self) -> dict[str, bool | int | float | str | list[int] | list[float]"
+                  " | list[str] | None]"),
+          "All metadata by key. None stands for a list of lists, which nothing reads.")
       .def(
           "encoded_value",
           [](const Checkpoint& self, const std::string& key) {
             const std::span<const std::byte> encoded = self.encoded_value(key);
             return nb::bytes(encoded.data(), encoded.size());
           },
-          nb::arg("key"), "A metadata value as its file stores it: value type (u32), value. Empty if not from a file.")
+          nb::arg("key"),
+          "A metadata value as its file stores it: the value type (u32), then the value. It is empty where no file was"
+          " read.")
       .def_prop_ro("tensors", &Checkpoint::tensors)
       .def_prop_ro("file_bytes", &Checkpoint::file_bytes);
 }

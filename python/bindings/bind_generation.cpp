@@ -22,11 +22,15 @@ struct PyCanvasEvent {
   nb::object ids;
 };
 
-// Anything false stops, but for None: a callback without a return statement goes on.
+// A callback that returns something false stops the generation. None does not: it is what a function without a return
+// statement gives.
+template <typename PyEvent>
+using Callback = Function<std::optional<bool>(PyEvent)>;
+
 template <typename Event, typename PyEvent>
-std::function<bool(const Event&)> wrap_callback(nb::object callback, PyEvent (*convert)(const Event&)) {
-  if (callback.is_none()) return {};
-  return [callback = std::move(callback), convert](const Event& event) {
+std::function<bool(const Event&)> wrap_callback(Callback<PyEvent> callback, PyEvent (*convert)(const Event&)) {
+  if (!callback) return {};
+  return [callback = nb::object(*std::move(callback)), convert](const Event& event) {
     nb::gil_scoped_acquire acquire;
     nb::object answer = callback(convert(event));
     return answer.is_none() || nb::cast<bool>(nb::bool_(answer));
@@ -49,28 +53,33 @@ PyCanvasEvent convert_canvas(const CanvasEvent& event) {
 }  // namespace
 
 void bind_generation(nb::module_& module) {
-  nb::class_<PyStepEvent>(module, "StepEvent", "One sequence after one denoising step.")
-      .def_ro("sequence", &PyStepEvent::sequence, "Index in the batch.")
-      .def_ro("canvas", &PyStepEvent::canvas, "Index among the call's canvases.")
-      .def_ro("step", &PyStepEvent::step, "0 is the first.")
+  nb::class_<PyStepEvent>(module, "StepEvent", "What a denoising step left of one sequence, for `on_step`.")
+      .def_ro("sequence", &PyStepEvent::sequence, "Index of the sequence in the batch.")
+      .def_ro("canvas", &PyStepEvent::canvas, "Index of the canvas among those of this call.")
+      .def_ro("step", &PyStepEvent::step, "Index of the step within its canvas; the first is 0.")
       .def_ro("max_denoising_steps", &PyStepEvent::max_denoising_steps)
-      .def_ro("mean_entropy", &PyStepEvent::mean_entropy, "Over the positions that are not pinned, nats.")
-      .def_ro("argmax", &PyStepEvent::argmax, "int32 [C], what would be committed now.")
-      .def_ro("accepted", &PyStepEvent::accepted, "bool [C].")
-      .def_ro("entropies", &PyStepEvent::entropies, "float32 [C], nats.");
-  nb::class_<PyCanvasEvent>(module, "CanvasEvent", "One canvas after it was committed.")
-      .def_ro("sequence", &PyCanvasEvent::sequence, "Index in the batch.")
-      .def_ro("canvas", &PyCanvasEvent::canvas, "Index among the call's canvases.")
-      .def_ro("denoising_steps", &PyCanvasEvent::denoising_steps, "Passes the canvas took.")
+      .def_ro("mean_entropy", &PyStepEvent::mean_entropy, "The mean over the positions that are not pinned, in nats.")
+      .def_ro("argmax", &PyStepEvent::argmax, nb::sig("def argmax(self) -> numpy.typing.NDArray[numpy.int32]"),
+              "[C], the token ids that would be committed now.")
+      .def_ro("accepted", &PyStepEvent::accepted, nb::sig("def accepted(self) -> numpy.typing.NDArray[numpy.bool_]"),
+              "[C], whether this step accepted the position; pinned positions always count as accepted.")
+      .def_ro("entropies", &PyStepEvent::entropies,
+              nb::sig("def entropies(self) -> numpy.typing.NDArray[numpy.float32]"),
+              "[C], the entropy of each position in nats.");
+  nb::class_<PyCanvasEvent>(module, "CanvasEvent", "A canvas that was just committed, for `on_canvas`.")
+      .def_ro("sequence", &PyCanvasEvent::sequence, "Index of the sequence in the batch.")
+      .def_ro("canvas", &PyCanvasEvent::canvas, "Index of the canvas among those of this call.")
+      .def_ro("denoising_steps", &PyCanvasEvent::denoising_steps, "How many denoising passes the canvas took.")
       .def_ro("finished", &PyCanvasEvent::finished, "Whether it holds an end token.")
-      .def_ro("ids", &PyCanvasEvent::ids, "int32 [C], padded after the first end token.");
+      .def_ro("ids", &PyCanvasEvent::ids, nb::sig("def ids(self) -> numpy.typing.NDArray[numpy.int32]"),
+              "[C], the committed token ids, padded after the first end token.");
 
   nb::class_<Timings>(module, "Timings", "Where the time of a generation went.")
       .def_ro("encode_ms", &Timings::encode_ms)
       .def_ro("denoise_ms", &Timings::denoise_ms)
-      .def_ro("first_canvas_ms", &Timings::first_canvas_ms, "From the call to the first committed canvas.")
-      .def_ro("steps", &Timings::steps, "Denoising passes over the batch.")
-      .def_ro("step_ms", &Timings::step_ms, "Of each of them, callbacks included.")
+      .def_ro("first_canvas_ms", &Timings::first_canvas_ms, "The time from the call to the first committed canvas.")
+      .def_ro("steps", &Timings::steps, "How many denoising passes over the whole batch were made.")
+      .def_ro("step_ms", &Timings::step_ms, "The time of each denoising pass, with its callbacks.")
       .def("__repr__", [](const Timings& t) {
         return nb::str("Timings(encode_ms={:.1f}, denoise_ms={:.1f}, steps={}, first_canvas_ms={:.1f})")
             .format(t.encode_ms, t.denoise_ms, t.steps, t.first_canvas_ms);
@@ -91,9 +100,9 @@ void bind_generation(nb::module_& module) {
       .def_rw("pinned", &GenerationOptions::pinned)
       .def(
           "set_callbacks",
-          [](GenerationOptions& self, nb::object on_step, nb::object on_canvas) {
-            self.on_step = wrap_callback<StepEvent, PyStepEvent>(std::move(on_step), convert_step);
-            self.on_canvas = wrap_callback<CanvasEvent, PyCanvasEvent>(std::move(on_canvas), convert_canvas);
+          [](GenerationOptions& self, Callback<PyStepEvent> on_step, Callback<PyCanvasEvent> on_canvas) {
+            self.on_step = wrap_callback(std::move(on_step), convert_step);
+            self.on_canvas = wrap_callback(std::move(on_canvas), convert_canvas);
           },
           nb::arg("on_step").none(), nb::arg("on_canvas").none());
 

@@ -13,12 +13,14 @@ using NumpyVector = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>>;  // view
 using NumpyMatrix = nb::ndarray<nb::numpy, const float, nb::ndim<2>>;
 using Logits = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
-// None, or on_progress(bytes_done, bytes_in_all). `callback` outlives the call it is made for.
-std::function<void(int64_t, int64_t)> wrap_progress(const nb::object& callback) {
-  if (callback.is_none()) return {};
+using Progress = Function<nb::object(int64_t, int64_t)>;  // on_progress(bytes_done, bytes_in_all)
+
+// `callback` outlives the call that it is made for.
+std::function<void(int64_t, int64_t)> wrap_progress(const Progress& callback) {
+  if (!callback) return {};
   return [&callback](int64_t done, int64_t total) {
     nb::gil_scoped_acquire acquire;
-    callback(done, total);
+    (*callback)(done, total);
   };
 }
 
@@ -57,10 +59,11 @@ void bind_config(nb::module_& module) {
       .def_ro("eos_token_id", &ModelConfig::eos_token_id)
       .def_ro("placeholder_token_ids", &ModelConfig::placeholder_token_ids)
       .def_ro("generation", &ModelConfig::generation);
-  module.def("read_config", &read_config, nb::arg("checkpoint"), "What a checkpoint's metadata says.");
-  module.def("scratch_bytes", &scratch_bytes, nb::arg("config"), "Scratch memory of a session.");
+  module.def("read_config", &read_config, nb::arg("checkpoint"),
+             "Reads a model's configuration from the metadata of its checkpoint.");
+  module.def("scratch_bytes", &scratch_bytes, nb::arg("config"), "Bytes of scratch memory that a session takes.");
   module.def("cache_bytes", &cache_bytes, nb::arg("config"), nb::arg("length"),
-             "The most that the cache of one sequence of `length` tokens takes.");
+             "The most bytes that the cache of one sequence of `length` tokens takes.");
 }
 
 }  // namespace
@@ -79,7 +82,7 @@ void bind_model(nb::module_& module) {
       .def(
           "__init__",
           [](Model* self, const Checkpoint& checkpoint, const std::string& device, int num_threads,
-             const std::string& activations, nb::object on_progress) {
+             const std::string& activations, const Progress& on_progress) {
             const LoadOptions options{device, num_threads, activations, wrap_progress(on_progress), poll_signals};
             nb::gil_scoped_release release;
             new (self) Model(checkpoint, options);
@@ -121,7 +124,8 @@ void bind_model(nb::module_& module) {
           nb::arg("ids"), nb::arg("options"))
       .def("set_profiling", &Session::set_profiling, nb::arg("on"),
            "From now on every op adds its time and work to a profile; on a GPU each op then waits for the one before.")
-      .def("take_profile", &Session::take_profile, "What has been added since the last call: a list of OpProfile.")
+      .def("take_profile", &Session::take_profile,
+           "The ops that were added since the last call; empty when nothing is profiled.")
       .def("collect_importance", &Session::collect_importance)
       .def_prop_ro("importance", &Session::importance);
 }

@@ -66,20 +66,20 @@ NumpyVector<uint8_t> quantize_array(const std::string& source_type, const Bytes&
 
 void bind_quantize(nb::module_& module) {
   nb::class_<TensorType>(module, "TensorType", "A tensor type that a GGUF file may hold.")
-      .def_ro("name", &TensorType::name, "ggml's name: \"Q4_K\".")
+      .def_ro("name", &TensorType::name, "ggml's name, for example \"Q4_K\".")
       .def_ro("id", &TensorType::id, "ggml's id, as GGUF files store it.")
       .def_ro("block_elements", &TensorType::block_elements, "A row's length must be a multiple of this.")
       .def_ro("block_bytes", &TensorType::block_bytes)
-      .def_ro("can_read", &TensorType::can_read, "gesso computes with it.")
-      .def_ro("can_write", &TensorType::can_write, "gesso quantises to it.");
-  module.def("tensor_types", tensor_types);
+      .def_ro("can_read", &TensorType::can_read, "Whether gesso computes with it.")
+      .def_ro("can_write", &TensorType::can_write, "Whether gesso quantises to it.");
+  module.def("tensor_types", tensor_types, "All types that a tensor of a GGUF file may have.");
   module.def("dequantize", dequantize_array, nb::arg("type"), nb::arg("data"), nb::arg("num_threads") = 0,
-             "float32 values of the blocks in `data`, a contiguous uint8 array.");
+             "The float32 values of the blocks in `data`, a contiguous uint8 array.");
   module.def("quantize", quantize_array, nb::arg("source_type"), nb::arg("source"), nb::arg("type"),
              nb::arg("row_elements"), nb::arg("importance") = nb::none(), nb::arg("multiplier") = 1.0f,
              nb::arg("num_threads") = 0,
-             "The rows in `source` (uint8, blocks of source_type) in another type, as uint8. `importance`: float32"
-             " [row_elements], what a square error in each column counts.");
+             "The rows in `source`, blocks of source_type, as blocks of another type. `importance` is float32"
+             " [row_elements]: what a square error in each column counts.");
 }
 
 }  // namespace gesso::bindings

@@ -9,7 +9,7 @@
 namespace gesso::bindings {
 
 void bind_tokenizer(nb::module_& module) {
-  nb::class_<Tokenizer>(module, "Tokenizer", "Byte-fallback BPE, read from a checkpoint.")
+  nb::class_<Tokenizer>(module, "Tokenizer", "A tokenizer of the kind byte-fallback BPE, read from a checkpoint.")
       .def("encode", &Tokenizer::encode, nb::arg("text"), nb::call_guard<nb::gil_scoped_release>(),
            "Token ids of a text; special tokens written out in it become their ids. Adds no <bos>.")
       .def("encode_prompt", &Tokenizer::encode_prompt, nb::arg("text"), nb::call_guard<nb::gil_scoped_release>(),
@@ -20,7 +20,7 @@ void bind_tokenizer(nb::module_& module) {
             return self.decode(ids, skip_special_tokens);
           },
           nb::arg("ids"), nb::arg("skip_special_tokens") = true, nb::call_guard<nb::gil_scoped_release>(),
-          "Text of token ids; bytes that are no UTF-8 become U+FFFD.")
+          "The text of token ids. Bytes that are no UTF-8 become U+FFFD.")
       .def("token", &Tokenizer::token, nb::arg("id"), "A token as the vocabulary spells it.")
       .def("find", &Tokenizer::find, nb::arg("token"), "The id of a token, or None.")
       .def("is_special", &Tokenizer::is_special, nb::arg("id"))
@@ -30,14 +30,16 @@ void bind_tokenizer(nb::module_& module) {
       .def_prop_ro("unk_token_id", &Tokenizer::unk)
       .def_prop_ro("pad_token_id", &Tokenizer::pad)
       .def_prop_ro("add_bos", &Tokenizer::add_bos, "Whether raw text wants a <bos> in front.")
-      .def_prop_ro("chat_template", &Tokenizer::chat_template, "Jinja source; empty when there is none.");
+      .def_prop_ro("chat_template", &Tokenizer::chat_template, "The Jinja source; empty when there is none.");
 
   nb::class_<StreamDecoder>(module, "StreamDecoder", "Decodes ids bit by bit without ever splitting a character.")
       .def(nb::init<Tokenizer, bool>(), nb::arg("tokenizer"), nb::arg("skip_special_tokens") = true)
       .def(
           "push", [](StreamDecoder& self, const std::vector<int32_t>& ids) { return self.push(ids); }, nb::arg("ids"),
-          nb::call_guard<nb::gil_scoped_release>(), "Text that no later id can change.")
-      .def("flush", &StreamDecoder::flush, nb::call_guard<nb::gil_scoped_release>(), "What was held back.");
+          nb::call_guard<nb::gil_scoped_release>(),
+          "Takes further ids and returns the text that no later id can change.")
+      .def("flush", &StreamDecoder::flush, nb::call_guard<nb::gil_scoped_release>(),
+           "The text that was held back, when no further ids come.");
 }
 
 }  // namespace gesso::bindings

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace gesso::bindings {
@@ -20,6 +21,10 @@ void bind_generation(nb::module_& module);
 void bind_model(nb::module_& module);
 void bind_quantize(nb::module_& module);
 void bind_tokenizer(nb::module_& module);
+
+// A Python function, or None. The signature is what a type checker holds the function to: Function<bool(int64_t)>.
+template <typename Signature>
+using Function = std::optional<nb::typed<nb::callable, Signature>>;
 
 // A NumPy array [size] holding a copy of `values`; for small per-position results.
 template <typename T, typename Range>

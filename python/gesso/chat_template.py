@@ -24,7 +24,7 @@ class GenerationTag(Extension):
     Here its content is rendered as if the tag were not there.
     """
 
-    tags = frozenset({"generation"})
+    tags = {"generation"}  # noqa: RUF012 -- jinja2 declares a set
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno
@@ -44,7 +44,7 @@ def compile_template(source: str) -> jinja2.Template:
         raise ValueError(f"chat template of the checkpoint: {error}") from error
 
 
-def render(template: jinja2.Template, messages: list[dict[str, Any]], **variables: Any) -> str:
+def render(template: jinja2.Template, messages: list[dict[str, Any]], **variables: object) -> str:
     """Returns the conversation as text. Raises ValueError when the template refuses the messages or fails on them."""
     try:
         return template.render(messages=messages, **variables)
@@ -96,7 +96,7 @@ def _strftime_now(layout: str) -> str:
 
 
 def _tojson(
-    value: Any,
+    value: object,
     ensure_ascii: bool = False,
     indent: int | None = None,
     separators: tuple[str, str] | None = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from gesso import _native
 from gesso.files.checkpoint import fill_checkpoint, outline
@@ -21,7 +20,7 @@ def load(
     num_threads: int | None = None,
     *,
     activations: str = "auto",
-    on_progress: Callable[[int, int], Any] | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
 ) -> Model:
     """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
 

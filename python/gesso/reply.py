@@ -47,7 +47,7 @@ class TextDelta:
     text: str
 
 
-Event = ThoughtDelta | TextDelta | ToolCall
+ReplyEvent = ThoughtDelta | TextDelta | ToolCall
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,12 @@ class Reply:
     tool_calls: list[ToolCall]  # also the calls that could not be read; their `error` says why
 
     @classmethod
-    def from_events(cls, events: Iterable[Event]) -> Reply:
+    def from_events(cls, events: Iterable[ReplyEvent]) -> Reply:
         """Puts the events of a `ReplyParser` together to the whole reply."""
-        pieces: dict[type, list[Any]] = {ThoughtDelta: [], TextDelta: [], ToolCall: []}
-        for event in events:
-            pieces[type(event)].append(event)
-        thought, text = ("".join(piece.text for piece in pieces[kind]) for kind in (ThoughtDelta, TextDelta))
-        return cls(thought.strip(), text, pieces[ToolCall])
+        events = list(events)
+        thought = "".join(event.text for event in events if isinstance(event, ThoughtDelta))
+        text = "".join(event.text for event in events if isinstance(event, TextDelta))
+        return cls(thought.strip(), text, [event for event in events if isinstance(event, ToolCall)])
 
     def message(self) -> dict[str, Any]:
         """Returns the reply as a message for `Tokenizer.apply_chat_template`.
@@ -96,7 +95,7 @@ class ReplyParser:
         self._call = ""
         self._ended = False
 
-    def push(self, text: str) -> list[Event]:
+    def push(self, text: str) -> list[ReplyEvent]:
         """Reads the next piece and returns the events that are certain now.
 
         Thought and text come at once, except an end that may be the beginning of a marker. A tool call comes when its
@@ -104,11 +103,11 @@ class ReplyParser:
         """
         return list(self._read(text, final=False))
 
-    def flush(self) -> list[Event]:
+    def flush(self) -> list[ReplyEvent]:
         """Returns the remaining events, at the end of the reply. A tool call that lacks its end marker is read too."""
         return [*self._read("", final=True), *self._leave()]
 
-    def _read(self, text: str, final: bool) -> Iterator[Event]:
+    def _read(self, text: str, final: bool) -> Iterator[ReplyEvent]:
         text = self._unread + text
         begin = 0
         for marker in MARKER.finditer(text):
@@ -120,7 +119,7 @@ class ReplyParser:
         self._unread = text[end:]
         yield from self._content(text[begin:end])
 
-    def _content(self, text: str) -> Iterator[Event]:
+    def _content(self, text: str) -> Iterator[ReplyEvent]:
         if self._inside == CALL_BEGIN:
             self._call += text
         elif self._inside == THOUGHT_BEGIN:
@@ -139,7 +138,7 @@ class ReplyParser:
         text, self._header = self._header.removeprefix(HEADER), None
         return text
 
-    def _marker(self, marker: str) -> Iterator[Event]:
+    def _marker(self, marker: str) -> Iterator[ReplyEvent]:
         if self._ended:
             return
         if marker == QUOTE:
@@ -151,7 +150,7 @@ class ReplyParser:
             self._header = "" if marker == THOUGHT_BEGIN else None
         self._ended = marker in ENDS
 
-    def _leave(self) -> Iterator[Event]:
+    def _leave(self) -> Iterator[ReplyEvent]:
         """Ends the current thought or tool call."""
         if self._inside == CALL_BEGIN:
             yield parse_call(self._call)
@@ -176,7 +175,7 @@ class ReplyDecoder:
         self._decoder = tokenizer.stream_decoder(skip_special_tokens=False)
         self._parser = ReplyParser(in_thought=_ends_in_thought(tokenizer, context))
 
-    def push(self, ids: Iterable[int]) -> list[Event]:
+    def push(self, ids: Iterable[int]) -> list[ReplyEvent]:
         """Reads further ids and returns the events that are certain now, as `ReplyParser.push` does.
 
         A character whose bytes have not all come yet is held back.
@@ -184,7 +183,7 @@ class ReplyDecoder:
         kept = [int(i) for i in ids if i in self._markers or not self._native.is_special(int(i))]
         return self._parser.push(self._decoder.push(kept))
 
-    def flush(self) -> list[Event]:
+    def flush(self) -> list[ReplyEvent]:
         return [*self._parser.push(self._decoder.flush()), *self._parser.flush()]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, overload
 
 import jinja2
 
@@ -60,6 +60,30 @@ class Tokenizer:
     def _compiled_template(self) -> jinja2.Template:
         return chat_template.compile_template(self.native.chat_template)
 
+    @overload
+    def apply_chat_template(
+        self,
+        messages: list[dict[str, Any]],
+        *,
+        tools: list[dict[str, Any]] | None = ...,
+        add_generation_prompt: bool = ...,
+        enable_thinking: bool = ...,
+        tokenize: Literal[False] = ...,
+        **variables: object,
+    ) -> str: ...
+
+    @overload
+    def apply_chat_template(
+        self,
+        messages: list[dict[str, Any]],
+        *,
+        tools: list[dict[str, Any]] | None = ...,
+        add_generation_prompt: bool = ...,
+        enable_thinking: bool = ...,
+        tokenize: Literal[True],
+        **variables: object,
+    ) -> list[int]: ...
+
     def apply_chat_template(
         self,
         messages: list[dict[str, Any]],
@@ -68,7 +92,7 @@ class Tokenizer:
         add_generation_prompt: bool = True,
         enable_thinking: bool = False,
         tokenize: bool = False,
-        **variables: Any,
+        **variables: object,
     ) -> str | list[int]:
         """Writes a conversation in the form that the model was trained on.
 
@@ -95,9 +119,9 @@ class Tokenizer:
         )
         return self.encode_prompt(text) if tokenize else text
 
-    def _render(self, messages: list[dict[str, Any]], **variables: Any) -> str:
+    def _render(self, messages: list[dict[str, Any]], **variables: object) -> str:
         """Renders unchanged messages, with the variables that transformers gives to every template."""
-        ids = {name: getattr(self.native, f"{name}_id") for name in SPECIAL_TOKENS}
+        ids: dict[str, int | None] = {name: getattr(self.native, f"{name}_id") for name in SPECIAL_TOKENS}
         tokens = {name: self.native.token(token) for name, token in ids.items() if token is not None}
         defaults = {"bos_token": "", "documents": None}
         return chat_template.render(self._compiled_template, messages, **(defaults | tokens | variables))

@@ -66,7 +66,8 @@ class _Reader:
 
     def take(self, token: str) -> bool:
         """Skips white space, and then `token` if it comes next. Returns whether it came next."""
-        self.at = SPACE.match(self.text, self.at).end()
+        if space := SPACE.match(self.text, self.at):
+            self.at = space.end()
         found = self.text.startswith(token, self.at)
         self.at += len(token) if found else 0
         return found
@@ -87,7 +88,8 @@ class _Reader:
             return self.read_object(depth + 1)
         if self.text.startswith("[", self.at):
             return self.read_list(depth + 1)
-        word = WORD.match(self.text, self.at)[0]
+        match = WORD.match(self.text, self.at)
+        word = match[0] if match else ""
         if word not in CONSTANTS and not NUMBER.fullmatch(word):
             self.fail(f"a number, true, false, null or a text in {QUOTE}")
         self.at += len(word)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_OURS = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".ruff_cache", ".hypothesis", ".cache"}
+CACHES = {"__pycache__", ".cache", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+NOT_OURS = {".git", ".venv", "build", *CACHES}
 SOURCES = {".h", ".cpp", ".cu", ".cuh", ".py"}
 MAX_LINES = 300
 MAX_TEST_LINES = 450

@@ -16,6 +16,7 @@ import zlib
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 SIZE = 6
 BOX_ROWS, BOX_COLUMNS = 2, 3
@@ -23,8 +24,10 @@ NUM_CELLS = SIZE * SIZE
 HIDDEN = "."
 HELD_OUT_SHARE = 16  # one listed grid in sixteen is held out
 
+Grid = npt.NDArray[np.uint8]  # one grid [36], or several [count, 36]
 
-def _units() -> np.ndarray:
+
+def _units() -> npt.NDArray[np.int64]:
     """Returns the numbers of the cells of the 18 rows, columns and boxes: int64 [18, 6]."""
     cells = np.arange(NUM_CELLS).reshape(SIZE, SIZE)
     boxes = cells.reshape(SIZE // BOX_ROWS, BOX_ROWS, SIZE // BOX_COLUMNS, BOX_COLUMNS).transpose(0, 2, 1, 3)
@@ -35,7 +38,7 @@ UNITS = _units()
 
 
 @lru_cache(maxsize=1)
-def listed_grids() -> np.ndarray:
+def listed_grids() -> Grid:
     """Returns all full grids whose first row is 123456: uint8 [39168, 36], in lexicographic order."""
     rows = np.array(list(itertools.permutations(range(1, SIZE + 1))), dtype=np.uint8)  # [720, 6]
     row_bits = 1 << rows  # digit d becomes the bit 1 << d
@@ -56,12 +59,12 @@ def listed_grids() -> np.ndarray:
     return np.ascontiguousarray(grids.reshape(-1, NUM_CELLS))
 
 
-def to_text(grid: np.ndarray) -> str:
+def to_text(grid: Grid) -> str:
     """Returns the 36 characters of a grid or puzzle."""
     return "".join(HIDDEN if cell == 0 else str(int(cell)) for cell in np.asarray(grid).ravel())
 
 
-def from_text(text: str) -> np.ndarray:
+def from_text(text: str) -> Grid:
     """The inverse of `to_text`: returns uint8 [36]. Raises ValueError for a wrong length or character."""
     if len(text) != NUM_CELLS:
         raise ValueError(f"a {SIZE}x{SIZE} grid has {NUM_CELLS} characters, got {len(text)}")
@@ -71,18 +74,18 @@ def from_text(text: str) -> np.ndarray:
     return np.array([0 if c == HIDDEN else int(c) for c in text], dtype=np.uint8)
 
 
-def _listed_is_held_out(listed: np.ndarray) -> bool:
+def _listed_is_held_out(listed: Grid) -> bool:
     return zlib.crc32(to_text(listed).encode()) % HELD_OUT_SHARE == 0
 
 
 @lru_cache(maxsize=2)
-def _listed_split(held_out: bool) -> np.ndarray:
+def _listed_split(held_out: bool) -> Grid:
     """Returns the held-out grids of `listed_grids`, or those for training."""
     grids = listed_grids()
     return grids[[_listed_is_held_out(grid) == held_out for grid in grids]]
 
 
-def is_held_out(grid: np.ndarray) -> bool:
+def is_held_out(grid: Grid) -> bool:
     """Whether this full grid (36 cells) is held out: neither it nor a renaming of its digits is trained on."""
     grid = np.asarray(grid).ravel()
     if not is_valid(grid):
@@ -92,7 +95,7 @@ def is_held_out(grid: np.ndarray) -> bool:
     return _listed_is_held_out(rename[grid])
 
 
-def random_grids(rng: np.random.Generator, count: int, *, held_out: bool) -> np.ndarray:
+def random_grids(rng: np.random.Generator, count: int, *, held_out: bool) -> Grid:
     """Draws `count` full grids uniformly from the held-out grids or from the others: uint8 [count, 36]."""
     pool = _listed_split(held_out)
     grids = pool[rng.integers(len(pool), size=count)]
@@ -100,7 +103,7 @@ def random_grids(rng: np.random.Generator, count: int, *, held_out: bool) -> np.
     return np.take_along_axis(names, grids.astype(np.int64) - 1, axis=1)
 
 
-def hide_cells(rng: np.random.Generator, grids: np.ndarray, num_given: np.ndarray | int) -> np.ndarray:
+def hide_cells(rng: np.random.Generator, grids: Grid, num_given: npt.NDArray[np.integer] | int) -> Grid:
     """Keeps `num_given` random cells of each grid and hides the others: uint8 [count, 36].
 
     num_given: one number for all grids, or an array with one number per grid.
@@ -109,7 +112,7 @@ def hide_cells(rng: np.random.Generator, grids: np.ndarray, num_given: np.ndarra
     return np.where(order < np.reshape(num_given, (-1, 1)), grids, 0).astype(np.uint8)
 
 
-def is_valid(grid: np.ndarray) -> bool:
+def is_valid(grid: Grid) -> bool:
     """Whether a grid is full and has each digit once in every row, column and box."""
     grid = np.asarray(grid).ravel()
     if grid.shape != (NUM_CELLS,):
@@ -117,7 +120,7 @@ def is_valid(grid: np.ndarray) -> bool:
     return bool((np.sort(grid[UNITS], axis=1) == np.arange(1, SIZE + 1)).all())
 
 
-def solves(puzzle: str | np.ndarray, answer: str | np.ndarray) -> bool:
+def solves(puzzle: str | Grid, answer: str | Grid) -> bool:
     """Whether `answer` is a full valid grid that keeps every given cell of `puzzle`.
 
     A puzzle may have several solutions, and each of them counts. An answer with a wrong length or other characters is

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from gesso._native import StepEvent
 from gesso.bundled import sudoku
-from gesso.model import Model
+from gesso.model import GenerationOutput, Model
 
 BUNDLED = "sudoku-6x6.gguf"
 NUM_GIVEN = sudoku.NUM_CELLS // 2
@@ -31,5 +32,14 @@ def make_puzzles(seed: int, count: int) -> list[str]:
     return [sudoku.to_text(puzzle) for puzzle in sudoku.hide_cells(rng, grids, NUM_GIVEN)]
 
 
-def solve(model: Model, puzzles: list[str], seed: int, **callbacks: Any) -> Any:
-    return model.generate(puzzles, max_new_tokens=sudoku.NUM_CELLS, seed=seed, **callbacks)
+def solve(
+    model: Model, puzzles: list[str], seed: int, on_step: Callable[[StepEvent], bool | None] | None = None
+) -> GenerationOutput:
+    return model.generate(puzzles, max_new_tokens=sudoku.NUM_CELLS, seed=seed, on_step=on_step)
+
+
+def solutions(output: GenerationOutput) -> list[str]:
+    """The texts of an output of `solve`, which a model without a tokenizer has not."""
+    if output.texts is None:
+        raise ValueError("not a Sudoku model: it has no tokenizer")
+    return output.texts

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from gesso import _native
 from gesso.cli.progress import Progress
@@ -16,6 +15,7 @@ from gesso.loading import check_num_threads
 from gesso.measure.bench import Setting, measure
 from gesso.measure.floor import Ceilings, measure_ceilings
 from gesso.measure.record import make_origin, make_record
+from gesso.measure.record_types import Record
 from gesso.measure.report import to_csv, to_json, to_markdown
 from gesso.measure.subject import Subject, check_memory, from_file, from_preset
 from gesso.model import Model
@@ -23,7 +23,7 @@ from gesso.model import Model
 FORMATS = {"md": to_markdown, "json": to_json, "csv": to_csv}
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "bench",
         help="measure a model's speed and memory",
@@ -102,7 +102,7 @@ def bench(options: argparse.Namespace) -> int:
     else:
         subject = from_file(options.model, options.hash)
     check_sizes(options, subject)
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     try:
         for record in measure_all(options, subject):
             records.append(record)
@@ -146,7 +146,7 @@ def check_sizes(options: argparse.Namespace, subject: Subject) -> None:
         _native.Model(subject.outline, options.device, 1, options.activations, None)
 
 
-def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[dict[str, Any]]:
+def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[Record]:
     settings = [
         Setting(prompt, batch, options.steps, options.repetitions, options.profile, options.seed)
         for prompt, batch in product(options.prompt, options.batch)

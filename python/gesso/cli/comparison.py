@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -29,6 +28,63 @@ from gesso.measure.text import columns, natural_order, show_bytes, visible
 from gesso.model import Model
 
 PROMPT_LENGTH = 32  # tokens of a random prompt, where the user gives none
+
+
+class TypesEntry(TypedDict):
+    """The matrices that have one type in A and one in B, taken together."""
+
+    a: str
+    b: str
+    count: int
+    bytes_a: int
+    bytes_b: int
+    relative_rms: float | None
+
+
+class TensorEntry(TypedDict):
+    """One tensor that both have."""
+
+    name: str
+    shape: tuple[int, ...]
+    type_a: str
+    type_b: str
+    bytes_a: int
+    bytes_b: int
+    relative_rms: float | None
+    max_abs: float | None
+
+
+class ShapeEntry(TypedDict):
+    """A tensor that has another shape in B than in A."""
+
+    name: str
+    a: tuple[int, ...]
+    b: tuple[int, ...]
+
+
+class LogitEntry(TypedDict):
+    """How far the predictions are apart."""
+
+    canvases: int
+    prompt_tokens: int
+    num_positions: int
+    mean_kl: float | None
+    max_kl: float | None
+    argmax_agreement: float
+
+
+class Report(TypedDict):
+    """Everything that --json prints."""
+
+    a: str
+    b: str
+    types: list[TypesEntry]
+    tensors: list[TensorEntry]
+    only_in_a: list[str]
+    only_in_b: list[str]
+    other_shape: list[ShapeEntry]
+    logits: LogitEntry | None  # None where none were asked for, and where there is a problem
+    problem: str | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,13 +121,13 @@ def compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def describe(options: argparse.Namespace) -> dict[str, Any]:
+def describe(options: argparse.Namespace) -> Report:
     """Returns everything that the comparison finds, in types that JSON has."""
     a, b = options.compare
     with Progress("tensors") as progress:
         found = compare_tensors(read_tensors(a), read_tensors(b), progress.update)
     errors = sorted(found.errors, key=lambda error: natural_order(error.name))
-    report = {
+    report: Report = {
         "a": a,
         "b": b,
         "types": sum_up(errors),
@@ -94,7 +150,7 @@ def read_tensors(path: str) -> Iterable[Tensor]:
     return read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
 
 
-def sum_up(errors: Iterable[TensorError]) -> list[dict[str, Any]]:
+def sum_up(errors: Iterable[TensorError]) -> list[TypesEntry]:
     """Groups the matrices by their types in A and B. Returns each group's count, bytes and common error."""
     groups: dict[tuple[str, str], list[TensorError]] = {}
     for error in errors:
@@ -107,15 +163,21 @@ def sum_up(errors: Iterable[TensorError]) -> list[dict[str, Any]]:
             "count": len(group),
             "bytes_a": sum(error.num_bytes[0] for error in group),
             "bytes_b": sum(error.num_bytes[1] for error in group),
-            "relative_rms": None
-            if any(error.relative_rms is None for error in group)
-            else finite(relative_rms(*(sum(error.sum_squares[i] for error in group) for i in (0, 1)))),
+            "relative_rms": joint_error(group),
         }
         for types, group in groups.items()
     ]
 
 
-def tensor_entry(error: TensorError) -> dict[str, Any]:
+def joint_error(errors: Sequence[TensorError]) -> float | None:
+    """The relative error of several tensors as if they were one; None where one of them could not be decoded."""
+    if any(error.relative_rms is None for error in errors):
+        return None
+    squared_errors, squares = (sum(error.sum_squares[i] for error in errors) for i in (0, 1))
+    return finite(relative_rms(squared_errors, squares))
+
+
+def tensor_entry(error: TensorError) -> TensorEntry:
     return {
         "name": error.name,
         "shape": error.shape,
@@ -132,14 +194,20 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def describe_logits(options: argparse.Namespace) -> dict[str, Any]:
+def describe_logits(options: argparse.Namespace) -> LogitEntry:
     a, b = (load_model(path, options.threads) for path in options.compare)
     check_comparable(a, b)
     prompts = make_prompts(a, options)
     with Progress("canvases", "canvases") as progress:
         found = compare_logits(a, b, prompts, options.seed, progress.update)
-    figures = dataclasses.asdict(found) | {"mean_kl": finite(found.mean_kl), "max_kl": finite(found.max_kl)}
-    return {"canvases": len(prompts), "prompt_tokens": len(prompts[0]), **figures}
+    return {
+        "canvases": len(prompts),
+        "prompt_tokens": len(prompts[0]),
+        "num_positions": found.num_positions,
+        "mean_kl": finite(found.mean_kl),
+        "max_kl": finite(found.max_kl),
+        "argmax_agreement": found.argmax_agreement,
+    }
 
 
 def load_model(path: str, num_threads: int | None) -> Model:
@@ -160,7 +228,7 @@ def make_prompts(model: Model, options: argparse.Namespace) -> list[list[int]]:
     return [random_prompt(model, rng, length) for _ in range(options.canvases)]
 
 
-def report_lines(report: dict[str, Any]) -> list[str]:
+def report_lines(report: Report) -> list[str]:
     """Returns the lines of the report for people. Tensors that are the same in both models are only counted."""
     lines = [f"A, the reference: {report['a']}", f"B:                {report['b']}"]
     changed = [x for x in report["tensors"] if x["relative_rms"] != 0 or x["type_a"] != x["type_b"]]
@@ -168,9 +236,9 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     lines += ["", "Tensors, values times their .scale", *tensor_lines(changed)]
     lines += [f"  {num_equal} tensors have the same type and values in both"]
     lines += ["", "Matrices by type", *type_lines(report["types"])]
-    for key, title in (("only_in_a", "Only in A"), ("only_in_b", "Only in B")):
-        if report[key]:
-            lines += ["", title, *(f"  {name}" for name in report[key])]
+    for title, names in (("Only in A", report["only_in_a"]), ("Only in B", report["only_in_b"])):
+        if names:
+            lines += ["", title, *(f"  {name}" for name in names)]
     if report["other_shape"]:
         rows = [(x["name"], str(list(x["a"])), str(list(x["b"]))) for x in report["other_shape"]]
         lines += ["", "Of another shape, and not compared", *columns(rows)]
@@ -181,7 +249,7 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def tensor_lines(entries: Sequence[dict[str, Any]]) -> list[str]:
+def tensor_lines(entries: Sequence[TensorEntry]) -> list[str]:
     header = ("name", "shape", "A", "B", "size of A", "size of B", "relative RMS", "largest")
     rows = [
         (
@@ -199,7 +267,7 @@ def tensor_lines(entries: Sequence[dict[str, Any]]) -> list[str]:
     return columns([header, *rows], right=(4, 5, 6, 7)) if rows else []
 
 
-def type_lines(types: Sequence[dict[str, Any]]) -> list[str]:
+def type_lines(types: Sequence[TypesEntry]) -> list[str]:
     header = ("A", "B", "count", "size of A", "size of B", "relative RMS")
     rows = [
         (
@@ -215,7 +283,7 @@ def type_lines(types: Sequence[dict[str, Any]]) -> list[str]:
     return columns([header, *rows], right=(2, 3, 4, 5))
 
 
-def logit_lines(logits: dict[str, Any]) -> list[str]:
+def logit_lines(logits: LogitEntry) -> list[str]:
     rows = [
         ("positions", f"{logits['num_positions']:,}"),
         ("mean KL(A || B)", f"{show_error(logits['mean_kl'])} nats"),

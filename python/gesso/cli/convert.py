@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from gesso.cli.quantize import add_type_arguments, check_arguments, write_model
 from gesso.files.hf.export import read_folder
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "convert",
         help="turn a Hugging Face folder into a .gguf file",

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import Any
 
 import numpy as np
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from gesso._native import StepEvent
 from gesso.bundled import sudoku
-from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solve
+from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solutions, solve
 from gesso.cli.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
 from gesso.loading import load
-from gesso.model import Model
+from gesso.model import GenerationOutput, Model
 
 NUM_SHOWN = 3
 PASS_SHARE = 0.9
@@ -24,7 +24,7 @@ STEP_SECONDS = 0.15  # the demo waits this long after each step that it shows, s
 GAP = "     "  # between a puzzle and its solution
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="solve Sudoku puzzles with the bundled model",
@@ -71,29 +71,31 @@ def demo(options: argparse.Namespace) -> int:
 
 def show_plain(console: Console, model: Model, puzzle: str, seed: int) -> None:
     output = solve(model, [puzzle], seed)
-    console.print(side_by_side(grid(puzzle), grid(output.texts[0])))
+    console.print(side_by_side(grid(puzzle), grid(solutions(output)[0])))
     console.print(verdict(puzzle, output))
 
 
 def show_live(console: Console, model: Model, puzzle: str, seed: int) -> None:
     """Shows the canvas beside the puzzle after every step, slowly enough to watch."""
-    given = grid(puzzle)
+    given, tokenizer = grid(puzzle), model.tokenizer
+    if tokenizer is None:
+        raise ValueError("not a Sudoku model: it has no tokenizer")
     with Live(given, console=console, auto_refresh=False) as live:
 
-        def on_step(event: Any) -> None:
-            cells = [model.tokenizer.decode([token]) for token in event.argmax.tolist()]
+        def on_step(event: StepEvent) -> None:
+            cells = [tokenizer.decode([token]) for token in event.argmax.tolist()]
             status = f"{step_status(event)}  {np.count_nonzero(event.accepted)}/{len(cells)} accepted"
             picture = side_by_side(given, grid(cells, event.accepted.tolist()))
             live.update(Group(picture, status_text(status, console)), refresh=True)
             time.sleep(STEP_SECONDS)
 
         output = solve(model, [puzzle], seed, on_step=on_step)
-        solution = side_by_side(given, grid(output.texts[0]))
+        solution = side_by_side(given, grid(solutions(output)[0]))
         live.update(Group(solution, Text(verdict(puzzle, output))), refresh=True)
 
 
-def verdict(puzzle: str, output: Any) -> str:
-    solved = "Solved" if sudoku.solves(puzzle, output.texts[0]) else "NOT solved"
+def verdict(puzzle: str, output: GenerationOutput) -> str:
+    solved = "Solved" if sudoku.solves(puzzle, solutions(output)[0]) else "NOT solved"
     return f"{solved} in {output.denoising_steps[0][0]} steps, {output.tokens_per_forward[0]:.1f} tokens per step.\n"
 
 
@@ -129,12 +131,14 @@ def side_by_side(left: Text, right: Text) -> Text:
 def measure(console: Console, model: Model, puzzles: list[str], seed: int) -> int:
     """Solves all puzzles in batches and prints the figures. Returns the exit status: 0 if enough are solved, else 1."""
     console.print(f"{len(puzzles)} more puzzles with {NUM_GIVEN} of {sudoku.NUM_CELLS} cells given ...")
-    num_solved, steps, tokens_per_forward = 0, [], []
+    num_solved = 0
+    steps: list[int] = []
+    tokens_per_forward: list[float] = []
     start = time.perf_counter()
     for first in range(0, len(puzzles), BATCH_SIZE):
         batch = puzzles[first : first + BATCH_SIZE]
         output = solve(model, batch, seed)
-        num_solved += sum(map(sudoku.solves, batch, output.texts))
+        num_solved += sum(map(sudoku.solves, batch, solutions(output)))
         steps += [sum(canvases) for canvases in output.denoising_steps]
         tokens_per_forward += output.tokens_per_forward
     seconds = time.perf_counter() - start

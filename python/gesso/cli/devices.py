@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 from gesso import _native
 from gesso.measure.text import columns, show_bytes, visible
@@ -12,7 +11,7 @@ from gesso.measure.text import columns, show_bytes, visible
 FIELDS = ("name", "description", "arch", "total_bytes", "free_bytes", "used_bytes", "shares_host_memory")
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "devices",
         help="list the devices that models can run on",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from itertools import groupby
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from gesso._native import StepEvent
 from gesso.measure.text import visible
-from gesso.reply import Event, ThoughtDelta
+from gesso.reply import ReplyEvent, ThoughtDelta
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
@@ -34,7 +36,7 @@ def can_show_live(stream: TextIO) -> bool:
     return stream.isatty() and not make_console(stream).is_dumb_terminal
 
 
-def cut_at_end(ids: np.ndarray, end_token_ids: Container[int]) -> np.ndarray:
+def cut_at_end(ids: npt.NDArray[np.integer], end_token_ids: Container[int]) -> npt.NDArray[np.integer]:
     """Returns the ids in front of the first end token; all ids if there is none."""
     return ids[: next((i for i, token in enumerate(ids.tolist()) if token in end_token_ids), len(ids))]
 
@@ -45,7 +47,7 @@ class PlainText:
     A pipe gets the text unchanged. On a terminal, control characters are replaced by symbols.
     """
 
-    on_step = None
+    on_step: Callable[[StepEvent], None] | None = None
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -103,7 +105,7 @@ class LiveText:
         if self._last_row:
             self._console.print(self._last_row)
 
-    def on_step(self, event: Any) -> None:
+    def on_step(self, event: StepEvent) -> None:
         now = time.perf_counter()
         if now - self._last_refresh < REFRESH_SECONDS:
             return
@@ -135,7 +137,7 @@ class LiveText:
         if self._last_row:
             self.commit("\n")
 
-    def _canvas(self, ids: np.ndarray, accepted: np.ndarray) -> Text:
+    def _canvas(self, ids: npt.NDArray[np.int32], accepted: npt.NDArray[np.bool_]) -> Text:
         canvas = Text()
         pairs = zip(ids.tolist(), accepted.tolist(), strict=True)
         for is_accepted, group in groupby(pairs, key=lambda pair: pair[1]):
@@ -158,9 +160,10 @@ class ReplyText:
     def __init__(self, display: PlainText | LiveText, thoughts: PlainText | None = None):
         self._display = display
         self._thoughts = thoughts
-        self._last_kinds: dict[Any, type] = {}  # display -> the kind of event that it has shown last
+        # Display -> the kind of event that it has shown last.
+        self._last_kinds: dict[PlainText | LiveText, type[ReplyEvent]] = {}
 
-    def show(self, events: Iterable[Event]) -> None:
+    def show(self, events: Iterable[ReplyEvent]) -> None:
         for event in events:
             is_thought = isinstance(event, ThoughtDelta)
             display = self._thoughts if is_thought and self._thoughts else self._display
@@ -185,6 +188,6 @@ def status_text(status: str, console: Console) -> Text:
     return text
 
 
-def step_status(event: Any) -> str:
+def step_status(event: StepEvent) -> str:
     """Returns the number and the mean entropy of a denoising step, for a status line."""
     return f"step {event.step + 1}/{event.max_denoising_steps}  mean entropy {event.mean_entropy:.4f} nats"

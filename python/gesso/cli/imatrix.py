@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from gesso.cli.progress import Progress
+from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
 from gesso.files.partial_file import check_target
 from gesso.loading import load
 from gesso.measure.importance import collect
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "imatrix",
         help="measure which weights matter for a text",
@@ -72,7 +72,11 @@ def imatrix(options: argparse.Namespace) -> int:
             seed=options.seed,
             on_progress=progress.update,
         )
-    chunks = {"datasets": [Path(options.text).name], "chunk_count": len(ids) // length, "chunk_size": length}
+    chunks: dict[str, Value] = {
+        "datasets": [Path(options.text).name],
+        "chunk_count": len(ids) // length,
+        "chunk_size": length,
+    }
     write_imatrix(options.out, entries, chunks)
     print(f"{options.out}: {len(entries)} weights, {len(ids) // length} canvases of {length} tokens")
     return 0

@@ -6,12 +6,13 @@ import argparse
 import dataclasses
 import json
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
 from gesso import _native
 from gesso.cli import comparison
 from gesso.config import Config
-from gesso.files.checkpoint import count_types
+from gesso.files.checkpoint import TypeCount, count_types
 from gesso.loading import check_num_threads, open_checkpoint
 from gesso.measure.text import columns, natural_order, show_bytes, visible
 
@@ -20,7 +21,59 @@ MAX_CHARACTERS = 72  # of a longer string only the beginning is shown
 CONTEXTS = (1_000, 10_000, 100_000)  # the size of the cache is shown for these numbers of tokens
 
 
-def add_parser(subparsers: Any) -> None:
+class Shortened(TypedDict):
+    """A list or a string of which only the beginning is shown."""
+
+    length: int
+    first: str | Sequence[Shown]
+
+
+Shown = bool | int | float | str | None | Sequence["Shown"] | Shortened
+
+
+class TensorEntry(TypedDict):
+    """One tensor of the checkpoint."""
+
+    name: str
+    type: str
+    shape: list[int]
+    bytes: int
+
+
+class SessionMemory(TypedDict, total=False):
+    """What a session takes beyond the weights. It is empty for a checkpoint without a readable configuration."""
+
+    scratch: int
+    belief_per_sequence: int
+    kv_cache_per_sequence: dict[int, int]  # length in tokens -> bytes
+
+
+class Memory(SessionMemory):
+    """What running the model takes, in bytes."""
+
+    weights: int
+
+
+class Tensors(TypedDict, total=False):
+    """What --tensors adds."""
+
+    tensors: list[TensorEntry]
+
+
+class Report(Tensors):
+    """Everything that `gesso inspect --json` prints."""
+
+    path: str
+    architecture: Shown
+    file_bytes: int | None
+    metadata: dict[str, Shown]
+    types: dict[str, TypeCount]
+    config: dict[str, Shown] | None
+    problem: str | None
+    memory: Memory
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "inspect",
         help="show what a model file holds, or compare two",
@@ -51,7 +104,7 @@ def inspect(options: argparse.Namespace) -> int:
     return 0
 
 
-def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> dict[str, Any]:
+def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> Report:
     """Returns everything that `gesso inspect` finds out, in types that JSON has."""
     tensors = checkpoint.tensors
     weights_bytes = sum(tensor.num_bytes for tensor in tensors)
@@ -62,7 +115,8 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> d
     except (ValueError, MemoryError) as error:
         problem = str(error)
     metadata = checkpoint.metadata
-    report = {
+    needed = memory_needed(config) if config else SessionMemory()
+    report: Report = {
         "path": path,
         "architecture": metadata.get("general.architecture"),
         "file_bytes": checkpoint.file_bytes or None,
@@ -70,7 +124,7 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> d
         "types": count_types(tensors),
         "config": dataclasses.asdict(Config.from_native(config)) if config else None,
         "problem": problem,
-        "memory": {"weights": weights_bytes} | (memory_needed(config) if config else {}),
+        "memory": {"weights": weights_bytes, **needed},
     }
     if with_tensors:
         report["tensors"] = [
@@ -80,7 +134,7 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> d
     return report
 
 
-def shorten(value: Any) -> Any:
+def shorten(value: Shown) -> Shown:
     """Shortens a metadata value: a long list or string becomes its length and its beginning."""
     if isinstance(value, list) and len(value) > MAX_ITEMS:
         return {"length": len(value), "first": [shorten(item) for item in value[:MAX_ITEMS]]}
@@ -93,7 +147,7 @@ def shorten(value: Any) -> Any:
     return value
 
 
-def memory_needed(config: _native.ModelConfig) -> dict[str, Any]:
+def memory_needed(config: _native.ModelConfig) -> SessionMemory:
     """Bytes beyond the weights: fixed scratch, and per sequence the soft embedding and (at the most) the cache."""
     full = config.max_position_embeddings
     contexts = [length for length in CONTEXTS if length < full] + [full]
@@ -104,7 +158,7 @@ def memory_needed(config: _native.ModelConfig) -> dict[str, Any]:
     }
 
 
-def report_lines(report: dict[str, Any]) -> list[str]:
+def report_lines(report: Report) -> list[str]:
     """Returns the lines of the report for people."""
     size = f", {show_bytes(report['file_bytes'])}" if report["file_bytes"] else ""
     lines = [f"{report['path']}: {report['architecture'] or 'unknown architecture'}{size}"]
@@ -121,14 +175,15 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     return [*lines, "", "Memory", *memory_lines(report["memory"])]
 
 
-def type_lines(types: dict[str, dict[str, int]]) -> list[str]:
-    rows = [(name, *entry.values()) for name, entry in types.items()]
-    rows.append(("total", *(sum(row[i] for row in rows) for i in (1, 2, 3))))
-    cells = [(name, f"{count:,}", f"{elements:,}", show_bytes(size)) for name, count, elements, size in rows]
+def type_lines(types: dict[str, TypeCount]) -> list[str]:
+    rows = [(name, entry["count"], entry["elements"], entry["bytes"]) for name, entry in types.items()]
+    _, counts, elements, sizes = zip(*rows, strict=True) if rows else ((), (), (), ())
+    rows.append(("total", sum(counts), sum(elements), sum(sizes)))
+    cells = [(name, f"{count:,}", f"{number:,}", show_bytes(size)) for name, count, number, size in rows]
     return columns([("type", "count", "elements", "size"), *cells], right=(1, 2, 3))
 
 
-def memory_lines(memory: dict[str, Any]) -> list[str]:
+def memory_lines(memory: Memory) -> list[str]:
     rows = [("weights", show_bytes(memory["weights"]))]
     if "scratch" in memory:
         rows += [
@@ -140,7 +195,7 @@ def memory_lines(memory: dict[str, Any]) -> list[str]:
     return columns(rows, right=(1,))
 
 
-def show_value(value: Any) -> str:
+def show_value(value: Shown) -> str:
     if isinstance(value, dict):
         first, length = value["first"], value["length"]
         if isinstance(first, str):

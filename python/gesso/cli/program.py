@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.arguments = arguments
     try:
         check_utf8(options)
-        status = options.command(options)
+        status: int = options.command(options)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:

@@ -8,25 +8,22 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from gesso import _native
 from gesso.cli.progress import Progress, show_time
 from gesso.files.gguf_reader import read_gguf
-from gesso.files.gguf_writer import write_gguf
+from gesso.files.gguf_writer import Metadata, write_gguf
 from gesso.files.hf.export import read_folder
 from gesso.files.imatrix import read_imatrix
 from gesso.files.partial_file import check_target, unwind_on_sigterm
 from gesso.files.presets import PRESETS, plan_types
-from gesso.files.tensor import FLOAT_TYPES, Tensor, stored_bytes
+from gesso.files.tensor import FLOAT_TYPES, Array, Tensor, stored_bytes
 from gesso.files.weight_scales import with_scales
 from gesso.loading import check_num_threads
 from gesso.measure.text import columns, show_bytes
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "quantize",
         help="make a smaller file of a model",
@@ -101,7 +98,7 @@ def check_arguments(options: argparse.Namespace) -> None:
     check_target(options.target, options.source, *filter(None, [options.imatrix]))
 
 
-def write_model(options: argparse.Namespace, metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> int:
+def write_model(options: argparse.Namespace, metadata: Metadata, tensors: Sequence[Tensor]) -> int:
     """Writes a GGUF file by the options of `add_type_arguments`. Shows progress and prints a summary.
 
     With --dry-run it writes nothing and prints what the file would hold. Without a preset all tensors keep their types,
@@ -143,7 +140,7 @@ def write_model(options: argparse.Namespace, metadata: Mapping[str, Any], tensor
     return 0
 
 
-def read_importance(path: str, tensors: Sequence[Tensor]) -> dict[str, np.ndarray]:
+def read_importance(path: str, tensors: Sequence[Tensor]) -> Mapping[str, Array]:
     """Reads the importance of this model's tensors. Raises ValueError when the file has none of them."""
     names = {tensor.name for tensor in tensors}
     importance = {name: values for name, values in read_imatrix(path).items() if name in names}
@@ -165,7 +162,7 @@ def warn_of_requantising(tensors: Sequence[Tensor], types: Mapping[str, str]) ->
 
 
 def warn_of_missing_importance(
-    tensors: Sequence[Tensor], types: Mapping[str, str], importance: Mapping[str, np.ndarray]
+    tensors: Sequence[Tensor], types: Mapping[str, str], importance: Mapping[str, Array]
 ) -> None:
     """Warns when quantised matrices have no importance. The embedding never has one, so it does not count."""
     matrices = {x.name for x in tensors if types[x.name] not in (x.dtype, *FLOAT_TYPES)} - {"token_embd.weight"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 from gesso.cli.progress import Progress, show_time
 from gesso.files.checkpoint import ARCHITECTURE
@@ -17,7 +16,7 @@ from gesso.synth.gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
 from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "synth",
         help="make a model of random weights",
@@ -78,7 +77,7 @@ def synth(options: argparse.Namespace) -> int:
 
 def config_directory(options: argparse.Namespace) -> Path:
     if options.config is None:
-        return CONFIGS / options.preset
+        return CONFIGS / str(options.preset)
     path = Path(options.config)
     if path.is_dir():
         return path

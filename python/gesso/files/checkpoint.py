@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from gesso import _native
-from gesso.files.tensor import Tensor
+from gesso.files.tensor import Array, Tensor
 
 ARCHITECTURE = "diffusion-gemma"  # the value of GGUF's general.architecture; the model's own keys begin with it
 
+# What stands under a metadata key. A list holds values of one kind.
+Value = bool | int | float | str | Sequence[bool] | Sequence[int] | Sequence[float] | Sequence[str]
 
-def outline(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> _native.Checkpoint:
+
+class TypeCount(TypedDict):
+    """How much of a checkpoint has one type."""
+
+    count: int  # tensors
+    elements: int
+    bytes: int
+
+
+def integer(metadata: Mapping[str, object], key: str) -> int:
+    """The value of one of the architecture's keys: "block_count" for diffusion-gemma.block_count."""
+    value = metadata[f"{ARCHITECTURE}.{key}"]
+    if not isinstance(value, int):
+        raise TypeError(f"{ARCHITECTURE}.{key}: expected an integer, got {value!r}")
+    return value
+
+
+def integers(metadata: Mapping[str, object], key: str) -> list[int]:
+    """The value for each layer, such as the key-value heads in "attention.head_count_kv"."""
+    values = metadata[f"{ARCHITECTURE}.{key}"]
+    if not isinstance(values, list):
+        raise TypeError(f"{ARCHITECTURE}.{key}: expected a list, got {values!r}")
+    return values
+
+
+def outline(metadata: Mapping[str, Value], tensors: Sequence[Tensor]) -> _native.Checkpoint:
     """Makes a checkpoint with zeros in place of all values. The zeros take no memory.
 
     It is enough to find out whether the tensors fit the configuration.
@@ -25,7 +52,7 @@ def outline(metadata: Mapping[str, Any], tensors: Sequence[Tensor]) -> _native.C
 
 
 def fill_checkpoint(
-    metadata: Mapping[str, Any], tensors: Iterable[Tensor], values: Callable[[Tensor], np.ndarray]
+    metadata: Mapping[str, Value], tensors: Iterable[Tensor], values: Callable[[Tensor], Array]
 ) -> _native.Checkpoint:
     """Makes a checkpoint in which each tensor has the values that `values(tensor)` returns.
 
@@ -40,9 +67,9 @@ def fill_checkpoint(
     return checkpoint
 
 
-def count_types(tensors: Iterable[_native.TensorInfo]) -> dict[str, dict[str, int]]:
+def count_types(tensors: Iterable[_native.TensorInfo]) -> dict[str, TypeCount]:
     """Returns count, elements and bytes of the tensors of each type. The type with the most bytes comes first."""
-    types: dict[str, dict[str, int]] = {}
+    types: dict[str, TypeCount] = {}
     for tensor in tensors:
         entry = types.setdefault(tensor.type, {"count": 0, "elements": 0, "bytes": 0})
         entry["count"] += 1

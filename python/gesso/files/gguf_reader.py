@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
-from gesso.files.gguf_writer import Encoded
-from gesso.files.tensor import FLOAT_TYPES, Tensor
+from gesso.files.gguf_writer import Encoded, Metadata
+from gesso.files.tensor import FLOAT_TYPES, Array, Tensor
 
 
 class GgufSource:
@@ -22,16 +22,17 @@ class GgufSource:
         self.values = self.checkpoint.metadata  # the metadata as Python values
 
     @property
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> Metadata:
         """The metadata in their stored bytes.
 
         There are two exceptions: general.architecture is text, because the writer needs it so, and general.alignment is
         left out.
         """
-        metadata: dict[str, Any] = {key: self._encoded(key) for key in self.values}
+        metadata: dict[str, Encoded | str] = {key: self._encoded(key) for key in self.values}
         metadata.pop("general.alignment", None)  # the writer places the tensors with an alignment of its own
-        if isinstance(self.values.get("general.architecture"), str):
-            metadata["general.architecture"] = self.values["general.architecture"]
+        architecture = self.values.get("general.architecture")
+        if isinstance(architecture, str):
+            metadata["general.architecture"] = architecture
         return metadata
 
     def _encoded(self, key: str) -> Encoded:
@@ -46,8 +47,8 @@ class GgufSource:
         return [_to_tensor(mapped, info) for info in self.checkpoint.tensors]
 
 
-def _to_tensor(mapped: np.ndarray, info: _native.TensorInfo) -> Tensor:
-    data = mapped[info.offset : info.offset + info.num_bytes]
+def _to_tensor(mapped: npt.NDArray[np.uint8], info: _native.TensorInfo) -> Tensor:
+    data: Array = mapped[info.offset : info.offset + info.num_bytes]
     shape = tuple(info.shape)
     if info.type in FLOAT_TYPES:
         data = data.view(FLOAT_TYPES[info.type]).reshape(shape)

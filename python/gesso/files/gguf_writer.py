@@ -9,19 +9,24 @@ tensor and a chunk of 32 MiB are in memory at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
-from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.checkpoint import ARCHITECTURE, Value
 from gesso.files.partial_file import check_space, check_target, partial_file
 from gesso.files.presets import stays_float32
-from gesso.files.tensor import LARGEST_FLOAT32, Tensor, release_pages, stored_bytes, tensor_types
+from gesso.files.tensor import LARGEST_FLOAT32, Array, Tensor, release_pages, stored_bytes, tensor_types
+
+if TYPE_CHECKING:  # slow to import, and only writing needs it
+    from gguf import GGMLQuantizationType, GGUFWriter
 
 CHUNK_BYTES = 32 << 20  # so many bytes of a tensor are converted at a time
 
@@ -39,6 +44,9 @@ class Encoded:
     data: bytes
 
 
+Metadata = Mapping[str, Value | np.generic | Encoded]
+
+
 @dataclass(frozen=True)
 class Stream(Tensor):
     """A tensor whose bytes are made while they are written. It can only be written in its own type.
@@ -47,10 +55,10 @@ class Stream(Tensor):
     not used.
     """
 
-    make_chunks: Callable[[], Iterator[np.ndarray]] = lambda: iter(())
+    make_chunks: Callable[[], Iterator[Array]] = lambda: iter(())
 
 
-def _add_value(writer: Any, key: str, value: Any) -> None:
+def _add_value(writer: GGUFWriter, key: str, value: object) -> None:
     """Adds one metadata value. Its Python type decides its GGUF type.
 
     A bool becomes bool, an int u32 (i32 below zero), a float f32, a str string. The items of a list become the same,
@@ -85,7 +93,7 @@ def _add_value(writer: Any, key: str, value: Any) -> None:
         raise ValueError(f"{key}: expected a bool, int, float, string or list, got {value!r}")
 
 
-def _check_range(key: str, value: Any) -> None:
+def _check_range(key: str, value: object) -> None:
     """Raises ValueError if a Python number does not fit into the 32 bits that it would get."""
     for number in value if isinstance(value, (list, tuple)) else [value]:
         most = np.iinfo(np.int32 if isinstance(value, (list, tuple)) else np.uint32).max
@@ -95,19 +103,19 @@ def _check_range(key: str, value: Any) -> None:
             raise ValueError(f"{key}: {number} is beyond the range of float32")
 
 
-def _make_writer(path: Path, metadata: Mapping[str, Any]) -> Any:
+def _make_writer(path: Path, metadata: Metadata) -> GGUFWriter:
     """Returns the package's writer, with all metadata in it."""
-    import gguf  # slow to import, and only writing needs it
+    import gguf
 
     class Writer(gguf.GGUFWriter):
         def _pack_val(self, val: Any, *args: Any, **kwargs: Any) -> bytes:
             return val.data if isinstance(val, Encoded) else super()._pack_val(val, *args, **kwargs)
 
-    writer = Writer(path, metadata.get("general.architecture", ARCHITECTURE))  # this adds general.architecture
+    writer = Writer(path, str(metadata.get("general.architecture", ARCHITECTURE)))  # this adds general.architecture
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     for key, value in metadata.items():
         if key == "general.alignment":
-            writer.add_custom_alignment(value)
+            writer.add_custom_alignment(cast(int, value))
         elif key not in ("general.architecture", "general.quantization_version"):
             _add_value(writer, key, value)
     return writer
@@ -121,7 +129,7 @@ def _checked_bytes(tensor: Tensor, dtype: str) -> int:
         raise ValueError(f"{tensor.name} {list(tensor.shape)}: cannot be written as {dtype}: {error}") from None
 
 
-def chunks(tensor: Tensor, num_parts: int) -> Iterator[tuple[int, np.ndarray]]:
+def chunks(tensor: Tensor, num_parts: int) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
     """Yields the bytes of a tensor in chunks of whole rows, about 32 MiB each, with the number of the chunk's part.
 
     A tensor is divided into `num_parts` equal parts along its outermost dimension: one part per expert, or one in all.
@@ -138,8 +146,8 @@ def chunks(tensor: Tensor, num_parts: int) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _converted(
-    tensor: Tensor, dtype: str, importance: np.ndarray | None, multiplier: np.ndarray | None, num_threads: int
-) -> Iterator[np.ndarray]:
+    tensor: Tensor, dtype: str, importance: Array | None, multiplier: Array | None, num_threads: int
+) -> Iterator[Array]:
     """Yields the bytes of a tensor in type `dtype`, chunk by chunk.
 
     importance: [experts, columns]; a plain matrix counts as one expert. multiplier: [1] or [experts].
@@ -151,8 +159,10 @@ def _converted(
     per_expert = len(tensor.shape) == 3 and not (importance is None and multiplier is None)
     experts = tensor.shape[0] if per_expert else 1
     same = dtype == tensor.dtype and multiplier is None
-    importances = [None] * experts if importance is None else importance
-    multipliers = [1.0] * experts if multiplier is None else _per_expert(tensor, multiplier, "multiplier").tolist()
+    importances: Sequence[Array | None] = [None] * experts if importance is None else list(importance)
+    multipliers: list[float] = (
+        [1.0] * experts if multiplier is None else _per_expert(tensor, multiplier, "multiplier").tolist()
+    )
     for expert, chunk in chunks(tensor, experts):
         if same:
             yield chunk
@@ -164,7 +174,9 @@ def _converted(
             raise ValueError(f"{tensor.name}: cannot be written as {dtype}: {error}") from error
 
 
-def _per_expert(tensor: Tensor, values: np.ndarray, what: str, shape: tuple[int, ...] = ()) -> np.ndarray:
+def _per_expert(
+    tensor: Tensor, values: npt.ArrayLike, what: str, shape: tuple[int, ...] = ()
+) -> npt.NDArray[np.float32]:
     """Returns `values` as float32 [experts, *shape]. A plain matrix counts as one expert.
 
     Values of the form `shape` or [1, *shape] are repeated for all experts.
@@ -209,13 +221,13 @@ def _plan(tensors: Iterable[Tensor], types: Types | None) -> list[tuple[Tensor, 
 
 
 def write_gguf(
-    path: str | Path,
-    metadata: Mapping[str, Any],
+    path: str | os.PathLike[str],
+    metadata: Metadata,
     tensors: Iterable[Tensor],
     types: Types | None = None,
     *,
-    importance: Mapping[str, np.ndarray] | None = None,
-    multipliers: Mapping[str, Callable[[], np.ndarray]] | None = None,
+    importance: Mapping[str, Array] | None = None,
+    multipliers: Mapping[str, Callable[[], Array]] | None = None,
     on_progress: Progress | None = None,
     num_threads: int = 0,
 ) -> None:
@@ -243,7 +255,8 @@ def write_gguf(
     with partial_file(path) as partial:
         writer = _make_writer(partial, metadata)
         for tensor, dtype, num_bytes in plan:
-            writer.add_tensor_info(tensor.name, tensor.shape, np.float32, num_bytes, tensor_types()[dtype].id)
+            type_id = cast("GGMLQuantizationType", tensor_types()[dtype].id)  # the package's enum may lack new ones
+            writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), num_bytes, type_id)
         try:
             with closing(writer):
                 _write(writer, path, plan, importance, multipliers or {}, on_progress, num_threads)
@@ -254,18 +267,18 @@ def write_gguf(
 
 
 def _write(
-    writer: Any,
+    writer: GGUFWriter,
     path: Path,
     plan: list[tuple[Tensor, str, int]],
-    importance: Mapping[str, np.ndarray],
-    multipliers: Mapping[str, Callable[[], np.ndarray]],
+    importance: Mapping[str, Array],
+    multipliers: Mapping[str, Callable[[], Array]],
     on_progress: Progress | None,
     num_threads: int,
 ) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    file = writer.fout[0]
+    (file,) = writer.fout or []
     writer.write_padding(file, file.tell())
     total, done = sum(num_bytes for *_, num_bytes in plan), 0
     padding = sum(-num_bytes % writer.data_alignment for *_, num_bytes in plan)
@@ -274,7 +287,7 @@ def _write(
         multiplier = multipliers[tensor.name]() if tensor.name in multipliers else None
         start = done
         for chunk in _converted(tensor, dtype, importance.get(tensor.name), multiplier, num_threads):
-            file.write(chunk)
+            file.write(chunk.data)
             done += chunk.nbytes
             if on_progress:
                 on_progress(done, total, tensor.name)

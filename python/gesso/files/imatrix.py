@@ -8,12 +8,14 @@ squared activations, and `NAME.counts` [experts, 1], the number of rows in the s
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
+from gesso.files.checkpoint import Value
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.tensor import Tensor
 
@@ -21,7 +23,7 @@ SUMS, COUNTS = ".in_sum2", ".counts"
 
 
 def write_imatrix(
-    path: str | os.PathLike[str], entries: list[_native.WeightImportance], metadata: dict[str, Any]
+    path: str | os.PathLike[str], entries: list[_native.WeightImportance], metadata: Mapping[str, Value]
 ) -> None:
     """Writes an importance matrix.
 
@@ -33,11 +35,11 @@ def write_imatrix(
         counts = entry.counts.astype(np.float32).reshape(-1, 1)
         tensors.append(Tensor(entry.name + SUMS, "F32", entry.sums.shape, entry.sums))
         tensors.append(Tensor(entry.name + COUNTS, "F32", counts.shape, counts))
-    keys = {f"imatrix.{key}": value for key, value in metadata.items()}
-    write_gguf(path, {"general.architecture": "imatrix", "general.type": "imatrix"} | keys, tensors)
+    keys: dict[str, Value] = {f"imatrix.{key}": value for key, value in metadata.items()}
+    write_gguf(path, {"general.architecture": "imatrix", "general.type": "imatrix", **keys}, tensors)
 
 
-def read_imatrix(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def read_imatrix(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.float32]]:
     """Maps each weight's name to the mean squares of its activations: float32 [columns], or [experts, columns].
 
     An expert that was never used has zeros. Quantisers then treat all its columns alike. Raises ValueError if the file
@@ -48,7 +50,7 @@ def read_imatrix(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     kind = checkpoint.metadata.get("general.type")
     if kind != "imatrix":
         raise _native.FormatError(f"{path}: general.type: expected 'imatrix', got {kind!r}")
-    tensors = {}
+    tensors: dict[str, npt.NDArray[np.float32]] = {}
     for info in checkpoint.tensors:
         if info.type != "F32":
             raise _native.FormatError(f"{path}: {info.name}: expected type F32, got {info.type}")
@@ -58,7 +60,7 @@ def read_imatrix(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return {name: _mean(path, name, tensors) for name in names}
 
 
-def _mean(path: Path, name: str, tensors: dict[str, np.ndarray]) -> np.ndarray:
+def _mean(path: Path, name: str, tensors: Mapping[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
     sums, counts = tensors[name + SUMS], tensors.get(name + COUNTS)
     if counts is None:
         raise _native.FormatError(f"{path}: {name}: missing {name}{COUNTS}")
@@ -67,5 +69,5 @@ def _mean(path: Path, name: str, tensors: dict[str, np.ndarray]) -> np.ndarray:
         raise _native.FormatError(f"{path}: {name}{COUNTS}: expected {len(sums)} values, got {counts.size}")
     if not (np.isfinite(sums).all() and (sums >= 0).all() and np.isfinite(counts).all() and (counts >= 0).all()):
         raise _native.FormatError(f"{path}: {name}: expected finite values >= 0")
-    mean = sums / np.maximum(counts.reshape(-1, 1), 1)
-    return mean[0] if len(mean) == 1 else mean
+    mean: npt.NDArray[np.float32] = np.divide(sums, np.maximum(counts.reshape(-1, 1), 1), dtype=np.float32)
+    return mean.reshape(-1) if len(mean) == 1 else mean

@@ -9,14 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from gesso.files.tensor import FLOAT_TYPES, Tensor, stored_bytes, tensor_types
+from gesso.files.tensor import FLOAT_TYPES, stored_bytes, tensor_types
 
 
 def stays_float32(name: str, shape: tuple[int, ...]) -> bool:
     """Whether a GGUF file stores this tensor in F32 with every preset, as it does vectors, norms and the router."""
     return len(shape) < 2 or "norm" in name or name.endswith("ffn_gate_inp.weight")
+
+
+class Named(Protocol):
+    """What the rules look at: a tensor, or only its name and shape."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ class _Model:
     has_importance: bool
 
     @classmethod
-    def of(cls, tensors: Iterable[Tensor], num_layers: int, has_importance: bool) -> _Model:
+    def of(cls, tensors: Iterable[Named], num_layers: int, has_importance: bool) -> _Model:
         rows = {tensor.name: tensor.shape[0] for tensor in tensors}
         layers = [int(match[1]) for name in rows if (match := re.fullmatch(r"blk\.(\d+)\.attn_v\.weight", name))]
         return cls(
@@ -107,7 +117,7 @@ def _ffn_down_type(preset: str, layer: int, model: _Model) -> str:
     return PRESETS[preset].base
 
 
-def _wanted_type(preset: str, tensor: Tensor, model: _Model) -> str:
+def _wanted_type(preset: str, tensor: Named, model: _Model) -> str:
     """Returns the type that the rules give a matrix. Its rows may not fit this type."""
     base = PRESETS[preset].base
     if base in FLOAT_TYPES:
@@ -132,7 +142,7 @@ def _fitting_type(dtype: str, columns: int) -> str:
     return "F16"
 
 
-def _matching(pattern: str, dtype: str, matrices: Mapping[str, Tensor]) -> list[str]:
+def _matching(pattern: str, dtype: str, matrices: Mapping[str, Named]) -> list[str]:
     """Returns the names that an override applies to. Raises ValueError if it matches nothing or cannot be applied."""
     what = f"{pattern}={dtype}"
     if dtype not in tensor_types() or not tensor_types()[dtype].can_write:
@@ -156,7 +166,7 @@ def _matching(pattern: str, dtype: str, matrices: Mapping[str, Tensor]) -> list[
 
 def plan_types(
     preset: str,
-    tensors: Sequence[Tensor] | Sequence[Any],
+    tensors: Sequence[Named],
     *,
     num_layers: int,
     has_importance: bool = False,

@@ -10,11 +10,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
 
+Array = npt.NDArray[Any]  # of an element type that a type checker cannot know
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-FLOAT_TYPES = {
+FLOAT_TYPES: dict[str, type[np.generic]] = {
     "F32": np.float32,
     "F16": np.float16,
     "BF16": np.uint16,
@@ -51,11 +53,11 @@ class Tensor:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    values: np.ndarray | Callable[[], np.ndarray]
+    values: Array | Callable[[], Array]
     source: str = ""  # the tensor's name in a Hugging Face folder, for messages
 
     @property
-    def data(self) -> np.ndarray:
+    def data(self) -> Array:
         return self.values() if callable(self.values) else self.values
 
     @property
@@ -66,7 +68,7 @@ class Tensor:
     def num_bytes(self) -> int:
         return stored_bytes(self.dtype, self.shape)
 
-    def to_float32(self) -> np.ndarray:
+    def to_float32(self) -> npt.NDArray[np.float32]:
         """Returns the values as float32, in the tensor's shape."""
         data = np.ascontiguousarray(self.data).reshape(-1).view(np.uint8)
         return _native.dequantize(self.dtype, data).reshape(self.shape)
@@ -87,7 +89,9 @@ def stored_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     return math.prod(shape) // entry.block_elements * entry.block_bytes
 
 
-def quantize(values: Any, dtype: str, *, importance: Any = None, num_threads: int = 0) -> np.ndarray:
+def quantize(
+    values: npt.ArrayLike, dtype: str, *, importance: npt.ArrayLike | None = None, num_threads: int = 0
+) -> npt.NDArray[np.uint8]:
     """Converts rows of values to the bytes that a GGUF file stores for them in type `dtype`, for example "Q4_K".
 
     values: float32 [..., columns]; they must be finite.
@@ -97,43 +101,42 @@ def quantize(values: Any, dtype: str, *, importance: Any = None, num_threads: in
     Returns uint8 [..., bytes of a row]. Raises ValueError if gesso cannot write the type, if a row is not a whole
     number of its blocks or if the type cannot hold a value.
     """
-    values = np.ascontiguousarray(values, np.float32)
-    columns = values.shape[-1]
+    rows = np.ascontiguousarray(values, np.float32)
+    columns = rows.shape[-1]
     row_bytes = stored_bytes(dtype, (columns,))
-    if values.size == 0:
-        return np.empty((*values.shape[:-1], row_bytes), np.uint8)
-    if importance is not None:
-        importance = np.ascontiguousarray(importance, np.float32)
-    data = values.reshape(-1).view(np.uint8)
-    stored = _native.quantize("F32", data, dtype, columns, importance, num_threads=num_threads)
-    return stored.reshape(*values.shape[:-1], row_bytes)
+    if rows.size == 0:
+        return np.empty((*rows.shape[:-1], row_bytes), np.uint8)
+    weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
+    data = rows.reshape(-1).view(np.uint8)
+    stored = _native.quantize("F32", data, dtype, columns, weights, num_threads=num_threads)
+    return stored.reshape(*rows.shape[:-1], row_bytes)
 
 
-def dequantize(data: Any, dtype: str, *, num_threads: int = 0) -> np.ndarray:
+def dequantize(data: npt.ArrayLike, dtype: str, *, num_threads: int = 0) -> npt.NDArray[np.float32]:
     """Converts stored rows, uint8 [..., bytes of a row], from type `dtype` to float32 values [..., columns].
 
     num_threads: 0 means one thread per processor. Raises ValueError if gesso cannot read the type or if a row is not a
     whole number of its blocks.
     """
-    data = np.ascontiguousarray(data)
-    if data.dtype != np.uint8:
-        raise _native.ArgumentError(f"data: expected uint8 [..., bytes of a row], got {data.dtype} {list(data.shape)}")
+    rows: Array = np.ascontiguousarray(data)
+    if rows.dtype != np.uint8:
+        raise _native.ArgumentError(f"data: expected uint8 [..., bytes of a row], got {rows.dtype} {list(rows.shape)}")
     stored_bytes(dtype, (0,))
     entry = tensor_types()[dtype]
-    if data.shape[-1] % entry.block_bytes:
+    if rows.shape[-1] % entry.block_bytes:
         raise _native.ArgumentError(
-            f"data: {data.shape[-1]} bytes are no whole number of {dtype} blocks of {entry.block_bytes}"
+            f"data: {rows.shape[-1]} bytes are no whole number of {dtype} blocks of {entry.block_bytes}"
         )
-    columns = data.shape[-1] // entry.block_bytes * entry.block_elements
-    return _native.dequantize(dtype, data.reshape(-1), num_threads).reshape(*data.shape[:-1], columns)
+    columns = rows.shape[-1] // entry.block_bytes * entry.block_elements
+    return _native.dequantize(dtype, rows.reshape(-1), num_threads).reshape(*rows.shape[:-1], columns)
 
 
-def release_pages(array: np.ndarray) -> None:
+def release_pages(array: Array) -> None:
     """Gives back the memory that reading a view of a mapped file has filled. Reading it again loads it again.
 
     For other arrays it does nothing.
     """
-    base = array
+    base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
     if not isinstance(base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or array.nbytes == 0:

@@ -11,9 +11,10 @@ a vector of the model. The embedding and the router have no weight scale.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.gguf_writer import chunks
@@ -21,10 +22,11 @@ from gesso.files.tensor import Tensor
 
 LARGEST = 6.0 * 448.0  # the largest NVFP4 value without weight scale: the largest E2M1 times the largest UE4M3
 
-Multipliers = dict[str, Callable[[], np.ndarray]]
+Scale = npt.NDArray[np.float32]  # [1], or [experts] for a tensor of rank 3
+Multipliers = dict[str, Callable[[], Scale]]
 
 
-def _largest_magnitudes(tensor: Tensor) -> np.ndarray:
+def _largest_magnitudes(tensor: Tensor) -> Scale:
     """Returns max |value|: float32 [1], or [experts] for a tensor of rank 3."""
     experts = tensor.shape[0] if len(tensor.shape) == 3 else 1
     largest = np.zeros(experts, np.float32)
@@ -34,10 +36,10 @@ def _largest_magnitudes(tensor: Tensor) -> np.ndarray:
     return largest
 
 
-def _nvfp4_scale(tensor: Tensor) -> np.ndarray:
+def _nvfp4_scale(tensor: Tensor) -> Scale:
     """Returns the scale with which the largest value of the tensor, divided by it, is the largest that NVFP4 holds."""
     largest = _largest_magnitudes(tensor)
-    return np.where(largest > 0, largest / np.float32(LARGEST), np.float32(1))
+    return np.where(largest > 0, largest / np.float32(LARGEST), np.float32(1)).astype(np.float32, copy=False)
 
 
 def with_scales(tensors: Sequence[Tensor], types: Mapping[str, str]) -> tuple[list[Tensor], Multipliers]:
@@ -49,7 +51,8 @@ def with_scales(tensors: Sequence[Tensor], types: Mapping[str, str]) -> tuple[li
     """
     by_name = {tensor.name: tensor for tensor in tensors}
     multipliers: Multipliers = {}
-    dropped, scales = set(), {}
+    dropped: set[str] = set()
+    scales: dict[str, Tensor] = {}
     for tensor in tensors:
         if not tensor.name.endswith(".weight") or types.get(tensor.name, tensor.dtype) == tensor.dtype:
             continue
@@ -57,8 +60,8 @@ def with_scales(tensors: Sequence[Tensor], types: Mapping[str, str]) -> tuple[li
         old = by_name.get(f"{stem}.scale") if not stem.endswith("ffn_gate_inp") else None
         dropped.add(f"{stem}.input_scale")
         if types[tensor.name] == "NVFP4":
-            new = cache(lambda tensor=tensor: _nvfp4_scale(tensor))
-            multipliers[tensor.name] = lambda new=new: 1 / new()
+            new = cache(partial(_nvfp4_scale, tensor))
+            multipliers[tensor.name] = partial(_reciprocal, new)
             scales[tensor.name] = _scale_tensor(f"{stem}.scale", tensor, old, new)
             dropped.add(f"{stem}.scale")
         elif old is not None and not stem.endswith("ffn_down_exps"):
@@ -73,10 +76,14 @@ def with_scales(tensors: Sequence[Tensor], types: Mapping[str, str]) -> tuple[li
     return written, multipliers
 
 
-def _scale_tensor(name: str, matrix: Tensor, old: Tensor | None, new: Callable[[], np.ndarray]) -> Tensor:
+def _reciprocal(scale: Callable[[], Scale]) -> Scale:
+    return np.float32(1) / scale()
+
+
+def _scale_tensor(name: str, matrix: Tensor, old: Tensor | None, new: Callable[[], Scale]) -> Tensor:
     """Returns the tensor of a scale: the new scale, times the old one if there was one."""
 
-    def values() -> np.ndarray:
+    def values() -> Scale:
         return new() if old is None else new() * old.to_float32()
 
     return Tensor(name, "F32", (matrix.shape[0] if len(matrix.shape) == 3 else 1,), values)

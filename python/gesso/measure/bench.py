@@ -13,19 +13,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec
 
 import numpy as np
 
 from gesso import _native
 from gesso.measure.compare import random_prompt
-from gesso.measure.floor import COUNTS
 from gesso.measure.memory import peak_bytes, reset_peak
+from gesso.measure.record_types import Op, total_work
 from gesso.model import Model, Session
 
 PHASES = ("encode", "step", "step_without_self_conditioning", "commit")
 WARM_UP_STEPS = 3  # a GPU records a step the second time and replays it from the third on
-Op = dict[str, Any]  # has the fields of _native.OpProfile as keys
+Arguments = ParamSpec("Arguments")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Measurements:
     ops: dict[str, list[Op]] = field(default_factory=dict)  # for each of PHASES
 
 
-def measure(model: Model, setting: Setting, on_done: Callable[[int], Any] = lambda _: None) -> Measurements:
+def measure(model: Model, setting: Setting, on_done: Callable[[int], object] = lambda _: None) -> Measurements:
     """Measures one setting. on_done(n) is called after n of the repetitions + 1 runs."""
     is_fresh = reset_peak()
     session = model.session(setting.batch)
@@ -70,13 +70,14 @@ def measure(model: Model, setting: Setting, on_done: Callable[[int], Any] = lamb
     found = Measurements()
     _warm_up(session, prompts, setting, found)
     on_done(1)
-    waited, start = waited_seconds(), time.perf_counter()
+    waited_before, start = waited_seconds(), time.perf_counter()
     for repetition in range(setting.repetitions):
         _repeat(session, prompts, setting, found, with_entropies=repetition == 0)
         on_done(repetition + 2)
-    if waited is not None and model.device == "cpu":
+    waited_after = waited_seconds()
+    if waited_before is not None and waited_after is not None and model.device == "cpu":
         passed = model.num_threads * (time.perf_counter() - start)
-        found.waiting_share = (waited_seconds() - waited) / passed
+        found.waiting_share = (waited_after - waited_before) / passed
     if model.device == "cpu":
         found.peak_memory_bytes = peak_bytes()
         found.peak_memory_kind = "resident, process" + ("" if is_fresh else ", since its start")
@@ -98,7 +99,9 @@ def waited_seconds() -> float | None:
         return None
 
 
-def _generate(session: Session, setting: Setting, steps: int, on_step: Callable[[Any], Any] | None = None) -> Any:
+def _generate(
+    session: Session, setting: Setting, steps: int, on_step: Callable[[_native.StepEvent], None] | None = None
+) -> _native.Timings:
     """Generates one canvas with exactly `steps` steps.
 
     It cannot stop early, because no mean entropy is below 0. No token ends the text, because there are no end tokens.
@@ -113,9 +116,9 @@ def _generate(session: Session, setting: Setting, steps: int, on_step: Callable[
     ).timings
 
 
-def _timed_ms(function: Callable[..., Any], *arguments: Any) -> float:
+def _timed_ms(function: Callable[Arguments, object], *arguments: Arguments.args, **options: Arguments.kwargs) -> float:
     start = time.perf_counter()
-    function(*arguments)
+    function(*arguments, **options)
     return 1e3 * (time.perf_counter() - start)
 
 
@@ -125,7 +128,7 @@ def _repeat(
     session.rewind(0)
     entropies: list[list[float]] = [[] for _ in range(setting.steps)]
 
-    def keep_entropy(event: Any) -> None:
+    def keep_entropy(event: _native.StepEvent) -> None:
         entropies[event.step].append(event.mean_entropy)
 
     encode_ms = _timed_ms(session.encode, prompts)
@@ -154,7 +157,7 @@ def _warm_up(session: Session, prompts: list[list[int]], setting: Setting, found
     def take(phase: str) -> None:
         phases[phase].append([_fields(op) for op in session._native.take_profile()])
 
-    def take_step(event: Any) -> None:
+    def take_step(event: _native.StepEvent) -> None:
         if event.sequence == setting.batch - 1:
             take("step" if event.step > 0 else "step_without_self_conditioning")
 
@@ -183,7 +186,17 @@ def _nothing(setting: Setting) -> list[list[int]]:
 
 
 def _fields(op: _native.OpProfile) -> Op:
-    return {name: getattr(op, name) for name in ("op", "weight", "types", "calls", "ms", *COUNTS)}
+    return {
+        "op": op.op,
+        "weight": op.weight,
+        "types": op.types,
+        "calls": op.calls,
+        "ms": op.ms,
+        "stored_bytes": op.stored_bytes,
+        "activation_bytes": op.activation_bytes,
+        "float_operations": op.float_operations,
+        "int8_operations": op.int8_operations,
+    }
 
 
 def _typical_ops(passes: list[list[Op]]) -> list[Op]:
@@ -195,9 +208,21 @@ def _typical_ops(passes: list[list[Op]]) -> list[Op]:
     for ops in passes:
         for op in ops:
             found.setdefault((op["op"], op["weight"]), []).append(op)
-    typical = []
-    for each in found.values():
-        means = {name: sum(op[name] for op in each) / len(passes) for name in COUNTS}
-        calls = round(sum(op["calls"] for op in each) / len(passes))
-        typical.append(each[0] | means | {"calls": calls, "ms": statistics.median(op["ms"] for op in each)})
+    typical = [_typical_op(each, len(passes)) for each in found.values()]
     return sorted(typical, key=lambda op: -op["ms"])
+
+
+def _typical_op(calls: list[Op], num_passes: int) -> Op:
+    """One op of all passes as that of one pass."""
+    total = total_work(calls)
+    return {
+        "op": calls[0]["op"],
+        "weight": calls[0]["weight"],
+        "types": calls[0]["types"],
+        "calls": round(sum(op["calls"] for op in calls) / num_passes),
+        "ms": statistics.median(op["ms"] for op in calls),
+        "stored_bytes": total["stored_bytes"] / num_passes,
+        "activation_bytes": total["activation_bytes"] / num_passes,
+        "float_operations": total["float_operations"] / num_passes,
+        "int8_operations": total["int8_operations"] / num_passes,
+    }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
@@ -14,6 +15,8 @@ from gesso.model import Model
 
 CHUNK_ELEMENTS = 1 << 22  # at most so many elements of a tensor are decoded at a time
 CHUNK_LOGITS = 1 << 21  # about so many logits are converted to float64 at a time
+
+Logits = npt.NDArray[np.float32]  # [C, V]
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Weight:
     """
 
     tensor: Tensor
-    scale: np.ndarray | None  # float32 [1], or [experts] for a tensor of rank 3
+    scale: npt.NDArray[np.float32] | None  # [1], or [experts] for a tensor of rank 3
     half: int | None = None  # 0 for the gate half, 1 for the up half, None for the whole tensor
 
     @property
@@ -38,7 +41,7 @@ class Weight:
     def num_bytes(self) -> int:
         return stored_bytes(self.tensor.dtype, self.shape)
 
-    def chunks(self) -> Iterator[np.ndarray]:
+    def chunks(self) -> Iterator[npt.NDArray[np.float32]]:
         """Yields the values in order, as float32 arrays. Weights of the same shape have chunks of the same sizes."""
         columns = self.shape[-1]
         rows = self.shape[-2] if len(self.shape) > 1 else 1
@@ -131,7 +134,7 @@ def read_weights(tensors: Iterable[Tensor]) -> dict[str, Weight]:
     return weights
 
 
-def _factors(scale: Tensor, matrix: Tensor) -> np.ndarray:
+def _factors(scale: Tensor, matrix: Tensor) -> npt.NDArray[np.float32]:
     experts = math.prod(matrix.shape[:-2])
     if scale.num_elements not in (1, experts):
         expected = " or ".join(map(str, sorted({1, experts})))
@@ -144,7 +147,7 @@ def _split_as_other(fused: dict[str, Weight], other: dict[str, Weight]) -> tuple
 
     Returns the result, and `other` unchanged.
     """
-    result = {}
+    result: dict[str, Weight] = {}
     for name, weight in fused.items():
         parts = [name.replace("ffn_gate_up_exps", part) for part in ("ffn_gate_exps", "ffn_up_exps")]
         if parts[0] != name and name not in other and all(part in other for part in parts):
@@ -189,7 +192,8 @@ def random_prompt(model: Model, rng: np.random.Generator, length: int) -> list[i
     """Draws random token ids. Ids that a prompt may not have are left out, and so are end tokens and padding."""
     refused = {*model.config.placeholder_token_ids, *model.config.end_token_ids, model.config.pad_token_id}
     allowed = np.setdiff1d(np.arange(model.config.vocab_size), sorted(refused))
-    return rng.choice(allowed, length).tolist()
+    ids: list[int] = rng.choice(allowed, length).tolist()
+    return ids
 
 
 def compare_logits(
@@ -208,7 +212,8 @@ def compare_logits(
     check_comparable(a, b)
     rng = np.random.default_rng(seed)
     size, vocab_size = a.config.canvas_length, a.config.vocab_size
-    kl, agree = [], []
+    kl: list[float] = []
+    agree: list[bool] = []
     for done, prompt in enumerate(prompts, 1):
         sessions = [a.session(), b.session()]
         for session in sessions:
@@ -225,7 +230,7 @@ def compare_logits(
     return LogitComparison(len(kl), float(np.mean(kl)), float(np.max(kl)), float(np.mean(agree)))
 
 
-def _add_rows(a: np.ndarray, b: np.ndarray, kl: list[float], agree: list[bool]) -> None:
+def _add_rows(a: Logits, b: Logits, kl: list[float], agree: list[bool]) -> None:
     """Appends KL(a || b), and whether the argmax is equal, for each row of two logits [C, V]."""
     agree += (a.argmax(axis=1) == b.argmax(axis=1)).tolist()
     step = max(1, CHUNK_LOGITS // a.shape[1])
@@ -234,7 +239,7 @@ def _add_rows(a: np.ndarray, b: np.ndarray, kl: list[float], agree: list[bool]) 
         kl += (np.exp(log_a) * (log_a - log_b)).sum(axis=1).tolist()
 
 
-def _log_softmax(z: np.ndarray) -> np.ndarray:
+def _log_softmax(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     z -= z.max(axis=1, keepdims=True)
     z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
     return z

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import cast
 
 from gesso import _native
 from gesso.measure.memory import available_bytes
+from gesso.measure.record_types import CeilingEntry, Floor, TimedWork, Work
 
 BUFFER_BYTES = 512_000_000  # bandwidth is measured with two buffers of this size, far larger than caches
 SHARE_OF_MEMORY = 0.1  # a buffer takes at most this share of the free memory
 MILLISECONDS = 200.0  # so long is measured for each ceiling
-COUNTS = ("stored_bytes", "activation_bytes", "float_operations", "int8_operations")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Ceilings:
 
     entries: tuple[Ceiling, ...] = ()
 
-    def records(self) -> list[dict[str, Any]]:
-        return [asdict(entry) for entry in self.entries]
+    def records(self) -> list[CeilingEntry]:
+        return [cast(CeilingEntry, asdict(entry)) for entry in self.entries]
 
     def best(self, *names: str) -> float | None:
         """Returns the highest rate of the ceilings with these names, or None if there is none."""
@@ -50,10 +50,10 @@ class Ceilings:
 
     def products_ms(self, float_operations: float, int8_operations: float) -> float | None:
         """Returns the least time for so many operations. On the CPU, all float operations are float32."""
-        rates = self.best("float32"), self.best("int8")
-        if None in rates:
+        float32, int8 = self.best("float32"), self.best("int8")
+        if float32 is None or int8 is None:
             return None
-        return 1e3 * (float_operations / rates[0] + int8_operations / rates[1])
+        return 1e3 * (float_operations / float32 + int8_operations / int8)
 
 
 def measure_ceilings(num_threads: int) -> Ceilings:
@@ -70,7 +70,7 @@ def measure_ceilings(num_threads: int) -> Ceilings:
     )
 
 
-def op_floor(op: Mapping[str, Any], ceilings: Ceilings) -> dict[str, Any]:
+def op_floor(op: TimedWork, ceilings: Ceilings) -> Floor:
     """Returns the floor of an op: the time to move its bytes or the time of its products, whichever is longer.
 
     "bound" says which of them it is: "bytes" or "operations".
@@ -87,7 +87,7 @@ def op_floor(op: Mapping[str, Any], ceilings: Ceilings) -> dict[str, Any]:
     }
 
 
-def pass_floor_ms(ops: Iterable[Mapping[str, Any]], ceilings: Ceilings) -> float | None:
+def pass_floor_ms(ops: Iterable[Work], ceilings: Ceilings) -> float | None:
     """Returns the floor of a whole pass: the sum of its ops' floors, without the bytes of activations.
 
     Rows of activations stay in the caches from op to op. Weights, keys and values do not fit there.

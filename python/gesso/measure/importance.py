@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
 from gesso.model import Model, Session
@@ -38,21 +39,30 @@ def collect(
     session = model.session()
     session.collect_importance()
     bos = model.config.bos_token_id
+    num_tokens = 0  # of the sequence so far
     for index, canvas in enumerate(canvases):
-        if session.length == 0 or session.length + length > context:
+        if num_tokens == 0 or num_tokens + length > context:
             session.rewind(0)
             session.encode([bos])
+            num_tokens = 1
         _denoise(session, np.array(canvas), rng.integers(0, vocab_size, length), rng.random(length), num_steps)
         session.encode(canvas)
+        num_tokens += length
         if on_progress:
             on_progress(index + 1, len(canvases))
     return session.importance
 
 
-def _denoise(session: Session, canvas: np.ndarray, noise: np.ndarray, order: np.ndarray, num_steps: int) -> None:
+def _denoise(
+    session: Session,
+    canvas: npt.NDArray[np.int64],
+    noise: npt.NDArray[np.int64],
+    order: npt.NDArray[np.float64],
+    num_steps: int,
+) -> None:
     """Denoises `canvas` in passes. In each, a position has its noise if its `order` is at least step / num_steps."""
     defaults = session.model.config
-    processed = None
+    processed: npt.NDArray[np.float32] | None = None
     for step in range(num_steps):
         noisy = np.where(order >= step / num_steps, noise, canvas)
         logits = session.denoise(noisy, processed)

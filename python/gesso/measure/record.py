@@ -6,17 +6,17 @@ import math
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gesso import __version__, _native
 from gesso.measure.bench import PHASES, Measurements, Setting
-from gesso.measure.floor import COUNTS, Ceilings, op_floor, pass_floor_ms, share
+from gesso.measure.floor import Ceilings, op_floor, pass_floor_ms, share
 from gesso.measure.memory import total_bytes
+from gesso.measure.record_types import Device, Op, Origin, Pass, ProfiledOp, Record, Spread, Subject, total_work
 from gesso.model import Model
 
 SCHEMA = 1
@@ -24,16 +24,18 @@ MOST_WAITING = 0.03  # if threads wait for a processor longer than this share of
 NVIDIA_VERSION = Path("/proc/driver/nvidia/version")
 
 
-def make_record(
-    origin: dict[str, Any], model: Model, setting: Setting, found: Measurements, ceilings: Ceilings
-) -> dict[str, Any]:
+def make_record(origin: Origin, model: Model, setting: Setting, found: Measurements, ceilings: Ceilings) -> Record:
     """Returns the record of one setting. docs/bench.md describes every key."""
     canvas_length = model.config.canvas_length
-    spreads = {name: spread(getattr(found, name)) for name in SPREADS}
-    step_ms = (spreads["step_ms"] or spreads["step_without_self_conditioning_ms"])["median"]
-    canvas_ms = setting.steps * step_ms + spreads["commit_ms"]["median"]
-    passes = {phase: describe_pass(found.ops[phase], spreads[f"{phase}_ms"], ceilings) for phase in PHASES}
-    return origin | {
+    encode_ms, commit_ms = spread(found.encode_ms), spread(found.commit_ms)
+    first_canvas_ms = spread(found.first_canvas_ms)
+    step_without_self_conditioning_ms = spread(found.step_without_self_conditioning_ms)
+    step_ms = spread(found.step_ms) if found.step_ms else None
+    canvas_ms = setting.steps * (step_ms or step_without_self_conditioning_ms)["median"] + commit_ms["median"]
+    times = (encode_ms, step_ms, step_without_self_conditioning_ms, commit_ms)
+    passes = {phase: describe_pass(found.ops[phase], ms, ceilings) for phase, ms in zip(PHASES, times, strict=True)}
+    return {
+        **origin,
         "device": device_record(model.device),
         "activations": model.activations,
         "num_threads": model.num_threads,
@@ -43,8 +45,12 @@ def make_record(
         "canvas_length": canvas_length,
         "repetitions": setting.repetitions,
         "seed": setting.seed,
-        **spreads,
-        "encode_tokens_per_s": 1e3 * setting.batch * setting.prompt_tokens / spreads["encode_ms"]["median"],
+        "encode_ms": encode_ms,
+        "step_ms": step_ms,
+        "step_without_self_conditioning_ms": step_without_self_conditioning_ms,
+        "commit_ms": commit_ms,
+        "first_canvas_ms": first_canvas_ms,
+        "encode_tokens_per_s": 1e3 * setting.batch * setting.prompt_tokens / encode_ms["median"],
         "committed_tokens_per_s": 1e3 * setting.batch * canvas_length / canvas_ms,
         "first_encode_ms": found.first_encode_ms,
         "first_step_ms": found.first_step_ms,
@@ -53,42 +59,38 @@ def make_record(
         "peak_memory_bytes": found.peak_memory_bytes,
         "peak_memory_kind": found.peak_memory_kind,
         "passes": passes,
-        "first_canvas_share_of_floor": first_canvas_share(passes, spreads["first_canvas_ms"], setting.steps),
+        "first_canvas_share_of_floor": first_canvas_share(passes, first_canvas_ms, setting.steps),
         "ceilings": ceilings.records(),
         "profile": profile(found, ceilings) if setting.profile else None,
         "notes": notes(model, setting, found, ceilings),
     }
 
 
-SPREADS = ("encode_ms", "step_ms", "step_without_self_conditioning_ms", "commit_ms", "first_canvas_ms")
-
-
-def spread(samples: Sequence[float]) -> dict[str, Any] | None:
-    """Returns the median, the 10th and the 90th percentile and the samples themselves; None if there are no samples."""
-    if not samples:
-        return None
+def spread(samples: Sequence[float]) -> Spread:
+    """Returns the median, the 10th and the 90th percentile and the samples themselves. There must be a sample."""
     p10, median, p90 = np.percentile(samples, (10, 50, 90)).tolist()
     return {"median": median, "p10": p10, "p90": p90, "samples": list(samples)}
 
 
-def describe_pass(ops: Sequence[dict[str, Any]], ms: dict[str, Any] | None, ceilings: Ceilings) -> dict[str, Any]:
+def describe_pass(ops: Sequence[Op], ms: Spread | None, ceilings: Ceilings) -> Pass:
     """Returns the work of one encode, step or commit, and the least time that it can take."""
     floor_ms = pass_floor_ms(ops, ceilings) if ops else None
-    counts = {name: sum(op[name] for op in ops) for name in COUNTS}
-    return counts | {"floor_ms": floor_ms, "share_of_floor": share(floor_ms, ms["median"]) if ms else None}
+    share_of_floor = share(floor_ms, ms["median"]) if ms else None
+    return {**total_work(ops), "floor_ms": floor_ms, "share_of_floor": share_of_floor}
 
 
-def first_canvas_share(passes: dict[str, Any], ms: dict[str, Any], steps: int) -> float | None:
-    floors = [passes["encode"]["floor_ms"], passes["step_without_self_conditioning"]["floor_ms"]]
-    floors += [passes["step"]["floor_ms"]] * (steps - 1)
-    return None if None in floors else share(sum(floors), ms["median"])
+def first_canvas_share(passes: Mapping[str, Pass], ms: Spread, steps: int) -> float | None:
+    phases = ["encode", "step_without_self_conditioning", *["step"] * (steps - 1)]
+    floors = [floor for phase in phases if (floor := passes[phase]["floor_ms"]) is not None]
+    return share(sum(floors), ms["median"]) if len(floors) == len(phases) else None
 
 
-def profile(found: Measurements, ceilings: Ceilings) -> dict[str, list[dict[str, Any]]]:
-    return {
-        phase: [op | {"weight": op["weight"] or None} | op_floor(op, ceilings) for op in ops]
-        for phase, ops in found.ops.items()
-    }
+def profile(found: Measurements, ceilings: Ceilings) -> dict[str, list[ProfiledOp]]:
+    return {phase: [profiled(op, ceilings) for op in ops] for phase, ops in found.ops.items()}
+
+
+def profiled(op: Op, ceilings: Ceilings) -> ProfiledOp:
+    return {**op, "weight": op["weight"] or None, **op_floor(op, ceilings)}
 
 
 def notes(model: Model, setting: Setting, found: Measurements, ceilings: Ceilings) -> list[str]:
@@ -113,7 +115,7 @@ def notes(model: Model, setting: Setting, found: Measurements, ceilings: Ceiling
     return lines
 
 
-def make_origin(model: dict[str, Any], command: Sequence[str]) -> dict[str, Any]:
+def make_origin(model: Subject, command: Sequence[str]) -> Origin:
     """Returns the part that all records of a run share."""
     return {
         "schema": SCHEMA,
@@ -135,7 +137,7 @@ def make_origin(model: dict[str, Any], command: Sequence[str]) -> dict[str, Any]
     }
 
 
-def device_record(name: str) -> dict[str, Any]:
+def device_record(name: str) -> Device:
     device = next(x for x in _native.devices() if x.name == name)
     is_cpu = name == "cpu"
     return {

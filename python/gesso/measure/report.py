@@ -6,11 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+from gesso.measure.record_types import CeilingEntry, ProfiledOp, Record, Spread
 from gesso.measure.text import show_bytes, visible
 
-Record = Mapping[str, Any]
 PROFILED = {"encode": "encoding the prompts", "step": "one denoising step"}  # the tables have these two, JSON has all
 
 
@@ -32,7 +31,7 @@ def to_csv(records: Sequence[Record]) -> str:
     return text.getvalue()
 
 
-def flatten(record: Record, prefix: str = "") -> Iterable[tuple[str, Any]]:
+def flatten(record: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, object]]:
     for name, value in record.items():
         if isinstance(value, Mapping) and name != "profile":
             yield from flatten(value, f"{prefix}{name}_")
@@ -46,9 +45,9 @@ def to_markdown(records: Sequence[Record]) -> str:
     lines = [*heading(records[0]), "", *main_table(records), "", *legend(records)]
     lines += ["", *ceiling_table(records)]
     for record in records:
-        for phase in PROFILED if record["profile"] else ():
-            if record["profile"][phase]:
-                lines += ["", *profile_table(record, phase)]
+        for phase, ops in (record["profile"] or {}).items():
+            if ops and phase in PROFILED:
+                lines += ["", *profile_table(record, phase, ops)]
     return visible("\n".join(lines)) + "\n"
 
 
@@ -73,13 +72,14 @@ def main_table(records: Sequence[Record]) -> list[str]:
     for record in records:
         passes = record["passes"]
         step = "step" if record["step_ms"] else "step_without_self_conditioning"
+        step_ms = record["step_ms"] or record["step_without_self_conditioning_ms"]
         rows.append(
             (
                 str(record["num_threads"]),
                 str(record["prompt_tokens"]),
                 str(record["batch"]),
                 f"{record['encode_tokens_per_s']:.1f}{percent(passes['encode']['share_of_floor'])}",
-                show_spread(record[f"{step}_ms"]) + percent(passes[step]["share_of_floor"]),
+                show_spread(step_ms) + percent(passes[step]["share_of_floor"]),
                 show_spread(record["commit_ms"]) + percent(passes["commit"]["share_of_floor"]),
                 f"{record['committed_tokens_per_s']:.2f}",
                 f"{record['first_canvas_ms']['median'] / 1e3:.2f}{percent(record['first_canvas_share_of_floor'])}",
@@ -104,14 +104,15 @@ def legend(records: Sequence[Record]) -> list[str]:
     ]
     if record["profile"]:
         lines.append("An op above 100 % of its ceiling has found its rows in the caches and not in memory.")
-    if entropies and None not in entropies:
-        lines.append(f"Mean entropy: {entropies[0]:.3f} nats in the first step, {entropies[-1]:.3f} in the last.")
+    known = [entropy for entropy in entropies if entropy is not None]
+    if known and len(known) == len(entropies):
+        lines.append(f"Mean entropy: {known[0]:.3f} nats in the first step, {known[-1]:.3f} in the last.")
     return lines + [f"Note: {note}." for note in dict.fromkeys(note for record in records for note in record["notes"])]
 
 
 def ceiling_table(records: Sequence[Record]) -> list[str]:
     rows = [("threads", "ceiling", "instruction set", "rate")]
-    seen = []
+    seen: list[CeilingEntry] = []
     for record in records:
         for entry in record["ceilings"]:
             if entry not in seen:
@@ -120,16 +121,15 @@ def ceiling_table(records: Sequence[Record]) -> list[str]:
     return table(rows) if seen else []
 
 
-def rate(entry: Mapping[str, Any]) -> str:
+def rate(entry: CeilingEntry) -> str:
     if entry["bytes_per_s"] is not None:
         return f"{entry['bytes_per_s'] / 1e9:.1f} GB/s"
-    return f"{entry['operations_per_s'] / 1e9:.0f} GOP/s"
+    return f"{(entry['operations_per_s'] or 0) / 1e9:.0f} GOP/s"
 
 
-def profile_table(record: Record, phase: str) -> list[str]:
+def profile_table(record: Record, phase: str, ops: Sequence[ProfiledOp]) -> list[str]:
     where = f"{record['num_threads']} threads, prompt {record['prompt_tokens']}, batch {record['batch']}"
     rows = [("op", "weight", "types", "calls", "ms", "of time", "MB", "GOP", "of ceiling", "bound by")]
-    ops = record["profile"][phase]
     total_ms = sum(op["ms"] for op in ops)
     for op in ops:
         rows.append(
@@ -149,7 +149,7 @@ def profile_table(record: Record, phase: str) -> list[str]:
     return [f"Ops of {PROFILED[phase]}, {where}: {total_ms:.1f} ms", "", *table(rows)]
 
 
-def show_spread(spread: Mapping[str, float]) -> str:
+def show_spread(spread: Spread) -> str:
     return f"{show_ms(spread['median'])} [{show_ms(spread['p10'])}..{show_ms(spread['p90'])}]"
 
 

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,9 @@ from gesso import _native
 from gesso.files.checkpoint import count_types, fill_checkpoint, outline
 from gesso.files.gguf_writer import Stream
 from gesso.files.presets import PRESETS
-from gesso.files.tensor import Tensor
+from gesso.files.tensor import Array, Tensor
 from gesso.loading import open_checkpoint
+from gesso.measure import record_types
 from gesso.measure.memory import available_bytes
 from gesso.measure.text import show_bytes
 from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
@@ -29,18 +29,19 @@ SAMPLED = "sha256 of the size, the first MiB and 256 samples of 4 KiB"
 class Subject:
     """A model to measure: how records describe it, and a function that opens or makes its weights."""
 
-    description: dict[str, Any]
+    description: record_types.Subject
     config: _native.ModelConfig
     outline: _native.Checkpoint  # has the same tensors, but perhaps zeros for values
     own_bytes: int  # the memory that the weights take; 0 if they are in a mapped file
-    open: Callable[[Callable[[int, int], Any]], _native.Checkpoint]  # calls its argument with bytes done and in all
+    open: Callable[[Callable[[int, int], object]], _native.Checkpoint]  # calls its argument with bytes done and in all
 
 
 def from_file(path: str, hash_method: str) -> Subject:
     checkpoint = open_checkpoint(path, with_values=False)
     method, digest = (None, None) if hash_method == "none" else hash_files(Path(path), hash_method == "full")
-    description = _describe(checkpoint) | {
-        "name": checkpoint.metadata.get("general.name") or Path(path).stem,
+    description: record_types.Subject = {
+        **_describe(checkpoint),
+        "name": str(checkpoint.metadata.get("general.name") or Path(path).stem),
         "path": path,
         "synthetic": None,
         "file_bytes": sum(file.stat().st_size for file in _files(Path(path))),
@@ -59,7 +60,8 @@ def from_preset(spec: str, seed: int) -> Subject:
     directory, quant, num_layers = parse_spec(spec)
     metadata, tensors = make_model(directory, quant, num_layers, seed)
     checkpoint = outline(metadata, tensors)
-    description = _describe(checkpoint) | {
+    description: record_types.Subject = {
+        **_describe(checkpoint),
         "name": directory.name,
         "path": None,
         "synthetic": spec,
@@ -69,10 +71,10 @@ def from_preset(spec: str, seed: int) -> Subject:
     }
     total = sum(tensor.num_bytes for tensor in tensors)
 
-    def make(on_progress: Callable[[int, int], Any]) -> _native.Checkpoint:
+    def make(on_progress: Callable[[int, int], object]) -> _native.Checkpoint:
         done = 0
 
-        def values(tensor: Tensor) -> np.ndarray:
+        def values(tensor: Tensor) -> Array:
             nonlocal done
             data = _values(tensor)
             on_progress(done := done + tensor.num_bytes, total)
@@ -145,7 +147,7 @@ def _sampled_chunks(path: Path) -> Iterator[bytes]:
             yield file.read(SAMPLE_BYTES)
 
 
-def _describe(checkpoint: _native.Checkpoint) -> dict[str, Any]:
+def _describe(checkpoint: _native.Checkpoint) -> record_types.Weights:
     types = count_types(checkpoint.tensors)
     return {
         "num_layers": _native.read_config(checkpoint).num_hidden_layers,
@@ -154,7 +156,7 @@ def _describe(checkpoint: _native.Checkpoint) -> dict[str, Any]:
     }
 
 
-def _values(tensor: Tensor) -> np.ndarray:
+def _values(tensor: Tensor) -> Array:
     if not isinstance(tensor, Stream):
         return tensor.data
     data = np.empty(tensor.num_bytes, np.uint8)

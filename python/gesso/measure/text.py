@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 # Maps control characters other than newline and tab to symbols, because the text of a model must not control the
 # terminal.
@@ -35,6 +34,6 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[st
     return lines
 
 
-def natural_order(name: str) -> tuple[Any, ...]:
+def natural_order(name: str) -> tuple[tuple[bool, int, str], ...]:
     """A key for sorting that puts blk.2 before blk.10."""
     return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in name.split("."))

@@ -15,12 +15,12 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
-from gesso.files.checkpoint import ARCHITECTURE, outline
+from gesso.files.checkpoint import ARCHITECTURE, Value, integer, integers, outline
 from gesso.files.gguf_writer import Stream
 from gesso.files.hf.config import read_config_metadata
 from gesso.files.hf.folder import rope_freqs
@@ -39,34 +39,31 @@ ROUTER_SPREAD = 1.0
 LARGEST_DRAW = 6.0  # in standard deviations; among a million Gaussian values none is larger
 
 
-def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict[str, Any], int]:
+def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict[str, Value], int]:
     """Returns the GGUF metadata of a model with the first `num_layers` layers, and the number of rotated pairs.
 
     The folder has a config.json and may have a generation_config.json. `rope_freqs` needs the number of rotated pairs,
     which is that of the full layers.
     """
     metadata, rotated_pairs = read_config_metadata(directory)
-    metadata["general.name"] += " with random weights"
-    total = metadata[f"{ARCHITECTURE}.block_count"]
+    metadata["general.name"] = f"{metadata['general.name']} with random weights"
+    total = integer(metadata, "block_count")
     if num_layers is not None:
         if not 1 <= num_layers <= total:
             raise ValueError(f"number of layers: expected 1 to {total}, got {num_layers}")
         metadata[f"{ARCHITECTURE}.block_count"] = num_layers
         for key in ("attention.head_count_kv", "attention.sliding_window_pattern"):
-            metadata[f"{ARCHITECTURE}.{key}"] = metadata[f"{ARCHITECTURE}.{key}"][:num_layers]
+            metadata[f"{ARCHITECTURE}.{key}"] = integers(metadata, key)[:num_layers]
     _native.read_config(outline(metadata, []))  # raises an error if a size is out of bounds
-    return metadata | synth_tokenizer_metadata(metadata[f"{ARCHITECTURE}.vocab_size"]), rotated_pairs
+    return metadata | synth_tokenizer_metadata(integer(metadata, "vocab_size")), rotated_pairs
 
 
-def tensor_shapes(metadata: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(metadata: Mapping[str, Value]) -> dict[str, tuple[int, ...]]:
     """Maps the names of a model's tensors to their shapes, in the order of the published files.
 
     Tensors that belong to no layer come first, then the tensors of each layer.
     """
-
-    def size(key: str) -> Any:
-        return metadata[f"{ARCHITECTURE}.{key}"]
-
+    size = partial(integer, metadata)
     hidden, ffn = size("embedding_length"), size("feed_forward_length")
     shapes: dict[str, tuple[int, ...]] = {
         "output_norm.weight": (hidden,),
@@ -77,8 +74,12 @@ def tensor_shapes(metadata: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         "self_cond_up.weight": (ffn, hidden),
         "token_embd.weight": (size("vocab_size"), hidden),
     }
-    pattern = size("attention.sliding_window_pattern")
-    for layer, (is_sliding, kv_heads) in enumerate(zip(pattern, size("attention.head_count_kv"), strict=True)):
+    layers = zip(
+        integers(metadata, "attention.sliding_window_pattern"),
+        integers(metadata, "attention.head_count_kv"),
+        strict=True,
+    )
+    for layer, (is_sliding, kv_heads) in enumerate(layers):
         head_dim = size("attention.key_length_swa" if is_sliding else "attention.key_length")
         attention = {
             "attn_k.weight": (kv_heads * head_dim, hidden),
@@ -98,8 +99,8 @@ def tensor_shapes(metadata: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def _feed_forward_shapes(hidden: int, ffn: int, experts: int, expert_ffn: int) -> dict[str, tuple[int, ...]]:
     """Returns the names and shapes of a layer's tensors except those of the attention."""
-    norms = ("attn_norm", "post_attention_norm", "ffn_norm")
-    norms += ("post_ffw_norm", "post_ffw_norm_1", "post_ffw_norm_2", "pre_ffw_norm_2")
+    norms = ["attn_norm", "post_attention_norm", "ffn_norm"]
+    norms += ["post_ffw_norm", "post_ffw_norm_1", "post_ffw_norm_2", "pre_ffw_norm_2"]
     return {f"{name}.weight": (hidden,) for name in norms} | {
         "ffn_gate.weight": (ffn, hidden),
         "ffn_up.weight": (ffn, hidden),
@@ -159,9 +160,9 @@ def _mean(name: str, shape: tuple[int, ...]) -> float:
 
 def _vector(
     draw: Callable[[], np.random.Generator], shape: tuple[int, ...], mean: float, has_signs: bool
-) -> np.ndarray:
+) -> npt.NDArray[np.float32]:
     rng = draw()
-    values = mean * (1 + SPREAD * rng.standard_normal(shape))
+    values: npt.NDArray[np.float64] = mean * (1 + SPREAD * rng.standard_normal(shape))
     if has_signs:
         values *= rng.choice([-1.0, 1.0], shape)
     return values.astype(np.float32)
@@ -177,13 +178,17 @@ def _scale(dtype: str, shape: tuple[int, ...]) -> float:
 
 
 def _matrix(
-    name: str, shape: tuple[int, ...], dtype: str, pools: Callable[..., np.ndarray], draw: Callable[[], Any]
+    name: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    pools: Callable[[str, float], npt.NDArray[np.uint8]],
+    draw: Callable[[], np.random.Generator],
 ) -> list[Tensor]:
     """Returns a matrix, and its `.scale` if its type has one."""
     scale = _scale(dtype, shape)
     num_bytes = stored_bytes(dtype, shape)
 
-    def make_chunks() -> Iterator[np.ndarray]:
+    def make_chunks() -> Iterator[npt.NDArray[np.uint8]]:
         return _pick(pools(dtype, _spread(name, shape) / scale), num_bytes, draw())
 
     matrix = Stream(name, dtype, shape, np.empty(0), make_chunks=make_chunks)
@@ -193,7 +198,7 @@ def _matrix(
     return [matrix, Tensor(name.replace(".weight", ".scale"), "F32", scales.shape, scales)]
 
 
-def _make_pool(dtype: str, spread: float, *, seed: int) -> np.ndarray:
+def _make_pool(dtype: str, spread: float, *, seed: int) -> npt.NDArray[np.uint8]:
     """Quantises about a million Gaussian values: uint8 [units, unit_bytes]. A unit is a whole number of blocks."""
     entry = tensor_types()[dtype]
     unit_elements = -(-UNIT_BYTES // entry.block_bytes) * entry.block_elements
@@ -202,7 +207,7 @@ def _make_pool(dtype: str, spread: float, *, seed: int) -> np.ndarray:
     return data.reshape(len(values), -1)
 
 
-def _pick(pool: np.ndarray, num_bytes: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _pick(pool: npt.NDArray[np.uint8], num_bytes: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.uint8]]:
     """Yields `num_bytes` bytes of random units of the pool.
 
     The last unit may be cut. The cut is at the end of a block, because `num_bytes` is a whole number of blocks.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
 
+from gesso.files.checkpoint import Value
 from gesso.files.hf.tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_USER_DEFINED
 
 # The ids and texts of the released model's special tokens. In a GGUF file, CONTROL are control tokens. VISIBLE are
@@ -61,7 +61,7 @@ def _tokens(vocab_size: int) -> tuple[list[str], list[int]]:
     return [text for text, _ in rows], [kind for _, kind in rows]
 
 
-def synth_tokenizer_metadata(vocab_size: int) -> dict[str, Any]:
+def synth_tokenizer_metadata(vocab_size: int) -> dict[str, Value]:
     """Returns the `tokenizer.*` keys.
 
     The vocabulary has special tokens, byte tokens, ASCII characters, a few merges, and words ▁w0, ▁w1, ... A vocabulary
@@ -72,7 +72,7 @@ def synth_tokenizer_metadata(vocab_size: int) -> dict[str, Any]:
     tokens, types = _tokens(vocab_size)
     known = set(tokens)
     merges = [merge for merge in MERGES if known.issuperset((*merge.split(" "), merge.replace(" ", "")))]
-    metadata = {
+    metadata: dict[str, Value] = {
         "tokenizer.ggml.model": "gemma4",
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.scores": [-1000.0] * vocab_size,  # nothing uses them, but llama.cpp expects them in the file
@@ -84,4 +84,5 @@ def synth_tokenizer_metadata(vocab_size: int) -> dict[str, Any]:
     if "<turn|>" in known:
         template = Path(__file__).with_name("chat_template.jinja")
         metadata["tokenizer.chat_template"] = template.read_text(encoding="utf-8")
-    return metadata | {"tokenizer.ggml.add_space_prefix": False, "tokenizer.ggml.add_bos_token": True}
+    metadata |= {"tokenizer.ggml.add_space_prefix": False, "tokenizer.ggml.add_bos_token": True}
+    return metadata

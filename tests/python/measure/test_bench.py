@@ -19,6 +19,7 @@ from gesso.cli import program as cli
 from gesso.files.gguf_writer import matrices_as
 from gesso.measure import bench, floor, memory, subject
 from gesso.measure.floor import Ceiling, Ceilings, op_floor, pass_floor_ms
+from gesso.measure.record_types import Work
 from gesso.measure.report import table
 from gesso.measure.subject import hash_files, parse_spec
 from gesso.synth.model import CONFIGS
@@ -318,7 +319,7 @@ CEILINGS = Ceilings(
 
 
 def op(stored, activations, floats, int8, ms=10.0):
-    counts = dict(zip(floor.COUNTS, (stored, activations, floats, int8), strict=True))
+    counts = dict(zip(Work.__annotations__, (stored, activations, floats, int8), strict=True))
     return {"ms": ms} | counts
 
 

@@ -22,11 +22,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.hf.compression import Compression
 from gesso.files.hf.shards import StoredTensor
-from gesso.files.tensor import Tensor, stored_bytes
+from gesso.files.tensor import Array, Tensor, stored_bytes
 
 EXPERT = re.compile(r"model\.decoder\.layers\.(\d+)\.experts\.(0|[1-9]\d*)\.(gate|up|down)_proj")
 PROJECTIONS = ("gate", "up", "down")
@@ -63,7 +64,7 @@ class Layer:
         """Returns a scale of the whole layer as GGUF has it: a factor, not a divisor."""
         stored = self.parts[part].values.reshape(())[()]
         with np.errstate(divide="ignore", over="ignore"):
-            value = np.float32(1) / stored if self.compression.divides else stored
+            value = np.float32(np.float32(1) / stored if self.compression.divides else stored)
         if not (math.isfinite(value) and value >= 0):  # zero is allowed: all weights of an expert may be zero
             raise ValueError(f"{self.parts[part].file}: {self.name}.{part}: expected a positive number, got {stored}")
         return value
@@ -76,7 +77,8 @@ def split(
 
     Returns the tensors that are not compressed, by name, and the parts of the compressed layers, by layer and part.
     """
-    plain, layers = {}, {}
+    plain: dict[str, StoredTensor] = {}
+    layers: dict[str, dict[str, StoredTensor]] = {}
     for name, tensor in stored.items():
         layer, _, part = name.rpartition(".")
         is_part = part in compression.parts
@@ -162,11 +164,11 @@ def _tensors(base: str, layers: list[Layer], shape: tuple[int, ...], source: str
 
 
 def _stack(
-    layers: list[Layer], decode: Callable[[Layer], np.ndarray], shape: tuple[int, ...], dtype: type
-) -> np.ndarray:
+    layers: list[Layer], decode: Callable[[Layer], Array], shape: tuple[int, ...], dtype: type[np.generic]
+) -> Array:
     """Stacks the rows of all layers. Only one layer's pages of the mapped files are in memory at a time."""
     rows = layers[0].shape[0]
-    out = np.empty(shape, dtype)
+    out: Array = np.empty(shape, dtype)
     below = out.reshape(len(layers) * rows, -1)
     for i, layer in enumerate(layers):
         below[i * rows : (i + 1) * rows] = decode(layer)
@@ -175,11 +177,11 @@ def _stack(
     return out
 
 
-def _scales(layers: list[Layer], part: str) -> np.ndarray:
+def _scales(layers: list[Layer], part: str) -> npt.NDArray[np.float32]:
     return np.array([layer.scale(part) for layer in layers], np.float32)
 
 
-def _pack_nvfp4(layer: Layer) -> np.ndarray:
+def _pack_nvfp4(layer: Layer) -> npt.NDArray[np.uint8]:
     """Returns rows of ggml's blocks: uint8 [out, in / 64 * 36]. A block has 4 scales, then 32 bytes of elements.
 
     The elements are packed in groups of 16, two to a byte. In the folder, byte k of a group has element 2k in its low
@@ -200,7 +202,7 @@ def _pack_nvfp4(layer: Layer) -> np.ndarray:
     return blocks.reshape(rows, -1)
 
 
-def _to_bf16(layer: Layer) -> np.ndarray:
+def _to_bf16(layer: Layer) -> npt.NDArray[np.uint16]:
     """Returns the elements times the scale of their channel, as the bits of BF16: uint16 [out, in]."""
     weight, scale = layer.parts["weight"], layer.parts["weight_scale"]
     elements = E4M3_VALUES[weight.values] if weight.dtype == "F8_E4M3" else weight.values.astype(np.float32)
@@ -210,7 +212,7 @@ def _to_bf16(layer: Layer) -> np.ndarray:
     return bits.view(np.uint16).reshape(layer.shape)
 
 
-def _e4m3_values() -> np.ndarray:
+def _e4m3_values() -> npt.NDArray[np.float32]:
     """Returns the 256 values of F8_E4M3: float32 [256].
 
     A value has a sign bit, 4 bits of exponent with bias 7 and 3 bits of mantissa. There are no infinities; NaN is
@@ -220,7 +222,8 @@ def _e4m3_values() -> np.ndarray:
     exponents, mantissas = codes >> 3 & 15, codes & 7
     values = np.where(exponents == 0, np.ldexp(mantissas, -9), np.ldexp(8 + mantissas, exponents - 10))
     values[(codes & 0x7F) == 0x7F] = np.nan
-    return np.where(codes & 0x80, -values, values).astype(np.float32)
+    signed: Array = np.where(codes & 0x80, -values, values)
+    return signed.astype(np.float32)
 
 
 E4M3_VALUES = _e4m3_values()

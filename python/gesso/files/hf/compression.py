@@ -17,9 +17,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gesso.files.hf.config import Fields, read_json
+from gesso.files.hf.config import Fields, read_json, require_json
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ FLOAT_QUANTIZED = Compression("float-quantized", "weight", "F8_E4M3", ("BF16", "
 INT_QUANTIZED = Compression("int-quantized", "weight", "I8", ("BF16", "F32"))
 
 # For each format of compressed-tensors: what its `config_groups` must say about the weights.
-NVFP4_WEIGHTS = {"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16}
-COMPRESSED_TENSORS: dict[str, tuple[Compression, dict[str, Any]]] = {
+NVFP4_WEIGHTS: dict[str, object] = {"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16}
+COMPRESSED_TENSORS: dict[str, tuple[Compression, dict[str, object]]] = {
     "nvfp4-pack-quantized": (COMPRESSED_NVFP4, NVFP4_WEIGHTS),
     "float-quantized": (FLOAT_QUANTIZED, {"num_bits": 8, "type": "float", "strategy": "channel"}),
     "int-quantized": (INT_QUANTIZED, {"num_bits": 8, "type": "int", "strategy": "channel"}),
@@ -65,7 +64,7 @@ def read_compression(directory: Path) -> Compression | None:
 
     Raises ValueError if gesso does not support the compression.
     """
-    config = read_json(directory / "config.json", required=True)
+    config = require_json(directory / "config.json")
     for name in ("quantization", "compression_config"):  # written by mlx, and by compressed-tensors of 2024
         if config.values.get(name) is not None:
             raise config.error(name, "nothing; gesso reads quantization_config of modelopt and of compressed-tensors")

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.checkpoint import ARCHITECTURE, Value
 from gesso.files.tensor import LARGEST_FLOAT32
 
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -37,11 +37,11 @@ class Fields:
     file, where: the object's place, for error messages; `where` is for example "text_config.".
     """
 
-    def __init__(self, file: Path, values: Any, where: str = ""):
+    def __init__(self, file: Path, values: object, where: str = ""):
         self.file, self.where = file, where
         if not isinstance(values, dict):
             raise ValueError(f"{file}: {where or 'the file'}: expected an object, got {values!r}")
-        self.values = values
+        self.values: dict[str, Any] = values
 
     def error(self, name: str, expected: str) -> ValueError:
         got = repr(self.values[name]) if name in self.values else "nothing"
@@ -59,7 +59,7 @@ class Fields:
             raise self.error(name, "a float32 number that is not negative")
         return float(value)
 
-    def fixed(self, name: str, only: Any) -> None:
+    def fixed(self, name: str, only: object) -> None:
         """Checks that a field has the value `only`, or is absent or null."""
         value = self.values.get(name)
         if value is not None and (value != only or isinstance(value, bool) != isinstance(only, bool)):
@@ -75,7 +75,7 @@ class Fields:
             raise self.error(name, "token ids")
         return values
 
-    def array(self, name: str) -> list:
+    def array(self, name: str) -> list[Any]:
         """Reads a list. Returns an empty one when the field is absent or null."""
         value = self.values.get(name)
         if value is not None and not isinstance(value, list):
@@ -98,12 +98,18 @@ def read_text(file: Path) -> str | None:
         raise ValueError(f"{file}: not UTF-8: {error}") from None
 
 
-def read_json(file: Path, *, required: bool = False) -> Fields | None:
-    """Reads a JSON file. Returns None when it does not exist and is not required."""
+def require_json(file: Path) -> Fields:
+    """Reads a JSON file that every checkpoint folder must have."""
+    fields = read_json(file)
+    if fields is None:
+        raise FileNotFoundError(f"{file}: no such file; a checkpoint folder must have it")
+    return fields
+
+
+def read_json(file: Path) -> Fields | None:
+    """Reads a JSON file. Returns None when it does not exist."""
     text = read_text(file)
     if text is None:
-        if required:
-            raise FileNotFoundError(f"{file}: no such file; a checkpoint folder must have it")
         return None
     try:
         values = json.loads(text)
@@ -186,7 +192,7 @@ def _check_supported(config: Fields, text: Fields) -> None:
         raise text.error("use_bidirectional_attention", "'vision' or null")
 
 
-def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Any], int]:
+def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Value], int]:
     """Returns the architecture's metadata from config.json, and the number of rotated pairs on full layers."""
     num_layers, heads = text.integer("num_hidden_layers", 30, most=MAX_LAYERS), text.integer("num_attention_heads", 8)
     types = _layer_types(text, num_layers)
@@ -201,8 +207,9 @@ def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Any], int]:
     num_experts, top_k = text.integer("num_experts"), text.integer("top_k_experts")
     if top_k > num_experts:
         raise text.error("top_k_experts", f"at most num_experts = {num_experts}")
-    keys = {
-        "vocab_size": text.integer("vocab_size", 262144, most=MAX_VOCABULARY),
+    vocab_size = text.integer("vocab_size", 262144, most=MAX_VOCABULARY)
+    keys: dict[str, Value] = {
+        "vocab_size": vocab_size,
         "block_count": num_layers,
         "context_length": text.integer("max_position_embeddings", 131072),
         "embedding_length": text.integer("hidden_size", 2304),
@@ -231,15 +238,15 @@ def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Any], int]:
     metadata = {f"{ARCHITECTURE}.{key}": value for key, value in keys.items()}
     metadata["diffusion.canvas_length"] = config.integer("canvas_length", 256)
     image = config.integers("image_token_id") if "image_token_id" in config.values else [258880]
-    if image and image[0] < keys["vocab_size"]:  # a small vocabulary may not have this token
+    if image and image[0] < vocab_size:  # a small vocabulary may not have this token
         metadata["gesso.image_token_id"] = image[0]
     return metadata, rotated_pairs
 
 
-def _read_sampler(generation: Fields) -> dict[str, Any]:
+def _read_sampler(generation: Fields) -> dict[str, Value]:
     """Returns the `diffusion.eb_*` keys that generation_config.json sets. A field that is null is not set."""
     given = {name for name, value in generation.values.items() if value is not None}
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Value] = {}
     for name, key in (("max_denoising_steps", "eb_max_steps"), ("stability_threshold", "eb_stability_threshold")):
         if name in given:
             metadata[f"diffusion.{key}"] = generation.integer(name, least=1 if name == "max_denoising_steps" else 0)
@@ -253,18 +260,18 @@ def _read_sampler(generation: Fields) -> dict[str, Any]:
     return metadata
 
 
-def read_config_metadata(directory: Path) -> tuple[dict[str, Any], int]:
+def read_config_metadata(directory: Path) -> tuple[dict[str, Value], int]:
     """Returns the metadata from config.json and generation_config.json, and the number of rotated pairs on full layers.
 
     A value is a str, bool, int, float or a list of them; it is a float where GGUF has f32. Two keys are gesso's own:
     `gesso.end_token_ids`, all ids that end a text, and `gesso.image_token_id`.
     """
-    config = read_json(directory / "config.json", required=True)
+    config = require_json(directory / "config.json")
     text = config.object("text_config")
     _check_supported(config, text)
     name = directory.resolve().name.encode("utf-8", "replace").decode()  # a folder's name need not be UTF-8
-    metadata = {"general.architecture": ARCHITECTURE, "general.type": "model", "general.name": name}
     model, rotated_pairs = _read_model(config, text)
+    metadata: dict[str, Value] = {"general.architecture": ARCHITECTURE, "general.type": "model", "general.name": name}
     metadata |= model
     generation = read_json(directory / "generation_config.json")
     ends = None

@@ -12,16 +12,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from gesso import _native
-from gesso.files.checkpoint import outline
+from gesso.files.checkpoint import Value, outline
 from gesso.files.hf.folder import read_checkpoint
 from gesso.files.presets import PRESETS
 from gesso.files.tensor import Tensor
 
 
-def read_folder(directory: str | Path) -> tuple[dict[str, Any], list[Tensor]]:
+def read_folder(directory: str | Path) -> tuple[dict[str, Value], list[Tensor]]:
     """Returns metadata and tensors for `write_gguf`. It reads headers only, no values.
 
     Raises what `read_checkpoint` raises, and ValueError if a tensor is missing, unexpected or of a wrong shape.
@@ -32,7 +31,10 @@ def read_folder(directory: str | Path) -> tuple[dict[str, Any], list[Tensor]]:
         config = _native.Model(outline(source.metadata, tensors), "cpu").config
     except ValueError as error:
         raise ValueError(f"{directory}: {error}") from None
-    general = {"general.file_type": _file_type(tensors), "general.size_label": size_label(tensors, config.num_experts)}
+    general: dict[str, Value] = {
+        "general.file_type": _file_type(tensors),
+        "general.size_label": size_label(tensors, config.num_experts),
+    }
     return source.metadata | general | _sampler(config.generation), tensors
 
 
@@ -44,7 +46,7 @@ def _file_order(tensor: Tensor) -> tuple[int, str]:
 
 def _file_type(tensors: Sequence[Tensor]) -> int:
     """Returns general.file_type: that of the preset with the type that most weights have."""
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for tensor in tensors:
         counts[tensor.dtype] += tensor.num_elements
     (dtype, _), *_ = counts.most_common(1)
@@ -59,7 +61,7 @@ def size_label(tensors: Sequence[Tensor], num_experts: int) -> str:
     return f"{num_experts}x{weights / unit:.{1 if weights < 10 * unit else 0}f}{name}"
 
 
-def _sampler(generation: _native.GenerationDefaults) -> dict[str, Any]:
+def _sampler(generation: _native.GenerationDefaults) -> dict[str, Value]:
     return {
         "diffusion.eb_max_steps": generation.max_denoising_steps,
         "diffusion.eb_t_min": generation.t_min,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.checkpoint import integer
 from gesso.files.hf.compressed import quantized_tensors, split
 from gesso.files.hf.compression import read_compression
 from gesso.files.hf.config import read_config_metadata
@@ -101,7 +101,7 @@ class Checkpoint:
         self.directory = directory
         self.compression = read_compression(directory)
         self.metadata, self._rotated_pairs = read_config_metadata(directory)
-        self.metadata |= read_tokenizer_metadata(directory, self.metadata[f"{ARCHITECTURE}.vocab_size"])
+        self.metadata |= read_tokenizer_metadata(directory, integer(self.metadata, "vocab_size"))
         self.shards = Shards(directory)
 
     def tensors(self) -> Iterator[Tensor]:
@@ -121,12 +121,12 @@ class Checkpoint:
                 raise ValueError(f"{self.directory}: {other.source} and {tensor.source}: expected only one of them")
             tensors[tensor.name] = tensor
         yield from tensors.values()
-        yield rope_freqs(self.metadata[f"{ARCHITECTURE}.attention.key_length"] // 2, self._rotated_pairs)
+        yield rope_freqs(integer(self.metadata, "attention.key_length") // 2, self._rotated_pairs)
 
     def _compressed_tensors(self, layers: dict[str, dict[str, StoredTensor]]) -> Iterator[Tensor]:
         if self.compression is None:
             return
-        num_experts = self.metadata[f"{ARCHITECTURE}.expert_count"]
+        num_experts = integer(self.metadata, "expert_count")
         yield from quantized_tensors(layers, self.compression, num_experts, _known_name)
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from gesso.files.hf.config import read_json
-from gesso.files.tensor import FLOAT_TYPES, release_pages
+from gesso.files.tensor import FLOAT_TYPES, Array, release_pages
 
 # The NumPy type that holds each element type. NumPy lacks BF16 and F8_E4M3, so integers hold their bits.
-NUMPY_TYPES = FLOAT_TYPES | {"F8_E4M3": np.uint8, "I8": np.int8, "U8": np.uint8}
+NUMPY_TYPES: dict[str, type[np.generic]] = FLOAT_TYPES | {"F8_E4M3": np.uint8, "I8": np.int8, "U8": np.uint8}
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class StoredTensor:
     name: str
     dtype: str  # as the format spells it, for example "BF16" or "F8_E4M3"
     shape: tuple[int, ...]
-    mapped: np.ndarray  # the tensor's bytes in the mapped file
+    mapped: npt.NDArray[np.uint8]  # the tensor's bytes in the mapped file
 
     @property
-    def values(self) -> np.ndarray:
+    def values(self) -> Array:
         """The values, as a view of the mapped file. It may be unaligned, because the format aligns no single tensor."""
         return self.mapped.view(NUMPY_TYPES[self.dtype]).reshape(self.shape)
 

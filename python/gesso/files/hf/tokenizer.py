@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
+from gesso.files.checkpoint import Value
 from gesso.files.hf.config import Fields, read_json, read_text
 
 TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
@@ -18,8 +18,11 @@ VISIBLE = {
 SPACES_TO_UNDERSCORES = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
 
 
-def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> dict[str, Any]:
-    """Reads tokens, their types and the merges from tokenizer.json. An id without a token becomes an unused token."""
+def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> tuple[dict[str, Value], list[str]]:
+    """Reads tokens, their types and the merges from tokenizer.json. An id without a token becomes an unused token.
+
+    Returns the metadata, and beside it the tokens by id.
+    """
     model = tokenizer.object("model")
     for name, only in {"type": "BPE", "byte_fallback": True, "ignore_merges": False, "dropout": 0.0}.items():
         model.fixed(name, only)
@@ -35,11 +38,11 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> dict[str, Any]:
         ids[token.values["content"]] = token.integer("id", least=0)
     tokens = [f"<unused id {i}>" for i in range(vocab_size)]
     types = [TOKEN_UNUSED] * vocab_size
-    for token, i in ids.items():
+    for text, i in ids.items():
         if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < vocab_size:
-            raise ValueError(f"{tokenizer.file}: id of {token!r}: expected below vocab_size {vocab_size}, got {i!r}")
-        tokens[i] = token
-        types[i] = TOKEN_BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else TOKEN_NORMAL
+            raise ValueError(f"{tokenizer.file}: id of {text!r}: expected below vocab_size {vocab_size}, got {i!r}")
+        tokens[i] = text
+        types[i] = TOKEN_BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", text) else TOKEN_NORMAL
     for token in added:
         hidden = token.values.get("special") and token.values["content"] not in VISIBLE
         types[token.values["id"]] = TOKEN_CONTROL if hidden else TOKEN_USER_DEFINED
@@ -47,16 +50,16 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> dict[str, Any]:
     for merge in merges:
         if not isinstance(merge, str) or merge.count(" ") != 1:
             raise ValueError(f"{tokenizer.file}: model.merges: expected two tokens without spaces, got {merge!r}")
-    metadata = {
+    metadata: dict[str, Value] = {
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.scores": [NO_SCORE] * vocab_size,
         "tokenizer.ggml.token_type": types,
         "tokenizer.ggml.merges": merges,
     }
-    for key, token in (("unknown", model.values.get("unk_token")), ("mask", "<mask>")):
-        if isinstance(token, str) and token in ids:
-            metadata[f"tokenizer.ggml.{key}_token_id"] = ids[token]
-    return metadata
+    for key, special in (("unknown", model.values.get("unk_token")), ("mask", "<mask>")):
+        if isinstance(special, str) and special in ids:
+            metadata[f"tokenizer.ggml.{key}_token_id"] = ids[special]
+    return metadata, tokens
 
 
 def _read_special_ids(directory: Path, ids: dict[str, int]) -> dict[str, int]:
@@ -79,7 +82,9 @@ def _read_chat_template(directory: Path) -> str | None:
     if template is not None:
         return template
     config = read_json(directory / "tokenizer_config.json")
-    template = config.values.get("chat_template") if config else None
+    if config is None:
+        return None
+    template = config.values.get("chat_template")
     if isinstance(template, list):  # there may be several templates, each with a name
         named = [Fields(config.file, entry, "chat_template").values for entry in template]
         template = next((entry.get("template") for entry in named if entry.get("name") == "default"), None)
@@ -88,14 +93,14 @@ def _read_chat_template(directory: Path) -> str | None:
     return template
 
 
-def read_tokenizer_metadata(directory: Path, vocab_size: int) -> dict[str, Any]:
+def read_tokenizer_metadata(directory: Path, vocab_size: int) -> dict[str, Value]:
     """Returns the `tokenizer.*` keys of a checkpoint folder. Without a tokenizer.json there are none."""
     tokenizer = read_json(directory / "tokenizer.json")
     if tokenizer is None:
         return {}
-    metadata = {"tokenizer.ggml.model": "gemma4", **_read_vocabulary(tokenizer, vocab_size)}
-    ids = {token: i for i, token in enumerate(metadata["tokenizer.ggml.tokens"])}
-    metadata |= _read_special_ids(directory, ids)
+    vocabulary, tokens = _read_vocabulary(tokenizer, vocab_size)
+    metadata: dict[str, Value] = {"tokenizer.ggml.model": "gemma4", **vocabulary}
+    metadata |= _read_special_ids(directory, {token: i for i, token in enumerate(tokens)})
     metadata |= {"tokenizer.ggml.add_space_prefix": False, "tokenizer.ggml.add_bos_token": True}
     template = _read_chat_template(directory)
     if template:

@@ -1,0 +1,638 @@
+"""gesso's native library."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
+import numpy
+import numpy.typing
+from numpy.typing import NDArray
+
+
+class FormatError(ValueError):
+    pass
+
+class ArgumentError(ValueError):
+    pass
+
+class CudaError(RuntimeError):
+    pass
+
+class OpProfile:
+    """The calls of one op with one role of weights, taken together."""
+
+    @property
+    def op(self) -> str: ...
+
+    @property
+    def weight(self) -> str:
+        """
+        The role of the weights, for example "attn_q"; empty for an op without weights.
+        """
+
+    @property
+    def types(self) -> str:
+        """The types of the weights, for example "Q4_K Q6_K"."""
+
+    @property
+    def calls(self) -> int: ...
+
+    @property
+    def ms(self) -> float: ...
+
+    @property
+    def stored_bytes(self) -> float:
+        """
+        Bytes of weights and of cached keys and values; each counts once per call.
+        """
+
+    @property
+    def activation_bytes(self) -> float:
+        """Bytes of the rows that were read and written."""
+
+    @property
+    def float_operations(self) -> float:
+        """Multiplications and additions in products of floats."""
+
+    @property
+    def int8_operations(self) -> float:
+        """Multiplications and additions in products of integers."""
+
+class Ceiling:
+    """
+    The rate of a loop that does nothing else: how fast this machine can be at most.
+    """
+
+    @property
+    def name(self) -> str:
+        """One of "copy", "read", "float32", "bf16" and "int8"."""
+
+    @property
+    def instruction_set(self) -> str: ...
+
+    @property
+    def bytes_per_s(self) -> float: ...
+
+    @property
+    def operations_per_s(self) -> float: ...
+
+def measure_ceilings(num_threads: int, bytes: int, milliseconds: float) -> list[Ceiling]:
+    """
+    Measures the bandwidth of two buffers of `bytes` each, and the rates of products. Each takes about that many milliseconds.
+    """
+
+def int8_kernels_name() -> str:
+    """The name of the inner loops that int8 activations run on this CPU."""
+
+def instruction_sets() -> list[str]:
+    """The instruction sets of products that ceilings are measured with."""
+
+class TensorInfo:
+    """One tensor of a checkpoint."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def type(self) -> str:
+        """ggml's name of the type, for example "Q4_K"."""
+
+    @property
+    def shape(self) -> list[int]:
+        """The extents, outermost first."""
+
+    @property
+    def num_bytes(self) -> int: ...
+
+    @property
+    def offset(self) -> int:
+        """
+        Where the bytes begin in the file; 0 for a tensor that was added by hand.
+        """
+
+    @property
+    def address(self) -> int:
+        """
+        Where the bytes lie in this process; those of a GGUF file lie in its mapping.
+        """
+
+class Checkpoint:
+    """The metadata and tensors of a model before it is loaded."""
+
+    def __init__(self) -> None: ...
+
+    @staticmethod
+    def open(path: bytes) -> Checkpoint:
+        """Maps a GGUF file. The path is what os.fsencode() gives."""
+
+    @staticmethod
+    def parse(data: bytes) -> Checkpoint:
+        """Parses GGUF bytes in memory."""
+
+    def set(self, key: str, value: bool | int | float | str | Sequence[int] | Sequence[float] | Sequence[str]) -> None:
+        """Adds a metadata value. FormatError where the key exists."""
+
+    def add_tensor(self, name: str, type: str, shape: Sequence[int], data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], owner: object) -> None:
+        """
+        Adds a view of `data`, a contiguous uint8 array that `owner` keeps alive.
+        """
+
+    @property
+    def metadata(self) -> dict[str, bool | int | float | str | list[int] | list[float] | list[str] | None]:
+        """
+        All metadata by key. None stands for a list of lists, which nothing reads.
+        """
+
+    def encoded_value(self, key: str) -> bytes:
+        """
+        A metadata value as its file stores it: the value type (u32), then the value. It is empty where no file was read.
+        """
+
+    @property
+    def tensors(self) -> list[TensorInfo]: ...
+
+    @property
+    def file_bytes(self) -> int: ...
+
+class DeviceInfo:
+    """A device that models can run on."""
+
+    @property
+    def name(self) -> str:
+        """What `load` takes as device: "cpu", "cuda:0"."""
+
+    @property
+    def description(self) -> str:
+        """"NVIDIA H200"; empty for the CPU."""
+
+    @property
+    def arch(self) -> int:
+        """Compute capability, 10 * major + minor; 0 for the CPU."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of its memory; 0 for the CPU."""
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes of its memory that are free; 0 for the CPU."""
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes that gesso has taken in this process."""
+
+    @property
+    def shares_host_memory(self) -> bool:
+        """
+        Whether weights are read where the file is mapped, without a second copy.
+        """
+
+    def __repr__(self) -> str: ...
+
+def has_cuda() -> bool:
+    """Whether this build can use GPUs at all."""
+
+def devices() -> list[DeviceInfo]:
+    """
+    The CPU, then every GPU of this machine. Where there is no GPU or no driver, it is the CPU alone.
+    """
+
+class Tokenizer:
+    """A tokenizer of the kind byte-fallback BPE, read from a checkpoint."""
+
+    def encode(self, text: str) -> list[int]:
+        """
+        Token ids of a text; special tokens written out in it become their ids. Adds no <bos>.
+        """
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """
+        Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.
+        """
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
+        """The text of token ids. Bytes that are no UTF-8 become U+FFFD."""
+
+    def token(self, id: int) -> str:
+        """A token as the vocabulary spells it."""
+
+    def find(self, token: str) -> int | None:
+        """The id of a token, or None."""
+
+    def is_special(self, id: int) -> bool: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def bos_token_id(self) -> int | None: ...
+
+    @property
+    def eos_token_id(self) -> int | None: ...
+
+    @property
+    def unk_token_id(self) -> int | None: ...
+
+    @property
+    def pad_token_id(self) -> int | None: ...
+
+    @property
+    def add_bos(self) -> bool:
+        """Whether raw text wants a <bos> in front."""
+
+    @property
+    def chat_template(self) -> str:
+        """The Jinja source; empty when there is none."""
+
+class StreamDecoder:
+    """Decodes ids bit by bit without ever splitting a character."""
+
+    def __init__(self, tokenizer: Tokenizer, skip_special_tokens: bool = True) -> None: ...
+
+    def push(self, ids: Sequence[int]) -> str:
+        """Takes further ids and returns the text that no later id can change."""
+
+    def flush(self) -> str:
+        """The text that was held back, when no further ids come."""
+
+class StepEvent:
+    """What a denoising step left of one sequence, for `on_step`."""
+
+    @property
+    def sequence(self) -> int:
+        """Index of the sequence in the batch."""
+
+    @property
+    def canvas(self) -> int:
+        """Index of the canvas among those of this call."""
+
+    @property
+    def step(self) -> int:
+        """Index of the step within its canvas; the first is 0."""
+
+    @property
+    def max_denoising_steps(self) -> int: ...
+
+    @property
+    def mean_entropy(self) -> float:
+        """The mean over the positions that are not pinned, in nats."""
+
+    @property
+    def argmax(self) -> numpy.typing.NDArray[numpy.int32]:
+        """[C], the token ids that would be committed now."""
+
+    @property
+    def accepted(self) -> numpy.typing.NDArray[numpy.bool_]:
+        """
+        [C], whether this step accepted the position; pinned positions always count as accepted.
+        """
+
+    @property
+    def entropies(self) -> numpy.typing.NDArray[numpy.float32]:
+        """[C], the entropy of each position in nats."""
+
+class CanvasEvent:
+    """A canvas that was just committed, for `on_canvas`."""
+
+    @property
+    def sequence(self) -> int:
+        """Index of the sequence in the batch."""
+
+    @property
+    def canvas(self) -> int:
+        """Index of the canvas among those of this call."""
+
+    @property
+    def denoising_steps(self) -> int:
+        """How many denoising passes the canvas took."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it holds an end token."""
+
+    @property
+    def ids(self) -> numpy.typing.NDArray[numpy.int32]:
+        """[C], the committed token ids, padded after the first end token."""
+
+class Timings:
+    """Where the time of a generation went."""
+
+    @property
+    def encode_ms(self) -> float: ...
+
+    @property
+    def denoise_ms(self) -> float: ...
+
+    @property
+    def first_canvas_ms(self) -> float:
+        """The time from the call to the first committed canvas."""
+
+    @property
+    def steps(self) -> int:
+        """How many denoising passes over the whole batch were made."""
+
+    @property
+    def step_ms(self) -> list[float]:
+        """The time of each denoising pass, with its callbacks."""
+
+    def __repr__(self) -> str: ...
+
+class GenerationOptions:
+    def __init__(self) -> None: ...
+
+    @property
+    def max_new_tokens(self) -> int: ...
+
+    @max_new_tokens.setter
+    def max_new_tokens(self, arg: int, /) -> None: ...
+
+    @property
+    def max_denoising_steps(self) -> int | None: ...
+
+    @max_denoising_steps.setter
+    def max_denoising_steps(self, arg: int | None, /) -> None: ...
+
+    @property
+    def entropy_bound(self) -> float | None: ...
+
+    @entropy_bound.setter
+    def entropy_bound(self, arg: float | None, /) -> None: ...
+
+    @property
+    def t_min(self) -> float | None: ...
+
+    @t_min.setter
+    def t_min(self, arg: float | None, /) -> None: ...
+
+    @property
+    def t_max(self) -> float | None: ...
+
+    @t_max.setter
+    def t_max(self, arg: float | None, /) -> None: ...
+
+    @property
+    def stability_threshold(self) -> int | None: ...
+
+    @stability_threshold.setter
+    def stability_threshold(self, arg: int | None, /) -> None: ...
+
+    @property
+    def confidence_threshold(self) -> float | None: ...
+
+    @confidence_threshold.setter
+    def confidence_threshold(self, arg: float | None, /) -> None: ...
+
+    @property
+    def end_token_ids(self) -> list[int] | None: ...
+
+    @end_token_ids.setter
+    def end_token_ids(self, arg: Sequence[int] | None, /) -> None: ...
+
+    @property
+    def seeds(self) -> list[int]: ...
+
+    @seeds.setter
+    def seeds(self, arg: Sequence[int], /) -> None: ...
+
+    @property
+    def canvas(self) -> list[list[int]]: ...
+
+    @canvas.setter
+    def canvas(self, arg: Sequence[Sequence[int]], /) -> None: ...
+
+    @property
+    def pinned(self) -> list[list[dict[int, int]]]: ...
+
+    @pinned.setter
+    def pinned(self, arg: Sequence[Sequence[Mapping[int, int]]], /) -> None: ...
+
+    def set_callbacks(self, on_step: Callable[[StepEvent], bool | None] | None, on_canvas: Callable[[CanvasEvent], bool | None] | None) -> None: ...
+
+class GenerationResult:
+    @property
+    def sequences(self) -> list[list[int]]: ...
+
+    @property
+    def canvases(self) -> list[list[list[int]]]: ...
+
+    @property
+    def denoising_steps(self) -> list[list[int]]: ...
+
+    @property
+    def tokens_per_forward(self) -> list[float]: ...
+
+    @property
+    def stopped(self) -> bool: ...
+
+    @property
+    def timings(self) -> Timings: ...
+
+class LayerConfig:
+    @property
+    def is_sliding(self) -> bool: ...
+
+    @property
+    def num_key_value_heads(self) -> int: ...
+
+    @property
+    def head_dim(self) -> int: ...
+
+class GenerationDefaults:
+    @property
+    def max_denoising_steps(self) -> int: ...
+
+    @property
+    def entropy_bound(self) -> float: ...
+
+    @property
+    def t_min(self) -> float: ...
+
+    @property
+    def t_max(self) -> float: ...
+
+    @property
+    def stability_threshold(self) -> int: ...
+
+    @property
+    def confidence_threshold(self) -> float: ...
+
+    @property
+    def end_token_ids(self) -> list[int]: ...
+
+class ModelConfig:
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def hidden_size(self) -> int: ...
+
+    @property
+    def intermediate_size(self) -> int: ...
+
+    @property
+    def moe_intermediate_size(self) -> int: ...
+
+    @property
+    def num_hidden_layers(self) -> int: ...
+
+    @property
+    def num_attention_heads(self) -> int: ...
+
+    @property
+    def num_experts(self) -> int: ...
+
+    @property
+    def top_k_experts(self) -> int: ...
+
+    @property
+    def sliding_window(self) -> int: ...
+
+    @property
+    def max_position_embeddings(self) -> int: ...
+
+    @property
+    def canvas_length(self) -> int: ...
+
+    @property
+    def rms_norm_eps(self) -> float: ...
+
+    @property
+    def final_logit_softcapping(self) -> float: ...
+
+    @property
+    def rope_theta_sliding(self) -> float: ...
+
+    @property
+    def rope_theta_full(self) -> float: ...
+
+    @property
+    def layers(self) -> list[LayerConfig]: ...
+
+    @property
+    def pad_token_id(self) -> int: ...
+
+    @property
+    def bos_token_id(self) -> int: ...
+
+    @property
+    def eos_token_id(self) -> int: ...
+
+    @property
+    def placeholder_token_ids(self) -> list[int]: ...
+
+    @property
+    def generation(self) -> GenerationDefaults: ...
+
+def read_config(checkpoint: Checkpoint) -> ModelConfig:
+    """Reads a model's configuration from the metadata of its checkpoint."""
+
+def scratch_bytes(config: ModelConfig) -> int:
+    """Bytes of scratch memory that a session takes."""
+
+def cache_bytes(config: ModelConfig, length: int) -> int:
+    """
+    The most bytes that the cache of one sequence of `length` tokens takes.
+    """
+
+class WeightImportance:
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def counts(self) -> Annotated[NDArray[numpy.int64], dict(shape=(None,), writable=False)]: ...
+
+    @property
+    def sums(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), writable=False)]: ...
+
+class Model:
+    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', num_threads: int = 0, activations: str = 'auto', on_progress: Callable[[int, int], object] | None = None) -> None: ...
+
+    @property
+    def config(self) -> ModelConfig: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer | None: ...
+
+    @property
+    def weight_bytes(self) -> int: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def activations(self) -> str: ...
+
+    @property
+    def num_threads(self) -> int: ...
+
+class Session:
+    def __init__(self, model: Model, batch_size: int = 1) -> None: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def length(self, sequence: int) -> int: ...
+
+    def ids(self, sequence: int) -> list[int]: ...
+
+    @property
+    def cache_bytes(self) -> int: ...
+
+    def encode(self, ids: Sequence[Sequence[int]]) -> None: ...
+
+    def rewind(self, lengths: Sequence[int]) -> None: ...
+
+    def denoise(self, canvas: Sequence[Sequence[int]], has_self_conditioning: bool, logits: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]) -> None: ...
+
+    def generate(self, ids: Sequence[Sequence[int]], options: GenerationOptions) -> GenerationResult: ...
+
+    def set_profiling(self, on: bool) -> None:
+        """
+        From now on every op adds its time and work to a profile; on a GPU each op then waits for the one before.
+        """
+
+    def take_profile(self) -> list[OpProfile]:
+        """
+        The ops that were added since the last call; empty when nothing is profiled.
+        """
+
+    def collect_importance(self) -> None: ...
+
+    @property
+    def importance(self) -> list[WeightImportance]: ...
+
+class TensorType:
+    """A tensor type that a GGUF file may hold."""
+
+    @property
+    def name(self) -> str:
+        """ggml's name, for example "Q4_K"."""
+
+    @property
+    def id(self) -> int:
+        """ggml's id, as GGUF files store it."""
+
+    @property
+    def block_elements(self) -> int:
+        """A row's length must be a multiple of this."""
+
+    @property
+    def block_bytes(self) -> int: ...
+
+    @property
+    def can_read(self) -> bool:
+        """Whether gesso computes with it."""
+
+    @property
+    def can_write(self) -> bool:
+        """Whether gesso quantises to it."""
+
+def tensor_types() -> list[TensorType]:
+    """All types that a tensor of a GGUF file may have."""
+
+def dequantize(type: str, data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], num_threads: int = 0) -> Annotated[NDArray[numpy.float32], dict(shape=(None,))]:
+    """The float32 values of the blocks in `data`, a contiguous uint8 array."""
+
+def quantize(source_type: str, source: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], type: str, row_elements: int, importance: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, multiplier: float = 1.0, num_threads: int = 0) -> Annotated[NDArray[numpy.uint8], dict(shape=(None,))]:
+    """
+    The rows in `source`, blocks of source_type, as blocks of another type. `importance` is float32 [row_elements]: what a square error in each column counts.
+    """
