@@ -2,34 +2,8 @@
 
 #include <span>
 
-#include "quant/blocks/bf16.h"
-#include "quant/blocks/f16.h"
-#include "quant/blocks/f32.h"
-#include "quant/blocks/iq4_nl.h"
-#include "quant/blocks/mxfp4.h"
-#include "quant/blocks/nvfp4.h"
-#include "quant/blocks/q1_0.h"
-#include "quant/blocks/q2_0.h"
-#include "quant/blocks/q4_0.h"
-#include "quant/blocks/q4_1.h"
-#include "quant/blocks/q5_0.h"
-#include "quant/blocks/q5_1.h"
-#include "quant/blocks/q8_0.h"
-#include "quant/codebooks/iq1_m.h"
-#include "quant/codebooks/iq1_s.h"
-#include "quant/codebooks/iq2_s.h"
-#include "quant/codebooks/iq2_xs.h"
-#include "quant/codebooks/iq2_xxs.h"
-#include "quant/codebooks/iq3_s.h"
-#include "quant/codebooks/iq3_xxs.h"
-#include "quant/super_blocks/iq4_xs.h"
-#include "quant/super_blocks/q2_k.h"
-#include "quant/super_blocks/q3_k.h"
-#include "quant/super_blocks/q4_k.h"
-#include "quant/super_blocks/q5_k.h"
-#include "quant/super_blocks/q6_k.h"
-#include "quant/super_blocks/tq1_0.h"
-#include "quant/super_blocks/tq2_0.h"
+#include "core/dtype_table.h"
+#include "quant/all_blocks.h"
 #include "quant/targets.h"
 
 namespace gesso::quant {
@@ -74,53 +48,40 @@ struct Format {
   EncodeRow encode;
 };
 
-// A format that gesso reads.
+// A format can be written if its header declares encode_block.
 template <typename Block>
-Format read() {
-  return {Block::kDType, widest_decode_row<Block>(), nullptr};
+concept Writable = requires(const float* x, Block& block) { encode_block(x, x, block); };
+
+template <typename Block>
+Format format_of() {
+  EncodeRow encode = nullptr;
+  if constexpr (Writable<Block>) encode = encode_row<Block>;
+  return {Block::kDType, widest_decode_row<Block>(), encode};
 }
 
-// A format that gesso reads and writes.
-template <typename Block>
-Format read_write() {
-  return {Block::kDType, widest_decode_row<Block>(), encode_row<Block>};
-}
-
-std::span<const Format> formats() {
-  // clang-format off
-  static const Format kFormats[] = {
-      read_write<BlockF32>(),
-      read_write<BlockF16>(),
-      read_write<BlockBF16>(),
-      read_write<BlockQ8_0>(),
-      read_write<BlockQ4_0>(),
-      read_write<BlockQ4_1>(),
-      read_write<BlockQ5_0>(),
-      read_write<BlockQ5_1>(),
-      read_write<BlockQ2_K>(),
-      read_write<BlockQ3_K>(),
-      read_write<BlockQ4_K>(),
-      read_write<BlockQ5_K>(),
-      read_write<BlockQ6_K>(),
-      read<BlockIQ2_XXS>(),
-      read<BlockIQ2_XS>(),
-      read<BlockIQ3_XXS>(),
-      read<BlockIQ1_S>(),
-      read_write<BlockIQ4_NL>(),
-      read<BlockIQ3_S>(),
-      read<BlockIQ2_S>(),
-      read_write<BlockIQ4_XS>(),
-      read<BlockIQ1_M>(),
-      read<BlockTQ1_0>(),
-      read<BlockTQ2_0>(),
-      read_write<BlockMXFP4>(),
-      read_write<BlockNVFP4>(),
-      read<BlockQ1_0>(),
-      read<BlockQ2_0>(),
-  };
-  // clang-format on
+template <typename... Blocks>
+std::span<const Format> formats_of(BlockList<Blocks...>) {
+  static const Format kFormats[] = {format_of<Blocks>()...};
   return kFormats;
 }
+
+// What core/dtype_table.h says of a format is what its struct has.
+template <typename Block>
+constexpr bool has_row() {
+  for (const DTypeInfo& info : kDTypes) {
+    if (info.dtype == Block::kDType)
+      return info.block_elements == Block::kNumElements && info.block_bytes == sizeof(Block);
+  }
+  return false;
+}
+template <typename... Blocks>
+constexpr bool all_have_rows(BlockList<Blocks...>) {
+  return (has_row<Blocks>() && ...);
+}
+static_assert(all_have_rows(AllBlocks{}),
+              "core/dtype_table.h: a format of quant/all_blocks.h is missing, or has other sizes");
+
+std::span<const Format> formats() { return formats_of(AllBlocks{}); }
 
 const Format* find_format(DType dtype) {
   for (const Format& format : formats()) {

@@ -1,5 +1,5 @@
-// The formats that gesso can compute with, and those that it can write. A new one needs a header like blocks/q8_0.h and
-// a line in formats.cpp; HACKING.md has the steps.
+// The formats that gesso can compute with, and those it can write, as functions that take a row. all_blocks.h lists
+// the formats.
 #pragma once
 
 #include <cstddef>

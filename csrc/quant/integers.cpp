@@ -3,21 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "quant/blocks/iq4_nl.h"
-#include "quant/blocks/mxfp4.h"
-#include "quant/blocks/nvfp4.h"
-#include "quant/blocks/q4_0.h"
-#include "quant/blocks/q4_1.h"
-#include "quant/blocks/q5_0.h"
-#include "quant/blocks/q5_1.h"
-#include "quant/blocks/q8_0.h"
+#include "quant/all_blocks.h"
 #include "quant/half.h"
-#include "quant/super_blocks/iq4_xs.h"
-#include "quant/super_blocks/q2_k.h"
-#include "quant/super_blocks/q3_k.h"
-#include "quant/super_blocks/q4_k.h"
-#include "quant/super_blocks/q5_k.h"
-#include "quant/super_blocks/q6_k.h"
 #include "quant/targets.h"
 
 namespace gesso::quant {
@@ -92,19 +79,28 @@ Integers integers_of() {
   return {Block::kDType, Block::kGroup, Block::kOffset, Block::kHasMin, kIsWide, widest_unpack_row<Block>()};
 }
 
-}  // namespace
+// A format whose elements are integers has this and the functions that go with it.
+template <typename Block>
+concept HasIntegers = requires { Block::kGroup; };
 
-const Integers* find_integers(DType dtype) {
-  static const Integers kIntegers[] = {
-      integers_of<BlockQ8_0>(),  integers_of<BlockQ4_0>(),  integers_of<BlockQ4_1>(),   integers_of<BlockQ5_0>(),
-      integers_of<BlockQ5_1>(),  integers_of<BlockQ2_K>(),  integers_of<BlockQ3_K>(),   integers_of<BlockQ4_K>(),
-      integers_of<BlockQ5_K>(),  integers_of<BlockQ6_K>(),  integers_of<BlockIQ4_NL>(), integers_of<BlockIQ4_XS>(),
-      integers_of<BlockMXFP4>(), integers_of<BlockNVFP4>(),
-  };
-  for (const Integers& integers : kIntegers) {
-    if (integers.dtype == dtype) return &integers;
+template <typename Block>
+const Integers* find_if(DType dtype) {
+  if constexpr (HasIntegers<Block>) {
+    static const Integers kIntegers = integers_of<Block>();
+    if (dtype == Block::kDType) return &kIntegers;
   }
   return nullptr;
 }
+
+template <typename... Blocks>
+const Integers* find_in(BlockList<Blocks...>, DType dtype) {
+  const Integers* found = nullptr;
+  static_cast<void>(((found = find_if<Blocks>(dtype)) || ...));
+  return found;
+}
+
+}  // namespace
+
+const Integers* find_integers(DType dtype) { return find_in(AllBlocks{}, dtype); }
 
 }  // namespace gesso::quant

@@ -7,12 +7,7 @@
 #include <cstring>
 
 #include "cpu/products/int8_tile.h"
-#include "quant/blocks/q4_0.h"
-#include "quant/blocks/q5_0.h"
-#include "quant/blocks/q8_0.h"
-#include "quant/super_blocks/q4_k.h"
-#include "quant/super_blocks/q5_k.h"
-#include "quant/super_blocks/q6_k.h"
+#include "quant/all_blocks.h"
 
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC warns about its own header of intrinsics (bug 105593)
@@ -276,6 +271,25 @@ GESSO_AVX512 void decode_panel(const std::byte* first, int64_t row_bytes, int64_
   }
 }
 
+// The formats that have a Panel. The others go row by row.
+template <typename Block>
+concept HasPanel = requires { &Panel<Block>::decode; };
+
+template <typename Block>
+DecodePanel find_if(DType dtype) {
+  if constexpr (HasPanel<Block>) {
+    if (dtype == Block::kDType) return decode_panel<Block>;
+  }
+  return nullptr;
+}
+
+template <typename... Blocks>
+DecodePanel find_in(quant::BlockList<Blocks...>, DType dtype) {
+  DecodePanel found = nullptr;
+  static_cast<void>(((found = find_if<Blocks>(dtype)) || ...));
+  return found;
+}
+
 bool runs_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
@@ -286,22 +300,7 @@ bool runs_avx512() {
 DecodePanel find_panel_decoder(DType dtype) {
   static const bool kRuns = runs_avx512();
   if (!kRuns) return nullptr;
-  switch (dtype) {
-    case DType::kQ8_0:
-      return decode_panel<quant::BlockQ8_0>;
-    case DType::kQ4_0:
-      return decode_panel<quant::BlockQ4_0>;
-    case DType::kQ5_0:
-      return decode_panel<quant::BlockQ5_0>;
-    case DType::kQ4_K:
-      return decode_panel<quant::BlockQ4_K>;
-    case DType::kQ5_K:
-      return decode_panel<quant::BlockQ5_K>;
-    case DType::kQ6_K:
-      return decode_panel<quant::BlockQ6_K>;
-    default:
-      return nullptr;
-  }
+  return find_in(quant::AllBlocks{}, dtype);
 }
 
 }  // namespace gesso::cpu
