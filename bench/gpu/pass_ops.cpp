@@ -53,6 +53,7 @@ void count(Pass& pass, PassOp& op) {
   pass.model.context.profile = nullptr;
   for (const OpProfile& found : name_profile(profile.take(), pass.model.weights)) {
     op.types = found.types;
+    op.plan = found.plan;
     op.calls += found.calls;
     op.work += {found.stored_bytes, found.activation_bytes, found.float_operations, found.int8_operations};
   }

@@ -71,6 +71,7 @@ void measure_ops(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& cei
     report.add(pass_record("op", pass)
                    .add("op", op.name)
                    .add("types", op.types)
+                   .add("plan", op.plan)
                    .add("calls_per_step", op.calls)
                    .add_all(spread.record())
                    .add("bytes", bytes / calls)

@@ -57,10 +57,10 @@ class Roles {
   std::map<const void*, Role> roles_;
 };
 
-void add_type(std::string& types, DType dtype) {
-  const std::string name = dtype_name(dtype);
-  if ((" " + types + " ").find(" " + name + " ") != std::string::npos) return;
-  types += (types.empty() ? "" : " ") + name;
+// Adds a name to a list in a text, unless it is there.
+void add_name(std::string& list, const std::string& name, const std::string& separator) {
+  if ((separator + list + separator).find(separator + name + separator) != std::string::npos) return;
+  list += (list.empty() ? "" : separator) + name;
 }
 
 }  // namespace
@@ -76,8 +76,9 @@ std::vector<OpProfile> name_profile(const std::map<Profile::Key, Profile::Entry>
     sum.op = op;
     sum.weight = name;
     if (role) {
-      for (const DType dtype : role->types) add_type(sum.types, dtype);
+      for (const DType dtype : role->types) add_name(sum.types, dtype_name(dtype), " ");
     }
+    for (const std::string& plan : entry.plans) add_name(sum.plan, plan, "; ");
     sum.calls += entry.calls;
     sum.ms += entry.ms;
     sum.stored_bytes += entry.work.stored_bytes;

@@ -22,6 +22,7 @@ class ProfileSpan {
       : range_(context, op), context_(context), key_(op, weight) {
     if (!context.profile) return;
     work_ = count();
+    context.profile->begin();
     synchronize(context);
     start_ = Clock::now();
   }

@@ -12,6 +12,8 @@ struct OpProfile {
   std::string op;      // "linear"
   std::string weight;  // its role, by GGUF's names: "attn_q"; empty where there is none
   std::string types;   // of the weights: "Q4_K Q6_K"
+  std::string plan;    // how a GPU computed it: "mma int8 24 rows x 3 splits, 396 blocks, 2.0 waves"; on the CPU empty.
+                       // Layers may differ: "first plan; second plan"
   int64_t calls = 0;
   double ms = 0;
   double stored_bytes = 0;      // weights, and cached keys and values: each once per call

@@ -13,6 +13,8 @@ void bind_bench(nb::module_& module) {
       .def_ro("weight", &OpProfile::weight,
               "The role of the weights, for example \"attn_q\"; empty for an op without weights.")
       .def_ro("types", &OpProfile::types, "The types of the weights, for example \"Q4_K Q6_K\".")
+      .def_ro("plan", &OpProfile::plan,
+              "How a GPU computed it; empty on the CPU. Layers may differ: \"first plan; second plan\".")
       .def_ro("calls", &OpProfile::calls)
       .def_ro("ms", &OpProfile::ms)
       .def_ro("stored_bytes", &OpProfile::stored_bytes,

@@ -24,6 +24,7 @@ nb::list take_profile() {
   for (const auto& [key, entry] : profile()->take()) {
     nb::dict fields;
     fields["op"] = nb::str(key.first.data(), key.first.size());
+    fields["plans"] = entry.plans;
     fields["calls"] = entry.calls;
     fields["ms"] = entry.ms;
     fields["stored_bytes"] = entry.work.stored_bytes;

@@ -34,6 +34,12 @@ class OpProfile:
         """The types of the weights, for example "Q4_K Q6_K"."""
 
     @property
+    def plan(self) -> str:
+        """
+        How a GPU computed it; empty on the CPU. Layers may differ: "first plan; second plan".
+        """
+
+    @property
     def calls(self) -> int: ...
 
     @property

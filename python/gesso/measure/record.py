@@ -90,7 +90,7 @@ def profile(found: Measurements, ceilings: Ceilings) -> dict[str, list[ProfiledO
 
 
 def profiled(op: Op, ceilings: Ceilings) -> ProfiledOp:
-    return {**op, "weight": op["weight"] or None, **op_floor(op, ceilings)}
+    return {**op, "weight": op["weight"] or None, "plan": op["plan"] or None, **op_floor(op, ceilings)}
 
 
 def notes(model: Model, setting: Setting, found: Measurements, ceilings: Ceilings) -> list[str]:

@@ -27,6 +27,7 @@ class Op(TimedWork):
     op: str
     weight: str  # empty for an op without weights
     types: str
+    plan: str  # empty on the CPU
     calls: int
 
 
@@ -44,6 +45,7 @@ class ProfiledOp(Work, Floor):
     op: str
     weight: str | None
     types: str
+    plan: str | None
     calls: int
     ms: float
 

@@ -129,9 +129,12 @@ def rate(entry: CeilingEntry) -> str:
 
 def profile_table(record: Record, phase: str, ops: Sequence[ProfiledOp]) -> list[str]:
     where = f"{record['num_threads']} threads, prompt {record['prompt_tokens']}, batch {record['batch']}"
-    rows = [("op", "weight", "types", "calls", "ms", "of time", "MB", "GOP", "of ceiling", "bound by")]
+    plans = [op["plan"] or "" for op in ops]
+    has_plans = any(plans)  # on a GPU
+    header = ("op", "weight", "types", "calls", "ms", "of time", "MB", "GOP", "of ceiling", "bound by")
+    rows: list[tuple[str, ...]] = [(*header, "plan") if has_plans else header]
     total_ms = sum(op["ms"] for op in ops)
-    for op in ops:
+    for op, plan in zip(ops, plans, strict=True):
         rows.append(
             (
                 op["op"],
@@ -144,6 +147,7 @@ def profile_table(record: Record, phase: str, ops: Sequence[ProfiledOp]) -> list
                 f"{(op['float_operations'] + op['int8_operations']) / 1e9:.2f}",
                 "" if op["share_of_floor"] is None else f"{op['share_of_floor']:.0%}",
                 op["bound"] or "",
+                *([plan] if has_plans else []),
             )
         )
     return [f"Ops of {PROFILED[phase]}, {where}: {total_ms:.1f} ms", "", *table(rows)]
