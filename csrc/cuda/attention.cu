@@ -6,9 +6,15 @@
 // The order in which a query sums its keys depends on their positions alone. Steps begin at multiples of kKeys, and
 // keys that the query does not see change nothing. So its result does not depend on the queries beside it, on how a
 // prompt was cut into passes, or on the number of queries of a block.
+//
+// attention/attention_plan.h chooses the kernel and the number of queries of a block.
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "core/check.h"
+#include "core/profile.h"
+#include "cuda/attention/attention_plan.h"
 #include "cuda/attention/attention_warp.cuh"
 #include "cuda/device/launch.h"
 #include "cuda/host/queue.h"
@@ -25,7 +31,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const Atte
   const TilePlace tile = find_tile(a, Tile::kQueries);
   if (!tile.sequence) return;
   std::byte* stages = shared_memory<std::byte>();
-  const int bytes = stage_bytes<Tile>(a.key_tile_bytes);
+  const int bytes = stage_bytes(Tile::kDim, Tile::kKeys, a.key_tile_bytes);
   ScoreFragment* exchange = reinterpret_cast<ScoreFragment*>(stages + kStages * bytes);
 
   const LaneQueries queries(a, tile, find_thread_place<Tile>());
@@ -84,43 +90,29 @@ AttentionArguments attention_arguments(const ops::AttentionArguments& op) {
   return a;
 }
 
-template <typename Tile>
-int64_t shared_bytes(const AttentionArguments& a) {
-  return kStages * stage_bytes<Tile>(a.key_tile_bytes) + exchange_bytes<Tile>();
+// The kernel for the index-th line of kAttentionSums.
+template <int kIndex>
+void launch_sums(const Queue& queue, const AttentionPlan& plan, AttentionArguments a,
+                 const ops::KeyValueLayout& layout) {
+  constexpr AttentionSums kSums = kAttentionSums[kIndex];
+  a.half = layout.has_one_copy ? static_cast<int>(layout.head_dim / 2) : kSums.dim / 2;
+  a.half_in_keys = layout.has_one_copy ? static_cast<int>(layout.num_rotated) : kSums.dim / 2;
+  a.key_tile_bytes = plan.tiles.key_tile_bytes;
+  const dim3 grid(plan.tiles.grid_x, plan.tiles.grid_y);
+  const auto launch_tile = [&]<typename Tile>(Tile) {
+    launch("attention", {grid, Tile::kThreads, plan.tiles.shared_bytes, queue.stream()}, attention_kernel<Tile>, a);
+  };
+  if (plan.tiles.bands == kWholeBands) {
+    return launch_tile(AttentionTile<kSums.dim, kSums.slices, kWholeBands, kSums.keys>());
+  }
+  launch_tile(AttentionTile<kSums.dim, kSums.slices, kHalfBands, kSums.keys>());
 }
 
-template <typename Tile>
-int64_t num_tiles(const AttentionArguments& a, int64_t rows) {
-  return (rows * a.group + Tile::kQueries - 1) / Tile::kQueries;
-}
-
-template <typename Tile>
-void launch_tile(const Context& context, const AttentionArguments& a, int64_t rows, int64_t num_key_value_heads) {
-  // The last tile of each sequence may be filled in part, so a sequence may need one tile more.
-  const int64_t tiles = num_tiles<Tile>(a, rows) + a.num_sequences;
-  const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(num_key_value_heads));
-  launch("attention", {grid, Tile::kThreads, shared_bytes<Tile>(a), context.queue->stream()}, attention_kernel<Tile>,
-         a);
-}
-
-// Chooses the number of queries per block. The choice changes no bit of the result.
-template <int kDim, int kSlices, int kKeys>
-void launch_rows(const Context& context, const AttentionArguments& a, int64_t rows, int64_t num_key_value_heads) {
-  using Whole = AttentionTile<kDim, kSlices, 4, kKeys>;
-  using Half = AttentionTile<kDim, kSlices, 2, kKeys>;
-  // One canvas fills fewer blocks of 64 queries than a large GPU has multiprocessors. Then blocks of 32 keep more busy.
-  const bool is_small =
-      num_tiles<Whole>(a, rows) * num_key_value_heads < context.queue->properties().num_multiprocessors;
-  if (is_small) return launch_tile<Half>(context, a, rows, num_key_value_heads);
-  launch_tile<Whole>(context, a, rows, num_key_value_heads);
-}
-
-template <int kDim, int kSlices, int kKeys>
-void launch_dim(const Context& context, AttentionArguments a, const ops::KeyValueLayout& layout, int64_t rows) {
-  a.half = layout.has_one_copy ? static_cast<int>(layout.head_dim / 2) : kDim / 2;
-  a.half_in_keys = layout.has_one_copy ? static_cast<int>(layout.num_rotated) : kDim / 2;
-  a.key_tile_bytes = layout.has_one_copy ? a.key_head_bytes : 2 * kDim;
-  launch_rows<kDim, kSlices, kKeys>(context, a, rows, layout.num_key_value_heads);
+template <int... kIndices>
+void launch_plan(std::integer_sequence<int, kIndices...>, const Queue& queue, const AttentionPlan& plan,
+                 const AttentionArguments& a, const ops::KeyValueLayout& layout) {
+  static_cast<void>(
+      ((plan.sums == kAttentionSums[kIndices] && (launch_sums<kIndices>(queue, plan, a, layout), true)) || ...));
 }
 
 }  // namespace
@@ -130,11 +122,12 @@ void attention(const Context& context, const ops::AttentionArguments& op) {
   const ops::KeyValueLayout& layout = op.layout;
   const int64_t rows = op.q.rows;
   if (rows == 0) return;
-  if (layout.head_dim <= 64) return launch_dim<64, 1, 32>(context, a, layout, rows);
-  if (layout.head_dim <= 128) return launch_dim<128, 1, 32>(context, a, layout, rows);
-  if (layout.head_dim <= 256) return launch_dim<256, 2, 32>(context, a, layout, rows);
-  check(layout.head_dim <= 512, "attention: on a GPU head_dim is at most 512, got ", layout.head_dim);
-  launch_dim<512, 2, 16>(context, a, layout, rows);
+  const AttentionShape shape = {layout.head_dim, op.q.columns / layout.head_dim, layout.num_key_value_heads,
+                                layout.has_one_copy ? a.key_head_bytes : 0};
+  const AttentionPlan plan = plan_attention(context.queue->properties(), shape, rows, a.num_sequences);
+  if (context.profile) context.profile->note_plan(describe(plan));
+  constexpr int kCount = static_cast<int>(std::size(kAttentionSums));
+  launch_plan(std::make_integer_sequence<int, kCount>(), *context.queue, plan, a, layout);
 }
 
 }  // namespace gesso::cuda

@@ -21,10 +21,8 @@ void activate(const Context& context) {
 }
 
 ActivationType default_activations(const Device& device) {
-  // Cards for data centers (A100, H100, B200) have 16-bit products to spare beside their memory's bandwidth; on GeForce
-  // and GB10 they are what limits a step, and 8-bit ones are twice as fast or more.
-  const bool has_fast_16_bits = device.arch == 80 || device.arch == 90 || (device.arch >= 100 && device.arch < 110);
-  return has_fast_16_bits ? ActivationType::kBF16 : ActivationType::kInt8;
+  if constexpr (kHasCuda) return cuda::default_activations(device.arch);
+  return ActivationType::kBF16;  // there is no such device in this build
 }
 
 int64_t allocated_bytes(int device) {

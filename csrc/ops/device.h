@@ -44,6 +44,7 @@ namespace gesso::cuda {
 std::vector<ops::Device> devices();
 std::shared_ptr<Queue> make_queue(int device);
 void activate(const Queue& queue);
+ActivationType default_activations(int arch);
 int64_t allocated_bytes(int device);
 int64_t free_bytes(int device);
 }  // namespace gesso::cuda

@@ -32,6 +32,7 @@ void bind_sampler(nb::module_& module);
 void bind_vector_math(nb::module_& module);
 void bind_readers(nb::module_& module);
 void bind_profile(nb::module_& module);
+void bind_plans(nb::module_& module);
 
 // The profile to which calls of ops add; nullptr while nothing is profiled.
 Profile* test_profile();

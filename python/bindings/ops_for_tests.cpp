@@ -248,4 +248,5 @@ NB_MODULE(_ops, module) {
   bind_vector_math(module);
   bind_readers(module);
   bind_profile(module);
+  bind_plans(module);
 }

@@ -2,6 +2,7 @@
 measured."""
 
 import json
+import re
 
 import pytest
 
@@ -32,8 +33,18 @@ def test_a_row(path, activations, capsys):
     q = next(op for op in record["profile"]["step"] if op["weight"] == "attn_q")
     kind, other = ("int8", "float") if activations == "int8" else ("float", "int8")
     assert q[f"{kind}_operations"] > 0 == q[f"{other}_operations"]
+    assert f"mma {activations} " in q["plan"] and q["plan"].endswith(" waves")
+    plans = {op["op"] for op in record["profile"]["step"] if op["plan"]}
+    assert plans == {"linear", "gated_linear", "expert_linear", "expert_gated_linear", "attention", "head_stats"}
     head = next(op for op in record["profile"]["step"] if op["op"] == "head_stats")
     assert head["float_operations"] > 0 == head["int8_operations"]
+
+
+def test_the_table_shows_plans(path, activations, capsys):
+    arguments = ["--device", "cuda", "--activations", activations, "-p", "5", "--steps", "2", "-r", "1", "--profile"]
+    assert cli.main(["bench", path, *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "| plan " in printed and re.search(rf"mma {activations} \d+ rows x 1 split, \d+ blocks, ", printed)
 
 
 def test_profiled_steps_are_not_replayed_and_tell_the_same(path, load):

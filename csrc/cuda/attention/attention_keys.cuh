@@ -1,27 +1,16 @@
-// Keys and values of one kv head on their way from the cache to the matrix instructions.
+// Keys and values of one head of keys and values, on their way from the cache to the matrix instructions.
 #pragma once
 
+#include "cuda/attention/attention_memory.h"
 #include "cuda/attention/attention_tile.cuh"
 #include "cuda/device/async_copy.h"
 
 namespace gesso::cuda {
 
-constexpr int kPieceBytes = 16;  // of an asynchronous copy
-
-// Rows in shared memory lie an odd number of pieces apart, so that the same piece of 8 rows is in different banks.
-__host__ __device__ constexpr int padded_row_bytes(int bytes) { return bytes + kPieceBytes; }
-
 template <typename Tile>
-constexpr int kValueTileBytes = Tile::kDim * 2;
+constexpr int kValueTileBytes = value_tile_bytes(Tile::kDim);
 
-// Two tiles in turn: one is computed with while the next one arrives.
-constexpr int kStages = 2;
-template <typename Tile>
-__host__ __device__ constexpr int stage_bytes(int key_tile_bytes) {
-  return Tile::kKeys * (padded_row_bytes(key_tile_bytes) + padded_row_bytes(kValueTileBytes<Tile>));
-}
-
-// The keys, or values, of the block's kv head in a sequence.
+// The keys, or the values, of a sequence, of the block's head of keys and values.
 struct KeyRows {
   const std::byte* cached;
   const std::byte* own;
@@ -44,8 +33,9 @@ struct KeyRows {
   }
 };
 
-// A row of `tile_bytes`, of which `given_bytes` are copied; the rest is zero, and all of it where the row is not valid:
-// what a query does not see has the weight 0, but 0 times NaN would count. A warp calls it.
+// Starts the copies of a row of `tile_bytes`. `given_bytes` of it are copied and the rest becomes zero; where the row
+// is not valid, all of it becomes zero: what a query does not see has the weight 0, but 0 times NaN would be NaN. All
+// threads of a warp call it.
 template <typename Tile>
 __device__ void load_row(std::byte* shared, int tile_bytes, const std::byte* row, int given_bytes, bool valid) {
 #pragma unroll
@@ -55,8 +45,8 @@ __device__ void load_row(std::byte* shared, int tile_bytes, const std::byte* row
   }
 }
 
-// Starts the copies of keys and values at first .. first + kKeys - 1; the block's warps share the rows. (The sequence
-// is looked up again each time, which costs fewer registers than to remember it.)
+// Starts the copies of the keys and values at the positions first .. first + kKeys - 1; the block's warps share the
+// rows. (Each call looks the sequence up again, which costs fewer registers than to remember it.)
 template <typename Tile>
 __device__ void load_keys(const AttentionArguments& a, const ops::AttentionSequence& sequence, KeyRange range,
                           int first, std::byte* stage) {

@@ -3,18 +3,15 @@
 
 #include <algorithm>
 
+#include "cuda/attention/attention_memory.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/warp.h"
 #include "ops/attention.h"
 
 namespace gesso::cuda {
 
-// Queries of a band: the rows of a matrix instruction. A query is one head of one row.
-constexpr int kBandQueries = 16;
-
-// How a block divides its work. Its queries are cut into bands, the dims of a head into one slice or two; a warp has
-// one slice of one band, and walks over the keys with all others, kKeys at a time. A wide head has two slices for the
-// sake of a warp's registers.
+// How a block divides its work. Its queries are cut into bands of 16, and the dims of a head into one slice or two. A
+// warp has one slice of one band; all warps walk over the keys together, kKeys at a time.
 template <int kPaddedDim, int kSlicesOfDim, int kBandsOfBlock, int kKeysOfStep>
 struct AttentionTile {
   static constexpr int kDim = kPaddedDim;
@@ -35,15 +32,16 @@ struct AttentionArguments {
   const ops::AttentionSequence* sequences;
   int num_sequences;
   int head_dim;  // K
-  int group;     // heads that share a kv head
+  int group;     // heads of queries that share a head of keys and values
   bool is_causal;
   int window;  // causal; 0: none
   int key_row_bytes;
   int value_row_bytes;
-  int key_head_bytes;  // of one kv head in a row
+  int key_head_bytes;  // of one head in a row
   int value_head_bytes;
-  // A key's dims are two halves, d < half and d >= half. The first half_in_keys of each are in its row of keys, first
-  // half first, the others in its row of values. With a copy of their own, all are in the keys.
+  // A key's dims are two halves, d < half and d >= half. The first half_in_keys dims of each half are in its row of
+  // keys, first those of the first half; the others are in its row of values. Where keys are whole, all are in the
+  // keys.
   int half;
   int half_in_keys;
   int key_tile_bytes;  // of a key in shared memory, padding not counted
@@ -57,14 +55,15 @@ struct KeyRange {
   __device__ bool overlaps(int first, int count) const { return first < end && first + count > begin; }
 };
 
-// A sequence's queries are numbered row by row, the `group` heads of a row that share the block's kv head together.
+// A sequence's queries are numbered row by row. Of each row these are the `group` heads that share the block's head of
+// keys and values.
 struct TilePlace {
   const ops::AttentionSequence* sequence;  // null: nothing to do
   int first_query;
 };
 
-// Blocks are dealt out to the sequences one after another, as many to each as its rows need. (The grid was made without
-// knowing their rows, so some blocks are left over.)
+// The sequences get blocks one after another, each as many as its rows need. (The host did not know their rows when it
+// made the grid, so some blocks are left over.)
 __device__ inline TilePlace find_tile(const AttentionArguments& a, int tile_queries) {
   int tile = static_cast<int>(blockIdx.x);
   for (int s = 0; s < a.num_sequences; ++s) {
@@ -97,8 +96,8 @@ struct ThreadPlace {
   int lane, band, slice;
 };
 
-// The shuffle gives a lane its own value. What the compiler cannot see through it does not take out of the loop over
-// the keys: it would keep an address in a register for every matrix that is loaded there.
+// The shuffle gives each lane its own value. It hides from the compiler where the value comes from: else the compiler
+// would compute the addresses of all matrices before the loop over the keys, and keep each of them in a register.
 template <typename Tile>
 __device__ ThreadPlace find_thread_place() {
   const int thread = shuffle(static_cast<int>(threadIdx.x), lane_index());
@@ -119,14 +118,14 @@ struct LaneQueries {
   }
 
   __device__ bool exists(int i) const { return query[i] < num_queries; }
-  // Where the query's head begins in its row of `rows`; of another query if it does not exist.
+  // Where the query's head begins in its row of `rows`. If the query does not exist, it is the head of another one.
   template <typename T>
   __device__ T* head(const AttentionArguments& a, int i, T* rows, int64_t stride) const {
     const int index = exists(i) ? query[i] : 0;
     const int head = static_cast<int>(blockIdx.y) * a.group + index % a.group;
     return rows + (sequence.first_row + index / a.group) * stride + static_cast<int64_t>(head) * a.head_dim;
   }
-  // Nothing if the query does not exist.
+  // A query that does not exist sees nothing.
   __device__ KeyRange seen(const AttentionArguments& a, int i) const {
     return exists(i) ? seen_keys(a, sequence, query[i], query[i]) : KeyRange{0, 0};
   }

@@ -1,5 +1,5 @@
 // What a warp of the attention kernel does with one band of queries and one slice of the head's dims. In a fragment
-// (device/mma.h) a lane has values of two queries of the band, lane / 4 and that + 8.
+// (device/mma.h) a lane has values of two queries of the band: queries lane / 4 and lane / 4 + 8.
 #pragma once
 
 #include <algorithm>
@@ -16,16 +16,16 @@
 namespace gesso::cuda {
 
 constexpr int kStepDims = 16;  // dims or keys that one matrix instruction multiplies
-constexpr int kStepKeys = 8;   // keys, or dims of the result, of one
+constexpr int kStepKeys = 8;   // keys, or dims of the result, that one matrix instruction makes
 
-// Not seen, or nothing seen yet.
+// The score of a key that is not seen, and the maximum of a query that has seen nothing yet.
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
 __device__ inline uint32_t load_pair(const float* head, int dim, int end) {
   return pack_bf16(dim < end ? head[dim] : 0.0f, dim + 1 < end ? head[dim + 1] : 0.0f);
 }
 
-// A product with keys goes over the halves of the head (AttentionArguments), a slice is one of them or both.
+// A product with keys goes over the two halves of the head (AttentionArguments). A slice is one of them, or both.
 template <typename Tile>
 constexpr int kHalves = 2 / Tile::kSlices;
 template <typename Tile>
@@ -88,14 +88,8 @@ struct alignas(16) ScoreFragment {
   float v[4];
 };
 
-template <typename Tile>
-__host__ __device__ constexpr int exchange_bytes() {
-  const int fragments = Tile::kKeys / kStepKeys * Tile::kWarps * kWarpSize;
-  return Tile::kSlices == 1 ? 0 : fragments * static_cast<int>(sizeof(ScoreFragment));
-}
-
-// Adds the two slices of a band: its two warps swap their scores. Each then has all of them, with the same bits. The
-// exchange may be written again after the next barrier of the block.
+// Adds the scores of the two slices of a band: its two warps swap them, and then both have the sums, with the same
+// bits. The exchange may be written again after the next barrier of the block.
 template <typename Tile>
 __device__ void add_slices(ScoreFragment* exchange, const ThreadPlace& place, Scores<Tile>& scores) {
   static_assert(Tile::kSlices <= 2, "a sum of two has one order");
@@ -118,7 +112,7 @@ __device__ void add_slices(ScoreFragment* exchange, const ThreadPlace& place, Sc
   }
 }
 
-// Takes out the keys that a query does not see; the first key is at position `first`.
+// Sets the scores of keys that a query does not see to kNothing. The first key is at position `first`.
 template <typename Tile>
 __device__ void mask_scores(const KeyRange (&seen)[2], int first, const ThreadPlace& place, Scores<Tile>& scores) {
   const int begin = std::max(seen[0].begin, seen[1].begin), end = std::min(seen[0].end, seen[1].end);
@@ -138,9 +132,9 @@ __device__ void mask_scores(const KeyRange (&seen)[2], int first, const ThreadPl
 struct RunningSoftmax {
   float max[2] = {kNothing, kNothing};
   float sum[2] = {0, 0};         // of this lane's keys; finish() adds the four lanes that share a query
-  float correction[2] = {1, 1};  // what the last step asks all earlier weights to be multiplied with
+  float correction[2] = {1, 1};  // by which the last step asks all that was summed before it to be multiplied
 
-  // Scores to weights, rounded as they will be multiplied with; the sums count the rounded ones.
+  // Makes weights of scores, rounded to bf16 as they will be multiplied; the sums are of the rounded weights.
   template <typename Tile>
   __device__ void step(const Scores<Tile>& scores, Weights<Tile>& weights) {
 #pragma unroll

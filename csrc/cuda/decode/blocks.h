@@ -8,7 +8,7 @@
 
 namespace gesso::cuda {
 
-// What they share: kBlocks blocks in a span, each of kBytes bytes and kElements elements.
+// What these decoders share. A span has kBlocks blocks, each of kBytes bytes and kElements elements.
 template <typename Decoder, int kElements, int kBytes, int kBlocks, int kAligned>
 struct BlockDecoder {
   static constexpr int kSpanColumns = kElements * kBlocks;
@@ -26,7 +26,7 @@ struct BlockDecoder {
   }
 
  protected:
-  // Codes of 4 bits in 16 bytes: the low nibbles first, then the high ones.
+  // Unpacks 32 codes of 4 bits from 16 bytes: first all low nibbles, then all high ones.
   __device__ static void unpack_nibbles(const uint8_t* bytes, uint32_t (&codes)[8]) {
     uint32_t words[4];
     load_words < kAligned<4 ? 1 : 4>(bytes, words);
@@ -42,7 +42,7 @@ struct BlockDecoder {
 #pragma unroll
     for (int i = 0; i < 4; ++i) look_up(table, words[i], codes[i], codes[4 + i]);
   }
-  // Bit j of the four bytes is bit 4 of code j.
+  // Adds a fifth bit to 32 codes: bit 4 of code j is bit j of the four bytes.
   __device__ static void add_bits_4(const uint8_t* bytes, uint32_t (&codes)[8]) {
     uint32_t word[1];
     load_words < kAligned<4 ? 1 : 4>(bytes, word);
@@ -177,18 +177,5 @@ struct TileDecoder<DType::kNVFP4> : BlockDecoder<TileDecoder<DType::kNVFP4>, 64,
     return codes;
   }
 };
-
-// Calls use(DecoderType<...>) for the type's decoder; the type is one of these.
-template <typename Use>
-void with_block_decoder(DType dtype, const Use& use) {
-  if (dtype == DType::kQ4_0) return use(DecoderType<TileDecoder<DType::kQ4_0>>());
-  if (dtype == DType::kQ4_1) return use(DecoderType<TileDecoder<DType::kQ4_1>>());
-  if (dtype == DType::kQ5_0) return use(DecoderType<TileDecoder<DType::kQ5_0>>());
-  if (dtype == DType::kQ5_1) return use(DecoderType<TileDecoder<DType::kQ5_1>>());
-  if (dtype == DType::kQ8_0) return use(DecoderType<TileDecoder<DType::kQ8_0>>());
-  if (dtype == DType::kIQ4_NL) return use(DecoderType<TileDecoder<DType::kIQ4_NL>>());
-  if (dtype == DType::kMXFP4) return use(DecoderType<TileDecoder<DType::kMXFP4>>());
-  return use(DecoderType<TileDecoder<DType::kNVFP4>>());
-}
 
 }  // namespace gesso::cuda

@@ -1,4 +1,4 @@
-// Block formats as integers with scales, and how they become bf16 or int8.
+// Block formats as integers (codes) with scales, and how these become bf16 or int8.
 #pragma once
 
 #include <math.h>
@@ -12,11 +12,11 @@
 
 namespace gesso::cuda {
 
-// A unit: element j is scale[j / 16] * (code j - kZero) - min, which is what quant::decode_block gives.
+// A unit of 32 elements. Element j is scale[j / 16] * (code j - kZero) - min, as quant::decode_block computes it.
 // A TileDecoder with kHasCodes also has
 //   static constexpr int kZero
-//   static constexpr bool kHasMin         else min is 0
-//   static constexpr bool kHasTwoScales   else both are the same
+//   static constexpr bool kHasMin         without it min is 0
+//   static constexpr bool kHasTwoScales   without it both scales are the same
 struct Codes {
   uint32_t bytes[8];  // code j is byte j % 4 of bytes[j / 4]
   float scale[2];
@@ -26,8 +26,8 @@ struct Codes {
 // Makes all elements zero.
 __device__ inline void clear_scales(Codes& codes) { codes.scale[0] = codes.scale[1] = codes.min = 0.0f; }
 
-// Code `byte` of four less kZero, as a float. Without a conversion, which is slow: the code is put into the last bits
-// of 2^23, and that is taken off again.
+// Code `byte` of the four of a word, less kZero, as a float. A conversion would be slow. Instead the code is put into
+// the last bits of the float 2^23, and 2^23 is subtracted again.
 template <typename Decoder>
 __device__ inline float code_value(uint32_t word, int byte) {
   constexpr uint32_t kBiasTop = 0x4b;  // 2^23 = 0x4b000000
@@ -46,7 +46,7 @@ __device__ inline void codes_to_bf16(const Codes& codes, uint32_t (&out)[16]) {
   }
 }
 
-// Four codes less kZero, as signed bytes.
+// The four codes of a word, each less kZero, as signed bytes.
 template <typename Decoder>
 __device__ inline uint32_t signed_codes(uint32_t word) {
   if constexpr (Decoder::kZero == 0) return word;

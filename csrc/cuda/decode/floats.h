@@ -1,4 +1,4 @@
-// Decoders of the types without blocks: a span is 64 elements.
+// Decoders of the types without blocks. Their spans have 64 elements.
 #pragma once
 
 #include <bit>
@@ -20,7 +20,7 @@ struct FloatDecoder {
   __device__ explicit FloatDecoder(DType) {}
   __device__ static constexpr int span_bytes() { return kMaxSpanBytes; }
 
-  // Words of a row, which begins at a multiple of 16 bytes as a rule, but need not.
+  // Loads words of a row. As a rule they begin at a multiple of 16 bytes, but they need not.
   template <int kCount>
   __device__ static void load(const uint8_t* bytes, uint32_t (&words)[kCount]) {
     if (reinterpret_cast<uintptr_t>(bytes) % 16 == 0) return load_words<16>(bytes, words);
@@ -52,7 +52,8 @@ template <>
 struct TileDecoder<DType::kF32> : FloatDecoder<4> {
   using FloatDecoder::FloatDecoder;
 
-  // The high parts of the elements, which are the nearest bf16, or what these leave.
+  // Each element is the sum of two bf16: the high part is the nearest bf16, the low part the nearest one to the rest.
+  // Gives the high parts of a unit, or the low ones.
   __device__ static void decode_part(const uint8_t* unit, bool is_low, uint32_t (&out)[16]) {
 #pragma unroll
     for (int first = 0; first < 16; first += 4) {
@@ -72,7 +73,7 @@ struct TileDecoder<DType::kF32> : FloatDecoder<4> {
   }
 };
 
-// F32 for RowType::kSplitBF16: every 64 columns come three times, as high, high and low parts.
+// F32 for products with rows of RowType::kSplitBF16: every 64 columns come three times, as high, high and low parts.
 struct SplitDecoder : TileDecoder<DType::kF32> {
   static constexpr int kPasses = 3;
   static constexpr int kSpanColumns = kPasses * FloatDecoder::kSpanColumns;
@@ -82,13 +83,5 @@ struct SplitDecoder : TileDecoder<DType::kF32> {
     decode_part(span + 4 * kUnitColumns * (unit % 2), unit / 2 == 2, out);
   }
 };
-
-// Calls use(DecoderType<...>) for the type's decoder; the type is one of these.
-template <typename Use>
-void with_float_decoder(DType dtype, const Use& use) {
-  if (dtype == DType::kF32) return use(DecoderType<TileDecoder<DType::kF32>>());
-  if (dtype == DType::kF16) return use(DecoderType<TileDecoder<DType::kF16>>());
-  return use(DecoderType<TileDecoder<DType::kBF16>>());
-}
 
 }  // namespace gesso::cuda

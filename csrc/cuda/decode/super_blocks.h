@@ -7,7 +7,7 @@
 
 namespace gesso::cuda {
 
-// The first 16 bytes of Q4_K and Q5_K: d, dmin and the packed scales. Sets a unit's scale and minimum.
+// Sets a unit's scale and minimum from the first 16 bytes of a block of Q4_K or Q5_K: d, dmin and the packed scales.
 __device__ inline void set_scale_and_min(const uint32_t (&header)[4], int unit, Codes& codes) {
   const int shift = 8 * (unit % 4);
   const uint32_t first = header[1] >> shift, second = header[2] >> shift, third = header[3] >> shift;
@@ -93,14 +93,5 @@ struct TileDecoder<DType::kIQ4_XS> : BlockDecoder<TileDecoder<DType::kIQ4_XS>, 2
     return codes;
   }
 };
-
-// Calls use(DecoderType<...>) for the type's decoder; the type is one of these.
-template <typename Use>
-void with_super_block_decoder(DType dtype, const Use& use) {
-  if (dtype == DType::kQ4_K) return use(DecoderType<TileDecoder<DType::kQ4_K>>());
-  if (dtype == DType::kQ5_K) return use(DecoderType<TileDecoder<DType::kQ5_K>>());
-  if (dtype == DType::kQ6_K) return use(DecoderType<TileDecoder<DType::kQ6_K>>());
-  return use(DecoderType<TileDecoder<DType::kIQ4_XS>>());
-}
 
 }  // namespace gesso::cuda

@@ -1,4 +1,4 @@
-// The activation of the gated products.
+// The activation function of the gated products.
 #pragma once
 
 #include <math.h>

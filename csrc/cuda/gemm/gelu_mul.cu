@@ -1,4 +1,4 @@
-// Bound by bytes.
+// One thread per output. Bound by bytes.
 #include "cuda/gemm/gelu_mul.h"
 
 #include "cuda/device/kernel.h"

@@ -1,4 +1,5 @@
-// The gated activation where gate and up are stored in different types, so that no kernel has both.
+// The activation of a gated product whose gate and up are stored in different types. No kernel multiplies both, so this
+// one joins the results of two plain products.
 #pragma once
 
 #include "core/tensor.h"
@@ -6,7 +7,7 @@
 
 namespace gesso::cuda {
 
-// out = gelu_tanh(out) * up.   up, out [R, N].
+// out = gelu_tanh(out) * up, where out has the gate's product.   up, out [R, N].
 void gelu_mul(const Queue& queue, ConstMatrix up, Matrix out);
 
 }  // namespace gesso::cuda

@@ -1,8 +1,8 @@
-// The sums of the parts of k, added in their order. Bound by bytes, which are in L2 as a rule.
+// Adds the sums of the splits, in their order. Bound by bytes, which are in the L2 cache as a rule.
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/gemm/gelu.h"
-#include "cuda/gemm/gemm_launch.h"
+#include "cuda/gemm/gemm_code.h"
 
 namespace gesso::cuda {
 namespace {

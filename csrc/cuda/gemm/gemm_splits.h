@@ -1,4 +1,5 @@
-// Into how many parts the sum over k is cut, so that few outputs still fill the device.
+// Into how many parts (splits) the sum over k is cut. A weight with few outputs has few tiles, too few to fill the
+// device; cut into 3 splits it has three times as many blocks.
 #pragma once
 
 #include <cstdint>
@@ -6,15 +7,18 @@
 namespace gesso::cuda {
 
 constexpr int kMaxSplits = 8;
-constexpr int kSplitGranule = 12;  // steps: whole spans of every decoder
+constexpr int kSplitGranule =
+    12;  // a split's steps are a multiple of this, so that it holds whole spans of every decoder
 
 struct Splits {
   int count = 1;
-  int steps_each = 0;  // of 64 columns; the last may have fewer
+  int steps_each = 0;  // of 64 columns; the last split may have fewer
+
+  friend bool operator==(const Splits&, const Splits&) = default;
 };
 
-// A function of the weight [N, K] and the device alone: the number of rows must not change the order of a row's sum.
-// `num_steps` = K / 64, `weight_tiles`: blocks that N takes.
+// The weight [N, K] and the device decide alone. The number of rows is not asked for, because it must not change the
+// order of a row's sum. num_outputs: N; num_steps: K / 64; weight_tiles: blocks that N takes.
 Splits choose_splits(int64_t num_outputs, int weight_tiles, int num_steps, int num_multiprocessors);
 
 }  // namespace gesso::cuda

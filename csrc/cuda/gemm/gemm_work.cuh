@@ -1,5 +1,5 @@
-// Which tiles a block computes. A grid may have fewer blocks than there are tiles: block b takes the tiles b, b + grid,
-// ... How many rows the experts have is known on the device alone, so every block finds the tiles by itself.
+// Which tiles a block computes. A grid may have fewer blocks than there are tiles: of 100 blocks, block 3 takes the
+// tiles 3, 103, 203, ... Only the device knows how many rows each expert has, so every block finds its tiles by itself.
 #pragma once
 
 #include "cuda/block/scan.h"
@@ -18,11 +18,11 @@ struct TileWork {
   int first_step = 0, end_step = 0;
 };
 
-// Tiles of kRows rows of x.
+// All tiles of a product, with kRows rows of x each.
 template <int kRows>
 class WorkList {
  public:
-  // `shared` is work_list_bytes. All threads of the block take part.
+  // `shared` has work_list_bytes bytes. All threads of the block take part.
   __device__ WorkList(const GemmArguments& arguments, int32_t* shared) : arguments_(arguments), tile_begin_(shared) {
     if (arguments.num_experts == 0) {
       num_row_tiles_ = (arguments.num_rows + kRows - 1) / kRows;
@@ -36,7 +36,8 @@ class WorkList {
   __device__ TileWork operator[](int index) const {
     TileWork work;
     if (arguments_.num_experts == 0) {
-      // Tiles with the same weight rows follow one another: one reads them from memory, the others find them in L2.
+      // Tiles with the same weight rows follow one another. The first one reads them from memory, and the others find
+      // them in the L2 cache.
       work.first_row = index % num_row_tiles_ * kRows;
       work.num_rows = min_of(kRows, arguments_.num_rows - work.first_row);
       index /= num_row_tiles_;
@@ -58,7 +59,7 @@ class WorkList {
     return arguments_.expert_offsets[expert + 1] - arguments_.expert_offsets[expert];
   }
 
-  // tile_begin_[e]: row tiles of the experts before e.
+  // Sets tile_begin_[e] to the number of row tiles that the experts before e have.
   __device__ void count_expert_tiles(int32_t* scratch) {
     const int each = (arguments_.num_experts + kGemmThreads - 1) / kGemmThreads;
     const int first = static_cast<int>(threadIdx.x) * each;
@@ -76,7 +77,7 @@ class WorkList {
     sync_block();
   }
 
-  // The expert with the row tile `tile`: the last one that begins at or before it.
+  // Finds the expert that the row tile `tile` belongs to: the last one whose tiles begin at or before it.
   __device__ void find_expert(int tile, TileWork& work) const {
     int low = 0, high = arguments_.num_experts - 1;
     while (low < high) {

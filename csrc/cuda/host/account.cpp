@@ -14,7 +14,7 @@ struct Allocation {
   int64_t num_bytes;
 };
 
-// Never destroyed: buffers of static objects may be given back after this file's own statics are gone.
+// It is never destroyed: static objects of other files may give buffers back after this file's statics are gone.
 struct Account {
   std::mutex mutex;
   std::map<void*, Allocation> allocations;
@@ -33,7 +33,7 @@ std::byte* allocate_on_device(int device, int64_t num_bytes) {
   void* data = nullptr;
   const cudaError_t error = cudaMalloc(&data, num_bytes);
   if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // reported here, and forgotten by the runtime
+    cudaGetLastError();  // makes the runtime forget the error, which is reported here
     const int64_t free = free_bytes(device);
     throw OutOfMemory(
         concat("out of memory on cuda:", device, ": asked for ", num_bytes, " bytes, ", free, " bytes are free"),
@@ -51,7 +51,7 @@ void release_on_device(void* data) {
     const std::lock_guard lock(account().mutex);
     account().allocations.erase(data);
   }
-  cudaFree(data);  // also waits for kernels that still use it; an error of theirs shows at the next call
+  cudaFree(data);  // waits for kernels that still use the memory; an error of theirs shows at the next call
 }
 
 int64_t allocated_bytes(int device) {

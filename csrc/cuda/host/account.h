@@ -1,4 +1,4 @@
-// All device memory is taken and given back here, so that its sum is known.
+// All device memory is taken and given back here, so that gesso knows how much it has taken.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,8 @@
 
 namespace gesso::cuda {
 
-// Uninitialised, 256-byte aligned. OutOfMemory with asked and free bytes; 0 bytes give nullptr.
+// Uninitialised memory, 256-byte aligned; nullptr for 0 bytes. OutOfMemory says how many bytes were asked for and how
+// many are free.
 std::byte* allocate_on_device(int device, int64_t num_bytes);
 void release_on_device(void* data);  // nullptr is fine
 

@@ -12,7 +12,7 @@ constexpr int kOldestArch = 80;  // the first with matrix instructions on bf16 a
 
 std::vector<ops::Device> devices() {
   int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) {  // no driver, or one too old: then there are none
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {  // there is no driver, or one that is too old: no devices
     cudaGetLastError();
     return {};
   }

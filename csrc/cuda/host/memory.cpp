@@ -18,7 +18,7 @@ std::byte* allocate_host_bytes(int64_t num_bytes) {
   void* data = nullptr;
   const cudaError_t error = cudaMallocHost(&data, num_bytes);
   if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // reported here, and forgotten by the runtime
+    cudaGetLastError();  // makes the runtime forget the error, which is reported here
     throw OutOfMemory(concat("out of pinned host memory: asked for ", num_bytes, " bytes"), num_bytes);
   }
   check_cuda(error, "cudaMallocHost");

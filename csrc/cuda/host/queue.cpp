@@ -6,22 +6,6 @@
 
 namespace gesso::cuda {
 
-DeviceProperties device_properties(int device) {
-  cudaDeviceProp properties;
-  check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-  int reads_pages = 0;
-  check_cuda(cudaDeviceGetAttribute(&reads_pages, cudaDevAttrPageableMemoryAccess, device), "cudaDeviceGetAttribute");
-  DeviceProperties result;
-  result.name = properties.name;
-  result.arch = 10 * properties.major + properties.minor;
-  result.num_multiprocessors = properties.multiProcessorCount;
-  result.max_shared_bytes = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
-  result.l2_bytes = properties.l2CacheSize;
-  result.total_bytes = static_cast<int64_t>(properties.totalGlobalMem);
-  result.is_integrated = properties.integrated != 0 && reads_pages != 0;
-  return result;
-}
-
 Queue::Queue(int device) : device_(device), properties_(device_properties(device)) {
   check_cuda(cudaSetDevice(device), "cudaSetDevice");
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");

@@ -1,4 +1,4 @@
-// A stream of one GPU with what ops need beside it: the device's properties and scratch memory. One per session.
+// A stream of one GPU, with what ops need beside it: the device's properties and scratch memory. Each session has one.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -6,24 +6,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+
+#include "cuda/host/device_properties.h"
 
 namespace gesso::cuda {
 
-struct DeviceProperties {
-  std::string name;
-  int arch = 0;  // compute capability, 10 * major + minor: 80, 86, 89, 90, 120, 121
-  int num_multiprocessors = 0;
-  int64_t max_shared_bytes = 0;  // of one block
-  int64_t l2_bytes = 0;
-  int64_t total_bytes = 0;     // of device memory
-  bool is_integrated = false;  // the GPU shares the host's memory and can read its pages
-};
-
-// CudaError when there is no such device.
-DeviceProperties device_properties(int device);
-
-// What scratch memory is for. An op's scratch is its own until its last kernel; the ops of a queue run in order.
+// What scratch memory is for. The ops of a queue run in order, so an op has its scratch to itself until its last
+// kernel.
 enum class Scratch { kActivations, kPartials, kWorkList, kHead, kSoftSums, kAttention, kGated, kCount };
 
 class Queue {
@@ -37,14 +26,14 @@ class Queue {
   cudaStream_t stream() const { return stream_; }
   const DeviceProperties& properties() const { return properties_; }
 
-  // At least `bytes`, 256-byte aligned, uninitialised. Grows when it must, which a recorded step forbids: a step runs
-  // once before it is recorded.
+  // At least `bytes`, 256-byte aligned, uninitialised. The memory grows, and moves, when more is asked for than before.
+  // While a step is recorded it must not grow; so a step runs once before it is recorded.
   std::byte* scratch_bytes(Scratch which, int64_t bytes);
   template <typename T>
   T* scratch(Scratch which, int64_t count) {
     return reinterpret_cast<T*>(scratch_bytes(which, count * static_cast<int64_t>(sizeof(T))));
   }
-  // Changes when scratch memory has moved: what was recorded before is void.
+  // A number that changes when scratch memory has moved: steps that were recorded before cannot be used any more.
   int64_t scratch_generation() const { return scratch_generation_; }
 
  private:

@@ -1,4 +1,4 @@
-// Runs of ops as CUDA graphs.
+// Records runs of ops as CUDA graphs, and plays them back.
 #include "ops/replay.h"
 
 #include <map>
@@ -10,11 +10,11 @@
 namespace gesso::cuda {
 namespace {
 
-// A batch has one recording per number of canvases under way, with and without self-conditioning. More than this many
-// means that addresses have changed, and the old ones are of no use.
+// A batch has one recording for each number of canvases that are under way, with and without self-conditioning. Where
+// there are more than this, addresses have changed, and the old recordings are of no use.
 constexpr size_t kMaxRecordings = 64;
 
-// An executable graph; none until the second run under its key.
+// An executable graph. There is none until a key is run for the second time.
 class Recording {
  public:
   Recording() = default;
@@ -38,7 +38,7 @@ void Recording::record(cudaStream_t stream, const std::function<void()>& body) {
   try {
     body();
   } catch (...) {
-    cudaStreamEndCapture(stream, &graph);  // leaves the stream as it was; a broken graph is none
+    cudaStreamEndCapture(stream, &graph);  // leaves the stream as it was; a graph that broke comes back as null
     if (graph) cudaGraphDestroy(graph);
     cudaGetLastError();
     throw;
@@ -64,7 +64,7 @@ void replay(const Context& context, std::shared_ptr<void>& recordings, const std
   if (found == all.end()) {
     body();
     if (all.size() >= kMaxRecordings) all.clear();
-    full_key.back() = context.queue->scratch_generation();  // this run may have moved it
+    full_key.back() = context.queue->scratch_generation();  // this run may have moved scratch memory
     all[full_key];
     return;
   }

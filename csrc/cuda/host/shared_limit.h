@@ -12,8 +12,9 @@ namespace gesso::cuda {
 // What a kernel gets without asking.
 constexpr int64_t kDefaultSharedBytes = 48 * 1024;
 
-// Before a launch with more than that: lets the kernel have as much as the current device gives a block. The limit is
-// the kernel's, not the launch's. So it is always the highest: another thread may be about to launch with more.
+// Is called before a launch with more than that. Lets the kernel have as much as the current device gives a block. The
+// limit belongs to the kernel and not to the launch, and another thread may be about to launch the kernel with more. So
+// it is always set to the highest.
 inline void raise_shared_limit(const void* kernel, const char* name) {
   int device = 0, most = 0;
   check_cuda(cudaGetDevice(&device), name);

@@ -1,16 +1,20 @@
 // The matrix kernel for rows of bf16 and weights of any type.
 //
-// Three things run side by side: copies of raw weights and of rows of x, some steps ahead; decoding of the next step's
-// 64 x 64 weights to bf16, by every thread half a row; matrix instructions on this step's. One barrier per step.
-// With few rows of x it is bound by the bytes of the weights (and, for 4-bit types on the fastest memories, by
-// decoding), with many by matrix instructions.
+// Three things run side by side, with one barrier per step:
+// - copies of raw weights and of rows of x, which are needed some steps later;
+// - decoding of the 64 x 64 weights of the next step to bf16, half a row by every thread;
+// - matrix instructions on the weights and rows of this step.
+// With few rows of x the kernel is bound by the bytes of the weights (for 4-bit types on the fastest memories, by
+// decoding), with many rows by matrix instructions.
 #pragma once
 
+#include "cuda/decode/floats.h"
+#include "cuda/decode/list_decoder.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/mma.h"
 #include "cuda/gemm/gemm_arguments.h"
-#include "cuda/gemm/gemm_launch.h"
+#include "cuda/gemm/gemm_code.h"
 #include "cuda/gemm/gemm_work.cuh"
 #include "cuda/gemm/kernels/gemm_steps.cuh"
 #include "cuda/gemm/kernels/gemm_store.cuh"
@@ -24,7 +28,8 @@ template <typename Decoder, int kRows>
 struct Bf16Memory {
   static constexpr int kRowBytes = 2 * kStepColumns;
   static constexpr int kWeightBytes = kTileWeightRows * kRowBytes;  // decoded, of one step
-  // Steps of rows of x: one is multiplied, two are there or on their way. Raw weights as far ahead, if there is room.
+  // Steps of rows of x: one is multiplied, two have arrived or are on their way. Raw weights are copied as far ahead,
+  // if there is room.
   static constexpr int kSlots = 3;
   using Rows = RowTile<kRows, kRowBytes, kSlots>;
   static constexpr int kRoom = kMaxGemmSharedBytes - kWorkListRoom - Rows::kBytes - 2 * kWeightBytes;
@@ -32,7 +37,8 @@ struct Bf16Memory {
   static constexpr int kRawSlots = kWantedRawSlots * RawSpan<Decoder>::kBytes <= kRoom ? kWantedRawSlots : 2;
   using Raw = RawTile<Decoder, kRawSlots>;
 
-  // Steps between the start of a copy and its use, less one: groups of copies that may be on their way.
+  // Groups of copies that may be on their way while a step is computed: the steps between the start of a copy and its
+  // use, less one.
   static constexpr int kRawAhead = RawSpan<Decoder>::kSteps * (kRawSlots - 1);
   static constexpr int kInFlight = (kSlots - 1 < kRawAhead ? kSlots - 1 : kRawAhead) - 1;
 
@@ -59,8 +65,8 @@ __device__ inline void multiply_bf16_step(const uint8_t* weights, const uint8_t*
       load_matrix_x4(a[m][q], weights + 16 * m * kRowBytes + pieces_on(weight_offset, 2 * q));
     }
   }
-  // Two row tiles at a time, so that no product waits for the one before it. Of the second nothing may be there: its
-  // sums are dropped.
+  // Two row tiles at a time, so that no product waits for the one before it. The second may have no row; then its sums
+  // are not used.
   constexpr int kTileBytes = Warp::kWarpColumns * 8 * kRowBytes;
 #pragma unroll
   for (int n = 0; n < Warp::kRowTiles; n += 2) {
@@ -131,16 +137,45 @@ __global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 4 : 2) gemm_bf16_k
   }
 }
 
+// What reads weights of a type for this kernel: those of F32 are split, as their rows of x are.
+template <typename D>
+struct Bf16Decoder {
+  using Type = D;
+};
+template <>
+struct Bf16Decoder<TileDecoder<DType::kF32>> {
+  using Type = SplitDecoder;
+};
+
 template <typename Decoder, int kRows>
 void launch_gemm_bf16(const GemmLaunch& gemm) {
-  const int64_t shared_bytes = Bf16Memory<Decoder, kRows>::kWorkBegin + work_list_bytes(gemm.arguments);
-  launch(gemm.name, {dim3(gemm_grid(gemm, kRows, shared_bytes)), kGemmThreads, shared_bytes, gemm.queue.stream()},
+  const GemmTiles& tiles = gemm.plan.tiles;
+  launch(gemm.name, {dim3(tiles.grid_x), kGemmThreads, tiles.shared_bytes, gemm.queue.stream()},
          gemm_bf16_kernel<Decoder, kRows>, gemm.arguments);
 }
 
-template <typename Decoder>
-void launch_gemm_bf16(const GemmLaunch& gemm) {
-  gemm.is_wide ? launch_gemm_bf16<Decoder, kWideRows>(gemm) : launch_gemm_bf16<Decoder, kNarrowRows>(gemm);
-}
+// The code for a list of types.
+template <typename Types>
+struct GemmBf16 {
+  static int64_t shared_bytes(DType weight, RowFormat, int tile_rows) {
+    int64_t bytes = 0;
+    with_decoder_of(Types{}, weight, [&]<typename D>(DecoderType<D>) {
+      using Decoder = typename Bf16Decoder<D>::Type;
+      bytes = tile_rows == kWideRows ? Bf16Memory<Decoder, kWideRows>::kWorkBegin
+                                     : Bf16Memory<Decoder, kNarrowRows>::kWorkBegin;
+    });
+    return bytes;
+  }
+
+  static void launch(const GemmLaunch& gemm) {
+    with_decoder_of(Types{}, gemm.arguments.dtype, [&]<typename D>(DecoderType<D>) {
+      using Decoder = typename Bf16Decoder<D>::Type;
+      gemm.plan.tiles.rows == kWideRows ? launch_gemm_bf16<Decoder, kWideRows>(gemm)
+                                        : launch_gemm_bf16<Decoder, kNarrowRows>(gemm);
+    });
+  }
+
+  static constexpr GemmCode kCode = {shared_bytes, launch};
+};
 
 }  // namespace gesso::cuda

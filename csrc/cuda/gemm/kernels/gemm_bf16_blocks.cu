@@ -4,9 +4,6 @@
 
 namespace gesso::cuda {
 
-void gemm_bf16_blocks(const GemmLaunch& gemm) {
-  with_block_decoder(gemm.arguments.dtype,
-                     [&](auto type) { launch_gemm_bf16<typename decltype(type)::Decoder>(gemm); });
-}
+constinit const GemmCode kGemmBF16Blocks = GemmBf16<BlockTypes>::kCode;
 
 }  // namespace gesso::cuda

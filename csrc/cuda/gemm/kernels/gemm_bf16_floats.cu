@@ -4,10 +4,6 @@
 
 namespace gesso::cuda {
 
-void gemm_bf16_floats(const GemmLaunch& gemm) {
-  if (gemm.arguments.dtype == DType::kF32) return launch_gemm_bf16<SplitDecoder>(gemm);
-  if (gemm.arguments.dtype == DType::kF16) return launch_gemm_bf16<TileDecoder<DType::kF16>>(gemm);
-  return launch_gemm_bf16<TileDecoder<DType::kBF16>>(gemm);
-}
+constinit const GemmCode kGemmBF16Floats = GemmBf16<FloatTypes>::kCode;
 
 }  // namespace gesso::cuda

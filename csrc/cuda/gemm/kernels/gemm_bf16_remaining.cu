@@ -4,6 +4,6 @@
 
 namespace gesso::cuda {
 
-void gemm_bf16_remaining(const GemmLaunch& gemm) { launch_gemm_bf16<RemainingDecoder>(gemm); }
+constinit const GemmCode kGemmBF16Remaining = GemmBf16<RemainingTypes>::kCode;
 
 }  // namespace gesso::cuda

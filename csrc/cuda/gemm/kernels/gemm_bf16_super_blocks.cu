@@ -4,9 +4,6 @@
 
 namespace gesso::cuda {
 
-void gemm_bf16_super_blocks(const GemmLaunch& gemm) {
-  with_super_block_decoder(gemm.arguments.dtype,
-                           [&](auto type) { launch_gemm_bf16<typename decltype(type)::Decoder>(gemm); });
-}
+constinit const GemmCode kGemmBF16SuperBlocks = GemmBf16<SuperBlockTypes>::kCode;
 
 }  // namespace gesso::cuda

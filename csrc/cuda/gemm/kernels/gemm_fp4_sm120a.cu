@@ -2,14 +2,14 @@
 // their scales as the file has them, so nothing is decoded. Rows of x are sums of such floats (fp4_activations.h), and
 // all their terms go into the same accumulators.
 //
-// Copies and work are those of gemm_bf16.cuh: raw weights and rows of x arrive some steps of 64 columns ahead. Bound by
-// the matrix units with many rows of x, by the bytes of the weights with few.
-#include "cuda/gemm/gemm_fp4.h"
-
+// Copies and work are as in gemm_bf16.cuh: raw weights and rows of x arrive some steps of 64 columns before they are
+// needed. With many rows of x the kernel is bound by the matrix units, with few by the bytes of the weights.
+#include "core/check.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
+#include "cuda/gemm/gemm_code.h"
 #include "cuda/gemm/gemm_work.cuh"
 #include "cuda/gemm/kernels/gemm_fp4_tile.cuh"
 #include "cuda/gemm/kernels/gemm_store.cuh"
@@ -86,7 +86,7 @@ __device__ inline void multiply_fp4_tile(const GemmArguments& arguments, const T
   sync_block();  // all is read before the next tile's copies begin
 }
 
-// The sums with the scales of their rows of x.
+// Multiplies the sums with the scales of their rows of x.
 template <int kRows>
 __device__ inline void scale_rows(const GemmArguments& arguments, const TileWork& work, TileSums<kRows>& sums) {
   using Warp = WarpTile<kRows>;
@@ -124,35 +124,49 @@ __global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 2 : 1) gemm_fp4_ke
 
 template <typename Weights, int kTerms, int kRows>
 void launch_gemm_fp4(const GemmLaunch& gemm) {
-  const int64_t shared_bytes = Fp4Memory<Weights, kTerms, kRows>::kWorkBegin + work_list_bytes(gemm.arguments);
-  launch(gemm.name, {dim3(gemm_grid(gemm, kRows, shared_bytes)), kGemmThreads, shared_bytes, gemm.queue.stream()},
+  const GemmTiles& tiles = gemm.plan.tiles;
+  launch(gemm.name, {dim3(tiles.grid_x), kGemmThreads, tiles.shared_bytes, gemm.queue.stream()},
          gemm_fp4_kernel<Weights, kTerms, kRows>, gemm.arguments);
 }
 
-template <typename Weights, int kTerms>
-void launch_gemm_fp4(const GemmLaunch& gemm) {
-  gemm.is_wide ? launch_gemm_fp4<Weights, kTerms, kWideRows>(gemm)
-               : launch_gemm_fp4<Weights, kTerms, kNarrowRows>(gemm);
+// Stands for a type of weights, a number of terms and a number of rows in a call.
+template <typename W, int kTermsOfRow, int kTileRows>
+struct Fp4Tile {
+  using Weights = W;
+  static constexpr int kTerms = kTermsOfRow, kRows = kTileRows;
+};
+
+template <typename Weights, int kTerms, typename Use>
+void with_rows(int tile_rows, const Use& use) {
+  tile_rows == kWideRows ? use(Fp4Tile<Weights, kTerms, kWideRows>()) : use(Fp4Tile<Weights, kTerms, kNarrowRows>());
+}
+
+// Calls use(Fp4Tile<...>()) for what the plan has chosen.
+template <typename Use>
+void with_tile(DType weight, RowFormat rows, int tile_rows, const Use& use) {
+  const int terms = rows.num_terms;
+  if (weight == DType::kNVFP4 && terms == 2) return with_rows<NvFp4Weights, 2>(tile_rows, use);
+  if (weight == DType::kNVFP4 && terms == 3) return with_rows<NvFp4Weights, 3>(tile_rows, use);
+  if (weight == DType::kMXFP4 && terms == 3) return with_rows<MxFp4Weights, 3>(tile_rows, use);
+  if (weight == DType::kMXFP4 && terms == 4) return with_rows<MxFp4Weights, 4>(tile_rows, use);
+  check(false, "no kernel multiplies ", dtype_name(weight), " with sums of ", terms, " 4-bit floats");
+}
+
+int64_t fp4_shared_bytes(DType weight, RowFormat rows, int tile_rows) {
+  int64_t bytes = 0;
+  with_tile(weight, rows, tile_rows, [&]<typename Tile>(Tile) {
+    bytes = Fp4Memory<typename Tile::Weights, Tile::kTerms, Tile::kRows>::kWorkBegin;
+  });
+  return bytes;
+}
+
+void launch_fp4(const GemmLaunch& gemm) {
+  with_tile(gemm.arguments.dtype, gemm.plan.sums.rows, gemm.plan.tiles.rows,
+            [&]<typename Tile>(Tile) { launch_gemm_fp4<typename Tile::Weights, Tile::kTerms, Tile::kRows>(gemm); });
 }
 
 }  // namespace
 
-bool has_fp4(const DeviceProperties& device, DType weight_type) {
-  if (device.arch != 120 && device.arch != 121) return false;
-  return weight_type == DType::kNVFP4 || weight_type == DType::kMXFP4;
-}
-
-int num_fp4_terms(ActivationType activations, DType weight_type) {
-  const int least = weight_type == DType::kNVFP4 ? 2 : 3;
-  return activations == ActivationType::kInt8 ? least : least + 1;
-}
-
-void gemm_fp4(const GemmLaunch& gemm) {
-  const int num_terms = gemm.arguments.x_num_terms;
-  if (gemm.arguments.dtype == DType::kNVFP4) {
-    return num_terms == 2 ? launch_gemm_fp4<NvFp4Weights, 2>(gemm) : launch_gemm_fp4<NvFp4Weights, 3>(gemm);
-  }
-  num_terms == 3 ? launch_gemm_fp4<MxFp4Weights, 3>(gemm) : launch_gemm_fp4<MxFp4Weights, 4>(gemm);
-}
+constinit const GemmCode kGemmFp4 = {fp4_shared_bytes, launch_fp4};
 
 }  // namespace gesso::cuda

@@ -1,4 +1,4 @@
-// What gemm_fp4_sm120a.cu multiplies, on its way from shared memory to registers: weights as the file has them, and
+// How gemm_fp4_sm120a.cu brings what it multiplies from shared memory to registers: weights as the file has them, and
 // rows of x as sums of 4-bit floats.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace gesso::cuda {
 
-// 64 columns of a weight row, from their first byte on: words 0..7 of the values, and the scales.
+// 64 columns of a weight row, whose first byte is `bytes`: eight words with 8 values each, and the scales.
 struct NvFp4Weights {
   using Decoder = TileDecoder<DType::kNVFP4>;
   static constexpr int kStepBytes = 36;
@@ -23,7 +23,7 @@ struct NvFp4Weights {
     return *reinterpret_cast<const uint32_t*>(bytes + 4 + 4 * i);
   }
 
-  // The sign of a scale is ignored; 0x7f, a NaN, counts as 0 (quant/blocks/nvfp4.h), and so does 0xff.
+  // As in quant/blocks/nvfp4.h, the sign of a scale is ignored, and 0x7f, which would be NaN, counts as 0.
   __device__ static uint32_t scales(const uint8_t* bytes, bool) {
     const uint32_t scales = *reinterpret_cast<const uint32_t*>(bytes) & 0x7f7f7f7fu;
     const uint32_t nans = (scales + 0x01010101u) >> 7 & 0x01010101u;
@@ -36,7 +36,8 @@ struct NvFp4Weights {
   }
 };
 
-// Two blocks, at any address. A scale of 255, which no encoder writes, makes its sums NaN.
+// The same 64 columns are two blocks here, which may begin at any address. A scale of 255, which no encoder writes,
+// makes the sums of its block NaN.
 struct MxFp4Weights {
   using Decoder = TileDecoder<DType::kMXFP4>;
   static constexpr int kStepBytes = 34;
@@ -47,7 +48,8 @@ struct MxFp4Weights {
     return word[0];
   }
 
-  // Where the row ends with the first block x is zero, which the second one's scale must not make a NaN.
+  // A row may end with the first block. Then x is zero behind it, and the scale that lies there must not make NaN of
+  // it.
   __device__ static uint32_t scales(const uint8_t* bytes, bool has_second) {
     return bytes[0] | (has_second ? uint32_t{bytes[17]} << 8 : 0u);
   }
@@ -65,7 +67,8 @@ struct WeightFragments {
   uint32_t scales[kWeightTiles];
 };
 
-// Where a lane's weight rows lie in the raw spans: rows g and g + 8 of each of its warp's tiles.
+// Reads a lane's weight rows from the raw spans: rows g and g + 8 of each of its warp's tiles (device/mma.h says what g
+// is).
 template <typename Weights, int kRawSlots, int kRows>
 class WeightReader {
  public:
@@ -114,7 +117,7 @@ class WeightReader {
   int offsets_[Warp::kWeightTiles][2];  // of the rows' addresses modulo 16
 };
 
-// Eight rows of x, all terms.
+// A lane's part of eight rows of x, of all terms.
 template <int kTerms>
 struct RowFragments {
   uint32_t values[kTerms][2];
@@ -138,8 +141,7 @@ struct RowFragments {
   }
 };
 
-// A ring of kSlots steps of the tile's rows of x, one behind the other as they are packed. Step s is in slot s %
-// kSlots.
+// A ring of kSlots steps of the tile's rows of x, as they were packed, row behind row. Step s is in slot s % kSlots.
 template <int kTerms, int kRows, int kSlots>
 class Fp4RowTile {
  public:

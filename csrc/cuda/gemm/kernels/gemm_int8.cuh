@@ -1,6 +1,7 @@
-// The matrix kernel for rows of int8 and weights of block formats: as gemm_bf16.cuh, but what is decoded are the
-// format's integers and, for each 32 columns of a row, its scale. Products of 32 columns are exact integers; times the
-// scales of both sides they are added up in float32. A minimum is multiplied with the sum of x over the 32 columns.
+// The matrix kernel for rows of int8 and weights of block formats. It works as gemm_bf16.cuh does, but decodes a format
+// to its integers and a scale for each 32 columns of a row. The products of 32 columns add up to an exact integer; that
+// is multiplied with the scales of both sides and added up in float32. A format's minimum is multiplied with the sum of
+// x over the 32 columns.
 #pragma once
 
 #include <math.h>
@@ -8,11 +9,12 @@
 #include <bit>
 
 #include "cuda/decode/codes.h"
+#include "cuda/decode/list_decoder.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/mma.h"
 #include "cuda/gemm/gemm_arguments.h"
-#include "cuda/gemm/gemm_launch.h"
+#include "cuda/gemm/gemm_code.h"
 #include "cuda/gemm/gemm_work.cuh"
 #include "cuda/gemm/kernels/gemm_steps.cuh"
 #include "cuda/gemm/kernels/gemm_store.cuh"
@@ -32,7 +34,7 @@ template <typename Decoder, int kRows>
 struct Int8Memory {
   static constexpr int kRowBytes = kStepColumns;
   static constexpr int kCodeBytes = kTileWeightRows * kRowBytes;                // of one step
-  static constexpr int kScaleBytes = 2 * kTileWeightRows * sizeof(UnitScales);  // the same; unit after unit
+  static constexpr int kScaleBytes = 2 * kTileWeightRows * sizeof(UnitScales);  // of one step: unit after unit
   static constexpr int kSlots = 3;
   using Rows = RowTile<kRows, kRowBytes, kSlots>;
   static constexpr int kRowScaleBytes = kRows * sizeof(StepScales);  // of one step
@@ -85,14 +87,14 @@ __device__ inline void unpack_step(const Raw& raw, int step, int num_columns, ui
     *reinterpret_cast<uint4*>(tile + piece_offset<kStepColumns>(row, 2 * half + i)) =
         make_uint4(words[0], words[1], words[2], words[3]);
   }
-  // Behind the last column x is zero, but a scale may be no number there.
+  // Behind the last column x is zero. A scale may be NaN there, which would make the product NaN.
   const bool is_there = step * kStepColumns + half * kUnitColumns < num_columns;
   const float second = Decoder::kHasTwoScales ? codes.scale[1] : codes.min;
   scales[half * kTileWeightRows + row] = {is_there ? codes.scale[0] : 0.0f, is_there ? second : 0.0f};
 }
 
-// An accumulator that starts at these bits is, read as a float, 1.5 * 2^23 + the sum, as long as that is below 2^22 in
-// magnitude: 32 products are at most 2^19.
+// An integer accumulator that starts at these bits can be read as a float, without a conversion: it is 1.5 * 2^23 + the
+// sum, as long as the sum's magnitude is below 2^22. The sum of 32 products is at most 2^19.
 constexpr int32_t kSumBits = 0x4b400000;
 constexpr float kSumBias = 0x1.8p23f;
 __device__ inline float sum_value(int32_t bits) { return std::bit_cast<float>(bits) - kSumBias; }
@@ -106,8 +108,8 @@ __device__ inline void add_scaled(const int32_t (&products)[4], float row_scale,
   sums[3] = fmaf(row_8_scale * x_1_scale, sum_value(products[3]), sums[3]);
 }
 
-// 32 columns of 16 weight rows times 8 rows of x. w, w_8: of the weight rows g and g + 8 of the fragments; x, x_1: of
-// columns 2t and 2t + 1.
+// 32 columns of 16 weight rows times 8 rows of x. w and w_8 are the scales of the weight rows g and g + 8 of the
+// fragments, x and x_1 those of the rows of x 2t and 2t + 1 (device/mma.h says what g and t are).
 template <typename Decoder>
 __device__ inline void multiply_unit(const uint32_t (&a)[4], uint32_t b_first, uint32_t b_second, int unit,
                                      const UnitScales& w, const UnitScales& w_8, const StepScales& x,
@@ -167,7 +169,7 @@ __device__ inline void multiply_int8_step(const uint8_t* tile, const UnitScales*
   }
 }
 
-// The sums of one tile over its steps: as multiply_bf16_tile.
+// The sums of one tile over its steps, as in multiply_bf16_tile.
 template <typename Decoder, int kRows>
 __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
                                           TileSums<kRows>& sums) {
@@ -223,14 +225,31 @@ __global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 4 : 2) gemm_int8_k
 
 template <typename Decoder, int kRows>
 void launch_gemm_int8(const GemmLaunch& gemm) {
-  const int64_t shared_bytes = Int8Memory<Decoder, kRows>::kWorkBegin + work_list_bytes(gemm.arguments);
-  launch(gemm.name, {dim3(gemm_grid(gemm, kRows, shared_bytes)), kGemmThreads, shared_bytes, gemm.queue.stream()},
+  const GemmTiles& tiles = gemm.plan.tiles;
+  launch(gemm.name, {dim3(tiles.grid_x), kGemmThreads, tiles.shared_bytes, gemm.queue.stream()},
          gemm_int8_kernel<Decoder, kRows>, gemm.arguments);
 }
 
-template <typename Decoder>
-void launch_gemm_int8(const GemmLaunch& gemm) {
-  gemm.is_wide ? launch_gemm_int8<Decoder, kWideRows>(gemm) : launch_gemm_int8<Decoder, kNarrowRows>(gemm);
-}
+// The code for a list of types.
+template <typename Types>
+struct GemmInt8 {
+  static int64_t shared_bytes(DType weight, RowFormat, int tile_rows) {
+    int64_t bytes = 0;
+    with_decoder_of(Types{}, weight, [&]<typename Decoder>(DecoderType<Decoder>) {
+      bytes = tile_rows == kWideRows ? Int8Memory<Decoder, kWideRows>::kWorkBegin
+                                     : Int8Memory<Decoder, kNarrowRows>::kWorkBegin;
+    });
+    return bytes;
+  }
+
+  static void launch(const GemmLaunch& gemm) {
+    with_decoder_of(Types{}, gemm.arguments.dtype, [&]<typename Decoder>(DecoderType<Decoder>) {
+      gemm.plan.tiles.rows == kWideRows ? launch_gemm_int8<Decoder, kWideRows>(gemm)
+                                        : launch_gemm_int8<Decoder, kNarrowRows>(gemm);
+    });
+  }
+
+  static constexpr GemmCode kCode = {shared_bytes, launch};
+};
 
 }  // namespace gesso::cuda

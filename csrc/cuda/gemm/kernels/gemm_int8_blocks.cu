@@ -4,9 +4,6 @@
 
 namespace gesso::cuda {
 
-void gemm_int8_blocks(const GemmLaunch& gemm) {
-  with_block_decoder(gemm.arguments.dtype,
-                     [&](auto type) { launch_gemm_int8<typename decltype(type)::Decoder>(gemm); });
-}
+constinit const GemmCode kGemmInt8Blocks = GemmInt8<BlockTypes>::kCode;
 
 }  // namespace gesso::cuda

@@ -1,4 +1,5 @@
-// How a block walks k: copies some steps ahead, decoding one step ahead, and this step's products.
+// How a block walks over k. In the turn of a step it starts copies for later steps, decodes the weights of the next
+// step, and multiplies this one.
 #pragma once
 
 #include "cuda/device/async_copy.h"
@@ -8,9 +9,10 @@
 
 namespace gesso::cuda {
 
-// copy(step) starts the copies that belong to a step's turn, for use more than kInFlight steps later; those for the
-// first steps were started before. decode(step) makes a step's weights ready, multiply(step) uses them. One barrier per
-// step: behind it a step's copies and decoded weights are there, and what the step before used is free.
+// copy(step) starts the copies that belong to a step's turn; they are used more than kInFlight steps later. (The caller
+// has started those for the first steps.) decode(step) makes a step's weights ready, multiply(step) uses them. There is
+// one barrier per step: behind it the step's copies and decoded weights are there, and the memory that the step before
+// used is free.
 template <int kInFlight, typename Copy, typename Decode, typename Multiply>
 __device__ inline void walk_steps(const TileWork& work, const Copy& copy, const Decode& decode,
                                   const Multiply& multiply) {
@@ -25,7 +27,8 @@ __device__ inline void walk_steps(const TileWork& work, const Copy& copy, const 
   decode(work.first_step);
   for (int step = work.first_step; step < work.end_step; ++step) {
     begin_turn(step);
-    // Behind the last step this decodes whatever is there: without a branch the two run side by side in a thread.
+    // In the last step this decodes whatever lies there, for nobody: without a branch, decoding and multiplying run
+    // side by side in a thread.
     decode(step + 1);
     multiply(step);
   }

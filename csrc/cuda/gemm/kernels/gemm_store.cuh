@@ -1,4 +1,4 @@
-// From a tile's sums to memory.
+// Writes a tile's sums to memory.
 #pragma once
 
 #include "cuda/device/kernel.h"
@@ -9,20 +9,20 @@
 
 namespace gesso::cuda {
 
-// The factor beside one expert's matrix (0 for a plain one).
+// The factor beside an expert's matrix. A plain matrix is expert 0.
 __device__ inline float weight_scale(const GemmArguments& arguments, int matrix, int expert) {
   const float* scale = arguments.scales[matrix];
   return scale ? scale[expert * arguments.scale_stride] : 1.0f;
 }
 
-// Where column 0 of a row of the results, or of a split's partial sums, lies.
+// Where a row of the results begins, or of a split's partial sums.
 __device__ inline float* result_row(const GemmArguments& arguments, const TileWork& work, int row) {
   if (!arguments.partials) return arguments.out + row * arguments.out_stride;
   const int64_t partial_row = static_cast<int64_t>(work.split) * arguments.num_rows + row;
   return arguments.partials + partial_row * arguments.partial_columns();
 }
 
-// Two sums of one row of x, 8 weight rows apart: two outputs, or the gate and the up of one.
+// Stores two sums of one row of x whose weight rows are 8 apart: two outputs, or the gate's and up's sum of one output.
 __device__ inline void store_pair(const GemmArguments& arguments, float* row, TileRow first, float a, float b) {
   if (!arguments.is_gated) {
     if (first.output < arguments.num_outputs) row[first.output] = a;

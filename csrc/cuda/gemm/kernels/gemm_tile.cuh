@@ -1,5 +1,5 @@
-// What the bf16 and the int8 kernel share: where a tile's weight rows and rows of x lie, and which part of a tile is a
-// warp's.
+// What the matrix kernels share: where a tile's weight rows and rows of x lie, and which part of a tile a warp
+// computes.
 #pragma once
 
 #include "cuda/block/ring.h"
@@ -11,7 +11,7 @@
 
 namespace gesso::cuda {
 
-// Row i of a tile of weights: of which matrix, and which output it belongs to.
+// Row i of a tile of weights: the matrix (0: the only one, or the gate; 1: up) and the output that it belongs to.
 struct TileRow {
   int matrix = 0;
   int output = 0;
@@ -22,21 +22,22 @@ __device__ inline TileRow tile_row(const GemmArguments& arguments, int weight_ti
   return {i / 8 % 2, weight_tile * (kTileWeightRows / 2) + i / 16 * 8 + i % 8};
 }
 
-// Where it begins. Rows behind the last output repeat it; their sums are dropped.
+// Where row i of a tile of weights begins. Rows behind the last output repeat that one; their sums are not stored.
 __device__ inline const std::byte* weight_row(const GemmArguments& arguments, const TileWork& work, int i) {
   const TileRow row = tile_row(arguments, work.weight_tile, i);
   const int output = row.output < arguments.num_outputs ? row.output : arguments.num_outputs - 1;
   return arguments.weights[row.matrix] + work.expert * arguments.expert_bytes + output * arguments.row_bytes;
 }
 
-// The row of x that row i of a tile reads. Rows behind the last repeat it.
+// The row of x that row i of a tile reads. Rows behind the last one repeat it.
 __device__ inline int64_t x_row(const GemmArguments& arguments, const TileWork& work, int i) {
   const int row = work.first_row + (i < work.num_rows ? i : work.num_rows - 1);
   return arguments.x_row_of_slot ? arguments.x_row_of_slot[row] : row;
 }
 
-// The matrix instructions of a tile of kRows rows of x: 16 weight rows times 8 rows of x each. With few rows of x each
-// warp has 16 weight rows; with many, 32 and every other 8 rows of x, so that two loads serve four products.
+// Which matrix instructions of a tile a warp has, each of 16 weight rows times 8 rows of x. With few rows of x a warp
+// has 16 weight rows and all rows of x. With many rows it has 32 weight rows and every other 8 rows of x, so that two
+// loads serve four products.
 template <int kRows>
 struct WarpTile {
   static constexpr int kWarpColumns = kRows > 32 ? 2 : 1;
@@ -45,7 +46,7 @@ struct WarpTile {
 
   __device__ static int weight_tile(int m) { return warp_index() / kWarpColumns * kWeightTiles + m; }
   __device__ static int row_tile(int n) { return n * kWarpColumns + warp_index() % kWarpColumns; }
-  // Row tiles that have a row: the others are left out.
+  // Row tiles that have a row. The others are not multiplied.
   __device__ static int num_row_tiles(const TileWork& work) { return (work.num_rows + 7) / 8; }
 };
 

@@ -1,18 +1,24 @@
 // The matrix kernel for rows of bf16 on sm_90, with the instructions of a warpgroup.
 //
-// A block is two warpgroups, each with 64 weight rows of its own; they share up to 256 rows of x, so that a weight is
-// decoded once for all of them. As in gemm_bf16.cuh three things run side by side: copies of raw weights and of rows of
-// x, some steps of 64 columns ahead; decoding of the next step's weights; and this step's products, which need no
-// thread once they are issued. Bound by the matrix units with many rows of x, by the bytes of the weights with few.
-#include "cuda/gemm/gemm_wgmma.h"
+// A block has two warpgroups, each with 64 weight rows of its own. They share up to 256 rows of x, so that a weight is
+// decoded once for all of these. As in gemm_bf16.cuh three things run side by side: copies of raw weights and of rows
+// of x, which are needed some steps later; decoding of the next step's weights; and this step's products, which need no
+// thread once they are issued. With many rows of x the kernel is bound by the matrix units, with few by the bytes of
+// the weights.
+#include <type_traits>
 
+#include "core/check.h"
 #include "cuda/block/swizzle.h"
-#include "cuda/decode/with_decoder.h"
+#include "cuda/decode/blocks.h"
+#include "cuda/decode/floats.h"
+#include "cuda/decode/list_decoder.h"
+#include "cuda/decode/super_blocks.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/wgmma.h"
+#include "cuda/gemm/gemm_code.h"
 #include "cuda/gemm/kernels/gemm_store.cuh"
 #include "cuda/gemm/kernels/gemm_tile.cuh"
 #include "cuda/gemm/kernels/raw_tile.cuh"
@@ -20,7 +26,7 @@
 namespace gesso::cuda {
 namespace {
 
-constexpr int kGroups = 2;
+constexpr int kGroups = kWgmmaGroups;
 constexpr int kThreads = kGroups * kGemmThreads;
 constexpr int kMaxSharedBytes = 227 * 1024;
 
@@ -29,7 +35,7 @@ __device__ inline int group_index() { return static_cast<int>(threadIdx.x) / kGe
 // How a block's shared memory is used, from a multiple of kSwizzledTileAlignment on.
 template <typename Decoder, int kRows>
 struct WgmmaMemory {
-  static constexpr int kSlots = 3;  // steps of rows of x: one is multiplied, two are there or on their way
+  static constexpr int kSlots = 3;  // steps of rows of x: one is multiplied, two have arrived or are on their way
   static constexpr int kSlotBytes = kRows * kSwizzledRowBytes;
   static constexpr int kWeightBytes = kTileWeightRows * kSwizzledRowBytes;  // decoded, of one step and group
   static constexpr int kRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
@@ -54,7 +60,7 @@ struct WgmmaMemory {
   __device__ uint8_t* raw() const { return shared + kRawBegin + group_index() * Raw::kBytes; }
 };
 
-// grid: x: tiles of rows, the same weights with all of them first; y: splits.
+// grid: x: tiles, where those with the same weights and other rows of x follow one another; y: splits.
 template <int kRows>
 __device__ TileWork block_work(const GemmArguments& arguments) {
   const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
@@ -70,7 +76,8 @@ __device__ TileWork block_work(const GemmArguments& arguments) {
   return work;
 }
 
-// Starts the copies of a step's rows of x. What lies where there is no row is multiplied for nobody.
+// Starts the copies of a step's rows of x. Where there is no row, whatever lies in the tile is multiplied, and the
+// result is not stored.
 __device__ inline void copy_rows(const GemmArguments& arguments, const TileWork& work, int step, uint8_t* tile) {
   constexpr int kPieces = kSwizzledRowBytes / 16;
   const int piece = static_cast<int>(threadIdx.x) % kPieces;
@@ -80,7 +87,7 @@ __device__ inline void copy_rows(const GemmArguments& arguments, const TileWork&
   }
 }
 
-// The products of a step, issued.
+// Issues the products of a step.
 template <int kRows>
 __device__ inline void multiply_step(float (&sums)[kRows / 2], const uint8_t* weights, const uint8_t* rows,
                                      bool is_first) {
@@ -92,7 +99,7 @@ __device__ inline void multiply_step(float (&sums)[kRows / 2], const uint8_t* we
   wgmma_commit();
 }
 
-// The sums of one tile over its steps, at least one.
+// The sums of one tile over its steps, of which there is at least one.
 template <typename Decoder, int kRows>
 __device__ inline void multiply_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
                                      float (&sums)[kRows / 2]) {
@@ -102,7 +109,8 @@ __device__ inline void multiply_tile(const GemmArguments& arguments, const TileW
   typename Memory::Raw raw(memory.raw(), arguments.dtype);
   raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
 
-  // What follows the products of a step: copies into what the steps before it have left, and the next step's weights.
+  // What a thread does while the products of a step run: it starts copies into the slot that the step before has left,
+  // and decodes the next step's weights.
   const auto prepare = [&](int step) {
     const int next = step + 1, copied = step + Memory::kSlots - 1;
     if (copied < work.end_step) copy_rows(arguments, work, copied, memory.rows(copied));
@@ -161,59 +169,36 @@ __global__ void __launch_bounds__(kThreads, 1) gemm_wgmma_kernel(GemmArguments a
 
 template <typename Decoder, int kRows>
 void launch_gemm_wgmma(const GemmLaunch& gemm) {
-  const GemmArguments& arguments = gemm.arguments;
-  const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
-  const int num_weight_tiles = (arguments.num_weight_tiles() + kGroups - 1) / kGroups;
-  const dim3 grid(static_cast<unsigned>(num_row_tiles * num_weight_tiles), static_cast<unsigned>(arguments.num_splits));
-  const int64_t shared_bytes = WgmmaMemory<Decoder, kRows>::kBytes + kSwizzledTileAlignment;
-  launch(gemm.name, {grid, kThreads, shared_bytes, gemm.queue.stream()}, gemm_wgmma_kernel<Decoder, kRows>, arguments);
+  const GemmTiles& tiles = gemm.plan.tiles;
+  launch(gemm.name, {dim3(tiles.grid_x, tiles.grid_y), kThreads, tiles.shared_bytes, gemm.queue.stream()},
+         gemm_wgmma_kernel<Decoder, kRows>, gemm.arguments);
 }
 
-template <typename Decoder>
-void launch_gemm_wgmma(const GemmLaunch& gemm) {
-  if (gemm.arguments.num_rows <= 64) return launch_gemm_wgmma<Decoder, 64>(gemm);
-  if (gemm.arguments.num_rows <= 128) return launch_gemm_wgmma<Decoder, 128>(gemm);
-  return launch_gemm_wgmma<Decoder, 256>(gemm);
+// Calls use(integral_constant<kRows>) for the rows of a tile.
+template <typename Use>
+void with_rows(int tile_rows, const Use& use) {
+  if (tile_rows == 64) return use(std::integral_constant<int, 64>());
+  if (tile_rows == 128) return use(std::integral_constant<int, 128>());
+  check(tile_rows == 256, "no kernel of warpgroups has tiles of ", tile_rows, " rows");
+  use(std::integral_constant<int, 256>());
+}
+
+int64_t wgmma_shared_bytes(DType weight, RowFormat, int tile_rows) {
+  int64_t bytes = 0;
+  with_decoder_of(WgmmaTypes{}, weight, [&]<typename Decoder>(DecoderType<Decoder>) {
+    with_rows(tile_rows, [&](auto rows) { bytes = WgmmaMemory<Decoder, rows>::kBytes + kSwizzledTileAlignment; });
+  });
+  return bytes;
+}
+
+void launch_wgmma(const GemmLaunch& gemm) {
+  with_decoder_of(WgmmaTypes{}, gemm.arguments.dtype, [&]<typename Decoder>(DecoderType<Decoder>) {
+    with_rows(gemm.plan.tiles.rows, [&](auto rows) { launch_gemm_wgmma<Decoder, rows>(gemm); });
+  });
 }
 
 }  // namespace
 
-bool has_wgmma(const DeviceProperties& device, DType weight_type) {
-  if (device.arch != 90) return false;
-  switch (weight_type) {
-    case DType::kBF16:
-    case DType::kQ4_0:
-    case DType::kQ8_0:
-    case DType::kMXFP4:
-    case DType::kNVFP4:
-    case DType::kQ4_K:
-    case DType::kQ5_K:
-    case DType::kQ6_K:
-      return true;
-    default:
-      return false;  // seldom used for large matrices
-  }
-}
-
-void gemm_wgmma(const GemmLaunch& gemm) {
-  switch (gemm.arguments.dtype) {
-    case DType::kQ4_0:
-      return launch_gemm_wgmma<TileDecoder<DType::kQ4_0>>(gemm);
-    case DType::kQ8_0:
-      return launch_gemm_wgmma<TileDecoder<DType::kQ8_0>>(gemm);
-    case DType::kMXFP4:
-      return launch_gemm_wgmma<TileDecoder<DType::kMXFP4>>(gemm);
-    case DType::kNVFP4:
-      return launch_gemm_wgmma<TileDecoder<DType::kNVFP4>>(gemm);
-    case DType::kQ4_K:
-      return launch_gemm_wgmma<TileDecoder<DType::kQ4_K>>(gemm);
-    case DType::kQ5_K:
-      return launch_gemm_wgmma<TileDecoder<DType::kQ5_K>>(gemm);
-    case DType::kQ6_K:
-      return launch_gemm_wgmma<TileDecoder<DType::kQ6_K>>(gemm);
-    default:
-      return launch_gemm_wgmma<TileDecoder<DType::kBF16>>(gemm);
-  }
-}
+constinit const GemmCode kGemmWgmma = {wgmma_shared_bytes, launch_wgmma};
 
 }  // namespace gesso::cuda

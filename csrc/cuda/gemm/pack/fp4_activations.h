@@ -1,10 +1,10 @@
-// Activations for the matrix instructions on 4-bit floats. One such float says too little about an activation (9 to
-// 16 % off), so a row is a sum of several terms, each what the terms before left over:
+// Activations for the matrix instructions on 4-bit floats. One such float says too little about an activation: it is 9
+// to 16 % off. So a row is a sum of several terms, each of which rounds what the terms before it have left over:
 //   x[j] ~ row_scale * sum over terms of scale[j / block] * E2M1[j]
 // NVFP4: blocks of 16 with an E4M3 scale.    2 terms are 0.9 % off, 3 terms 0.08 %.
 // MXFP4: blocks of 32 with a power of two.   3 terms are 0.2 % off, 4 terms 0.03 %.
-// Rounded to bf16 they are 0.17 % off, to 8-bit integers 0.5 to 1 %. (The root mean square error of products with
-// random weights, against those with activations of float64.)
+// Rounded to bf16 they are 0.17 % off, rounded to 8-bit integers 0.5 to 1 %. (All of these are the root mean square
+// error of products with random weights, compared with activations of float64.)
 #pragma once
 
 #include <bit>
@@ -12,14 +12,14 @@
 #include <cstdint>
 
 #include "cuda/device/kernel.h"
-#include "cuda/gemm/gemm_fp4.h"
+#include "cuda/gemm/pack/pack_fp4_activations.h"
 
 namespace gesso::cuda {
 
-// A step (64 columns) of one row. The words of a term hold its values, 8 each, in the order of the weight formats: byte
-// j of a block holds element j in its low half and element j + block / 2 in its high half. One scale per block, the
-// first in the low byte. The size is such that the same 16 bytes of 8 of these, one behind the other, are in different
-// banks.
+// A step (64 columns) of one row. Each word of a term holds 8 values, in the order of the weight formats: byte j of a
+// block holds element j in its low half and element j + block / 2 in its high half. There is one scale per block, the
+// first in the low byte. Rows lie one behind the other in shared memory, and the size is such that the same 16 bytes of
+// 8 rows are in different banks.
 template <int kTerms>
 struct alignas(16) Fp4Activations {
   uint32_t values[kTerms][8];
@@ -53,14 +53,15 @@ __device__ inline RoundedE2M1 round_e2m1(float value) {
   return {code | sign << 3, sign ? -rounded : rounded};
 }
 
-// A block's scale: its code and the float it stands for, 0 for a block of zeros.
+// A block's scale: its code and the float that the code stands for. A block of zeros has 0.
 struct Fp4Scale {
   uint32_t code;
   float value;
 };
 
-// How the two formats scale a block whose largest |value| is `max`. row_scale brings a row whose largest |value| has
-// the bits `max_bits` into the range of the scales, by a power of two, so exactly.
+// How the two formats scale. block_scale: of a block whose largest |value| is `max`. row_scale: of a whole row whose
+// largest |value| has the bits `max_bits`; it brings the row into the range of the block scales. It is a power of two,
+// so that dividing by it is exact.
 struct NvFp4 {
   static constexpr int kBlock = 16;
 

@@ -1,4 +1,4 @@
-// Bound by bytes: x is read once. Neighbouring threads read neighbouring columns; rows of x may lie anywhere.
+// Neighbouring threads read neighbouring columns, and the rows of x may lie anywhere. Bound by bytes: x is read once.
 #include "cuda/gemm/pack/pack_activations.h"
 
 #include <bit>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kPackThreads = 256;
 
-// x [R, K], its columns up to the next whole step, and what a thread has of them: kCount in a row.
+// x [R, K], and its number of columns rounded up to whole steps.
 struct PackSource {
   const float* data;
   int64_t stride;
@@ -29,6 +29,7 @@ struct PackSource {
         whole_columns((x.columns + kStepColumns - 1) / kStepColumns * kStepColumns) {}
 };
 
+// What a thread packs: kCount neighbouring columns of a row.
 template <int kCount>
 struct PackPlace {
   int64_t row;
@@ -84,9 +85,10 @@ __global__ void __launch_bounds__(kPackThreads) pack_bf16_kernel(PackSource x, u
 constexpr int kBlockLanes = 8;
 
 constexpr uint32_t kInfinityBits = 0x7f800000u, kNaNBits = 0x7fc00000u;
-constexpr uint32_t kSmallestBits = 0x03800000u;  // 2^-120: what is smaller counts as 0, and 127 / it is no infinity
+// 2^-120. A block whose largest magnitude is smaller counts as zeros: 127 divided by it might be an infinity.
+constexpr uint32_t kSmallestBits = 0x03800000u;
 
-// The largest magnitude of a block, as bits: infinity and, above it, NaN come out too.
+// The largest magnitude of a block, as bits. As bits an infinity is larger than all numbers, and NaN is larger still.
 __device__ inline uint32_t block_magnitude(const float (&values)[4]) {
   uint32_t largest = 0;
 #pragma unroll
@@ -120,7 +122,8 @@ __global__ void __launch_bounds__(kPackThreads) pack_int8_kernel(PackSource x, u
   int32_t sum = 0;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    // To nearest, in the last bits of a sum; at most 127 by construction.
+    // The sum with 1.5 * 2^23 has no bits for fractions, so it is rounded to the nearest integer. That is 127 at most,
+    // because the scale was chosen so.
     const float rounded = (has_values ? loaded[i] * per_scale : 0.0f) + 0x1.8p23f;
     const int32_t integer = std::bit_cast<int32_t>(rounded) - std::bit_cast<int32_t>(0x1.8p23f);
     packed |= (static_cast<uint32_t>(integer) & 0xff) << 8 * i;
@@ -146,12 +149,12 @@ void pack_activations(const Queue& queue, ConstMatrix x, const PackedRows& packe
     return dim3(static_cast<unsigned>((threads + kPackThreads - 1) / kPackThreads));
   };
   auto* values = const_cast<std::byte*>(packed.values);
-  if (packed.type == RowType::kInt8) {
+  if (packed.format.type == RowType::kInt8) {
     launch("pack_activations", {grid(4), kPackThreads, 0, queue.stream()}, pack_int8_kernel, source,
            reinterpret_cast<uint32_t*>(values), const_cast<StepScales*>(packed.scales));
   } else {
     launch("pack_activations", {grid(8), kPackThreads, 0, queue.stream()}, pack_bf16_kernel, source,
-           reinterpret_cast<uint16_t*>(values), packed.type == RowType::kSplitBF16);
+           reinterpret_cast<uint16_t*>(values), packed.format.type == RowType::kSplitBF16);
   }
 }
 

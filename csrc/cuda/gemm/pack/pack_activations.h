@@ -1,4 +1,4 @@
-// Rows of float32 into what the matrix kernels read.
+// Rounds rows of float32 to the bf16 or int8 that the matrix kernels read.
 #pragma once
 
 #include "cuda/gemm/gemm.h"
@@ -6,7 +6,7 @@
 
 namespace gesso::cuda {
 
-// `packed` says what and where; its memory is written.
+// `packed` says to which format and where to; its memory is written.
 void pack_activations(const Queue& queue, ConstMatrix x, const PackedRows& packed);
 
 }  // namespace gesso::cuda

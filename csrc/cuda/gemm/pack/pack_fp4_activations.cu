@@ -1,7 +1,8 @@
-// One block per row: its largest value first, then each thread packs blocks of 16 or 32 columns. Bound by bytes, which
-// are few.
+// One block per row. All threads look for the row's largest value, then each packs blocks of 16 or 32 columns. Bound by
+// bytes, of which there are few.
 #include "cuda/gemm/pack/pack_fp4_activations.h"
 
+#include "core/check.h"
 #include "cuda/block/quad_rows.h"
 #include "cuda/block/reduce.h"
 #include "cuda/device/kernel.h"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int kPackThreads = 256;
 
-// The bits of the largest |value|; as integers they are in the order of the floats, and a NaN is above all.
+// The bits of the largest |value| of a row. As integers they are in the order of the floats, and a NaN is above all.
 __device__ uint32_t largest_bits(const QuadRows<const float>& x, int64_t row, uint32_t* scratch) {
   uint32_t max_bits = 0;
   for (int64_t column = first_column(); column < x.columns; column += column_step()) {
@@ -27,7 +28,7 @@ __device__ uint32_t largest_bits(const QuadRows<const float>& x, int64_t row, ui
   return block_max(max_bits, scratch);
 }
 
-// The kBlock columns from `column` on, all terms.
+// Packs the kBlock columns from `column` on, all terms.
 template <typename Format, int kTerms>
 __device__ void pack_block(const QuadRows<const float>& x, int64_t row, int64_t column, float inverse_scale,
                            Fp4Activations<kTerms>& step) {
@@ -76,10 +77,12 @@ void launch_pack(const Queue& queue, ConstMatrix x, const PackedRows& packed) {
 }  // namespace
 
 void pack_fp4_activations(const Queue& queue, ConstMatrix x, const PackedRows& packed) {
-  if (packed.type == RowType::kNvFp4) {
-    return packed.num_terms == 2 ? launch_pack<NvFp4, 2>(queue, x, packed) : launch_pack<NvFp4, 3>(queue, x, packed);
-  }
-  packed.num_terms == 3 ? launch_pack<MxFp4, 3>(queue, x, packed) : launch_pack<MxFp4, 4>(queue, x, packed);
+  const auto [type, terms] = packed.format;
+  if (type == RowType::kNvFp4 && terms == 2) return launch_pack<NvFp4, 2>(queue, x, packed);
+  if (type == RowType::kNvFp4 && terms == 3) return launch_pack<NvFp4, 3>(queue, x, packed);
+  if (type == RowType::kMxFp4 && terms == 3) return launch_pack<MxFp4, 3>(queue, x, packed);
+  if (type == RowType::kMxFp4 && terms == 4) return launch_pack<MxFp4, 4>(queue, x, packed);
+  check(false, "no kernel packs rows as sums of ", terms, " 4-bit floats");
 }
 
 }  // namespace gesso::cuda

@@ -1,4 +1,4 @@
-// Rows of float32 as sums of 4-bit floats, see fp4_activations.h.
+// Rounds rows of float32 to sums of 4-bit floats, see fp4_activations.h.
 #pragma once
 
 #include "cuda/gemm/gemm.h"
@@ -6,8 +6,11 @@
 
 namespace gesso::cuda {
 
-// `packed` says what and where; its memory is written. Columns past the end of x are zeros. A row with an infinity or a
-// NaN has NaN as its scale.
+// Bytes of a step, 64 columns, of a packed row: sizeof(Fp4Activations<num_terms>).
+constexpr int64_t fp4_step_bytes(int num_terms) { return (num_terms * 36 + 15) / 16 * 16; }
+
+// `packed` says to which format and where to; its memory is written. Columns past the end of x become zeros. A row with
+// an infinity or a NaN gets NaN as its scale.
 void pack_fp4_activations(const Queue& queue, ConstMatrix x, const PackedRows& packed);
 
 }  // namespace gesso::cuda

@@ -1,0 +1,156 @@
+#include "cuda/gemm/gemm_plan.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cuda/decode/decoder_lists.h"
+#include "cuda/gemm/gemm_code.h"
+#include "ops/device.h"
+
+namespace gesso::cuda {
+namespace {
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+bool has_fp4(const DeviceProperties& device) { return device.arch == 120 || device.arch == 121; }
+bool has_wgmma(const DeviceProperties& device) { return device.arch == 90; }
+
+// Experts do not use warpgroups: with 16 rows each, they are bound by the bytes of their weights.
+GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weights, RowType rows) {
+  switch (rows) {
+    case RowType::kNvFp4:
+    case RowType::kMxFp4:
+      return GemmKernel::kMmaFp4;
+    case RowType::kInt8:
+      return GemmKernel::kMmaInt8;
+    case RowType::kSplitBF16:
+      return GemmKernel::kMmaBF16;
+    case RowType::kBF16:
+      break;
+  }
+  const bool has_warpgroups = has_wgmma(device) && weights.num_experts == 0 && WgmmaTypes::has(weights.dtype);
+  return has_warpgroups ? GemmKernel::kWgmmaBF16 : GemmKernel::kMmaBF16;
+}
+
+// Experts have so many tiles that k is never cut.
+Splits plan_splits(const DeviceProperties& device, const GemmWeights& weights, const GemmSums& sums) {
+  if (weights.num_experts > 0) return {1, sums.num_steps};
+  // A block of warpgroups has twice the weight rows and twice the rows of x.
+  const int tiles_per_block = sums.kernel == GemmKernel::kWgmmaBF16 ? 4 : 1;
+  const auto blocks = static_cast<int>(divide_up(weights.num_tiles(), tiles_per_block));
+  return choose_splits(weights.num_outputs, blocks, sums.num_steps, device.num_multiprocessors);
+}
+
+// A wide tile serves more rows with the same decoding, and multiplies only the rows that are there. A narrow one leaves
+// more shared memory to other blocks, which then wait for memory at the same time. Both add in the same order.
+int choose_tile_rows(const GemmWeights& weights, GemmKernel kernel, int64_t num_rows) {
+  if (kernel == GemmKernel::kWgmmaBF16) return num_rows <= 64 ? 64 : num_rows <= 128 ? 128 : 256;
+  bool is_wide = num_rows > kNarrowRows;
+  if (weights.num_experts > 0) {
+    const bool has_room = work_list_bytes(weights.num_experts) <= kWorkListRoom;  // beside a wide tile
+    is_wide = has_room && num_rows > int64_t{kNarrowRows} * weights.num_experts;  // of each expert, in the mean
+  }
+  return is_wide ? kWideRows : kNarrowRows;
+}
+
+// By their registers.
+int blocks_by_registers(GemmKernel kernel, int tile_rows) {
+  if (kernel == GemmKernel::kWgmmaBF16) return 1;
+  return tile_rows == kWideRows ? 2 : 4;
+}
+
+void plan_grid(const GemmWeights& weights, const GemmSums& sums, int64_t num_rows, GemmTiles& tiles) {
+  const int64_t row_tiles = divide_up(num_rows, tiles.rows);
+  if (sums.kernel == GemmKernel::kWgmmaBF16) {
+    tiles.grid_x = static_cast<int>(row_tiles * divide_up(weights.num_tiles(), kWgmmaGroups));
+    tiles.grid_y = sums.splits.count;
+  } else if (weights.num_experts == 0) {
+    tiles.grid_x = static_cast<int>(row_tiles * weights.num_tiles() * sums.splits.count);
+  } else {
+    // How many rows each expert has is known on the device alone, and a recorded launch serves every step. So the grid
+    // depends on sizes only: each expert with rows has at most one tile that is not full, and more blocks than run at a
+    // time are not needed, because a block takes several tiles.
+    const int64_t most_tiles = row_tiles + std::min<int64_t>(weights.num_experts, num_rows);
+    tiles.grid_x = static_cast<int>(std::min<int64_t>(tiles.blocks_at_a_time, most_tiles * weights.num_tiles()));
+  }
+}
+
+const char* kernel_name(GemmKernel kernel) {
+  switch (kernel) {
+    case GemmKernel::kMmaBF16:
+      return "mma bf16";
+    case GemmKernel::kMmaInt8:
+      return "mma int8";
+    case GemmKernel::kMmaFp4:
+      return "mma fp4";
+    case GemmKernel::kWgmmaBF16:
+      return "wgmma bf16";
+  }
+  return "";
+}
+
+}  // namespace
+
+ActivationType default_activations(int arch) {
+  // Cards for data centers (A100, H100, B200) have 16-bit products to spare beside their memory's bandwidth. On GeForce
+  // and GB10 16-bit products are what limits a step, and 8-bit ones are twice as fast or more.
+  const bool has_fast_16_bits = arch == 80 || arch == 90 || (arch >= 100 && arch < 110);
+  return has_fast_16_bits ? ActivationType::kBF16 : ActivationType::kInt8;
+}
+
+RowFormat plan_rows(const DeviceProperties& device, DType weight, ActivationType activations) {
+  const bool is_int8 = activations == ActivationType::kInt8;
+  if (has_fp4(device)) {
+    // As many terms as make rows as exact as what was asked for: see pack/fp4_activations.h for the errors.
+    if (weight == DType::kNVFP4) return {RowType::kNvFp4, is_int8 ? 2 : 3};
+    if (weight == DType::kMXFP4) return {RowType::kMxFp4, is_int8 ? 3 : 4};
+  }
+  if (is_int8 && has_codes(weight)) return {RowType::kInt8};
+  return {weight == DType::kF32 ? RowType::kSplitBF16 : RowType::kBF16};
+}
+
+int num_row_steps(RowType type, int64_t num_columns) {
+  return static_cast<int>(divide_up(num_columns, kStepColumns)) * (type == RowType::kSplitBF16 ? 3 : 1);
+}
+
+GemmSums plan_sums(const DeviceProperties& device, const GemmWeights& weights, ActivationType activations) {
+  GemmSums sums;
+  sums.rows = plan_rows(device, weights.dtype, activations);
+  sums.kernel = choose_kernel(device, weights, sums.rows.type);
+  sums.num_steps = num_row_steps(sums.rows.type, weights.num_columns);
+  sums.splits = plan_splits(device, weights, sums);
+  return sums;
+}
+
+GemmTiles plan_tiles(const DeviceProperties& device, const GemmWeights& weights, const GemmSums& sums,
+                     int64_t num_rows) {
+  GemmTiles tiles;
+  tiles.rows = choose_tile_rows(weights, sums.kernel, num_rows);
+  const GemmCode& code = gemm_code(sums.kernel, weights.dtype);
+  tiles.shared_bytes = code.shared_bytes(weights.dtype, sums.rows, tiles.rows) + work_list_bytes(weights.num_experts);
+  const int of_multiprocessor =
+      std::min(blocks_by_shared_memory(device, tiles.shared_bytes), blocks_by_registers(sums.kernel, tiles.rows));
+  tiles.blocks_at_a_time = device.num_multiprocessors * of_multiprocessor;
+  plan_grid(weights, sums, num_rows, tiles);
+  return tiles;
+}
+
+GemmPlan plan_gemm(const DeviceProperties& device, const GemmWeights& weights, ActivationType activations,
+                   int64_t num_rows) {
+  const GemmSums sums = plan_sums(device, weights, activations);
+  return {sums, plan_tiles(device, weights, sums, num_rows)};
+}
+
+std::string describe(const GemmPlan& plan) {
+  const auto& [sums, tiles] = plan;
+  std::string rows = std::to_string(tiles.rows) + " rows";
+  if (sums.rows.type == RowType::kSplitBF16) rows += " of 2 terms";
+  if (sums.rows.num_terms > 0) rows += " of " + std::to_string(sums.rows.num_terms) + " terms";
+  char text[160];
+  std::snprintf(text, sizeof(text), "%s %s x %d %s, %lld blocks, %.1f waves", kernel_name(sums.kernel), rows.c_str(),
+                sums.splits.count, sums.splits.count == 1 ? "split" : "splits",
+                static_cast<long long>(tiles.num_blocks()), tiles.waves());
+  return text;
+}
+
+}  // namespace gesso::cuda

@@ -1,0 +1,71 @@
+// How a GPU would compute products and attention: plans are functions of a device's properties, so that the cards need
+// not be at hand.
+#include "core/check.h"
+#include "for_tests.h"
+#ifdef GESSO_HAS_CUDA
+#include "cuda/attention/attention_plan.h"
+#include "cuda/gemm/gemm_plan.h"
+#endif
+
+namespace gesso::bindings {
+
+#ifdef GESSO_HAS_CUDA
+namespace {
+
+// A card as tests write it: compute capability, multiprocessors, bytes of shared memory that a block can have.
+using Card = std::tuple<int, int, int64_t>;
+
+cuda::DeviceProperties properties(const Card& card) {
+  cuda::DeviceProperties device;
+  std::tie(device.arch, device.num_multiprocessors, device.max_shared_bytes) = card;
+  return device;
+}
+
+DType dtype(const std::string& name) {
+  const DTypeInfo* info = find_dtype(name);
+  check(info != nullptr, "there is no type ", name);
+  return info->dtype;
+}
+
+// What decides the bits of a row, and what does not.
+nb::dict gemm_plan(const Card& card, const std::string& type, int64_t num_outputs, int64_t num_columns,
+                   const std::string& activations, int64_t num_rows, bool is_gated, int num_experts) {
+  const cuda::GemmWeights weights = {dtype(type), num_outputs, num_columns, is_gated, num_experts};
+  const ActivationType rounding = activations == "int8" ? ActivationType::kInt8 : ActivationType::kBF16;
+  const cuda::GemmPlan plan = cuda::plan_gemm(properties(card), weights, rounding, num_rows);
+  nb::dict fields;
+  fields["text"] = describe(plan);
+  fields["sums"] = nb::make_tuple(static_cast<int>(plan.sums.kernel), static_cast<int>(plan.sums.rows.type),
+                                  plan.sums.rows.num_terms, plan.sums.num_steps, plan.sums.splits.count,
+                                  plan.sums.splits.steps_each);
+  fields["steps_per_split"] = plan.sums.splits.steps_each;
+  fields["grid"] = nb::make_tuple(plan.tiles.grid_x, plan.tiles.grid_y);
+  fields["shared_bytes"] = plan.tiles.shared_bytes;
+  return fields;
+}
+
+nb::dict attention_plan(const Card& card, int64_t head_dim, int64_t num_heads, int64_t num_key_value_heads,
+                        int64_t own_key_bytes, int64_t num_rows, int num_sequences) {
+  const cuda::AttentionShape shape = {head_dim, num_heads, num_key_value_heads, own_key_bytes};
+  const cuda::AttentionPlan plan = cuda::plan_attention(properties(card), shape, num_rows, num_sequences);
+  nb::dict fields;
+  fields["text"] = describe(plan);
+  fields["sums"] = nb::make_tuple(plan.sums.dim, plan.sums.slices, plan.sums.keys);
+  fields["grid"] = nb::make_tuple(plan.tiles.grid_x, plan.tiles.grid_y);
+  fields["shared_bytes"] = plan.tiles.shared_bytes;
+  return fields;
+}
+
+}  // namespace
+#endif
+
+void bind_plans([[maybe_unused]] nb::module_& module) {
+#ifdef GESSO_HAS_CUDA
+  module.def("plan_gemm", &gemm_plan, "card"_a, "type"_a, "num_outputs"_a, "num_columns"_a, "activations"_a,
+             "num_rows"_a, "is_gated"_a = false, "num_experts"_a = 0);
+  module.def("plan_attention", &attention_plan, "card"_a, "head_dim"_a, "num_heads"_a, "num_key_value_heads"_a,
+             "own_key_bytes"_a, "num_rows"_a, "num_sequences"_a = 1);
+#endif
+}
+
+}  // namespace gesso::bindings

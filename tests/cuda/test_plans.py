@@ -1,0 +1,221 @@
+"""The plans of products and of attention: what the 26B model gets on every supported card, without having one.
+
+A plan is a function of the card's properties, the weight and the number of rows. It decides how fast a step is, and
+half of it the bits of the results. So it must not change unnoticed: whoever changes a plan changes these tables.
+"""
+
+import pytest
+
+from gesso import _ops
+from reference.stored import BLOCKS, FLOATS
+
+# Compute capability, multiprocessors, and the bytes of shared memory that a block can have (NVIDIA's data sheets).
+CARDS = {
+    "A100": (80, 108, 163 * 1024),
+    "RTX 3090": (86, 82, 99 * 1024),
+    "RTX 4090": (89, 128, 99 * 1024),
+    "H100": (90, 132, 227 * 1024),
+    "H200": (90, 132, 227 * 1024),
+    "RTX 5090": (120, 170, 99 * 1024),
+    "GB10": (121, 48, 99 * 1024),
+}
+SAME_AS = {"H200": "H100"}  # but for its memory
+# How activations are rounded when nobody asks for anything else.
+ROUNDING = {"A100": "bf16", "H100": "bf16", "H200": "bf16"}  # the others: int8
+
+# Weights of the 26B model: type, N, K, rows of the result. A canvas has 256 rows, each with 8 of 128 experts.
+WEIGHTS = {
+    "attn_q": ("Q4_K", 4096, 2816, 256),
+    "attn_q of 1 row": ("Q4_K", 4096, 2816, 1),
+    "attn_output of full layers": ("Q4_K", 2816, 8192, 256),
+    "ffn_gate, ffn_up": ("Q4_K", 2112, 2816, 256),
+    "ffn_down": ("Q8_0", 2816, 2112, 256),
+    "ffn_down in NVFP4": ("NVFP4", 2816, 2112, 256),
+    "ffn_down in IQ3_S": ("IQ3_S", 2816, 2112, 256),
+    "ffn_gate_inp": ("F32", 128, 2816, 256),
+    "ffn_gate_up_exps": ("Q4_K", 704, 2816, 8 * 256),
+    "ffn_gate_up_exps of 8 canvases": ("Q4_K", 704, 2816, 8 * 8 * 256),
+    "output": ("Q6_K", 4096, 2816, 256),
+}
+
+# The plan, steps of 64 columns per split, bytes of shared memory of a block.
+PRODUCTS = {
+    "A100": {
+        "attn_q": ("mma bf16 128 rows x 2 splits, 256 blocks, 2.4 waves", 24, 83968),
+        "attn_q of 1 row": ("mma bf16 24 rows x 2 splits, 128 blocks, 0.4 waves", 24, 44032),
+        "attn_output of full layers": ("mma bf16 128 rows x 1 split, 88 blocks, 0.8 waves", 128, 83968),
+        "ffn_gate, ffn_up": ("mma bf16 128 rows x 4 splits, 528 blocks, 4.9 waves", 12, 83968),
+        "ffn_down": ("mma bf16 128 rows x 1 split, 88 blocks, 0.8 waves", 33, 88064),
+        "ffn_down in NVFP4": ("mma bf16 128 rows x 1 split, 88 blocks, 0.8 waves", 33, 88064),
+        "ffn_down in IQ3_S": ("mma bf16 128 rows x 1 split, 88 blocks, 0.8 waves", 33, 83968),
+        "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.2 waves", 24, 100352),
+        "ffn_gate_up_exps": ("mma bf16 24 rows x 1 split, 324 blocks, 1.0 waves", 44, 44564),
+        "ffn_gate_up_exps of 8 canvases": ("mma bf16 128 rows x 1 split, 108 blocks, 1.0 waves", 44, 84500),
+        "output": ("mma bf16 128 rows x 2 splits, 256 blocks, 2.4 waves", 24, 96256),
+    },
+    "RTX 3090": {
+        "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 1.6 waves", 44, 59392),
+        "attn_q of 1 row": ("mma int8 24 rows x 1 split, 64 blocks, 0.4 waves", 44, 34432),
+        "attn_output of full layers": ("mma int8 128 rows x 4 splits, 352 blocks, 4.3 waves", 36, 59392),
+        "ffn_gate, ffn_up": ("mma int8 128 rows x 1 split, 132 blocks, 1.6 waves", 44, 59392),
+        "ffn_down": ("mma int8 128 rows x 1 split, 88 blocks, 1.1 waves", 33, 63488),
+        "ffn_down in NVFP4": ("mma int8 128 rows x 1 split, 88 blocks, 1.1 waves", 33, 63488),
+        "ffn_down in IQ3_S": ("mma bf16 128 rows x 1 split, 88 blocks, 1.1 waves", 33, 83968),
+        "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.3 waves", 24, 100352),
+        "ffn_gate_up_exps": ("mma int8 24 rows x 1 split, 164 blocks, 1.0 waves", 44, 34964),
+        "ffn_gate_up_exps of 8 canvases": ("mma int8 128 rows x 1 split, 82 blocks, 1.0 waves", 44, 59924),
+        "output": ("mma bf16 128 rows x 1 split, 128 blocks, 1.6 waves", 44, 96256),
+    },
+    "RTX 4090": {
+        "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 59392),
+        "attn_q of 1 row": ("mma int8 24 rows x 1 split, 64 blocks, 0.2 waves", 44, 34432),
+        "attn_output of full layers": ("mma int8 128 rows x 4 splits, 352 blocks, 2.8 waves", 36, 59392),
+        "ffn_gate, ffn_up": ("mma int8 128 rows x 4 splits, 528 blocks, 4.1 waves", 12, 59392),
+        "ffn_down": ("mma int8 128 rows x 1 split, 88 blocks, 0.7 waves", 33, 63488),
+        "ffn_down in NVFP4": ("mma int8 128 rows x 1 split, 88 blocks, 0.7 waves", 33, 63488),
+        "ffn_down in IQ3_S": ("mma bf16 128 rows x 1 split, 88 blocks, 0.7 waves", 33, 83968),
+        "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.2 waves", 24, 100352),
+        "ffn_gate_up_exps": ("mma int8 24 rows x 1 split, 256 blocks, 1.0 waves", 44, 34964),
+        "ffn_gate_up_exps of 8 canvases": ("mma int8 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 59924),
+        "output": ("mma bf16 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 96256),
+    },
+    "H100": {
+        "attn_q": ("wgmma bf16 256 rows x 4 splits, 128 blocks, 1.0 waves", 12, 168960),
+        "attn_q of 1 row": ("wgmma bf16 64 rows x 4 splits, 128 blocks, 1.0 waves", 12, 95232),
+        "attn_output of full layers": ("wgmma bf16 256 rows x 6 splits, 132 blocks, 1.0 waves", 24, 168960),
+        "ffn_gate, ffn_up": ("wgmma bf16 256 rows x 2 splits, 66 blocks, 0.5 waves", 24, 168960),
+        "ffn_down": ("wgmma bf16 256 rows x 3 splits, 66 blocks, 0.5 waves", 12, 177152),
+        "ffn_down in NVFP4": ("wgmma bf16 256 rows x 3 splits, 66 blocks, 0.5 waves", 12, 177152),
+        "ffn_down in IQ3_S": ("mma bf16 128 rows x 1 split, 88 blocks, 0.3 waves", 33, 83968),
+        "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.1 waves", 24, 100352),
+        "ffn_gate_up_exps": ("mma bf16 24 rows x 1 split, 528 blocks, 1.0 waves", 44, 44564),
+        "ffn_gate_up_exps of 8 canvases": ("mma bf16 128 rows x 1 split, 264 blocks, 1.0 waves", 44, 84500),
+        "output": ("wgmma bf16 256 rows x 4 splits, 128 blocks, 1.0 waves", 12, 193536),
+    },
+    "RTX 5090": {
+        "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 0.8 waves", 44, 59392),
+        "attn_q of 1 row": ("mma int8 24 rows x 1 split, 64 blocks, 0.2 waves", 44, 34432),
+        "attn_output of full layers": ("mma int8 128 rows x 3 splits, 264 blocks, 1.6 waves", 48, 59392),
+        "ffn_gate, ffn_up": ("mma int8 128 rows x 1 split, 132 blocks, 0.8 waves", 44, 59392),
+        "ffn_down": ("mma int8 128 rows x 1 split, 88 blocks, 0.5 waves", 33, 63488),
+        "ffn_down in NVFP4": ("mma fp4 128 rows of 2 terms x 1 split, 88 blocks, 0.5 waves", 33, 63488),
+        "ffn_down in IQ3_S": ("mma bf16 128 rows x 1 split, 88 blocks, 0.5 waves", 33, 83968),
+        "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.1 waves", 24, 100352),
+        "ffn_gate_up_exps": ("mma int8 24 rows x 1 split, 340 blocks, 1.0 waves", 44, 34964),
+        "ffn_gate_up_exps of 8 canvases": ("mma int8 128 rows x 1 split, 170 blocks, 1.0 waves", 44, 59924),
+        "output": ("mma bf16 128 rows x 1 split, 128 blocks, 0.8 waves", 44, 96256),
+    },
+    "GB10": {
+        "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 2.7 waves", 44, 59392),
+        "attn_q of 1 row": ("mma int8 24 rows x 1 split, 64 blocks, 0.7 waves", 44, 34432),
+        "attn_output of full layers": ("mma int8 128 rows x 1 split, 88 blocks, 1.8 waves", 128, 59392),
+        "ffn_gate, ffn_up": ("mma int8 128 rows x 1 split, 132 blocks, 2.8 waves", 44, 59392),
+        "ffn_down": ("mma int8 128 rows x 1 split, 88 blocks, 1.8 waves", 33, 63488),
+        "ffn_down in NVFP4": ("mma fp4 128 rows of 2 terms x 1 split, 88 blocks, 1.8 waves", 33, 63488),
+        "ffn_down in IQ3_S": ("mma bf16 128 rows x 1 split, 88 blocks, 1.8 waves", 33, 83968),
+        "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.5 waves", 24, 100352),
+        "ffn_gate_up_exps": ("mma int8 24 rows x 1 split, 96 blocks, 1.0 waves", 44, 34964),
+        "ffn_gate_up_exps of 8 canvases": ("mma int8 128 rows x 1 split, 48 blocks, 1.0 waves", 44, 59924),
+        "output": ("mma bf16 128 rows x 1 split, 128 blocks, 2.7 waves", 44, 96256),
+    },
+}
+
+# Head dim, heads, heads of keys and values, bytes of a key that lies apart from its value; rows, sequences.
+HEADS = {
+    "sliding": (256, 16, 8, 0, 256, 1),
+    "full": (512, 16, 2, 256, 256, 1),
+    "sliding of 8 canvases": (256, 16, 8, 0, 8 * 256, 8),
+}
+
+# The plan, bytes of shared memory of a block.
+ATTENTION = {
+    "A100": {
+        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 0.6 waves", 75776),
+        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.6 waves", 46080),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 5.3 waves", 83968),
+    },
+    "RTX 3090": {
+        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 1.7 waves", 75776),
+        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.8 waves", 46080),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 7.0 waves", 83968),
+    },
+    "RTX 4090": {
+        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 1.1 waves", 75776),
+        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.5 waves", 46080),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 4.5 waves", 83968),
+    },
+    "H100": {
+        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 0.5 waves", 75776),
+        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.5 waves", 46080),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 4.4 waves", 83968),
+    },
+    "RTX 5090": {
+        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 0.8 waves", 75776),
+        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.4 waves", 46080),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 3.4 waves", 83968),
+    },
+    "GB10": {
+        "sliding": ("mma bf16 64 queries, keys by 32, 72 blocks, 1.5 waves", 83968),
+        "full": ("mma bf16 64 queries, keys by 16, 66 blocks, 1.4 waves", 50176),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 12.0 waves", 83968),
+    },
+}
+
+
+def plan_product(card, name, **changes):
+    dtype, num_outputs, num_columns, num_rows = WEIGHTS[name]
+    arguments = {
+        "activations": "bf16" if name == "output" else ROUNDING.get(card, "int8"),
+        "num_rows": num_rows,
+        "is_gated": "gate_up" in name or "ffn_up" in name,
+        "num_experts": 128 if "exps" in name else 0,
+    }
+    return _ops.plan_gemm(CARDS[card], dtype, num_outputs, num_columns, **arguments | changes)
+
+
+def table_of(tables, card):
+    return tables[SAME_AS.get(card, card)]
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_products(card):
+    plans = {name: plan_product(card, name) for name in WEIGHTS}
+    found = {name: (plan["text"], plan["steps_per_split"], plan["shared_bytes"]) for name, plan in plans.items()}
+    assert found == table_of(PRODUCTS, card)
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_attention(card):
+    plans = {name: _ops.plan_attention(CARDS[card], *heads) for name, heads in HEADS.items()}
+    assert {name: (plan["text"], plan["shared_bytes"]) for name, plan in plans.items()} == table_of(ATTENTION, card)
+
+
+@pytest.mark.parametrize("activations", ["bf16", "int8"])
+@pytest.mark.parametrize("card", CARDS)
+def test_the_number_of_rows_changes_no_sum(card, activations):
+    """A row's result is the same alone and among others: what orders or rounds a sum may not look at their number."""
+    for name in WEIGHTS:
+        plans = [plan_product(card, name, activations=activations, num_rows=rows) for rows in (1, 24, 25, 256, 100_000)]
+        assert len({plan["sums"] for plan in plans}) == 1
+        assert len({plan["grid"] for plan in plans}) > 1
+    for heads in HEADS.values():
+        plans = [_ops.plan_attention(CARDS[card], *heads[:4], rows, 1) for rows in (1, 24, 25, 256, 100_000)]
+        assert len({plan["sums"] for plan in plans}) == 1
+        assert len({plan["grid"] for plan in plans}) > 1
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_every_block_fits(card):
+    """Blocks of all formats, narrow and wide, have the shared memory that the card gives a block."""
+    for dtype in (*FLOATS, *BLOCKS):
+        for rows in (1, 256, 100_000):
+            for experts in (0, 128):
+                plan = _ops.plan_gemm(CARDS[card], dtype, 704, 2816, "int8", rows, num_experts=experts)
+                assert plan["shared_bytes"] <= CARDS[card][2]
+
+
+def test_formats_without_a_product():
+    with pytest.raises(ValueError, match="a GPU has no product for weights of I32"):
+        _ops.plan_gemm(CARDS["A100"], "I32", 64, 64, "bf16", 1)
+    with pytest.raises(ValueError, match="attention: on a GPU head_dim is at most 512, got 513"):
+        _ops.plan_attention(CARDS["A100"], 513, 1, 1, 0, 1)
