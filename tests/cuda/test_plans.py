@@ -120,7 +120,7 @@ PRODUCTS = {
     },
 }
 
-# Head dim, heads, heads of keys and values, bytes of a key that lies apart from its value; rows, sequences.
+# Head dim, heads, key-value heads, bytes of a key that lies apart from its value; rows, sequences.
 HEADS = {
     "sliding": (256, 16, 8, 0, 256, 1),
     "full": (512, 16, 2, 256, 256, 1),

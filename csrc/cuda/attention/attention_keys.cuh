@@ -1,4 +1,4 @@
-// Keys and values of one head of keys and values, on their way from the cache to the matrix instructions.
+// Keys and values of one key-value head, on their way from the cache to the matrix instructions.
 #pragma once
 
 #include "cuda/attention/attention_memory.h"
@@ -10,7 +10,7 @@ namespace gesso::cuda {
 template <typename Tile>
 constexpr int kValueTileBytes = value_tile_bytes(Tile::kDim);
 
-// The keys, or the values, of a sequence, of the block's head of keys and values.
+// The keys, or the values, of a sequence, of the block's key-value head.
 struct KeyRows {
   const std::byte* cached;
   const std::byte* own;

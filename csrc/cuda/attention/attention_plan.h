@@ -36,7 +36,7 @@ struct AttentionTiles {
   int key_tile_bytes = 0;    // of a key in shared memory, without padding
   int64_t shared_bytes = 0;  // of a block
   int grid_x = 0;            // tiles of queries, the last one of each sequence part filled
-  int grid_y = 0;            // heads of keys and values
+  int grid_y = 0;            // key-value heads
   int blocks_at_a_time = 0;  // that the device runs side by side
 
   int64_t num_blocks() const { return int64_t{grid_x} * grid_y; }

@@ -32,7 +32,7 @@ struct AttentionArguments {
   const ops::AttentionSequence* sequences;
   int num_sequences;
   int head_dim;  // K
-  int group;     // heads of queries that share a head of keys and values
+  int group;     // query heads that share a key-value head
   bool is_causal;
   int window;  // causal; 0: none
   int key_row_bytes;
