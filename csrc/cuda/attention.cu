@@ -12,7 +12,6 @@
 #include <iterator>
 #include <utility>
 
-#include "core/check.h"
 #include "core/profile.h"
 #include "cuda/attention/attention_plan.h"
 #include "cuda/attention/attention_warp.cuh"
