@@ -7,6 +7,7 @@
 #include "io/gguf.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
+#include "model/pass_memory.h"
 #include "model/place_weights.h"
 #include "text/tokenizer.h"
 
@@ -27,7 +28,7 @@ std::vector<ops::KeyValueLayout> cpu_layouts(const ModelConfig& config) {
   return layouts;
 }
 
-model::PassLimits cpu_limits(const ModelConfig& config) { return pass_limits(config, 1, false); }
+model::PassLimits cpu_limits(const ModelConfig& config) { return model::pass_limits(config, 1, false); }
 
 // In the order of the file, which is that of the layers.
 std::vector<std::span<const std::byte>> bytes_of(const std::vector<io::NamedTensor>& tensors) {

@@ -1,31 +1,15 @@
 // What a Model shares between its copies.
 #pragma once
 
-#include <algorithm>
-
 #include "core/context.h"
 #include "gesso/model.h"
 #include "io/gguf.h"
 #include "io/read_ahead.h"
-#include "model/pass_memory.h"
+#include "model/pass_limits.h"
 #include "model/weights.h"
 #include "ops/device.h"
 
 namespace gesso {
-
-// Sizes of a session's passes. On the CPU: enough rows to use decoded weights many times over, few enough that scratch
-// memory stays small whatever the batch. On a device every pass reads all weights, so a prompt goes through in few of
-// them, and the canvases of a batch in one as far as scratch memory (some 0.2 MB a row for the 26B model) allows.
-inline model::PassLimits pass_limits(const ModelConfig& config, int64_t batch_size, bool on_device) {
-  constexpr int64_t kCpuRows = 256, kCpuExpertRows = 256, kDeviceRows = 1024, kMaxDeviceRows = 2048;
-  if (!on_device) {
-    const int64_t rows = std::max(kCpuRows, config.canvas_length);
-    return {rows, std::min(batch_size, rows), kCpuExpertRows};
-  }
-  const int64_t together = std::clamp(batch_size * config.canvas_length, kDeviceRows, kMaxDeviceRows);
-  const int64_t rows = std::max(together, config.canvas_length);
-  return {rows, std::min(batch_size, rows), rows};
-}
 
 struct Model::Impl {
   ModelConfig config;

@@ -123,7 +123,7 @@ Session::Session(const Model& model, int64_t batch_size) {
   check(batch_size >= 1, "batch_size: expected at least 1, got ", batch_size);
   const Model::Impl& shared = *model.impl_;
   ops::QueuePointer queue = shared.make_queue();
-  const model::PassLimits limits = pass_limits(shared.config, batch_size, queue != nullptr);
+  const model::PassLimits limits = model::pass_limits(shared.config, batch_size, queue != nullptr);
   model::PassMemory memory(shared.context({}, queue), shared.config, shared.weights.key_value_layouts, limits);
   impl_ = std::make_unique<Impl>(Impl{model, model.impl_, queue, std::move(memory), {}, nullptr, nullptr});
   for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(shared.config, shared.weights);

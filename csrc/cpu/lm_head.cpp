@@ -6,8 +6,8 @@
 
 #include "core/buffer.h"
 #include "core/threads.h"
-#include "cpu/simd/vector_math.h"
 #include "cpu/vocabulary/row_progress.h"
+#include "cpu/vocabulary/soft_cap.h"
 #include "ops/linear.h"
 
 namespace gesso::cpu {

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "diffusion/canvas.h"
+#include "diffusion/end_tokens.h"
 #include "diffusion/entropy_bound_sampler.h"
 #include "diffusion/options.h"
 #include "diffusion/step_memory.h"
@@ -172,11 +173,10 @@ class Generation {
     for (Track& track : tracks_) {
       if (track.finished || track.steps == 0) continue;
       std::vector<int32_t> ids = track.canvas->argmax;
-      const std::vector<int32_t>& ends = resolved_.settings.end_token_ids;
-      const auto end = std::find_first_of(ids.begin(), ids.end(), ends.begin(), ends.end());
-      track.finished = end != ids.end();
-      track.sequence->ids.insert(track.sequence->ids.end(), ids.begin(), end);
-      if (track.finished) std::fill(end + 1, ids.end(), config_.pad_token_id);
+      const int64_t length = length_before_end(ids, resolved_.settings.end_token_ids);
+      track.finished = length < std::ssize(ids);
+      track.sequence->ids.insert(track.sequence->ids.end(), ids.begin(), ids.begin() + length);
+      if (track.finished) pad_behind_end(ids, length, config_.pad_token_id);
       result_.denoising_steps[track.index].push_back(track.steps);
       result_.canvases[track.index].push_back(ids);
       if (result_.timings.first_canvas_ms == 0) result_.timings.first_canvas_ms = total_.ms();

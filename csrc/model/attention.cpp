@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "model/sliding_window.h"
 #include "ops/attention.h"
 #include "ops/linear.h"
 #include "ops/qk_norm_rope.h"
@@ -25,18 +26,13 @@ ops::AttentionSequence attention_sequence(Mode mode, const BatchSequence& s, con
   out.cached_begin = cache.begin();
   out.cached_end = cache.end();
   if (mode == Mode::kDenoise) {
-    // All rows of the canvas see the same range: the last window - 1 tokens before the canvas.
-    if (window > 0) out.cached_begin = std::max(out.cached_begin, s.first_position - (window - 1));
+    out.cached_begin = std::max(out.cached_begin, first_seen(window, s.first_position));
     out.own_keys = scratch.own_key_row(s.first_row);
     out.own_values = scratch.own_value_row(s.first_row);
   }
   out.cached_keys = cache.keys(out.cached_begin);
   out.cached_values = cache.values(out.cached_begin);
   return out;
-}
-
-int64_t window_of(const ModelConfig& config, int64_t layer) {
-  return config.layers[layer].is_sliding ? config.sliding_window : 0;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/sliding_window.h"
 #include "ops/memory.h"
 
 namespace gesso::model {
@@ -36,17 +37,14 @@ void LayerCache::reserve(const Context& context, int64_t length) {
 
 void LayerCache::append(const Context& context, int64_t count) {
   if (end_ + count - begin_ > capacity()) {
-    // The first of the new positions still sees window - 1 before it.
-    const int64_t begin = window_ > 0 ? std::max(begin_, end_ - (window_ - 1)) : begin_;
+    const int64_t begin = std::max(begin_, first_seen(window_, end_));  // what the first new position still sees
     const int64_t needed = end_ + count - begin;
     move_to(context, begin, needed > capacity() ? needed + kGrowth : capacity());
   }
   end_ += count;
 }
 
-bool LayerCache::can_rewind(int64_t length) const {
-  return window_ == 0 || begin_ <= std::max<int64_t>(0, length - (window_ - 1));
-}
+bool LayerCache::can_rewind(int64_t length) const { return begin_ <= first_seen(window_, length); }
 
 void LayerCache::rewind(int64_t length) {
   end_ = length;
@@ -55,7 +53,7 @@ void LayerCache::rewind(int64_t length) {
 
 KvCache::KvCache(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts) {
   for (size_t i = 0; i < layouts.size(); ++i) {
-    layers_.emplace_back(layouts[i], config.layers[i].is_sliding ? config.sliding_window : 0);
+    layers_.emplace_back(layouts[i], window_of(config, static_cast<int64_t>(i)));
   }
 }
 

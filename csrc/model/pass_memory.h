@@ -8,20 +8,13 @@
 #include "core/buffer.h"
 #include "core/tensor.h"
 #include "gesso/config.h"
+#include "model/pass_limits.h"
 #include "model/staging.h"
 #include "ops/key_value_layout.h"
 #include "ops/replay.h"
 #include "ops/route.h"
 
 namespace gesso::model {
-
-// What a session's memory is sized by.
-struct PassLimits {
-  int64_t max_rows = 0;       // of one pass: tokens of all its sequences
-  int64_t max_sequences = 0;  // of one pass
-  // The experts work on so many rows at a time. Each row takes the memory of A experts.
-  int64_t expert_rows = 0;
-};
 
 // It lies in the memory of the context's device. Attention and the MLPs use the same part of it: attention is done
 // before the MLPs start.

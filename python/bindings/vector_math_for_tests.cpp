@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "cpu/simd/lane_product.h"
+#include "cpu/vocabulary/soft_cap.h"
 #include "for_tests.h"
 
 namespace gesso::bindings {

@@ -18,6 +18,17 @@
 // Functions that a clone calls have to be inlined into it. Otherwise they would be compiled for the baseline.
 #define GESSO_INLINE [[gnu::always_inline]] inline
 
+// Stands before a loop whose `out` may be `x`. The compiler then suspects that an element depends on an earlier one.
+// None does, and GESSO_INDEPENDENT tells the compiler so. Clang warns of each loop that it is told of and leaves as it
+// is, so it is told only where it makes vector code: neither for a debugger nor for sanitizers.
+#if !defined(__clang__)
+#define GESSO_INDEPENDENT _Pragma("GCC ivdep")
+#elif defined(__OPTIMIZE__) && !defined(GESSO_SINGLE_TARGET)
+#define GESSO_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define GESSO_INDEPENDENT
+#endif
+
 namespace gesso::cpu {
 
 constexpr int kLanes = 16;

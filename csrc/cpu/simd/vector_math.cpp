@@ -50,17 +50,6 @@ void scale(float a, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] *= a;
 }
 
-// Stands before a loop whose `out` may be `x`. The compiler then suspects that an element depends on an earlier one.
-// None does, and GESSO_INDEPENDENT tells the compiler so. Clang warns of each loop that it is told of and leaves as it
-// is, so it is told only where it makes vector code: neither for a debugger nor for sanitizers.
-#if !defined(__clang__)
-#define GESSO_INDEPENDENT _Pragma("GCC ivdep")
-#elif defined(__OPTIMIZE__) && !defined(GESSO_SINGLE_TARGET)
-#define GESSO_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define GESSO_INDEPENDENT
-#endif
-
 GESSO_TARGETS
 void scale_weighted(const float* x, float factor, const float* weight, int64_t n, float* out) {
   if (weight) {
@@ -98,12 +87,6 @@ GESSO_TARGETS
 void tanh(const float* x, int64_t n, float* out) {
   GESSO_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) out[i] = tanh(x[i]);
-}
-
-GESSO_TARGETS
-void soft_cap(float cap, const float* x, int64_t n, float* out) {
-  GESSO_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) out[i] = cap * tanh(x[i] / cap);
 }
 
 GESSO_TARGETS

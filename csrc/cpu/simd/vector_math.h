@@ -38,7 +38,4 @@ void tanh(const float* x, int64_t n, float* out);
 // out = gelu_tanh(gate) * up. `out` may be `gate` or `up`.
 void gelu_mul(const float* gate, const float* up, int64_t n, float* out);
 
-// The soft cap of logits: out = cap * tanh(x / cap).
-void soft_cap(float cap, const float* x, int64_t n, float* out);
-
 }  // namespace gesso::cpu

@@ -1,0 +1,21 @@
+// Where a committed canvas ends.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace gesso::diffusion {
+
+// How many ids of a canvas stand before its first end token: all of them if it has none. With the end token 1, the
+// canvas 7 8 1 9 has 2 ids that belong to the text.
+inline int64_t length_before_end(const std::vector<int32_t>& canvas, const std::vector<int32_t>& end_token_ids) {
+  return std::find_first_of(canvas.begin(), canvas.end(), end_token_ids.begin(), end_token_ids.end()) - canvas.begin();
+}
+
+// Everything behind the end token, which stands at `length`, becomes padding.
+inline void pad_behind_end(std::vector<int32_t>& canvas, int64_t length, int32_t pad_token_id) {
+  std::fill(canvas.begin() + length + 1, canvas.end(), pad_token_id);
+}
+
+}  // namespace gesso::diffusion
