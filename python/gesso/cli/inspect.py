@@ -44,7 +44,7 @@ class SessionMemory(TypedDict, total=False):
     """What a session takes beyond the weights. It is empty for a checkpoint without a readable configuration."""
 
     scratch: int
-    belief_per_sequence: int
+    soft_embedding_per_sequence: int
     kv_cache_per_sequence: dict[int, int]  # length in tokens -> bytes
 
 
