@@ -17,7 +17,9 @@ from gesso._native import (
     OptionInfo,
     OptionKind,
     StepEvent,
+    StreamDecoder,
     Timings,
+    WeightImportance,
     devices,
     generation_options,
     has_cuda,
@@ -27,7 +29,7 @@ from gesso.files.tensor import dequantize, quantize
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model, Session
 from gesso.options import GenerationOptions
-from gesso.reply import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, parse_reply
+from gesso.reply import Reply, ReplyDecoder, ReplyEvent, ReplyParser, TextDelta, ThoughtDelta, parse_reply
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
@@ -46,14 +48,17 @@ __all__ = [
     "OptionKind",
     "Reply",
     "ReplyDecoder",
+    "ReplyEvent",
     "ReplyParser",
     "Session",
     "StepEvent",
+    "StreamDecoder",
     "TextDelta",
     "ThoughtDelta",
     "Timings",
     "Tokenizer",
     "ToolCall",
+    "WeightImportance",
     "dequantize",
     "devices",
     "generation_options",

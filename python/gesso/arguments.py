@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import NoneType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gesso import _native
 from gesso._native import OptionKind
 
+# What the native library takes as the value of an option.
+NativeValue = int | float | Sequence[int] | Sequence[Sequence[int]] | Sequence[Sequence[Mapping[int, int]]]
 
-def is_ids(value: Any) -> bool:
+
+def is_ids(value: object) -> TypeGuard[Sequence[int] | NDArray[np.integer]]:
     """Whether `value` is one list of token ids: a list of ints or a 1-D integer array. It may be empty."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1 and np.issubdtype(value.dtype, np.integer)
-    is_list = isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
-    return is_list and all(_is_int(x) for x in value)
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray)):
+        return False
+    return all(_is_int(x) for x in value)
 
 
-def as_array(value: Any) -> Any:
+def as_array(value: object) -> Any:
     """An array of another library (DLPack) as a NumPy array over the same memory; anything else as it is."""
     if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
         return np.from_dlpack(value)
     return value
 
 
-def as_ids(value: Any, what: str) -> list[int]:
+def as_ids(value: object, what: str) -> list[int]:
     """One list of token ids as plain ints. An integer array serves as well as a list."""
     value = as_array(value)
     if not is_ids(value):
@@ -39,7 +44,7 @@ def as_ids(value: Any, what: str) -> list[int]:
     return ids
 
 
-def as_lengths(value: Any, what: str) -> list[int]:
+def as_lengths(value: object, what: str) -> list[int]:
     """One length for all sequences, or one for each."""
     lengths = [value] if _is_int(value) else as_array(value)
     if not is_ids(lengths):
@@ -50,7 +55,7 @@ def as_lengths(value: Any, what: str) -> list[int]:
     return [int(x) for x in lengths]
 
 
-def as_id_lists(value: Any, batch_size: int, what: str) -> list[list[int]]:
+def as_id_lists(value: object, batch_size: int, what: str) -> list[list[int]]:
     """A list of token ids for each sequence. A bare list serves for a batch of one."""
     value = as_array(value)
     if batch_size == 1 and is_ids(value):
@@ -62,7 +67,7 @@ def as_id_lists(value: Any, batch_size: int, what: str) -> list[list[int]]:
     return [as_ids(x, what) for x in value]
 
 
-def make_options(given: Mapping[str, Any], batch_size: int, single: bool) -> dict[str, Any]:
+def make_options(given: Mapping[str, object], batch_size: int, single: bool) -> dict[str, NativeValue]:
     """The options by their names, as the native library takes them.
 
     single: whether the caller gave one prompt, so that `pinned` may leave out the list over the sequences.
@@ -80,7 +85,7 @@ def make_options(given: Mapping[str, Any], batch_size: int, single: bool) -> dic
     }
 
 
-def check_callback(name: str, callback: Any) -> None:
+def check_callback(name: str, callback: object) -> None:
     if callback is not None and not callable(callback):
         raise TypeError(f"{name}: expected a function, got {_short(callback)}")
 
@@ -90,7 +95,7 @@ def _can_be_none(option: _native.OptionInfo) -> bool:
     return option.checkpoint_key != "" or option.default_value == []
 
 
-def _convert(option: _native.OptionInfo, value: Any, batch_size: int, single: bool) -> Any:
+def _convert(option: _native.OptionInfo, value: object, batch_size: int, single: bool) -> NativeValue:
     match option.kind:
         case OptionKind.INT:
             return _integer(option.name, value)
@@ -107,7 +112,7 @@ def _convert(option: _native.OptionInfo, value: Any, batch_size: int, single: bo
     raise NotImplementedError(f"{option.name}: an option of kind {option.kind}")
 
 
-def _integer(name: str, value: Any) -> int:
+def _integer(name: str, value: object) -> int:
     if not _is_int(value):
         raise TypeError(f"{name}: expected an int, got {value!r}")
     if not -(2**63) <= value < 2**63:
@@ -115,20 +120,20 @@ def _integer(name: str, value: Any) -> int:
     return int(value)
 
 
-def _float(name: str, value: Any) -> float:
+def _float(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{name}: expected a number, got {value!r}")
     return float(value)
 
 
-def _seeds(name: str, value: Any) -> list[int]:
+def _seeds(name: str, value: object) -> list[int]:
     seeds = [value] if _is_int(value) else as_array(value)
     if not is_ids(seeds):
         raise TypeError(f"{name}: expected an int, or one per sequence, got {_short(value)}")
     return [int(x) % 2**64 for x in seeds]
 
 
-def _pinned(pinned: Any, batch_size: int, single: bool) -> list[list[dict[int, int]]]:
+def _pinned(pinned: object, batch_size: int, single: bool) -> list[list[dict[int, int]]]:
     """For each sequence, for each canvas: {position: id}.
 
     The caller may give {position: id} for a sequence, which then pins its first canvas. For a single prompt the caller
@@ -150,7 +155,7 @@ def _pinned(pinned: Any, batch_size: int, single: bool) -> list[list[dict[int, i
     return result
 
 
-def _one_pinned(canvas: Any) -> dict[int, int]:
+def _one_pinned(canvas: object) -> dict[int, int]:
     canvas = {} if canvas is None else canvas
     if not isinstance(canvas, Mapping) or not all(_is_int(x) for pair in canvas.items() for x in pair):
         raise TypeError(f"pinned: expected {{position: token id}}, got {_short(canvas)}")
@@ -160,10 +165,10 @@ def _one_pinned(canvas: Any) -> dict[int, int]:
     return {int(position): int(token) for position, token in canvas.items()}
 
 
-def _is_int(value: Any) -> bool:
+def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack, nullcontext
-from typing import Any, cast
+from typing import cast
 
 from gesso import _native
 from gesso._native import OptionInfo, OptionKind
@@ -19,7 +19,7 @@ from gesso.reply import ReplyDecoder
 from gesso.tokenizer import Tokenizer
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "run",
         help="write a text",
