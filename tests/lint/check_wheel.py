@@ -11,7 +11,8 @@ def problems(names: list[str]) -> list[str]:
     found = [f"{name} is for tests only" for name in modules if not name.startswith(("gesso/__", "gesso/_native"))]
     if not any(name.startswith("gesso/_native.") and name.endswith((".so", ".pyd")) for name in modules):
         found.append("gesso/_native is missing")
-    for name in ("gesso/__init__.py", "gesso/bundled/sudoku-6x6.gguf"):
+    # Type checkers read a package's types only where py.typed stands beside them.
+    for name in ("gesso/__init__.py", "gesso/py.typed", "gesso/_native.pyi", "gesso/bundled/sudoku-6x6.gguf"):
         if name not in names:
             found.append(f"{name} is missing")
     return found
