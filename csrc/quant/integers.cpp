@@ -24,6 +24,12 @@ inline void load_halves(const Block* blocks, int count, int h, float (&halves)[k
   for (int i = 0; i < kBlocksAtOnce; ++i) halves[i] = half_to_float(stored[i]);
 }
 
+// Where the minimums from `group` on go. Of formats without minimums nothing is written, and `mins` may be nullptr.
+template <typename Block>
+inline float* minimums_from(float* mins, int64_t group) {
+  return Block::kHasMin ? mins + group : nullptr;
+}
+
 template <typename Block>
 inline void unpack_scales_of(const Block* blocks, int count, float* scales, float* mins) {
   float d[kBlocksAtOnce], m[kBlocksAtOnce];
@@ -31,7 +37,7 @@ inline void unpack_scales_of(const Block* blocks, int count, float* scales, floa
   if constexpr (Block::kNumHalves > 1) load_halves(blocks, count, 1, m);
   for (int i = 0; i < count; ++i) {
     const int group = i * kGroupsPerBlock<Block>;
-    unpack_scales(blocks[i], d[i], m[i], scales + group, mins + group);
+    unpack_scales(blocks[i], d[i], m[i], scales + group, minimums_from<Block>(mins, group));
   }
 }
 
@@ -42,10 +48,10 @@ inline void unpack_row(const std::byte* row, int64_t num_elements, uint8_t* leve
   int64_t i = 0;
   for (; i + kBlocksAtOnce <= num_blocks; i += kBlocksAtOnce) {
     const int64_t group = i * kGroupsPerBlock<Block>;
-    unpack_scales_of(blocks + i, kBlocksAtOnce, scales + group, mins + group);
+    unpack_scales_of(blocks + i, kBlocksAtOnce, scales + group, minimums_from<Block>(mins, group));
   }
   const int64_t group = i * kGroupsPerBlock<Block>;
-  unpack_scales_of(blocks + i, static_cast<int>(num_blocks - i), scales + group, mins + group);
+  unpack_scales_of(blocks + i, static_cast<int>(num_blocks - i), scales + group, minimums_from<Block>(mins, group));
 #pragma GCC unroll 4
   for (int64_t j = 0; j < num_blocks; ++j) unpack_levels(blocks[j], levels + j * Block::kNumElements);
 }
