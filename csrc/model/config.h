@@ -7,8 +7,8 @@
 namespace gesso::model {
 
 // Reads everything but `generation`, which diffusion/defaults.h reads. Accepts the architectures "diffusion-gemma",
-// "diffusion-gemma4" and "diffusiongemma" (whose names prefix their keys). Every field is checked; the FormatError names
-// the key, what was expected and what came.
+// "diffusion-gemma4" and "diffusiongemma" (whose names prefix their keys). Every field is checked; the FormatError
+// names the key, what was expected and what came.
 ModelConfig read_config(const io::GgufFile& file);
 
 }  // namespace gesso::model

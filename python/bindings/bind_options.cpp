@@ -65,7 +65,8 @@ void bind_options(nb::module_& module) {
       .def_ro("checkpoint_key", &OptionInfo::checkpoint_key,
               "The GGUF key that the default comes from; empty for a default that no checkpoint changes.")
       .def_ro("default_value", &OptionInfo::default_value, "The default where a checkpoint does not have the key.")
-      .def_ro("help", &OptionInfo::help, "One sentence on what it does.");
+      .def_ro("help", &OptionInfo::help, "One sentence on what it does.")
+      .def("__repr__", [](const OptionInfo& option) { return "<" + option.name + ": " + option.help + ">"; });
   module.def("generation_options", [] { return generation_options(); }, "The table of generation options.");
 }
 

@@ -328,6 +328,8 @@ class OptionInfo:
     def help(self) -> str:
         """One sentence on what it does."""
 
+    def __repr__(self) -> str: ...
+
 def generation_options() -> list[OptionInfo]:
     """The table of generation options."""
 

@@ -99,21 +99,8 @@ class Model:
         on_step(event), on_canvas(event): called after each step and each canvas, see `StepEvent` and `CanvasEvent`.
         Returning False ends the generation; canvases under way are committed as they stand.
 
-        The options; `gesso.generation_options()` has their bounds. One that is left out has the checkpoint's value, see
-        `config`, or the value named here.
-        max_new_tokens: how long the text gets at most, rounded up to whole canvases of `config.canvas_length` tokens.
-        256.
-        max_denoising_steps: how many steps a canvas takes at most.
-        entropy_bound: a step keeps tokens, the most certain ones first, until their entropies (nats) add up to more.
-        t_max, t_min: the temperature begins at t_max and falls towards t_min from step to step.
-        stability_threshold, confidence_threshold: a canvas stops early when its likeliest tokens stayed the same for
-        that many steps and their mean entropy (nats) is below the threshold.
-        end_token_ids: the text ends in front of the first of these.
-        seed: one for all sequences, or one for each. 0. A sequence depends on its prompt and its seed alone, not on the
-        batch: give equal prompts different seeds to get different texts.
-        canvas: token ids that the first canvas starts from instead of noise, [B][C] (or [C] for one prompt).
-        pinned: {position: id} of canvas tokens that stay as given, for each sequence (or one dict for one prompt). A
-        list of such dicts instead of a dict pins one canvas after the other.
+        options: for example max_new_tokens=64 or seed=[1, 2]. `gesso.GenerationOptions` says what each of them does. An
+        option that is left out has the checkpoint's value, see `config`.
 
         Ctrl-C ends it with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind and
         for options that do not exist.

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
@@ -16,7 +15,7 @@
 
 namespace {
 
-const std::string kModel = std::filesystem::path(__FILE__).parent_path().parent_path() / "golden" / "mixed.gguf";
+const std::string kModel = GESSO_MODEL;  // see CMakeLists.txt
 const int32_t kPrompt[] = {5, 6, 7};
 
 // What the library gives for a prompt, without C between.

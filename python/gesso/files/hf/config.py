@@ -250,6 +250,7 @@ def _read_sampler(generation: Fields) -> dict[str, Value]:
     given = {name for name, value in generation.values.items() if value is not None}
     metadata: dict[str, Value] = {}
     for option in _native.generation_options():
+        # The entropy bound has a place of its own, below.
         if option.name == "entropy_bound" or option.name not in given or not option.checkpoint_key:
             continue
         if option.kind == OptionKind.INT:

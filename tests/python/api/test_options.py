@@ -23,7 +23,7 @@ from gesso.options import GenerationDefaults
 from python.command_line import run as run_command
 from python.tiny_model import tiny_model
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FIELDS = [name for name in dir(gesso.OptionInfo) if not name.startswith("_")]
 # Copies: native objects that pytest holds until the end would look like leaks.
 TABLE = [SimpleNamespace(**{x: getattr(option, x) for x in FIELDS}) for option in gesso.generation_options()]
@@ -54,6 +54,7 @@ def test_the_table_is_one():
     flags = [option.flag for option in TABLE if option.flag]
     keys = [option.checkpoint_key for option in TABLE if option.checkpoint_key]
     assert len(set(flags)) == len(flags) and len(set(keys)) == len(keys)
+    assert repr(gesso.generation_options()[0]) == f"<max_new_tokens: {TABLE[0].help}>"
     for option in TABLE:
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", option.name)
         assert re.fullmatch(r"[A-Z][^.]*\.", option.help), f"{option.name}: one sentence is expected"
