@@ -15,6 +15,8 @@ namespace io {
 struct GgufFile;
 }
 
+// Copies share their content. Threads: any number of threads may read a checkpoint at the same time, as long as none
+// calls set() or add_tensor() on it or on a copy.
 class Checkpoint {
  public:
   // Integers and floats of every width come as int64_t and double. monostate: an array of arrays, which nothing reads.

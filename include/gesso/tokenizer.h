@@ -17,7 +17,7 @@ enum class Utf8State : uint8_t;
 }  // namespace text
 
 // An immutable tokenizer. Copies share one set of tables, which keep the checkpoint's bytes alive; every string_view
-// below lives as long as any copy does. All members are const and may be called from several threads at once.
+// below lives as long as any copy does. Threads: any number of threads may use one at the same time.
 // Token ids run from 0 to vocab_size() - 1; any other id given to a member is an ArgumentError.
 class Tokenizer {
  public:
@@ -57,7 +57,7 @@ class Tokenizer {
 };
 
 // Decodes ids that arrive bit by bit. What push() and flush() return adds up to decode() of all the ids, wherever they
-// were cut. One stream per object; not for several threads at once.
+// were cut. One object serves one stream. Threads: one thread at a time may use it.
 class StreamDecoder {
  public:
   explicit StreamDecoder(Tokenizer tokenizer, bool skip_special_tokens = true);

@@ -14,7 +14,10 @@ SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # a chat 
 
 
 class Tokenizer:
-    """Wraps the native tokenizer (`native`) and adds the checkpoint's chat template."""
+    """Wraps the native tokenizer (`native`) and adds the checkpoint's chat template.
+
+    Threads: any number of threads may use it at the same time.
+    """
 
     def __init__(self, native: _native.Tokenizer):
         self.native = native
