@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/check.h"
+#include "diffusion/defaults.h"
 #include "io/gguf.h"
 #include "model/config.h"
 #include "model/place_weights.h"
@@ -57,6 +58,7 @@ BenchModel::BenchModel(const std::string& path, int device_index, const std::str
   ops::activate(context);
   const io::GgufFile file = open_writable(path);
   config = model::read_config(file);
+  config.generation = diffusion::read_defaults(file.metadata, config);
   weights = model::load_weights(file, config);
   model::place_weights(context, config, device, weights, {});
   random.fill_matrices(weights);

@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <new>
 #include <numeric>
 
+#include "api/sized_struct.h"
 #include "core/check.h"
+#include "diffusion/option_table.h"
 #include "gesso/gesso.h"
 #include "gesso/model.h"
 
@@ -18,6 +21,16 @@ struct gesso_result {
 };
 
 namespace {
+
+using gesso::check;
+using gesso::init_struct;
+using gesso::read_struct;
+using gesso::diffusion::Ids;
+using gesso::diffusion::Number;
+using gesso::diffusion::Option;
+using gesso::diffusion::Pinned;
+using gesso::diffusion::Seeds;
+using gesso::diffusion::WarmCanvas;
 
 thread_local std::string last_error;
 
@@ -56,30 +69,65 @@ gesso_status guarded(const Body& body) noexcept {
 }
 
 void check_pointer(const void* pointer, const char* name) {
-  gesso::check(pointer != nullptr, name, ": expected an object, got NULL");
+  check(pointer != nullptr, name, ": expected an object, got NULL");
 }
 
 const gesso::Tokenizer& tokenizer_of(const gesso_model* model) {
   check_pointer(model, "model");
-  gesso::check(model->model.tokenizer().has_value(), "this checkpoint has no tokenizer; pass token ids");
+  check(model->model.tokenizer().has_value(), "this checkpoint has no tokenizer; pass token ids");
   return *model->model.tokenizer();
 }
 
-template <typename T, typename Number>
-std::optional<T> unless_negative(Number value) {
-  return value < 0 ? std::nullopt : std::optional<T>(value);
+// Structs of the first version end with these fields. Later ones are longer, and never shorter.
+constexpr size_t kFirstOptionsSize = offsetof(gesso_options, user_data) + sizeof(gesso_options::user_data);
+constexpr size_t kFirstLoadOptionsSize =
+    offsetof(gesso_load_options, num_threads) + sizeof(gesso_load_options::num_threads);
+
+gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0}; }
+
+// Marks what has a default as not set.
+struct Unset {
+  gesso_options& options;
+
+  template <typename T>
+  void operator()(const Number<T>& number) const {
+    options.*number.in_c = -1;
+  }
+  void operator()(const Seeds& seeds) const { options.*seeds.in_c = 0; }
+  // C does not have these.
+  void operator()(const Ids&) const {}
+  void operator()(const WarmCanvas&) const {}
+  void operator()(const Pinned&) const {}
+};
+
+// Sets what the caller has set.
+struct Taker {
+  const gesso_options& options;
+  gesso::GenerationOptions& out;
+
+  template <typename T>
+  void operator()(const Number<T>& number) const {
+    const T given = options.*number.in_c;
+    if (!(given < 0)) out.*number.value = given;  // NaN goes on, and is refused by name
+  }
+  void operator()(const Seeds& seeds) const { out.*seeds.value = {options.*seeds.in_c}; }
+  // C does not have these.
+  void operator()(const Ids&) const {}
+  void operator()(const WarmCanvas&) const {}
+  void operator()(const Pinned&) const {}
+};
+
+gesso_options default_options() {
+  gesso_options options = {};
+  options.struct_size = sizeof options;
+  for (const Option& option : gesso::diffusion::option_table()) std::visit(Unset{options}, option.member);
+  return options;
 }
 
+// `options` outlives what comes back: its callback is called.
 gesso::GenerationOptions to_options(const gesso_options& options) {
   gesso::GenerationOptions out;
-  out.max_new_tokens = unless_negative<int64_t>(options.max_new_tokens).value_or(out.max_new_tokens);
-  out.max_denoising_steps = unless_negative<int64_t>(options.max_denoising_steps);
-  out.entropy_bound = unless_negative<float>(options.entropy_bound);
-  out.t_min = unless_negative<float>(options.t_min);
-  out.t_max = unless_negative<float>(options.t_max);
-  out.stability_threshold = unless_negative<int64_t>(options.stability_threshold);
-  out.confidence_threshold = unless_negative<float>(options.confidence_threshold);
-  out.seeds = {options.seed};
+  for (const Option& option : gesso::diffusion::option_table()) std::visit(Taker{options, out}, option.member);
   if (options.on_step) {
     out.on_step = [&options](const gesso::StepEvent& event) {
       return options.on_step(options.user_data, event.canvas, event.step, event.argmax.data(), event.accepted.data(),
@@ -90,7 +138,7 @@ gesso::GenerationOptions to_options(const gesso_options& options) {
 }
 
 gesso_result* generate(const gesso_model& model, std::vector<int32_t> prompt, const gesso_options* options) {
-  const gesso_options chosen = options ? *options : gesso_default_options();
+  const gesso_options chosen = read_struct("gesso_options", options, default_options(), kFirstOptionsSize);
   gesso::GenerationResult generated = model.model.generate({std::move(prompt)}, to_options(chosen));
   auto result = std::make_unique<gesso_result>();
   result->ids = std::move(generated.sequences[0]);
@@ -106,13 +154,17 @@ gesso_result* generate(const gesso_model& model, std::vector<int32_t> prompt, co
 const char* gesso_last_error(void) { return last_error.c_str(); }
 const char* gesso_version(void) { return GESSO_VERSION; }
 
-gesso_load_options gesso_default_load_options(void) { return {"auto", "auto", 0}; }
+gesso_status gesso_load_options_init(gesso_load_options* options, size_t struct_size) {
+  return guarded(
+      [&] { init_struct("gesso_load_options", options, struct_size, default_load_options(), kFirstLoadOptionsSize); });
+}
 
 gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out) {
   return guarded([&] {
     check_pointer(path, "path");
     check_pointer(out, "out");
-    const gesso_load_options chosen = options ? *options : gesso_default_load_options();
+    const gesso_load_options chosen =
+        read_struct("gesso_load_options", options, default_load_options(), kFirstLoadOptionsSize);
     gesso::LoadOptions load;
     if (chosen.device) load.device = chosen.device;
     if (chosen.activations) load.activations = chosen.activations;
@@ -152,13 +204,8 @@ gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t n
   });
 }
 
-gesso_options gesso_default_options(void) {
-  gesso_options options = {};
-  options.max_new_tokens = -1;
-  options.max_denoising_steps = -1;
-  options.entropy_bound = options.t_min = options.t_max = options.confidence_threshold = -1.0f;
-  options.stability_threshold = -1;
-  return options;
+gesso_status gesso_options_init(gesso_options* options, size_t struct_size) {
+  return guarded([&] { init_struct("gesso_options", options, struct_size, default_options(), kFirstOptionsSize); });
 }
 
 gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, size_t prompt_length,

@@ -4,6 +4,7 @@
 #include "api/model_impl.h"
 #include "core/check.h"
 #include "core/thread_count.h"
+#include "diffusion/defaults.h"
 #include "io/gguf.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
@@ -13,7 +14,11 @@
 
 namespace gesso {
 
-ModelConfig read_config(const Checkpoint& checkpoint) { return model::read_config(checkpoint.file()); }
+ModelConfig read_config(const Checkpoint& checkpoint) {
+  ModelConfig config = model::read_config(checkpoint.file());
+  config.generation = diffusion::read_defaults(checkpoint.file().metadata, config);
+  return config;
+}
 
 namespace {
 
@@ -59,7 +64,7 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   impl->activations = choose_activations(options.activations, impl->device);
   const io::GgufFile& file = checkpoint.file();
   impl->num_threads = resolve_threads(options.num_threads);
-  impl->config = model::read_config(file);
+  impl->config = read_config(checkpoint);
   impl->weights = model::load_weights(file, impl->config);
   impl->tensors = file.tensors;
   impl->tokenizer = text::load_tokenizer(file.metadata, file.owner);

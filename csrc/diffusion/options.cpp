@@ -1,24 +1,10 @@
 #include "diffusion/options.h"
 
-#include <cmath>
-
 #include "core/check.h"
+#include "diffusion/option_table.h"
 
 namespace gesso::diffusion {
 namespace {
-
-constexpr int64_t kMaxSteps = int64_t{1} << 30;  // a step is a 32-bit counter of the random draws
-
-void check_settings(const GenerationDefaults& s) {
-  check(s.max_denoising_steps >= 1 && s.max_denoising_steps <= kMaxSteps, "max_denoising_steps: expected 1 to ",
-        kMaxSteps, ", got ", s.max_denoising_steps);
-  check(s.entropy_bound >= 0, "entropy_bound: expected a number >= 0, got ", s.entropy_bound);
-  check(std::isfinite(s.t_min) && s.t_min >= 0, "t_min: expected a finite temperature >= 0, got ", s.t_min);
-  check(std::isfinite(s.t_max) && s.t_max > 0, "t_max: expected a finite temperature > 0, got ", s.t_max);
-  check(s.t_max >= s.t_min, "t_max: expected at least t_min ", s.t_min, ", got ", s.t_max);
-  check(s.stability_threshold >= 0, "stability_threshold: expected an integer >= 0, got ", s.stability_threshold);
-  check(s.confidence_threshold >= 0, "confidence_threshold: expected a number >= 0, got ", s.confidence_threshold);
-}
 
 void check_id(const char* what, int64_t id, const ModelConfig& config) {
   check(id >= 0 && id < config.vocab_size, what, ": token id ", id, " outside the vocabulary [0, ", config.vocab_size,
@@ -54,28 +40,47 @@ void check_pinned(const GenerationOptions& options, const ModelConfig& config, i
   }
 }
 
+void check_seeds(const GenerationOptions& options, int64_t batch_size) {
+  check(options.seeds.size() == 1 || static_cast<int64_t>(options.seeds.size()) == batch_size,
+        "seed: expected one, or one per sequence (", batch_size, "), got ", options.seeds.size());
+}
+
+// Takes one option from what the caller gave, else from the defaults that `settings` holds.
+struct Resolver {
+  const Option& option;
+  const GenerationOptions& given;
+  const ModelConfig& config;
+  GenerationDefaults& settings;
+
+  template <typename T>
+  void operator()(const Number<T>& number) const {
+    T& setting = settings.*number.fallback;
+    setting = (given.*number.value).value_or(setting);
+    check(option.range.contains(static_cast<double>(setting)), option.name, ": expected ",
+          describe(option.range, option.kind()), ", got ", setting);
+  }
+  void operator()(const Ids& ids) const {
+    if (!(given.*ids.value)) return;
+    settings.*ids.fallback = *(given.*ids.value);
+    for (int32_t id : settings.*ids.fallback) check_id(option.name, id, config);
+  }
+  // These have no default to resolve, and what they may be depends on the batch: see resolve_options.
+  void operator()(const Seeds&) const {}
+  void operator()(const WarmCanvas&) const {}
+  void operator()(const Pinned&) const {}
+};
+
 }  // namespace
 
 ResolvedOptions resolve_options(const GenerationOptions& options, const ModelConfig& config, int64_t batch_size) {
   ResolvedOptions resolved{1, config.generation};
   GenerationDefaults& s = resolved.settings;
-  s.max_denoising_steps = options.max_denoising_steps.value_or(s.max_denoising_steps);
-  s.entropy_bound = options.entropy_bound.value_or(s.entropy_bound);
-  s.t_min = options.t_min.value_or(s.t_min);
-  s.t_max = options.t_max.value_or(s.t_max);
-  s.stability_threshold = options.stability_threshold.value_or(s.stability_threshold);
-  s.confidence_threshold = options.confidence_threshold.value_or(s.confidence_threshold);
-  check_settings(s);
-  if (options.end_token_ids) {
-    s.end_token_ids = *options.end_token_ids;
-    for (int32_t id : s.end_token_ids) check_id("end_token_ids", id, config);
-  }
-  check(options.max_new_tokens >= 1, "max_new_tokens: expected at least 1, got ", options.max_new_tokens);
-  check(options.max_new_tokens <= config.max_position_embeddings, "max_new_tokens: ", options.max_new_tokens,
+  for (const Option& option : option_table()) std::visit(Resolver{option, options, config, s}, option.member);
+  check(s.t_max >= s.t_min, "t_max: expected at least t_min ", s.t_min, ", got ", s.t_max);
+  check(s.max_new_tokens <= config.max_position_embeddings, "max_new_tokens: ", s.max_new_tokens,
         " is more than the model's context of ", config.max_position_embeddings, " tokens");
-  resolved.num_canvases = (options.max_new_tokens + config.canvas_length - 1) / config.canvas_length;
-  check(options.seeds.size() == 1 || static_cast<int64_t>(options.seeds.size()) == batch_size,
-        "seed: expected one, or one per sequence (", batch_size, "), got ", options.seeds.size());
+  resolved.num_canvases = (s.max_new_tokens + config.canvas_length - 1) / config.canvas_length;
+  check_seeds(options, batch_size);
   check_canvas(options, config, batch_size);
   check_pinned(options, config, batch_size, resolved.num_canvases);
   return resolved;

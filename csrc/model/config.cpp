@@ -39,11 +39,6 @@ class Reader {
   float positive_or(const std::string& name, double fallback) const {
     return positive(name, metadata_.get_float(key(name), fallback));
   }
-  float not_negative_or(const std::string& name, double fallback) const {
-    const double value = metadata_.get_float(key(name), fallback);
-    check_format(std::isfinite(value) && value >= 0, key(name), ": expected a number >= 0, got ", value);
-    return static_cast<float>(value);
-  }
   // A key whose only supported value is `expected`; absent is fine.
   void expect(const std::string& name, int64_t expected) const {
     const int64_t got = metadata_.get_int(key(name), expected);
@@ -120,26 +115,6 @@ int64_t read_vocab_size(const io::GgufFile& file, const Reader& reader) {
                     " nor tokenizer.ggml.tokens nor token_embd.weight is there");
 }
 
-// The token texts that end a turn of the released model, {1, 106, 50} there (llama.cpp finds them the same way).
-std::vector<int32_t> read_end_tokens(const io::Metadata& metadata, const ModelConfig& config) {
-  std::vector<int32_t> ids;
-  if (const auto* list = metadata.find_ints("gesso.end_token_ids")) {
-    for (int64_t id : *list) {
-      check_format(id >= 0 && id < kMaxSize, "gesso.end_token_ids: expected a token id, got ", id);
-      ids.push_back(static_cast<int32_t>(id));
-    }
-    return ids;
-  }
-  const auto* tokens = metadata.find_strings("tokenizer.ggml.tokens");
-  if (!tokens) return GenerationDefaults{}.end_token_ids;
-  ids.push_back(config.eos_token_id);
-  for (size_t id = 0; id < tokens->size(); ++id) {
-    const bool ends = (*tokens)[id] == "<turn|>" || (*tokens)[id] == "<|tool_response>";
-    if (ends && static_cast<int32_t>(id) != config.eos_token_id) ids.push_back(static_cast<int32_t>(id));
-  }
-  return ids;
-}
-
 std::vector<int32_t> read_placeholders(const io::Metadata& metadata) {
   std::vector<int32_t> ids;
   const auto* tokens = metadata.find_strings("tokenizer.ggml.tokens");
@@ -157,27 +132,6 @@ int32_t read_token_id(const io::Metadata& metadata, const char* name, int32_t fa
   const int64_t id = metadata.get_int(key, fallback);
   check_format(id >= 0 && id < kMaxSize, key, ": expected a token id, got ", id);
   return static_cast<int32_t>(id);
-}
-
-// `diffusion.eb_*`; one fork writes some of them as `<arch>.diffusion.*`.
-GenerationDefaults read_generation(const io::Metadata& metadata, const Reader& reader) {
-  const Reader root(metadata, "diffusion.");
-  GenerationDefaults defaults;
-  const int64_t steps =
-      reader.has("diffusion.eb_max_steps") ? reader.size("diffusion.eb_max_steps") : defaults.max_denoising_steps;
-  defaults.max_denoising_steps = root.size_or("eb_max_steps", steps);
-  defaults.entropy_bound = root.not_negative_or(
-      "eb_entropy_bound", reader.not_negative_or("diffusion.entropy_bound", defaults.entropy_bound));
-  defaults.t_min = root.not_negative_or("eb_t_min", defaults.t_min);
-  defaults.t_max = root.positive_or("eb_t_max", defaults.t_max);
-  check_format(defaults.t_max >= defaults.t_min, "diffusion.eb_t_max: expected at least the t_min of ", defaults.t_min,
-               ", got ", defaults.t_max);
-  if (root.has("eb_stability_threshold")) {
-    defaults.stability_threshold =
-        root.in_range("eb_stability_threshold", metadata.get_int("diffusion.eb_stability_threshold"), 0, kMaxSize);
-  }
-  defaults.confidence_threshold = root.not_negative_or("eb_confidence_threshold", defaults.confidence_threshold);
-  return defaults;
 }
 
 }  // namespace
@@ -212,8 +166,6 @@ ModelConfig read_config(const io::GgufFile& file) {
   config.bos_token_id = read_token_id(metadata, "bos", config.bos_token_id);
   config.eos_token_id = read_token_id(metadata, "eos", config.eos_token_id);
   config.placeholder_token_ids = read_placeholders(metadata);
-  config.generation = read_generation(metadata, reader);
-  config.generation.end_token_ids = read_end_tokens(metadata, config);
   return config;
 }
 

@@ -6,8 +6,9 @@
 
 namespace gesso::model {
 
-// The only place that knows metadata keys. Accepts the architectures "diffusion-gemma", "diffusion-gemma4" and
-// "diffusiongemma" (whose names prefix their keys). Every field is checked; FormatError names key, expected and got.
+// Reads everything but `generation`, which diffusion/defaults.h reads. Accepts the architectures "diffusion-gemma",
+// "diffusion-gemma4" and "diffusiongemma" (whose names prefix their keys). Every field is checked; the FormatError
+// names the key, what was expected and what came.
 ModelConfig read_config(const io::GgufFile& file);
 
 }  // namespace gesso::model

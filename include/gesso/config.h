@@ -5,19 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace gesso {
+#include "gesso/generation.h"
 
-// Generation settings a checkpoint carries (generation_config.json, GGUF `diffusion.eb_*`), else the reference's
-// defaults (transformers, generation_diffusion_gemma.py).
-struct GenerationDefaults {
-  int64_t max_denoising_steps = 48;
-  float entropy_bound = 0.1f;  // nats
-  float t_min = 0.4f;          // temperature of the last step
-  float t_max = 0.8f;          // temperature before the first step
-  int64_t stability_threshold = 1;
-  float confidence_threshold = 0.005f;  // nats
-  std::vector<int32_t> end_token_ids = {1, 106, 50};
-};
+namespace gesso {
 
 // One layer of the stack.
 struct LayerConfig {
@@ -48,7 +38,7 @@ struct ModelConfig {
   int32_t eos_token_id = 1;
   // Image, audio and video placeholders; prompts holding one are refused.
   std::vector<int32_t> placeholder_token_ids;
-  GenerationDefaults generation;
+  GenerationDefaults generation;  // see gesso/generation.h
 };
 
 }  // namespace gesso

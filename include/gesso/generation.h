@@ -10,51 +10,70 @@
 
 namespace gesso {
 
-// After one denoising step of one sequence. Spans have the canvas' length and are valid during the callback.
+// What one sequence looks like after one denoising step. Spans have the canvas' length C and are valid only during the
+// callback, which runs on the thread that called generate().
 struct StepEvent {
   int64_t sequence = 0;  // index in the batch
-  int64_t canvas = 0;    // index among this call's canvases
-  int64_t step = 0;      // 0 is the first
+  int64_t canvas = 0;    // index among the canvases of this call
+  int64_t step = 0;      // index within the canvas; the first is 0
   int64_t max_denoising_steps = 0;
   float mean_entropy = 0;             // over the positions that are not pinned, nats
   std::span<const int32_t> argmax;    // the canvas as it would be committed now
-  std::span<const uint8_t> accepted;  // 1: accepted in this step, or pinned
+  std::span<const uint8_t> accepted;  // 1 where this step accepted the position, and where it is pinned
   std::span<const float> entropies;   // nats
 };
 
-// After a canvas was committed.
+// What a canvas looks like that was just committed. `ids` is valid only during the callback.
 struct CanvasEvent {
-  int64_t sequence = 0;
-  int64_t canvas = 0;
-  int64_t denoising_steps = 0;   // it took
-  bool finished = false;         // it holds an end token
+  int64_t sequence = 0;          // index in the batch
+  int64_t canvas = 0;            // index among the canvases of this call
+  int64_t denoising_steps = 0;   // how many steps it took
+  bool finished = false;         // whether it holds an end token
   std::span<const int32_t> ids;  // [C], padded after the first end token
 };
 
-// Token ids by canvas position that the caller fixes: never renoised, committed as given, and outside the entropy
-// budget, the stability test and the mean entropy.
+// Token ids by canvas position that the caller fixes. They are never renoised, they are committed as given, and they
+// do not count in the entropy budget, the stability test and the mean entropy.
 using PinnedTokens = std::map<int64_t, int32_t>;
 
-// Unset options take the checkpoint's value. All are checked before work starts; ArgumentError names the option.
+// What an option is when the caller does not set it. A checkpoint carries most of these values (GGUF `diffusion.eb_*`,
+// generation_config.json); the numbers here hold where it does not, and are those of the reference (transformers,
+// generation_diffusion_gemma.py).
+struct GenerationDefaults {
+  int64_t max_new_tokens = 256;
+  int64_t max_denoising_steps = 48;
+  float entropy_bound = 0.1f;  // nats
+  float t_min = 0.4f;
+  float t_max = 0.8f;
+  int64_t stability_threshold = 1;
+  float confidence_threshold = 0.005f;  // nats
+  std::vector<int32_t> end_token_ids = {1, 106, 50};
+};
+
+// An option that is not set takes its default: see GenerationDefaults. gesso/options.h has a table of the options with
+// their bounds. All are checked before work starts; the ArgumentError names the option.
 struct GenerationOptions {
-  int64_t max_new_tokens = 256;                // rounded up to whole canvases, as in the reference
-  std::optional<int64_t> max_denoising_steps;  // N >= 1
-  std::optional<float> entropy_bound;          // >= 0, nats
-  std::optional<float> t_min, t_max;           // 0 <= t_min <= t_max, t_max > 0
-  std::optional<int64_t> stability_threshold;  // >= 0
-  std::optional<float> confidence_threshold;   // >= 0, nats
+  std::optional<int64_t> max_new_tokens;       // rounded up to whole canvases, as in the reference
+  std::optional<int64_t> max_denoising_steps;  // per canvas
+  std::optional<float> entropy_bound;          // nats
+  // The temperature falls linearly. The first step of N has t_max, the last one t_min + (t_max - t_min) / N.
+  std::optional<float> t_min, t_max;
+  std::optional<int64_t> stability_threshold;  // comparisons of a step's argmax with that of the step before
+  std::optional<float> confidence_threshold;   // nats
   std::optional<std::vector<int32_t>> end_token_ids;
-  // One seed for all sequences or one for each. Draws depend on the seed and the absolute position alone, so a sequence
-  // comes out the same in any batch; give equal prompts different seeds to get different texts.
+  // One seed for all sequences, or one for each. Random draws depend on the seed and the absolute position alone, so a
+  // sequence comes out the same in any batch. Give equal prompts different seeds to get different texts.
   std::vector<uint64_t> seeds = {0};
-  // Ids the first canvas starts from instead of noise, one [C] per sequence; empty: noise.
+  // Ids that the first canvas starts from instead of noise, [C] for each sequence. Empty: noise.
   std::vector<std::vector<int32_t>> canvas;
-  // Per sequence, per canvas; missing entries pin nothing.
+  // What is pinned, for each sequence a list of canvases. Canvases that the list does not reach have no pins.
   std::vector<std::vector<PinnedTokens>> pinned;
-  // Returning false ends the generation: canvases under way are committed as they stand.
+  // Called after each step of each sequence. Returning false ends the generation: canvases under way are committed as
+  // they stand.
   std::function<bool(const StepEvent&)> on_step;
+  // Called after each canvas. Returning false ends the generation.
   std::function<bool(const CanvasEvent&)> on_canvas;
-  // Polled several times per pass; true ends the call by throwing Interrupted.
+  // Polled several times per pass. Returning true ends the call by throwing Interrupted.
   std::function<bool()> interrupted;
 };
 
@@ -63,15 +82,15 @@ struct Timings {
   double denoise_ms = 0;
   double first_canvas_ms = 0;   // from the call to the first committed canvas
   int64_t steps = 0;            // denoising passes over the batch
-  std::vector<double> step_ms;  // of each of them, callbacks included
+  std::vector<double> step_ms;  // of each of these passes, callbacks included
 };
 
 struct GenerationResult {
   std::vector<std::vector<int32_t>> sequences;              // new tokens up to and without the first end token
   std::vector<std::vector<std::vector<int32_t>>> canvases;  // [sequence][canvas][C] as committed
   std::vector<std::vector<int64_t>> denoising_steps;        // [sequence][canvas]
-  std::vector<double> tokens_per_forward;                   // tokens that are not padding per denoising pass
-  bool stopped = false;                                     // a callback returned false
+  std::vector<double> tokens_per_forward;                   // tokens that are not padding, divided by denoising steps
+  bool stopped = false;                                     // whether a callback returned false
   Timings timings;
 };
 

@@ -2,7 +2,9 @@
  *
  *   gesso_model* model = NULL;
  *   if (gesso_model_load("model.gguf", NULL, &model) != GESSO_OK) { puts(gesso_last_error()); return 1; }
- *   gesso_options options = gesso_default_options();
+ *   gesso_options options;
+ *   gesso_options_init(&options, sizeof options);
+ *   options.seed = 7;
  *   gesso_result* result = NULL;
  *   if (gesso_generate_text(model, "1.3...", &options, &result) == GESSO_OK) puts(gesso_result_text(result));
  *   gesso_result_free(result);
@@ -10,6 +12,11 @@
  *
  * No call ever throws, exits or prints. A call that fails returns a status other than GESSO_OK, leaves its outputs
  * untouched and keeps a message for gesso_last_error().
+ *
+ * Structs of options begin with their size, so that a later version of the library can add fields at the end. Fill one
+ * with its _init function, then set what you want to change. The library accepts the structs of older headers: fields
+ * that these lack have their defaults. It accepts those of newer headers as long as the fields that it does not know
+ * are zero.
  */
 #ifndef GESSO_GESSO_H
 #define GESSO_GESSO_H
@@ -37,21 +44,25 @@ typedef enum gesso_status {
   GESSO_CUDA_ERROR = 6 /* a call of the CUDA runtime, or a kernel */
 } gesso_status;
 
-typedef struct gesso_model gesso_model;   /* immutable, may be used from several threads */
-typedef struct gesso_result gesso_result; /* what one generation wrote */
+/* A loaded model. It is immutable: any number of threads may use it at the same time. Free it when none does. */
+typedef struct gesso_model gesso_model;
+/* What one generation wrote. It is immutable, too, and independent of its model. */
+typedef struct gesso_result gesso_result;
 
 /* The message of this thread's last failed call; valid until its next one. Empty before the first. */
 GESSO_API const char* gesso_last_error(void);
-/* "0.1.0" */
+/* The library's version, for example "0.1.0". */
 GESSO_API const char* gesso_version(void);
 
 typedef struct gesso_load_options {
-  const char* device;      /* "cpu", "cuda", "cuda:1", "auto" (or NULL): a GPU if there is one */
-  const char* activations; /* how products round them: on the CPU "f32" or "int8", on a GPU "bf16" or "int8"; "auto" (or
-                              NULL): "int8" on the CPU, what is faster on a GPU; see gesso/model.h */
-  int num_threads;         /* 0: one per processor this process may use, within the quota of its control group */
+  size_t struct_size;      /* set by gesso_load_options_init */
+  const char* device;      /* "cpu", "cuda", "cuda:1", or "auto" (also NULL), which takes a GPU if there is one */
+  const char* activations; /* how products round their inputs: "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU.
+                              "auto" (also NULL) is "int8" on the CPU and the faster one on a GPU; see gesso/model.h */
+  int num_threads;         /* 0: one for each processor that this process may use, within its control group's quota */
 } gesso_load_options;
-GESSO_API gesso_load_options gesso_default_load_options(void);
+/* Fills in the defaults. struct_size is sizeof(gesso_load_options). */
+GESSO_API gesso_status gesso_load_options_init(gesso_load_options* options, size_t struct_size);
 
 /* Maps a GGUF file; a GPU gets a copy of its weights. options NULL: the defaults. */
 GESSO_API gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out);
@@ -71,27 +82,32 @@ GESSO_API gesso_status gesso_encode(const gesso_model* model, const char* text, 
 GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text,
                                     size_t capacity, size_t* count);
 
-/* After each denoising step: the canvas as it would be committed now (length ids) and which of them this step accepted.
- * Returning 0 ends the generation; the canvas is committed as it stands. */
+/* Called after each denoising step, on the thread that called gesso_generate. It gets the canvas as it would be
+ * committed now (`length` ids), and for each id whether this step accepted it (1) or not (0). Returning 0 ends the
+ * generation; the canvas is committed as it stands. */
 typedef int (*gesso_step_callback)(void* user_data, int64_t canvas, int64_t step, const int32_t* argmax,
                                    const uint8_t* accepted, size_t length);
 
-/* Negative numbers (and NULL) mean the checkpoint's value, else the reference's default. */
+/* A negative number is the checkpoint's value, or the reference's where the checkpoint has none. gesso/options.h has a
+ * table of the options, with their bounds. */
 typedef struct gesso_options {
-  int64_t max_new_tokens; /* rounded up to whole canvases */
-  int64_t max_denoising_steps;
-  float entropy_bound; /* nats */
-  float t_min;
-  float t_max;
-  int64_t stability_threshold;
-  float confidence_threshold; /* nats */
+  size_t struct_size;          /* set by gesso_options_init */
+  int64_t max_new_tokens;      /* rounded up to whole canvases; 256 if negative */
+  int64_t max_denoising_steps; /* per canvas */
+  float entropy_bound;         /* nats: a step accepts tokens until their entropies add up to more */
+  float t_min;                 /* the temperature falls towards this, */
+  float t_max;                 /* and begins here */
+  int64_t stability_threshold; /* a canvas may stop early when its argmax stayed the same for so many steps, */
+  float confidence_threshold;  /* and its mean entropy is below this, nats */
   uint64_t seed;
   gesso_step_callback on_step; /* may be NULL */
-  void* user_data;
+  void* user_data;             /* handed to on_step */
 } gesso_options;
-GESSO_API gesso_options gesso_default_options(void);
+/* Fills in the defaults. struct_size is sizeof(gesso_options). */
+GESSO_API gesso_status gesso_options_init(gesso_options* options, size_t struct_size);
 
-/* One generation from a prompt of token ids, or of text (a <bos> is put in front if the model wants one). */
+/* One generation from a prompt of token ids, or of text (a <bos> is put in front if the model wants one). options NULL:
+ * the defaults. */
 GESSO_API gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, size_t prompt_length,
                                       const gesso_options* options, gesso_result** out);
 GESSO_API gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, const gesso_options* options,

@@ -1,6 +1,7 @@
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include "bindings.h"
@@ -25,7 +26,7 @@ struct PyCanvasEvent {
 // A callback that returns something false stops the generation. None does not: it is what a function without a return
 // statement gives.
 template <typename PyEvent>
-using Callback = Function<std::optional<bool>(PyEvent)>;
+using Callback = Function<nb::object(PyEvent)>;
 
 template <typename Event, typename PyEvent>
 std::function<bool(const Event&)> wrap_callback(Callback<PyEvent> callback, PyEvent (*convert)(const Event&)) {
@@ -48,6 +49,16 @@ PyStepEvent convert_step(const StepEvent& event) {
 PyCanvasEvent convert_canvas(const CanvasEvent& event) {
   return {event.sequence, event.canvas, event.denoising_steps, event.finished,
           nb::cast(copy_to_numpy<int32_t>(event.ids))};
+}
+
+using NumpyCanvases = nb::ndarray<nb::numpy, int32_t, nb::ndim<2>>;
+
+// The canvases of one sequence, one below the other.
+NumpyCanvases stack(const std::vector<std::vector<int32_t>>& canvases) {
+  auto* owned = new std::vector<int32_t>();
+  nb::capsule owner(owned, [](void* pointer) noexcept { delete static_cast<std::vector<int32_t>*>(pointer); });
+  for (const std::vector<int32_t>& canvas : canvases) owned->insert(owned->end(), canvas.begin(), canvas.end());
+  return {owned->data(), {canvases.size(), canvases.empty() ? 0 : canvases[0].size()}, owner};
 }
 
 }  // namespace
@@ -85,30 +96,27 @@ void bind_generation(nb::module_& module) {
             .format(t.encode_ms, t.denoise_ms, t.steps, t.first_canvas_ms);
       });
 
-  nb::class_<GenerationOptions>(module, "GenerationOptions")
-      .def(nb::init<>())
-      .def_rw("max_new_tokens", &GenerationOptions::max_new_tokens)
-      .def_rw("max_denoising_steps", &GenerationOptions::max_denoising_steps, nb::arg().none())
-      .def_rw("entropy_bound", &GenerationOptions::entropy_bound, nb::arg().none())
-      .def_rw("t_min", &GenerationOptions::t_min, nb::arg().none())
-      .def_rw("t_max", &GenerationOptions::t_max, nb::arg().none())
-      .def_rw("stability_threshold", &GenerationOptions::stability_threshold, nb::arg().none())
-      .def_rw("confidence_threshold", &GenerationOptions::confidence_threshold, nb::arg().none())
-      .def_rw("end_token_ids", &GenerationOptions::end_token_ids, nb::arg().none())
-      .def_rw("seeds", &GenerationOptions::seeds)
-      .def_rw("canvas", &GenerationOptions::canvas)
-      .def_rw("pinned", &GenerationOptions::pinned)
+  nb::class_<GenerationOptions>(module, "GenerationOptions", "Options in their native form, see `generation_options`.")
       .def(
-          "set_callbacks",
-          [](GenerationOptions& self, Callback<PyStepEvent> on_step, Callback<PyCanvasEvent> on_canvas) {
-            self.on_step = wrap_callback(std::move(on_step), convert_step);
-            self.on_canvas = wrap_callback(std::move(on_canvas), convert_canvas);
+          "__init__",
+          [](GenerationOptions* self, const OptionValues& values, Callback<PyStepEvent> on_step,
+             Callback<PyCanvasEvent> on_canvas) {
+            new (self) GenerationOptions(options_from(values));
+            self->on_step = wrap_callback(std::move(on_step), convert_step);
+            self->on_canvas = wrap_callback(std::move(on_canvas), convert_canvas);
           },
-          nb::arg("on_step").none(), nb::arg("on_canvas").none());
+          nb::arg("values"), nb::arg("on_step") = nb::none(), nb::arg("on_canvas") = nb::none());
 
   nb::class_<GenerationResult>(module, "GenerationResult")
       .def_ro("sequences", &GenerationResult::sequences)
-      .def_ro("canvases", &GenerationResult::canvases)
+      .def_prop_ro(
+          "canvases",
+          [](const GenerationResult& self) {
+            std::vector<NumpyCanvases> arrays;
+            for (const std::vector<std::vector<int32_t>>& canvases : self.canvases) arrays.push_back(stack(canvases));
+            return arrays;
+          },
+          nb::rv_policy::move, "For each sequence a new array [canvases, C].")
       .def_ro("denoising_steps", &GenerationResult::denoising_steps)
       .def_ro("tokens_per_forward", &GenerationResult::tokens_per_forward)
       .def_ro("stopped", &GenerationResult::stopped)

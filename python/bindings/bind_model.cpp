@@ -1,9 +1,14 @@
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
+
+#include <algorithm>
 
 #include "bindings.h"
 #include "gesso/model.h"
+#include "gesso/options.h"
 
 namespace gesso::bindings {
 namespace {
@@ -24,19 +29,28 @@ std::function<void(int64_t, int64_t)> wrap_progress(const Progress& callback) {
   };
 }
 
+OptionValues defaults_of(const ModelConfig& config) {
+  nb::dict values;
+  for (const OptionInfo& option : generation_options(config.generation)) {
+    values[option.name.c_str()] = option.default_value;
+  }
+  return values;
+}
+
+// The last of `ids` among the first `length` tokens of a sequence.
+std::optional<int32_t> last_of(const Session& session, int64_t sequence, int64_t length,
+                               const std::vector<int32_t>& ids) {
+  const std::vector<int32_t>& all = session.ids(sequence);
+  const int64_t end = std::clamp<int64_t>(length, 0, std::ssize(all));
+  const auto found = std::find_first_of(all.rend() - end, all.rend(), ids.begin(), ids.end());
+  return found == all.rend() ? std::nullopt : std::optional(*found);
+}
+
 void bind_config(nb::module_& module) {
   nb::class_<LayerConfig>(module, "LayerConfig")
       .def_ro("is_sliding", &LayerConfig::is_sliding)
       .def_ro("num_key_value_heads", &LayerConfig::num_key_value_heads)
       .def_ro("head_dim", &LayerConfig::head_dim);
-  nb::class_<GenerationDefaults>(module, "GenerationDefaults")
-      .def_ro("max_denoising_steps", &GenerationDefaults::max_denoising_steps)
-      .def_ro("entropy_bound", &GenerationDefaults::entropy_bound)
-      .def_ro("t_min", &GenerationDefaults::t_min)
-      .def_ro("t_max", &GenerationDefaults::t_max)
-      .def_ro("stability_threshold", &GenerationDefaults::stability_threshold)
-      .def_ro("confidence_threshold", &GenerationDefaults::confidence_threshold)
-      .def_ro("end_token_ids", &GenerationDefaults::end_token_ids);
   nb::class_<ModelConfig>(module, "ModelConfig")
       .def_ro("vocab_size", &ModelConfig::vocab_size)
       .def_ro("hidden_size", &ModelConfig::hidden_size)
@@ -58,7 +72,7 @@ void bind_config(nb::module_& module) {
       .def_ro("bos_token_id", &ModelConfig::bos_token_id)
       .def_ro("eos_token_id", &ModelConfig::eos_token_id)
       .def_ro("placeholder_token_ids", &ModelConfig::placeholder_token_ids)
-      .def_ro("generation", &ModelConfig::generation);
+      .def_prop_ro("generation", defaults_of, "The values that options have when they are not set, by their names.");
   module.def("read_config", &read_config, nb::arg("checkpoint"),
              "Reads a model's configuration from the metadata of its checkpoint.");
   module.def("scratch_bytes", &scratch_bytes, nb::arg("config"), "Bytes of scratch memory that a session takes.");
@@ -102,6 +116,8 @@ void bind_model(nb::module_& module) {
       .def_prop_ro("batch_size", &Session::batch_size)
       .def("length", &Session::length, nb::arg("sequence"))
       .def("ids", &Session::ids, nb::arg("sequence"))
+      .def("last_of", last_of, nb::arg("sequence"), nb::arg("length"), nb::arg("ids"),
+           "The last of `ids` among the first `length` tokens of a sequence; None where there is none.")
       .def_prop_ro("cache_bytes", &Session::cache_bytes)
       .def(
           "encode", [](Session& self, const Ids& ids) { self.encode(ids, poll_signals); }, nb::arg("ids"),

@@ -9,6 +9,8 @@
 #include <optional>
 #include <vector>
 
+#include "gesso/options.h"
+
 namespace gesso::bindings {
 
 namespace nb = nanobind;
@@ -19,8 +21,14 @@ void bind_checkpoint(nb::module_& module);
 void bind_device(nb::module_& module);
 void bind_generation(nb::module_& module);
 void bind_model(nb::module_& module);
+void bind_options(nb::module_& module);
 void bind_quantize(nb::module_& module);
 void bind_tokenizer(nb::module_& module);
+
+// Options by their names. ArgumentError for a name that is not in the table; nb::cast_error for a value of another
+// kind.
+using OptionValues = nb::typed<nb::dict, nb::str, OptionValue>;
+GenerationOptions options_from(const OptionValues& values);
 
 // A Python function, or None. The signature is what a type checker holds the function to: Function<bool(int64_t)>.
 template <typename Signature>

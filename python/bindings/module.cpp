@@ -7,6 +7,7 @@ NB_MODULE(_native, module) {
   gesso::bindings::bind_checkpoint(module);
   gesso::bindings::bind_device(module);
   gesso::bindings::bind_tokenizer(module);
+  gesso::bindings::bind_options(module);
   gesso::bindings::bind_generation(module);
   gesso::bindings::bind_model(module);
   gesso::bindings::bind_quantize(module);

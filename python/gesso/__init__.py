@@ -8,34 +8,60 @@ print(model.generate("Why is the sky blue?").texts[0])
 
 from importlib.metadata import version as _version
 
-from gesso._native import ArgumentError, CudaError, DeviceInfo, FormatError, devices, has_cuda
+from gesso._native import (
+    ArgumentError,
+    CanvasEvent,
+    CudaError,
+    DeviceInfo,
+    FormatError,
+    OptionInfo,
+    OptionKind,
+    StepEvent,
+    StreamDecoder,
+    Timings,
+    WeightImportance,
+    devices,
+    generation_options,
+    has_cuda,
+)
 from gesso.config import Config
 from gesso.files.tensor import dequantize, quantize
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model, Session
-from gesso.reply import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, parse_reply
+from gesso.options import GenerationOptions
+from gesso.reply import Reply, ReplyDecoder, ReplyEvent, ReplyParser, TextDelta, ThoughtDelta, parse_reply
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
 __version__ = _version("gesso")
 __all__ = [
     "ArgumentError",
+    "CanvasEvent",
     "Config",
     "CudaError",
     "DeviceInfo",
     "FormatError",
+    "GenerationOptions",
     "GenerationOutput",
     "Model",
+    "OptionInfo",
+    "OptionKind",
     "Reply",
     "ReplyDecoder",
+    "ReplyEvent",
     "ReplyParser",
     "Session",
+    "StepEvent",
+    "StreamDecoder",
     "TextDelta",
     "ThoughtDelta",
+    "Timings",
     "Tokenizer",
     "ToolCall",
+    "WeightImportance",
     "dequantize",
     "devices",
+    "generation_options",
     "has_cuda",
     "load",
     "parse_reply",

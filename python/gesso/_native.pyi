@@ -1,6 +1,7 @@
 """gesso's native library."""
 
 from collections.abc import Callable, Mapping, Sequence
+import enum
 from typing import Annotated
 
 import numpy
@@ -260,6 +261,78 @@ class StreamDecoder:
     def flush(self) -> str:
         """The text that was held back, when no further ids come."""
 
+class OptionKind(enum.Enum):
+    """What the value of an option means."""
+
+    INT = 0
+
+    FLOAT = 1
+
+    IDS = 2
+    """Token ids."""
+
+    SEEDS = 3
+    """One seed for all sequences, or one for each."""
+
+    CANVAS = 4
+    """Token ids of a whole canvas for each sequence."""
+
+    PINNED = 5
+    """For each sequence, for each canvas: token ids by position."""
+
+class OptionInfo:
+    """One row of the table of generation options."""
+
+    @property
+    def name(self) -> str:
+        """The word in Python, C and JSON, for example "max_denoising_steps"."""
+
+    @property
+    def flag(self) -> str:
+        """
+        The word on the command line, without its two dashes, for example "steps". It is empty where the command line does not have the option.
+        """
+
+    @property
+    def kind(self) -> OptionKind: ...
+
+    @property
+    def unit(self) -> str:
+        """For example "nats"; empty where there is none."""
+
+    @property
+    def least(self) -> float:
+        """The least value that a number may have, unless `excludes_least`."""
+
+    @property
+    def most(self) -> float:
+        """
+        The largest value that a number may have; infinite where there is none.
+        """
+
+    @property
+    def excludes_least(self) -> bool:
+        """Whether a number must be more than `least`."""
+
+    @property
+    def checkpoint_key(self) -> str:
+        """
+        The GGUF key that the default comes from; empty for a default that no checkpoint changes.
+        """
+
+    @property
+    def default_value(self) -> int | float | list[int] | list[int] | list[list[int]] | list[list[dict[int, int]]]:
+        """The default where a checkpoint does not have the key."""
+
+    @property
+    def help(self) -> str:
+        """One sentence on what it does."""
+
+    def __repr__(self) -> str: ...
+
+def generation_options() -> list[OptionInfo]:
+    """The table of generation options."""
+
 class StepEvent:
     """What a denoising step left of one sequence, for `on_step`."""
 
@@ -343,82 +416,17 @@ class Timings:
     def __repr__(self) -> str: ...
 
 class GenerationOptions:
-    def __init__(self) -> None: ...
+    """Options in their native form, see `generation_options`."""
 
-    @property
-    def max_new_tokens(self) -> int: ...
-
-    @max_new_tokens.setter
-    def max_new_tokens(self, arg: int, /) -> None: ...
-
-    @property
-    def max_denoising_steps(self) -> int | None: ...
-
-    @max_denoising_steps.setter
-    def max_denoising_steps(self, arg: int | None, /) -> None: ...
-
-    @property
-    def entropy_bound(self) -> float | None: ...
-
-    @entropy_bound.setter
-    def entropy_bound(self, arg: float | None, /) -> None: ...
-
-    @property
-    def t_min(self) -> float | None: ...
-
-    @t_min.setter
-    def t_min(self, arg: float | None, /) -> None: ...
-
-    @property
-    def t_max(self) -> float | None: ...
-
-    @t_max.setter
-    def t_max(self, arg: float | None, /) -> None: ...
-
-    @property
-    def stability_threshold(self) -> int | None: ...
-
-    @stability_threshold.setter
-    def stability_threshold(self, arg: int | None, /) -> None: ...
-
-    @property
-    def confidence_threshold(self) -> float | None: ...
-
-    @confidence_threshold.setter
-    def confidence_threshold(self, arg: float | None, /) -> None: ...
-
-    @property
-    def end_token_ids(self) -> list[int] | None: ...
-
-    @end_token_ids.setter
-    def end_token_ids(self, arg: Sequence[int] | None, /) -> None: ...
-
-    @property
-    def seeds(self) -> list[int]: ...
-
-    @seeds.setter
-    def seeds(self, arg: Sequence[int], /) -> None: ...
-
-    @property
-    def canvas(self) -> list[list[int]]: ...
-
-    @canvas.setter
-    def canvas(self, arg: Sequence[Sequence[int]], /) -> None: ...
-
-    @property
-    def pinned(self) -> list[list[dict[int, int]]]: ...
-
-    @pinned.setter
-    def pinned(self, arg: Sequence[Sequence[Mapping[int, int]]], /) -> None: ...
-
-    def set_callbacks(self, on_step: Callable[[StepEvent], bool | None] | None, on_canvas: Callable[[CanvasEvent], bool | None] | None) -> None: ...
+    def __init__(self, values: dict[str, int | float | Sequence[int] | Sequence[int] | Sequence[Sequence[int]] | Sequence[Sequence[Mapping[int, int]]]], on_step: Callable[[StepEvent], object] | None = None, on_canvas: Callable[[CanvasEvent], object] | None = None) -> None: ...
 
 class GenerationResult:
     @property
     def sequences(self) -> list[list[int]]: ...
 
     @property
-    def canvases(self) -> list[list[list[int]]]: ...
+    def canvases(self) -> list[Annotated[NDArray[numpy.int32], dict(shape=(None, None))]]:
+        """For each sequence a new array [canvases, C]."""
 
     @property
     def denoising_steps(self) -> list[list[int]]: ...
@@ -441,28 +449,6 @@ class LayerConfig:
 
     @property
     def head_dim(self) -> int: ...
-
-class GenerationDefaults:
-    @property
-    def max_denoising_steps(self) -> int: ...
-
-    @property
-    def entropy_bound(self) -> float: ...
-
-    @property
-    def t_min(self) -> float: ...
-
-    @property
-    def t_max(self) -> float: ...
-
-    @property
-    def stability_threshold(self) -> int: ...
-
-    @property
-    def confidence_threshold(self) -> float: ...
-
-    @property
-    def end_token_ids(self) -> list[int]: ...
 
 class ModelConfig:
     @property
@@ -526,7 +512,8 @@ class ModelConfig:
     def placeholder_token_ids(self) -> list[int]: ...
 
     @property
-    def generation(self) -> GenerationDefaults: ...
+    def generation(self) -> dict[str, int | float | list[int] | list[int] | list[list[int]] | list[list[dict[int, int]]]]:
+        """The values that options have when they are not set, by their names."""
 
 def read_config(checkpoint: Checkpoint) -> ModelConfig:
     """Reads a model's configuration from the metadata of its checkpoint."""
@@ -579,6 +566,11 @@ class Session:
     def length(self, sequence: int) -> int: ...
 
     def ids(self, sequence: int) -> list[int]: ...
+
+    def last_of(self, sequence: int, length: int, ids: Sequence[int]) -> int | None:
+        """
+        The last of `ids` among the first `length` tokens of a sequence; None where there is none.
+        """
 
     @property
     def cache_bytes(self) -> int: ...

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from gesso import _native
-
-NUMBERS = {
-    "max_denoising_steps": int,
-    "entropy_bound": float,
-    "t_min": float,
-    "t_max": float,
-    "stability_threshold": int,
-    "confidence_threshold": float,
-}
+from gesso._native import OptionKind
 
 
 def is_ids(value: Any) -> bool:
-    """Whether `value` is one list of token ids (a list of ints or a 1-D integer array), empty ones included."""
+    """Whether `value` is one list of token ids: a list of ints or a 1-D integer array. It may be empty."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1 and np.issubdtype(value.dtype, np.integer)
     is_list = isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
@@ -29,14 +21,14 @@ def is_ids(value: Any) -> bool:
 
 
 def as_array(value: Any) -> Any:
-    """Arrays of other libraries (DLPack) as NumPy arrays over the same memory; everything else unchanged."""
+    """An array of another library (DLPack) as a NumPy array over the same memory; anything else as it is."""
     if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
         return np.from_dlpack(value)
     return value
 
 
 def as_ids(value: Any, what: str) -> list[int]:
-    """One list of token ids as plain ints; an integer array serves as well as a list."""
+    """One list of token ids as plain ints. An integer array serves as well as a list."""
     value = as_array(value)
     if not is_ids(value):
         raise TypeError(f"{what}: expected a list of token ids, got {_short(value)}")
@@ -59,7 +51,7 @@ def as_lengths(value: Any, what: str) -> list[int]:
 
 
 def as_id_lists(value: Any, batch_size: int, what: str) -> list[list[int]]:
-    """A list of token ids for each sequence; a bare list serves for a batch of one."""
+    """A list of token ids for each sequence. A bare list serves for a batch of one."""
     value = as_array(value)
     if batch_size == 1 and is_ids(value):
         value = [value]
@@ -70,60 +62,77 @@ def as_id_lists(value: Any, batch_size: int, what: str) -> list[list[int]]:
     return [as_ids(x, what) for x in value]
 
 
-def make_options(
-    batch_size: int,
-    single: bool,
-    *,
-    max_new_tokens: int,
-    end_token_ids: Sequence[int] | None,
-    seed: int | Sequence[int],
-    canvas: Any,
-    pinned: Any,
-    on_step: Callable[[Any], Any] | None,
-    on_canvas: Callable[[Any], Any] | None,
-    **numbers: Any,
-) -> _native.GenerationOptions:
-    """The native options. TypeError for arguments of the wrong kind; the native side checks ranges."""
-    options = _native.GenerationOptions()
-    options.max_new_tokens = _number("max_new_tokens", max_new_tokens, int)
-    for name, kind in NUMBERS.items():
-        if numbers[name] is not None:
-            setattr(options, name, _number(name, numbers[name], kind))
-    if end_token_ids is not None:
-        options.end_token_ids = as_ids(end_token_ids, "end_token_ids")
-    options.seeds = _seeds(seed)
-    if canvas is not None:
-        options.canvas = as_id_lists(canvas, batch_size, "canvas")
-    if pinned is not None:
-        options.pinned = _pinned(pinned, batch_size, single)
-    for name, callback in (("on_step", on_step), ("on_canvas", on_canvas)):
-        if callback is not None and not callable(callback):
-            raise TypeError(f"{name}: expected a function, got {_short(callback)}")
-    options.set_callbacks(on_step, on_canvas)
-    return options
+def make_options(given: Mapping[str, Any], batch_size: int, single: bool) -> dict[str, Any]:
+    """The options by their names, as the native library takes them.
+
+    single: whether the caller gave one prompt, so that `pinned` may leave out the list over the sequences.
+    TypeError for an option that the table does not have, and for a value of the wrong kind. The native side checks
+    ranges.
+    """
+    table = {option.name: option for option in _native.generation_options()}
+    unknown = given.keys() - table.keys()
+    if unknown:
+        raise TypeError(f"generate() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+    return {
+        name: _convert(table[name], value, batch_size, single)
+        for name, value in given.items()
+        if not (value is None and _can_be_none(table[name]))
+    }
 
 
-def _number(name: str, value: Any, kind: type) -> Any:
-    if kind is int and not _is_int(value):
+def check_callback(name: str, callback: Any) -> None:
+    if callback is not None and not callable(callback):
+        raise TypeError(f"{name}: expected a function, got {_short(callback)}")
+
+
+def _can_be_none(option: _native.OptionInfo) -> bool:
+    """Whether None stands for something: the checkpoint's value, or nothing where that is the default."""
+    return option.checkpoint_key != "" or option.default_value == []
+
+
+def _convert(option: _native.OptionInfo, value: Any, batch_size: int, single: bool) -> Any:
+    match option.kind:
+        case OptionKind.INT:
+            return _integer(option.name, value)
+        case OptionKind.FLOAT:
+            return _float(option.name, value)
+        case OptionKind.IDS:
+            return as_ids(value, option.name)
+        case OptionKind.SEEDS:
+            return _seeds(option.name, value)
+        case OptionKind.CANVAS:
+            return as_id_lists(value, batch_size, option.name)
+        case OptionKind.PINNED:
+            return _pinned(value, batch_size, single)
+    raise NotImplementedError(f"{option.name}: an option of kind {option.kind}")
+
+
+def _integer(name: str, value: Any) -> int:
+    if not _is_int(value):
         raise TypeError(f"{name}: expected an int, got {value!r}")
-    if kind is float and (isinstance(value, bool) or not isinstance(value, (int, float, np.number))):
-        raise TypeError(f"{name}: expected a number, got {value!r}")
-    if kind is int and not -(2**63) <= value < 2**63:
+    if not -(2**63) <= value < 2**63:
         raise _native.ArgumentError(f"{name}: {value} is out of range")
-    return kind(value)
+    return int(value)
 
 
-def _seeds(seed: int | Sequence[int]) -> list[int]:
-    seeds = [seed] if _is_int(seed) else seed
+def _float(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    return float(value)
+
+
+def _seeds(name: str, value: Any) -> list[int]:
+    seeds = [value] if _is_int(value) else as_array(value)
     if not is_ids(seeds):
-        raise TypeError(f"seed: expected an int, or one per sequence, got {_short(seed)}")
+        raise TypeError(f"{name}: expected an int, or one per sequence, got {_short(value)}")
     return [int(x) % 2**64 for x in seeds]
 
 
 def _pinned(pinned: Any, batch_size: int, single: bool) -> list[list[dict[int, int]]]:
-    """{position: id} for the first canvas, or a list of them per canvas, for each sequence.
+    """For each sequence, for each canvas: {position: id}.
 
-    A single prompt may leave out the outer list.
+    The caller may give {position: id} for a sequence, which then pins its first canvas. For a single prompt the caller
+    may leave out the list over the sequences.
     """
     if isinstance(pinned, Mapping):
         pinned = [pinned]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gesso import _native
+from gesso.options import GenerationDefaults
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(GenerationDefaults):
     """A model's configuration.
 
     The fields for sliding and for full layers hold the shape of the first layer of that kind. `per_layer` holds the
@@ -40,19 +41,12 @@ class Config:
     eos_token_id: int
     placeholder_token_ids: tuple[int, ...]  # they stand for images, audio and video; prompts with them are refused
     canvas_length: int
-    # Defaults of generation: the checkpoint's, or those of the reference where the checkpoint has none.
-    max_denoising_steps: int
-    entropy_bound: float
-    t_min: float
-    t_max: float
-    stability_threshold: int
-    confidence_threshold: float
-    end_token_ids: tuple[int, ...]
     per_layer: tuple[tuple[int, int], ...]  # (key-value heads, head dim) of each layer
 
     @classmethod
     def from_native(cls, native: _native.ModelConfig) -> Config:
-        layers, generation = native.layers, native.generation
+        layers = native.layers
+        generation: dict[str, Any] = native.generation
         # A model may have layers of one kind only. The fields of the other kind then hold the first layer's shape.
         sliding = next((layer for layer in layers if layer.is_sliding), layers[0])
         full = next((layer for layer in layers if not layer.is_sliding), layers[0])
@@ -64,11 +58,11 @@ class Config:
             "layer_types": tuple("sliding_attention" if x.is_sliding else "full_attention" for x in layers),
             "per_layer": tuple((x.num_key_value_heads, x.head_dim) for x in layers),
             "placeholder_token_ids": tuple(native.placeholder_token_ids),
-            "end_token_ids": tuple(generation.end_token_ids),
+            "end_token_ids": tuple(generation["end_token_ids"]),
         }
         for name in cls.__dataclass_fields__:
             if name not in derived:
-                derived[name] = _clean(getattr(generation if hasattr(generation, name) else native, name))
+                derived[name] = _clean(generation[name] if name in generation else getattr(native, name))
         return cls(**derived)
 
 

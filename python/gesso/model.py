@@ -4,34 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gesso import _native
-from gesso.arguments import as_array, as_id_lists, as_ids, as_lengths, is_ids, make_options
+from gesso._native import CanvasEvent, StepEvent, Timings
+from gesso.arguments import as_array, as_id_lists, as_ids, as_lengths, check_callback, is_ids, make_options
 from gesso.config import Config
-from gesso.reply import Reply, decode_reply
+from gesso.options import Array, GenerationOptions, Ids, Prompt
+from gesso.reply import THOUGHT_BOUNDS, Reply, decode_reply, marker_ids
 from gesso.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+OnStep = Callable[[StepEvent], object]
+OnCanvas = Callable[[CanvasEvent], object]
 
 
 @dataclass(frozen=True)
 class GenerationOutput:
-    """What a generation returns; the outer lists run over the sequences of the batch."""
+    """What a generation returns. The outer lists run over the sequences of the batch."""
 
     sequences: list[list[int]]  # new tokens up to and without the first end token
-    texts: list[str] | None  # the same, decoded without special tokens; None without a tokenizer
-    replies: list[Reply] | None = field(repr=False)  # the same, split into thought, text and tool calls
-    canvases: list[np.ndarray] = field(repr=False)  # int32 [num_canvases, C] as committed, padded after an end token
+    texts: list[str] | None  # the same, decoded without special tokens; None for a model without a tokenizer
+    canvases: list[NDArray[np.int32]] = field(repr=False)  # [canvases, C] as committed, padded after an end token
     denoising_steps: list[list[int]]  # per canvas
-    tokens_per_forward: list[float]  # tokens that are not padding per denoising pass
-    stopped: bool  # a callback returned False
-    timings: _native.Timings  # encode_ms, denoise_ms, steps, first_canvas_ms
+    tokens_per_forward: list[float]  # tokens that are not padding, divided by denoising steps
+    stopped: bool  # whether a callback returned something false
+    timings: Timings
+    _decode_replies: Callable[[], list[Reply] | None] = field(repr=False, compare=False)
+
+    @cached_property
+    def replies(self) -> list[Reply] | None:
+        """The sequences split into thought, text and tool calls; None for a model without a tokenizer."""
+        return self._decode_replies()
 
 
 class Model:
-    """A loaded model. Made by `gesso.load`; safe to use from several threads."""
+    """A loaded model, made by `gesso.load`.
+
+    Threads: a model never changes, so any number of threads may use it at the same time.
+    """
 
     def __init__(self, native: _native.Model):
         self.native = native
@@ -51,16 +68,17 @@ class Model:
 
     @property
     def num_threads(self) -> int:
+        """How many threads one call uses on the CPU."""
         return self.native.num_threads
 
     @property
     def device(self) -> str:
-        """ "cpu" or "cuda:0"."""
+        """Where the model runs: "cpu" or, for example, "cuda:0"."""
         return self.native.device
 
     @property
     def activations(self) -> str:
-        """How products with weights round activations: "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU."""
+        """How products with weights round their inputs: "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU."""
         return self.native.activations
 
     def session(self, batch_size: int = 1) -> Session:
@@ -69,47 +87,33 @@ class Model:
 
     def generate(
         self,
-        prompts: str | Sequence[int] | Sequence[str | Sequence[int]],
+        prompts: Prompt | Sequence[Prompt],
         *,
-        max_new_tokens: int = 256,
-        max_denoising_steps: int | None = None,
-        entropy_bound: float | None = None,
-        t_min: float | None = None,
-        t_max: float | None = None,
-        stability_threshold: int | None = None,
-        confidence_threshold: float | None = None,
-        end_token_ids: Sequence[int] | None = None,
-        seed: int | Sequence[int] = 0,
-        canvas: Any = None,
-        pinned: Any = None,
-        on_step: Callable[[Any], Any] | None = None,
-        on_canvas: Callable[[Any], Any] | None = None,
+        on_step: OnStep | None = None,
+        on_canvas: OnCanvas | None = None,
+        **options: Unpack[GenerationOptions],
     ) -> GenerationOutput:
         """Writes a continuation of each prompt.
 
         prompts: text, token ids, or a list of either. Text gets a <bos> in front if the model wants one.
-        max_new_tokens: rounded up to whole canvases of config.canvas_length tokens, as in the reference.
-        max_denoising_steps, entropy_bound (nats), t_min, t_max, stability_threshold, confidence_threshold (nats),
-        end_token_ids: None takes the checkpoint's value, see `config`.
-        seed: one for all sequences or one for each. A sequence's result depends on its prompt and its seed alone, not
-        on the batch: give equal prompts different seeds to get different texts.
-        canvas: token ids the first canvas starts from instead of noise, [B][C] (or [C] for one prompt).
-        pinned: {position: id} of canvas tokens to keep as given, for each sequence (or one dict for one prompt); a
-        list of such dicts instead pins one canvas after the other.
-        on_step(event), on_canvas(event): called after each step and canvas, see `StepEvent` and `CanvasEvent`;
-        returning False ends the generation, and canvases under way are committed as they stand.
+        on_step(event), on_canvas(event): called after each step and each canvas, see `StepEvent` and `CanvasEvent`.
+        Returning False ends the generation; canvases under way are committed as they stand.
 
-        Ctrl-C ends it with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind.
+        options: for example max_new_tokens=64 or seed=[1, 2]. `gesso.GenerationOptions` says what each of them does. An
+        option that is left out has the checkpoint's value, see `config`.
+
+        Ctrl-C ends it with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind and
+        for options that do not exist.
         """
-        arguments = {k: v for k, v in locals().items() if k not in ("self", "prompts")}
         prompts = as_array(prompts)
         single = isinstance(prompts, str) or is_ids(prompts)
         if not single and not isinstance(prompts, Iterable):
             raise TypeError(f"prompts: expected text, token ids or a list of them, got {prompts!r}")
-        ids = [self._prompt_ids(entry) for entry in ([prompts] if single else prompts)]
-        return self.session(len(ids))._generate(ids, single, arguments)
+        entries: Any = [prompts] if single else prompts
+        ids = [self._prompt_ids(entry) for entry in entries]
+        return self.session(len(ids))._generate(ids, single, on_step, on_canvas, options)
 
-    def _prompt_ids(self, prompt: str | Sequence[int]) -> list[int]:
+    def _prompt_ids(self, prompt: Prompt) -> list[int]:
         if not isinstance(prompt, str):
             return as_ids(prompt, "prompts")
         if prompt == "":
@@ -123,7 +127,10 @@ class Model:
 
 
 class Session:
-    """A batch of sequences with their key-value caches, for one thread at a time."""
+    """A batch of growing sequences with their key-value caches. After an exception it is as before the call.
+
+    Threads: one thread at a time may use a session. Sessions of one model do not disturb each other.
+    """
 
     def __init__(self, model: Model, batch_size: int = 1):
         self.model = model
@@ -135,38 +142,43 @@ class Session:
 
     @property
     def length(self) -> int | list[int]:
-        """Tokens so far, prompt and generated: an int for a batch of one, else one per sequence."""
+        """The number of tokens so far, prompt and generated: an int for a batch of one, else one for each sequence."""
         lengths = [self._native.length(i) for i in range(self.batch_size)]
         return lengths[0] if self.batch_size == 1 else lengths
 
     @property
     def ids(self) -> list[list[int]]:
-        """The tokens themselves, per sequence."""
+        """The tokens themselves, for each sequence: a copy."""
         return [self._native.ids(i) for i in range(self.batch_size)]
 
     @property
     def cache_bytes(self) -> int:
-        """Memory of the key-value caches."""
+        """The memory that the key-value caches take."""
         return self._native.cache_bytes
 
-    def encode(self, ids: Any) -> None:
-        """Appends token ids to the sequences and encodes them: one list per sequence, ragged ones allowed, or one bare
-        list for a batch of one."""
+    def encode(self, ids: Ids | Sequence[Ids]) -> None:
+        """Appends token ids to the sequences and encodes them.
+
+        ids: a list for each sequence, of any lengths, or one bare list for a batch of one.
+        """
         self._native.encode(as_id_lists(ids, self.batch_size, "ids"))
 
-    def rewind(self, length: int | Sequence[int]) -> None:
+    def rewind(self, length: int | Ids) -> None:
         """Forgets everything behind the first `length` tokens of each sequence (one length, or one per sequence).
 
-        Going back further than a sliding layer remembers costs encoding the rest again, later and by itself.
+        A sliding layer remembers only its window. After going back further the session encodes the rest again, later
+        and by itself, which costs time.
         """
         self._native.rewind(as_lengths(length, "length"))
 
-    def denoise(self, canvas: Any, self_conditioning_logits: Any = None) -> np.ndarray:
-        """One denoising pass that reads the cache and changes nothing.
+    def denoise(
+        self, canvas: Ids | Sequence[Ids], self_conditioning_logits: Array | None = None
+    ) -> NDArray[np.float32]:
+        """Runs one denoising pass, which reads the cache and changes nothing.
 
         canvas: token ids [B][C] (or [C] for a batch of one). self_conditioning_logits: float32 [B, C, V], the logits
-        of the step before divided by its temperature; None on a canvas' first step. Returns float32 [B, C, V]:
-        soft-capped, before temperature.
+        of the step before, divided by its temperature; None on the first step of a canvas. Returns float32 logits
+        [B, C, V], soft-capped, before they are divided by the temperature.
         """
         config = self.model.config
         shape = (self.batch_size, config.canvas_length, config.vocab_size)
@@ -188,46 +200,72 @@ class Session:
 
     @property
     def importance(self) -> list[_native.WeightImportance]:
-        """What has been collected for each weight: name, `counts` [experts] of rows and `sums` of their squares,
-        [experts, columns]; a plain matrix has one "expert". `gesso.imatrix` writes it to a file."""
+        """What has been collected for each weight: its name, `counts` [experts] of rows, and `sums` of their squares,
+        [experts, columns]. A plain matrix counts as one expert. `gesso imatrix` writes it to a file."""
         return self._native.importance
 
-    def generate(self, prompts: Any = None, *, max_new_tokens: int = 256, **options: Any) -> GenerationOutput:
+    def generate(
+        self,
+        prompts: Prompt | Sequence[Prompt] | None = None,
+        *,
+        on_step: OnStep | None = None,
+        on_canvas: OnCanvas | None = None,
+        **options: Unpack[GenerationOptions],
+    ) -> GenerationOutput:
         """Continues every sequence from its cache, after appending `prompts` (token ids, or text without <bos>).
 
-        Takes the options of `Model.generate`. Afterwards the sequences hold what was generated, up to and without the
-        first end token.
+        It takes the options of `Model.generate`. Afterwards the sequences hold what was generated, up to and without
+        the first end token.
         """
-        arguments = dict.fromkeys(GENERATE_OPTIONS) | {"seed": 0, "max_new_tokens": max_new_tokens}
-        unknown = options.keys() - arguments.keys()
-        if unknown:
-            raise TypeError(f"generate() got an unexpected keyword argument {sorted(unknown)[0]!r}")
-        if prompts is None:
-            ids = []
-        elif isinstance(prompts, str) or is_ids(prompts):
-            ids = as_id_lists([self._text_ids(prompts)], self.batch_size, "prompts")
-        else:
-            ids = as_id_lists([self._text_ids(entry) for entry in prompts], self.batch_size, "prompts")
-        return self._generate(ids, self.batch_size == 1, arguments | options)
+        ids: list[list[int]] = []
+        if prompts is not None:
+            entries: Any = [prompts] if isinstance(prompts, str) or is_ids(prompts) else prompts
+            ids = as_id_lists([self._text_ids(entry) for entry in entries], self.batch_size, "prompts")
+        return self._generate(ids, self.batch_size == 1, on_step, on_canvas, options)
 
-    def _text_ids(self, prompt: str | Sequence[int]) -> list[int]:
+    def _text_ids(self, prompt: Prompt) -> list[int]:
         return self.model._require_tokenizer().encode(prompt) if isinstance(prompt, str) else as_ids(prompt, "prompts")
 
-    def _generate(self, ids: list[list[int]], single: bool, arguments: dict[str, Any]) -> GenerationOutput:
-        contexts = [old + new for old, new in zip_longest(self.ids, ids, fillvalue=[])]
-        result = self._native.generate(ids, make_options(self.batch_size, single, **arguments))
-        canvas_length, tokenizer = self.model.config.canvas_length, self.model.tokenizer
-        pairs = zip(result.sequences, contexts, strict=True)
+    def _generate(
+        self,
+        ids: list[list[int]],
+        single: bool,
+        on_step: OnStep | None,
+        on_canvas: OnCanvas | None,
+        options: GenerationOptions,
+    ) -> GenerationOutput:
+        check_callback("on_step", on_step)
+        check_callback("on_canvas", on_canvas)
+        values = make_options(options, self.batch_size, single)
+        result = self._native.generate(ids, _native.GenerationOptions(values, on_step, on_canvas))
+        sequences = result.sequences
+        texts, decode_replies = self._decode(sequences)
         return GenerationOutput(
-            sequences=result.sequences,
-            texts=None if tokenizer is None else [tokenizer.decode(ids) for ids in result.sequences],
-            replies=None if tokenizer is None else [decode_reply(tokenizer, ids, context) for ids, context in pairs],
-            canvases=[np.array(x, np.int32).reshape(-1, canvas_length) for x in result.canvases],
+            sequences=sequences,
+            texts=texts,
+            canvases=result.canvases,
             denoising_steps=result.denoising_steps,
             tokens_per_forward=result.tokens_per_forward,
             stopped=result.stopped,
             timings=result.timings,
+            _decode_replies=decode_replies,
         )
 
+    def _decode(self, sequences: list[list[int]]) -> tuple[list[str] | None, Callable[[], list[Reply] | None]]:
+        """The texts of what was just generated, and a function that makes replies of them when they are wanted."""
+        tokenizer = self.model.tokenizer
+        if tokenizer is None:
+            return None, lambda: None
+        texts = [tokenizer.native.decode(ids, True) for ids in sequences]
+        # Of what lies in front of a reply, only the last of these markers matters.
+        bounds = list(marker_ids(tokenizer, THOUGHT_BOUNDS))
+        lengths = [self._native.length(i) - len(ids) for i, ids in enumerate(sequences)]
+        contexts = [self._native.last_of(i, length, bounds) for i, length in enumerate(lengths)]
 
-GENERATE_OPTIONS = tuple(Model.generate.__kwdefaults__)
+        def decode_replies() -> list[Reply]:
+            return [
+                decode_reply(tokenizer, ids, () if marker is None else (marker,), text)
+                for ids, marker, text in zip(sequences, contexts, texts, strict=True)
+            ]
+
+        return texts, decode_replies

@@ -26,6 +26,7 @@ CALL_BEGIN, CALL_END = "<|tool_call>", "<tool_call|>"
 TURN_BEGIN, TURN_END = "<|turn>", "<turn|>"
 ENDS = (TURN_BEGIN, TURN_END, "<|tool_response>", "<eos>")
 MARKERS = (THOUGHT_BEGIN, THOUGHT_END, CALL_BEGIN, CALL_END, QUOTE, *ENDS)
+THOUGHT_BOUNDS = (THOUGHT_BEGIN, THOUGHT_END, TURN_BEGIN, TURN_END)  # the last of them says whether a thought is open
 HEADER = "thought\n"  # a thought begins with this line, which is not a part of its text
 
 MARKER = re.compile("|".join(map(re.escape, MARKERS)))
@@ -86,6 +87,7 @@ class ReplyParser:
 
     The result does not depend on where the text is cut into pieces.
     in_thought: True if the prompt ends inside a thought, so that the reply begins inside that thought.
+    Threads: one thread at a time may use a parser.
     """
 
     def __init__(self, in_thought: bool = False):
@@ -167,11 +169,12 @@ class ReplyDecoder:
     """Reads a reply that comes as token ids. Special tokens that are not markers are dropped.
 
     context: the token ids in front of the reply. If they end inside a thought, the reply begins inside that thought.
+    Threads: one thread at a time may use a decoder.
     """
 
     def __init__(self, tokenizer: Tokenizer, context: Iterable[int] = ()):
         self._native = tokenizer.native
-        self._markers = {self._native.find(marker) for marker in MARKERS} - {None}
+        self._markers = marker_ids(tokenizer, MARKERS)
         self._decoder = tokenizer.stream_decoder(skip_special_tokens=False)
         self._parser = ReplyParser(in_thought=_ends_in_thought(tokenizer, context))
 
@@ -187,10 +190,22 @@ class ReplyDecoder:
         return [*self._parser.push(self._decoder.flush()), *self._parser.flush()]
 
 
-def decode_reply(tokenizer: Tokenizer, ids: Iterable[int], context: Iterable[int] = ()) -> Reply:
-    """Splits a whole reply. `ids` are its token ids, `context` are the ids in front of it."""
+def decode_reply(
+    tokenizer: Tokenizer, ids: Iterable[int], context: Iterable[int] = (), text: str | None = None
+) -> Reply:
+    """Splits a whole reply. `ids` are its token ids, `context` are the ids in front of it.
+
+    text: `tokenizer.decode(ids)`, if the caller has it. Where the ids hold no marker it is all there is to read.
+    """
+    if text is not None and marker_ids(tokenizer, MARKERS).isdisjoint(ids):
+        return parse_reply(text, _ends_in_thought(tokenizer, context))
     decoder = ReplyDecoder(tokenizer, context)
     return Reply.from_events([*decoder.push(ids), *decoder.flush()])
+
+
+def marker_ids(tokenizer: Tokenizer, markers: Iterable[str]) -> set[int]:
+    """The token ids of those markers that the vocabulary has."""
+    return {i for i in map(tokenizer.native.find, markers) if i is not None}
 
 
 def _ends_in_thought(tokenizer: Tokenizer, ids: Iterable[int]) -> bool:
@@ -199,5 +214,5 @@ def _ends_in_thought(tokenizer: Tokenizer, ids: Iterable[int]) -> bool:
     That is so when the last marker of a thought or a turn among them is the one that opens a thought.
     """
     begin = tokenizer.native.find(THOUGHT_BEGIN)
-    bounds = {tokenizer.native.find(marker) for marker in (THOUGHT_BEGIN, THOUGHT_END, TURN_BEGIN, TURN_END)} - {None}
+    bounds = marker_ids(tokenizer, THOUGHT_BOUNDS)
     return begin is not None and next((i for i in reversed(list(ids)) if i in bounds), None) == begin

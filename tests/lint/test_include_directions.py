@@ -21,7 +21,7 @@ ALLOWED = {
     "cuda": {"core", "quant", "ops"},
     "model": {"core", "io", "ops", "quant"},
     "text": {"core", "io"},
-    "diffusion": {"core", "model", "ops"},
+    "diffusion": {"core", "io", "model", "ops"},
     "api": {"core", "io", "quant", "ops", "model", "text", "diffusion"},
 }
 BACKENDS = ("cpu", "cuda")

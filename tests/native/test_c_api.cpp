@@ -1,9 +1,73 @@
-// The C interface: its statuses and messages. No call may let an exception escape.
+// The C interface: its statuses and messages, and structs of options of other versions. No call may let an exception
+// escape.
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
 
+#include "api/sized_struct.h"
 #include "gesso/gesso.h"
+#include "gesso/model.h"
+#include "gesso/options.h"
+
+namespace {
+
+const std::string kModel = GESSO_MODEL;  // see CMakeLists.txt
+const int32_t kPrompt[] = {5, 6, 7};
+
+// What the library gives for a prompt, without C between.
+std::vector<int32_t> expected_ids(const gesso::GenerationOptions& options) {
+  return gesso::Model::load(kModel, {"cpu", 1}).generate({{5, 6, 7}}, options).sequences[0];
+}
+
+struct Loaded {
+  Loaded() {
+    gesso_load_options options;
+    REQUIRE(gesso_load_options_init(&options, sizeof options) == GESSO_OK);
+    options.device = "cpu";
+    options.num_threads = 1;
+    REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);
+  }
+  ~Loaded() { gesso_model_free(model); }
+
+  gesso_status generate(const void* options) {
+    gesso_result* result = nullptr;
+    const gesso_status status = gesso_generate(model, kPrompt, 3, static_cast<const gesso_options*>(options), &result);
+    ids.clear();
+    if (status != GESSO_OK) return status;
+    size_t count = 0;
+    const int32_t* first = gesso_result_ids(result, &count);
+    ids.assign(first, first + count);
+    num_steps = gesso_result_denoising_steps(result);
+    gesso_result_free(result);
+    return status;
+  }
+
+  gesso_model* model = nullptr;
+  std::vector<int32_t> ids;
+  int64_t num_steps = 0;
+};
+
+bool said(const std::string& text) { return std::strstr(gesso_last_error(), text.c_str()) != nullptr; }
+
+// A struct that had only its first two fields at first.
+struct Grown {
+  size_t struct_size;
+  int64_t count;
+  double added;
+};
+constexpr size_t kFirstSize = offsetof(Grown, added);
+
+// The struct of a header that is newer than the library.
+struct NewerOptions {
+  gesso_options known;
+  int64_t added[2];
+};
+
+}  // namespace
 
 TEST_CASE("a missing file is an I/O error with a message") {
   gesso_model* model = nullptr;
@@ -24,6 +88,177 @@ TEST_CASE("NULL arguments are argument errors") {
   CHECK(count == 7);
   CHECK(gesso_result_ids(nullptr, &count) == nullptr);
   CHECK(count == 0);
+  CHECK(gesso_options_init(nullptr, sizeof(gesso_options)) == GESSO_ARGUMENT_ERROR);
+  CHECK(gesso_load_options_init(nullptr, sizeof(gesso_load_options)) == GESSO_ARGUMENT_ERROR);
   gesso_model_free(nullptr);
   gesso_result_free(nullptr);
+}
+
+TEST_CASE("fields of published structs stay where they are; new ones go to the end") {
+  CHECK(offsetof(gesso_options, struct_size) == 0);
+  CHECK(offsetof(gesso_load_options, struct_size) == 0);
+  if (sizeof(void*) != 8) return;
+  CHECK(offsetof(gesso_options, max_new_tokens) == 8);
+  CHECK(offsetof(gesso_options, entropy_bound) == 24);
+  CHECK(offsetof(gesso_options, stability_threshold) == 40);
+  CHECK(offsetof(gesso_options, seed) == 56);
+  CHECK(offsetof(gesso_options, user_data) == 72);
+  CHECK(offsetof(gesso_load_options, num_threads) == 24);
+}
+
+TEST_CASE("initialised options are the defaults") {
+  gesso_options options;
+  std::memset(&options, 0x5a, sizeof options);
+  REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+  CHECK(options.struct_size == sizeof options);
+  CHECK(options.max_denoising_steps < 0);
+  CHECK(options.confidence_threshold < 0);
+  CHECK(options.seed == 0);
+  CHECK((options.on_step == nullptr));
+  Loaded loaded;
+  options.max_new_tokens = 1;
+  gesso::GenerationOptions same;
+  same.max_new_tokens = 1;
+  CHECK(loaded.generate(&options) == GESSO_OK);
+  CHECK(loaded.ids == expected_ids(same));
+}
+
+TEST_CASE("every number of C's struct reaches the generation") {
+  Loaded loaded;
+  gesso_options options;
+  REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+  options.max_new_tokens = 1;
+  options.max_denoising_steps = 5;
+  options.entropy_bound = 0.3f;
+  options.t_min = 0.2f;
+  options.t_max = 1.5f;
+  options.stability_threshold = 2;
+  options.confidence_threshold = 0.0f;
+  options.seed = 11;
+  gesso::GenerationOptions same;
+  for (const auto& [name, value] : std::vector<std::pair<std::string, gesso::OptionValue>>{
+           {"max_new_tokens", int64_t{1}},
+           {"max_denoising_steps", int64_t{5}},
+           {"entropy_bound", 0.3f},
+           {"t_min", 0.2f},
+           {"t_max", 1.5f},
+           {"stability_threshold", int64_t{2}},
+           {"confidence_threshold", int64_t{0}},  // an integer serves as a number
+           {"seed", std::vector<uint64_t>{11}}}) {
+    gesso::set_option(same, name, value);
+  }
+  CHECK(loaded.generate(&options) == GESSO_OK);
+  CHECK(loaded.ids == expected_ids(same));
+  CHECK(loaded.num_steps == 5);
+  // Each is checked by its name, so each is looked at.
+  const auto refused = [&](auto gesso_options::*field, auto value, const char* name) {
+    gesso_options wrong = options;
+    wrong.*field = value;
+    CHECK(loaded.generate(&wrong) == GESSO_ARGUMENT_ERROR);
+    CHECK(said(name));
+  };
+  refused(&gesso_options::max_new_tokens, 0, "max_new_tokens");
+  refused(&gesso_options::max_denoising_steps, 0, "max_denoising_steps");
+  for (auto [field, name] : {std::pair(&gesso_options::entropy_bound, "entropy_bound"),
+                             std::pair(&gesso_options::t_min, "t_min"), std::pair(&gesso_options::t_max, "t_max"),
+                             std::pair(&gesso_options::confidence_threshold, "confidence_threshold")}) {
+    refused(field, std::numeric_limits<float>::quiet_NaN(), name);
+  }
+}
+
+TEST_CASE("a struct of a newer header is fine as long as what is new is zero") {
+  Loaded loaded;
+  NewerOptions options;
+  std::memset(&options, 0x5a, sizeof options);
+  REQUIRE(gesso_options_init(&options.known, sizeof options) == GESSO_OK);
+  CHECK(options.known.struct_size == sizeof options);
+  CHECK(options.added[0] == 0);
+  CHECK(options.added[1] == 0);
+  options.known.max_new_tokens = 1;
+  options.known.seed = 3;
+  gesso::GenerationOptions same;
+  same.max_new_tokens = 1;
+  same.seeds = {3};
+  CHECK(loaded.generate(&options) == GESSO_OK);
+  CHECK(loaded.ids == expected_ids(same));
+  options.added[1] = 1;
+  CHECK(loaded.generate(&options) == GESSO_ARGUMENT_ERROR);
+  CHECK(said(std::to_string(sizeof(gesso_options))));
+  CHECK(said(std::to_string(sizeof options)));
+}
+
+TEST_CASE("a struct of an older header has defaults for what is new") {
+  const Grown defaults = {sizeof(Grown), 3, 0.5};
+  Grown older;
+  std::memset(&older, 0x5a, sizeof older);
+  const Grown untouched = older;
+  gesso::init_struct("s", &older, kFirstSize, defaults, kFirstSize);
+  CHECK(older.struct_size == kFirstSize);
+  CHECK(older.count == 3);
+  CHECK(std::memcmp(&older.added, &untouched.added, sizeof older.added) == 0);  // the caller's struct ends before it
+  older.count = 9;
+  const Grown read = gesso::read_struct("s", &older, defaults, kFirstSize);
+  CHECK(read.count == 9);
+  CHECK(read.added == 0.5);
+  Grown newer;
+  gesso::init_struct("s", &newer, sizeof newer, defaults, kFirstSize);
+  CHECK(newer.added == 0.5);
+  newer.added = 2;
+  CHECK(gesso::read_struct("s", &newer, defaults, kFirstSize).added == 2);
+  CHECK(gesso::read_struct("s", static_cast<const Grown*>(nullptr), defaults, kFirstSize).count == 3);
+  newer.struct_size = kFirstSize - 1;
+  CHECK_THROWS_WITH_AS(gesso::read_struct("s", &newer, defaults, kFirstSize), doctest::Contains("got 15"),
+                       gesso::ArgumentError);
+}
+
+TEST_CASE("a struct_size that is none is refused with both sizes") {
+  Loaded loaded;
+  gesso_options options;
+  for (const size_t size : {size_t{0}, size_t{8}, sizeof options - 1, size_t{4097}, SIZE_MAX}) {
+    std::memset(&options, 0x5a, sizeof options);
+    CHECK(gesso_options_init(&options, size) == GESSO_ARGUMENT_ERROR);
+    CHECK(options.seed == 0x5a5a5a5a5a5a5a5a);  // nothing was written
+    REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+    options.struct_size = size;
+    CHECK(loaded.generate(&options) == GESSO_ARGUMENT_ERROR);
+    CHECK(said("gesso_options.struct_size: expected " + std::to_string(sizeof options)));
+    CHECK(said("got " + std::to_string(size)));
+  }
+  gesso_load_options load;
+  gesso_model* model = nullptr;
+  for (const size_t size : {size_t{0}, size_t{16}, size_t{5000}}) {
+    CHECK(gesso_load_options_init(&load, size) == GESSO_ARGUMENT_ERROR);
+    REQUIRE(gesso_load_options_init(&load, sizeof load) == GESSO_OK);
+    load.struct_size = size;
+    CHECK(gesso_model_load(kModel.c_str(), &load, &model) == GESSO_ARGUMENT_ERROR);
+    CHECK(said("gesso_load_options.struct_size"));
+    CHECK(model == nullptr);
+  }
+}
+
+TEST_CASE("load options reach the model") {
+  gesso_load_options options;
+  REQUIRE(gesso_load_options_init(&options, sizeof options) == GESSO_OK);
+  CHECK(options.num_threads == 0);
+  options.device = "cpu";
+  options.activations = "f32";
+  gesso_model* model = nullptr;
+  REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);
+  CHECK(gesso_model_activations(model) == std::string("f32"));
+  gesso_model_free(model);
+}
+
+TEST_CASE("options by name") {
+  gesso::GenerationOptions options;
+  gesso::set_option(options, "t_min", int64_t{1});
+  CHECK(options.t_min == 1.0f);
+  CHECK_THROWS_WITH_AS(gesso::set_option(options, "temperature", 1.0), doctest::Contains("\"temperature\""),
+                       gesso::ArgumentError);
+  CHECK_THROWS_WITH_AS(gesso::set_option(options, "max_new_tokens", 1.5),
+                       doctest::Contains("max_new_tokens: expected an integer"), gesso::ArgumentError);
+  CHECK_THROWS_WITH_AS(gesso::set_option(options, "seed", std::vector<int32_t>{1}), doctest::Contains("seed"),
+                       gesso::ArgumentError);
+  for (const gesso::OptionInfo& info : gesso::generation_options()) {
+    CHECK_NOTHROW(gesso::set_option(options, info.name, info.default_value));
+  }
 }

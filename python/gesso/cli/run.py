@@ -6,21 +6,25 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack, nullcontext
-from typing import Any
+from typing import Any, cast
 
+from gesso import _native
+from gesso._native import OptionInfo, OptionKind
 from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.cli.progress import Progress
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
+from gesso.options import GenerationOptions
 from gesso.reply import ReplyDecoder
+from gesso.tokenizer import Tokenizer
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "run",
         help="write a text",
-        description="Writes a text that answers a prompt. What the model thinks is dim on a terminal; where the output"
-        " is no terminal, thoughts go to standard error.",
+        description="Writes a text that answers a prompt. On a terminal, what the model thinks is dim. Into a pipe or a"
+        " file goes the text alone, and the thoughts go to standard error.",
     )
     parser.set_defaults(command=run, usage_error=parser.error)
     parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
@@ -29,38 +33,54 @@ def add_parser(subparsers: Any) -> None:
         metavar="PROMPT",
         nargs="?",
         default="-",
-        help="the prompt; - or none: read standard input, without its last line break",
+        help="the prompt; if it is - or missing, it is read from standard input, without the last line break",
     )
     chat = parser.add_argument_group("chat")
     chat.add_argument("--system", metavar="TEXT", help="the system message")
     chat.add_argument("--think", action="store_true", help="let the model think first")
-    chat.add_argument("--raw", action="store_true", help="the prompt as it is, without the model's chat template")
-    sampling = parser.add_argument_group("sampling", "What is not given comes from the model's file.")
-    sampling.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0; the same seed, the same text")
-    sampling.add_argument(
-        "--max-new-tokens", type=int, default=256, metavar="N", help="default: 256; rounded up to whole canvases"
+    chat.add_argument(
+        "--raw", action="store_true", help="give the model the prompt as it is, without its chat template"
     )
-    sampling.add_argument(
-        "--steps", type=int, dest="max_denoising_steps", metavar="N", help="denoising steps per canvas at the most"
+    sampling = parser.add_argument_group(
+        "sampling",
+        "What is not given comes from the model's file. Entropy, in nats, says how uncertain a token is: 0 is certain.",
     )
-    sampling.add_argument("--entropy-bound", type=float, metavar="NATS", help="what a step may accept")
-    sampling.add_argument("--t-min", type=float, metavar="T", help="temperature of the last step")
-    sampling.add_argument("--t-max", type=float, metavar="T", help="temperature before the first step")
+    for option in options_with_flags():
+        add_option(sampling, option)
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto: a GPU if there is one (default)")
+    machine.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1, or auto (the default), which takes a GPU if there is one"
+    )
     machine.add_argument(
         "--activations",
         default="auto",
-        help="how products with weights round activations: f32 or int8 on the CPU, bf16 or int8 on a GPU, or auto"
-        " (default): int8 on the CPU, the faster one on a GPU",
+        help="how products with weights round their inputs: f32 or int8 on the CPU, bf16 or int8 on a GPU; auto (the"
+        " default) is int8 on the CPU and the faster one on a GPU",
     )
-    machine.add_argument("--threads", type=int, metavar="N", help="default: one per processor")
+    machine.add_argument(
+        "--threads", type=int, metavar="N", help="the number of threads; the default is one a processor"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("--live", action="store_true", help="show the canvas settling in place (on a terminal)")
     output.add_argument("--stats", action="store_true", help="print speed and steps to standard error")
 
 
-GENERATE_OPTIONS = ("seed", "max_new_tokens", "max_denoising_steps", "entropy_bound", "t_min", "t_max")
+def options_with_flags() -> list[OptionInfo]:
+    """The generation options that the command line has."""
+    return [option for option in _native.generation_options() if option.flag]
+
+
+def add_option(group: argparse._ArgumentGroup, option: OptionInfo) -> None:
+    """One option of the table as an argument. A seed is one number here, since there is one text."""
+    is_float = option.kind == OptionKind.FLOAT
+    fixed = {OptionKind.INT: option.default_value, OptionKind.SEEDS: 0}.get(option.kind)
+    group.add_argument(
+        f"--{option.flag}",
+        dest=option.name,
+        type=float if is_float else int,
+        metavar=option.unit.upper() or ("X" if is_float else "N"),
+        help=option.help if option.checkpoint_key else f"{option.help} The default is {fixed}.",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,16 +90,19 @@ def run(options: argparse.Namespace) -> int:
         options.usage_error("no prompt: give one, or send it to standard input")
     prompt = read_prompt(options.prompt)
     model = load_model(options)
-    text = render_prompt(model, prompt, options)
+    tokenizer = model.tokenizer
+    if tokenizer is None:
+        raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read or write text")
+    text = render_prompt(tokenizer, prompt, options)
     start = time.perf_counter()
-    output = generate(model, text, options)
+    output = generate(model, tokenizer, text, options)
     if options.stats:
         print_stats(output, time.perf_counter() - start)
     return 0
 
 
 def load_model(options: argparse.Namespace) -> Model:
-    """Loads, and shows how far that is when weights go to a GPU."""
+    """Loads the model. While weights go to a GPU it shows how far that is."""
     with ExitStack() as stack:
         progress: list[Progress] = []
 
@@ -104,44 +127,46 @@ def read_prompt(argument: str) -> str:
     return prompt
 
 
-def render_prompt(model: Model, prompt: str, options: argparse.Namespace) -> str:
-    """The text to encode: the prompt in the model's chat template, if it has one and it is wanted."""
-    if model.tokenizer is None:
-        raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read or write text")
+def render_prompt(tokenizer: Tokenizer, prompt: str, options: argparse.Namespace) -> str:
+    """The text to encode: the prompt in the model's chat template, if there is one and it is wanted."""
     if options.raw:
         return prompt
-    if model.tokenizer.chat_template is None:
+    if tokenizer.chat_template is None:
         if options.system is not None or options.think:
             raise ValueError(f"{options.model}: the checkpoint has no chat template, which --system and --think need")
         return prompt
     messages = [{"role": "user", "content": prompt}]
     if options.system is not None:
         messages.insert(0, {"role": "system", "content": options.system})
-    return model.tokenizer.apply_chat_template(messages, enable_thinking=options.think)
+    return tokenizer.apply_chat_template(messages, enable_thinking=options.think)
 
 
-def generate(model: Model, text: str, options: argparse.Namespace) -> GenerationOutput:
-    """Generates and prints, canvas by canvas."""
+def generate(model: Model, tokenizer: Tokenizer, text: str, options: argparse.Namespace) -> GenerationOutput:
+    """Generates a text and prints it canvas by canvas."""
     ends = model.config.end_token_ids
-    prompt = model.tokenizer.encode_prompt(text)
-    decoder = ReplyDecoder(model.tokenizer, prompt)
+    prompt = tokenizer.encode_prompt(text)
+    decoder = ReplyDecoder(tokenizer, prompt)
+    display: LiveText | PlainText = PlainText(sys.stdout)
     if options.live and can_show_live(sys.stdout):
-        display = LiveText(make_console(sys.stdout), model.tokenizer, ends)
-    else:
-        display = PlainText(sys.stdout)
+        display = LiveText(make_console(sys.stdout), tokenizer, ends)
     thoughts = None if sys.stdout.isatty() else PlainText(sys.stderr)
     reply = ReplyText(display, thoughts)
 
-    def on_canvas(event: Any) -> None:
+    def on_canvas(event: _native.CanvasEvent) -> None:
         ids = cut_at_end(event.ids, ends).tolist()
         display.count(len(ids))
         reply.show(decoder.push(ids))
 
     with display, thoughts or nullcontext():
-        arguments = {name: getattr(options, name) for name in GENERATE_OPTIONS}
-        output = model.generate(prompt, on_step=display.on_step, on_canvas=on_canvas, **arguments)
+        output = model.generate(prompt, on_step=display.on_step, on_canvas=on_canvas, **sampling_options(options))
         reply.show(decoder.flush())
     return output
+
+
+def sampling_options(options: argparse.Namespace) -> GenerationOptions:
+    """The generation options that the command line sets."""
+    given = {option.name: getattr(options, option.name) for option in options_with_flags()}
+    return cast(GenerationOptions, {name: value for name, value in given.items() if value is not None})
 
 
 def print_stats(output: GenerationOutput, seconds: float) -> None:

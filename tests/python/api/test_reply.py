@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import gesso
 from gesso import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, ToolCall, parse_reply, synth
-from gesso.reply import MARKERS, decode_reply
+from gesso.reply import MARKERS, decode_reply, marker_ids
+from gesso.tokenizer import Tokenizer
 from gesso.tool_call import MAX_DEPTH, parse_call
 from python.tiny_model import BOS, MERGED, VOCABULARY, tiny_model, tokenizer_metadata
 
@@ -317,3 +318,46 @@ def test_generations_have_replies(model, tokenizer):
 def test_without_a_tokenizer_there_are_no_replies(tmp_path):
     model = gesso.load(tiny_model(tmp_path / "ids.gguf", tokenizer=False))
     assert model.generate([5, 6], max_new_tokens=8).replies is None
+
+
+def test_the_history_is_not_copied(model, tokenizer, monkeypatch):
+    """A thought that is open goes on in the reply, whatever lies between its marker and the reply."""
+    monkeypatch.setattr(gesso.Session, "ids", property(lambda self: pytest.fail("somebody asks for all ids")))
+    session = model.session()
+    session.encode(tokenizer.encode("<|channel>thought\n") + tokenizer.encode("a") * 100)
+    pinned = dict(enumerate([*tokenizer.encode("so"), model.config.end_token_ids[0]]))
+    assert session.generate("in ", pinned=pinned, max_new_tokens=96).replies == [Reply("so", "", [])]
+    session.encode(tokenizer.encode("<channel|>") + tokenizer.encode("a") * 100)
+    assert session.generate(pinned=pinned, max_new_tokens=96).replies == [Reply("", "so", [])]
+
+
+def test_nothing_is_decoded_twice(model, tokenizer, monkeypatch):
+    """A reply without markers is read from its text, and any reply only when somebody asks for it."""
+    stream_decoder, decoded = Tokenizer.stream_decoder, []
+
+    def count(self, *arguments, **options):
+        decoded.append(self)
+        return stream_decoder(self, *arguments, **options)
+
+    monkeypatch.setattr(Tokenizer, "stream_decoder", count)
+    end = model.config.end_token_ids[0]
+    for said, reply, times in (("the", Reply("", "the", []), 0), ("the<channel|>in", Reply("", "thein", []), 1)):
+        ids = tokenizer.encode(said)
+        out = model.generate("hi", pinned=dict(enumerate([*ids, end])), max_new_tokens=96)
+        assert out.sequences == [ids] and decoded == []
+        assert out.replies == [reply] and out.replies is out.replies
+        assert len(decoded) == times
+
+
+@given(st.data())
+def test_a_reply_is_the_same_from_its_text(tokenizer, data):
+    """Bytes that are no UTF-8, special tokens that are no markers, and markers spelled out are among the ids."""
+    markers = marker_ids(tokenizer, MARKERS)
+    token = st.integers(0, tokenizer.vocab_size - 1)
+    plain = st.lists(token.filter(lambda i: i not in markers))
+    spelled = [i for character in "<|channel>" for i in tokenizer.encode(character)]
+    ids = data.draw(plain) + data.draw(st.sampled_from([[], spelled])) + data.draw(plain)
+    context = data.draw(st.lists(token))
+    for whole in (ids, [*ids, *tokenizer.encode("<|channel>thought\nx"), *ids]):
+        text = tokenizer.decode(whole)
+        assert decode_reply(tokenizer, whole, context, text) == decode_reply(tokenizer, whole, context)

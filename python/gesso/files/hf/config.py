@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gesso import _native
+from gesso._native import OptionKind
 from gesso.files.checkpoint import ARCHITECTURE, Value
 from gesso.files.tensor import LARGEST_FLOAT32
 
@@ -244,15 +246,17 @@ def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Value], int]:
 
 
 def _read_sampler(generation: Fields) -> dict[str, Value]:
-    """Returns the `diffusion.eb_*` keys that generation_config.json sets. A field that is null is not set."""
+    """Returns the options' defaults that generation_config.json sets, by their GGUF keys. Null means not set."""
     given = {name for name, value in generation.values.items() if value is not None}
     metadata: dict[str, Value] = {}
-    for name, key in (("max_denoising_steps", "eb_max_steps"), ("stability_threshold", "eb_stability_threshold")):
-        if name in given:
-            metadata[f"diffusion.{key}"] = generation.integer(name, least=1 if name == "max_denoising_steps" else 0)
-    for name in ("t_min", "t_max", "confidence_threshold"):
-        if name in given:
-            metadata[f"diffusion.eb_{name}"] = generation.number(name)
+    for option in _native.generation_options():
+        # The entropy bound has a place of its own, below.
+        if option.name == "entropy_bound" or option.name not in given or not option.checkpoint_key:
+            continue
+        if option.kind == OptionKind.INT:
+            metadata[option.checkpoint_key] = generation.integer(option.name, least=int(option.least))
+        elif option.kind == OptionKind.FLOAT:
+            metadata[option.checkpoint_key] = generation.number(option.name)
     if "sampler_config" in given:
         sampler = generation.object("sampler_config")
         sampler.fixed("_cls_name", "EntropyBoundSamplerConfig")

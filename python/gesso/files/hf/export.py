@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gesso import _native
@@ -61,12 +61,10 @@ def size_label(tensors: Sequence[Tensor], num_experts: int) -> str:
     return f"{num_experts}x{weights / unit:.{1 if weights < 10 * unit else 0}f}{name}"
 
 
-def _sampler(generation: _native.GenerationDefaults) -> dict[str, Value]:
+def _sampler(generation: Mapping[str, object]) -> dict[str, Value]:
+    """Returns the numbers among the options' defaults, under their GGUF keys. The end tokens are there already."""
     return {
-        "diffusion.eb_max_steps": generation.max_denoising_steps,
-        "diffusion.eb_t_min": generation.t_min,
-        "diffusion.eb_t_max": generation.t_max,
-        "diffusion.eb_entropy_bound": generation.entropy_bound,
-        "diffusion.eb_stability_threshold": generation.stability_threshold,
-        "diffusion.eb_confidence_threshold": generation.confidence_threshold,
+        option.checkpoint_key: value
+        for option in _native.generation_options()
+        if option.checkpoint_key and isinstance(value := generation[option.name], (int, float))
     }

@@ -1,0 +1,112 @@
+#include "diffusion/option_table.h"
+
+#include <cmath>
+
+#include "core/check.h"
+
+namespace gesso::diffusion {
+namespace {
+
+constexpr double kMaxSteps = 1 << 30;  // the random draws count steps in 32 bits
+constexpr double kFinite = std::numeric_limits<float>::max();
+
+using Options = GenerationOptions;
+using Defaults = GenerationDefaults;
+
+const Option kTable[] = {
+    {.name = "max_new_tokens",
+     .flag = "max-new-tokens",
+     .unit = "tokens",
+     .range = {1},
+     .member = Number(&Options::max_new_tokens, &Defaults::max_new_tokens, &gesso_options::max_new_tokens),
+     .help = "The text gets at most this many new tokens, rounded up to whole canvases."},
+    {.name = "max_denoising_steps",
+     .flag = "steps",
+     .unit = "steps",
+     .range = {1, kMaxSteps},
+     .checkpoint_key = "diffusion.eb_max_steps",
+     .fork_key = "diffusion.eb_max_steps",
+     .member =
+         Number(&Options::max_denoising_steps, &Defaults::max_denoising_steps, &gesso_options::max_denoising_steps),
+     .help = "A canvas is improved in at most this many steps."},
+    {.name = "entropy_bound",
+     .flag = "entropy-bound",
+     .unit = "nats",
+     .checkpoint_key = "diffusion.eb_entropy_bound",
+     .fork_key = "diffusion.entropy_bound",
+     .member = Number(&Options::entropy_bound, &Defaults::entropy_bound, &gesso_options::entropy_bound),
+     .help = "A step keeps tokens, the most certain ones first, until their entropies add up to more than this."},
+    {.name = "t_min",
+     .flag = "t-min",
+     .range = {0, kFinite},
+     .checkpoint_key = "diffusion.eb_t_min",
+     .member = Number(&Options::t_min, &Defaults::t_min, &gesso_options::t_min),
+     .help = "The temperature falls towards this value from step to step; low temperatures prefer likely tokens."},
+    {.name = "t_max",
+     .flag = "t-max",
+     .range = {0, kFinite, true},
+     .checkpoint_key = "diffusion.eb_t_max",
+     .member = Number(&Options::t_max, &Defaults::t_max, &gesso_options::t_max),
+     .help = "The first step of a canvas has this temperature."},
+    {.name = "stability_threshold",
+     .flag = "stability",
+     .unit = "steps",
+     .checkpoint_key = "diffusion.eb_stability_threshold",
+     .member =
+         Number(&Options::stability_threshold, &Defaults::stability_threshold, &gesso_options::stability_threshold),
+     .help = "A canvas may stop early only when its likeliest tokens stayed the same for this many steps."},
+    {.name = "confidence_threshold",
+     .flag = "confidence",
+     .unit = "nats",
+     .checkpoint_key = "diffusion.eb_confidence_threshold",
+     .member =
+         Number(&Options::confidence_threshold, &Defaults::confidence_threshold, &gesso_options::confidence_threshold),
+     .help = "A canvas may stop early only when the mean entropy of its tokens is below this."},
+    {.name = "end_token_ids",
+     .checkpoint_key = "gesso.end_token_ids",
+     .member = Ids{&Options::end_token_ids, &Defaults::end_token_ids},
+     .help = "A text ends in front of the first of these tokens."},
+    {.name = "seed",
+     .flag = "seed",
+     .member = Seeds{&Options::seeds, &gesso_options::seed},
+     .help = "The same seed gives the same text, another seed another one."},
+    {.name = "canvas",
+     .member = WarmCanvas{&Options::canvas},
+     .help = "The first canvas starts from these tokens instead of random ones."},
+    {.name = "pinned",
+     .member = Pinned{&Options::pinned},
+     .help = "These tokens stay as they are at their positions of the canvas."},
+};
+
+struct KindOf {
+  OptionKind operator()(const Number<int64_t>&) const { return OptionKind::kInt; }
+  OptionKind operator()(const Number<float>&) const { return OptionKind::kFloat; }
+  OptionKind operator()(const Ids&) const { return OptionKind::kIds; }
+  OptionKind operator()(const Seeds&) const { return OptionKind::kSeeds; }
+  OptionKind operator()(const WarmCanvas&) const { return OptionKind::kCanvas; }
+  OptionKind operator()(const Pinned&) const { return OptionKind::kPinned; }
+};
+
+}  // namespace
+
+std::string describe(const Range& range, OptionKind kind) {
+  const char* bound = range.excludes_least ? "> " : ">= ";
+  if (kind != OptionKind::kInt) {
+    return concat(range.most == kFinite ? "a finite number " : "a number ", bound, range.least);
+  }
+  if (std::isinf(range.most)) return concat("an integer ", bound, range.least);
+  return concat("an integer from ", range.least, " to ", static_cast<int64_t>(range.most));
+}
+
+OptionKind Option::kind() const { return std::visit(KindOf(), member); }
+
+std::span<const Option> option_table() { return kTable; }
+
+const Option& find_option(std::string_view name) {
+  for (const Option& option : kTable) {
+    if (name == option.name) return option;
+  }
+  throw ArgumentError(concat("\"", name, "\" is no generation option"));
+}
+
+}  // namespace gesso::diffusion

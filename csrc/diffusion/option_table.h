@@ -1,0 +1,81 @@
+// The table of generation options. The checks, the checkpoint's defaults, the bindings of C and Python and the command
+// line follow from it.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "gesso/generation.h"
+#include "gesso/gesso.h"
+#include "gesso/options.h"
+
+namespace gesso::diffusion {
+
+// A number: where GenerationOptions, its default and the struct of C keep it. A constructor, so that none is forgotten.
+template <typename T>
+struct Number {
+  constexpr Number(std::optional<T> GenerationOptions::*value, T GenerationDefaults::*fallback, T gesso_options::*in_c)
+      : value(value), fallback(fallback), in_c(in_c) {}
+
+  std::optional<T> GenerationOptions::*value;
+  T GenerationDefaults::*fallback;
+  T gesso_options::*in_c;  // negative: not set
+};
+
+struct Ids {
+  std::optional<std::vector<int32_t>> GenerationOptions::*value;
+  std::vector<int32_t> GenerationDefaults::*fallback;
+};
+
+struct Seeds {
+  std::vector<uint64_t> GenerationOptions::*value;
+  uint64_t gesso_options::*in_c;  // C has one seed, since it has one sequence
+};
+
+struct WarmCanvas {
+  std::vector<std::vector<int32_t>> GenerationOptions::*value;
+};
+
+struct Pinned {
+  std::vector<std::vector<PinnedTokens>> GenerationOptions::*value;
+};
+
+using Member = std::variant<Number<int64_t>, Number<float>, Ids, Seeds, WarmCanvas, Pinned>;
+
+// Bounds of a number, both included unless `excludes_least`.
+struct Range {
+  double least = 0;
+  double most = std::numeric_limits<double>::infinity();
+  bool excludes_least = false;
+
+  // No bound holds for NaN, so it is never in range.
+  bool contains(double value) const { return (excludes_least ? value > least : value >= least) && value <= most; }
+};
+
+// For error messages: "an integer from 1 to 1073741824", "a finite number > 0".
+std::string describe(const Range& range, OptionKind kind);
+
+struct Option {
+  const char* name;
+  const char* flag = "";
+  const char* unit = "";
+  Range range = {};
+  const char* checkpoint_key = "";
+  const char* fork_key = "";  // how one fork of llama.cpp writes it, behind "<architecture>."
+  Member member;
+  const char* help;
+
+  OptionKind kind() const;
+};
+
+std::span<const Option> option_table();
+// ArgumentError for a name that is not in the table.
+const Option& find_option(std::string_view name);
+
+}  // namespace gesso::diffusion

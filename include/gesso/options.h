@@ -1,0 +1,47 @@
+// The generation options as data, for programs that get them by name: a command line, JSON, another language.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "gesso/error.h"
+#include "gesso/generation.h"
+
+namespace gesso {
+
+// What a value means. The comment says how OptionValue holds it.
+enum class OptionKind {
+  kInt,     // int64_t
+  kFloat,   // double; an int64_t serves, too
+  kIds,     // std::vector<int32_t>: token ids
+  kSeeds,   // std::vector<uint64_t>: one seed for all sequences, or one for each
+  kCanvas,  // std::vector<std::vector<int32_t>>: token ids of a whole canvas for each sequence
+  kPinned,  // std::vector<std::vector<PinnedTokens>>: for each sequence, for each canvas
+};
+
+using OptionValue = std::variant<int64_t, double, std::vector<int32_t>, std::vector<uint64_t>,
+                                 std::vector<std::vector<int32_t>>, std::vector<std::vector<PinnedTokens>>>;
+
+struct OptionInfo {
+  std::string name;  // in C, Python and JSON: "max_denoising_steps"
+  std::string flag;  // on the command line, without its two dashes: "steps". Empty where the command line has none
+  OptionKind kind = OptionKind::kInt;
+  std::string unit;             // "nats", "tokens"; empty where there is none
+  double least = 0, most = 0;   // bounds of a number; `most` is infinite where there is none
+  bool excludes_least = false;  // whether `least` itself is not allowed
+  std::string checkpoint_key;   // the GGUF key its default comes from: "diffusion.eb_max_steps". Empty: it is fixed
+  OptionValue default_value;
+  std::string help;  // one sentence
+};
+
+// The table of all options. `defaults`: those of a model, from ModelConfig::generation, if they shall show up in it.
+std::vector<OptionInfo> generation_options(const GenerationDefaults& defaults = {});
+
+// Sets one option. ArgumentError for a name that is not in the table, or a value of another kind. Ranges are checked
+// when a generation starts.
+void set_option(GenerationOptions& options, std::string_view name, OptionValue value);
+
+}  // namespace gesso

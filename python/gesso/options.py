@@ -1,0 +1,64 @@
+"""The types of the generation options. `gesso.generation_options()` has the table behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
+
+
+class Array(Protocol):
+    """An array of NumPy, or of another library that has DLPack."""
+
+    def __dlpack__(self) -> Any: ...
+
+
+Ids = Sequence[int] | Array  # one list of token ids
+Prompt = str | Ids
+Pins = Mapping[int, int]  # token ids by position
+
+
+class GenerationOptions(TypedDict, total=False):
+    """Keyword arguments of `Model.generate` and `Session.generate`.
+
+    An option that is left out has its default. Where `None` is allowed, it means the same.
+    """
+
+    max_new_tokens: int
+    """How long the text gets at most, rounded up to whole canvases of `config.canvas_length` tokens. The default is
+    256."""
+    max_denoising_steps: int | None
+    """In how many steps a canvas is improved at most."""
+    entropy_bound: float | None
+    """A step keeps tokens, the most certain ones first, until their entropies add up to more than this, in nats."""
+    t_min: float | None
+    """The temperature falls towards this value from step to step."""
+    t_max: float | None
+    """The first step of a canvas has this temperature."""
+    stability_threshold: int | None
+    """A canvas may stop early only when its likeliest tokens stayed the same for this many steps,"""
+    confidence_threshold: float | None
+    """and only when the mean entropy of its tokens is below this, in nats."""
+    end_token_ids: Ids | None
+    """A text ends in front of the first of these tokens."""
+    seed: int | Ids
+    """One seed for all sequences, or one for each. The default is 0. A sequence depends on its prompt and its seed
+    alone, not on the batch: give equal prompts different seeds to get different texts."""
+    canvas: Ids | Sequence[Ids] | None
+    """Token ids that the first canvas starts from instead of noise, [B][C], or [C] for one prompt."""
+    pinned: Pins | Sequence[Pins | Sequence[Pins | None] | None] | None
+    """{position: id} of canvas tokens that stay as given: a dict for each sequence, or one dict for one prompt. A list
+    of dicts instead of a dict pins one canvas after the other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationDefaults:
+    """The options' defaults that a checkpoint carries; those of the reference where it does not."""
+
+    max_denoising_steps: int
+    entropy_bound: float
+    t_min: float
+    t_max: float
+    stability_threshold: int
+    confidence_threshold: float
+    end_token_ids: tuple[int, ...]

@@ -1,0 +1,201 @@
+"""The table of generation options, and that Python, C, the command line and checkpoints all have what it lists."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from dataclasses import fields
+from operator import attrgetter
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import gesso
+from gesso import OptionKind, _native
+from gesso.cli import run
+from gesso.cli.program import make_parser
+from gesso.files.checkpoint import outline
+from gesso.files.hf.config import Fields, _read_sampler
+from gesso.options import GenerationDefaults
+from python.command_line import run as run_command
+from python.tiny_model import tiny_model
+
+ROOT = Path(__file__).parents[3]
+FIELDS = [name for name in dir(gesso.OptionInfo) if not name.startswith("_")]
+# Copies: native objects that pytest holds until the end would look like leaks.
+TABLE = [SimpleNamespace(**{x: getattr(option, x) for x in FIELDS}) for option in gesso.generation_options()]
+name_of = attrgetter("name")
+NAMES = [option.name for option in TABLE]
+NUMBERS = [option for option in TABLE if option.kind in (OptionKind.INT, OptionKind.FLOAT)]
+OF_CHECKPOINTS = [option for option in NUMBERS if option.checkpoint_key]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def model(path):
+    return gesso.load(path)
+
+
+def an(option):
+    """A value of an option that is allowed, and neither its default nor another option's."""
+    value = option.least + 1 + NAMES.index(option.name)
+    return int(value) if option.kind == OptionKind.INT else value / 16
+
+
+def test_the_table_is_one():
+    assert len(set(NAMES)) == len(NAMES) >= 11
+    flags = [option.flag for option in TABLE if option.flag]
+    keys = [option.checkpoint_key for option in TABLE if option.checkpoint_key]
+    assert len(set(flags)) == len(flags) and len(set(keys)) == len(keys)
+    assert repr(gesso.generation_options()[0]) == f"<max_new_tokens: {TABLE[0].help}>"
+    for option in TABLE:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", option.name)
+        assert re.fullmatch(r"[A-Z][^.]*\.", option.help), f"{option.name}: one sentence is expected"
+
+
+def test_python_has_every_option():
+    assert list(gesso.GenerationOptions.__annotations__) == NAMES
+
+
+def test_a_config_has_every_default_that_checkpoints_carry():
+    assert [field.name for field in fields(GenerationDefaults)] == [x.name for x in TABLE if x.checkpoint_key]
+
+
+def test_c_has_every_scalar_option():
+    header = (ROOT / "include/gesso/gesso.h").read_text(encoding="utf-8")
+    (body,) = re.findall(r"typedef struct gesso_options \{(.*?)\} gesso_options;", header, re.DOTALL)
+    found = re.findall(r"^  (\w+)\*? (\w+);", body, re.MULTILINE)
+    types = {OptionKind.INT: "int64_t", OptionKind.FLOAT: "float", OptionKind.SEEDS: "uint64_t"}
+    scalars = {option.name: types[option.kind] for option in TABLE if option.kind in types}
+    beside = {"struct_size": "size_t", "on_step": "gesso_step_callback", "user_data": "void"}
+    assert {name: c_type for c_type, name in found} == scalars | beside
+
+
+def test_the_command_line_has_every_option_with_a_flag():
+    subparsers = next(x for x in make_parser()._actions if isinstance(x, argparse._SubParsersAction))
+    actions = {action.dest: action for action in subparsers.choices["run"]._actions}
+    for option in TABLE:
+        if option.kind in (OptionKind.INT, OptionKind.FLOAT, OptionKind.SEEDS):
+            assert option.flag, f"{option.name} is a number: the command line can have it"
+        if option.flag:
+            assert actions[option.name].option_strings == [f"--{option.flag}"]
+            assert actions[option.name].help.startswith(option.help)
+
+
+def test_the_command_line_passes_every_option_on():
+    given = {option.name: an(option) for option in TABLE if option.flag and option.kind != OptionKind.SEEDS}
+    arguments = [f"--{option.flag}={given[option.name]}" for option in TABLE if option.name in given]
+    options = make_parser().parse_args(["run", "MODEL", *arguments, "--seed", "9"])
+    assert run.sampling_options(options) == given | {"seed": 9}
+    assert run.sampling_options(make_parser().parse_args(["run", "MODEL"])) == {}
+
+
+def test_stability_and_confidence_on_the_command_line(path):
+    """The tiny model is never confident by itself, so its canvases take all 6 steps."""
+    arguments = ("run", str(path), "hi", "--raw", "--max-new-tokens", "8", "--stats")
+    assert "steps 6:" in run_command(*arguments)[2]
+    assert "steps 1:" in run_command(*arguments, "--stability", "0", "--confidence", "1000")[2]
+    status, _, err = run_command(*arguments, "--stability=-1")
+    assert (status, err) == (1, "gesso: stability_threshold: expected an integer >= 0, got -1\n")
+
+
+@pytest.mark.parametrize("option", OF_CHECKPOINTS, ids=name_of)
+def test_a_checkpoint_gives_the_default(tmp_path, option):
+    value = {"t_min": 0.25, "t_max": 3.5}.get(option.name, an(option))
+    path = tiny_model(tmp_path / "x.gguf", metadata={option.checkpoint_key: value})
+    assert getattr(gesso.load(path).config, option.name) == value
+
+
+@pytest.mark.parametrize("option", OF_CHECKPOINTS, ids=name_of)
+def test_a_folder_gives_the_default(option):
+    value = an(option)
+    values = {option.name: value}
+    if option.name == "entropy_bound":  # it has a place of its own there
+        values = {"sampler_config": {"_cls_name": "EntropyBoundSamplerConfig", "entropy_bound": value}}
+    metadata = _read_sampler(Fields(Path("generation_config.json"), values))
+    assert metadata == {option.checkpoint_key: value}
+
+
+@pytest.mark.parametrize(("name", "key"), [("max_denoising_steps", "eb_max_steps"), ("entropy_bound", "entropy_bound")])
+def test_the_keys_of_a_fork(tmp_path, name, key):
+    """They count where the usual ones are missing."""
+    usual = next(option.checkpoint_key for option in TABLE if option.name == name)
+    fork = f"diffusion-gemma.diffusion.{key}"
+    for metadata, expected in (({fork: 7, usual: None}, 7), ({fork: 7, usual: 5}, 5)):
+        path = tiny_model(tmp_path / f"{expected}.gguf", metadata=metadata)
+        assert getattr(gesso.load(path).config, name) == expected
+    with pytest.raises(gesso.FormatError, match=re.escape(fork)):
+        gesso.load(tiny_model(tmp_path / "bad.gguf", metadata={fork: -1, usual: None}))
+
+
+@pytest.mark.parametrize("option", NUMBERS, ids=name_of)
+def test_bounds_hold_as_the_table_says(model, option):
+    quick = {"max_new_tokens": 1, "max_denoising_steps": 1, "t_min": 0.0, "t_max": np.finfo(np.float32).max}
+    is_int = option.kind == OptionKind.INT
+    below = option.least - 1 if is_int else float(np.nextafter(np.float32(option.least), np.float32(-1)))
+    wrong = [below, option.least] if option.excludes_least else [below]
+    fine = [] if option.excludes_least else [option.least]
+    if option.most < math.inf:
+        wrong.append(option.most + 1 if is_int else math.inf)
+        fine += [] if is_int else [option.most]
+    for value in wrong:
+        value = int(value) if is_int else value
+        with pytest.raises(gesso.ArgumentError, match=rf"{option.name}: expected .*, got "):
+            model.generate([5], **quick | {option.name: value})
+    for value in fine:
+        value = int(value) if is_int else value
+        model.generate([5], **quick | {option.name: value})
+
+
+def test_the_message_names_the_range(model):
+    for name, value, message in (
+        ("max_denoising_steps", 0, "max_denoising_steps: expected an integer from 1 to 1073741824, got 0"),
+        ("stability_threshold", -2, "stability_threshold: expected an integer >= 0, got -2"),
+        ("entropy_bound", -0.5, "entropy_bound: expected a number >= 0, got -0.5"),
+        ("t_min", math.inf, "t_min: expected a finite number >= 0, got inf"),
+        ("t_max", 0.0, "t_max: expected a finite number > 0, got 0"),
+    ):
+        with pytest.raises(gesso.ArgumentError, match=f"^{re.escape(message)}$"):
+            model.generate([5], **{name: value})
+
+
+@pytest.mark.parametrize("option", TABLE, ids=name_of)
+def test_none_is_the_default(model, option):
+    """Where a checkpoint carries the default, or the default is nothing. Else None is no value."""
+    quick = {"max_new_tokens": 8, "max_denoising_steps": 2}
+    if option.name in ("max_new_tokens", "seed"):
+        with pytest.raises(TypeError, match=option.name):
+            model.generate([5], **quick | {option.name: None})
+        return
+    quick.pop(option.name, None)
+    assert model.generate([5], **quick | {option.name: None}).sequences == model.generate([5], **quick).sequences
+
+
+def test_the_native_side_takes_only_what_the_table_has():
+    with pytest.raises(gesso.ArgumentError, match='"temperature" is no generation option'):
+        _native.GenerationOptions({"temperature": 1.0})
+
+
+def test_defaults_without_a_checkpoint():
+    metadata = _native.read_config(outline_of_a_config()).generation
+    assert metadata == {option.name: option.default_value for option in TABLE}
+
+
+def outline_of_a_config():
+    """The least metadata that a model can have, without any default of an option."""
+    keys = {
+        "vocab_size": 64, "embedding_length": 8, "feed_forward_length": 8, "expert_feed_forward_length": 8,
+        "block_count": 1, "attention.head_count": 2, "attention.head_count_kv": 1, "expert_count": 2,
+        "expert_used_count": 1, "attention.sliding_window": 4, "attention.sliding_window_pattern": [0],
+        "context_length": 64, "attention.layer_norm_rms_epsilon": 1e-6, "final_logit_softcapping": 30.0,
+        "rope.freq_base": 1e6, "attention.key_length": 4,
+    }  # fmt: skip
+    metadata = {f"diffusion-gemma.{key}": value for key, value in keys.items()}
+    return outline({"general.architecture": "diffusion-gemma", "diffusion.canvas_length": 8} | metadata, [])
