@@ -101,7 +101,7 @@ class Generation {
     track.canvas.emplace(config_.canvas_length, config_.vocab_size, seed,
                          static_cast<int64_t>(track.sequence->ids.size()),
                          warm ? options_.canvas[track.index] : std::vector<int32_t>(), std::move(pinned));
-    track.stopping.emplace(resolved_.settings.stability_threshold, resolved_.settings.confidence_threshold);
+    track.stopping.emplace(resolved_.settings);
     track.steps = 0;
     track.settled = false;
   }

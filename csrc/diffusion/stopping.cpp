@@ -16,7 +16,7 @@ float mean_entropy(const Canvas& canvas, std::span<const float> entropies) {
 bool Stopping::update(const std::vector<int32_t>& argmax, float mean_entropy) {
   num_unchanged_ = argmax == previous_ ? num_unchanged_ + 1 : 0;
   previous_ = argmax;
-  return num_unchanged_ >= stability_threshold_ && mean_entropy < confidence_threshold_;
+  return num_unchanged_ >= settings_.stability_threshold && mean_entropy < settings_.confidence_threshold;
 }
 
 }  // namespace gesso::diffusion

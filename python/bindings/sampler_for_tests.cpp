@@ -130,7 +130,15 @@ void bind_canvas(nb::module_& module) {
           "ids", [](const Canvas& self) { return copy_to_numpy<int32_t>(self.ids); }, owned)
       .def_prop_ro("argmax", [](const Canvas& self) { return copy_to_numpy<int32_t>(self.argmax); }, owned);
   nb::class_<Stopping>(module, "Stopping")
-      .def(nb::init<int64_t, float>(), "stability_threshold"_a, "confidence_threshold"_a)
+      .def(
+          "__init__",
+          [](Stopping* self, int64_t stability_threshold, float confidence_threshold) {
+            GenerationDefaults settings;
+            settings.stability_threshold = stability_threshold;
+            settings.confidence_threshold = confidence_threshold;
+            new (self) Stopping(settings);
+          },
+          "stability_threshold"_a, "confidence_threshold"_a)
       .def("update", &Stopping::update, "argmax"_a, "mean_entropy"_a);
 }
 
