@@ -12,11 +12,11 @@
 namespace gesso::bench {
 
 struct PassOp {
-  std::string name;           // the op's name, followed by the weight's for products
-  std::string types;          // types of the op's weights: "Q4_K Q6_K"
-  std::string plan;           // how the calls are computed: "mma int8 24 rows x 3 splits, ..."; empty: nothing to choose
-  int64_t calls = 0;          // number of calls in one pass
-  Work work;                  // work of all calls; see ops/work.h
+  std::string name;   // the op's name, followed by the weight's for products
+  std::string types;  // types of the op's weights: "Q4_K Q6_K"
+  std::string plan;   // how the calls are computed: "mma int8 24 rows x 3 splits, ..."; empty: nothing to choose
+  int64_t calls = 0;  // number of calls in one pass
+  Work work;          // work of all calls; see ops/work.h
   std::function<void()> run;  // makes all calls
 };
 
