@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,17 +30,12 @@ class GenerationOutput:
 
     sequences: list[list[int]]  # new tokens up to and without the first end token
     texts: list[str] | None  # the same, decoded without special tokens; None for a model without a tokenizer
+    replies: list[Reply] | None = field(repr=False)  # the same, split into thought, text and tool calls
     canvases: list[NDArray[np.int32]] = field(repr=False)  # [canvases, C] as committed, padded after an end token
     denoising_steps: list[list[int]]  # per canvas
     tokens_per_forward: list[float]  # tokens that are not padding, divided by denoising steps
     stopped: bool  # whether a callback returned something false
     timings: Timings
-    _decode_replies: Callable[[], list[Reply] | None] = field(repr=False, compare=False)
-
-    @cached_property
-    def replies(self) -> list[Reply] | None:
-        """The sequences split into thought, text and tool calls; None for a model without a tokenizer."""
-        return self._decode_replies()
 
 
 class Model:
@@ -239,33 +233,28 @@ class Session:
         values = make_options(options, self.batch_size, single)
         result = self._native.generate(ids, _native.GenerationOptions(values, on_step, on_canvas))
         sequences = result.sequences
-        texts, decode_replies = self._decode(sequences)
+        texts, replies = self._decode(sequences)
         return GenerationOutput(
             sequences=sequences,
             texts=texts,
+            replies=replies,
             canvases=result.canvases,
             denoising_steps=result.denoising_steps,
             tokens_per_forward=result.tokens_per_forward,
             stopped=result.stopped,
             timings=result.timings,
-            _decode_replies=decode_replies,
         )
 
-    def _decode(self, sequences: list[list[int]]) -> tuple[list[str] | None, Callable[[], list[Reply] | None]]:
-        """The texts of what was just generated, and a function that makes replies of them when they are wanted."""
+    def _decode(self, sequences: list[list[int]]) -> tuple[list[str] | None, list[Reply] | None]:
+        """The texts and replies of what was just generated."""
         tokenizer = self.model.tokenizer
         if tokenizer is None:
-            return None, lambda: None
+            return None, None
         texts = [tokenizer.native.decode(ids, True) for ids in sequences]
         # Of what lies in front of a reply, only the last of these markers matters.
         bounds = list(marker_ids(tokenizer, THOUGHT_BOUNDS))
-        lengths = [self._native.length(i) - len(ids) for i, ids in enumerate(sequences)]
-        contexts = [self._native.last_of(i, length, bounds) for i, length in enumerate(lengths)]
-
-        def decode_replies() -> list[Reply]:
-            return [
-                decode_reply(tokenizer, ids, () if marker is None else (marker,), text)
-                for ids, marker, text in zip(sequences, contexts, texts, strict=True)
-            ]
-
-        return texts, decode_replies
+        replies = []
+        for i, (ids, text) in enumerate(zip(sequences, texts, strict=True)):
+            marker = self._native.last_of(i, self._native.length(i) - len(ids), bounds)
+            replies.append(decode_reply(tokenizer, ids, () if marker is None else (marker,), text))
+        return texts, replies
