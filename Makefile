@@ -11,6 +11,7 @@
 # make wheel    a wheel in build/wheel, and what it must not hold
 # make format   formats all sources
 # make stub     writes the types of the native module anew, python/gesso/_native.pyi
+# make counts   what the structure costs a reader: files per option, signatures, imports that point up
 # make clean    removes everything the above made
 # make help     shows this
 #
@@ -49,7 +50,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # Recipes install into one environment: one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub clean help
+.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -125,6 +126,9 @@ format: $(VENV)/.lint
 
 stub: $(VENV)/.package
 	$(BIN)/python -m nanobind.stubgen -q -m gesso._native -o python/gesso/_native.pyi
+
+counts: $(VENV)/.lint
+	$(BIN)/python tests/lint/counts.py
 
 clean:
 	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
