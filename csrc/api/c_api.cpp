@@ -85,7 +85,7 @@ constexpr size_t kFirstLoadOptionsSize =
 
 gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0}; }
 
-// Marks what has a default as not set.
+// Marks every option that has a default as not set.
 struct Unset {
   gesso_options& options;
 
@@ -94,13 +94,13 @@ struct Unset {
     options.*number.in_c = -1;
   }
   void operator()(const Seeds& seeds) const { options.*seeds.in_c = 0; }
-  // C does not have these.
+  // The C struct does not have these options.
   void operator()(const Ids&) const {}
   void operator()(const WarmCanvas&) const {}
   void operator()(const Pinned&) const {}
 };
 
-// Sets what the caller has set.
+// Takes over the options that the caller has set.
 struct Taker {
   const gesso_options& options;
   gesso::GenerationOptions& out;
@@ -111,7 +111,7 @@ struct Taker {
     if (!(given < 0)) out.*number.value = given;  // NaN goes on, and is refused by name
   }
   void operator()(const Seeds& seeds) const { out.*seeds.value = {options.*seeds.in_c}; }
-  // C does not have these.
+  // The C struct does not have these options.
   void operator()(const Ids&) const {}
   void operator()(const WarmCanvas&) const {}
   void operator()(const Pinned&) const {}
@@ -124,7 +124,7 @@ gesso_options default_options() {
   return options;
 }
 
-// `options` outlives what comes back: its callback is called.
+// `options` must outlive the result, whose callback refers to it.
 gesso::GenerationOptions to_options(const gesso_options& options) {
   gesso::GenerationOptions out;
   for (const Option& option : gesso::diffusion::option_table()) std::visit(Taker{options, out}, option.member);

@@ -6,7 +6,7 @@
 #include "io/gguf.h"
 
 namespace gesso {
-// What a checkpoint put together by hand keeps alive: its strings and its tensors' owners.
+// What a checkpoint that was put together by hand keeps alive: its strings, and the owners of its tensors.
 struct Checkpoint::Parts {
   std::deque<std::string> strings;  // a deque never moves its elements
   std::vector<std::shared_ptr<const void>> owners;

@@ -1,4 +1,4 @@
-// From what a caller asks for to a device.
+// Finds the device, and the rounding of activations, that a caller asks for by name.
 #pragma once
 
 #include <optional>
@@ -8,11 +8,12 @@
 
 namespace gesso {
 
-// "cpu": none. "cuda": the first GPU; "cuda:1": that one. "auto": the first GPU if there is one. ArgumentError names
-// what there is.
+// "cpu" gives no device, "cuda" the first GPU, "cuda:1" the GPU with index 1, and "auto" the first GPU if there is one.
+// ArgumentError for other names; its message lists the devices that there are.
 std::optional<ops::Device> choose_device(const std::string& name);
 
-// "f32", "bf16", "int8", or "auto": what pays on the device (none: the CPU). ArgumentError, also for what is not there.
+// `name` is "f32", "bf16", "int8", or "auto", which chooses what is fast on the device. No device means the CPU.
+// ArgumentError for other names, and for a rounding that the device does not have.
 ActivationType choose_activations(const std::string& name, const std::optional<ops::Device>& device);
 
 }  // namespace gesso

@@ -22,7 +22,7 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
 
 namespace {
 
-// As the CPU lays keys and values out.
+// The layouts of keys and values on the CPU.
 std::vector<ops::KeyValueLayout> cpu_layouts(const ModelConfig& config) {
   std::vector<ops::KeyValueLayout> layouts;
   for (const LayerConfig& layer : config.layers) {
@@ -35,7 +35,7 @@ std::vector<ops::KeyValueLayout> cpu_layouts(const ModelConfig& config) {
 
 model::PassLimits cpu_limits(const ModelConfig& config) { return model::pass_limits(config, 1, false); }
 
-// In the order of the file, which is that of the layers.
+// The ranges are in the order of the tensors in the file, which is the order in which a pass reads them.
 std::vector<std::span<const std::byte>> bytes_of(const std::vector<io::NamedTensor>& tensors) {
   std::vector<std::span<const std::byte>> ranges;
   for (const io::NamedTensor& named : tensors) {

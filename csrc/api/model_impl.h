@@ -1,4 +1,4 @@
-// What a Model shares between its copies.
+// What the copies of a Model share.
 #pragma once
 
 #include "core/context.h"
@@ -14,14 +14,14 @@ namespace gesso {
 struct Model::Impl {
   ModelConfig config;
   model::Weights weights;
-  std::vector<io::NamedTensor> tensors;  // the checkpoint's, for their names
+  std::vector<io::NamedTensor> tensors;  // all tensors of the checkpoint, for their names
   std::optional<Tokenizer> tokenizer;
   int num_threads = 1;
-  std::optional<ops::Device> device;  // none: the CPU
+  std::optional<ops::Device> device;  // none on the CPU
   ActivationType activations = ActivationType::kF32;
-  std::optional<io::ReadAhead> read_ahead;  // of the weights, on the CPU; ends before they go
+  std::optional<io::ReadAhead> read_ahead;  // reads the weights ahead, on the CPU; destroyed before them
 
-  // Where a session computes; none on the CPU.
+  // The queue where a new session puts its work. On the CPU there is none.
   ops::QueuePointer make_queue() const { return device ? ops::make_queue(device->index) : nullptr; }
   Context context(const std::function<bool()>& interrupted, const ops::QueuePointer& queue) const {
     return {num_threads, interrupted, nullptr, queue.get(), activations};

@@ -12,7 +12,8 @@ struct Role {
   std::vector<DType> types;
 };
 
-// Which weight lies where. Those that one op takes together are known by the first.
+// Finds the role of a weight by the address of its data. Weights that one op takes together are found by the first of
+// them.
 class Roles {
  public:
   explicit Roles(const model::Weights& weights) {
@@ -23,7 +24,7 @@ class Roles {
     for (const LayerWeights& layer : weights.layers) add_layer(layer);
   }
 
-  // nullptr for what is none of the model's.
+  // nullptr for data that are no weight of the model.
   const Role* find(const void* data) const {
     const auto found = roles_.find(data);
     return found == roles_.end() ? nullptr : &found->second;
@@ -57,7 +58,7 @@ class Roles {
   std::map<const void*, Role> roles_;
 };
 
-// Adds a name to a list in a text, unless it is there.
+// Appends a name to a list in a text, unless the list has it already.
 void add_name(std::string& list, const std::string& name, const std::string& separator) {
   if ((separator + list + separator).find(separator + name + separator) != std::string::npos) return;
   list += (list.empty() ? "" : separator) + name;

@@ -1,4 +1,4 @@
-// From a profile by addresses to one by names.
+// Turns a profile whose keys are addresses of weights into one with their names.
 #pragma once
 
 #include <map>
@@ -10,7 +10,7 @@
 
 namespace gesso {
 
-// Sums over the weights of a role.
+// Adds up the entries of all weights that have the same role.
 std::vector<OpProfile> name_profile(const std::map<Profile::Key, Profile::Entry>& entries,
                                     const model::Weights& weights);
 

@@ -19,7 +19,7 @@ struct DefaultValue {
   OptionValue operator()(const Number<int64_t>& number) const { return defaults.*number.fallback; }
   OptionValue operator()(const Number<float>& number) const { return double{defaults.*number.fallback}; }
   OptionValue operator()(const Ids& ids) const { return defaults.*ids.fallback; }
-  // What the caller does not set stays as GenerationOptions has it.
+  // These have no default: an option that the caller does not set keeps the value of a new GenerationOptions.
   OptionValue operator()(const Seeds& seeds) const { return GenerationOptions().*seeds.value; }
   OptionValue operator()(const WarmCanvas& canvas) const { return GenerationOptions().*canvas.value; }
   OptionValue operator()(const Pinned& pinned) const { return GenerationOptions().*pinned.value; }

@@ -11,8 +11,8 @@
 namespace gesso {
 namespace {
 
-constexpr int64_t kRunElements = 1 << 14;  // decoded at a time by a thread: 64 KB
-constexpr int64_t kDecodeOperations = 4;   // per element, roughly
+constexpr int64_t kRunElements = 1 << 14;  // values that a thread decodes at a time: 64 KB
+constexpr int64_t kDecodeOperations = 4;   // per value, roughly
 constexpr int64_t kEncodeOperations = 200;
 
 const DTypeInfo& find_type(const char* what, const std::string& name) {
@@ -54,7 +54,7 @@ void check_options(const QuantizeOptions& options, int64_t row_elements) {
   check(std::isfinite(options.multiplier), "quantize: multiplier: expected a finite number, got ", options.multiplier);
 }
 
-// `first` here and below: the number of the first value in the source.
+// `first`, here and below, is the number of the first value in the source.
 void multiply(std::span<float> values, float multiplier, int64_t first) {
   for (size_t i = 0; i < values.size(); ++i) {
     const float product = values[i] * multiplier;
@@ -66,7 +66,7 @@ void multiply(std::span<float> values, float multiplier, int64_t first) {
 
 void check_values(std::span<const float> values, const DTypeInfo& type, int64_t first) {
   const bool is_float = type.block_elements == 1;
-  // From here on finite values would become infinities.
+  // The least magnitude that would be rounded to infinity.
   const float limit = type.dtype == DType::kF16 ? 65520.0f : type.dtype == DType::kBF16 ? 0x1.ffp127f : INFINITY;
   for (size_t i = 0; i < values.size(); ++i) {
     check(std::isfinite(values[i]) ? std::fabs(values[i]) < limit : is_float, "quantize: element ", first + i, " is ",

@@ -18,11 +18,11 @@ namespace gesso {
 struct Session::Impl {
   Model model;
   std::shared_ptr<const Model::Impl> shared;
-  ops::QueuePointer queue;  // before all memory of its device, which is given back first
+  ops::QueuePointer queue;  // declared before all memory of its device, so that it is destroyed last
   model::PassMemory memory;
   std::vector<model::Sequence> sequences;
   std::unique_ptr<Importance> importance;  // only while it is collected
-  std::unique_ptr<Profile> profile;        // the same
+  std::unique_ptr<Profile> profile;        // only while ops are profiled
 
   Context context(const std::function<bool()>& interrupted) const {
     Context context = shared->context(interrupted, queue);
@@ -31,7 +31,7 @@ struct Session::Impl {
     ops::activate(context);
     return context;
   }
-  // For one call, while its context lives.
+  // The result refers to `context` and is used for one call.
   model::PassContext pass(const Context& context) { return {context, config(), shared->weights, memory}; }
   const ModelConfig& config() const { return shared->config; }
   int64_t batch_size() const { return static_cast<int64_t>(sequences.size()); }
@@ -48,7 +48,7 @@ struct Session::Impl {
     }
   }
 
-  // Appends without encoding, all or nothing.
+  // Appends ids without encoding them. If any ids are refused, no sequence changes.
   void append(const std::vector<std::vector<int32_t>>& ids) {
     check_batch("ids", ids.size());
     const std::vector<int32_t>& placeholders = config().placeholder_token_ids;
@@ -73,7 +73,8 @@ struct Session::Impl {
     model::encode_pending(pass(context), all);
   }
 
-  // One pass with logits on the host: on a device they come and go through its memory, where they are whole for once.
+  // Runs one pass whose logits are on the host, those that it reads and those that it writes. On a device the pass uses
+  // a copy of all of them in the device's memory.
   void denoise(const Context& context, std::span<const model::DenoiseRequest> requests, Matrix logits) {
     const model::Weights& weights = shared->weights;
     const int64_t size = logits.rows * logits.columns, num_bytes = size * static_cast<int64_t>(sizeof(float));
@@ -95,16 +96,16 @@ struct Session::Impl {
     ops::synchronize(context);
   }
 
-  // After a failure: what is still under way uses memory that the next call writes.
+  // After a failure: work that is still under way uses memory that the next call writes.
   void wait_for_leftovers() const {
     try {
       ops::synchronize(context({}));
     } catch (const CudaError&) {
-      // Whatever it is, the error that led here comes first.
+      // The error that led here is the one to report, whatever this one is.
     }
   }
 
-  // Runs `body` and takes back every append when it throws.
+  // Runs `body`. If it throws, every sequence gets back the ids that it had before.
   template <typename Body>
   auto all_or_nothing(const Body& body) {
     std::vector<int64_t> lengths;

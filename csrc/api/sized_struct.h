@@ -1,5 +1,5 @@
-// C structs that begin with `size_t struct_size`, so that fields can be added at their end: what a caller with an older
-// or a newer header hands in, and gets filled.
+// Reads and fills C structs that begin with `size_t struct_size`. The caller may have compiled with an older header,
+// whose struct is shorter, or with a newer one, whose struct is longer. So fields can be added at the end of a struct.
 #pragma once
 
 #include <algorithm>
@@ -10,17 +10,17 @@
 
 namespace gesso {
 
-// A struct_size beyond this is not a size, but memory that nobody has set.
+// A larger struct_size was never set by the caller: it is whatever the memory held.
 inline constexpr size_t kMaxStructSize = 4096;
 
-// `first` bytes had the struct of the first published version, `current` has that of this one.
+// `first` is the struct's size in bytes in the first published version, and `current` its size in this version.
 inline void check_struct_size(const char* name, size_t given, size_t first, size_t current) {
   check(given >= first && given <= kMaxStructSize, name, ".struct_size: expected ", current, " bytes (or from ", first,
         " on with an older header), got ", given, "; ", name, "_init sets it");
 }
 
-// A caller's struct as this version knows it. Fields that the caller's struct is too short for come from `defaults`.
-// ArgumentError for a size that cannot be, and for a longer struct whose additional bytes are not all zero.
+// The caller's struct as this version knows it. Fields that the caller's struct is too short for come from `defaults`.
+// ArgumentError for an impossible size, and for a longer struct whose additional bytes are not all zero.
 template <typename Struct>
 Struct read_struct(const char* name, const Struct* given, Struct defaults, size_t first_size) {
   if (!given) return defaults;
@@ -34,7 +34,8 @@ Struct read_struct(const char* name, const Struct* given, Struct defaults, size_
   return defaults;
 }
 
-// Fills a caller's struct of `size` bytes: with as much of `defaults` as it holds, and with zeros behind that.
+// Fills a caller's struct of `size` bytes with `defaults`, as far as they fit. Bytes of the struct behind them become
+// 0.
 template <typename Struct>
 void init_struct(const char* name, Struct* out, size_t size, Struct defaults, size_t first_size) {
   check(out != nullptr, name, ": expected a struct, got NULL");

@@ -1,6 +1,7 @@
-// A task has up to 192 queries (rows, and heads that share a kv head) attend to all keys of their kv head: blocks of 64
-// keys are copied once for all of them. In float32 throughout, as in the reference, whatever Context::activations says.
-// Bound by operations: 4 * head_dim for a query and a key.
+// A task computes up to 192 queries that attend to all keys of one key-value head. Queries are pairs of a row and a
+// query head. The task copies blocks of 64 keys, each once for all its queries. Everything is float32, as in the
+// reference, whatever Context::activations says. Operations bound the speed, not memory: 4 * head_dim for a query and a
+// key.
 #include "ops/attention.h"
 
 #include <algorithm>
@@ -18,7 +19,7 @@ namespace {
 constexpr int64_t kMaxTaskQueries = 192;
 constexpr int64_t kMaxGroups = kMaxTaskQueries / kLanes;
 
-// Positions.
+// The positions begin .. end - 1.
 struct Range {
   int64_t begin, end;
 
@@ -26,26 +27,26 @@ struct Range {
   Range operator&(const Range& other) const { return {std::max(begin, other.begin), std::min(end, other.end)}; }
 };
 
-// A kv head of a sequence and its queries: query n is head n % group of the sequence's row n / group.
+// A key-value head of a sequence and its queries: query n is query head n % group of the sequence's row n / group.
 struct Head {
   const ops::AttentionSequence& sequence;
   ops::AttentionMode mode;
   int64_t window;
-  int64_t head_dim, row_size;  // row_size is that of keys and values, G * head_dim
-  int64_t group;               // query heads
-  int64_t index;               // of the kv head
+  int64_t head_dim, row_size;  // row_size: floats in a row of keys or values, G * head_dim
+  int64_t group;               // query heads for each key-value head
+  int64_t index;               // index of the key-value head
 
   template <typename T>
   T* query(MatrixView<T> matrix, int64_t n) const {
     return matrix.row(sequence.first_row + n / group) + (index * group + n % group) * head_dim;
   }
-  // The positions that query n sees; neither end falls as n rises.
+  // The positions that query n sees. As n rises, neither begin nor end falls.
   Range seen(int64_t n) const {
     const int64_t position = sequence.first_position + n / group, begin = sequence.cached_begin;
     if (mode == ops::AttentionMode::kCanvas) return {begin, sequence.first_position + sequence.num_rows};
     return {window > 0 ? std::max(begin, position - window + 1) : begin, position + 1};
   }
-  // A key or value.
+  // The key, or the value, of a position.
   const float* locate(const std::byte* cached, const std::byte* own, int64_t position) const {
     const bool is_own = own && position >= sequence.first_position;
     const int64_t row = is_own ? position - sequence.first_position : position - sequence.cached_begin;
@@ -53,7 +54,7 @@ struct Head {
   }
 };
 
-// Copies the rows of keys or values, and zeros behind each and behind the last.
+// Copies the rows of keys or values. The gap behind each row, and the rows behind the last one, become zeros.
 void copy_rows(const Head& head, const std::byte* cached, const std::byte* own, Range positions, int64_t stride,
                float* out) {
   for (int64_t i = 0; i < KeyBlock::padded_keys(); ++i, out += stride) {
@@ -70,7 +71,7 @@ void copy_block(const Head& head, Range positions, KeyBlock& block) {
   copy_rows(head, s.cached_values, s.own_values, positions, block.stride, block.values);
 }
 
-// Neighbouring queries, one per lane. Lanes behind the last query repeat it.
+// Neighbouring queries, one in each lane. Lanes behind the last query repeat it.
 struct Group {
   int64_t first = 0, count = 0;
   AttentionLanes lanes;
@@ -105,7 +106,7 @@ void hide_unseen(const Head& head, const Group& group, Range positions, float* s
   }
 }
 
-// The queries first .. end - 1 of a kv head.
+// Computes the queries first .. end - 1 of a key-value head.
 void run_task(const Head& head, int64_t first, int64_t end, ConstMatrix q, Matrix out) {
   const int64_t num_lanes = AttentionLanes::num_lanes();
   const int64_t state_size = AttentionLanes::memory_size(head.head_dim);
@@ -134,7 +135,8 @@ void run_task(const Head& head, int64_t first, int64_t end, ConstMatrix q, Matri
   for (const Group& group : std::span(groups, num_groups)) finish(head, group, out);
 }
 
-// Many queries share a copy better, few keep all threads busy: four tasks for each.
+// How many queries a task has. Many queries share a copy of the keys better, but few tasks leave threads idle. So there
+// are about four tasks for each thread.
 int64_t task_queries(const Context& context, int64_t num_queries) {
   constexpr int64_t kStep = AttentionLanes::kMaxLanes;
   const int64_t share = num_queries / (4 * context.num_threads);
@@ -147,7 +149,7 @@ void attention(const Context& context, const ops::AttentionArguments& a) {
   const int64_t num_key_value_heads = a.layout.num_key_value_heads, head_dim = a.layout.head_dim;
   const int64_t num_heads = a.q.columns / head_dim, group = num_heads / num_key_value_heads;
   for (const ops::AttentionSequence& sequence : a.sequences.host) {
-    const int64_t num_queries = sequence.num_rows * group;  // of a kv head
+    const int64_t num_queries = sequence.num_rows * group;  // for each key-value head
     const int64_t size = task_queries(context, sequence.num_rows * num_heads);
     const int64_t tasks_each = (num_queries + size - 1) / size;
     const int64_t num_keys = sequence.first_position + sequence.num_rows - sequence.cached_begin;

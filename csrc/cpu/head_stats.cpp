@@ -1,5 +1,6 @@
-// The vocabulary in chunks of a few thousand tokens, each in three steps: logits = x . head^T; what a row's logits add
-// to its statistics, and its weights e^(z - m), of which those that may count are listed for the soft embedding.
+// The vocabulary is cut into chunks of a few thousand tokens, and each chunk takes three steps. The first computes the
+// logits z = x . head^T. The second adds them to the statistics of their rows. The third computes their weights e^(z -
+// m), with m the row's largest logit so far, and lists the tokens whose weights may count in the soft embedding.
 #include "ops/head_stats.h"
 
 #include <algorithm>

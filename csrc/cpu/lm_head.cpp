@@ -1,5 +1,5 @@
-// Chunk by chunk, since rows of logits lie a megabyte apart: stores that far from each other push each other out of the
-// caches while a product is under way.
+// The logits are computed in chunks of the vocabulary. Neighbouring rows of logits lie a megabyte apart. Stores that
+// far from each other push each other out of the caches, so a product writes to a small chunk first.
 #include "ops/lm_head.h"
 
 #include <algorithm>

@@ -9,7 +9,7 @@
 namespace gesso::cpu {
 namespace {
 
-// head = rms(head, weight) over K values, read from `in`. In float32 from the same sum as rms_norm.
+// head = rms(in, weight) over K values. The sum is the same float32 sum as in rms_norm.
 void normalise_head(const float* in, const float* weight, float eps, int64_t head_dim, float* out) {
   const float factor = 1.0f / std::sqrt(sum_of_squares(in, head_dim) / static_cast<float>(head_dim) + eps);
   scale_weighted(in, factor, weight, head_dim, out);
@@ -19,7 +19,7 @@ void normalise_head(const float* in, const float* weight, float eps, int64_t hea
 
 void qk_norm_rope(const Context& context, const ops::QkNormRopeArguments& a) {
   const int64_t head_dim = a.layout.head_dim, half = head_dim / 2;
-  const int64_t num_rotated = a.layout.num_rotated;  // the pairs behind them do not turn
+  const int64_t num_rotated = a.layout.num_rotated;  // the other pairs do not turn
   const int64_t operations = 8 * (a.q.columns + 2 * a.k.columns) + 2 * kExpOperations * num_rotated;
   for (const ops::KeyValueRows& sequence : a.sequences.host) {
     parallel_for(context, sequence.num_rows, operations, [&](int64_t index) {

@@ -8,10 +8,11 @@
 namespace gesso::cpu {
 namespace {
 
-// The A best experts of one token, best first, and their weights.
+// Finds the A best experts of one token, best first, and their weights.
 void route_token(const float* scores, int64_t num_experts, int64_t num_active, const float* per_expert_scale,
                  int32_t* experts, float* weights) {
-  // Insertion into a short sorted list; strictly greater moves ahead, so the lower expert wins a tie.
+  // Each expert is inserted into a short sorted list. Only a strictly greater score moves ahead, so the lower expert
+  // wins a tie.
   int64_t found = 0;
   for (int64_t e = 0; e < num_experts; ++e) {
     int64_t place = found;
@@ -21,7 +22,7 @@ void route_token(const float* scores, int64_t num_experts, int64_t num_active, c
     std::copy_backward(experts + place, experts + found - 1, experts + found);
     experts[place] = static_cast<int32_t>(e);
   }
-  // Renormalising the chosen probabilities cancels the softmax' denominator.
+  // The softmax' denominator cancels when the chosen probabilities are divided by their sum, so it is never computed.
   float sum = 0;
   for (int64_t a = 0; a < num_active; ++a) {
     weights[a] = std::exp(scores[experts[a]] - scores[experts[0]]);
@@ -30,7 +31,7 @@ void route_token(const float* scores, int64_t num_experts, int64_t num_active, c
   for (int64_t a = 0; a < num_active; ++a) weights[a] = weights[a] / sum * per_expert_scale[experts[a]];
 }
 
-// Counting sort of the pairs by expert; within an expert the tokens stay in order.
+// Sorts the pairs by expert, by counting. Within an expert the tokens stay in order.
 void sort_by_expert(int64_t num_tokens, const ops::Routing& routing) {
   std::span<int32_t> offsets = routing.expert_offsets;
   std::fill(offsets.begin(), offsets.end(), 0);
@@ -41,7 +42,7 @@ void sort_by_expert(int64_t num_tokens, const ops::Routing& routing) {
     routing.slot_of_pair[pair] = slot;
     routing.token_of_slot[slot] = static_cast<int32_t>(pair / routing.num_active);
   }
-  // Each offset has moved to its expert's end, which is the next one's begin.
+  // Each offset has moved to the end of its expert, which is the begin of the next expert.
   std::copy_backward(offsets.begin(), offsets.end() - 1, offsets.end());
   offsets[0] = 0;
 }

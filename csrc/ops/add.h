@@ -1,4 +1,4 @@
-// Elementwise sum into a residual.
+// Adds rows to a residual stream.
 #pragma once
 
 #include "core/tensor.h"
@@ -6,7 +6,7 @@
 
 namespace gesso::ops {
 
-// residual += x.
+// residual += x, element by element.
 struct AddArguments {
   ConstMatrix x;    // [R, D]
   Matrix residual;  // [R, D]

@@ -8,7 +8,7 @@
 
 namespace gesso::cpu {
 
-// As declared in gesso/bench.h; options.num_threads >= 1.
+// gesso/bench.h says what these return. options.num_threads must be at least 1 here.
 std::vector<Ceiling> measure_ceilings(const CeilingOptions& options);
 std::vector<std::string> instruction_sets();
 std::string int8_kernels_name();

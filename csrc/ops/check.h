@@ -1,4 +1,4 @@
-// Shape and type checks shared by the ops; each names the op and the argument.
+// Checks of shapes and types that several ops need. Each message names the op and the argument.
 #pragma once
 
 #include <string>
@@ -17,14 +17,14 @@ inline void check_rows(const char* what, int64_t got, int64_t expected) {
   check(got == expected, what, ": expected ", expected, " rows, got ", got);
 }
 
-// An F32 vector of `size` elements. (The message is made only on failure, since this runs in every op.)
+// Checks for an F32 vector of `size` elements. (The message is made only on failure, since this runs in every op.)
 inline void check_vector(const char* what, const Tensor& tensor, int64_t size) {
   if (tensor && tensor.dtype == DType::kF32 && tensor.shape.num_elements() == size) return;
   throw ArgumentError(concat(what, ": expected F32 [", size, "], got ",
                              tensor ? concat(dtype_name(tensor.dtype), " ", tensor.shape.to_string()) : "nothing"));
 }
 
-// A tensor of `rank` whose type can be decoded.
+// Checks for a tensor of `rank` dimensions whose type can be decoded.
 inline void check_stored(const char* what, const Tensor& tensor, int rank) {
   if (!tensor || tensor.shape.rank != rank) {
     throw ArgumentError(concat(what, ": expected rank ", rank, ", got ", tensor.shape.to_string()));

@@ -22,7 +22,7 @@ void activate(const Context& context) {
 
 ActivationType default_activations(const Device& device) {
   if constexpr (kHasCuda) return cuda::default_activations(device.arch);
-  return ActivationType::kBF16;  // there is no such device in this build
+  return ActivationType::kBF16;  // never reached: a build without CUDA has no such device
 }
 
 int64_t allocated_bytes(int device) {

@@ -11,7 +11,7 @@
 
 namespace gesso::ops {
 
-// Puts the work of ops in order on one device; see make_queue.
+// A queue runs the work of ops in order on one device, see make_queue.
 using QueuePointer = std::shared_ptr<cuda::Queue>;
 
 struct Device {
@@ -20,21 +20,22 @@ struct Device {
   std::string description;         // "NVIDIA H200"
   int arch = 0;                    // compute capability, 10 * major + minor; 0 for the CPU
   int64_t total_bytes = 0;         // of its memory
-  bool reads_host_memory = false;  // weights stay where the file is mapped
+  bool reads_host_memory = false;  // weights stay where the file is mapped, without a second copy
 };
 
-// All that ops can run on but the CPU. Empty where there is no driver, and in a build without a backend for devices.
+// All devices but the CPU. The list is empty where there is no driver, and in a build without CUDA.
 std::vector<Device> devices();
-// Whether this build could use any.
+// Whether this build can use devices other than the CPU.
 constexpr bool has_device_backend() { return kHasCuda; }
 
-// What ops with this context put their work into; it lives as long as the pointer. CudaError.
+// Makes the queue of a session. It lives as long as a pointer to it. CudaError.
 QueuePointer make_queue(int device);
 // Must be called before the first op of a call, since the calling thread may have used another device before.
 void activate(const Context& context);
-// The faster choice for a GPU: int8 where 16-bit products are slow in comparison with its memory, else bf16.
+// What "auto" means on a GPU: int8 where 16-bit products are slow in comparison with the memory, else bf16.
 ActivationType default_activations(const Device& device);
-// Bytes that gesso has taken from a device, and those that it could still give. The latter wakes the device up.
+// The bytes that gesso has taken from a device, and the bytes that are free on it. Asking for the latter starts the
+// device up.
 int64_t allocated_bytes(int device);
 int64_t free_bytes(int device);
 

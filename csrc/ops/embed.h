@@ -1,4 +1,4 @@
-// Token embedding lookup.
+// Looks up the embeddings of tokens.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Checks and importance that the ops on experts share.
+// Checks, and the collection of importance, that the ops on experts share.
 #pragma once
 
 #include "core/context.h"
@@ -9,10 +9,10 @@
 
 namespace gesso::ops {
 
-// x, the weight [E, N, K] and the routing fit each other; `op` begins the messages.
+// Checks that x, the weight [E, N, K] and the routing fit each other. `op` begins the messages.
 void check_experts(const char* op, ConstMatrix x, ExpertInput input, const Weight& weight, const Routing& routing);
 
-// Adds each expert's rows of x, if importance is collected.
+// If importance is collected, adds to it the rows of x that each expert multiplies.
 void add_importance(const Context& context, ConstMatrix x, ExpertInput input, const Weight& weight,
                     const Routing& routing);
 

@@ -7,7 +7,7 @@
 
 namespace gesso::ops {
 
-// out[t] = sum_a weights[t, a] * y[slot_of_pair[t, a]], a ascending.
+// out[t] = sum_a weights[t, a] * y[slot_of_pair[t, a]], added with rising a.
 struct ExpertCombineArguments {
   ConstMatrix y;  // [R * A, D] by slot
   const Routing& routing;

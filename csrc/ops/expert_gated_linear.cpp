@@ -8,7 +8,7 @@
 namespace gesso::ops {
 namespace {
 
-// One of the projections: `num_outputs` rows per expert.
+// Checks one of the projections, which has `num_outputs` rows per expert, and collects its importance.
 void check_projection(const Context& context, ConstMatrix x, const Weight& weight, const Routing& routing,
                       int64_t num_outputs) {
   check_experts("expert_gated_linear", x, ExpertInput::kTokens, weight, routing);

@@ -13,7 +13,7 @@
 
 namespace gesso::ops {
 
-// Options that may differ from row to row.
+// What may differ from row to row.
 struct HeadRow {
   DrawKey key;
   float temperature = 1.0f;

@@ -1,4 +1,4 @@
-// How a layer's keys and values lie in memory: the backend's choice, known to qk_norm_rope and attention alone.
+// How a layer's keys and values lie in memory. The backend chooses this; only qk_norm_rope and attention know it.
 #pragma once
 
 #include <cstdint>
@@ -7,19 +7,20 @@
 
 namespace gesso::ops {
 
-// What a layer's keys and values are.
+// What the keys and values of a layer are, however they are stored.
 struct KeyValueShape {
   int64_t num_key_value_heads = 0;  // G
   int64_t head_dim = 0;             // K
-  int64_t num_rotated = 0;          // of the K / 2 pairs, the leading ones that turn with the position
+  int64_t num_rotated = 0;          // how many of the K / 2 pairs turn with the position: the first ones
   bool is_shared = false;           // the values are the keys' projection
 };
 
-// How they are kept; csrc/cpu/key_value_layout.cpp and csrc/cuda/key_value_layout.cu say what a row looks like.
+// How keys and values are stored. csrc/cpu/key_value_layout.cpp and csrc/cuda/key_value_layout.cu say what a row holds.
 struct KeyValueLayout : KeyValueShape {
-  int64_t key_row_bytes = 0;  // of one position
+  int64_t key_row_bytes = 0;  // bytes of the keys of one position
   int64_t value_row_bytes = 0;
-  // The keys have only the dims that turn: the others of a key are v * k_norm, and k_norm goes into q.
+  // If true, only those dims of a key are stored that turn. Its other dims are v * k_norm: the stored values serve for
+  // them, and q is multiplied with k_norm in these dims.
   bool has_one_copy = false;
 };
 

@@ -1,4 +1,4 @@
-// Activations times a stored weight matrix.
+// The product of rows of activations with a stored weight matrix.
 #pragma once
 
 #include "core/tensor.h"

@@ -1,4 +1,4 @@
-// Logits: the head product with its soft cap.
+// Computes the logits: the product with the head, and its soft cap.
 #pragma once
 
 #include "core/tensor.h"

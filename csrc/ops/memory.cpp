@@ -42,7 +42,8 @@ void copy_within_device(const Context& context, const void* source, int64_t num_
 void move_down(const Context& context, std::byte* source, int64_t num_bytes, std::byte* target) {
   if constexpr (kHasCuda) {
     if (context.queue) {
-      // In pieces that do not reach into each other; the queue keeps their order.
+      // The bytes are copied in pieces. No piece is written where it is read, and the queue keeps the order of the
+      // pieces.
       const int64_t distance = source - target;
       for (int64_t done = 0; done < num_bytes && distance > 0; done += distance) {
         cuda::copy(context, source + done, std::min(distance, num_bytes - done), target + done);

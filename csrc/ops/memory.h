@@ -10,10 +10,10 @@
 
 namespace gesso::ops {
 
-// Uninitialised bytes for `release`; OutOfMemory with asked and free bytes.
+// Uninitialised bytes, which release_device() frees. OutOfMemory says how many bytes were asked for and are free.
 std::byte* allocate_bytes(const Context& context, int64_t num_bytes);
 void release_device(void* data);
-// Host memory from which a device can copy while the host goes on.
+// Host memory from which a device can copy while the host goes on. release_host() frees it.
 std::byte* allocate_host_bytes(const Context& context, int64_t num_bytes);
 void release_host(void* data);
 
@@ -33,14 +33,14 @@ Buffer<T> allocate_host(const Context& context, int64_t size) {
 
 // `source` must stay as it is until the queue has come to the copy; see synchronize().
 void copy_to_device(const Context& context, const void* source, int64_t num_bytes, void* target);
-// `target` is there after synchronize().
+// The bytes are at `target` after synchronize().
 void copy_to_host(const Context& context, const void* source, int64_t num_bytes, void* target);
-// Between places of the device that do not overlap.
+// Copies between two places of the device that do not overlap.
 void copy_within_device(const Context& context, const void* source, int64_t num_bytes, void* target);
 // Moves bytes to a lower address; the places may overlap.
 void move_down(const Context& context, std::byte* source, int64_t num_bytes, std::byte* target);
 void fill_zero(const Context& context, void* target, int64_t num_bytes);
-// Waits for all that was put into the queue. CudaError when any of it failed.
+// Waits for all work in the queue. CudaError when any of it failed.
 void synchronize(const Context& context);
 
 }  // namespace gesso::ops

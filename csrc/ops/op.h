@@ -1,4 +1,4 @@
-// How an op is declared: one struct has all its arguments and says what it computes.
+// How an op is declared. One struct holds all its arguments, and the comment on the struct says what the op computes.
 #pragma once
 
 #include "core/context.h"
@@ -6,8 +6,8 @@
 // GESSO_OP(linear, LinearArguments), below the struct gesso::ops::LinearArguments, declares
 //   ops::linear                what callers call; csrc/ops/linear.cpp checks the arguments and dispatches;
 //   ops::dispatch              calls the backend: cuda::linear where the context has a queue, else cpu::linear;
-//   cpu::linear, cuda::linear  each backend's own.
-// Callers write the names of what they pass, so that two matrices cannot change places unseen:
+//   cpu::linear, cuda::linear  the implementation of each backend.
+// Callers name what they pass, so that two matrices cannot be swapped by mistake:
 //   ops::linear(context, {.x = normed, .weight = w.attn_q, .out = q});
 #define GESSO_OP(name, Arguments) GESSO_OP_WITH_RESULT(void, name, Arguments)
 

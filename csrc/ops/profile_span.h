@@ -1,4 +1,4 @@
-// The one line with which an op reports its time and work to a Profile, and its name to NVIDIA's tools.
+// With one line an op reports its time and work to a Profile, and its name to NVIDIA's tools.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// Per-head normalisation and rotary embedding of queries and keys, and the write of keys and values to where they stay.
+// Normalises the heads of queries and keys, turns them by their positions (RoPE), and stores keys and values.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ struct KeyValueRows {
   int64_t first_row = 0;
   int64_t num_rows = 0;
   int64_t first_position = 0;  // absolute position of first_row
-  std::byte* keys = nullptr;   // num_rows rows, as the layout says
+  std::byte* keys = nullptr;   // num_rows rows; the layout says what is in one
   std::byte* values = nullptr;
 };
 
@@ -23,8 +23,8 @@ struct KeyValueRows {
 //   q = rope(rms_head(q, q_norm)) in place;  keys = rope(rms_head(k, k_norm));  values = rms_head(v) without weight
 //   rope pairs i with i + K/2 and turns the pair by the angle pos * inv_freq[i] (float32, as the reference does)
 struct QkNormRopeArguments {
-  // [R, H * K], or no rows when only keys and values are wanted. Where the layout has one copy of keys and values, q
-  // holds something else afterwards, which attention with the same layout understands.
+  // [R, H * K], or no rows when only keys and values are wanted. Where the layout has one copy of keys and values, the
+  // dims of q that do not turn are multiplied with k_norm, too. Attention with the same layout expects that.
   Matrix q;
   ConstMatrix k;         // [R, G * K]
   ConstMatrix v;         // [R, G * K]; it may be k itself

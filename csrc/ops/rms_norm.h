@@ -6,7 +6,8 @@
 
 namespace gesso::ops {
 
-// rms(x, w) = x * (mean(x^2) + eps)^-1/2 * w, w used as stored (no + 1); an absent weight counts as ones.
+// rms(x, w) = x * (mean(x^2) + eps)^-1/2 * w. The weight w is used as it is stored: 1 is not added to it. An absent
+// weight counts as ones.
 
 // out = rms(x, weight) * scale.
 struct RmsNormArguments {

@@ -1,4 +1,4 @@
-// From router scores to each token's experts and weights, and the same pairs sorted by expert.
+// Chooses each token's experts and their weights by the router's scores, and sorts the pairs of token and expert.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ struct Routing {
   std::span<int32_t> expert_offsets;  // [E + 1]: expert e has the slots offsets[e] .. offsets[e + 1] - 1
 };
 
-// For each token: p = softmax(scores) in float32. The A experts with the largest p are chosen; of two equal ones the
-// lower comes first. Their p are divided by their sum, and each is multiplied by its per_expert_scale: these are the
-// weights.
+// For each token: p = softmax(scores) in float32. The A experts with the largest p are chosen. Of two equal ones the
+// lower expert comes first. The weight of a chosen expert is its p, divided by the sum of the A chosen p, times its
+// per_expert_scale.
 struct RouteArguments {
   ConstMatrix scores;              // [R, E]
   const Tensor& per_expert_scale;  // F32 [E]

@@ -8,7 +8,7 @@ namespace gesso::ops {
 
 // out[r] = scale * sum_v softmax(logits[r])_v * table[v].
 struct SoftEmbedArguments {
-  // [R, V]. -inf logits are legal and weigh nothing; a row needs one finite logit.
+  // [R, V]. A logit of -inf is allowed and has no weight. Each row needs at least one finite logit.
   ConstMatrix logits;
   const Tensor& table;  // [V, D]; finite on a GPU, which multiplies weights of zero too
   float scale;

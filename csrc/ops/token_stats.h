@@ -15,12 +15,12 @@ namespace gesso::ops {
 struct TokenStats {
   std::span<float> entropy;    // of softmax(z), in nats
   std::span<int32_t> argmax;   // of z; the lowest id among equals
-  std::span<int32_t> sampled;  // one draw from softmax(z): argmax_v(z[v] + gumbel(key, v)), the lowest id among equals
+  std::span<int32_t> sampled;  // a draw from softmax(z): argmax_v(z[v] + gumbel(key, v)), the lowest id among equals
 };
 
-// z = logits / temperature, written over the logits, and the statistics of z.
+// Computes z = logits / temperature, which replaces the logits, and the statistics of z.
 struct TokenStatsArguments {
-  Matrix logits;         // [R, V]; -inf is legal: its p ln p counts as 0
+  Matrix logits;         // [R, V]; -inf is allowed: its p ln p counts as 0
   float temperature;     // > 0
   Staged<DrawKey> keys;  // [R]
   TokenStats stats;

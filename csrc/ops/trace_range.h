@@ -1,17 +1,19 @@
-// A name that NVIDIA's tools (Nsight Systems, Nsight Compute) show around what happens while an object of this lives.
+// A range with a name, which NVIDIA's tools (Nsight Systems, Nsight Compute) show around the work done while it is
+// open.
 #pragma once
 
 #include "core/context.h"
 
 namespace gesso::cuda {
-// Of the calling thread; ranges nest. A call costs a test of a pointer while no tool listens. `name` is copied.
+// A range belongs to the calling thread, and ranges nest. While no tool listens, a call only tests a pointer. `name` is
+// copied.
 void push_range(const char* name);
 void pop_range();
 }  // namespace gesso::cuda
 
 namespace gesso::ops {
 
-// Nothing on the CPU.
+// The range is open as long as the object lives. On the CPU this class does nothing.
 class TraceRange {
  public:
   TraceRange(const Context& context, const char* name) : is_open_(kHasCuda && context.queue) {

@@ -14,7 +14,7 @@ struct Weight {
   explicit operator bool() const { return static_cast<bool>(values); }
   int64_t num_outputs() const { return values.shape[values.shape.rank - 2]; }
   int64_t num_inputs() const { return values.shape.last(); }
-  // Of a plain matrix, the outputs first .. first + count - 1.
+  // The outputs first .. first + count - 1 of a plain matrix.
   Weight row_range(int64_t first, int64_t count) const {
     Weight rows = *this;
     rows.values.data = values.row(first);
@@ -28,7 +28,8 @@ struct Weight {
   }
 };
 
-// The two matrices of a gated product: one [.., 2N, K] whose first N rows are the gate's, or two of [.., N, K].
+// The two matrices of a gated product: either gate_up [.., 2N, K], whose first N rows are the gate's, or gate and up,
+// [.., N, K] each.
 struct GatedWeights {
   Weight gate_up;
   Weight gate, up;

@@ -11,7 +11,7 @@ namespace {
 double num_elements(const Tensor& tensor) { return static_cast<double>(tensor.shape.num_elements()); }
 double num_bytes(const Tensor& tensor) { return static_cast<double>(tensor.num_bytes()); }
 
-// All of a weight once, each of its elements `uses` times.
+// The work with a weight. The given share of its bytes is read once, and each element is used `uses` times.
 Work weight_work(const Context& context, const Tensor& values, double share, double uses) {
   Work work;
   work.stored_bytes = share * num_bytes(values);
@@ -29,7 +29,7 @@ double num_used_experts(const Context& context, const Routing& routing) {
   return static_cast<double>(used);
 }
 
-// Keys that the rows of a sequence see, all rows together.
+// The number of keys that the rows of a sequence see, added up over the rows.
 double num_seen(AttentionMode mode, int64_t window, const AttentionSequence& s) {
   if (mode == AttentionMode::kCanvas)
     return static_cast<double>(s.num_rows * (s.cached_end - s.cached_begin + s.num_rows));
@@ -41,7 +41,7 @@ double num_seen(AttentionMode mode, int64_t window, const AttentionSequence& s) 
   return seen;
 }
 
-// Stored positions that any row of a sequence sees.
+// The number of stored positions that at least one row of a sequence sees.
 double num_cached(AttentionMode mode, int64_t window, const AttentionSequence& s) {
   if (mode == AttentionMode::kCanvas) return static_cast<double>(s.cached_end - s.cached_begin);
   const int64_t end = s.first_position + s.num_rows;
@@ -104,7 +104,7 @@ Work attention_work(const AttentionArguments& a) {
   for (const AttentionSequence& sequence : a.sequences.host) {
     work.stored_bytes += row_bytes * num_cached(a.mode, a.window, sequence);
     if (a.mode == AttentionMode::kCanvas) work.activation_bytes += row_bytes * static_cast<double>(sequence.num_rows);
-    // Scores, and the values' sum, for each head.
+    // For each head, the scores and the sum of the values.
     work.float_operations += 2 * 2 * num_seen(a.mode, a.window, sequence) * static_cast<double>(a.q.columns);
   }
   return work;
@@ -118,12 +118,12 @@ Work soft_embed_work(double rows, const Tensor& table) {
 }
 
 Work head_work(const Context& context, double rows, const Weight& head, const Tensor& table) {
-  Work work = product_work(context, rows, {&head}, 0);  // logits need not be written
+  Work work = product_work(context, rows, {&head}, 0);  // logits are never written
   if (!context.queue) return work;
-  work.float_operations += std::exchange(work.int8_operations, 0);  // whatever the activations
+  work.float_operations += std::exchange(work.int8_operations, 0);  // the head is never rounded to int8
   const bool is_tied = head.values.data == table.data;
   Work soft = soft_embed_work(rows, table);
-  if (is_tied) soft.stored_bytes = 0;  // read once for both
+  if (is_tied) soft.stored_bytes = 0;  // one table, read once for both
   work += soft;
   return work;
 }
