@@ -1,4 +1,4 @@
-// How activations, the rows that go into a product with weights, are rounded before it.
+// How activations (the rows that go into a product with weights) are rounded before the product.
 #pragma once
 
 #include <cstdint>
@@ -6,10 +6,10 @@
 namespace gesso {
 
 enum class ActivationType : uint8_t {
-  kF32,   // not at all; on the CPU only
-  kBF16,  // to bf16, as the weights are; on GPUs only
-  // To 8-bit integers with a scale per 64 columns on the CPU and per 32 on a GPU, where the weight is stored in blocks
-  // of integers. Where it is not, as with F32 weights: kF32 on the CPU and kBF16 on a GPU.
+  kF32,   // not rounded; on the CPU only
+  kBF16,  // rounded to bf16; on GPUs only
+  // Rounded to 8-bit integers where the weight is stored in blocks of integers. There is one scale for 64 columns on
+  // the CPU, and for 32 on a GPU. Other weights, as F32 ones, take kF32 on the CPU and kBF16 on a GPU.
   kInt8,
 };
 

@@ -1,4 +1,4 @@
-// Where and how an op runs: passed as the first argument of every op.
+// Where and how an op runs. It is the first argument of every op.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,8 @@ namespace cuda {
 class Queue;
 }
 
-// Whether this build has the CUDA backend. A branch on it that is discarded needs no definition of what it calls.
+// Whether this build has the CUDA backend. In `if constexpr (kHasCuda)` the CPU build needs no definition of what the
+// discarded branch calls.
 #ifdef GESSO_HAS_CUDA
 inline constexpr bool kHasCuda = true;
 #else
@@ -25,7 +26,7 @@ inline constexpr bool kHasCuda = false;
 struct Context {
   int num_threads = 1;                // per op, the caller's own included; results do not depend on it
   std::function<bool()> interrupted;  // polled between layers on the calling thread; true ends the call by Interrupted
-  Importance* importance = nullptr;   // if given, linear and expert_linear add what they multiply; on the CPU only
+  Importance* importance = nullptr;   // if given, products with weights add what they multiply; CPU only
   cuda::Queue* queue = nullptr;       // where ops put their work; none: they run on the CPU, at once
   // How products with weights round what they multiply: kF32 or kInt8 on the CPU, kBF16 or kInt8 on a GPU.
   ActivationType activations = ActivationType::kF32;

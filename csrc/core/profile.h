@@ -1,4 +1,4 @@
-// What ops did while a Profile was in their context: calls, time and work of each op, apart by the weight it worked on.
+// What ops did while a Profile was in their context: the calls, time and work of each op, separately for each weight.
 #pragma once
 
 #include <algorithm>
@@ -11,12 +11,12 @@
 
 namespace gesso {
 
-// What a call moves and multiplies at least, whatever the implementation.
+// What a call has to move and multiply at least, in any implementation.
 struct Work {
   double stored_bytes = 0;      // weights, and cached keys and values
   double activation_bytes = 0;  // float32 rows read and written, and new keys and values
   double float_operations = 0;  // multiplications and additions of products
-  double int8_operations = 0;   // the same of those whose operands are both integers
+  double int8_operations = 0;   // the same of products whose operands are both integers
 
   Work& operator+=(const Work& other) {
     stored_bytes += other.stored_bytes;
@@ -27,10 +27,10 @@ struct Work {
   }
 };
 
-// For one thread at a time, as the session it belongs to.
+// One thread at a time may use a profile, as the session that it belongs to.
 class Profile {
  public:
-  // `weight` is the data of the (first) weight that a call worked on; nullptr if it had none.
+  // The name of the op, and the data of the (first) weight that a call worked on; nullptr if it had none.
   using Key = std::pair<std::string_view, const void*>;
   struct Entry {
     int64_t calls = 0;
@@ -39,9 +39,9 @@ class Profile {
     std::vector<std::string> plans;  // the ways in which a device computed the calls, each way once
   };
 
-  // A call of an op has begun; its end is told by add().
+  // Called when an op begins; add() is called at its end.
   void begin() { plans_.clear(); }
-  // A backend tells how it computes the call: once for each of its products.
+  // A backend calls this once for each product of the op, and says how it computes the product.
   void note_plan(std::string plan) { plans_.push_back(std::move(plan)); }
   void add(const Key& key, double ms, const Work& work) {
     Entry& entry = entries_[key];
@@ -52,7 +52,7 @@ class Profile {
       if (std::ranges::find(entry.plans, plan) == entry.plans.end()) entry.plans.push_back(std::move(plan));
     }
   }
-  // What has been added since the last call.
+  // Returns what was added since the last call.
   std::map<Key, Entry> take() { return std::exchange(entries_, {}); }
 
  private:

@@ -10,15 +10,17 @@
 namespace gesso::diffusion {
 
 struct Canvas {
-  // Uniform random ids, or `warm_start` [C] where it is not empty; pinned positions take their ids.
+  // The canvas starts as uniform random ids, or as `warm_start` [C] if that is not empty. Pinned positions get their
+  // ids.
   Canvas(int64_t canvas_length, int64_t vocab_size, uint64_t seed, int64_t first_position,
          const std::vector<int32_t>& warm_start, PinnedTokens pinned);
 
   int64_t length() const { return static_cast<int64_t>(ids.size()); }
   bool is_pinned(int64_t position) const { return is_pinned_[position] != 0; }
-  // Pinned positions of `tokens` [C] take their ids.
+  // Sets the pinned positions of `tokens` [C] to their ids.
   void apply_pins(std::vector<int32_t>& tokens) const;
-  // After a step: accepted positions take their draw, the others fresh noise, pinned ones stay.
+  // Makes the next canvas after a step: accepted positions take their draw, pinned ones stay, the others get fresh
+  // noise.
   void renoise(std::span<const uint8_t> accepted, std::span<const int32_t> sampled, int64_t step);
 
   int64_t vocab_size = 0;

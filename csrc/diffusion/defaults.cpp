@@ -8,7 +8,7 @@
 namespace gesso::diffusion {
 namespace {
 
-// The key under which the metadata hold an option; empty where they do not.
+// The key under which the metadata hold an option's default. It is empty if they have none.
 std::string find_key(const Option& option, const io::Metadata& metadata) {
   const std::string_view key = option.checkpoint_key, fork_key = option.fork_key;
   if (!key.empty() && metadata.has(std::string(key))) return std::string(key);
@@ -17,8 +17,8 @@ std::string find_key(const Option& option, const io::Metadata& metadata) {
   return metadata.has(full_key) ? full_key : std::string();
 }
 
-// The ids that end a text, for a checkpoint that does not list them: those of the texts that end a turn of the released
-// model, {1, 106, 50} there. llama.cpp finds them the same way.
+// The ids that end a text, for a checkpoint that does not list them. They are the ids of the tokens that end a turn: in
+// the released model {1, 106, 50}. llama.cpp finds them in the same way.
 std::vector<int32_t> end_tokens_of(const io::Metadata& metadata, const ModelConfig& config) {
   const auto* tokens = metadata.find_strings("tokenizer.ggml.tokens");
   if (!tokens) return GenerationDefaults{}.end_token_ids;
@@ -54,7 +54,7 @@ struct Reader {
       out.push_back(static_cast<int32_t>(id));
     }
   }
-  // No checkpoint has these.
+  // No checkpoint has defaults for these.
   void operator()(const Seeds&) const {}
   void operator()(const WarmCanvas&) const {}
   void operator()(const Pinned&) const {}

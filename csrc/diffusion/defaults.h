@@ -1,4 +1,4 @@
-// What a checkpoint says about generation: defaults of the options.
+// Reads what a checkpoint says about generation: the defaults of the options.
 #pragma once
 
 #include "gesso/config.h"
@@ -6,8 +6,8 @@
 
 namespace gesso::diffusion {
 
-// The keys are those of the option table; what the metadata lack is the reference's. `config` is read already, but for
-// `generation`. Every value is checked; the FormatError names the key, what was expected and what came.
+// The option table has the keys. A default that the metadata lack is the reference's. All of `config` but `generation`
+// must have been read. Every value is checked; the FormatError names the key, what was expected and what came.
 GenerationDefaults read_defaults(const io::Metadata& metadata, const ModelConfig& config);
 
 }  // namespace gesso::diffusion

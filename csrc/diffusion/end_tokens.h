@@ -7,13 +7,13 @@
 
 namespace gesso::diffusion {
 
-// How many ids of a canvas stand before its first end token: all of them if it has none. With the end token 1, the
-// canvas 7 8 1 9 has 2 ids that belong to the text.
+// How many ids of a canvas stand before its first end token. Without an end token it is all of them. Example: with the
+// end token 1, the canvas 7 8 1 9 has 2 ids that belong to the text.
 inline int64_t length_before_end(const std::vector<int32_t>& canvas, const std::vector<int32_t>& end_token_ids) {
   return std::find_first_of(canvas.begin(), canvas.end(), end_token_ids.begin(), end_token_ids.end()) - canvas.begin();
 }
 
-// Everything behind the end token, which stands at `length`, becomes padding.
+// Turns everything behind the end token at position `length` into padding.
 inline void pad_behind_end(std::vector<int32_t>& canvas, int64_t length, int32_t pad_token_id) {
   std::fill(canvas.begin() + length + 1, canvas.end(), pad_token_id);
 }

@@ -16,11 +16,11 @@ std::vector<uint8_t> accept(const Canvas& canvas, std::span<const float> entropi
       order.push_back(i);
     }
   }
-  // A NaN (from broken weights) must not break the sort's ordering: it comes last. Of equal entropies the first
-  // position comes first.
+  // The order of the sort must be total, even with a NaN (from broken weights): a NaN comes last. Of equal entropies
+  // the first position comes first.
   const auto rank = [&](int64_t i) { return std::pair(std::isnan(entropies[i]) ? INFINITY : entropies[i], i); };
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return rank(a) < rank(b); });
-  double running = 0;  // torch's cumsum of float32 accumulates in double and rounds each sum
+  double running = 0;  // as in torch, whose cumsum of float32 adds in double and rounds each sum
   for (int64_t position : order) {
     running += entropies[position];
     accepted[position] = static_cast<float>(running) - entropies[position] <= entropy_bound;

@@ -1,4 +1,4 @@
-// Which positions of a canvas a step may keep.
+// Chooses the positions of a canvas that a step accepts.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +9,11 @@
 
 namespace gesso::diffusion {
 
-// Positions in order of ascending entropy are accepted while the entropies of those before them sum to at most
-// entropy_bound: (running sum including own) - own <= bound, in the reference's float32. The first is always accepted.
-// Pinned positions count as accepted and spend nothing. entropies [C], nats; returns [C] of 0 and 1.
+// Positions are taken in the order of rising entropy. A position is accepted if the entropies of those before it sum to
+// at most entropy_bound: (running sum including own) - own <= bound, in float32 as in the reference. So the first one
+// is always accepted. Example: with the bound 0.1, of the entropies 0.03, 0.04, 0.05 and 0.2 the first three are
+// accepted, but the fourth is not, since the others before it sum to 0.12. Pinned positions count as accepted, and
+// their entropies as 0.   entropies [C], nats; returns [C] of 0 and 1.
 std::vector<uint8_t> accept(const Canvas& canvas, std::span<const float> entropies, float entropy_bound);
 
 }  // namespace gesso::diffusion

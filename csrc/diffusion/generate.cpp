@@ -26,7 +26,7 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-// One sequence's part in a generation.
+// What a generation keeps for one sequence.
 struct Track {
   Track(model::Sequence& sequence, int64_t index)
       : sequence(&sequence), index(index), prompt_length(std::ssize(sequence.ids)) {}
@@ -37,8 +37,8 @@ struct Track {
   std::optional<Canvas> canvas;
   std::optional<Stopping> stopping;
   int64_t steps = 0;      // of the current canvas
-  bool settled = false;   // the current canvas
-  bool finished = false;  // the sequence has an end token
+  bool settled = false;   // whether the current canvas may stop
+  bool finished = false;  // whether the sequence has an end token
 };
 
 class Generation {
@@ -124,7 +124,7 @@ class Generation {
     result_.timings.denoise_ms += watch.ms();
   }
 
-  // One pass over the active canvases; their statistics are in memory_ afterwards.
+  // Runs one pass over the active canvases. Afterwards memory_ has their statistics.
   void forward(const std::vector<Track*>& active, int64_t step) {
     const GenerationDefaults& s = resolved_.settings;
     const float temperature = diffusion::temperature(s.t_min, s.t_max, step, s.max_denoising_steps);
@@ -142,7 +142,8 @@ class Generation {
     memory_.read_back(pass_.context);
   }
 
-  // The soft embeddings of the remaining canvases move together: row i * C + c of a pass is position c of its canvas i.
+  // Row i * C + c of a pass is position c of its canvas i. So the soft embeddings of the canvases that remain move
+  // together.
   void drop_settled(std::vector<Track*>& active) {
     size_t kept = 0;
     for (size_t i = 0; i < active.size(); ++i) {
@@ -153,7 +154,7 @@ class Generation {
     active.resize(kept);
   }
 
-  // One step of one canvas after its statistics are there.
+  // Finishes one step of one canvas, once its statistics are there.
   void sample(Track& track, int64_t canvas_index, int64_t step, const CanvasStatistics& statistics) {
     const GenerationDefaults& s = resolved_.settings;
     Canvas& canvas = *track.canvas;

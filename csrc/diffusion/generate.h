@@ -9,11 +9,12 @@
 
 namespace gesso::diffusion {
 
-// Continues every sequence, each of which has at least one token. What is generated is appended to its ids, up to the
-// first end token and without it. A sequence whose canvas has settled waits for the others, and its canvas does not
-// change. A sequence with an end token is done. No memory of size C x V is used: what a sequence keeps from step to
-// step is its soft embedding, C x D floats. ArgumentError for bad options or when prompt and canvases do not fit the
-// context. After an exception the caller rewinds the sequences: canvases may have been committed before it.
+// Continues every sequence, each of which must have at least one token. What is generated is appended to the sequence's
+// ids, up to the first end token and without it. A sequence whose canvas has settled waits for the others, and its
+// canvas does not change. A sequence with an end token is done. No memory of size C x V is used: from step to step a
+// sequence keeps its soft embedding, C x D floats. ArgumentError for bad options, or when prompt and canvases do not
+// fit the context. After an exception the caller must rewind the sequences, since canvases may have been committed
+// before.
 GenerationResult generate(const model::PassContext& pass, std::span<model::Sequence> sequences,
                           const GenerationOptions& options);
 

@@ -1,5 +1,5 @@
-// The table of generation options. The checks, the checkpoint's defaults, the bindings of C and Python and the command
-// line follow from it.
+// The table of generation options. The checks, the defaults from checkpoints, the bindings of C and Python and the
+// command line follow from it.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@
 
 namespace gesso::diffusion {
 
-// A number: where GenerationOptions, its default and the struct of C keep it. A constructor, so that none is forgotten.
+// Where a number is kept: in GenerationOptions, in the defaults, and in the struct of C. There is a constructor so that
+// none of the three can be left out.
 template <typename T>
 struct Number {
   constexpr Number(std::optional<T> GenerationOptions::*value, T GenerationDefaults::*fallback, T gesso_options::*in_c)
@@ -25,7 +26,7 @@ struct Number {
 
   std::optional<T> GenerationOptions::*value;
   T GenerationDefaults::*fallback;
-  T gesso_options::*in_c;  // negative: not set
+  T gesso_options::*in_c;  // negative: the caller has not set it
 };
 
 struct Ids {
@@ -35,7 +36,7 @@ struct Ids {
 
 struct Seeds {
   std::vector<uint64_t> GenerationOptions::*value;
-  uint64_t gesso_options::*in_c;  // C has one seed, since it has one sequence
+  uint64_t gesso_options::*in_c;  // one number, since a generation from C has one sequence
 };
 
 struct WarmCanvas {
@@ -54,11 +55,11 @@ struct Range {
   double most = std::numeric_limits<double>::infinity();
   bool excludes_least = false;
 
-  // No bound holds for NaN, so it is never in range.
+  // NaN is never in range, since a comparison with NaN is false.
   bool contains(double value) const { return (excludes_least ? value > least : value >= least) && value <= most; }
 };
 
-// For error messages: "an integer from 1 to 1073741824", "a finite number > 0".
+// Describes a range for error messages: "an integer from 1 to 1073741824", "a finite number > 0".
 std::string describe(const Range& range, OptionKind kind);
 
 struct Option {
@@ -67,7 +68,7 @@ struct Option {
   const char* unit = "";
   Range range = {};
   const char* checkpoint_key = "";
-  const char* fork_key = "";  // how one fork of llama.cpp writes it, behind "<architecture>."
+  const char* fork_key = "";  // the key's name in a fork of llama.cpp, without "<architecture>."
   Member member;
   const char* help;
 
@@ -75,7 +76,7 @@ struct Option {
 };
 
 std::span<const Option> option_table();
-// ArgumentError for a name that is not in the table.
+// ArgumentError if the table has no option of that name.
 const Option& find_option(std::string_view name);
 
 }  // namespace gesso::diffusion

@@ -45,7 +45,7 @@ void check_seeds(const GenerationOptions& options, int64_t batch_size) {
         "seed: expected one, or one per sequence (", batch_size, "), got ", options.seeds.size());
 }
 
-// Takes one option from what the caller gave, else from the defaults that `settings` holds.
+// Takes the value of one option from the caller, or else from the defaults that `settings` holds.
 struct Resolver {
   const Option& option;
   const GenerationOptions& given;
@@ -64,7 +64,7 @@ struct Resolver {
     settings.*ids.fallback = *(given.*ids.value);
     for (int32_t id : settings.*ids.fallback) check_id(option.name, id, config);
   }
-  // These have no default to resolve, and what they may be depends on the batch: see resolve_options.
+  // These have no default. What they may be depends on the batch, so resolve_options checks them.
   void operator()(const Seeds&) const {}
   void operator()(const WarmCanvas&) const {}
   void operator()(const Pinned&) const {}

@@ -1,4 +1,4 @@
-// Generation options with every default filled in and every value checked.
+// The generation options with every default filled in and every value checked.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct ResolvedOptions {
   GenerationDefaults settings;
 };
 
-// ArgumentError naming the option, what is allowed and what came.
+// The ArgumentError names the option, what is allowed and what came.
 ResolvedOptions resolve_options(const GenerationOptions& options, const ModelConfig& config, int64_t batch_size);
 
 }  // namespace gesso::diffusion

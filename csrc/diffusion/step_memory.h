@@ -1,4 +1,4 @@
-// What a generation keeps on the device between steps, and what comes back to the host after each.
+// What a generation keeps on the device from step to step, and what comes back to the host after each step.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,19 @@
 
 namespace gesso::diffusion {
 
-// One canvas after a step; [C] each, on the host, valid until the next step.
+// The statistics of one canvas after a step: arrays [C] on the host, valid until the next step.
 struct CanvasStatistics {
   std::span<const float> entropies;  // nats
   std::span<const int32_t> argmax;
   std::span<const int32_t> sampled;
 };
 
-// For at most `num_canvases` canvases at once. Results lie in the order of a pass' requests.
+// Memory for at most `num_canvases` canvases at once. Results have the order of the requests of a pass.
 class StepMemory {
  public:
   StepMemory(const Context& context, const ModelConfig& config, int64_t num_canvases);
 
-  // Where a step over canvases with these rows works.
+  // The memory that a step over canvases with these rows reads and writes.
   model::CanvasRows canvas_rows(std::span<const ops::HeadRow> rows) const;
   // Waits for the step and fetches its statistics.
   void read_back(const Context& context);
@@ -33,7 +33,7 @@ class StepMemory {
   void move_soft_embedding(const Context& context, int64_t from, int64_t to);
 
  private:
-  // Entropy, argmax and draw of all rows, one after the other, so that one copy brings them.
+  // The entropies, argmaxes and draws of all rows. The three arrays follow one another, so that one copy brings them.
   struct Words {
     float* entropy;
     int32_t *argmax, *sampled;

@@ -11,7 +11,7 @@
 namespace gesso::model {
 namespace {
 
-// Where a sequence's new keys and values go: to its cache when encoding, to the pass memory when denoising.
+// The memory for a sequence's new keys and values: in its cache when encoding, in the pass memory when denoising.
 ops::KeyValueRows key_value_rows(Mode mode, const BatchSequence& s, const LayerCache& cache,
                                  const PassMemory::Attention& scratch) {
   const bool encode = mode == Mode::kEncode;

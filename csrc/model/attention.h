@@ -1,4 +1,4 @@
-// A layer's attention.
+// The attention of one layer.
 #pragma once
 
 #include "core/tensor.h"
@@ -10,14 +10,14 @@ namespace gesso::model {
 // Which part of a layer's attention is computed.
 enum class AttentionPart {
   kAll,
-  kKeysAndValues,  // in the last layer of an encode, whose output nobody reads
+  kKeysAndValues,  // for the last layer of an encode: nobody reads its output
 };
 
-// Fills batch.layers: where each layer's new keys and values go, and what its rows see.
+// Fills batch.layers. For each layer it says where the new keys and values go, and which keys the rows see.
 void stage_attention(const PassContext& pass, Batch& batch);
 
 // out = Wo attention(q, k, v), where q, k and v are projections of `normed`. Keys and values are written to the cache
-// when encoding and to the pass memory when denoising.   normed, out [R, D]; with kKeysAndValues `out` is not written.
+// when encoding, and to the pass memory when denoising. With kKeysAndValues `out` is not written.   normed, out [R, D].
 void attention_block(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch, ConstMatrix normed,
                      Matrix out);
 

@@ -23,7 +23,7 @@ struct BatchSequence {
   int64_t first_position = 0;  // absolute position of first_row
 };
 
-// The same sequences as the arguments of a layer's ops.
+// The same sequences as arguments of the ops of one layer.
 struct BatchLayer {
   Staged<ops::KeyValueRows> key_value_rows;
   Staged<ops::AttentionSequence> attention_sequences;

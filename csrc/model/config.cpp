@@ -10,19 +10,19 @@ namespace {
 
 constexpr const char* kArchitectures[] = {"diffusion-gemma", "diffusion-gemma4", "diffusiongemma"};
 
-// Larger counts than any plausible model; they keep every product of sizes, the memory estimates included, in 64 bits.
+// Limits that no plausible model reaches. With them every product of sizes, also in estimates of memory, fits 64 bits.
 constexpr int64_t kMaxSize = int64_t{1} << 31;
 constexpr int64_t kMaxContext = int64_t{1} << 28;
 constexpr int64_t kMaxWidth = int64_t{1} << 20;  // of a row of activations
 constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxExperts = 65536;
 constexpr int64_t kMaxHeads = 65536;
-// The rotary tables have this size before any tensor has vouched for it; the released model's is 512.
+// A rotary table is allocated before any tensor has confirmed this size. The released model has 512.
 constexpr int64_t kMaxHeadDim = 65536;
-// Canvases are allocated whole; the released model's is 256.
+// A canvas is allocated whole. The released model has 256.
 constexpr int64_t kMaxCanvasLength = 65536;
 
-// Reads one architecture's keys with range checks.
+// Reads the keys of one architecture and checks ranges.
 class Reader {
  public:
   Reader(const io::Metadata& metadata, std::string prefix) : metadata_(metadata), prefix_(std::move(prefix)) {}
@@ -39,7 +39,7 @@ class Reader {
   float positive_or(const std::string& name, double fallback) const {
     return positive(name, metadata_.get_float(key(name), fallback));
   }
-  // A key whose only supported value is `expected`; absent is fine.
+  // Checks a key whose only supported value is `expected`. The key may be absent.
   void expect(const std::string& name, int64_t expected) const {
     const int64_t got = metadata_.get_int(key(name), expected);
     check_format(got == expected, key(name), ": only ", expected, " is supported, got ", got);
@@ -54,7 +54,7 @@ class Reader {
     return static_cast<float>(value);
   }
 
-  // A value per layer: an array of length L, or one value for all.
+  // Reads a value for each layer: an array of length L, or one value for all layers.
   std::vector<int64_t> per_layer(const std::string& name, int64_t num_layers) const {
     const auto* value = metadata_.find(key(name));
     if (value && std::holds_alternative<std::vector<int64_t>>(*value)) {
@@ -96,14 +96,15 @@ void read_layers(const Reader& reader, ModelConfig& config) {
                  layer.head_dim);
     config.layers.push_back(layer);
   }
-  // Sizes that the model derives from head_dim: present in real files, and never different.
+  // The model derives these sizes from head_dim. Files state them too, and they have to agree.
   reader.expect("attention.value_length", head_dim);
   reader.expect("attention.value_length_swa", head_dim_sliding);
   reader.expect("rope.dimension_count", head_dim);
   reader.expect("rope.dimension_count_swa", head_dim_sliding);
 }
 
-// `<arch>.vocab_size` where given (a checkpoint without tokenizer), else the token list, else the embedding's rows.
+// Reads `<arch>.vocab_size` if the file has it (a checkpoint without a tokenizer does). Otherwise it is the length of
+// the token list, and without a list the number of rows of the embedding.
 int64_t read_vocab_size(const io::GgufFile& file, const Reader& reader) {
   if (reader.has("vocab_size")) return reader.size("vocab_size");
   const auto* tokens = file.metadata.find_strings("tokenizer.ggml.tokens");

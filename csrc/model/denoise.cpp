@@ -11,7 +11,7 @@
 namespace gesso::model {
 namespace {
 
-// One pass over requests that fit the pass memory.
+// One pass over requests whose rows fit the pass memory.
 class DenoisePass {
  public:
   DenoisePass(const PassContext& pass, std::span<const DenoiseRequest> requests) : pass_(pass), requests_(requests) {
@@ -31,7 +31,7 @@ class DenoisePass {
   int64_t num_rows() const { return batch_.num_rows; }
   Matrix final_rows() { return pass_.memory.normed(num_rows()); }
 
-  // The whole stack. soft_embedding: of this pass' rows.
+  // Runs all layers. soft_embedding: the rows of this pass.
   void run(ConstMatrix soft_embedding) {
     embed(soft_embedding);
     for (int64_t layer = 0; layer < pass_.config.num_hidden_layers; ++layer) {
@@ -45,7 +45,8 @@ class DenoisePass {
   }
 
  private:
-  // Requests with self-conditioning and requests without, each run of equal ones at once.
+  // Neighbouring requests that have self-conditioning are embedded together, and so are neighbouring ones that have
+  // not.
   void embed(ConstMatrix soft_embedding) {
     const int64_t canvas_length = pass_.config.canvas_length;
     for (size_t first = 0, last = 0; first < requests_.size(); first = last) {
@@ -65,8 +66,8 @@ class DenoisePass {
   Staged<int32_t> ids_;
 };
 
-// What is fixed in a recorded step: how many canvases there are, which of them have self-conditioning, and where the
-// results go.
+// The key has what is fixed in a recorded step: how many canvases there are, which of them have self-conditioning, and
+// where the results go.
 std::vector<int64_t> recording_key(std::span<const DenoiseRequest> requests, const void* soft_embedding,
                                    const void* stats) {
   std::vector<int64_t> key{reinterpret_cast<int64_t>(soft_embedding), reinterpret_cast<int64_t>(stats)};
@@ -74,7 +75,7 @@ std::vector<int64_t> recording_key(std::span<const DenoiseRequest> requests, con
   return key;
 }
 
-// Calls body(requests, first_row) for parts of at most pass.memory.max_rows() rows.
+// Cuts the requests into parts of at most pass.memory.max_rows() rows, and calls body(requests, first_row) for each.
 template <typename Body>
 void for_each_pass(const PassContext& pass, std::span<const DenoiseRequest> requests, const Body& body) {
   const size_t per_pass = std::max<int64_t>(1, pass.memory.max_rows() / pass.config.canvas_length);

@@ -1,4 +1,4 @@
-// Denoising: one bidirectional pass over canvases, reading the caches.
+// Denoising: one bidirectional pass over canvases, which reads the caches.
 #pragma once
 
 #include <cstdint>
@@ -14,24 +14,25 @@ namespace gesso::model {
 struct DenoiseRequest {
   KvCache* cache = nullptr;         // read only
   std::span<const int32_t> canvas;  // [C], in [0, V)
-  // Whether the soft embedding's rows hold that of the step before; else they are not read.
+  // Whether the soft embedding's rows hold the soft embedding of the step before. If not, they are not read.
   bool has_self_conditioning = false;
 };
 
-// The rows of n requests: what a step reads and writes beside the canvas. Row i * C + c is position c of request i.
+// The rows of n requests. A step reads and writes them beside the canvases. Row i * C + c is position c of request i.
 struct CanvasRows {
   std::span<const ops::HeadRow> rows;  // [n * C]
-  Matrix soft_embedding;               // [n * C, D] of the step before in, of this step out
+  Matrix soft_embedding;               // [n * C, D] on entry that of the step before, on return that of this step
   ops::TokenStats stats;               // [n * C] in the device's memory
 };
 
 // Both functions cut their work into passes of at most pass.memory.max_rows() rows, but of at least one canvas. The
-// result of a canvas does not depend on the cut. On a device they return before the work is done, see ops::synchronize.
+// result of a canvas does not depend on the cut. On a device they may return before the work is done: see
+// ops::synchronize.
 
-// A denoising step up to the statistics. No memory of size C x V is used.
+// One denoising step up to the statistics of the logits. No memory of size C x V is used.
 void denoise(const PassContext& pass, std::span<const DenoiseRequest> requests, const CanvasRows& rows);
 
-// The same up to the soft-capped logits [n * C, V]. `soft_embedding` [n * C, D] is only read.
+// The same up to the soft-capped logits [n * C, V]. `soft_embedding` [n * C, D] is read and not written.
 void denoise_logits(const PassContext& pass, std::span<const DenoiseRequest> requests, ConstMatrix soft_embedding,
                     Matrix logits);
 

@@ -22,11 +22,12 @@ void encode_pass(const PassContext& pass, Batch& batch, const std::vector<int32_
     const bool last = layer + 1 == pass.config.num_hidden_layers;
     transformer_layer(pass, layer, last ? AttentionPart::kKeysAndValues : AttentionPart::kAll, batch);
   }
-  // Before the staging memory is written again, and so that a failure is thrown in its own pass.
+  // This waits before the staging memory is written again. It also makes a failure appear in the pass that it belongs
+  // to.
   ops::synchronize(pass.context);
 }
 
-// Rewinds the caches to their lengths before, unless release() is called.
+// Rewinds the caches to the lengths that they had at first, unless release() is called.
 class Rollback {
  public:
   explicit Rollback(std::span<const EncodeRequest> requests) : requests_(requests) {

@@ -8,7 +8,8 @@
 namespace gesso::model {
 namespace {
 
-// A cache grows by at least so many positions. More of them would waste memory, fewer would move the cache more often.
+// A cache grows by at least this many positions. A larger number would waste memory, a smaller one would copy the cache
+// more often.
 constexpr int64_t kGrowth = 256;
 
 }  // namespace
@@ -37,7 +38,7 @@ void LayerCache::reserve(const Context& context, int64_t length) {
 
 void LayerCache::append(const Context& context, int64_t count) {
   if (end_ + count - begin_ > capacity()) {
-    const int64_t begin = std::max(begin_, first_seen(window_, end_));  // what the first new position still sees
+    const int64_t begin = std::max(begin_, first_seen(window_, end_));  // the first that a new position sees
     const int64_t needed = end_ + count - begin;
     move_to(context, begin, needed > capacity() ? needed + kGrowth : capacity());
   }

@@ -1,4 +1,4 @@
-// Keys and values of one sequence's encoded tokens.
+// The keys and values of one sequence's encoded tokens.
 #pragma once
 
 #include <cstddef>
@@ -12,23 +12,25 @@
 
 namespace gesso::model {
 
-// One layer: the positions begin .. end - 1. Keys and values are in rows as the layout says, in the memory of the
-// context's device. (They are never narrower than bf16: the attention scale is 1, so it does not make their error
-// smaller.)
+// The keys and values of one layer, for the positions begin .. end - 1. The layout says how a row is stored. The rows
+// are in the memory of the context's device. (Keys and values are never stored in less than bf16: the scale of q . k is
+// 1, so it does not make their error smaller.)
 class LayerCache {
  public:
-  // window 0: a full layer keeps everything. Otherwise at least the last window - 1 positions stay.
+  // `window` is 0 for a full layer, which keeps everything. A sliding layer keeps at least the last window - 1
+  // positions.
   LayerCache(const ops::KeyValueLayout& layout, int64_t window)
       : window_(window), keys_{layout.key_row_bytes, {}}, values_{layout.value_row_bytes, {}} {}
 
-  // Allocates memory for all positions up to `length`. Without it, each pass of a long prompt could move the cache.
+  // Allocates memory for all positions up to `length`. Otherwise each pass of a long prompt might have to copy the
+  // cache.
   void reserve(const Context& context, int64_t length);
   // Appends `count` positions; the caller writes their memory through keys() and values(). A sliding layer drops
   // positions before its window only when it runs out of room.
   void append(const Context& context, int64_t count);
-  // Forgets positions >= length; the caller has asked can_rewind().
+  // Forgets the positions from `length` on. The caller must have asked can_rewind().
   void rewind(int64_t length);
-  // Whether a token at position `length` would find everything its window reaches.
+  // Whether the layer still has every position that a token at position `length` sees.
   bool can_rewind(int64_t length) const;
 
   int64_t begin() const { return begin_; }
@@ -55,7 +57,7 @@ class LayerCache {
 
 class KvCache {
  public:
-  // One layout per layer.
+  // `layouts` has one entry per layer.
   KvCache(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts);
 
   int64_t length() const { return length_; }
@@ -67,7 +69,8 @@ class KvCache {
   // all positions are dropped: length() is 0 afterwards, and the tokens must be encoded again.
   void rewind(int64_t length);
   int64_t num_bytes() const;
-  // The most that num_bytes() can be for a sequence of `length` tokens encoded at most `rows_per_pass` at a time.
+  // The most that num_bytes() can be for a sequence of `length` tokens that is encoded in passes of at most
+  // `rows_per_pass`.
   static int64_t max_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts, int64_t length,
                            int64_t rows_per_pass);
 

@@ -5,7 +5,7 @@
 
 namespace gesso::model {
 
-// With h the residual stream:
+// With h the residual stream, in this order:
 //   h = h + rms(attention(rms(h, attn_norm)), post_attention_norm)
 //   s = rms(mlp(rms(h, ffn_norm)), post_ffw_norm_1) + rms(experts(h), post_ffw_norm_2)
 //   h = (h + rms(s, post_ffw_norm)) * layer_scalar

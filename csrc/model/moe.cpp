@@ -14,7 +14,7 @@
 namespace gesso::model {
 namespace {
 
-// The rows of one part, at most expert_rows().
+// Computes the experts for one part of the rows, at most expert_rows() of them.
 void experts_of_part(const PassContext& pass, const LayerWeights& w, ConstMatrix h, Matrix normed, Matrix out) {
   const Context& context = pass.context;
   const float eps = pass.config.rms_norm_eps;

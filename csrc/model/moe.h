@@ -1,4 +1,4 @@
-// What the feed-forward half of a layer is made of: the dense MLP, and the routed experts (a mixture of experts).
+// The feed-forward half of a layer: the dense MLP, and the routed experts (a mixture of experts).
 #pragma once
 
 #include "core/context.h"
@@ -13,7 +13,7 @@ void gated_mlp(const Context& context, ConstMatrix x, const Weight& gate, const 
                Matrix scratch, Matrix out);
 
 // out = sum over each row's experts of weight * expert(rms(h, pre_ffw_norm_2)). The router reads h through a norm of
-// its own and chooses the experts and their weights.   h, out [R, D]; normed [R, D] is scratch.
+// its own, and chooses the experts and their weights.   h, out [R, D]; normed [R, D] is scratch.
 void routed_experts(const PassContext& pass, const LayerWeights& w, ConstMatrix h, Matrix normed, Matrix out);
 
 }  // namespace gesso::model

@@ -1,4 +1,4 @@
-// What every pass over the model needs, encoding or denoising.
+// What every pass over the model needs, whether it encodes or denoises.
 #pragma once
 
 #include "core/context.h"
@@ -8,7 +8,7 @@
 
 namespace gesso::model {
 
-// References: a session owns what they refer to, for longer than a call takes.
+// The session owns what these references refer to, longer than a call takes.
 struct PassContext {
   const Context& context;
   const ModelConfig& config;

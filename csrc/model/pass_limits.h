@@ -1,4 +1,4 @@
-// How many rows a pass has at most.
+// How many rows a pass may have.
 #pragma once
 
 #include <algorithm>
@@ -12,14 +12,14 @@ namespace gesso::model {
 struct PassLimits {
   int64_t max_rows = 0;       // rows of one pass: the tokens of all its sequences
   int64_t max_sequences = 0;  // sequences of one pass
-  // The experts work on so many rows at a time. Each row takes the memory of A experts.
+  // How many rows the experts work on at a time. Each row takes the scratch memory of A experts.
   int64_t expert_rows = 0;
 };
 
-// On the CPU a pass has 256 rows, whatever the batch, or one canvas if a canvas is longer. A decoded weight is then
-// used many times, and the scratch memory stays small. On a device each pass reads all weights, so passes are longer: a
-// prompt is encoded 1024 tokens at a time, and 8 canvases of 256 tokens are denoised in one pass of 2048 rows. The
-// limit is scratch memory, some 0.2 MB a row for the 26B model.
+// On the CPU a pass has 256 rows, whatever the batch, or one canvas if a canvas is longer. A weight is then decoded
+// once for many rows, and the scratch memory stays small. On a device each pass reads all weights, so passes are
+// longer: a prompt is encoded 1024 tokens at a time, and 8 canvases of 256 tokens are denoised in one pass of 2048
+// rows. Scratch memory sets the limit: about 0.2 MB a row for the 26B model.
 inline PassLimits pass_limits(const ModelConfig& config, int64_t batch_size, bool on_device) {
   constexpr int64_t kCpuRows = 256, kCpuExpertRows = 256, kDeviceRows = 1024, kMaxDeviceRows = 2048;
   if (!on_device) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kFloatBytes = sizeof(float);
 
-// How many floats hold one row of keys or values. Rows of the canvas' own keys follow each other without gaps.
+// How many floats one row of keys or values takes. The rows of the canvas' own keys follow each other without gaps.
 int64_t row_floats(int64_t row_bytes) { return (row_bytes + kFloatBytes - 1) / kFloatBytes; }
 
 int64_t attention_floats(const ModelConfig& config, const ops::KeyValueLayout& layout) {
@@ -19,10 +19,10 @@ int64_t attention_floats(const ModelConfig& config, const ops::KeyValueLayout& l
          row_floats(layout.key_row_bytes) + row_floats(layout.value_row_bytes);
 }
 
-// Room for aligning the canvas' own keys and values, which a device copies 16 bytes at a time.
+// Room for aligning the canvas' own keys and values to 16 bytes. A device copies them 16 bytes at a time.
 constexpr int64_t kAlignmentFloats = 8;
 
-// How many floats the part of a layer takes that takes the most.
+// How many floats the largest part of a layer takes.
 int64_t scratch_size(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
                      const PassLimits& limits) {
   int64_t attention = 0;
@@ -37,7 +37,7 @@ int64_t num_expert_ids(const ModelConfig& config, const PassLimits& limits) {
   return 3 * limits.expert_rows * config.top_k_experts + config.num_experts + 1;
 }
 
-// The ids, the arrays of attention for each layer, and the options of the head.
+// Bytes for the ids, the arrays of attention for each layer, and the options of the head.
 int64_t staging_bytes(const ModelConfig& config, const PassLimits& limits) {
   const auto bytes = [](int64_t count, size_t size) { return Staging::num_bytes(count * static_cast<int64_t>(size)); };
   const int64_t per_layer = bytes(limits.max_sequences, sizeof(ops::KeyValueRows)) +
@@ -82,7 +82,7 @@ PassMemory::Attention PassMemory::attention(int64_t rows, const ops::KeyValueLay
     return matrix;
   };
   const auto take_rows = [&](int64_t row_bytes) {
-    next += (scratch_.data() - next) & 3;  // to 16 bytes
+    next += (scratch_.data() - next) & 3;  // aligns `next` to 16 bytes
     std::byte* bytes = reinterpret_cast<std::byte*>(next);
     next += rows * row_floats(row_bytes);
     return bytes;

@@ -1,4 +1,4 @@
-// The scratch memory of a pass, allocated once.
+// The scratch memory of passes. A session allocates it once.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 
 namespace gesso::model {
 
-// It lies in the memory of the context's device. Attention and the MLPs use the same part of it: attention is done
+// The memory is that of the context's device. Attention and the MLPs use the same part of it, because attention is done
 // before the MLPs start.
 class PassMemory {
  public:
@@ -25,7 +25,7 @@ class PassMemory {
 
   int64_t max_rows() const { return limits_.max_rows; }
   int64_t expert_rows() const { return limits_.expert_rows; }
-  // Bytes that a PassMemory of this size takes.
+  // The bytes that a PassMemory of this size takes.
   static int64_t num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
                            const PassLimits& limits);
 
@@ -33,14 +33,14 @@ class PassMemory {
   Staging& staging() { return staging_; }
   ops::Replay& replay() { return replay_; }
 
-  // Views of the first `rows` rows.
+  // Each of these views has the first `rows` rows.
   Matrix hidden(int64_t rows) { return {hidden_.data(), rows, hidden_size_}; }        // the residual stream
   Matrix normed(int64_t rows) { return {normed_.data(), rows, hidden_size_}; }        // input of a projection
   Matrix projected(int64_t rows) { return {projected_.data(), rows, hidden_size_}; }  // output of attention or an MLP
-  // The dense MLP's part of the feed-forward half, then the experts' too.
+  // First the dense MLP's part of the feed-forward half; then the experts' part is added.
   Matrix feed_forward_sum(int64_t rows) { return {feed_forward_sum_.data(), rows, hidden_size_}; }
 
-  // Attention's scratch.
+  // The scratch memory of attention.
   struct Attention {
     Matrix q, out;                                         // [rows, H * K]
     Matrix k, v;                                           // [rows, G * K] raw projections
@@ -52,10 +52,10 @@ class PassMemory {
   };
   Attention attention(int64_t rows, const ops::KeyValueLayout& layout);
 
-  // The dense MLP's gate and up projections side by side.
+  // The gate and up projections of the dense MLP, side by side.
   Matrix gate_up(int64_t rows) { return {scratch_.data(), rows, 2 * intermediate_size_}; }
 
-  // The experts' scratch, for at most expert_rows() rows.
+  // The scratch memory of the experts, for at most expert_rows() rows.
   struct Experts {
     Matrix scores;   // [rows, E]
     Matrix gate_up;  // [rows * A, 2 M]

@@ -12,8 +12,8 @@
 namespace gesso::model {
 namespace {
 
-// In a device's memory tensors begin at multiples of this, and bytes behind the last one can be read: kernels copy
-// whole 16-byte pieces.
+// In a device's memory tensors begin at multiples of this. Kernels copy whole 16-byte pieces, so some bytes behind the
+// last tensor must be readable, too.
 constexpr int64_t kAlignment = 256;
 constexpr int64_t kChunkBytes = int64_t{32} << 20;  // large enough for full speed over PCIe, small beside the model
 
@@ -34,7 +34,7 @@ void visit_layer(LayerWeights& w, const Visit& visit) {
   }
 }
 
-// Every tensor that is there.
+// Calls visit_any for every tensor that the model has.
 template <typename Visit>
 void visit_tensors(Weights& weights, const Visit& visit_any) {
   const auto visit = [&](Tensor& tensor) {
@@ -48,11 +48,11 @@ void visit_tensors(Weights& weights, const Visit& visit_any) {
   for (LayerWeights& layer : weights.layers) visit_layer(layer, visit);
 }
 
-// What kernels count on for the address of a tensor, and GGUF files give.
+// Kernels rely on this alignment of a tensor's address. GGUF files have it.
 constexpr uintptr_t kTensorAlignment = 32;
 
-// Byte ranges of the host by address, which is the file's order, and where each goes in the device's copy. Ranges that
-// serve twice (a tied head) are there once, those that a device can read where they are not at all.
+// Which ranges of host memory go to the device, by address (the order of the file), and where each goes in the device's
+// copy. A range that serves twice (a tied head) is here once. A range that the device can read in place is not here.
 struct Placement {
   struct Range {
     int64_t num_bytes = 0;
@@ -80,7 +80,7 @@ Placement plan(Weights& weights, bool reads_host_memory) {
   return placement;
 }
 
-// Host memory to a device through two pinned blocks: while one is on its way, the other is filled.
+// Copies host memory to a device through two pinned blocks. While one is on its way, the other is filled.
 class Uploader {
  public:
   Uploader(const Context& context, const ops::Device& device) : context_(context) {
@@ -97,7 +97,7 @@ class Uploader {
       Lane& lane = lanes_[next_];
       next_ = 1 - next_;
       const int64_t count = std::min(kChunkBytes, num_bytes - first);
-      ops::synchronize(lane.context);  // its block is free again
+      ops::synchronize(lane.context);  // afterwards the lane's block is free again
       fill(source + first, count, lane.block.data());
       ops::copy_to_device(lane.context, lane.block.data(), count, target + first);
       done(count);
@@ -114,7 +114,7 @@ class Uploader {
     Buffer<std::byte> block;
   };
 
-  // On all threads: one alone reads a mapped file slower than a good disk.
+  // All threads copy, because one alone reads a mapped file more slowly than a good disk delivers it.
   void fill(const std::byte* source, int64_t num_bytes, std::byte* target) const {
     constexpr int64_t kPiece = int64_t{1} << 20;
     parallel_for(context_, (num_bytes + kPiece - 1) / kPiece, kPiece, [&](int64_t i) {
@@ -161,7 +161,8 @@ void upload(const Context& context, const ops::Device& device, Weights& weights,
   }
 }
 
-// The leading pairs that turn by anything a float32 cosine could show within the model's context.
+// How many leading pairs turn. The others turn so little, even at the last position of the context, that no cosine in
+// float32 could show it.
 int64_t num_rotated(const Staged<float>& inv_freq, int64_t max_position) {
   constexpr float kSmallestAngle = 1e-6f;
   int64_t count = inv_freq.size();

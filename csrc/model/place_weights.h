@@ -1,4 +1,4 @@
-// Weights to where a context's ops read them.
+// Puts weights where a context's ops read them.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,12 @@
 
 namespace gesso::model {
 
-// Called with bytes that have arrived and bytes in all.
+// Is called with the bytes that have arrived, and the bytes in all.
 using PlaceProgress = std::function<void(int64_t done, int64_t total)>;
 
-// Chooses the layouts of keys and values. On a device with memory of its own every tensor then goes there once, in the
-// file's order and as stored; a device that reads the host's memory keeps the views (but for tensors at odd addresses).
-// OutOfMemory before anything is copied when they do not fit.
+// Chooses the layouts of keys and values. On a device with memory of its own every tensor is then copied to it once, in
+// the file's order and as stored. On a device that reads the host's memory the tensors stay views of the file; only
+// those at addresses that kernels cannot use are copied. OutOfMemory, before anything is copied, when they do not fit.
 void place_weights(const Context& context, const ModelConfig& config, const ops::Device& device, Weights& weights,
                    const PlaceProgress& progress);
 

@@ -1,5 +1,5 @@
-// The frequencies of the rotary position embedding (RoPE). qk_norm_rope turns pair i of a head by position *
-// inv_freq[i].
+// The frequencies of the rotary position embedding (RoPE). The op qk_norm_rope turns pair i of a head by the angle
+// position * inv_freq[i].
 #pragma once
 
 #include <cstdint>

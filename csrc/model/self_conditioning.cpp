@@ -18,7 +18,7 @@ void self_conditioned_embedding(const PassContext& pass, Staged<int32_t> ids, Co
   const float eps = pass.config.rms_norm_eps;
   ops::embed(context, {.table = w.token_embd, .ids = ids, .scale = embed_scale(pass.config), .out = hidden});
   const int64_t rows = soft_embedding.rows;
-  if (rows > 0) {  // the MLP of a zero row is zero, so the first step needs none of it
+  if (rows > 0) {  // the MLP of a zero row is zero, so the first step skips it
     const Matrix normed = pass.memory.normed(rows), signal = pass.memory.projected(rows);
     ops::rms_norm(context, {.x = soft_embedding, .weight = w.self_cond_pre_norm, .eps = eps, .out = normed});
     gated_mlp(context, normed, w.self_cond_gate, w.self_cond_up, w.self_cond_down, pass.memory.gate_up(rows), signal);

@@ -1,4 +1,4 @@
-// A canvas' input rows: the embedding of its tokens, and what the step before tells about them.
+// The input rows of a canvas: the embeddings of its tokens, and a signal from the step before.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,13 @@
 
 namespace gesso::model {
 
-// sqrt(D), which embeddings are multiplied with; in float32, as in the reference's float32 run.
+// sqrt(D), by which embeddings are multiplied. It is float32, as when the reference runs in float32.
 float embed_scale(const ModelConfig& config);
 
 // hidden = rms(embed(ids) * sqrt(D) + s) without weight;  s = mlp(rms(soft_embedding, self_cond_pre_norm)).
-// soft_embedding = softmax(z) . token_embd * sqrt(D), z the processed logits of the step before. It has no rows before
-// the first step: s is zero then (which is not what logits of zero would give).   ids [R]; hidden, soft_embedding [R,
-// D]. Uses the pass memory's normed, projected and gate_up as scratch.
+//   soft_embedding = softmax(z) . token_embd * sqrt(D), with z the processed logits of the step before.
+// In the first step soft_embedding has no rows, and s is zero. (Logits of zero would give another s.) The function uses
+// the pass memory's normed, projected and gate_up as scratch.   ids [R]; hidden, soft_embedding [R, D].
 void self_conditioned_embedding(const PassContext& pass, Staged<int32_t> ids, ConstMatrix soft_embedding,
                                 Matrix hidden);
 

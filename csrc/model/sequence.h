@@ -1,4 +1,4 @@
-// One growing text: its tokens, and the cache of those that are encoded.
+// One growing text: its tokens, and the cache of those tokens that are encoded.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct Sequence {
   Sequence(const ModelConfig& config, const Weights& weights) : cache(config, weights.key_value_layouts) {}
 
   std::vector<int32_t> ids;
-  KvCache cache;  // of the first cache.length() ids
+  KvCache cache;  // of the first cache.length() ids; the others are pending
 
   std::span<const int32_t> pending() const { return std::span(ids).subspan(cache.length()); }
   // Keeps the first `length` ids.
@@ -24,7 +24,7 @@ struct Sequence {
   }
 };
 
-// Encodes what is pending in each sequence.
+// Encodes the pending ids of each sequence.
 void encode_pending(const PassContext& pass, std::span<Sequence* const> sequences);
 
 }  // namespace gesso::model

@@ -8,13 +8,13 @@
 
 namespace gesso::model {
 
-// W for a sliding layer. 0 means that a full layer sees everything.
+// W for a sliding layer. It is 0 for a full layer, which sees everything.
 inline int64_t window_of(const ModelConfig& config, int64_t layer) {
   return config.layers[layer].is_sliding ? config.sliding_window : 0;
 }
 
 // The first position that is seen from `position`. The window counts the position itself: with W = 4, position 10 sees
-// 7, 8, 9 and 10. When encoding, each row has a range of its own. When denoising, all rows of a canvas see what its
+// 7, 8, 9 and 10. When encoding, this holds for each row. When denoising, all rows of a canvas see the same: what its
 // first position sees, and the whole canvas.
 inline int64_t first_seen(int64_t window, int64_t position) {
   return window > 0 ? std::max<int64_t>(0, position - (window - 1)) : 0;

@@ -1,4 +1,4 @@
-// The small arrays of one pass (ids, positions, addresses, draw keys) on their way to the device, in one copy.
+// Brings the small arrays of one pass (ids, positions, addresses, draw keys) to the device in one copy.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 
 namespace gesso::model {
 
-// For each pass: put() its arrays, upload() once, run the ops, and clear() when the device has read the arrays. The
-// same sequence of sizes gives the same addresses; recorded steps rely on it. On the CPU nothing is uploaded.
+// For each pass: put() its arrays, upload() once, run the ops, and clear() when the device has read the arrays. Equal
+// sizes in equal order give equal addresses, which recorded steps rely on. On the CPU nothing is uploaded.
 class Staging {
  public:
   Staging(const Context& context, int64_t capacity_bytes)

@@ -55,7 +55,7 @@ Weight TensorTable::matrix(const std::string& name, const Shape& shape) {
       }
     }
   }
-  // A hint for runtimes that quantise activations to 8 bits or less.
+  // Runtimes that quantise activations to 8 bits or less may use this as a hint. gesso does not.
   ignore(name + ".input_scale");
   return weight;
 }
@@ -88,7 +88,7 @@ void TensorTable::finish() {
     if (!entry.used) note("unexpected " + name + " " + entry.tensor.shape.to_string());
   }
   if (problems_.empty()) return;
-  constexpr size_t kShown = 20;  // a wrong file has hundreds; the first ones tell which
+  constexpr size_t kShown = 20;  // a wrong file has hundreds of problems; the first ones tell which file it is
   std::string message = concat("tensors do not fit the configuration (", problems_.size(), " problems):");
   for (size_t i = 0; i < problems_.size() && i < kShown; ++i) message += "\n  " + problems_[i];
   if (problems_.size() > kShown) message += concat("\n  and ", problems_.size() - kShown, " more");

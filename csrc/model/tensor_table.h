@@ -1,4 +1,4 @@
-// Takes tensors out of a checkpoint by name and keeps the list of everything that is wrong with it.
+// Takes tensors out of a checkpoint by name, and lists everything that is wrong with it.
 #pragma once
 
 #include <string>
@@ -16,19 +16,19 @@ class TensorTable {
   explicit TensorTable(const io::GgufFile& file);
 
   bool has(const std::string& name) const { return tensors_.count(name) != 0; }
-  // The stored values under a full name, of any computable type; problems are noted and an absent Tensor returned.
+  // The values stored under a full name, of any computable type. Problems are noted, and then the Tensor is absent.
   Tensor values(const std::string& name, const Shape& shape);
-  // A matrix `name`.weight with its optional `name`.scale.
+  // The matrix `name`.weight, and its `name`.scale if there is one.
   Weight matrix(const std::string& name, const Shape& shape);
-  // As matrix(), but absence is no problem.
+  // As matrix(), but the matrix may be absent.
   Weight optional_matrix(const std::string& name, const Shape& shape);
-  // An F32 vector under its full name; F16 and BF16 are widened into `converted`.
+  // The F32 vector under a full name. A vector of F16 or BF16 is widened into `converted`.
   Tensor vector(const std::string& name, int64_t size, std::vector<Buffer<float>>& converted);
-  // A single number under its full name.
+  // The single number under a full name.
   float scalar(const std::string& name);
-  // A tensor that may be there and is not needed.
+  // Accepts a tensor that the model does not need.
   void ignore(const std::string& name);
-  // Notes tensors that nothing took and throws one FormatError if there are any problems.
+  // Notes tensors that nothing took. If there are any problems, it throws one FormatError with all of them.
   void finish();
 
  private:
@@ -38,7 +38,8 @@ class TensorTable {
     Tensor tensor;
     bool used = false;
   };
-  // nullptr, with a note, when the tensor is missing, misshapen or of a type that cannot be computed with.
+  // Returns nullptr, and notes why, when the tensor is missing, has another shape, or a type that cannot be computed
+  // with.
   const Tensor* take(const std::string& name, const Shape& shape);
 
   std::unordered_map<std::string, Entry> tensors_;

@@ -8,7 +8,7 @@ namespace gesso::model {
 namespace {
 
 void load_rope(TensorTable& table, const ModelConfig& config, Weights& weights) {
-  table.ignore("rope_freqs.weight");  // a stack without full layers has no use for it
+  table.ignore("rope_freqs.weight");  // a model without full layers does not use it
   for (const LayerConfig& layer : config.layers) {
     std::vector<float>& inv_freq = (layer.is_sliding ? weights.inv_freq_sliding : weights.inv_freq_full).host;
     if (!inv_freq.empty()) continue;
@@ -34,7 +34,7 @@ void load_attention(TensorTable& table, const ModelConfig& config, const LayerCo
   out.attn_norm = table.vector(prefix + "attn_norm.weight", hidden, converted);
   out.attn_q = table.matrix(prefix + "attn_q", {q_size, hidden});
   out.attn_k = table.matrix(prefix + "attn_k", {kv_size, hidden});
-  // The architecture has no V projection on full layers; a file that stores one anyway means it.
+  // Full layers have no V projection in this architecture. If a file stores one anyway, it is used.
   out.attn_v = layer.is_sliding ? table.matrix(prefix + "attn_v", {kv_size, hidden})
                                 : table.optional_matrix(prefix + "attn_v", {kv_size, hidden});
   out.attn_output = table.matrix(prefix + "attn_output", {hidden, q_size});
@@ -54,7 +54,7 @@ void load_experts(TensorTable& table, const ModelConfig& config, const std::stri
   } else {
     out.ffn_gate_up_exps.gate_up = table.matrix(prefix + "ffn_gate_up_exps", {experts, 2 * ffn, hidden});
   }
-  // Its `.scale` is the router's per_expert_scale, which the routing weights carry.
+  // The file's `.scale` of this matrix is the router's per_expert_scale, which becomes part of the routing weights.
   out.ffn_down_exps.values = table.values(prefix + "ffn_down_exps.weight", {experts, hidden, ffn});
   table.ignore(prefix + "ffn_down_exps.input_scale");
   out.ffn_down_exps_scale = table.vector(prefix + "ffn_down_exps.scale", experts, converted);

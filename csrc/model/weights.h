@@ -1,4 +1,4 @@
-// The model's tensors by role.
+// The model's tensors, by role.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,8 @@
 
 namespace gesso::model {
 
-// Field names are GGUF's. Norms are F32 [D] unless noted; a norm stored in another float type was widened once.
+// Field names are GGUF's. Norms are F32 [D] unless noted. A norm that the file stores in another float type was
+// widened.
 struct LayerWeights {
   Tensor attn_norm, post_attention_norm, ffn_norm, post_ffw_norm_1, pre_ffw_norm_2, post_ffw_norm_2, post_ffw_norm;
   Tensor attn_q_norm, attn_k_norm;      // [K]
@@ -33,7 +34,7 @@ struct LayerWeights {
   float enc_layer_output_scale = 1.0f;  // encode
 };
 
-// Views into the checkpoint's bytes, or into a device's memory, see place_weights.
+// Views of the checkpoint's bytes, or of their copy in a device's memory: see place_weights.
 struct Weights {
   Tensor token_embd;                       // [V, D]
   Weight output;                           // [V, D]; token_embd itself unless the file unties the head
@@ -44,7 +45,7 @@ struct Weights {
   std::vector<ops::KeyValueLayout> key_value_layouts;  // per layer; set by place_weights
   int64_t num_bytes = 0;                               // as stored
 
-  // Of a layer's pairs, [K / 2].
+  // The frequencies for the pairs of a layer, [K / 2].
   Staged<float> inv_freq(bool is_sliding) const {
     const InverseFrequencies& which = is_sliding ? inv_freq_sliding : inv_freq_full;
     return {which.host, which.device};
@@ -55,16 +56,16 @@ struct Weights {
     const float* device = nullptr;
   };
   InverseFrequencies inv_freq_sliding, inv_freq_full;
-  // What keeps the views alive: the checkpoint, the few tensors that had to be widened, a device's copy.
+  // These keep the views alive: the checkpoint, the few tensors that had to be widened, and a device's copy.
   std::shared_ptr<const void> owner;
   std::vector<Buffer<float>> converted;
   Buffer<std::byte> device_copy;
 };
 
-// The only place that knows tensor names. Files name and store some tensors in more than one way, and all of these
-// are accepted: self_cond_norm for self_cond_pre_norm, split experts, no enc_layer_output_scale, no rope_freqs,
-// `.scale` and `.input_scale` beside a weight. Missing, extra and misshapen tensors and types that cannot be computed
-// with are all listed in one FormatError.
+// No other function knows the names of tensors. Files differ in some names and in how they store some tensors, and all
+// of these are accepted: self_cond_norm for self_cond_pre_norm, split experts, no enc_layer_output_scale, no
+// rope_freqs, `.scale` and `.input_scale` beside a weight. One FormatError lists all tensors that are missing, unknown,
+// of a wrong shape, or of a type that cannot be computed with.
 Weights load_weights(const io::GgufFile& file, const ModelConfig& config);
 
 }  // namespace gesso::model
