@@ -1,4 +1,4 @@
-// Keys and values of one key-value head, on their way from the cache to the matrix instructions.
+// Brings the keys and values of one key-value head from the cache to shared memory.
 #pragma once
 
 #include "cuda/attention/attention_memory.h"
@@ -10,7 +10,7 @@ namespace gesso::cuda {
 template <typename Tile>
 constexpr int kValueTileBytes = value_tile_bytes(Tile::kDim);
 
-// The keys, or the values, of a sequence, of the block's key-value head.
+// The keys, or the values, of a sequence, for the block's key-value head.
 struct KeyRows {
   const std::byte* cached;
   const std::byte* own;
@@ -33,9 +33,9 @@ struct KeyRows {
   }
 };
 
-// Starts the copies of a row of `tile_bytes`. `given_bytes` of it are copied and the rest becomes zero; where the row
-// is not valid, all of it becomes zero: what a query does not see has the weight 0, but 0 times NaN would be NaN. All
-// threads of a warp call it.
+// Starts the copies of a row of `tile_bytes` bytes. The first `given_bytes` are copied, and the rest becomes zero. If
+// the row is not valid, all of it becomes zero: the weight of what a query does not see is 0, but 0 times NaN would be
+// NaN. All threads of a warp must call this function.
 template <typename Tile>
 __device__ void load_row(std::byte* shared, int tile_bytes, const std::byte* row, int given_bytes, bool valid) {
 #pragma unroll
@@ -45,8 +45,8 @@ __device__ void load_row(std::byte* shared, int tile_bytes, const std::byte* row
   }
 }
 
-// Starts the copies of the keys and values at the positions first .. first + kKeys - 1; the block's warps share the
-// rows. (Each call looks the sequence up again, which costs fewer registers than to remember it.)
+// Starts the copies of the keys and values at the positions first .. first + kKeys - 1. The block's warps share the
+// rows. (Each call looks up the sequence's addresses again. That costs fewer registers than to keep them.)
 template <typename Tile>
 __device__ void load_keys(const AttentionArguments& a, const ops::AttentionSequence& sequence, KeyRange range,
                           int first, std::byte* stage) {

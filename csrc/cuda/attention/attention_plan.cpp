@@ -15,7 +15,7 @@ int64_t num_tiles(const AttentionShape& shape, int64_t num_rows, int bands) {
   return (queries + tile - 1) / tile;
 }
 
-// A thread may take 255 registers, and a multiprocessor has 65536.
+// How many blocks a multiprocessor runs at a time, as far as registers allow: it has 65536, and a thread may take 255.
 int blocks_by_registers(const AttentionSums& sums, int bands) {
   constexpr int kThreads = 256;
   return kThreads / (bands * sums.slices * kAttentionWarp);
@@ -34,7 +34,8 @@ AttentionSums plan_attention_sums(const AttentionShape& shape) {
 AttentionTiles plan_attention_tiles(const DeviceProperties& device, const AttentionShape& shape,
                                     const AttentionSums& sums, int64_t num_rows, int num_sequences) {
   AttentionTiles tiles;
-  // A single canvas has fewer whole tiles than a large GPU has multiprocessors.
+  // A single canvas may have fewer tiles of kWholeBands bands than a large GPU has multiprocessors. Then tiles are
+  // halved.
   const int64_t whole_blocks = num_tiles(shape, num_rows, kWholeBands) * shape.num_key_value_heads;
   tiles.bands = whole_blocks < device.num_multiprocessors ? kHalfBands : kWholeBands;
   tiles.key_tile_bytes = static_cast<int>(shape.own_key_bytes > 0 ? shape.own_key_bytes : value_tile_bytes(sums.dim));

@@ -1,4 +1,4 @@
-// What a block of the attention kernel works on: which queries, and which keys they see.
+// The work of a block of the attention kernel: which queries it has, and which keys these see.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace gesso::cuda {
 
 // How a block divides its work. Its queries are cut into bands of 16, and the dims of a head into one slice or two. A
-// warp has one slice of one band; all warps walk over the keys together, kKeys at a time.
+// warp has one slice of one band. All warps walk over the keys together, kKeys at a time.
 template <int kPaddedDim, int kSlicesOfDim, int kBandsOfBlock, int kKeysOfStep>
 struct AttentionTile {
   static constexpr int kDim = kPaddedDim;
@@ -34,20 +34,20 @@ struct AttentionArguments {
   int head_dim;  // K
   int group;     // query heads that share a key-value head
   bool is_causal;
-  int window;  // causal; 0: none
+  int window;  // used when causal; 0: there is no window
   int key_row_bytes;
   int value_row_bytes;
-  int key_head_bytes;  // of one head in a row
+  int key_head_bytes;  // bytes of one head in a row
   int value_head_bytes;
-  // A key's dims are two halves, d < half and d >= half. The first half_in_keys dims of each half are in its row of
-  // keys, first those of the first half; the others are in its row of values. Where keys are whole, all are in the
-  // keys.
+  // A key's dims have two halves, d < half and d >= half. The first half_in_keys dims of each half are stored in the
+  // row of keys, those of the first half in front. The other dims are stored in the row of values. Where keys are
+  // stored whole, all dims are in the row of keys.
   int half;
   int half_in_keys;
-  int key_tile_bytes;  // of a key in shared memory, padding not counted
+  int key_tile_bytes;  // bytes of a key in shared memory, without padding
 };
 
-// Positions begin .. end - 1.
+// The positions begin .. end - 1.
 struct KeyRange {
   int begin, end;
 
@@ -55,15 +55,15 @@ struct KeyRange {
   __device__ bool overlaps(int first, int count) const { return first < end && first + count > begin; }
 };
 
-// A sequence's queries are numbered row by row. Of each row these are the `group` heads that share the block's head of
-// keys and values.
+// A sequence's queries are numbered row by row. Each row has `group` of them: the heads that share the key-value head
+// of the block.
 struct TilePlace {
-  const ops::AttentionSequence* sequence;  // null: nothing to do
+  const ops::AttentionSequence* sequence;  // null: the block has nothing to do
   int first_query;
 };
 
-// The sequences get blocks one after another, each as many as its rows need. (The host did not know their rows when it
-// made the grid, so some blocks are left over.)
+// The blocks are given to the sequences one after another. Each sequence gets as many as its rows need. (The host did
+// not know the rows of each sequence when it sized the grid, so some blocks are left over.)
 __device__ inline TilePlace find_tile(const AttentionArguments& a, int tile_queries) {
   int tile = static_cast<int>(blockIdx.x);
   for (int s = 0; s < a.num_sequences; ++s) {
@@ -75,7 +75,7 @@ __device__ inline TilePlace find_tile(const AttentionArguments& a, int tile_quer
   return {nullptr, 0};
 }
 
-// What at least one of the queries first .. last sees.
+// The keys that at least one of the queries first .. last sees.
 __device__ inline KeyRange seen_keys(const AttentionArguments& a, const ops::AttentionSequence& sequence, int first,
                                      int last) {
   const int begin = static_cast<int>(sequence.cached_begin), position = static_cast<int>(sequence.first_position);
@@ -84,20 +84,20 @@ __device__ inline KeyRange seen_keys(const AttentionArguments& a, const ops::Att
   return {std::max(window_begin, begin), position + last / a.group + 1};
 }
 
-// What at least one query of the block sees.
+// The keys that at least one query of the block sees.
 template <typename Tile>
 __device__ KeyRange seen_by_tile(const AttentionArguments& a, const TilePlace& tile) {
   const int num_queries = static_cast<int>(tile.sequence->num_rows) * a.group;
   return seen_keys(a, *tile.sequence, tile.first_query, std::min(tile.first_query + Tile::kQueries, num_queries) - 1);
 }
 
-// Which part of a block's work is a thread's.
+// The part of a block's work that belongs to a thread.
 struct ThreadPlace {
   int lane, band, slice;
 };
 
-// The shuffle gives each lane its own value. It hides from the compiler where the value comes from: else the compiler
-// would compute the addresses of all matrices before the loop over the keys, and keep each of them in a register.
+// The shuffle gives each lane its own value back. It hides from the compiler where the value comes from. Otherwise the
+// compiler would compute the addresses of all matrices before the loop over the keys, each in a register of its own.
 template <typename Tile>
 __device__ ThreadPlace find_thread_place() {
   const int thread = shuffle(static_cast<int>(threadIdx.x), lane_index());
@@ -105,7 +105,7 @@ __device__ ThreadPlace find_thread_place() {
   return {thread % kWarpSize, warp / Tile::kSlices, warp % Tile::kSlices};
 }
 
-// A lane's two queries.
+// The two queries of a lane.
 struct LaneQueries {
   const ops::AttentionSequence& sequence;
   int query[2];
@@ -118,7 +118,8 @@ struct LaneQueries {
   }
 
   __device__ bool exists(int i) const { return query[i] < num_queries; }
-  // Where the query's head begins in its row of `rows`. If the query does not exist, it is the head of another one.
+  // Where the query's head begins in its row of `rows`. For a query that does not exist it is the head of another
+  // query.
   template <typename T>
   __device__ T* head(const AttentionArguments& a, int i, T* rows, int64_t stride) const {
     const int index = exists(i) ? query[i] : 0;

@@ -18,20 +18,20 @@ namespace gesso::cuda {
 constexpr int kStepDims = 16;  // dims or keys that one matrix instruction multiplies
 constexpr int kStepKeys = 8;   // keys, or dims of the result, that one matrix instruction makes
 
-// The score of a key that is not seen, and the maximum of a query that has seen nothing yet.
+// The score of a key that a query does not see, and the maximum of a query that has seen no key yet.
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
 __device__ inline uint32_t load_pair(const float* head, int dim, int end) {
   return pack_bf16(dim < end ? head[dim] : 0.0f, dim + 1 < end ? head[dim + 1] : 0.0f);
 }
 
-// A product with keys goes over the two halves of the head (AttentionArguments). A slice is one of them, or both.
+// Keys are multiplied in two halves of the head (see AttentionArguments). A slice is one of these halves, or both.
 template <typename Tile>
 constexpr int kHalves = 2 / Tile::kSlices;
 template <typename Tile>
 constexpr int kHalfSteps = Tile::kDim / 2 / kStepDims;
 
-// Queries as the A operand of a product with keys.
+// The queries as operand A of a product with keys.
 template <typename Tile>
 struct QueryFragments {
   uint32_t a[kHalves<Tile>][kHalfSteps<Tile>][4];
@@ -50,7 +50,7 @@ struct QueryFragments {
   }
 };
 
-// Scores of kKeys keys, and their weights as the A operand of a product with values.
+// The scores of kKeys keys, and the weights made from them as operand A of a product with values.
 template <typename Tile>
 using Scores = float[Tile::kKeys / kStepKeys][4];
 template <typename Tile>
@@ -88,8 +88,8 @@ struct alignas(16) ScoreFragment {
   float v[4];
 };
 
-// Adds the scores of the two slices of a band: its two warps swap them, and then both have the sums, with the same
-// bits. The exchange may be written again after the next barrier of the block.
+// Adds up the scores of the two slices of a band. The two warps of the band swap their scores. Then both have the sums,
+// with the same bits. `exchange` may be written again after the block's next barrier.
 template <typename Tile>
 __device__ void add_slices(ScoreFragment* exchange, const ThreadPlace& place, Scores<Tile>& scores) {
   static_assert(Tile::kSlices <= 2, "a sum of two has one order");
@@ -127,14 +127,16 @@ __device__ void mask_scores(const KeyRange (&seen)[2], int first, const ThreadPl
   }
 }
 
-// Softmax of a lane's two queries over keys that come a few at a time, with a running maximum (Milakov and Gimelshein,
-// "Online normalizer calculation for softmax", 2018). Keys that are not seen change nothing, not one bit.
+// The softmax of a lane's two queries over keys that come a few at a time, with a running maximum (Milakov and
+// Gimelshein, "Online normalizer calculation for softmax", 2018). Keys that a query does not see change no bit of its
+// result.
 struct RunningSoftmax {
   float max[2] = {kNothing, kNothing};
   float sum[2] = {0, 0};         // of this lane's keys; finish() adds the four lanes that share a query
-  float correction[2] = {1, 1};  // by which the last step asks all that was summed before it to be multiplied
+  float correction[2] = {1, 1};  // the factor for everything that was summed before the last step
 
-  // Makes weights of scores, rounded to bf16 as they will be multiplied; the sums are of the rounded weights.
+  // Turns scores into weights and rounds them to bf16, as they will be multiplied. The sums are sums of the rounded
+  // weights.
   template <typename Tile>
   __device__ void step(const Scores<Tile>& scores, Weights<Tile>& weights) {
 #pragma unroll
@@ -164,7 +166,7 @@ struct RunningSoftmax {
       s += shuffle_xor(s, 2);
     }
   }
-  // The same answer in the whole warp.
+  // All lanes of the warp get the same answer.
   __device__ bool needs_correction() const { return ballot(correction[0] != 1.0f || correction[1] != 1.0f) != 0; }
 
  private:
@@ -174,7 +176,7 @@ struct RunningSoftmax {
   }
 };
 
-// A warp's part of the result, not yet divided by the sum of the weights.
+// The part of the result that a warp sums. It is not yet divided by the sum of the weights.
 template <typename Tile>
 struct OutputFragments {
   static constexpr int kFragments = Tile::kSliceDims / kStepKeys;

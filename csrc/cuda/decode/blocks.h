@@ -1,4 +1,4 @@
-// Decoders of the formats with blocks of 32 or 64 elements. csrc/quant has the pictures of their bytes.
+// Decoders of the formats with blocks of 32 or 64 elements. csrc/quant shows how their bytes lie.
 #pragma once
 
 #include "cuda/decode/codes.h"
@@ -8,7 +8,7 @@
 
 namespace gesso::cuda {
 
-// What these decoders share. A span has kBlocks blocks, each of kBytes bytes and kElements elements.
+// The common part of these decoders. A span has kBlocks blocks, each of kBytes bytes and kElements elements.
 template <typename Decoder, int kElements, int kBytes, int kBlocks, int kAligned>
 struct BlockDecoder {
   static constexpr int kSpanColumns = kElements * kBlocks;
@@ -125,7 +125,7 @@ struct TileDecoder<DType::kQ8_0> : BlockDecoder<TileDecoder<DType::kQ8_0>, 32, 3
   }
 };
 
-// quant::kIq4Values + 128.
+// The values of quant::kIq4Values, plus 128.
 __device__ constexpr ByteTable iq4_codes() { return {{0x3f2d1801, 0x766a5d4f, 0xa6998d81, 0xf1d9c5b5}}; }
 
 template <>
@@ -141,7 +141,7 @@ struct TileDecoder<DType::kIQ4_NL> : BlockDecoder<TileDecoder<DType::kIQ4_NL>, 3
   }
 };
 
-// quant::kE2M1Values + 16.
+// The values of quant::kE2M1Values, plus 16.
 __device__ constexpr ByteTable e2m1_codes() { return {{0x13121110, 0x1c181614, 0x0d0e0f10, 0x04080a0c}}; }
 
 template <>

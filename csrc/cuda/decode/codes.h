@@ -1,4 +1,4 @@
-// Block formats as integers (codes) with scales, and how these become bf16 or int8.
+// The elements of block formats as integers (codes) with scales, and how these become bf16 or int8.
 #pragma once
 
 #include <math.h>
@@ -23,11 +23,11 @@ struct Codes {
   float min;
 };
 
-// Makes all elements zero.
+// After this all elements of the unit are zero.
 __device__ inline void clear_scales(Codes& codes) { codes.scale[0] = codes.scale[1] = codes.min = 0.0f; }
 
-// Code `byte` of the four of a word, less kZero, as a float. A conversion would be slow. Instead the code is put into
-// the last bits of the float 2^23, and 2^23 is subtracted again.
+// Code `byte` of the four of a word, less kZero, as a float. A conversion would be slow. Instead the code becomes the
+// last bits of the float 2^23, and 2^23 is subtracted again.
 template <typename Decoder>
 __device__ inline float code_value(uint32_t word, int byte) {
   constexpr uint32_t kBiasTop = 0x4b;  // 2^23 = 0x4b000000
@@ -52,7 +52,7 @@ __device__ inline uint32_t signed_codes(uint32_t word) {
   if constexpr (Decoder::kZero == 0) return word;
   if constexpr (Decoder::kZero == 128) return word ^ 0x80808080u;
   constexpr uint32_t kZeros = Decoder::kZero * 0x01010101u;
-  return ((word | 0x80808080u) - kZeros) ^ 0x80808080u;  // the high bits keep bytes from borrowing
+  return ((word | 0x80808080u) - kZeros) ^ 0x80808080u;  // the high bits keep a byte from borrowing from the next one
 }
 
 }  // namespace gesso::cuda

@@ -20,7 +20,7 @@ struct FloatDecoder {
   __device__ explicit FloatDecoder(DType) {}
   __device__ static constexpr int span_bytes() { return kMaxSpanBytes; }
 
-  // Loads words of a row. As a rule they begin at a multiple of 16 bytes, but they need not.
+  // Loads words of a row. As a rule their address is a multiple of 16, but it need not be.
   template <int kCount>
   __device__ static void load(const uint8_t* bytes, uint32_t (&words)[kCount]) {
     if (reinterpret_cast<uintptr_t>(bytes) % 16 == 0) return load_words<16>(bytes, words);
@@ -52,8 +52,8 @@ template <>
 struct TileDecoder<DType::kF32> : FloatDecoder<4> {
   using FloatDecoder::FloatDecoder;
 
-  // Each element is the sum of two bf16: the high part is the nearest bf16, the low part the nearest one to the rest.
-  // Gives the high parts of a unit, or the low ones.
+  // Each element is the sum of two bf16. The high part is the nearest bf16, and the low part is the bf16 nearest to the
+  // rest. Returns either the high parts or the low parts of a unit.
   __device__ static void decode_part(const uint8_t* unit, bool is_low, uint32_t (&out)[16]) {
 #pragma unroll
     for (int first = 0; first < 16; first += 4) {
@@ -73,7 +73,7 @@ struct TileDecoder<DType::kF32> : FloatDecoder<4> {
   }
 };
 
-// F32 for products with rows of RowType::kSplitBF16: every 64 columns come three times, as high, high and low parts.
+// F32 for products with rows of RowType::kSplitBF16. Every 64 columns come three times: as high, high and low parts.
 struct SplitDecoder : TileDecoder<DType::kF32> {
   static constexpr int kPasses = 3;
   static constexpr int kSpanColumns = kPasses * FloatDecoder::kSpanColumns;

@@ -1,4 +1,4 @@
-// From a type of one of the lists to its decoder. Host code.
+// Finds the decoder of a type in one of the lists. This is host code.
 #pragma once
 
 #include "core/check.h"
@@ -7,7 +7,7 @@
 
 namespace gesso::cuda {
 
-// Calls use(DecoderType<TileDecoder<type>>) for that type of the list which `dtype` is.
+// Calls use(DecoderType<TileDecoder<type>>) for the type of the list that `dtype` is. ArgumentError if there is none.
 template <DType... kTypes, typename Use>
 void with_decoder_of(DTypeList<kTypes...>, DType dtype, const Use& use) {
   const bool is_found = ((dtype == kTypes && (use(DecoderType<TileDecoder<kTypes>>()), true)) || ...);

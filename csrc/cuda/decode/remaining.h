@@ -1,5 +1,5 @@
-// One decoder for all formats that have none of their own. It runs the code that the CPU runs, which is slower than a
-// decoder of one's own; in return one kernel serves all these formats.
+// One decoder for all formats that have none of their own. It runs the code that the CPU runs. That is slower than a
+// special decoder, but one kernel serves all these formats.
 #pragma once
 
 #include "core/check.h"
@@ -13,7 +13,7 @@ namespace gesso::cuda {
 
 struct RemainingDecoder {
   static constexpr int kSpanColumns = 256;
-  static constexpr int kMaxSpanBytes = 110;  // Q3_K, IQ3_S
+  static constexpr int kMaxSpanBytes = 110;  // the largest: Q3_K and IQ3_S
   static constexpr int kAlignment = 1;
   static constexpr int kPasses = 1;
   static constexpr bool kHasCodes = false;
@@ -40,7 +40,7 @@ struct RemainingDecoder {
   int span_bytes_ = 0;
 };
 
-// As the function for the other lists: calls use(DecoderType<RemainingDecoder>()).
+// As the function for the other lists, this calls use(DecoderType<RemainingDecoder>()).
 template <typename Use>
 void with_decoder_of(RemainingTypes, DType dtype, const Use& use) {
   check(RemainingTypes::has(dtype), "no decoder reads ", dtype_name(dtype));

@@ -1,4 +1,5 @@
-// Decoders of the formats with super-blocks of 256 elements, each a span. csrc/quant has the pictures of their bytes.
+// Decoders of the formats with super-blocks of 256 elements. A span is one super-block. csrc/quant shows how its bytes
+// lie.
 #pragma once
 
 #include "cuda/decode/blocks.h"
@@ -11,7 +12,7 @@ namespace gesso::cuda {
 __device__ inline void set_scale_and_min(const uint32_t (&header)[4], int unit, Codes& codes) {
   const int shift = 8 * (unit % 4);
   const uint32_t first = header[1] >> shift, second = header[2] >> shift, third = header[3] >> shift;
-  const bool is_early = unit < 4;  // quant::unpack_scale_and_min
+  const bool is_early = unit < 4;  // as in quant::unpack_scale_and_min
   const uint32_t scale = is_early ? first & 63 : (third & 15) | (first >> 2 & 48);
   const uint32_t min = is_early ? second & 63 : (third >> 4 & 15) | (second >> 2 & 48);
   codes.scale[0] = codes.scale[1] = from_half(static_cast<uint16_t>(header[0])) * static_cast<float>(scale);

@@ -1,9 +1,8 @@
-// How kernels read stored weights: 32 elements of a row at a time, from bytes that lie in shared memory as the file has
-// them.
+// How kernels read stored weights: 32 elements of a row at a time, from shared memory, where the bytes lie as in the
+// file.
 //
-// A *span* is what is copied of a row at once: the bytes of kSpanColumns columns, with the 16-byte aligned window
-// around them. So rows and blocks of any alignment are read in place, without repacking. A *unit* is 32 columns of a
-// span.
+// A *span* is what is copied of a row at once: the bytes of kSpanColumns columns, and the 16-byte aligned window around
+// them. So rows and blocks of any alignment are read without repacking. A *unit* is 32 columns of a span.
 //
 // TileDecoder<type> of each type (RemainingDecoder for all that have none) has
 //   static constexpr int kSpanColumns     64, 128 or 256 (times kPasses)
@@ -14,10 +13,10 @@
 //   explicit TileDecoder(DType)           only RemainingDecoder looks at the type
 //   int span_bytes()
 //   void decode(const uint8_t* span, int unit, uint32_t (&out)[16])      to bf16, two in a word
-// and where kHasCodes is true, it gives the elements as integers (codes.h), too:
+// If kHasCodes is true, it also gives the elements as integers (codes.h):
 //   Codes codes(const uint8_t* span, int unit)
-// Behind the last column of a row a span may hold anything, and so may the elements that are decoded from there:
-// clear_columns makes them zero. A decoder reads up to 4 bytes more than its unit has.
+// Behind the last column of a row a span may hold anything, and so do the elements that are decoded from there.
+// clear_columns makes these elements zero. A decoder may read up to 4 bytes behind its unit.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +31,7 @@ constexpr int kUnitColumns = 32;
 template <DType kFormat>
 struct TileDecoder;
 
-// Stands for a decoder's type in a call.
+// A value of this type stands for a decoder's type in a call.
 template <typename D>
 struct DecoderType {
   using Decoder = D;

@@ -1,4 +1,4 @@
-// From a type that is known at run time to the struct of its blocks. Device code.
+// Finds the struct of the blocks of a type that is known at run time. This is device code.
 #pragma once
 
 #include "core/dtype.h"
@@ -7,7 +7,7 @@
 
 namespace gesso::cuda {
 
-// Every format is in this "list", as the lists of decoder_lists.h say of theirs.
+// A list that has every format. Like the lists of decoder_lists.h it can be asked has().
 struct AllTypes {
   static constexpr bool has(DType) { return true; }
 };
@@ -28,8 +28,8 @@ __device__ inline void visit_one_of(quant::BlockList<Blocks...>, DType dtype, co
   static_cast<void>((visit_if<Types, Blocks>(dtype, visit) || ...));
 }
 
-// Calls visit with a block of the type `dtype`, whose content means nothing. Only types of the list `Types` are looked
-// at, so that a kernel has no code for the others.
+// Calls visit with a block of the type `dtype`; only the block's type matters, not its content. The kernel has code for
+// the types of the list `Types` only.
 template <typename Types = AllTypes, typename Visit>
 __device__ inline void visit_block(DType dtype, const Visit& visit) {
   visit_one_of<Types>(quant::AllBlocks{}, dtype, visit);

@@ -1,4 +1,4 @@
-// From a type that is known at run time to its decoder, for kernels that read any of them. Host code.
+// Finds the decoder of a type that is known at run time, for kernels that read any type. This is host code.
 #pragma once
 
 #include "core/check.h"
@@ -22,7 +22,7 @@ constexpr bool all_have_one_decoder(quant::BlockList<Blocks...>) {
 static_assert(all_have_one_decoder(quant::AllBlocks{}),
               "decode/decoder_lists.h: a format of quant/all_blocks.h is in none of the lists, or in two");
 
-// Calls use(DecoderType<...>) for the decoder of any type that can be computed with:
+// Calls use(DecoderType<...>) with the decoder of any type that can be computed with:
 //   with_decoder(dtype, [&](auto type) { using Decoder = typename decltype(type)::Decoder; ... });
 template <typename Use>
 void with_decoder(DType dtype, const Use& use) {

@@ -1,4 +1,4 @@
-// Words from bytes of any alignment in shared memory, and look-ups of four bits in a table of bytes.
+// Reads words from shared memory at any address, and looks up values of four bits in a table of bytes.
 #pragma once
 
 #include "cuda/device/bytes.h"
@@ -6,8 +6,8 @@
 
 namespace gesso::cuda {
 
-// Loads kCount words from an address that is a multiple of kAlignment. Where kAlignment is below 4, aligned words are
-// read and each result is put together from two of them; the last of these may lie wholly behind the bytes asked for.
+// Loads kCount words from an address that is a multiple of kAlignment. Below 4, it reads aligned words and makes each
+// result from two of them. The last word that it reads may lie wholly behind the bytes asked for.
 template <int kAlignment, int kCount>
 __device__ inline void load_words(const uint8_t* bytes, uint32_t (&words)[kCount]) {
   if constexpr (kAlignment >= 16 && kCount % 4 == 0) {
@@ -39,7 +39,7 @@ __device__ inline void load_words(const uint8_t* bytes, uint32_t (&words)[kCount
 // A half precision number at an even address.
 __device__ inline uint16_t load_half_word(const uint8_t* bytes) { return *reinterpret_cast<const uint16_t*>(bytes); }
 
-// The low and the high nibbles of four bytes, one per byte.
+// The low nibbles, or the high ones, of four bytes: one in each byte of the result.
 __device__ inline uint32_t low_nibbles(uint32_t word) { return word & 0x0f0f0f0fu; }
 __device__ inline uint32_t high_nibbles(uint32_t word) { return word >> 4 & 0x0f0f0f0fu; }
 
@@ -48,7 +48,7 @@ struct ByteTable {
   uint32_t words[4];
 };
 
-// The bytes of the table that the four lowest nibbles of `nibbles` pick.
+// The bytes of the table at the places that the four lowest nibbles of `nibbles` give.
 __device__ inline uint32_t look_up_four(const ByteTable& table, uint32_t nibbles) {
   const uint32_t places = nibbles & 0x7777u;
   const uint32_t first = permute_bytes(table.words[0], table.words[1], places);
@@ -56,14 +56,14 @@ __device__ inline uint32_t look_up_four(const ByteTable& table, uint32_t nibbles
   return permute_bytes(first, second, 0x3210u | (nibbles & 0x8888u) >> 1);
 }
 
-// What the low nibbles of four bytes pick, and what their high nibbles pick.
+// The bytes of the table at the places that the low nibbles of four bytes give, and those for the high nibbles.
 __device__ inline void look_up(const ByteTable& table, uint32_t word, uint32_t& low, uint32_t& high) {
   const uint32_t first = look_up_four(table, word), second = look_up_four(table, word >> 16);
   low = permute_bytes(first, second, 0x6420);
   high = permute_bytes(first, second, 0x7531);
 }
 
-// Moves bits 0 to 3 of `bits` to bit 4 of the bytes 0 to 3.
+// Moves bit i of `bits`, for i = 0 to 3, to bit 4 of byte i.
 __device__ inline uint32_t spread_bit_4(uint32_t bits) { return (bits & 15) * 0x02040810u & 0x10101010u; }
 
 }  // namespace gesso::cuda

@@ -1,4 +1,4 @@
-// One thread per output. Bound by bytes.
+// One thread per output. Bytes bound the speed.
 #include "cuda/gemm/gelu_mul.h"
 
 #include "cuda/device/kernel.h"
@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kGeluThreads = 256;
 
-// up [R, N], out [R, N] with rows `stride` apart; a thread has an element.   grid R * N / 256.
+// Each thread makes one element.   up [R, N], out [R, N], of any strides, grid R * N / 256.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kGeluThreads) gelu_mul_kernel(ConstMatrix up, Matrix out) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kGeluThreads + threadIdx.x;

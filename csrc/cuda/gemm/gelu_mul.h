@@ -1,5 +1,5 @@
-// The activation of a gated product whose gate and up are stored in different types. No kernel multiplies both, so this
-// one joins the results of two plain products.
+// The activation of a gated product whose gate and up are stored in different types. No kernel multiplies both types,
+// so this kernel joins the results of two plain products.
 #pragma once
 
 #include "core/tensor.h"

@@ -16,7 +16,7 @@ constexpr int64_t kScratchAlignment = 256;
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// Of a step of a row.
+// The bytes of one step of a row.
 int64_t step_bytes(const RowFormat& format) {
   switch (format.type) {
     case RowType::kBF16:
@@ -52,7 +52,7 @@ PackedRows pack(const Context& context, ConstMatrix x, ActivationType activation
   return packed;
 }
 
-// What all products have in common. `out` has a row per row of x, or per slot.
+// Fills in what all products have in common. `out` has a row per row of x, or per slot.
 GemmArguments make_arguments(const PackedRows& x, const Tensor& weight, Matrix out) {
   GemmArguments arguments;
   arguments.x = x.values;
@@ -83,7 +83,7 @@ void set_experts(GemmArguments& arguments, const Weight& weight, const int32_t* 
   arguments.x_row_of_slot = rows;
 }
 
-// Runs the product as its plan says.
+// Plans the product, and starts it as the plan says.
 void run(const char* name, const Context& context, const PackedRows& x, GemmArguments& arguments) {
   Queue& queue = *context.queue;
   const GemmWeights weights = {arguments.dtype, arguments.num_outputs, arguments.num_columns, arguments.is_gated,

@@ -1,10 +1,10 @@
-// Products with stored weights. linear, gated_linear, their expert twins and the head share them:
+// Products with stored weights. linear, gated_linear, the same ops for experts, and the head share them:
 //
 //   float32 rows --pack--> PackedRows --multiply--> float32 rows
 //
 // The rows are rounded once per op: to bf16, to int8 with a scale per 32 columns, or to sums of 4-bit floats. The
-// weights stay in memory as the file has them and are decoded tile by tile. All sums are float32, and a row's bits are
-// the same in any company, for any number of rows. gemm_plan.h chooses how all of this is done.
+// weights stay in memory as the file has them, and are decoded tile by tile. All sums are float32. A row gets the same
+// bits alone as among other rows. gemm_plan.h chooses how all of this is done.
 #pragma once
 
 #include <cstddef>
@@ -18,40 +18,40 @@
 
 namespace gesso::cuda {
 
-// Beside 64 columns of a row that were rounded to int8: two scales and two sums, for 32 columns each.
+// The scales and sums of 64 columns of a row that were rounded to int8: one of each for 32 columns.
 struct alignas(16) StepScales {
   float scale[2];  // x = scale * integer
   float sum[2];    // scale * the sum of the 32 integers; formats with a minimum need it
 };
 
-// Rows as kernels read them. They live in scratch memory, until the next pack of the queue.
+// Rows as the kernels read them. They are in scratch memory, and stay valid until the queue packs rows again.
 struct PackedRows {
-  ActivationType activations = ActivationType::kBF16;  // what was asked for
-  RowFormat format;                                    // what that means for the weights' type, see plan_rows
+  ActivationType activations = ActivationType::kBF16;  // what the caller asked for
+  RowFormat format;                                    // what this means for the type of the weights, see plan_rows
   int64_t rows = 0;
   int64_t columns = 0;  // K
   int64_t num_steps = 0;
-  int64_t row_bytes = 0;               // of values; behind K they are zero up to a whole step
+  int64_t row_bytes = 0;               // bytes of a row of `values`; they are zero from K to the end of the last step
   const std::byte* values = nullptr;   // bf16 or int8 [rows, num_steps, 64], or Fp4Activations; 256-byte aligned
   const StepScales* scales = nullptr;  // int8 only: [rows, num_steps]
   const float* row_scales = nullptr;   // 4-bit floats only: [rows]
 };
 
-// Packs x, of any stride and alignment, for weights of a type, rounded as Context::activations says.
+// Packs x, of any stride and alignment, for weights of a type. Context::activations says how x is rounded.
 PackedRows pack_rows(const Context& context, ConstMatrix x, DType weight_type);
-// The same, but never rounded to int8: the head needs exacter logits.
+// The same, but x is never rounded to int8: the head needs more exact logits.
 PackedRows pack_bf16_rows(const Context& context, ConstMatrix x, DType weight_type);
 
 // out[r, n] = scale * sum_k x[r, k] * weight[n, k].   weight [N, K], scale absent or F32 [1]; out [R, N].
 // The same packed rows may be multiplied with several weights.
 void multiply(const Context& context, const PackedRows& x, const Weight& weight, Matrix out);
 
-// out = gelu_tanh(x . gate^T) * (x . up^T), each product with its scale. gate and up have the same type.
+// out = gelu_tanh(x . gate^T) * (x . up^T), where each product has its own scale. gate and up must have the same type.
 // gate, up [N, K], out [R, N].
 void multiply_gated(const Context& context, const PackedRows& x, const Weight& gate, const Weight& up, Matrix out);
 
-// The same for slots, each with the matrices [E, N, K] and the scale of its own expert. rows: which row of x a slot
-// reads, [R * A] in device memory; nullptr: slot i reads row i.   out [R * A, N].
+// The same for slots, each of which has the matrices [E, N, K] and the scale of its own expert. `rows` [R * A], in
+// device memory, has the row of x that each slot reads. If it is nullptr, slot i reads row i.   out [R * A, N].
 void multiply_experts(const Context& context, const PackedRows& x, const int32_t* rows, const ops::Routing& routing,
                       const Weight& weight, Matrix out);
 void multiply_experts_gated(const Context& context, const PackedRows& x, const int32_t* rows,

@@ -1,11 +1,11 @@
-// What the matrix kernels work on, and how the work is cut.
+// The arguments of the matrix kernels, and how a product is cut into tiles.
 //
 // A block computes tiles of 64 weight rows times 24 or 128 rows of x. It computes out^T = W x^T, so that the rows of x
 // are the narrow side of the matrix instructions: experts have few rows. It walks over k in steps of 64 columns.
 //
 // In a gated product the 64 weight rows of a tile are 32 of the gate and 32 of up. The 16 weight rows of a matrix
-// instruction are 8 of the gate, and behind them the same 8 of up. So the thread that has a gate's sum has the sum of
-// up that belongs to it, too.
+// instruction are 8 of the gate, and behind them the same 8 of up. So one thread has the gate's sum and up's sum of the
+// same output.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -27,31 +27,33 @@ struct GemmArguments {
   const StepScales* x_scales = nullptr;  // int8 only, [num_x_rows, num_steps]
   const float* x_row_scales = nullptr;   // 4-bit floats only, [num_x_rows]
   int num_columns = 0;                   // K
-  int num_steps = 0;                     // of 64 columns
+  int num_steps = 0;                     // steps of 64 columns in a row
 
-  // One matrix [N, K], or the gate's and up's; of each expert.
+  // The weights: one matrix [N, K], or a gate's and an up's. With experts each expert has its own, one behind the
+  // other.
   DType dtype = DType::kF32;
   bool is_gated = false;
   int num_outputs = 0;  // N
   const std::byte* weights[2] = {};
-  const float* scales[2] = {};  // null: 1
-  int scale_stride = 0;         // 0: one scale for all experts, else 1
+  const float* scales[2] = {};  // null: the scale is 1
+  int scale_stride = 0;         // 0: one scale for all experts; 1: one for each
   int64_t row_bytes = 0;
   int64_t expert_bytes = 0;
 
-  // Results.
-  int num_rows = 0;  // of out: rows of x, or slots
+  // The results.
+  int num_rows = 0;  // rows of out: one for each row of x, or for each slot
   float* out = nullptr;
   int64_t out_stride = 0;
-  // Where the sum over k is cut into splits: each writes its sums here, scaled, and finish_partials makes the results
-  // of them. [num_splits, num_rows, N, or 2N in a gated product: first the gate's]. Null where there is one split.
+  // If the sum over k is cut into splits, each split writes its sums here, multiplied with the weight's scale.
+  // finish_partials then adds them. [num_splits, num_rows, N], or [.., 2N] in a gated product, with the gate's sums
+  // first. Null if there is one split.
   float* partials = nullptr;
   int num_splits = 1;
   int steps_per_split = 0;
 
-  // Experts; num_experts is 0 where there is one matrix for all rows. Expert e has the slots expert_offsets[e] up to
-  // expert_offsets[e + 1], [num_experts + 1] in device memory. x_row_of_slot: the row of x that a slot reads; null:
-  // slot i reads row i.
+  // The experts. num_experts is 0 where there is one matrix for all rows. Expert e has the slots expert_offsets[e] ..
+  // expert_offsets[e + 1] - 1; the array [num_experts + 1] is in device memory. x_row_of_slot has the row of x that
+  // each slot reads; if it is null, slot i reads row i.
   int num_experts = 0;
   const int32_t* expert_offsets = nullptr;
   const int32_t* x_row_of_slot = nullptr;

@@ -15,7 +15,7 @@ const GemmCode* find_code(GemmKernel kernel, DType weight) {
     case GemmKernel::kMmaInt8:
       return is_block ? &kGemmInt8Blocks : is_super_block ? &kGemmInt8SuperBlocks : nullptr;
     case GemmKernel::kMmaFp4:
-      return &kGemmFp4;  // it refuses other types itself
+      return &kGemmFp4;  // it refuses other types of weights itself
     case GemmKernel::kWgmmaBF16:
       return WgmmaTypes::has(weight) ? &kGemmWgmma : nullptr;
   }

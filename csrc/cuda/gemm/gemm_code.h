@@ -1,4 +1,5 @@
-// The compiled code of the matrix kernels: for which types there is some, what shared memory it needs, how it starts.
+// The compiled code of the matrix kernels: which types it exists for, how much shared memory it needs, how it is
+// started.
 #pragma once
 
 #include <cstdint>
@@ -11,41 +12,41 @@
 
 namespace gesso::cuda {
 
-// What kWgmmaBF16 is compiled for: the types of large matrices in published files. The others use kMmaBF16 there, too.
+// The types that kWgmmaBF16 is compiled for, those of large matrices in published files. Other types use kMmaBF16.
 using WgmmaTypes = DTypeList<DType::kBF16, DType::kQ4_0, DType::kQ8_0, DType::kMXFP4, DType::kNVFP4, DType::kQ4_K,
                              DType::kQ5_K, DType::kQ6_K>;
 
-// Groups of 128 threads in a block of kWgmmaBF16, with 64 weight rows each.
+// How many groups of 128 threads a block of kWgmmaBF16 has. Each has 64 weight rows.
 constexpr int kWgmmaGroups = 2;
 
-// What every supported GPU lets a block have. kWorkListRoom of it is left to the list of the experts' tiles, so that as
-// many experts fit on all GPUs.
+// Every supported GPU lets a block have this much shared memory. kWorkListRoom of it is left for the list of the
+// experts' tiles, so that the same number of experts fits on all GPUs.
 constexpr int kMaxGemmSharedBytes = 99 * 1024;
 constexpr int kWorkListRoom = 1024;
 
-// Shared memory of that list (gemm_work.cuh): where each expert's tiles begin, and a sum per warp.
+// The shared memory that this list takes (gemm_work.cuh): where each expert's tiles begin, and a sum per warp.
 constexpr int64_t work_list_bytes(int num_experts) {
   return num_experts == 0 ? 0 : (num_experts + 1 + kGemmThreads / 32) * static_cast<int64_t>(sizeof(int32_t));
 }
 
 struct GemmLaunch {
-  const char* name;  // the op's
+  const char* name;  // the name of the op, for errors
   const Queue& queue;
   const GemmPlan& plan;
   const GemmArguments& arguments;
 };
 
 struct GemmCode {
-  // Of a block with tiles of `tile_rows` rows, without the list of the experts' tiles.
+  // The shared memory of a block with tiles of `tile_rows` rows, without the list of the experts' tiles.
   int64_t (*shared_bytes)(DType weight, RowFormat rows, int tile_rows);
-  // Starts what the plan says.
+  // Starts the kernel as the plan says.
   void (*launch)(const GemmLaunch& gemm);
 };
 
-// Of a kernel for a type of weights. ArgumentError where there is none.
+// The code of a kernel for a type of weights. ArgumentError where there is none.
 const GemmCode& gemm_code(GemmKernel kernel, DType weight);
 
-// By kernel and list of types; each in a file of its own.
+// One for each kernel and list of types. Each is compiled in a file of its own.
 extern const GemmCode kGemmBF16Floats;
 extern const GemmCode kGemmBF16Blocks;
 extern const GemmCode kGemmBF16SuperBlocks;
@@ -55,7 +56,7 @@ extern const GemmCode kGemmInt8SuperBlocks;
 extern const GemmCode kGemmFp4;
 extern const GemmCode kGemmWgmma;
 
-// Makes out from the sums of the splits, which it adds in their order.
+// Adds the sums of the splits, in their order, and writes out.
 void finish_partials(const GemmLaunch& gemm);
 
 }  // namespace gesso::cuda

@@ -1,4 +1,4 @@
-// Adds the sums of the splits, in their order. Bound by bytes, which are in the L2 cache as a rule.
+// Adds the sums of the splits, in their order. Bytes bound the speed; as a rule they are in the L2 cache.
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/gemm/gelu.h"
@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kFinishThreads = 256;
 
-// The whole sum of a column of the partial ones.
+// Adds up the partial sums of one column.
 __device__ inline float sum_of_splits(const GemmArguments& arguments, int64_t row, int64_t column) {
   const int64_t columns = arguments.partial_columns();
   const float* partial = arguments.partials + row * columns + column;
@@ -18,7 +18,7 @@ __device__ inline float sum_of_splits(const GemmArguments& arguments, int64_t ro
   return sum;
 }
 
-// partials [num_splits, R, N or 2N], out [R, N]; a thread has an output.   grid R * N / 256.
+// Each thread makes one output.   partials [num_splits, R, N or 2N], out [R, N], grid R * N / 256.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kFinishThreads) gemm_partials_kernel(GemmArguments arguments) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kFinishThreads + threadIdx.x;

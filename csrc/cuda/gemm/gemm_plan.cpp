@@ -15,7 +15,7 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 bool has_fp4(const DeviceProperties& device) { return device.arch == 120 || device.arch == 121; }
 bool has_wgmma(const DeviceProperties& device) { return device.arch == 90; }
 
-// Experts do not use warpgroups: with 16 rows each, they are bound by the bytes of their weights.
+// Experts do not use warpgroups: an expert has few rows (16, for example), so the bytes of its weights take the time.
 GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weights, RowType rows) {
   switch (rows) {
     case RowType::kNvFp4:
@@ -32,28 +32,28 @@ GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weig
   return has_warpgroups ? GemmKernel::kWgmmaBF16 : GemmKernel::kMmaBF16;
 }
 
-// Experts have so many tiles that k is never cut.
+// With experts there are so many tiles that k is never cut.
 Splits plan_splits(const DeviceProperties& device, const GemmWeights& weights, const GemmSums& sums) {
   if (weights.num_experts > 0) return {1, sums.num_steps};
-  // A block of warpgroups has twice the weight rows and twice the rows of x.
+  // A block of warpgroups has twice as many weight rows and twice as many rows of x.
   const int tiles_per_block = sums.kernel == GemmKernel::kWgmmaBF16 ? 4 : 1;
   const auto blocks = static_cast<int>(divide_up(weights.num_tiles(), tiles_per_block));
   return choose_splits(weights.num_outputs, blocks, sums.num_steps, device.num_multiprocessors);
 }
 
-// A wide tile serves more rows with the same decoding, and multiplies only the rows that are there. A narrow one leaves
-// more shared memory to other blocks, which then wait for memory at the same time. Both add in the same order.
+// A wide tile decodes a weight once for more rows. Rows that it does not have are not multiplied. A narrow tile leaves
+// shared memory to other blocks, so that more blocks wait for memory at the same time. Both add in the same order.
 int choose_tile_rows(const GemmWeights& weights, GemmKernel kernel, int64_t num_rows) {
   if (kernel == GemmKernel::kWgmmaBF16) return num_rows <= 64 ? 64 : num_rows <= 128 ? 128 : 256;
   bool is_wide = num_rows > kNarrowRows;
   if (weights.num_experts > 0) {
     const bool has_room = work_list_bytes(weights.num_experts) <= kWorkListRoom;  // beside a wide tile
-    is_wide = has_room && num_rows > int64_t{kNarrowRows} * weights.num_experts;  // of each expert, in the mean
+    is_wide = has_room && num_rows > int64_t{kNarrowRows} * weights.num_experts;  // more than 24 an expert, in the mean
   }
   return is_wide ? kWideRows : kNarrowRows;
 }
 
-// By their registers.
+// How many blocks a multiprocessor runs at a time, as far as registers allow.
 int blocks_by_registers(GemmKernel kernel, int tile_rows) {
   if (kernel == GemmKernel::kWgmmaBF16) return 1;
   return tile_rows == kWideRows ? 2 : 4;
@@ -67,9 +67,9 @@ void plan_grid(const GemmWeights& weights, const GemmSums& sums, int64_t num_row
   } else if (weights.num_experts == 0) {
     tiles.grid_x = static_cast<int>(row_tiles * weights.num_tiles() * sums.splits.count);
   } else {
-    // How many rows each expert has is known on the device alone, and a recorded launch serves every step. So the grid
-    // depends on sizes only: each expert with rows has at most one tile that is not full, and more blocks than run at a
-    // time are not needed, because a block takes several tiles.
+    // The number of rows of each expert is known on the device alone, and a recorded launch serves every step. So the
+    // grid depends on sizes only. At most one tile of each expert is not full. More blocks than run at a time are not
+    // needed, because a block takes several tiles.
     const int64_t most_tiles = row_tiles + std::min<int64_t>(weights.num_experts, num_rows);
     tiles.grid_x = static_cast<int>(std::min<int64_t>(tiles.blocks_at_a_time, most_tiles * weights.num_tiles()));
   }
@@ -92,8 +92,8 @@ const char* kernel_name(GemmKernel kernel) {
 }  // namespace
 
 ActivationType default_activations(int arch) {
-  // Cards for data centers (A100, H100, B200) have 16-bit products to spare beside their memory's bandwidth. On GeForce
-  // and GB10 16-bit products are what limits a step, and 8-bit ones are twice as fast or more.
+  // Cards for data centers (A100, H100, B200) have fast 16-bit products, and their memory limits a step. On GeForce and
+  // GB10 16-bit products limit a step, and 8-bit ones are twice as fast or more.
   const bool has_fast_16_bits = arch == 80 || arch == 90 || (arch >= 100 && arch < 110);
   return has_fast_16_bits ? ActivationType::kBF16 : ActivationType::kInt8;
 }
@@ -101,7 +101,8 @@ ActivationType default_activations(int arch) {
 RowFormat plan_rows(const DeviceProperties& device, DType weight, ActivationType activations) {
   const bool is_int8 = activations == ActivationType::kInt8;
   if (has_fp4(device)) {
-    // As many terms as make rows as exact as what was asked for: see pack/fp4_activations.h for the errors.
+    // NVFP4 and MXFP4 weights: the rows are sums of 4-bit floats, with as many terms as make them as exact as the
+    // asked-for rounding. pack/fp4_activations.h has the errors.
     if (weight == DType::kNVFP4) return {RowType::kNvFp4, is_int8 ? 2 : 3};
     if (weight == DType::kMXFP4) return {RowType::kMxFp4, is_int8 ? 3 : 4};
   }

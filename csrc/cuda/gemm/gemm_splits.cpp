@@ -7,10 +7,10 @@ namespace {
 
 int divide_up(int a, int b) { return (a + b - 1) / b; }
 
-// An estimate of the time that a canvas of 256 rows (two tiles of rows) takes. The unit is one step of one tile, and
-// each multiprocessor has one block at a time. The blocks take some rounds; a round takes the steps of a split, and 4
-// more to fill the pipeline. Partial sums are written and read again, through the L2 cache: in the time of a step a
-// multiprocessor does that for about 16 outputs of all rows.
+// Estimates the time that a canvas of 256 rows (two tiles of rows) takes. The unit is one step of one tile. Each
+// multiprocessor is taken to have one block at a time, so the blocks take some rounds. A round takes the steps of a
+// split, and 4 more to fill the pipeline. With splits, partial sums are written and read again through the L2 cache. In
+// the time of a step a multiprocessor does that for about 16 outputs of all rows.
 double estimated_time(const Splits& splits, int64_t num_outputs, int weight_tiles, int num_multiprocessors) {
   constexpr int kRowTiles = 2, kFillSteps = 4, kFinishSteps = 4, kOutputsPerStep = 16;
   const int rounds = divide_up(weight_tiles * kRowTiles * splits.count, num_multiprocessors);

@@ -12,13 +12,13 @@ namespace gesso::cuda {
 struct TileWork {
   int expert = 0;
   int weight_tile = 0;
-  int first_row = 0;  // of out
+  int first_row = 0;  // the tile's first row of out
   int num_rows = 0;   // at most kRows
   int split = 0;
   int first_step = 0, end_step = 0;
 };
 
-// All tiles of a product, with kRows rows of x each.
+// All tiles of a product. Each has at most kRows rows of x.
 template <int kRows>
 class WorkList {
  public:

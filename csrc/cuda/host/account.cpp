@@ -14,7 +14,7 @@ struct Allocation {
   int64_t num_bytes;
 };
 
-// It is never destroyed: static objects of other files may give buffers back after this file's statics are gone.
+// The account is never destroyed, because static objects of other files may give memory back after this file's statics.
 struct Account {
   std::mutex mutex;
   std::map<void*, Allocation> allocations;

@@ -8,7 +8,8 @@ namespace gesso::cuda {
 
 void check_cuda(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
-  // The runtime keeps an error for the next caller that asks. It is reported here, so that nobody else need hear of it.
+  // The runtime keeps an error for the next caller that asks. Since it is reported here, the runtime is made to forget
+  // it.
   static_cast<void>(cudaGetLastError());
   const std::string message = std::string(call) + ": " + cudaGetErrorName(error) + ": " + cudaGetErrorString(error);
   if (error == cudaErrorMemoryAllocation) throw OutOfMemory(message, 0);

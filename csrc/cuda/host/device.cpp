@@ -6,13 +6,13 @@
 namespace gesso::cuda {
 namespace {
 
-constexpr int kOldestArch = 80;  // the first with matrix instructions on bf16 and asynchronous copies
+constexpr int kOldestArch = 80;  // the first compute capability with bf16 matrix instructions and asynchronous copies
 
 }  // namespace
 
 std::vector<ops::Device> devices() {
   int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) {  // there is no driver, or one that is too old: no devices
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {  // no driver, or one that is too old
     cudaGetLastError();
     return {};
   }

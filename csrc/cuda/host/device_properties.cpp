@@ -25,7 +25,7 @@ DeviceProperties device_properties(int device) {
 }
 
 int blocks_by_shared_memory(const DeviceProperties& device, int64_t shared_bytes) {
-  constexpr int64_t kReservedBytes = 1024;  // of each block, for the system
+  constexpr int64_t kReservedBytes = 1024;  // the system takes this for each block
   const int64_t fitting = (device.max_shared_bytes + kReservedBytes) / (shared_bytes + kReservedBytes);
   return static_cast<int>(std::max<int64_t>(fitting, 1));
 }

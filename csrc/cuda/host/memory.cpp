@@ -1,4 +1,4 @@
-// Device memory with an account of it, pinned host memory, copies.
+// Device memory, pinned host memory, and copies.
 #include "ops/memory.h"
 
 #include "core/check.h"

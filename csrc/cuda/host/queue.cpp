@@ -21,7 +21,7 @@ Queue::~Queue() {
 std::byte* Queue::scratch_bytes(Scratch which, int64_t bytes) {
   Block& block = scratch_[static_cast<size_t>(which)];
   if (bytes <= block.bytes) return block.data;
-  release_on_device(block.data);  // waits for the kernels that use it
+  release_on_device(block.data);  // waits for the kernels that still use the memory
   block = {};
   block.data = allocate_on_device(device_, bytes);
   block.bytes = bytes;

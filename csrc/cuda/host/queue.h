@@ -1,4 +1,4 @@
-// A stream of one GPU, with what ops need beside it: the device's properties and scratch memory. Each session has one.
+// A stream of one GPU, and what ops need with it: the device's properties, and scratch memory. Each session has one.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,8 +11,8 @@
 
 namespace gesso::cuda {
 
-// What scratch memory is for. The ops of a queue run in order, so an op has its scratch to itself until its last
-// kernel.
+// The uses of scratch memory. The ops of a queue run in order, so an op has its scratch memory to itself until its last
+// kernel has run.
 enum class Scratch { kActivations, kPartials, kWorkList, kHead, kSoftSums, kAttention, kGated, kCount };
 
 class Queue {
@@ -26,14 +26,15 @@ class Queue {
   cudaStream_t stream() const { return stream_; }
   const DeviceProperties& properties() const { return properties_; }
 
-  // At least `bytes`, 256-byte aligned, uninitialised. The memory grows, and moves, when more is asked for than before.
-  // While a step is recorded it must not grow; so a step runs once before it is recorded.
+  // Returns at least `bytes` bytes, 256-byte aligned and uninitialised. If more is asked for than before, the memory
+  // grows, and moves. It must not grow while a step is recorded, so a step runs once before it is recorded.
   std::byte* scratch_bytes(Scratch which, int64_t bytes);
   template <typename T>
   T* scratch(Scratch which, int64_t count) {
     return reinterpret_cast<T*>(scratch_bytes(which, count * static_cast<int64_t>(sizeof(T))));
   }
-  // A number that changes when scratch memory has moved: steps that were recorded before cannot be used any more.
+  // This number changes when scratch memory has moved. Then steps that were recorded before cannot be played back any
+  // more.
   int64_t scratch_generation() const { return scratch_generation_; }
 
  private:

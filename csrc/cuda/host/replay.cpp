@@ -1,4 +1,4 @@
-// Records runs of ops as CUDA graphs, and plays them back.
+// Records sequences of ops as CUDA graphs, and plays them back.
 #include "ops/replay.h"
 
 #include <map>
@@ -10,11 +10,11 @@
 namespace gesso::cuda {
 namespace {
 
-// A batch has one recording for each number of canvases that are under way, with and without self-conditioning. Where
-// there are more than this, addresses have changed, and the old recordings are of no use.
+// A batch has one recording for each number of canvases under way, with and without self-conditioning. If there are
+// more than this, addresses have changed, and the old recordings are of no use.
 constexpr size_t kMaxRecordings = 64;
 
-// An executable graph. There is none until a key is run for the second time.
+// An executable graph. It is empty until a key is run for the second time.
 class Recording {
  public:
   Recording() = default;
@@ -38,7 +38,7 @@ void Recording::record(cudaStream_t stream, const std::function<void()>& body) {
   try {
     body();
   } catch (...) {
-    cudaStreamEndCapture(stream, &graph);  // leaves the stream as it was; a graph that broke comes back as null
+    cudaStreamEndCapture(stream, &graph);  // ends the recording; a graph that broke comes back as null
     if (graph) cudaGraphDestroy(graph);
     cudaGetLastError();
     throw;
@@ -55,7 +55,7 @@ using Recordings = std::map<std::vector<int64_t>, Recording>;
 
 void replay(const Context& context, std::shared_ptr<void>& recordings, const std::vector<int64_t>& key,
             const std::function<void()>& body) {
-  const ops::TraceRange range(context, "step");  // all that tools see of the ops of a graph that is played back
+  const ops::TraceRange range(context, "step");  // tools show it in place of the ops of a graph
   if (!recordings) recordings = std::make_shared<Recordings>();
   Recordings& all = *std::static_pointer_cast<Recordings>(recordings);
   std::vector<int64_t> full_key = key;

@@ -9,12 +9,12 @@
 
 namespace gesso::cuda {
 
-// What a kernel gets without asking.
+// A kernel may use this much without asking for more.
 constexpr int64_t kDefaultSharedBytes = 48 * 1024;
 
-// Is called before a launch with more than that. Lets the kernel have as much as the current device gives a block. The
-// limit belongs to the kernel and not to the launch, and another thread may be about to launch the kernel with more. So
-// it is always set to the highest.
+// Must be called before a launch with more shared memory than that. It lets the kernel have as much as the current
+// device gives a block. The limit belongs to the kernel, not to the launch, and another thread may be about to launch
+// the same kernel with more memory. So the limit is always set to the highest.
 inline void raise_shared_limit(const void* kernel, const char* name) {
   int device = 0, most = 0;
   check_cuda(cudaGetDevice(&device), name);

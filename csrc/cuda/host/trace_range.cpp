@@ -1,4 +1,4 @@
-// Ranges of NVTX, a library of headers that comes with the CUDA toolkit.
+// Opens and closes ranges with NVTX, a library of headers that comes with the CUDA toolkit.
 #include "ops/trace_range.h"
 
 #include <nvtx3/nvToolsExt.h>

@@ -2,10 +2,10 @@
 //
 // Three things run side by side, with one barrier per step:
 // - copies of raw weights and of rows of x, which are needed some steps later;
-// - decoding of the 64 x 64 weights of the next step to bf16, half a row by every thread;
+// - decoding of the 64 x 64 weights of the next step to bf16, where every thread decodes half a row;
 // - matrix instructions on the weights and rows of this step.
-// With few rows of x the kernel is bound by the bytes of the weights (for 4-bit types on the fastest memories, by
-// decoding), with many rows by matrix instructions.
+// With few rows of x the bytes of the weights bound the speed. (For 4-bit types on the fastest memories decoding does.)
+// With many rows matrix instructions do.
 #pragma once
 
 #include "cuda/decode/floats.h"
@@ -23,13 +23,13 @@
 
 namespace gesso::cuda {
 
-// How a block's shared memory is used.
+// How a block uses its shared memory.
 template <typename Decoder, int kRows>
 struct Bf16Memory {
   static constexpr int kRowBytes = 2 * kStepColumns;
-  static constexpr int kWeightBytes = kTileWeightRows * kRowBytes;  // decoded, of one step
-  // Steps of rows of x: one is multiplied, two have arrived or are on their way. Raw weights are copied as far ahead,
-  // if there is room.
+  static constexpr int kWeightBytes = kTileWeightRows * kRowBytes;  // decoded weights of one step
+  // How many steps of rows of x the ring holds: one is multiplied, two have arrived or are on their way. If there is
+  // room, raw weights are copied as far ahead.
   static constexpr int kSlots = 3;
   using Rows = RowTile<kRows, kRowBytes, kSlots>;
   static constexpr int kRoom = kMaxGemmSharedBytes - kWorkListRoom - Rows::kBytes - 2 * kWeightBytes;
@@ -37,8 +37,8 @@ struct Bf16Memory {
   static constexpr int kRawSlots = kWantedRawSlots * RawSpan<Decoder>::kBytes <= kRoom ? kWantedRawSlots : 2;
   using Raw = RawTile<Decoder, kRawSlots>;
 
-  // Groups of copies that may be on their way while a step is computed: the steps between the start of a copy and its
-  // use, less one.
+  // How many groups of copies may still be on their way while a step is computed: the steps between the start of a copy
+  // and its use, less one.
   static constexpr int kRawAhead = RawSpan<Decoder>::kSteps * (kRawSlots - 1);
   static constexpr int kInFlight = (kSlots - 1 < kRawAhead ? kSlots - 1 : kRawAhead) - 1;
 
@@ -48,7 +48,7 @@ struct Bf16Memory {
   static constexpr int kWorkBegin = kRowsBegin + Rows::kBytes;
 };
 
-// sums += weights [64, 64] rows^T.
+// sums += weights rows^T, for the 64 weight rows and 64 columns of a step.
 template <int kRows>
 __device__ inline void multiply_bf16_step(const uint8_t* weights, const uint8_t* rows, int num_row_tiles,
                                           TileSums<kRows>& sums) {
@@ -65,8 +65,8 @@ __device__ inline void multiply_bf16_step(const uint8_t* weights, const uint8_t*
       load_matrix_x4(a[m][q], weights + 16 * m * kRowBytes + pieces_on(weight_offset, 2 * q));
     }
   }
-  // Two row tiles at a time, so that no product waits for the one before it. The second may have no row; then its sums
-  // are not used.
+  // Two row tiles are multiplied at a time, so that no product waits for the one before. If the second tile has no row,
+  // its sums are not used.
   constexpr int kTileBytes = Warp::kWarpColumns * 8 * kRowBytes;
 #pragma unroll
   for (int n = 0; n < Warp::kRowTiles; n += 2) {
@@ -90,7 +90,7 @@ __device__ inline void multiply_bf16_step(const uint8_t* weights, const uint8_t*
   }
 }
 
-// The sums of one tile over its steps.
+// Computes the sums of one tile over its steps.
 template <typename Decoder, int kRows>
 __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
                                           TileSums<kRows>& sums) {
@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 4 : 2) gemm_bf16_k
   }
 }
 
-// What reads weights of a type for this kernel: those of F32 are split, as their rows of x are.
+// The decoder that this kernel uses for a type. It splits F32 weights, since their rows of x are split.
 template <typename D>
 struct Bf16Decoder {
   using Type = D;
@@ -154,7 +154,7 @@ void launch_gemm_bf16(const GemmLaunch& gemm) {
          gemm_bf16_kernel<Decoder, kRows>, gemm.arguments);
 }
 
-// The code for a list of types.
+// The compiled code for a list of types.
 template <typename Types>
 struct GemmBf16 {
   static int64_t shared_bytes(DType weight, RowFormat, int tile_rows) {

@@ -1,4 +1,4 @@
-// bf16 rows times F32, F16 and BF16 weights; those of F32 are split.
+// bf16 rows times F32, F16 and BF16 weights. F32 weights are split into two bf16 each.
 #include "cuda/decode/floats.h"
 #include "cuda/gemm/kernels/gemm_bf16.cuh"
 

@@ -1,4 +1,4 @@
-// bf16 rows times weights of the types that share a decoder.
+// bf16 rows times weights of the types that share one decoder.
 #include "cuda/decode/remaining.h"
 #include "cuda/gemm/kernels/gemm_bf16.cuh"
 

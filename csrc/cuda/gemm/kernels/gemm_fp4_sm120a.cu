@@ -1,9 +1,9 @@
-// The matrix kernel for weights in NVFP4 and MXFP4 on sm_120 and sm_121: the matrix units take the 4-bit floats and
-// their scales as the file has them, so nothing is decoded. Rows of x are sums of such floats (fp4_activations.h), and
-// all their terms go into the same accumulators.
+// The matrix kernel for weights in NVFP4 and MXFP4 on sm_120 and sm_121. There the matrix units take the 4-bit floats
+// and their scales as the file has them, so nothing is decoded. Rows of x are sums of such floats (fp4_activations.h).
+// The products of all terms go into the same accumulators.
 //
 // Copies and work are as in gemm_bf16.cuh: raw weights and rows of x arrive some steps of 64 columns before they are
-// needed. With many rows of x the kernel is bound by the matrix units, with few by the bytes of the weights.
+// needed. With many rows of x the matrix units bound the speed, with few the bytes of the weights.
 #include "core/check.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/barrier.h"
@@ -17,7 +17,7 @@
 namespace gesso::cuda {
 namespace {
 
-// How a block's shared memory is used.
+// How a block uses its shared memory.
 template <typename Weights, int kTerms, int kRows>
 struct Fp4Memory {
   static constexpr int kSlots = 4;
@@ -26,7 +26,7 @@ struct Fp4Memory {
   using Raw = RawTile<typename Weights::Decoder, kRawSlots>;
   using Rows = Fp4RowTile<kTerms, kRows, kSlots>;
 
-  // Groups of copies that may be on their way when a step needs its own.
+  // How many groups of copies may still be on their way when a step needs its own.
   static constexpr int kRawAhead = Span::kSteps * (kRawSlots - 1);
   static constexpr int kInFlight = (kSlots - 1 < kRawAhead ? kSlots - 1 : kRawAhead) - 1;
 
@@ -36,7 +36,7 @@ struct Fp4Memory {
   static_assert(kWorkBegin + kWorkListRoom <= kMaxGemmSharedBytes);
 };
 
-// sums += weights [64, 64] rows^T.
+// sums += weights rows^T, for the 64 weight rows and 64 columns of a step.
 template <typename Weights, int kTerms, int kRows>
 __device__ inline void multiply_fp4_step(const WeightFragments<WarpTile<kRows>::kWeightTiles>& weights,
                                          const Fp4Activations<kTerms>* rows, int num_row_tiles, TileSums<kRows>& sums) {
@@ -55,7 +55,7 @@ __device__ inline void multiply_fp4_step(const WeightFragments<WarpTile<kRows>::
   }
 }
 
-// The sums of one tile over its steps.
+// Computes the sums of one tile over its steps.
 template <typename Weights, int kTerms, int kRows>
 __device__ inline void multiply_fp4_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
                                          TileSums<kRows>& sums) {
@@ -74,7 +74,7 @@ __device__ inline void multiply_fp4_tile(const GemmArguments& arguments, const T
   for (int i = 0; i <= Memory::kInFlight; ++i) commit_copies();
   for (int step = work.first_step; step < work.end_step; ++step) {
     wait_copies<Memory::kInFlight>();
-    sync_block();  // this step is there, and nobody reads the one before it
+    sync_block();  // this step is there, and all threads have read the step before
     const int copied = step + Memory::kSlots - 1;
     if (copied < work.end_step) rows.copy(copied);
     if (step % kSpanSteps == 0) raw.copy(step / kSpanSteps + Memory::kRawSlots - 1);
@@ -83,7 +83,7 @@ __device__ inline void multiply_fp4_tile(const GemmArguments& arguments, const T
     reader.read(step, weights);
     multiply_fp4_step<Weights, kTerms, kRows>(weights, rows.slot(step), WarpTile<kRows>::num_row_tiles(work), sums);
   }
-  sync_block();  // all is read before the next tile's copies begin
+  sync_block();  // all is read before the copies of the next tile begin
 }
 
 // Multiplies the sums with the scales of their rows of x.
@@ -129,7 +129,7 @@ void launch_gemm_fp4(const GemmLaunch& gemm) {
          gemm_fp4_kernel<Weights, kTerms, kRows>, gemm.arguments);
 }
 
-// Stands for a type of weights, a number of terms and a number of rows in a call.
+// A value of this type stands for a type of weights, a number of terms and a number of rows in a call.
 template <typename W, int kTermsOfRow, int kTileRows>
 struct Fp4Tile {
   using Weights = W;
@@ -141,7 +141,7 @@ void with_rows(int tile_rows, const Use& use) {
   tile_rows == kWideRows ? use(Fp4Tile<Weights, kTerms, kWideRows>()) : use(Fp4Tile<Weights, kTerms, kNarrowRows>());
 }
 
-// Calls use(Fp4Tile<...>()) for what the plan has chosen.
+// Calls use(Fp4Tile<...>()) for the tile that the plan has chosen.
 template <typename Use>
 void with_tile(DType weight, RowFormat rows, int tile_rows, const Use& use) {
   const int terms = rows.num_terms;

@@ -1,5 +1,5 @@
-// How gemm_fp4_sm120a.cu brings what it multiplies from shared memory to registers: weights as the file has them, and
-// rows of x as sums of 4-bit floats.
+// How gemm_fp4_sm120a.cu brings its operands from shared memory to registers: weights as the file has them, and rows of
+// x as sums of 4-bit floats.
 #pragma once
 
 #include "cuda/decode/blocks.h"
@@ -14,7 +14,7 @@
 
 namespace gesso::cuda {
 
-// 64 columns of a weight row, whose first byte is `bytes`: eight words with 8 values each, and the scales.
+// 64 columns of a weight row: eight words with 8 values each, and the scales. `bytes` points to the first byte.
 struct NvFp4Weights {
   using Decoder = TileDecoder<DType::kNVFP4>;
   static constexpr int kStepBytes = 36;
@@ -36,8 +36,8 @@ struct NvFp4Weights {
   }
 };
 
-// The same 64 columns are two blocks here, which may begin at any address. A scale of 255, which no encoder writes,
-// makes the sums of its block NaN.
+// Here the same 64 columns are two blocks, which may begin at any address. A scale of 255 makes the sums of its block
+// NaN; no encoder writes it.
 struct MxFp4Weights {
   using Decoder = TileDecoder<DType::kMXFP4>;
   static constexpr int kStepBytes = 34;
@@ -48,8 +48,8 @@ struct MxFp4Weights {
     return word[0];
   }
 
-  // A row may end with the first block. Then x is zero behind it, and the scale that lies there must not make NaN of
-  // it.
+  // A row may end with the first block. Behind it x is zero, but whatever lies in the place of a second scale could
+  // make the product NaN.
   __device__ static uint32_t scales(const uint8_t* bytes, bool has_second) {
     return bytes[0] | (has_second ? uint32_t{bytes[17]} << 8 : 0u);
   }
@@ -60,15 +60,15 @@ struct MxFp4Weights {
   }
 };
 
-// A warp's share of the weights of a step.
+// The part of a step's weights that a lane holds for its warp.
 template <int kWeightTiles>
 struct WeightFragments {
   uint32_t values[kWeightTiles][4];
   uint32_t scales[kWeightTiles];
 };
 
-// Reads a lane's weight rows from the raw spans: rows g and g + 8 of each of its warp's tiles (device/mma.h says what g
-// is).
+// Reads the weight rows of a lane from the raw spans: rows g and g + 8 of each of its warp's tiles (device/mma.h says
+// what g is).
 template <typename Weights, int kRawSlots, int kRows>
 class WeightReader {
  public:
@@ -114,10 +114,10 @@ class WeightReader {
 
   const uint8_t* ring_;
   int num_columns_;
-  int offsets_[Warp::kWeightTiles][2];  // of the rows' addresses modulo 16
+  int offsets_[Warp::kWeightTiles][2];  // the rows' addresses modulo 16
 };
 
-// A lane's part of eight rows of x, of all terms.
+// The part of eight rows of x that a lane holds, with all terms.
 template <int kTerms>
 struct RowFragments {
   uint32_t values[kTerms][2];
@@ -141,7 +141,7 @@ struct RowFragments {
   }
 };
 
-// A ring of kSlots steps of the tile's rows of x, as they were packed, row behind row. Step s is in slot s % kSlots.
+// A ring of kSlots steps of the tile's rows of x, as they were packed, row after row. Step s is in slot s % kSlots.
 template <int kTerms, int kRows, int kSlots>
 class Fp4RowTile {
  public:
@@ -161,7 +161,7 @@ class Fp4RowTile {
     }
   }
 
-  // Starts the copies of a step, of the rows that are multiplied.
+  // Starts the copies of a step, but only of rows that are multiplied.
   __device__ void copy(int step) {
     auto* slot = reinterpret_cast<uint8_t*>(ring_ + step % kSlots * kRows);
 #pragma unroll

@@ -1,7 +1,7 @@
-// The matrix kernel for rows of int8 and weights of block formats. It works as gemm_bf16.cuh does, but decodes a format
-// to its integers and a scale for each 32 columns of a row. The products of 32 columns add up to an exact integer; that
-// is multiplied with the scales of both sides and added up in float32. A format's minimum is multiplied with the sum of
-// x over the 32 columns.
+// The matrix kernel for rows of int8 and weights of block formats. It works as gemm_bf16.cuh does, but decodes a weight
+// to integers, and a scale for 32 columns of a row. The products of 32 columns add up to an exact integer. The integer
+// is multiplied with the scales of both sides, and added up in float32. If a format has a minimum, the minimum is
+// multiplied with the sum of x over the 32 columns.
 #pragma once
 
 #include <math.h>
@@ -23,13 +23,13 @@
 
 namespace gesso::cuda {
 
-// What 32 columns of a weight row are multiplied with.
+// The factors for 32 columns of a weight row.
 struct alignas(8) UnitScales {
-  float first;   // the scale; of the first 16 columns where there are two
+  float first;   // the scale; if there are two, that of the first 16 columns
   float second;  // the scale of the last 16 columns, or the minimum
 };
 
-// How a block's shared memory is used.
+// How a block uses its shared memory.
 template <typename Decoder, int kRows>
 struct Int8Memory {
   static constexpr int kRowBytes = kStepColumns;
@@ -51,7 +51,7 @@ struct Int8Memory {
   static_assert(kWorkBegin + kWorkListRoom <= kMaxGemmSharedBytes);
 };
 
-// The scales of the tile's rows of x, beside a RowTile.
+// The scales of the tile's rows of x, in a ring beside the rows' RowTile.
 template <int kRows, int kSlots>
 class RowScales {
  public:
@@ -74,7 +74,7 @@ class RowScales {
   bool is_copying_ = false;
 };
 
-// Unpacks the thread's half row of a step.
+// Unpacks the codes and scales of the thread's half row of a step.
 template <typename Decoder, typename Raw>
 __device__ inline void unpack_step(const Raw& raw, int step, int num_columns, uint8_t* tile, UnitScales* scales) {
   const Codes codes = Decoder::codes(raw.span_of(step), raw.unit_of(step));
@@ -87,14 +87,14 @@ __device__ inline void unpack_step(const Raw& raw, int step, int num_columns, ui
     *reinterpret_cast<uint4*>(tile + piece_offset<kStepColumns>(row, 2 * half + i)) =
         make_uint4(words[0], words[1], words[2], words[3]);
   }
-  // Behind the last column x is zero. A scale may be NaN there, which would make the product NaN.
+  // Behind the last column x is zero. But a scale there may be NaN, and would make the product NaN.
   const bool is_there = step * kStepColumns + half * kUnitColumns < num_columns;
   const float second = Decoder::kHasTwoScales ? codes.scale[1] : codes.min;
   scales[half * kTileWeightRows + row] = {is_there ? codes.scale[0] : 0.0f, is_there ? second : 0.0f};
 }
 
-// An integer accumulator that starts at these bits can be read as a float, without a conversion: it is 1.5 * 2^23 + the
-// sum, as long as the sum's magnitude is below 2^22. The sum of 32 products is at most 2^19.
+// An integer accumulator that starts with these bits can be read as a float, without a conversion. The float is 1.5 *
+// 2^23 + the sum, as long as the sum's magnitude is below 2^22. The sum of 32 products is at most 2^19.
 constexpr int32_t kSumBits = 0x4b400000;
 constexpr float kSumBias = 0x1.8p23f;
 __device__ inline float sum_value(int32_t bits) { return std::bit_cast<float>(bits) - kSumBias; }
@@ -108,8 +108,8 @@ __device__ inline void add_scaled(const int32_t (&products)[4], float row_scale,
   sums[3] = fmaf(row_8_scale * x_1_scale, sum_value(products[3]), sums[3]);
 }
 
-// 32 columns of 16 weight rows times 8 rows of x. w and w_8 are the scales of the weight rows g and g + 8 of the
-// fragments, x and x_1 those of the rows of x 2t and 2t + 1 (device/mma.h says what g and t are).
+// Multiplies 32 columns of 16 weight rows with 8 rows of x. w and w_8 are the scales of the weight rows g and g + 8 of
+// the fragments. x and x_1 are the scales of the rows of x 2t and 2t + 1. (device/mma.h says what g and t are.)
 template <typename Decoder>
 __device__ inline void multiply_unit(const uint32_t (&a)[4], uint32_t b_first, uint32_t b_second, int unit,
                                      const UnitScales& w, const UnitScales& w_8, const StepScales& x,
@@ -133,14 +133,14 @@ __device__ inline void multiply_unit(const uint32_t (&a)[4], uint32_t b_first, u
   }
 }
 
-// sums += weights [64, 64] rows^T.
+// sums += weights rows^T, for the 64 weight rows and 64 columns of a step.
 template <typename Decoder, int kRows>
 __device__ inline void multiply_int8_step(const uint8_t* tile, const UnitScales* scales, const uint8_t* rows,
                                           const StepScales* row_scales, int num_row_tiles, TileSums<kRows>& sums) {
   using Warp = WarpTile<kRows>;
   const int lane = lane_index();
   uint32_t a[Warp::kWeightTiles][2][4];
-  UnitScales w[Warp::kWeightTiles][2][2];  // of weight tile, unit, row g or g + 8
+  UnitScales w[Warp::kWeightTiles][2][2];  // by weight tile, unit, and row g or g + 8
 #pragma unroll
   for (int m = 0; m < Warp::kWeightTiles; ++m) {
     const int first = 16 * Warp::weight_tile(m);
@@ -169,7 +169,7 @@ __device__ inline void multiply_int8_step(const uint8_t* tile, const UnitScales*
   }
 }
 
-// The sums of one tile over its steps, as in multiply_bf16_tile.
+// Computes the sums of one tile over its steps, as multiply_bf16_tile does.
 template <typename Decoder, int kRows>
 __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
                                           TileSums<kRows>& sums) {
@@ -230,7 +230,7 @@ void launch_gemm_int8(const GemmLaunch& gemm) {
          gemm_int8_kernel<Decoder, kRows>, gemm.arguments);
 }
 
-// The code for a list of types.
+// The compiled code for a list of types.
 template <typename Types>
 struct GemmInt8 {
   static int64_t shared_bytes(DType weight, RowFormat, int tile_rows) {

@@ -1,5 +1,5 @@
-// How a block walks over k. In the turn of a step it starts copies for later steps, decodes the weights of the next
-// step, and multiplies this one.
+// How a block walks over k. In each step's turn it starts copies for later steps, decodes the weights of the next step,
+// and multiplies this step.
 #pragma once
 
 #include "cuda/device/async_copy.h"
@@ -9,10 +9,10 @@
 
 namespace gesso::cuda {
 
-// copy(step) starts the copies that belong to a step's turn; they are used more than kInFlight steps later. (The caller
-// has started those for the first steps.) decode(step) makes a step's weights ready, multiply(step) uses them. There is
-// one barrier per step: behind it the step's copies and decoded weights are there, and the memory that the step before
-// used is free.
+// copy(step) starts the copies that belong to a step's turn. They are used more than kInFlight steps later. (The caller
+// has started those for the first steps.) decode(step) makes a step's weights ready, and multiply(step) uses them.
+// There is one barrier per step. Behind it the step's copies and decoded weights are complete, and the memory of the
+// step before is free.
 template <int kInFlight, typename Copy, typename Decode, typename Multiply>
 __device__ inline void walk_steps(const TileWork& work, const Copy& copy, const Decode& decode,
                                   const Multiply& multiply) {
@@ -22,17 +22,17 @@ __device__ inline void walk_steps(const TileWork& work, const Copy& copy, const 
     copy(step);
     commit_copies();
   };
-  for (int i = 0; i <= kInFlight; ++i) commit_copies();  // what was started is in the oldest group
+  for (int i = 0; i <= kInFlight; ++i) commit_copies();  // all copies that the caller started are in the oldest group
   begin_turn(work.first_step - 1);
   decode(work.first_step);
   for (int step = work.first_step; step < work.end_step; ++step) {
     begin_turn(step);
-    // In the last step this decodes whatever lies there, for nobody: without a branch, decoding and multiplying run
-    // side by side in a thread.
+    // In the last step this decodes whatever lies there, and nobody uses it. Without a branch, a thread can decode and
+    // multiply side by side.
     decode(step + 1);
     multiply(step);
   }
-  sync_block();  // all is read before the next tile's copies begin
+  sync_block();  // all is read before the copies of the next tile begin
 }
 
 }  // namespace gesso::cuda

@@ -9,20 +9,21 @@
 
 namespace gesso::cuda {
 
-// The factor beside an expert's matrix. A plain matrix is expert 0.
+// The scale that is stored beside an expert's matrix. A plain matrix counts as expert 0.
 __device__ inline float weight_scale(const GemmArguments& arguments, int matrix, int expert) {
   const float* scale = arguments.scales[matrix];
   return scale ? scale[expert * arguments.scale_stride] : 1.0f;
 }
 
-// Where a row of the results begins, or of a split's partial sums.
+// Where a row of the results begins. With splits it is the row of the split's partial sums.
 __device__ inline float* result_row(const GemmArguments& arguments, const TileWork& work, int row) {
   if (!arguments.partials) return arguments.out + row * arguments.out_stride;
   const int64_t partial_row = static_cast<int64_t>(work.split) * arguments.num_rows + row;
   return arguments.partials + partial_row * arguments.partial_columns();
 }
 
-// Stores two sums of one row of x whose weight rows are 8 apart: two outputs, or the gate's and up's sum of one output.
+// Stores two sums of one row of x. Their weight rows are 8 apart: they are two outputs, or the gate and up of one
+// output.
 __device__ inline void store_pair(const GemmArguments& arguments, float* row, TileRow first, float a, float b) {
   if (!arguments.is_gated) {
     if (first.output < arguments.num_outputs) row[first.output] = a;

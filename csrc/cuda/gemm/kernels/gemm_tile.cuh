@@ -11,7 +11,7 @@
 
 namespace gesso::cuda {
 
-// Row i of a tile of weights: the matrix (0: the only one, or the gate; 1: up) and the output that it belongs to.
+// Row i of a tile of weights: its matrix (0 is the only one, or the gate; 1 is up), and its output in that matrix.
 struct TileRow {
   int matrix = 0;
   int output = 0;
@@ -22,31 +22,31 @@ __device__ inline TileRow tile_row(const GemmArguments& arguments, int weight_ti
   return {i / 8 % 2, weight_tile * (kTileWeightRows / 2) + i / 16 * 8 + i % 8};
 }
 
-// Where row i of a tile of weights begins. Rows behind the last output repeat that one; their sums are not stored.
+// Where row i of a tile of weights begins. Rows behind the last output repeat that row, and their sums are not stored.
 __device__ inline const std::byte* weight_row(const GemmArguments& arguments, const TileWork& work, int i) {
   const TileRow row = tile_row(arguments, work.weight_tile, i);
   const int output = row.output < arguments.num_outputs ? row.output : arguments.num_outputs - 1;
   return arguments.weights[row.matrix] + work.expert * arguments.expert_bytes + output * arguments.row_bytes;
 }
 
-// The row of x that row i of a tile reads. Rows behind the last one repeat it.
+// The row of x that row i of a tile reads. Rows behind the last one repeat that row.
 __device__ inline int64_t x_row(const GemmArguments& arguments, const TileWork& work, int i) {
   const int row = work.first_row + (i < work.num_rows ? i : work.num_rows - 1);
   return arguments.x_row_of_slot ? arguments.x_row_of_slot[row] : row;
 }
 
-// Which matrix instructions of a tile a warp has, each of 16 weight rows times 8 rows of x. With few rows of x a warp
-// has 16 weight rows and all rows of x. With many rows it has 32 weight rows and every other 8 rows of x, so that two
-// loads serve four products.
+// The matrix instructions of a tile that a warp does, each of 16 weight rows times 8 rows of x. With few rows of x a
+// warp has 16 weight rows and all rows of x. With many rows it has 32 weight rows and every other group of 8 rows of x.
+// Then two loads serve four products.
 template <int kRows>
 struct WarpTile {
   static constexpr int kWarpColumns = kRows > 32 ? 2 : 1;
-  static constexpr int kWeightTiles = kWarpColumns;           // of 16 rows, of a warp
-  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;  // of 8 rows of x, of a warp
+  static constexpr int kWeightTiles = kWarpColumns;           // of a warp, each of 16 weight rows
+  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;  // of a warp, each of 8 rows of x
 
   __device__ static int weight_tile(int m) { return warp_index() / kWarpColumns * kWeightTiles + m; }
   __device__ static int row_tile(int n) { return n * kWarpColumns + warp_index() % kWarpColumns; }
-  // Row tiles that have a row. The others are not multiplied.
+  // How many row tiles have at least one row. The others are not multiplied.
   __device__ static int num_row_tiles(const TileWork& work) { return (work.num_rows + 7) / 8; }
 };
 
@@ -83,9 +83,9 @@ class RowTile {
     num_rows_ = WarpTile<kRows>::num_row_tiles(work) * 8;
   }
 
-  // Starts the copies of a step, of the rows that are multiplied.
+  // Starts the copies of a step, but only of rows that are multiplied.
   __device__ void copy(int step) {
-    // The rows of a thread are a multiple of 8 apart: they have the same order of pieces.
+    // The rows of a thread are a multiple of 8 apart, so the pieces have the same order in all of them.
     uint8_t* target =
         ring_ + ring_slot<kSlots>(step) * kSlotBytes + piece_offset<kRowBytes>(copied_row(0), copied_piece());
 #pragma unroll

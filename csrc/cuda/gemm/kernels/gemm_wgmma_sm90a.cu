@@ -3,8 +3,7 @@
 // A block has two warpgroups, each with 64 weight rows of its own. They share up to 256 rows of x, so that a weight is
 // decoded once for all of these. As in gemm_bf16.cuh three things run side by side: copies of raw weights and of rows
 // of x, which are needed some steps later; decoding of the next step's weights; and this step's products, which need no
-// thread once they are issued. With many rows of x the kernel is bound by the matrix units, with few by the bytes of
-// the weights.
+// thread once they are issued. With many rows of x the matrix units bound the speed, with few the bytes of the weights.
 #include <type_traits>
 
 #include "core/check.h"
@@ -32,16 +31,16 @@ constexpr int kMaxSharedBytes = 227 * 1024;
 
 __device__ inline int group_index() { return static_cast<int>(threadIdx.x) / kGemmThreads; }
 
-// How a block's shared memory is used, from a multiple of kSwizzledTileAlignment on.
+// How a block uses its shared memory. It begins at a multiple of kSwizzledTileAlignment.
 template <typename Decoder, int kRows>
 struct WgmmaMemory {
   static constexpr int kSlots = 3;  // steps of rows of x: one is multiplied, two have arrived or are on their way
   static constexpr int kSlotBytes = kRows * kSwizzledRowBytes;
-  static constexpr int kWeightBytes = kTileWeightRows * kSwizzledRowBytes;  // decoded, of one step and group
+  static constexpr int kWeightBytes = kTileWeightRows * kSwizzledRowBytes;  // decoded weights of one step and group
   static constexpr int kRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
   using Raw = RawTile<Decoder, kRawSlots>;
 
-  // Groups of copies that may be on their way when a step needs its own.
+  // How many groups of copies may still be on their way when a step needs its own.
   static constexpr int kRawAhead = RawSpan<Decoder>::kSteps * (kRawSlots - 1);
   static constexpr int kInFlight = (kSlots - 1 < kRawAhead ? kSlots - 1 : kRawAhead) - 1;
 
@@ -60,7 +59,8 @@ struct WgmmaMemory {
   __device__ uint8_t* raw() const { return shared + kRawBegin + group_index() * Raw::kBytes; }
 };
 
-// grid: x: tiles, where those with the same weights and other rows of x follow one another; y: splits.
+// The tile that a block computes. x of the grid counts tiles; those with the same weights and other rows of x follow
+// one another. y of the grid counts splits.
 template <int kRows>
 __device__ TileWork block_work(const GemmArguments& arguments) {
   const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
@@ -76,8 +76,8 @@ __device__ TileWork block_work(const GemmArguments& arguments) {
   return work;
 }
 
-// Starts the copies of a step's rows of x. Where there is no row, whatever lies in the tile is multiplied, and the
-// result is not stored.
+// Starts the copies of a step's rows of x. Rows that the tile does not have are not copied. Whatever lies in their
+// place is multiplied, and the result is not stored.
 __device__ inline void copy_rows(const GemmArguments& arguments, const TileWork& work, int step, uint8_t* tile) {
   constexpr int kPieces = kSwizzledRowBytes / 16;
   const int piece = static_cast<int>(threadIdx.x) % kPieces;
@@ -87,7 +87,7 @@ __device__ inline void copy_rows(const GemmArguments& arguments, const TileWork&
   }
 }
 
-// Issues the products of a step.
+// Issues the products of one step.
 template <int kRows>
 __device__ inline void multiply_step(float (&sums)[kRows / 2], const uint8_t* weights, const uint8_t* rows,
                                      bool is_first) {
@@ -99,7 +99,7 @@ __device__ inline void multiply_step(float (&sums)[kRows / 2], const uint8_t* we
   wgmma_commit();
 }
 
-// The sums of one tile over its steps, of which there is at least one.
+// Computes the sums of one tile over its steps. There is at least one.
 template <typename Decoder, int kRows>
 __device__ inline void multiply_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
                                      float (&sums)[kRows / 2]) {
@@ -131,7 +131,7 @@ __device__ inline void multiply_tile(const GemmArguments& arguments, const TileW
     sync_block();  // this step's tiles are complete
     multiply_step<kRows>(sums, memory.weights(step), memory.rows(step), step == work.first_step);
     wgmma_wait<1>();
-    sync_block();  // nobody multiplies the step before it any more
+    sync_block();  // all threads are done with the step before
     prepare(step);
   }
   wgmma_finish(sums);

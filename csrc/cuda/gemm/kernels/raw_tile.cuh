@@ -1,9 +1,10 @@
-// Stored weights on their way to a tile: 64 rows, a span of columns at a time, are copied to shared memory as they lie
-// in the file, and decoded from there, 64 columns at a time.
+// Stored weights on their way to a tile. 64 rows are copied to shared memory as they lie in the file, a span of columns
+// at a time. From there they are decoded, 64 columns at a time.
 //
-// A row's span may begin at any byte. What is copied is the window of whole 16-byte pieces around it: it reaches at
-// most 15 bytes past the span on either side, where a tensor's memory is still readable. The windows of neighbouring
-// rows lie an odd number of pieces apart, so that threads that read the same piece of these rows use different banks.
+// A row's span may begin at any byte. What is copied is the window of whole 16-byte pieces around the span. It reaches
+// at most 15 bytes past the span on either side, and a tensor's memory is still readable there. The windows of
+// neighbouring rows lie an odd number of pieces apart. So threads that read the same piece of these rows use different
+// banks.
 #pragma once
 
 #include "cuda/block/ring.h"
@@ -25,7 +26,7 @@ struct RawSpan {
 
   __device__ static int of_step(int step) { return static_cast<int>(static_cast<unsigned>(step) / kSteps); }
 
-  // Slots that a ring needs so that a span is there `num_steps` steps after its copies began.
+  // How many slots a ring needs so that a span is there `num_steps` steps after its copies began.
   static constexpr int num_slots(int num_steps) { return 1 + (num_steps + kSteps - 1) / kSteps; }
 };
 
@@ -39,8 +40,8 @@ class RawTile {
 
   __device__ RawTile(uint8_t* ring, DType dtype) : ring_(ring), decoder_(dtype) {}
 
-  // row(i): where row i of the tile begins, 0 <= i < 64. row_bytes: the bytes of a row. end_step: the step behind the
-  // last one that is needed.
+  // row(i) returns where row i of the tile begins, 0 <= i < 64. A row has row_bytes bytes. end_step is the step behind
+  // the last one that is needed.
   template <typename Row>
   __device__ void begin(const Row& row, int64_t row_bytes, int end_step) {
     const int thread = thread_index();
@@ -51,7 +52,7 @@ class RawTile {
     end_byte_ = end_byte < row_bytes ? end_byte : static_cast<int>(row_bytes);
   }
 
-  // Starts the copies of a span. Of a span behind the last step there is nothing to copy.
+  // Starts the copies of a span. A span behind the last step has nothing to copy.
   __device__ void copy(int span) {
     const int begin = span * decoder_.span_bytes();
     const int left = end_byte_ - begin;
@@ -71,8 +72,8 @@ class RawTile {
     }
   }
 
-  // Each thread decodes half a row of the 64 columns of a step: these say where its row's span begins in shared memory,
-  // and which unit of the span its half is.
+  // Each thread decodes half a row of the 64 columns of a step. These functions say which row and half it is, where the
+  // row's span begins in shared memory, and which unit of the span the half is.
   __device__ static int decoded_row() { return thread_index() % kTileWeightRows; }
   __device__ static int decoded_half() { return thread_index() / kTileWeightRows; }
   __device__ const uint8_t* span_of(int step) const {
@@ -84,7 +85,7 @@ class RawTile {
   __device__ const Decoder& decoder() const { return decoder_; }
 
  private:
-  static constexpr int kThreadsPerRow = 4;  // 64 bytes in a row at once
+  static constexpr int kThreadsPerRow = 4;  // they copy 64 bytes of a row at once
   static constexpr int kCopiedRows = kGemmThreads / kThreadsPerRow;
   static constexpr int kRowsPerThread = kTileWeightRows / kCopiedRows;
 
@@ -97,13 +98,14 @@ class RawTile {
 
   uint8_t* ring_;
   Decoder decoder_;
-  const std::byte* rows_[kRowsPerThread];  // that this thread copies
+  const std::byte* rows_[kRowsPerThread];  // the rows that this thread copies
   int decoded_row_offset_ = 0;             // the address, modulo 16, of the row that this thread decodes
-  int end_byte_ = 0;                       // of a row, behind what is needed
+  int end_byte_ = 0;                       // where the needed bytes of a row end
 };
 
 // Decodes the thread's half row of a step to bf16, into a tile whose rows of 128 bytes lie as swizzle.h says. Columns
-// behind the last one become zero. (Of formats with codes, a unit of 32 columns is there or not as a whole.)
+// behind the last one become zero. (For formats with codes, the 32 columns of a unit are either all there or all
+// behind.)
 template <typename Raw>
 __device__ inline void decode_step(const Raw& raw, int step, int num_columns, uint8_t* weights) {
   using Decoder = typename Raw::Decoder;

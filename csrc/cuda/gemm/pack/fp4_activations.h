@@ -1,10 +1,10 @@
-// Activations for the matrix instructions on 4-bit floats. One such float says too little about an activation: it is 9
-// to 16 % off. So a row is a sum of several terms, each of which rounds what the terms before it have left over:
+// Activations for the matrix instructions on 4-bit floats. One such float is too coarse for an activation: it is 9 to
+// 16 % off. So an activation is a sum of several terms. Each term rounds what the terms before it have left over:
 //   x[j] ~ row_scale * sum over terms of scale[j / block] * E2M1[j]
 // NVFP4: blocks of 16 with an E4M3 scale.    2 terms are 0.9 % off, 3 terms 0.08 %.
 // MXFP4: blocks of 32 with a power of two.   3 terms are 0.2 % off, 4 terms 0.03 %.
-// Rounded to bf16 they are 0.17 % off, rounded to 8-bit integers 0.5 to 1 %. (All of these are the root mean square
-// error of products with random weights, compared with activations of float64.)
+// Rounded to bf16 activations are 0.17 % off, rounded to 8-bit integers 0.5 to 1 %. (All of these are the root mean
+// square error of products with random weights, compared with activations of float64.)
 #pragma once
 
 #include <bit>
@@ -18,8 +18,8 @@ namespace gesso::cuda {
 
 // A step (64 columns) of one row. Each word of a term holds 8 values, in the order of the weight formats: byte j of a
 // block holds element j in its low half and element j + block / 2 in its high half. There is one scale per block, the
-// first in the low byte. Rows lie one behind the other in shared memory, and the size is such that the same 16 bytes of
-// 8 rows are in different banks.
+// first in the low byte. Rows lie one behind the other in shared memory. The size of this struct puts the same 16 bytes
+// of 8 rows into different banks.
 template <int kTerms>
 struct alignas(16) Fp4Activations {
   uint32_t values[kTerms][8];
@@ -53,19 +53,19 @@ __device__ inline RoundedE2M1 round_e2m1(float value) {
   return {code | sign << 3, sign ? -rounded : rounded};
 }
 
-// A block's scale: its code and the float that the code stands for. A block of zeros has 0.
+// A block's scale: its code, and the float that the code stands for. A block of zeros has the scale 0.
 struct Fp4Scale {
   uint32_t code;
   float value;
 };
 
-// How the two formats scale. block_scale: of a block whose largest |value| is `max`. row_scale: of a whole row whose
-// largest |value| has the bits `max_bits`; it brings the row into the range of the block scales. It is a power of two,
-// so that dividing by it is exact.
+// How the two formats scale. block_scale is for a block whose largest |value| is `max`. row_scale is for a whole row
+// whose largest |value| has the bits `max_bits`; it brings the row into the range of the block scales. It is a power of
+// two, so that dividing by it is exact.
 struct NvFp4 {
   static constexpr int kBlock = 16;
 
-  // E4M3 without a sign: 448 at most, so rows are brought below 2048 < 6 * 448.
+  // The scales are E4M3 without a sign, 448 at most. So rows are brought below 2048, which is less than 6 * 448.
   __device__ static float row_scale(uint32_t max_bits) {
     const int exponent = static_cast<int>(max_bits >> 23) - 10;
     return std::bit_cast<float>(static_cast<uint32_t>(exponent < 10 ? 10 : exponent) << 23);
@@ -88,7 +88,7 @@ struct MxFp4 {
 
   __device__ static float row_scale(uint32_t) { return 1.0f; }
 
-  // The smallest power of two with which the block stays within 6 = 1.5 * 2^2.
+  // The smallest power of two by which the block must be divided so that no value is beyond 6 = 1.5 * 2^2.
   __device__ static Fp4Scale block_scale(float max) {
     const uint32_t bits = std::bit_cast<uint32_t>(max);
     const uint32_t exponent = (bits >> 23) + ((bits & 0x7fffffu) > 0x400000u ? 1 : 0);
@@ -97,7 +97,7 @@ struct MxFp4 {
   }
 };
 
-// Takes one term off a block: writes its values and leaves in `rest` what they missed.
+// Takes one term off a block: writes the values of the term, and leaves in `rest` what is still missing.
 template <typename Format>
 __device__ Fp4Scale take_fp4_term(float (&rest)[Format::kBlock], uint32_t* values) {
   float max = 0;

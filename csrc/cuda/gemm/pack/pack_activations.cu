@@ -1,4 +1,5 @@
-// Neighbouring threads read neighbouring columns, and the rows of x may lie anywhere. Bound by bytes: x is read once.
+// Neighbouring threads read neighbouring columns. The rows of x may have any stride. Bytes bound the speed: x is read
+// once.
 #include "cuda/gemm/pack/pack_activations.h"
 
 #include <bit>
@@ -29,7 +30,7 @@ struct PackSource {
         whole_columns((x.columns + kStepColumns - 1) / kStepColumns * kStepColumns) {}
 };
 
-// What a thread packs: kCount neighbouring columns of a row.
+// The place that a thread packs: kCount neighbouring columns of a row.
 template <int kCount>
 struct PackPlace {
   int64_t row;
@@ -54,7 +55,7 @@ __device__ inline void load(const PackSource& x, const PackPlace<kCount>& place,
   }
 }
 
-// A thread packs 8 columns.   values bf16 [R, whole columns, three times those if split].
+// A thread packs 8 columns.   values bf16 [R, whole columns], or three times as many columns if is_split.
 // grid R * whole columns / (8 * 256).
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kPackThreads) pack_bf16_kernel(PackSource x, uint16_t* values, bool is_split) {
@@ -81,11 +82,11 @@ __global__ void __launch_bounds__(kPackThreads) pack_bf16_kernel(PackSource x, u
   *reinterpret_cast<uint4*>(first + 2 * kStepColumns) = high_piece;
 }
 
-// 8 neighbouring lanes hold a block of 32 columns.
+// A block of 32 columns belongs to 8 neighbouring lanes.
 constexpr int kBlockLanes = 8;
 
 constexpr uint32_t kInfinityBits = 0x7f800000u, kNaNBits = 0x7fc00000u;
-// 2^-120. A block whose largest magnitude is smaller counts as zeros: 127 divided by it might be an infinity.
+// 2^-120. A block whose largest magnitude is smaller counts as zeros, because 127 divided by it might be an infinity.
 constexpr uint32_t kSmallestBits = 0x03800000u;
 
 // The largest magnitude of a block, as bits. As bits an infinity is larger than all numbers, and NaN is larger still.
@@ -122,8 +123,8 @@ __global__ void __launch_bounds__(kPackThreads) pack_int8_kernel(PackSource x, u
   int32_t sum = 0;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    // The sum with 1.5 * 2^23 has no bits for fractions, so it is rounded to the nearest integer. That is 127 at most,
-    // because the scale was chosen so.
+    // A float plus 1.5 * 2^23 has no bits for fractions, so the sum is rounded to the nearest integer. With this scale
+    // the integer is at most 127.
     const float rounded = (has_values ? loaded[i] * per_scale : 0.0f) + 0x1.8p23f;
     const int32_t integer = std::bit_cast<int32_t>(rounded) - std::bit_cast<int32_t>(0x1.8p23f);
     packed |= (static_cast<uint32_t>(integer) & 0xff) << 8 * i;

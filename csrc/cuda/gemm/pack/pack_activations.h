@@ -6,7 +6,7 @@
 
 namespace gesso::cuda {
 
-// `packed` says to which format and where to; its memory is written.
+// `packed` says which format the rows get and where they go; the memory that it refers to is written.
 void pack_activations(const Queue& queue, ConstMatrix x, const PackedRows& packed);
 
 }  // namespace gesso::cuda

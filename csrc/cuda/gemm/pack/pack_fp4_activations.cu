@@ -1,5 +1,5 @@
-// One block per row. All threads look for the row's largest value, then each packs blocks of 16 or 32 columns. Bound by
-// bytes, of which there are few.
+// One block per row. All threads look for the row's largest value, then each packs some of its blocks of 16 or 32
+// columns. Bytes bound the speed; there are few of them.
 #include "cuda/gemm/pack/pack_fp4_activations.h"
 
 #include "core/check.h"
@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kPackThreads = 256;
 
-// The bits of the largest |value| of a row. As integers they are in the order of the floats, and a NaN is above all.
+// The bits of the largest |value| of a row. As integers, the bits have the order of the floats, and NaN is the largest.
 __device__ uint32_t largest_bits(const QuadRows<const float>& x, int64_t row, uint32_t* scratch) {
   uint32_t max_bits = 0;
   for (int64_t column = first_column(); column < x.columns; column += column_step()) {
@@ -28,7 +28,7 @@ __device__ uint32_t largest_bits(const QuadRows<const float>& x, int64_t row, ui
   return block_max(max_bits, scratch);
 }
 
-// Packs the kBlock columns from `column` on, all terms.
+// Packs the kBlock columns from `column` on, with all terms.
 template <typename Format, int kTerms>
 __device__ void pack_block(const QuadRows<const float>& x, int64_t row, int64_t column, float inverse_scale,
                            Fp4Activations<kTerms>& step) {
