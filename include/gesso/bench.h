@@ -1,4 +1,4 @@
-// What is measured: the ops of a session's passes, and what the machine can do at most.
+// Measurements: the ops of a session's passes, and the highest rates of the machine.
 #pragma once
 
 #include <cstdint>
@@ -16,31 +16,32 @@ struct OpProfile {
                        // Layers may differ: "first plan; second plan"
   int64_t calls = 0;
   double ms = 0;
-  double stored_bytes = 0;      // weights, and cached keys and values: each once per call
+  double stored_bytes = 0;      // weights, cached keys and values; each counts once per call
   double activation_bytes = 0;  // rows read and written, new keys and values
-  double float_operations = 0;  // multiplications and additions of products with an operand of floats
-  double int8_operations = 0;   // the same of products of integers
+  double float_operations = 0;  // multiplications and additions of products, at least one operand of which is floats
+  double int8_operations = 0;   // the same of products of integers alone
 };
 
-// How fast a loop is that does nothing else, on all threads.
+// How fast a loop is that does nothing but one thing, on all threads.
 struct Ceiling {
   std::string name;             // "copy", "read" of memory; the operands of products: "float32", "bf16", "int8"
   std::string instruction_set;  // of products: "AVX-512 VNNI"
-  double bytes_per_s = 0;       // of memory: read and written bytes together; else 0
-  double operations_per_s = 0;  // of products: multiplications and additions; else 0
+  double bytes_per_s = 0;       // read and written bytes together; 0 for products
+  double operations_per_s = 0;  // multiplications and additions; 0 for "copy" and "read"
 };
 
 struct CeilingOptions {
   int num_threads = 0;          // 0: one per processor
   int64_t bytes = 512'000'000;  // of each of the two buffers: far more than caches hold
-  double milliseconds = 200;    // about so long for each ceiling; the best of several samples counts
+  double milliseconds = 200;    // how long each ceiling is measured, roughly; the best of several samples counts
 };
 
-// Of the processors, with every instruction set that this machine and this build have. ArgumentError, std::bad_alloc.
+// Measures the processors, with every instruction set that both this machine and this build have. ArgumentError,
+// std::bad_alloc.
 std::vector<Ceiling> measure_ceilings(const CeilingOptions& options = {});
-// Of products, the ones that measure_ceilings measures: "AVX2", "AVX-512 VNNI", ...
+// The instruction sets whose products measure_ceilings measures: "AVX2", "AVX-512 VNNI", ...
 std::vector<std::string> instruction_sets();
-// The inner loops that int8 activations run on this CPU, chosen once: "avx512_vnni".
+// The name of the inner loops that int8 activations run on this CPU, for example "avx512_vnni". They are chosen once.
 std::string int8_kernels_name();
 
 }  // namespace gesso

@@ -36,7 +36,7 @@ struct ModelConfig {
   int32_t pad_token_id = 0;
   int32_t bos_token_id = 2;
   int32_t eos_token_id = 1;
-  // Image, audio and video placeholders; prompts holding one are refused.
+  // The ids that stand for an image, audio or video. Prompts with one of them are refused.
   std::vector<int32_t> placeholder_token_ids;
   GenerationDefaults generation;  // see gesso/generation.h
 };

@@ -16,7 +16,7 @@ struct DeviceInfo {
   int64_t total_bytes = 0;  // of its memory; 0 for the CPU
   int64_t free_bytes = 0;
   int64_t used_bytes = 0;           // taken by gesso in this process
-  bool shares_host_memory = false;  // weights are read where the file is mapped, without a second copy
+  bool shares_host_memory = false;  // whether weights are read where the file is mapped, without a second copy
 };
 
 // Whether this build of the library can use GPUs at all.

@@ -1,4 +1,4 @@
-// What gesso throws. The library never prints, aborts or exits: every failure is one of these, or std::bad_alloc.
+// The exceptions of gesso. The library never prints, aborts or exits: every failure is one of these, or std::bad_alloc.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,13 @@
 
 namespace gesso {
 
-// Base of all gesso errors. what() names the thing, what was expected and what came.
+// The base of all gesso errors. what() names the thing, what was expected and what came.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// A file's content is not what it must be; the message names offset, key or tensor. Python: ValueError.
+// The content of a file is not what it must be. The message names the offset, key or tensor. Python: ValueError.
 class FormatError : public Error {
  public:
   using Error::Error;
@@ -33,17 +33,17 @@ class IoError : public Error {
   int error_number;  // errno of the failed call
 };
 
-// A memory request that cannot be met. Python: MemoryError.
+// A request for memory that cannot be met. Python: MemoryError.
 class OutOfMemory : public Error {
  public:
   OutOfMemory(const std::string& message, uint64_t asked_bytes, uint64_t free_bytes = 0)
       : Error(message), asked_bytes(asked_bytes), free_bytes(free_bytes) {}
 
   uint64_t asked_bytes;
-  uint64_t free_bytes;  // of the device that was asked; 0 when that is the host
+  uint64_t free_bytes;  // on the device that was asked; 0 for the host
 };
 
-// A call of the CUDA runtime failed, or a kernel did; `code` is its cudaError_t. Python: RuntimeError.
+// A call of the CUDA runtime failed, or a kernel failed. `code` is its cudaError_t. Python: RuntimeError.
 class CudaError : public Error {
  public:
   CudaError(const std::string& message, int code) : Error(message), code(code) {}
@@ -51,7 +51,7 @@ class CudaError : public Error {
   int code;
 };
 
-// The caller's `interrupted` callback said stop. Python: whatever the signal handler raised (KeyboardInterrupt).
+// The caller's `interrupted` callback returned true. Python: what the signal handler raised (KeyboardInterrupt).
 class Interrupted : public Error {
  public:
   Interrupted() : Error("interrupted by the caller") {}

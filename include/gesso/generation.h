@@ -10,8 +10,8 @@
 
 namespace gesso {
 
-// What one sequence looks like after one denoising step. Spans have the canvas' length C and are valid only during the
-// callback, which runs on the thread that called generate().
+// One sequence after one denoising step. Spans have the canvas' length C. They are valid only during the callback,
+// which runs on the thread that called generate().
 struct StepEvent {
   int64_t sequence = 0;  // index in the batch
   int64_t canvas = 0;    // index among the canvases of this call
@@ -19,11 +19,11 @@ struct StepEvent {
   int64_t max_denoising_steps = 0;
   float mean_entropy = 0;             // over the positions that are not pinned, nats
   std::span<const int32_t> argmax;    // the canvas as it would be committed now
-  std::span<const uint8_t> accepted;  // 1 where this step accepted the position, and where it is pinned
+  std::span<const uint8_t> accepted;  // [C] 1 where this step accepted the position, or where it is pinned
   std::span<const float> entropies;   // nats
 };
 
-// What a canvas looks like that was just committed. `ids` is valid only during the callback.
+// A canvas that was just committed. `ids` is valid only during the callback.
 struct CanvasEvent {
   int64_t sequence = 0;          // index in the batch
   int64_t canvas = 0;            // index among the canvases of this call
@@ -32,13 +32,13 @@ struct CanvasEvent {
   std::span<const int32_t> ids;  // [C], padded after the first end token
 };
 
-// Token ids by canvas position that the caller fixes. They are never renoised, they are committed as given, and they
-// do not count in the entropy budget, the stability test and the mean entropy.
+// Canvas positions whose token ids the caller fixes. Such a position is never renoised, and its id is committed as
+// given. It does not count in the entropy budget, the stability test and the mean entropy.
 using PinnedTokens = std::map<int64_t, int32_t>;
 
-// What an option is when the caller does not set it. A checkpoint carries most of these values (GGUF `diffusion.eb_*`,
-// generation_config.json); the numbers here hold where it does not, and are those of the reference (transformers,
-// generation_diffusion_gemma.py).
+// The values of options that the caller does not set. A checkpoint carries most of them (GGUF `diffusion.eb_*`,
+// generation_config.json). Where it carries none, the numbers below hold, which are those of the reference
+// (transformers, generation_diffusion_gemma.py).
 struct GenerationDefaults {
   int64_t max_new_tokens = 256;
   int64_t max_denoising_steps = 48;
@@ -50,30 +50,31 @@ struct GenerationDefaults {
   std::vector<int32_t> end_token_ids = {1, 106, 50};
 };
 
-// An option that is not set takes its default: see GenerationDefaults. gesso/options.h has a table of the options with
-// their bounds. All are checked before work starts; the ArgumentError names the option.
+// An option that the caller does not set has its default: see GenerationDefaults. gesso/options.h has a table of the
+// options with their bounds. All options are checked before work starts. The ArgumentError names the option.
 struct GenerationOptions {
   std::optional<int64_t> max_new_tokens;       // rounded up to whole canvases, as in the reference
   std::optional<int64_t> max_denoising_steps;  // per canvas
   std::optional<float> entropy_bound;          // nats
-  // The temperature falls linearly. The first step of N has t_max, the last one t_min + (t_max - t_min) / N.
+  // The temperature falls linearly. Of N steps the first one has t_max, and the last one t_min + (t_max - t_min) / N.
   std::optional<float> t_min, t_max;
-  std::optional<int64_t> stability_threshold;  // comparisons of a step's argmax with that of the step before
+  std::optional<int64_t> stability_threshold;  // how often a step's argmax must be that of the step before
   std::optional<float> confidence_threshold;   // nats
   std::optional<std::vector<int32_t>> end_token_ids;
   // One seed for all sequences, or one for each. Random draws depend on the seed and the absolute position alone, so a
   // sequence comes out the same in any batch. Give equal prompts different seeds to get different texts.
   std::vector<uint64_t> seeds = {0};
-  // Ids that the first canvas starts from instead of noise, [C] for each sequence. Empty: noise.
+  // Ids that the first canvas starts from instead of noise, [C] for each sequence. If it is empty, it starts from
+  // noise.
   std::vector<std::vector<int32_t>> canvas;
-  // What is pinned, for each sequence a list of canvases. Canvases that the list does not reach have no pins.
+  // The pins: for each sequence a list with the pins of each canvas. Canvases behind the end of the list have no pins.
   std::vector<std::vector<PinnedTokens>> pinned;
-  // Called after each step of each sequence. Returning false ends the generation: canvases under way are committed as
-  // they stand.
+  // Called after each step of each sequence. If it returns false, the generation ends, and canvases under way are
+  // committed as they stand.
   std::function<bool(const StepEvent&)> on_step;
-  // Called after each canvas. Returning false ends the generation.
+  // Called after each canvas of each sequence. If it returns false, the generation ends.
   std::function<bool(const CanvasEvent&)> on_canvas;
-  // Polled several times per pass. Returning true ends the call by throwing Interrupted.
+  // Called several times per pass. If it returns true, the call ends by throwing Interrupted.
   std::function<bool()> interrupted;
 };
 
@@ -86,7 +87,7 @@ struct Timings {
 };
 
 struct GenerationResult {
-  std::vector<std::vector<int32_t>> sequences;              // new tokens up to and without the first end token
+  std::vector<std::vector<int32_t>> sequences;              // the new tokens, up to the first end token and without it
   std::vector<std::vector<std::vector<int32_t>>> canvases;  // [sequence][canvas][C] as committed
   std::vector<std::vector<int64_t>> denoising_steps;        // [sequence][canvas]
   std::vector<double> tokens_per_forward;                   // tokens that are not padding, divided by denoising steps

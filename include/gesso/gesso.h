@@ -1,4 +1,4 @@
-/* The C interface of gesso. Plain C99; every object is opaque and freed by its own function.
+/* The C interface of gesso, in plain C99. Every object is opaque and freed by its own function.
  *
  *   gesso_model* model = NULL;
  *   if (gesso_model_load("model.gguf", NULL, &model) != GESSO_OK) { puts(gesso_last_error()); return 1; }
@@ -15,8 +15,8 @@
  *
  * Structs of options begin with their size, so that a later version of the library can add fields at the end. Fill one
  * with its _init function, then set what you want to change. The library accepts the structs of older headers: fields
- * that these lack have their defaults. It accepts those of newer headers as long as the fields that it does not know
- * are zero.
+ * that these lack have their defaults. It accepts the structs of newer headers as long as the fields that it does not
+ * know are zero.
  */
 #ifndef GESSO_GESSO_H
 #define GESSO_GESSO_H
@@ -36,20 +36,20 @@ extern "C" {
 
 typedef enum gesso_status {
   GESSO_OK = 0,
-  GESSO_FORMAT_ERROR = 1,   /* a file's content */
-  GESSO_ARGUMENT_ERROR = 2, /* an argument; NULL where an object is needed */
-  GESSO_IO_ERROR = 3,       /* a file that cannot be opened or mapped */
+  GESSO_FORMAT_ERROR = 1,   /* the content of a file is not what it must be */
+  GESSO_ARGUMENT_ERROR = 2, /* an argument is out of range, or NULL where an object is needed */
+  GESSO_IO_ERROR = 3,       /* a file cannot be opened or mapped */
   GESSO_OUT_OF_MEMORY = 4,
   GESSO_OTHER_ERROR = 5,
-  GESSO_CUDA_ERROR = 6 /* a call of the CUDA runtime, or a kernel */
+  GESSO_CUDA_ERROR = 6 /* a call of the CUDA runtime failed, or a kernel failed */
 } gesso_status;
 
-/* A loaded model. It is immutable: any number of threads may use it at the same time. Free it when none does. */
+/* A loaded model. It is immutable: any number of threads may use it at the same time. Free it when no one uses it. */
 typedef struct gesso_model gesso_model;
-/* What one generation wrote. It is immutable, too, and independent of its model. */
+/* What one generation wrote. It is immutable, too, and does not need its model. */
 typedef struct gesso_result gesso_result;
 
-/* The message of this thread's last failed call; valid until its next one. Empty before the first. */
+/* The message of the last failed call of this thread. It is valid until its next one. Empty before the first. */
 GESSO_API const char* gesso_last_error(void);
 /* The library's version, for example "0.1.0". */
 GESSO_API const char* gesso_version(void);
@@ -61,12 +61,12 @@ typedef struct gesso_load_options {
                               "auto" (also NULL) is "int8" on the CPU and the faster one on a GPU; see gesso/model.h */
   int num_threads;         /* 0: one for each processor that this process may use, within its control group's quota */
 } gesso_load_options;
-/* Fills in the defaults. struct_size is sizeof(gesso_load_options). */
+/* Fills in the defaults. struct_size must be sizeof(gesso_load_options). */
 GESSO_API gesso_status gesso_load_options_init(gesso_load_options* options, size_t struct_size);
 
-/* Maps a GGUF file; a GPU gets a copy of its weights. options NULL: the defaults. */
+/* Maps a GGUF file. If the model runs on a GPU, its weights are copied there. If options is NULL, the defaults hold. */
 GESSO_API gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out);
-/* "cpu" or "cuda:0"; valid as long as the model. */
+/* "cpu" or, for example, "cuda:0"; valid as long as the model. */
 GESSO_API const char* gesso_model_device(const gesso_model* model);
 /* "f32", "bf16" or "int8"; valid as long as the model. */
 GESSO_API const char* gesso_model_activations(const gesso_model* model);
@@ -74,11 +74,11 @@ GESSO_API void gesso_model_free(gesso_model* model); /* NULL is fine; results st
 GESSO_API int64_t gesso_model_vocab_size(const gesso_model* model);
 GESSO_API int64_t gesso_model_canvas_length(const gesso_model* model);
 
-/* Token ids of a UTF-8 text. Writes at most `capacity` ids and always sets *count to how many there are. */
+/* Turns UTF-8 text into token ids. Writes at most `capacity` ids, and always sets *count to how many there are. */
 GESSO_API gesso_status gesso_encode(const gesso_model* model, const char* text, int32_t* ids, size_t capacity,
                                     size_t* count);
-/* UTF-8 text of ids, with a closing NUL. Writes at most `capacity` bytes and sets *count to the bytes needed, NUL
- * included; nothing is written unless all fits. Special tokens are left out. */
+/* Turns ids into UTF-8 text with a closing NUL. Sets *count to the bytes that the text and the NUL need. If that is
+ * more than `capacity`, nothing is written. Special tokens are left out. */
 GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text,
                                     size_t capacity, size_t* count);
 
@@ -88,36 +88,36 @@ GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids
 typedef int (*gesso_step_callback)(void* user_data, int64_t canvas, int64_t step, const int32_t* argmax,
                                    const uint8_t* accepted, size_t length);
 
-/* A negative number is the checkpoint's value, or the reference's where the checkpoint has none. gesso/options.h has a
- * table of the options, with their bounds. */
+/* A negative number stands for the checkpoint's value, or for the reference's where the checkpoint has none.
+ * gesso/options.h has a table of the options, with their bounds. */
 typedef struct gesso_options {
   size_t struct_size;          /* set by gesso_options_init */
   int64_t max_new_tokens;      /* rounded up to whole canvases; 256 if negative */
   int64_t max_denoising_steps; /* per canvas */
   float entropy_bound;         /* nats: a step accepts tokens until their entropies add up to more */
-  float t_min;                 /* the temperature falls towards this, */
-  float t_max;                 /* and begins here */
-  int64_t stability_threshold; /* a canvas may stop early when its argmax stayed the same for so many steps, */
-  float confidence_threshold;  /* and its mean entropy is below this, nats */
+  float t_min;                 /* the temperature falls towards this value */
+  float t_max;                 /* the temperature of a canvas' first step */
+  int64_t stability_threshold; /* a canvas may stop when its argmax stayed the same for so many steps */
+  float confidence_threshold;  /* nats: at the same time its mean entropy must be below this */
   uint64_t seed;
   gesso_step_callback on_step; /* may be NULL */
   void* user_data;             /* handed to on_step */
 } gesso_options;
-/* Fills in the defaults. struct_size is sizeof(gesso_options). */
+/* Fills in the defaults. struct_size must be sizeof(gesso_options). */
 GESSO_API gesso_status gesso_options_init(gesso_options* options, size_t struct_size);
 
-/* One generation from a prompt of token ids, or of text (a <bos> is put in front if the model wants one). options NULL:
- * the defaults. */
+/* Continues a prompt of token ids, or of text (a <bos> is put in front if the model wants one). If options is NULL, the
+ * defaults hold. */
 GESSO_API gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, size_t prompt_length,
                                       const gesso_options* options, gesso_result** out);
 GESSO_API gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, const gesso_options* options,
                                            gesso_result** out);
 GESSO_API void gesso_result_free(gesso_result* result); /* NULL is fine */
-/* New tokens up to and without the first end token; valid until the result is freed. */
+/* The new tokens, up to the first end token and without it; valid until the result is freed. */
 GESSO_API const int32_t* gesso_result_ids(const gesso_result* result, size_t* count);
 /* The same as text; NULL when the model has no tokenizer. */
 GESSO_API const char* gesso_result_text(const gesso_result* result);
-/* Denoising passes in all. */
+/* How many denoising passes the generation took. */
 GESSO_API int64_t gesso_result_denoising_steps(const gesso_result* result);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-// The generation options as data, for programs that get them by name: a command line, JSON, another language.
+// The generation options as data, for programs that get options by name: a command line, JSON, another language.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace gesso {
 
-// What a value means. The comment says how OptionValue holds it.
+// The kinds of values. The comments say how OptionValue holds them.
 enum class OptionKind {
   kInt,     // int64_t
   kFloat,   // double; an int64_t serves, too
@@ -30,14 +30,14 @@ struct OptionInfo {
   std::string flag;  // on the command line, without its two dashes: "steps". Empty where the command line has none
   OptionKind kind = OptionKind::kInt;
   std::string unit;             // "nats", "tokens"; empty where there is none
-  double least = 0, most = 0;   // bounds of a number; `most` is infinite where there is none
+  double least = 0, most = 0;   // bounds of a number; `most` is infinite where there is no upper bound
   bool excludes_least = false;  // whether `least` itself is not allowed
   std::string checkpoint_key;   // the GGUF key its default comes from: "diffusion.eb_max_steps". Empty: it is fixed
   OptionValue default_value;
   std::string help;  // one sentence
 };
 
-// The table of all options. `defaults`: those of a model, from ModelConfig::generation, if they shall show up in it.
+// The table of all options. It shows `defaults` as default values. Those of a model are in ModelConfig::generation.
 std::vector<OptionInfo> generation_options(const GenerationDefaults& defaults = {});
 
 // Sets one option. ArgumentError for a name that is not in the table, or a value of another kind. Ranges are checked

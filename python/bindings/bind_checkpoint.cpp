@@ -9,7 +9,7 @@ namespace {
 
 using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-// Python bool before int: bool is a subclass of int.
+// bool is tested before int, because Python's bool is a subclass of int.
 Checkpoint::Value to_value(nb::handle value, const std::string& key) {
   if (nb::isinstance<nb::bool_>(value)) return nb::cast<bool>(value);
   if (nb::isinstance<nb::int_>(value)) return nb::cast<int64_t>(value);
@@ -26,7 +26,7 @@ Checkpoint::Value to_value(nb::handle value, const std::string& key) {
   return nb::cast<std::vector<int64_t>>(value);
 }
 
-// A Python object kept alive from C++; released under the GIL.
+// Keeps a Python object alive from C++. It is released under the GIL.
 std::shared_ptr<const void> keep_alive(nb::object object) {
   return std::shared_ptr<const void>(new nb::object(std::move(object)), [](const void* pointer) {
     nb::gil_scoped_acquire acquire;
@@ -34,7 +34,7 @@ std::shared_ptr<const void> keep_alive(nb::object object) {
   });
 }
 
-// Keys and strings of a hostile file need not be UTF-8.
+// The keys and strings of a hostile file need not be UTF-8.
 nb::str decode(const std::string& text) {
   return nb::steal<nb::str>(
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));

@@ -10,7 +10,7 @@
 namespace gesso::bindings {
 namespace {
 
-// A callback gets its own copy of an event's arrays: it may keep them.
+// An event for a Python callback. It has its own copy of the arrays, so the callback may keep them.
 struct PyStepEvent {
   int64_t sequence, canvas, step, max_denoising_steps;
   float mean_entropy;
@@ -23,8 +23,8 @@ struct PyCanvasEvent {
   nb::object ids;
 };
 
-// A callback that returns something false stops the generation. None does not: it is what a function without a return
-// statement gives.
+// A callback that returns something false stops the generation. None does not stop it, because a function without a
+// return statement returns None.
 template <typename PyEvent>
 using Callback = Function<nb::object(PyEvent)>;
 
@@ -53,7 +53,7 @@ PyCanvasEvent convert_canvas(const CanvasEvent& event) {
 
 using NumpyCanvases = nb::ndarray<nb::numpy, int32_t, nb::ndim<2>>;
 
-// The canvases of one sequence, one below the other.
+// Copies the canvases of one sequence into one array, one below the other.
 NumpyCanvases stack(const std::vector<std::vector<int32_t>>& canvases) {
   auto* owned = new std::vector<int32_t>();
   nb::capsule owner(owned, [](void* pointer) noexcept { delete static_cast<std::vector<int32_t>*>(pointer); });

@@ -14,13 +14,13 @@ namespace gesso::bindings {
 namespace {
 
 using Ids = std::vector<std::vector<int32_t>>;
-using NumpyVector = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>>;  // views of what they belong to
+using NumpyVector = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>>;  // a view into the object that it belongs to
 using NumpyMatrix = nb::ndarray<nb::numpy, const float, nb::ndim<2>>;
 using Logits = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 using Progress = Function<nb::object(int64_t, int64_t)>;  // on_progress(bytes_done, bytes_in_all)
 
-// `callback` outlives the call that it is made for.
+// The result refers to `callback`, which must live longer.
 std::function<void(int64_t, int64_t)> wrap_progress(const Progress& callback) {
   if (!callback) return {};
   return [&callback](int64_t done, int64_t total) {
@@ -37,7 +37,7 @@ OptionValues defaults_of(const ModelConfig& config) {
   return values;
 }
 
-// The last of `ids` among the first `length` tokens of a sequence.
+// The last token of a sequence that is one of `ids`, among the first `length` tokens.
 std::optional<int32_t> last_of(const Session& session, int64_t sequence, int64_t length,
                                const std::vector<int32_t>& ids) {
   const std::vector<int32_t>& all = session.ids(sequence);

@@ -15,7 +15,7 @@ using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::c
 template <typename T>
 using NumpyVector = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
 
-// An array that NumPy owns, not initialised.
+// Makes an array that NumPy owns. It is not initialised.
 template <typename T>
 NumpyVector<T> new_array(size_t size) {
   T* data = std::make_unique_for_overwrite<T[]>(size).release();
@@ -27,7 +27,7 @@ std::span<const std::byte> to_span(const Bytes& bytes) {
   return {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()};
 }
 
-// The type of that name; one of single bytes for a name that does not exist, which the call that follows refuses.
+// Finds a type by its name. For an unknown name it returns a type of single bytes, which the next call refuses.
 TensorType find_type(const std::string& name) {
   for (const TensorType& known : tensor_types()) {
     if (known.name == name) return known;

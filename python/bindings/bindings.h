@@ -1,4 +1,4 @@
-// Shared by the binding files: each binds one public header.
+// What the binding files share. Each of them binds one public header.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -25,16 +25,16 @@ void bind_options(nb::module_& module);
 void bind_quantize(nb::module_& module);
 void bind_tokenizer(nb::module_& module);
 
-// Options by their names. ArgumentError for a name that is not in the table; nb::cast_error for a value of another
-// kind.
+// Makes options from their names and values. ArgumentError for a name that is not in the table; nb::cast_error for a
+// value of another kind.
 using OptionValues = nb::typed<nb::dict, nb::str, OptionValue>;
 GenerationOptions options_from(const OptionValues& values);
 
-// A Python function, or None. The signature is what a type checker holds the function to: Function<bool(int64_t)>.
+// A Python function, or None. A type checker compares the function with Signature, for example Function<bool(int64_t)>.
 template <typename Signature>
 using Function = std::optional<nb::typed<nb::callable, Signature>>;
 
-// A NumPy array [size] holding a copy of `values`; for small per-position results.
+// Copies `values` into a new NumPy array [size]. It is meant for small per-position results.
 template <typename T, typename Range>
 nb::ndarray<nb::numpy, T, nb::ndim<1>> copy_to_numpy(const Range& values) {
   auto* owned = new std::vector<T>(values.begin(), values.end());
@@ -42,8 +42,9 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> copy_to_numpy(const Range& values) {
   return nb::ndarray<nb::numpy, T, nb::ndim<1>>(owned->data(), {owned->size()}, owner);
 }
 
-// Lets Ctrl-C end a native call: runs Python's signal handlers and throws what they raise (KeyboardInterrupt).
-// Called many times per pass; it takes the GIL, for which another Python thread can make it wait, only now and then.
+// Lets Ctrl-C end a native call: it runs Python's signal handlers, and throws what they raise (KeyboardInterrupt). It
+// is called many times per pass. It takes the GIL only now and then, because another Python thread can make it wait for
+// that.
 inline bool poll_signals() {
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kInterval(50);

@@ -1,5 +1,5 @@
-// gesso's exceptions as Python's: FormatError and ArgumentError are ValueError, IoError is OSError (FileNotFoundError
-// and its siblings by errno), OutOfMemory is MemoryError, CudaError is RuntimeError.
+// Turns gesso's exceptions into Python's. FormatError and ArgumentError are ValueError, IoError is OSError
+// (FileNotFoundError and others, by errno), OutOfMemory is MemoryError, and CudaError is RuntimeError.
 #include <cstring>
 
 #include "bindings.h"
@@ -15,7 +15,7 @@ nb::object message_of(const std::exception& error) {
 }
 
 void set_os_error(const IoError& error) {
-  // OSError(errno, message) picks the subclass that belongs to errno.
+  // OSError(errno, message) makes an object of the subclass that belongs to errno.
   nb::object exception = nb::borrow(PyExc_OSError)(error.error_number, message_of(error));
   PyErr_SetObject(exception.type().ptr(), exception.ptr());
 }
@@ -23,7 +23,7 @@ void set_os_error(const IoError& error) {
 }  // namespace
 
 void bind_errors(nb::module_& module) {
-  // Subclasses of ValueError, so that callers can tell a bad file from a bad argument and need not.
+  // Both are subclasses of ValueError. A caller can tell a bad file from a bad argument, or catch both at once.
   static nb::exception<FormatError> format_error(module, "FormatError", PyExc_ValueError);
   static nb::exception<ArgumentError> argument_error(module, "ArgumentError", PyExc_ValueError);
   static nb::exception<CudaError> cuda_error(module, "CudaError", PyExc_RuntimeError);
