@@ -1,4 +1,4 @@
-"""Turns what callers write as generation arguments into what the native library takes."""
+"""Converts generation arguments, as callers write them, into what the native library takes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def is_ids(value: object) -> TypeGuard[Sequence[int] | NDArray[np.integer]]:
 
 
 def as_array(value: object) -> Any:
-    """An array of another library (DLPack) as a NumPy array over the same memory; anything else as it is."""
+    """Returns an array of another library (DLPack) as a NumPy array over the same memory, other values unchanged."""
     if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
         return np.from_dlpack(value)
     return value
 
 
 def as_ids(value: object, what: str) -> list[int]:
-    """One list of token ids as plain ints. An integer array serves as well as a list."""
+    """Converts one list of token ids to plain ints. An integer array serves as well as a list."""
     value = as_array(value)
     if not is_ids(value):
         raise TypeError(f"{what}: expected a list of token ids, got {_short(value)}")
@@ -45,7 +45,7 @@ def as_ids(value: object, what: str) -> list[int]:
 
 
 def as_lengths(value: object, what: str) -> list[int]:
-    """One length for all sequences, or one for each."""
+    """Converts one length for all sequences, or one for each."""
     lengths = [value] if _is_int(value) else as_array(value)
     if not is_ids(lengths):
         raise TypeError(f"{what}: expected an int, or one per sequence, got {_short(value)}")
@@ -56,7 +56,7 @@ def as_lengths(value: object, what: str) -> list[int]:
 
 
 def as_id_lists(value: object, batch_size: int, what: str) -> list[list[int]]:
-    """A list of token ids for each sequence. A bare list serves for a batch of one."""
+    """Converts a list of token ids for each sequence. A bare list serves for a batch of one."""
     value = as_array(value)
     if batch_size == 1 and is_ids(value):
         value = [value]
@@ -68,10 +68,10 @@ def as_id_lists(value: object, batch_size: int, what: str) -> list[list[int]]:
 
 
 def make_options(given: Mapping[str, object], batch_size: int, single: bool) -> dict[str, NativeValue]:
-    """The options by their names, as the native library takes them.
+    """Returns the options by their names, as the native library takes them.
 
     single: whether the caller gave one prompt, so that `pinned` may leave out the list over the sequences.
-    TypeError for an option that the table does not have, and for a value of the wrong kind. The native side checks
+    TypeError for an option that the table does not have, and for a value of the wrong kind. The native library checks
     ranges.
     """
     table = {option.name: option for option in _native.generation_options()}
@@ -91,7 +91,7 @@ def check_callback(name: str, callback: object) -> None:
 
 
 def _can_be_none(option: _native.OptionInfo) -> bool:
-    """Whether None stands for something: the checkpoint's value, or nothing where that is the default."""
+    """Whether None is allowed. It stands for the checkpoint's value, or for nothing where that is the default."""
     return option.checkpoint_key != "" or option.default_value == []
 
 
@@ -134,7 +134,7 @@ def _seeds(name: str, value: object) -> list[int]:
 
 
 def _pinned(pinned: object, batch_size: int, single: bool) -> list[list[dict[int, int]]]:
-    """For each sequence, for each canvas: {position: id}.
+    """Returns {position: id} for each canvas of each sequence.
 
     The caller may give {position: id} for a sequence, which then pins its first canvas. For a single prompt the caller
     may leave out the list over the sequences.

@@ -1,4 +1,4 @@
-"""The configuration of a model, under the field names of the Hugging Face text config."""
+"""The configuration of a model. The field names are those of the Hugging Face text config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models and sessions: the package's front door."""
+"""Models and sessions: the classes that a program begins with."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class GenerationOutput:
     """What a generation returns. The outer lists run over the sequences of the batch."""
 
     sequences: list[list[int]]  # new tokens up to and without the first end token
-    texts: list[str] | None  # the same, decoded without special tokens; None for a model without a tokenizer
-    replies: list[Reply] | None = field(repr=False)  # the same, split into thought, text and tool calls
-    canvases: list[NDArray[np.int32]] = field(repr=False)  # [canvases, C] as committed, padded after an end token
+    texts: list[str] | None  # the same as text, without special tokens; None for a model without a tokenizer
+    replies: list[Reply] | None = field(repr=False)  # the texts, split into thought, text and tool calls
+    canvases: list[NDArray[np.int32]] = field(repr=False)  # [canvases, C] as committed, padded behind an end token
     denoising_steps: list[list[int]]  # per canvas
     tokens_per_forward: list[float]  # tokens that are not padding, divided by denoising steps
     stopped: bool  # whether a callback returned something false
@@ -76,7 +76,7 @@ class Model:
         return self.native.activations
 
     def session(self, batch_size: int = 1) -> Session:
-        """An empty batch of growing sequences."""
+        """Makes an empty batch of growing sequences."""
         return Session(self, batch_size)
 
     def generate(
@@ -91,13 +91,13 @@ class Model:
 
         prompts: text, token ids, or a list of either. Text gets a <bos> in front if the model wants one.
         on_step(event), on_canvas(event): called after each step and each canvas, see `StepEvent` and `CanvasEvent`.
-        Returning False ends the generation; canvases under way are committed as they stand.
+        If one of them returns False, the generation ends, and canvases under way are committed as they stand.
 
         options: for example max_new_tokens=64 or seed=[1, 2]. `gesso.GenerationOptions` says what each of them does. An
-        option that is left out has the checkpoint's value, see `config`.
+        option that is left out has its default. `config` has the defaults that the checkpoint carries.
 
-        Ctrl-C ends it with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind and
-        for options that do not exist.
+        Ctrl-C ends the call with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind
+        and for options that do not exist.
         """
         prompts = as_array(prompts)
         single = isinstance(prompts, str) or is_ids(prompts)
@@ -142,7 +142,7 @@ class Session:
 
     @property
     def ids(self) -> list[list[int]]:
-        """The tokens themselves, for each sequence: a copy."""
+        """A copy of the tokens so far, a list for each sequence."""
         return [self._native.ids(i) for i in range(self.batch_size)]
 
     @property
@@ -160,15 +160,15 @@ class Session:
     def rewind(self, length: int | Ids) -> None:
         """Forgets everything behind the first `length` tokens of each sequence (one length, or one per sequence).
 
-        A sliding layer remembers only its window. After going back further the session encodes the rest again, later
-        and by itself, which costs time.
+        A sliding layer remembers only its window. If the session goes back further, its next call encodes the tokens
+        again, which costs time.
         """
         self._native.rewind(as_lengths(length, "length"))
 
     def denoise(
         self, canvas: Ids | Sequence[Ids], self_conditioning_logits: Array | None = None
     ) -> NDArray[np.float32]:
-        """Runs one denoising pass, which reads the cache and changes nothing.
+        """Runs one denoising pass. It reads the cache, and the sequences stay as they are.
 
         canvas: token ids [B][C] (or [C] for a batch of one). self_conditioning_logits: float32 [B, C, V], the logits
         of the step before, divided by its temperature; None on the first step of a canvas. Returns float32 logits
@@ -189,13 +189,14 @@ class Session:
         return logits
 
     def collect_importance(self) -> None:
-        """From now on every pass also sums up the squares of what it multiplies weights with; see `importance`."""
+        """From now on every pass also sums up the squares of the values that it multiplies weights with; see
+        `importance`."""
         self._native.collect_importance()
 
     @property
     def importance(self) -> list[_native.WeightImportance]:
-        """What has been collected for each weight: its name, `counts` [experts] of rows, and `sums` of their squares,
-        [experts, columns]. A plain matrix counts as one expert. `gesso imatrix` writes it to a file."""
+        """What has been collected for each weight: its name, `counts` [experts] of rows, and `sums` [experts, columns]
+        of their squares. A plain matrix counts as one expert. `gesso imatrix` writes all of this to a file."""
         return self._native.importance
 
     def generate(
@@ -206,10 +207,10 @@ class Session:
         on_canvas: OnCanvas | None = None,
         **options: Unpack[GenerationOptions],
     ) -> GenerationOutput:
-        """Continues every sequence from its cache, after appending `prompts` (token ids, or text without <bos>).
+        """Continues every sequence from its cache. First `prompts` (token ids, or text without <bos>) are appended.
 
-        It takes the options of `Model.generate`. Afterwards the sequences hold what was generated, up to and without
-        the first end token.
+        The options are those of `Model.generate`. Afterwards the sequences hold what was generated, up to the first end
+        token and without it.
         """
         ids: list[list[int]] = []
         if prompts is not None:
@@ -246,12 +247,12 @@ class Session:
         )
 
     def _decode(self, sequences: list[list[int]]) -> tuple[list[str] | None, list[Reply] | None]:
-        """The texts and replies of what was just generated."""
+        """Returns the texts and replies of what was just generated."""
         tokenizer = self.model.tokenizer
         if tokenizer is None:
             return None, None
         texts = [tokenizer.native.decode(ids, True) for ids in sequences]
-        # Of what lies in front of a reply, only the last of these markers matters.
+        # Of the tokens in front of a reply, only the last of these markers matters.
         bounds = list(marker_ids(tokenizer, THOUGHT_BOUNDS))
         replies = []
         for i, (ids, text) in enumerate(zip(sequences, texts, strict=True)):

@@ -25,10 +25,10 @@ class GenerationOptions(TypedDict, total=False):
     """
 
     max_new_tokens: int
-    """How long the text gets at most, rounded up to whole canvases of `config.canvas_length` tokens. The default is
-    256."""
+    """The text gets at most this many new tokens, rounded up to whole canvases of `config.canvas_length` tokens. The
+    default is 256."""
     max_denoising_steps: int | None
-    """In how many steps a canvas is improved at most."""
+    """A canvas is improved in at most this many steps."""
     entropy_bound: float | None
     """A step keeps tokens, the most certain ones first, until their entropies add up to more than this, in nats."""
     t_min: float | None
@@ -36,24 +36,24 @@ class GenerationOptions(TypedDict, total=False):
     t_max: float | None
     """The first step of a canvas has this temperature."""
     stability_threshold: int | None
-    """A canvas may stop early only when its likeliest tokens stayed the same for this many steps,"""
+    """A canvas may stop early only when its likeliest tokens stayed the same for this many steps."""
     confidence_threshold: float | None
-    """and only when the mean entropy of its tokens is below this, in nats."""
+    """A canvas may stop early only when the mean entropy of its tokens is below this, in nats."""
     end_token_ids: Ids | None
     """A text ends in front of the first of these tokens."""
     seed: int | Ids
     """One seed for all sequences, or one for each. The default is 0. A sequence depends on its prompt and its seed
-    alone, not on the batch: give equal prompts different seeds to get different texts."""
+    alone, not on the batch. Give equal prompts different seeds to get different texts."""
     canvas: Ids | Sequence[Ids] | None
     """Token ids that the first canvas starts from instead of noise, [B][C], or [C] for one prompt."""
     pinned: Pins | Sequence[Pins | Sequence[Pins | None] | None] | None
-    """{position: id} of canvas tokens that stay as given: a dict for each sequence, or one dict for one prompt. A list
-    of dicts instead of a dict pins one canvas after the other."""
+    """{position: id} of canvas tokens that stay as given: a dict for each sequence, or one dict for one prompt. A dict
+    pins the first canvas. A list of dicts pins one canvas after the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationDefaults:
-    """The options' defaults that a checkpoint carries; those of the reference where it does not."""
+    """The defaults that a checkpoint carries. An option that the checkpoint lacks has the reference's default here."""
 
     max_denoising_steps: int
     entropy_bound: float

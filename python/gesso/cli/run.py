@@ -1,4 +1,4 @@
-"""`gesso run`: one prompt in, one text out."""
+"""`gesso run`: generates one text from one prompt."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def options_with_flags() -> list[OptionInfo]:
-    """The generation options that the command line has."""
+    """The generation options that have a flag on the command line."""
     return [option for option in _native.generation_options() if option.flag]
 
 
 def add_option(group: argparse._ArgumentGroup, option: OptionInfo) -> None:
-    """One option of the table as an argument. A seed is one number here, since there is one text."""
+    """Adds an argument for one option of the table. A seed is one number here, since there is one text."""
     is_float = option.kind == OptionKind.FLOAT
     fixed = {OptionKind.INT: option.default_value, OptionKind.SEEDS: 0}.get(option.kind)
     group.add_argument(
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def load_model(options: argparse.Namespace) -> Model:
-    """Loads the model. While weights go to a GPU it shows how far that is."""
+    """Loads the model. While weights go to a GPU, the progress is shown."""
     with ExitStack() as stack:
         progress: list[Progress] = []
 
@@ -128,7 +128,7 @@ def read_prompt(argument: str) -> str:
 
 
 def render_prompt(tokenizer: Tokenizer, prompt: str, options: argparse.Namespace) -> str:
-    """The text to encode: the prompt in the model's chat template, if there is one and it is wanted."""
+    """Returns the text to encode: the prompt in the model's chat template, if there is a template and it is wanted."""
     if options.raw:
         return prompt
     if tokenizer.chat_template is None:
