@@ -1,24 +1,25 @@
-# make demo     solves puzzles the bundled model has never seen
-# make test     all tests that need no torch; those of the CUDA backend run on an emulated GPU
+# make demo     solves puzzles that the bundled model has never seen
+# make test     runs all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
-# make parity   the comparison with the reference implementation; installs torch
-# make lint     formatting, style, types, include and import directions
-# make sanitize the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
-# make clang    the same, compiled by clang 19 with warnings as errors; .ci/run has this one
-# make tsan     the native tests under ThreadSanitizer, two threads with a session each among them
-# make aarch64  the native tests for 64-bit Arm, on an emulated processor: Debian's g++-aarch64-linux-gnu and qemu-user
-# make coverage which lines of the library the native tests run; in build/coverage/index.html line by line
-# make wheel    a wheel in build/wheel, and what it must not hold
+# make parity   compares gesso with the reference implementation; installs torch
+# make lint     checks formatting, style, types, and the directions of includes and imports
+# make sanitize runs the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make clang    does the same with clang 19, with warnings as errors; .ci/run runs this one
+# make tsan     runs the native tests under ThreadSanitizer, among them two threads with a session each
+# make aarch64  runs the native tests for 64-bit Arm on an emulated processor; needs Debian's g++-aarch64-linux-gnu and
+#               qemu-user
+# make coverage writes which lines of the library the native tests run to build/coverage/index.html
+# make wheel    builds a wheel in build/wheel, and checks that it has the types and no test modules
 # make format   formats all sources
-# make stub     writes the types of the native module anew, python/gesso/_native.pyi
-# make counts   what the structure costs a reader: files per option, signatures, imports that point up
-# make clean    removes everything the above made
+# make stub     writes the types of the native module to python/gesso/_native.pyi
+# make counts   counts what the structure costs a reader: files per option, signatures, imports that point up
+# make clean    removes everything that these commands made
 # make help     shows this
 #
-# Needs Python >= 3.10, a C++20 compiler and make. The rest comes from PyPI into .venv, the first time.
+# Needs Python >= 3.10, a C++20 compiler and make. The first time, the rest comes from PyPI into .venv.
 
 PYTHON ?= python3
-# A smaller download, where it is reachable:
+# The torch that `make parity` installs. A smaller download, where that index can be reached:
 #   make parity TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
@@ -29,26 +30,26 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
-# The system's nvcc, or the one that `make cuda` installs.
+# The system's nvcc, or else the one that `make cuda` installs.
 NVCC ?= $(shell command -v nvcc || ls $(abspath $(VENV))/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)
 
-# A list of requirements in pyproject.toml, where each is one line.
+# Reads a list of requirements from pyproject.toml, where each list is one line.
 requirements = $(shell sed -n 's/^$(1) = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d ,)
-# What the installed package is made of.
+# The files that the installed package is made of.
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
-# What also runs on a GPU, or on the emulator.
+# Tests that also run on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
-# Whose models go to a GPU by themselves, and whose activations do not matter.
+# Tests whose models go to a GPU by themselves. How they round activations does not matter.
 MODEL_TESTS := tests/model/test_batching.py tests/model/test_interrupting.py tests/model/test_pinned.py
-# Where 8-bit activations make a difference on the CPU.
+# Tests for which 8-bit activations make a difference on the CPU.
 PRODUCT_TESTS := $(wildcard tests/ops/test_*linear.py) tests/ops/test_head_stats.py
 WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
 CXX_SOURCES = $(shell find csrc include python/bindings tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
 SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
-# Recipes install into one environment: one at a time.
+# The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
 .PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub counts clean help
 .DELETE_ON_ERROR:
@@ -83,7 +84,7 @@ aarch64: $(VENV)/.build
 	$(call build,aarch64)
 	$(BIN)/ctest --preset aarch64
 
-# A source that was renamed leaves its counters in the build folder: gcovr shall pass over them.
+# A source that was renamed leaves its counters in the build folder, and gcovr must ignore them.
 coverage: $(VENV)/.build
 	$(PIP) $(call requirements,coverage)
 	$(call build,coverage)
@@ -92,7 +93,7 @@ coverage: $(VENV)/.build
 	$(BIN)/gcovr --root . --filter csrc/ --filter include/ --gcov-ignore-errors=no_working_dir_found \
 	  --html-details build/coverage/index.html --txt-summary build/coverage
 
-# The build folder is the one of $(VENV)/.package: nothing is compiled again.
+# This uses the build folder of $(VENV)/.package, so nothing is compiled again.
 wheel: $(VENV)/.build
 	rm -rf build/wheel
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps -w build/wheel .
@@ -134,19 +135,19 @@ clean:
 	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find python tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Without this make's flags, which are not meant for CMake's make.
+# MAKEFLAGS and MAKELEVEL are emptied, because this make's flags are not meant for CMake's make.
 define build
 	$(BIN)/cmake --preset $(1) $(2) $(CMAKE_FLAGS)
 	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build --preset $(1) --parallel $(JOBS)
 endef
 
-# Stamps: each is newer than what it was made from.
+# The files below are stamps. Each is newer than what it was made from.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "gesso needs Python 3.10 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# What builds gesso stays in $(VENV): with pip's build isolation every build would start from nothing.
+# The tools that build gesso stay in $(VENV). With pip's build isolation every build would start from nothing.
 $(VENV)/.build: pyproject.toml | $(VENV)/.python
 	$(PIP) $(call requirements,requires) $(call requirements,stub) "cmake>=3.26" ninja
 	@touch $@
@@ -165,14 +166,14 @@ $(VENV)/.parity: pyproject.toml | $(VENV)/.test
 	$(PIP) $(call requirements,parity)
 	@touch $@
 
-# PyPI's toolkit has no lib64, where nvcc looks for the runtime.
+# nvcc looks for the runtime in lib64, which the toolkit from PyPI does not have.
 $(VENV)/.nvcc: pyproject.toml | $(VENV)/.build
 	$(PIP) $(call requirements,disassembler)
 	command -v nvcc >/dev/null || $(PIP) $(call requirements,nvcc)
 	for toolkit in $(VENV)/lib/python3*/site-packages/nvidia/cu13; do ln -sfn lib $$toolkit/lib64; done
 	@touch $@
 
-# mypy reads the types of the packages that gesso uses; gesso itself need not be built.
+# mypy reads the types of the packages that gesso uses. gesso itself need not be built.
 $(VENV)/.lint: pyproject.toml | $(VENV)/.python
 	$(PIP) $(call requirements,lint) $(call requirements,dependencies) "pytest>=8"
 	@touch $@

@@ -1,8 +1,10 @@
-# The library's CUDA backend: nvcc's, the emulator's, or none. The root includes this: languages are enabled up there.
+# The library's CUDA backend: compiled by nvcc, compiled for the emulator, or left out. The root CMakeLists.txt includes
+# this file, because languages must be enabled there.
 #
-#   GESSO_CUDA                AUTO: for the GPUs of this machine, if it has any and nvcc. ON: nvcc must be there. OFF: no CUDA.
-#   GESSO_CUDA_ARCHITECTURES  "all", "native" (the GPUs of this machine), or numbers: "86;90". AUTO takes native, ON all.
-#   GESSO_EMULATED            compiles the same sources with the C++ compiler for tests/emulator: tests without a GPU.
+#   GESSO_CUDA                ON needs nvcc. OFF builds without CUDA. AUTO is ON if this machine has a GPU and nvcc.
+#   GESSO_CUDA_ARCHITECTURES  "all", "native" (the GPUs of this machine), or numbers: "86;90". If it is empty,
+#                             AUTO takes native and ON takes all.
+#   GESSO_EMULATED            ON compiles the same sources with the C++ compiler for tests/emulator. No GPU is needed.
 set(GESSO_CUDA AUTO CACHE STRING "Build the CUDA backend: ON, OFF, or AUTO (where there are a GPU and nvcc)")
 set(GESSO_CUDA_ARCHITECTURES "" CACHE STRING "all, native, or a list of compute capabilities: 80;86;89;90;120;121")
 option(GESSO_EMULATED "Build the CUDA backend for the emulator of the tests" OFF)
@@ -11,7 +13,8 @@ set(gesso_all_architectures 80 86 89 90 120 121)
 set(gesso_oldest_architecture 80)
 set(gesso_oldest_nvcc 13.0)
 
-# Compute capabilities of this machine's GPUs that gesso has kernels for: "90". Empty where there are none.
+# The compute capabilities of this machine's GPUs for which gesso has kernels, for example "90". Empty if there are
+# none.
 function(find_gpus result)
   find_program(NVIDIA_SMI nvidia-smi)
   set(gpus "")
@@ -26,7 +29,7 @@ function(find_gpus result)
   set(${result} "${gpus}" PARENT_SCOPE)
 endfunction()
 
-# Sets CMAKE_CUDA_COMPILER to what CMake would take, if that is new enough, and else to nothing.
+# Sets CMAKE_CUDA_COMPILER to the nvcc that CMake would take, if that nvcc is new enough, and otherwise to nothing.
 function(find_nvcc)
   find_program(GESSO_NVCC nvcc PATHS /usr/local/cuda/bin)
   set(nvcc "")
@@ -43,7 +46,7 @@ function(find_nvcc)
   set(CMAKE_CUDA_COMPILER "${nvcc}" PARENT_SCOPE)
 endfunction()
 
-# Sets gesso_cuda_compiled: whether nvcc is to be used; AUTO decides here.
+# Sets gesso_cuda_compiled, which says whether nvcc compiles the backend. With GESSO_CUDA=AUTO this is decided here.
 set(gesso_architectures "${GESSO_CUDA_ARCHITECTURES}")
 if(GESSO_EMULATED)
   set(gesso_cuda_compiled OFF)
@@ -82,7 +85,7 @@ if(gesso_cuda_compiled)
                           "on, as in 86;90, got \"${architecture}\".")
     endif()
   endforeach()
-  # Which machine code is made is said per file, below.
+  # The machine code to make is chosen for each file, in nvcc_device_code below.
   set(CMAKE_CUDA_ARCHITECTURES OFF)
   enable_language(CUDA)
   if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS gesso_oldest_nvcc)
@@ -97,16 +100,17 @@ else()
   message(STATUS "CUDA backend: none")
 endif()
 
-# What code needs that looks behind the public headers.
+# For targets that include private headers, which are in csrc.
 add_library(gesso_private INTERFACE)
 target_include_directories(gesso_private INTERFACE ${PROJECT_SOURCE_DIR}/csrc)
 target_link_libraries(gesso PRIVATE gesso_private)
 
-# How nvcc compiles these .cu files of a target.
+# Sets how nvcc compiles the .cu files of a target.
 #
-# One front-end pass serves all architectures: only variant files use what sm_80 has not, so its PTX is assembled for
-# each of them. The PTX itself goes along: a GPU that is not in the list translates it when a program starts. An older
-# PTX serves more GPUs than a newer one, and nothing is lost by it.
+# One pass of the compiler's front end serves all architectures. Only variant files (such as *_sm90a.cu) use what sm_80
+# does not have, so the PTX of the others can be assembled for every architecture. The PTX goes into the library, too: a
+# GPU that is not in the list translates it when a program starts. An old PTX serves more GPUs than a new one, and it
+# loses nothing.
 function(nvcc_device_code target)
   list(TRANSFORM gesso_architectures PREPEND "sm_")
   list(JOIN gesso_architectures "," machine_code)
@@ -128,8 +132,8 @@ function(nvcc_device_code target)
     "$<$<AND:$<BOOL:${GESSO_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>")
 endfunction()
 
-# -O2 in the emulator's build: kernels are not slower than with -O3, and take less time to compile.
-# A vector at an odd address, which a GPU refuses, and an index beyond a thread's own array are errors there.
+# In the emulator's build kernels have -O2: with it they are as fast as with -O3, and take less time to compile. Two
+# mistakes are errors there: a vector at an odd address, which a GPU refuses, and an index beyond a thread's own array.
 function(gesso_device_code target)
   if(GESSO_EMULATED)
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS
@@ -148,7 +152,7 @@ if(gesso_cuda_compiled OR GESSO_EMULATED)
 endif()
 if(gesso_cuda_compiled)
   target_include_directories(gesso_private SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
-  # NVTX is headers; they look for a tool with dlopen.
+  # NVTX is a library of headers. They look for a tool with dlopen.
   find_file(GESSO_NVTX nvtx3/nvToolsExt.h HINTS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   if(NOT GESSO_NVTX)
     message(FATAL_ERROR "The CUDA toolkit lacks nvtx3/nvToolsExt.h (a package: cuda-nvtx, on PyPI nvidia-nvtx): looked in "
