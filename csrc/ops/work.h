@@ -22,8 +22,8 @@ Work rows_work(double rows, double columns);
 // x [rows, K] times each of `weights` [N, K]; out [rows, num_outputs]. Absent weights count nothing.
 Work product_work(const Context& context, double rows, std::initializer_list<const Weight*> weights,
                   double num_outputs);
-// The same for experts: weights [E, N, K]. Only experts that have a slot count. (On a device the host does not know the
-// routing, so as many experts count as could have a slot.) x [rows, K] is read, and out [slots, num_outputs] is
+// The same for experts: weights [E, N, K]. Only experts with a slot are counted. (On a device the host does not know
+// the routing, so as many experts count as could have a slot.) x [rows, K] is read, and out [slots, num_outputs] is
 // written.
 Work expert_work(const Context& context, const Routing& routing, double rows, double num_outputs,
                  std::initializer_list<const Weight*> weights);

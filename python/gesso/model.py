@@ -30,7 +30,7 @@ class GenerationOutput:
 
     sequences: list[list[int]]  # new tokens up to and without the first end token
     texts: list[str] | None  # the same as text, without special tokens; None for a model without a tokenizer
-    replies: list[Reply] | None = field(repr=False)  # the texts, split into thought, text and tool calls
+    replies: list[Reply] | None = field(repr=False)  # the sequences, split into thought, text and tool calls
     canvases: list[NDArray[np.int32]] = field(repr=False)  # [canvases, C] as committed, padded behind an end token
     denoising_steps: list[list[int]]  # per canvas
     tokens_per_forward: list[float]  # tokens that are not padding, divided by denoising steps
