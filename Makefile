@@ -61,7 +61,7 @@ demo: $(VENV)/.package
 	$(BIN)/gesso demo
 
 test: native emulated $(VENV)/.test
-	$(PYTEST) --ignore=tests/parity --ignore=tests/device_code --ignore=tests/cuda
+	$(PYTEST) --ignore=tests/parity --ignore=tests/device_code --ignore=tests/cuda --ignore=tests/lint
 	$(PYTEST) --activations int8 $(PRODUCT_TESTS)
 
 native: $(VENV)/.build

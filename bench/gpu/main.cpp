@@ -14,12 +14,12 @@
 #include <string>
 #include <vector>
 
-#include "bench_model.h"
 #include "ceilings.h"
 #include "core/check.h"
 #include "device_info.h"
 #include "pass.h"
 #include "pass_ops.h"
+#include "random_model.h"
 #include "step.h"
 
 namespace gesso::bench {
@@ -79,7 +79,7 @@ TimerOptions timer_options(const Options& options) {
   return {};
 }
 
-Record origin(const Options& options, const BenchModel& model) {
+Record origin(const Options& options, const RandomModel& model) {
   return device_record(*model.queue)
       .add("driver", options.text("--driver"))
       .add("model", std::filesystem::path(options.model).stem().string())
@@ -89,7 +89,7 @@ Record origin(const Options& options, const BenchModel& model) {
 }
 
 void run(const Options& options) {
-  BenchModel model(options.model, static_cast<int>(options.number("--device")), options.text("--activations"));
+  RandomModel model(options.model, static_cast<int>(options.number("--device")), options.text("--activations"));
   const TimerOptions timer = timer_options(options);
   Report report(origin(options, model));
   const CeilingSizes sizes = is_quick(options) ? CeilingSizes{.bytes = 1 << 16, .rounds = 2} : CeilingSizes{};

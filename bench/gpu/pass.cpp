@@ -15,13 +15,13 @@ model::PassLimits limits(const ModelConfig& config, int64_t num_canvases) {
   return {rows, num_canvases, rows};
 }
 
-void fill_gaussian(BenchModel& model, Matrix matrix) {
+void fill_gaussian(RandomModel& model, Matrix matrix) {
   model.random.fill(DType::kF32, 1.0f, reinterpret_cast<std::byte*>(matrix.data),
                     matrix.rows * matrix.columns * static_cast<int64_t>(sizeof(float)));
 }
 
 // A cache with `length` positions as encoding would leave it. The size of the keys makes scores about 1.
-model::KvCache random_cache(BenchModel& model, int64_t length) {
+model::KvCache random_cache(RandomModel& model, int64_t length) {
   const std::vector<ops::KeyValueLayout>& layouts = model.weights.key_value_layouts;
   model::KvCache cache(model.config, layouts);
   const int64_t chunk = model.config.canvas_length;
@@ -40,7 +40,7 @@ model::KvCache random_cache(BenchModel& model, int64_t length) {
 
 }  // namespace
 
-Pass::Pass(BenchModel& model, int64_t num_canvases, int64_t num_cached)
+Pass::Pass(RandomModel& model, int64_t num_canvases, int64_t num_cached)
     : model(model),
       num_cached(num_cached),
       memory(model.context, model.config, model.weights.key_value_layouts, limits(model.config, num_canvases)),

@@ -6,25 +6,25 @@
 #include <deque>
 #include <vector>
 
-#include "bench_model.h"
 #include "diffusion/step_memory.h"
 #include "model/batch.h"
 #include "model/denoise.h"
 #include "model/kv_cache.h"
 #include "model/pass_context.h"
+#include "random_model.h"
 
 namespace gesso::bench {
 
 struct Pass {
   // `num_canvases` sequences with `num_cached` cached tokens each.
-  Pass(BenchModel& model, int64_t num_canvases, int64_t num_cached);
+  Pass(RandomModel& model, int64_t num_canvases, int64_t num_cached);
 
   model::PassContext context() { return {model.context, model.config, model.weights, memory}; }
   int64_t num_rows() const { return batch.num_rows; }
   std::vector<model::DenoiseRequest> requests();
   model::CanvasRows canvas_rows() const { return step_memory.canvas_rows(host_head_rows); }
 
-  BenchModel& model;
+  RandomModel& model;
   int64_t num_cached;
   model::PassMemory memory;
   diffusion::StepMemory step_memory;

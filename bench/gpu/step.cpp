@@ -25,7 +25,7 @@ constexpr DataSheetFloor kDataSheetFloors[] = {
 };
 
 // 0 where no floor is known: for other models, types, batches and devices.
-double data_sheet_floor_ms(const BenchModel& model, const Pass& pass) {
+double data_sheet_floor_ms(const RandomModel& model, const Pass& pass) {
   const bool is_known_model = model.config.hidden_size == 2816 && model.config.num_hidden_layers == 30 &&
                               model.weights.layers[0].ffn_gate_up_exps.gate_up.values.dtype == DType::kQ4_K;
   if (!is_known_model || pass.caches.size() != 1 || pass.num_cached != 1024) return 0;
@@ -84,7 +84,7 @@ void measure_ops(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& cei
 
 void measure_step(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& ceilings, const TimerOptions& options,
                   Report& report) {
-  BenchModel& model = pass.model;
+  RandomModel& model = pass.model;
   const Spread spread = measure_plain(model.context, options, [&] {
     const std::vector<model::DenoiseRequest> requests = pass.requests();
     model::denoise(pass.context(), requests, pass.canvas_rows());
@@ -108,7 +108,7 @@ void measure_step(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& ce
   report.add(record);
 }
 
-void measure_generation(BenchModel& model, int64_t batch_size, int64_t num_prompt, int64_t num_canvases,
+void measure_generation(RandomModel& model, int64_t batch_size, int64_t num_prompt, int64_t num_canvases,
                         int64_t num_steps, Report& report) {
   const ModelConfig& config = model.config;
   const int64_t rows = std::min<int64_t>(batch_size * config.canvas_length, 2048);

@@ -22,7 +22,7 @@ void measure_step(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& ce
 
 // Measures generations from beginning to end by the host's clock: prompts of `num_prompt` tokens, and canvases of
 // `num_steps` steps each.
-void measure_generation(BenchModel& model, int64_t batch_size, int64_t num_prompt, int64_t num_canvases,
+void measure_generation(RandomModel& model, int64_t batch_size, int64_t num_prompt, int64_t num_canvases,
                         int64_t num_steps, Report& report);
 
 }  // namespace gesso::bench

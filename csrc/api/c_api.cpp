@@ -80,10 +80,12 @@ const gesso::Tokenizer& tokenizer_of(const gesso_model* model) {
 
 // Structs of the first version end with these fields. Later ones are longer, and never shorter.
 constexpr size_t kFirstOptionsSize = offsetof(gesso_options, user_data) + sizeof(gesso_options::user_data);
-constexpr size_t kFirstLoadOptionsSize =
-    offsetof(gesso_load_options, num_threads) + sizeof(gesso_load_options::num_threads);
+constexpr size_t kFirstLoadOptionsSize = offsetof(gesso_load_options, reserved) + sizeof(gesso_load_options::reserved);
+// Bytes behind the last field would hide a field that a later version has there.
+static_assert(sizeof(gesso_options) == kFirstOptionsSize, "gesso_options: fill it up with a reserved field");
+static_assert(sizeof(gesso_load_options) == kFirstLoadOptionsSize, "gesso_load_options: fill it up, too");
 
-gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0}; }
+gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0, 0}; }
 
 // Marks every option that has a default as not set.
 struct Unset {
@@ -165,6 +167,7 @@ gesso_status gesso_model_load(const char* path, const gesso_load_options* option
     check_pointer(out, "out");
     const gesso_load_options chosen =
         read_struct("gesso_load_options", options, default_load_options(), kFirstLoadOptionsSize);
+    check(chosen.reserved == 0, "gesso_load_options.reserved: expected 0, got ", chosen.reserved);
     gesso::LoadOptions load;
     if (chosen.device) load.device = chosen.device;
     if (chosen.activations) load.activations = chosen.activations;

@@ -18,7 +18,7 @@ bool can_share(const ops::KeyValueShape& shape) {
 // A row of keys, and of values: bf16 [G, Kp], Kp = K rounded up to 8 elements and filled with zeros, so that rows can
 // be copied 16 bytes at a time. Where the values are the keys' projection and few of their dims turn (num_rotated and
 // K / 2 multiples of 16, 2 * num_rotated < K), one copy serves both: values [G, K] hold v, keys only the dims that
-// turn, [G, 2 * num_rotated], dims 0 .. R - 1 and then K/2 .. K/2 + R - 1, R = num_rotated.
+// turn, [G, 2 * r] with r = num_rotated: dims 0 .. r - 1 and then K/2 .. K/2 + r - 1.
 ops::KeyValueLayout key_value_layout(const Context& /*context*/, const ops::KeyValueShape& shape) {
   const bool has_one_copy = can_share(shape);
   const int64_t padded = (shape.head_dim + kPieceElements - 1) / kPieceElements * kPieceElements;

@@ -33,7 +33,7 @@ struct CanvasEvent {
 };
 
 // Canvas positions whose token ids the caller fixes. Such a position is never renoised, and its id is committed as
-// given. It does not count in the entropy budget, the stability test and the mean entropy.
+// given. It does not count for the entropy bound, the stability test and the mean entropy.
 using PinnedTokens = std::map<int64_t, int32_t>;
 
 // The values of options that the caller does not set. A checkpoint carries most of them (GGUF `diffusion.eb_*`,

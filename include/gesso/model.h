@@ -28,7 +28,8 @@ struct WeightImportance {
   std::vector<float> sums;      // the sum of these rows' squares: [experts, columns] or [columns]
 };
 
-// Reads what a checkpoint's metadata says. It works for tensors that gesso cannot compute with, too. FormatError.
+// Reads what a checkpoint's metadata says. It works for tensors that gesso cannot compute with, too. Throws
+// FormatError.
 ModelConfig read_config(const Checkpoint& checkpoint);
 // The memory that is needed beside the weights: the scratch of a session, and the most that the cache of one sequence
 // of `length` tokens takes. A generation also needs its soft embeddings, canvas_length * hidden_size floats per

@@ -121,9 +121,12 @@ def _integer(name: str, value: object) -> int:
 
 
 def _float(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name}: expected a number, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise _native.ArgumentError(f"{name}: expected a number that a float32 holds, got {_short(value)}") from None
 
 
 def _seeds(name: str, value: object) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,7 @@ class Model:
         """
         prompts = as_array(prompts)
         single = isinstance(prompts, str) or is_ids(prompts)
-        if not single and not isinstance(prompts, Iterable):
+        if not single and (not isinstance(prompts, Iterable) or isinstance(prompts, (Mapping, bytes, bytearray))):
             raise TypeError(f"prompts: expected text, token ids or a list of them, got {prompts!r}")
         entries: Any = [prompts] if single else prompts
         ids = [self._prompt_ids(entry) for entry in entries]

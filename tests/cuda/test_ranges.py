@@ -8,7 +8,7 @@ from cuda.models import GOLDEN
 
 @pytest.fixture
 def ranges(emulator):
-    """Of everything since the last call: "step/linear", in the order in which they were opened."""
+    """Returns the ranges that were opened since the last call, in their order, such as "step/linear"."""
     emulator.record_ranges(True)
     emulator.take_ranges()
     yield emulator.take_ranges

@@ -4,11 +4,13 @@ cli -> measure, bundled -> the API (gesso/*.py) -> files/hf -> files -> the nati
 """
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = re.compile(r"^def add_parser\(", re.MULTILINE)  # what a module of a subcommand has
 NATIVE = {"_native"}  # compiled; every module may import it
 API = "."  # the modules of gesso/ itself
 MOST_MODULES = 15
@@ -62,6 +64,7 @@ def imported(path: Path, known: dict[str, Path]) -> list[str]:
 def violations(package: Path) -> list[str]:
     """One line for every import in the wrong direction."""
     known, found = modules(package), []
+    commands = {name for name, path in known.items() if COMMAND.search(path.read_text(encoding="utf-8"))}
     for name, path in known.items():
         room = room_of(package, path)
         if room not in ALLOWED:
@@ -76,6 +79,8 @@ def violations(package: Path) -> list[str]:
             other = room_of(package, known[target])
             if other != room and other not in ALLOWED[room]:
                 found.append(f"{path.relative_to(package)}: {room} must not import gesso.{target}")
+            elif target in commands and name not in ("cli", "cli.program"):
+                found.append(f"{path.relative_to(package)}: nothing but cli.program imports the command gesso.{target}")
     return found
 
 
@@ -107,7 +112,8 @@ GOOD = {
     "files/hf/folder.py": "from gesso.files.tensor import Tensor\n",
     "synth/tensors.py": "import gesso.files.tensor\n",
     "measure/bench.py": "from gesso.loading import load\n",
-    "cli/bench.py": "from gesso import load\nfrom gesso.measure.bench import measure\n",
+    "cli/bench.py": "from gesso import load\nfrom gesso.measure.bench import measure\ndef add_parser():\n  pass\n",
+    "cli/program.py": "from gesso.cli import bench\n",
 }
 
 
@@ -138,6 +144,7 @@ def test_a_clean_package_has_no_violations(tmp_path):
         ("synth/tensors.py", "from gesso.loading import load", "synth must not import"),
         ("measure/bench.py", "from gesso.cli.bench import run", "measure must not import"),
         ("cli/bench.py", "from gesso.gone import x", "gesso.gone does not exist"),
+        ("cli/run.py", "from gesso.cli.bench import run", "nothing but cli.program imports the command"),
         ("extra/a.py", "import numpy", "room extra is not in the table"),
     ],
 )

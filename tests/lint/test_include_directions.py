@@ -55,6 +55,8 @@ def check_module(root: Path, path: Path, quote: str, name: str) -> str | None:
     if module not in ALLOWED:
         return f"module {module} is not in the table of {Path(__file__).name}"
     if quote == "<":
+        if any((root / folder / name).exists() for folder in ("csrc", "include")):
+            return f"<{name}>: gesso's own headers are included in quotes"
         return check_system(name, module == "cuda")
     target = name.split("/")[0]
     if target == "gesso":
@@ -153,6 +155,8 @@ def test_a_clean_tree_has_no_violations(tmp_path):
         ("csrc/model/bad.cpp", "void f() { cpu::linear(); }", "names a backend: cpu::"),
         ("csrc/model/bad.cpp", '#  include  "layer.h"', "is no file under csrc/"),
         ("csrc/api/bad.cpp", '#include "gesso/missing.h"', "does not exist"),
+        ("csrc/core/bad.h", "#include <ops/linear.h>", "in quotes"),
+        ("csrc/core/bad.h", "#include <gesso/error.h>", "in quotes"),
         ("csrc/api/bad.cpp", "#include <nanobind/nanobind.h>", "nanobind belongs"),
         ("csrc/cpu/bad.cpp", "#include <cuda_runtime.h>", "CUDA belongs"),
         ("csrc/api/bad.cpp", '#include "cuda/linear.h"', "api must not include"),

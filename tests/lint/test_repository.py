@@ -35,6 +35,8 @@ NO_OPS = {
     "trace_range",
     "work",
 }
+# A header declares one op. rms_norm_add is rms_norm with its result added to a residual: one kernel, one test.
+TWINS = {"rms_norm": {"rms_norm_add"}}
 # The files of an op. An op without a kernel of its own has a .cpp in csrc/cuda.
 OP_FILES = (("csrc/ops/{}.cpp",), ("csrc/cpu/{}.cpp",), ("csrc/cuda/{}.cu", "csrc/cuda/{}.cpp"))
 
@@ -118,6 +120,10 @@ def respelled_ops(root: Path) -> list[str]:
         text = path.read_text(encoding="utf-8")
         if path.stem not in re.findall(r"^GESSO_OP(?:_WITH_RESULT\([\w:]+, |\()(\w+), \w+\)$", text, re.MULTILINE):
             found.append(f"{path.relative_to(root)}: no GESSO_OP({path.stem}, ...)")
+        others = set(re.findall(r"^GESSO_OP\w*\((?:[\w:]+, )??(\w+), \w+\)$", text, re.MULTILINE)) - {path.stem}
+        found += [
+            f"{path.relative_to(root)}: {op} is another op" for op in sorted(others - TWINS.get(path.stem, set()))
+        ]
         if re.search(r"namespace gesso::(cpu|cuda)\b|\(const Context&", text):
             found.append(f"{path.relative_to(root)}: declares what GESSO_OP declares, or a backend's own function")
     return found
@@ -146,6 +152,7 @@ def test_there_is_something_to_check():
         (misplaced_ops, "csrc/ops/b.cpp", "// b\n"),
         (respelled_ops, "csrc/ops/a.h", "struct AArguments {};\nvoid a(int x);\n"),
         (respelled_ops, "csrc/ops/a.h", "GESSO_OP(a, A)\nnamespace gesso::cpu {\nvoid a(int x);\n}\n"),
+        (respelled_ops, "csrc/ops/a.h", "GESSO_OP(a, A)\nGESSO_OP(b, B)\n"),
         (respelled_ops, "csrc/ops/a.h", "GESSO_OP(a, A)\nvoid a(const Context& context, int x);\n"),
         (bad_headers, "csrc/cuda/a.cuh", "// a\n"),
         (long_files, "csrc/cuda/a.cu", "\n" * (MAX_LINES + 1)),

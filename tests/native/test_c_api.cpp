@@ -234,6 +234,10 @@ TEST_CASE("a struct_size that is none is refused with both sizes") {
     CHECK(said("gesso_load_options.struct_size"));
     CHECK(model == nullptr);
   }
+  REQUIRE(gesso_load_options_init(&load, sizeof load) == GESSO_OK);
+  load.reserved = 7;  // a field of a later version would be here
+  CHECK(gesso_model_load(kModel.c_str(), &load, &model) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("gesso_load_options.reserved: expected 0, got 7"));
 }
 
 TEST_CASE("load options reach the model") {

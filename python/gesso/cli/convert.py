@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gesso.cli.quantize import add_type_arguments, check_arguments, write_model
+from gesso.cli.write_model import add_type_arguments, check_arguments, write_model
 from gesso.files.hf.export import read_folder
 
 

@@ -129,7 +129,7 @@ WRONG_VALUES = [
 WRONG_KINDS = [
     ("max_new_tokens", [1.5, "3", None, True, NAN]),
     ("max_denoising_steps", [1.5, "3", True, NAN]),
-    ("entropy_bound", ["a", [1], True]),
+    ("entropy_bound", ["a", [1], True, np.complex64(1)]),
     ("t_min", ["a", True]),
     ("t_max", ["a", [0.5]]),
     ("stability_threshold", [1.5, NAN, "1"]),
@@ -171,6 +171,18 @@ def test_numbers_that_are_fine(model):
     fine += [("seed", 2**64 - 1), ("seed", -1), ("stability_threshold", 2**40), ("t_max", np.float32(0.8))]
     for name, value in fine:
         model.generate([5], **QUICK | {name: value})
+
+
+def test_a_number_that_no_float_holds(model):
+    with raises(gesso.ArgumentError, "entropy_bound", "a float32 holds"):
+        model.generate([5], **QUICK | {"entropy_bound": 10**400})
+
+
+@pytest.mark.parametrize("prompts", [{"role": "user", "content": "hi"}, b"abc"])
+def test_prompts_that_only_look_like_lists(model, prompts):
+    """Iterating over these would take the keys, or the bytes, for prompts."""
+    with raises(TypeError, "prompts: expected text, token ids or a list of them"):
+        model.generate(prompts, **QUICK)
 
 
 def test_unknown_option(model):

@@ -11,11 +11,11 @@
 
 namespace gesso::bench {
 
-struct BenchModel {
+struct RandomModel {
   // `activations` is "auto", "bf16" or "int8".
-  BenchModel(const std::string& path, int device_index, const std::string& activations);
-  BenchModel(const BenchModel&) = delete;
-  BenchModel& operator=(const BenchModel&) = delete;
+  RandomModel(const std::string& path, int device_index, const std::string& activations);
+  RandomModel(const RandomModel&) = delete;
+  RandomModel& operator=(const RandomModel&) = delete;
 
   ops::Device device;
   ops::QueuePointer queue;  // declared before all memory of its device, so that the memory is freed first

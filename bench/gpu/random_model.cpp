@@ -1,4 +1,4 @@
-#include "bench_model.h"
+#include "random_model.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -50,7 +50,7 @@ io::GgufFile open_writable(const std::string& path) {
 
 }  // namespace
 
-BenchModel::BenchModel(const std::string& path, int device_index, const std::string& activations)
+RandomModel::RandomModel(const std::string& path, int device_index, const std::string& activations)
     : device(find_device(device_index)), queue(ops::make_queue(device_index)), random(context) {
   context.num_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   context.queue = queue.get();
