@@ -26,7 +26,7 @@ struct Pass {
 
   RandomModel& model;
   int64_t num_cached;
-  model::PassMemory memory;
+  model::PassScratch memory;
   diffusion::StepMemory step_memory;
   std::deque<model::KvCache> caches;
   std::vector<int32_t> canvas;

@@ -20,7 +20,7 @@ namespace gesso::bench {
 namespace {
 
 using model::LayerWeights;
-using model::PassMemory;
+using model::PassScratch;
 
 // What the ops' functions need. Each keeps a copy.
 struct Scene {
@@ -39,8 +39,8 @@ struct Scene {
   Matrix projected() const { return pass->memory.projected(rows()); }
   Matrix gate_up() const { return pass->memory.gate_up(rows()); }
   Matrix gated() const { return gate_up().column_range(0, config().intermediate_size); }
-  PassMemory::Experts experts() const { return pass->memory.experts(rows()); }
-  PassMemory::Attention attention(int64_t index) const {
+  PassScratch::Experts experts() const { return pass->memory.experts(rows()); }
+  PassScratch::Attention attention(int64_t index) const {
     return pass->memory.attention(rows(), weights().key_value_layouts[index]);
   }
 };
@@ -127,7 +127,7 @@ void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>
   PassOp rope = layer_op(scene, "qk_norm_rope" + kind, [=](const Scene& s, int64_t layer) {
     if (s.is_sliding(layer) != is_sliding) return;
     const LayerWeights& w = s.layer(layer);
-    const PassMemory::Attention scratch = s.attention(layer);
+    const PassScratch::Attention scratch = s.attention(layer);
     ops::qk_norm_rope(s.context(), {.q = scratch.q,
                                     .k = scratch.k,
                                     .v = w.attn_v ? scratch.v : scratch.k,
@@ -140,7 +140,7 @@ void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>
   });
   PassOp attention = layer_op(scene, "attention" + kind, [=](const Scene& s, int64_t layer) {
     if (s.is_sliding(layer) != is_sliding) return;
-    const PassMemory::Attention scratch = s.attention(layer);
+    const PassScratch::Attention scratch = s.attention(layer);
     ops::attention(s.context(), {.q = scratch.q,
                                  .layout = s.weights().key_value_layouts[layer],
                                  .mode = ops::AttentionMode::kCanvas,
@@ -191,7 +191,7 @@ void add_routing(const Scene& scene, std::vector<PassOp>& list) {
   list.push_back(linear_op(scene, "ffn_gate_inp", &LayerWeights::ffn_gate_inp, normed_of,
                            [](const Scene& s, int64_t) { return s.experts().scores; }));
   list.push_back(layer_op(scene, "route", [](const Scene& s, int64_t layer) {
-    const PassMemory::Experts scratch = s.experts();
+    const PassScratch::Experts scratch = s.experts();
     ops::route(
         s.context(),
         {.scores = scratch.scores, .per_expert_scale = s.layer(layer).ffn_down_exps_scale, .routing = scratch.routing});
@@ -200,7 +200,7 @@ void add_routing(const Scene& scene, std::vector<PassOp>& list) {
 
 void add_experts(const Scene& scene, std::vector<PassOp>& list) {
   PassOp gated = layer_op(scene, "expert_gated_linear", [](const Scene& s, int64_t layer) {
-    const PassMemory::Experts scratch = s.experts();
+    const PassScratch::Experts scratch = s.experts();
     ops::expert_gated_linear(s.context(), {.x = s.normed(),
                                            .weights = s.layer(layer).ffn_gate_up_exps,
                                            .routing = scratch.routing,
@@ -208,7 +208,7 @@ void add_experts(const Scene& scene, std::vector<PassOp>& list) {
                                            .out = scratch.gate_up.column_range(0, s.config().moe_intermediate_size)});
   });
   PassOp down = layer_op(scene, "expert_linear ffn_down_exps", [](const Scene& s, int64_t layer) {
-    const PassMemory::Experts scratch = s.experts();
+    const PassScratch::Experts scratch = s.experts();
     ops::expert_linear(s.context(), {.x = scratch.gate_up.column_range(0, s.config().moe_intermediate_size),
                                      .input = ops::ExpertInput::kSlots,
                                      .weight = s.layer(layer).ffn_down_exps,
@@ -218,7 +218,7 @@ void add_experts(const Scene& scene, std::vector<PassOp>& list) {
   list.push_back(gated);
   list.push_back(down);
   list.push_back(layer_op(scene, "expert_combine", [](const Scene& s, int64_t) {
-    const PassMemory::Experts scratch = s.experts();
+    const PassScratch::Experts scratch = s.experts();
     ops::expert_combine(s.context(), {.y = scratch.down, .routing = scratch.routing, .out = s.projected()});
   }));
 }

@@ -112,7 +112,7 @@ void measure_generation(RandomModel& model, int64_t batch_size, int64_t num_prom
                         int64_t num_steps, Report& report) {
   const ModelConfig& config = model.config;
   const int64_t rows = std::min<int64_t>(batch_size * config.canvas_length, 2048);
-  model::PassMemory memory(model.context, config, model.weights.key_value_layouts, {rows, batch_size, rows});
+  model::PassScratch memory(model.context, config, model.weights.key_value_layouts, {rows, batch_size, rows});
   GenerationOptions options;
   options.max_new_tokens = num_canvases * config.canvas_length;
   options.max_denoising_steps = num_steps;

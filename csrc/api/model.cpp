@@ -8,7 +8,7 @@
 #include "io/gguf.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
-#include "model/pass_memory.h"
+#include "model/pass_scratch.h"
 #include "model/place_weights.h"
 #include "text/tokenizer.h"
 
@@ -47,7 +47,7 @@ std::vector<std::span<const std::byte>> bytes_of(const std::vector<io::NamedTens
 }  // namespace
 
 int64_t scratch_bytes(const ModelConfig& config) {
-  return model::PassMemory::num_bytes(config, cpu_layouts(config), cpu_limits(config));
+  return model::PassScratch::num_bytes(config, cpu_layouts(config), cpu_limits(config));
 }
 
 int64_t cache_bytes(const ModelConfig& config, int64_t length) {

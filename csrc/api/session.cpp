@@ -19,7 +19,7 @@ struct Session::Impl {
   Model model;
   std::shared_ptr<const Model::Impl> shared;
   ops::QueuePointer queue;  // declared before all memory of its device, so that it is destroyed last
-  model::PassMemory memory;
+  model::PassScratch memory;
   std::vector<model::Sequence> sequences;
   std::unique_ptr<Importance> importance;  // only while it is collected
   std::unique_ptr<Profile> profile;        // only while ops are profiled
@@ -125,7 +125,7 @@ Session::Session(const Model& model, int64_t batch_size) {
   const Model::Impl& shared = *model.impl_;
   ops::QueuePointer queue = shared.make_queue();
   const model::PassLimits limits = model::pass_limits(shared.config, batch_size, queue != nullptr);
-  model::PassMemory memory(shared.context({}, queue), shared.config, shared.weights.key_value_layouts, limits);
+  model::PassScratch memory(shared.context({}, queue), shared.config, shared.weights.key_value_layouts, limits);
   impl_ = std::make_unique<Impl>(Impl{model, model.impl_, queue, std::move(memory), {}, nullptr, nullptr});
   for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(shared.config, shared.weights);
 }

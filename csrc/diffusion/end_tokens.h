@@ -1,4 +1,5 @@
-// Where a committed canvas ends.
+// Where a committed canvas ends. Which ids are end tokens is an option, end_token_ids; defaults.cpp reads its
+// default from the checkpoint.
 #pragma once
 
 #include <algorithm>

@@ -11,9 +11,9 @@
 namespace gesso::model {
 namespace {
 
-// The memory for a sequence's new keys and values: in its cache when encoding, in the pass memory when denoising.
+// The memory for a sequence's new keys and values: in its cache when encoding, in the pass scratch when denoising.
 ops::KeyValueRows key_value_rows(Mode mode, const BatchSequence& s, const LayerCache& cache,
-                                 const PassMemory::Attention& scratch) {
+                                 const PassScratch::Attention& scratch) {
   const bool encode = mode == Mode::kEncode;
   return {s.first_row, s.num_rows, s.first_position,
           encode ? cache.keys(s.first_position) : scratch.own_key_row(s.first_row),
@@ -21,7 +21,7 @@ ops::KeyValueRows key_value_rows(Mode mode, const BatchSequence& s, const LayerC
 }
 
 ops::AttentionSequence attention_sequence(Mode mode, const BatchSequence& s, const LayerCache& cache, int64_t window,
-                                          const PassMemory::Attention& scratch) {
+                                          const PassScratch::Attention& scratch) {
   ops::AttentionSequence out{s.first_row, s.num_rows, s.first_position};
   out.cached_begin = cache.begin();
   out.cached_end = cache.end();
@@ -41,7 +41,7 @@ void stage_attention(const PassContext& pass, Batch& batch) {
   std::vector<ops::KeyValueRows> rows;
   std::vector<ops::AttentionSequence> sequences;
   for (int64_t layer = 0; layer < pass.config.num_hidden_layers; ++layer) {
-    const PassMemory::Attention scratch = pass.memory.attention(batch.num_rows, pass.weights.key_value_layouts[layer]);
+    const PassScratch::Attention scratch = pass.memory.attention(batch.num_rows, pass.weights.key_value_layouts[layer]);
     rows.clear();
     sequences.clear();
     for (const BatchSequence& s : batch.sequences) {
@@ -59,7 +59,7 @@ void attention_block(const PassContext& pass, int64_t layer, AttentionPart part,
   const Context& context = pass.context;
   const LayerWeights& w = pass.weights.layers[layer];
   const ops::KeyValueLayout& layout = pass.weights.key_value_layouts[layer];
-  const PassMemory::Attention scratch = pass.memory.attention(batch.num_rows, layout);
+  const PassScratch::Attention scratch = pass.memory.attention(batch.num_rows, layout);
   const bool all = part == AttentionPart::kAll;
 
   if (all) ops::linear(context, {.x = normed, .weight = w.attn_q, .out = scratch.q});

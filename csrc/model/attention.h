@@ -17,7 +17,8 @@ enum class AttentionPart {
 void stage_attention(const PassContext& pass, Batch& batch);
 
 // out = Wo attention(q, k, v), where q, k and v are projections of `normed`. Keys and values are written to the cache
-// when encoding, and to the pass memory when denoising. With kKeysAndValues `out` is not written.   normed, out [R, D].
+// when encoding, and to the pass scratch when denoising. With kKeysAndValues `out` is not written.   normed, out [R,
+// D].
 void attention_block(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch, ConstMatrix normed,
                      Matrix out);
 

@@ -11,7 +11,7 @@
 namespace gesso::model {
 namespace {
 
-// One pass over requests whose rows fit the pass memory.
+// One pass over requests whose rows fit the pass scratch.
 class DenoisePass {
  public:
   DenoisePass(const PassContext& pass, std::span<const DenoiseRequest> requests) : pass_(pass), requests_(requests) {

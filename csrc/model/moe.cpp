@@ -19,7 +19,7 @@ void experts_of_part(const PassContext& pass, const LayerWeights& w, ConstMatrix
   const Context& context = pass.context;
   const float eps = pass.config.rms_norm_eps;
   const float router_scale = 1.0f / std::sqrt(static_cast<float>(pass.config.hidden_size));
-  const PassMemory::Experts scratch = pass.memory.experts(h.rows);
+  const PassScratch::Experts scratch = pass.memory.experts(h.rows);
   const ops::Routing& routing = scratch.routing;
   ops::rms_norm(context, {.x = h, .weight = w.ffn_gate_inp_scale, .eps = eps, .scale = router_scale, .out = normed});
   ops::linear(context, {.x = normed, .weight = w.ffn_gate_inp, .out = scratch.scores});

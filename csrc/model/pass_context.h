@@ -3,7 +3,7 @@
 
 #include "core/context.h"
 #include "gesso/config.h"
-#include "model/pass_memory.h"
+#include "model/pass_scratch.h"
 #include "model/weights.h"
 
 namespace gesso::model {
@@ -13,7 +13,7 @@ struct PassContext {
   const Context& context;
   const ModelConfig& config;
   const Weights& weights;
-  PassMemory& memory;
+  PassScratch& memory;
 };
 
 }  // namespace gesso::model

@@ -15,7 +15,7 @@ float embed_scale(const ModelConfig& config);
 // hidden = rms(embed(ids) * sqrt(D) + s) without weight;  s = mlp(rms(soft_embedding, self_cond_pre_norm)).
 //   soft_embedding = softmax(z) . token_embd * sqrt(D), with z the processed logits of the step before.
 // In the first step soft_embedding has no rows, and s is zero. (Logits of zero would give another s.) The function uses
-// the pass memory's normed, projected and gate_up as scratch.   ids [R]; hidden, soft_embedding [R, D].
+// the pass scratch's normed, projected and gate_up as scratch.   ids [R]; hidden, soft_embedding [R, D].
 void self_conditioned_embedding(const PassContext& pass, Staged<int32_t> ids, ConstMatrix soft_embedding,
                                 Matrix hidden);
 

@@ -1,4 +1,4 @@
-#include "model/pass_memory.h"
+#include "model/pass_scratch.h"
 
 #include <algorithm>
 
@@ -48,8 +48,8 @@ int64_t staging_bytes(const ModelConfig& config, const PassLimits& limits) {
 
 }  // namespace
 
-PassMemory::PassMemory(const Context& context, const ModelConfig& config,
-                       const std::vector<ops::KeyValueLayout>& layouts, const PassLimits& limits)
+PassScratch::PassScratch(const Context& context, const ModelConfig& config,
+                         const std::vector<ops::KeyValueLayout>& layouts, const PassLimits& limits)
     : limits_(limits),
       hidden_size_(config.hidden_size),
       intermediate_size_(config.intermediate_size),
@@ -66,14 +66,14 @@ PassMemory::PassMemory(const Context& context, const ModelConfig& config,
       expert_ids_(ops::allocate<int32_t>(context, num_expert_ids(config, limits))),
       staging_(context, staging_bytes(config, limits)) {}
 
-int64_t PassMemory::num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
-                              const PassLimits& limits) {
+int64_t PassScratch::num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
+                               const PassLimits& limits) {
   const int64_t rows = 4 * limits.max_rows * config.hidden_size;  // hidden, normed, projected, feed_forward_sum
   const int64_t routing = limits.expert_rows * config.top_k_experts + num_expert_ids(config, limits);
   return (rows + scratch_size(config, layouts, limits) + routing) * kFloatBytes + staging_bytes(config, limits);
 }
 
-PassMemory::Attention PassMemory::attention(int64_t rows, const ops::KeyValueLayout& layout) {
+PassScratch::Attention PassScratch::attention(int64_t rows, const ops::KeyValueLayout& layout) {
   const int64_t q_size = num_heads_ * layout.head_dim, kv_size = layout.num_key_value_heads * layout.head_dim;
   float* next = scratch_.data();
   const auto take = [&](int64_t columns) {
@@ -95,7 +95,7 @@ PassMemory::Attention PassMemory::attention(int64_t rows, const ops::KeyValueLay
   return attention;
 }
 
-PassMemory::Experts PassMemory::experts(int64_t rows) {
+PassScratch::Experts PassScratch::experts(int64_t rows) {
   const int64_t pairs = rows * num_active_;
   Experts experts;
   experts.scores = {scratch_.data(), rows, num_experts_};

@@ -18,14 +18,14 @@ namespace gesso::model {
 
 // The memory is that of the context's device. Attention and the MLPs use the same part of it, because attention is done
 // before the MLPs start.
-class PassMemory {
+class PassScratch {
  public:
-  PassMemory(const Context& context, const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
-             const PassLimits& limits);
+  PassScratch(const Context& context, const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
+              const PassLimits& limits);
 
   int64_t max_rows() const { return limits_.max_rows; }
   int64_t expert_rows() const { return limits_.expert_rows; }
-  // The bytes that a PassMemory of this size takes.
+  // The bytes that a PassScratch of this size takes.
   static int64_t num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
                            const PassLimits& limits);
 
