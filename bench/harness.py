@@ -24,14 +24,18 @@ from typing import Any
 import numpy as np
 
 from gesso import _ops
-from gesso.files.tensor import stored_bytes
+from gesso.cli.command_parser import integer, list_of, thread_count
+from gesso.files.tensor import stored_bytes, tensor_types
+from gesso.measure.bench import WaitingShare
 from gesso.measure.floor import Ceilings, measure_ceilings, op_floor
-from gesso.measure.record import make_origin, spread
+from gesso.measure.record import busy_notes, make_origin, spread
+from gesso.measure.text import show_ms
 from gesso.synth.tensors import synth_tensors
 
 CACHES_BYTES = 128 << 20  # more than the caches that a core can reach
 MOST_COPIES = 128
 LEAST_TURNS, MOST_TURNS = 5, 200
+ACTIVATIONS = ["f32", "int8"]
 Call = Callable[[int], Any]  # called with num_threads
 Stored = tuple[str, list[int], np.ndarray]  # a weight as gesso._ops takes it
 
@@ -168,7 +172,7 @@ COLUMNS = (
     "activations",
     "rows",
     "threads",
-    "ms",
+    "time",
     "p10",
     "p90",
     "GB/s",
@@ -183,13 +187,14 @@ def to_markdown(records: Sequence[dict[str, Any]]) -> str:
     lines = [COLUMNS, ("---",) * len(COLUMNS)]
     for r in records:
         ms = r["ms"]
-        times = [f"{ms[key]:.3f}" for key in ("median", "p10", "p90")]
+        times = [show_ms(ms[key]) for key in ("median", "p10", "p90")]
         rates = [f"{r['bytes_per_s'] / 1e9:.1f}", f"{r['operations_per_s'] / 1e9:.0f}"]
         share = f"{100 * r['share_of_floor']:.0f} %"
         ratio = f"{r['ratio']['median']:.3f} x {r['baseline']}" if r["ratio"] else ""
         first = (r["case"], r["types"], r["activations"], r["rows"], r["num_threads"])
         lines.append((*map(str, first), *times, *rates, r["bound"] or "", share, ratio))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    notes = [f"Note: {note}." for note in dict.fromkeys(note for record in records for note in record["notes"])]
+    return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + notes)
 
 
 def show_ceilings(ceilings: Ceilings) -> str:
@@ -201,20 +206,34 @@ def show_ceilings(ceilings: Ceilings) -> str:
     return "ceilings: " + ", ".join(shown)
 
 
+def words_of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """Known words with commas between them."""
+
+    def convert(text: str) -> list[str]:
+        words = text.split(",")
+        unknown = [word for word in words if word not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}, got {unknown[0]!r}")
+        return words
+
+    return convert
+
+
 def parse(cases: Sequence[Case], rows: Sequence[int], arguments: Sequence[str] | None) -> argparse.Namespace:
-    def numbers(text: str) -> list[int]:
-        return [int(word) for word in text.split(",")]
-
-    def words(text: str) -> list[str]:
-        return text.split(",")
-
-    parser = argparse.ArgumentParser(description=f"Times {cases[0].op} with the shapes of the 26B-A4B model.")
+    numbers = list_of(integer(1))
+    names = [case.name for case in cases]
+    readable = [name for name, dtype in tensor_types().items() if dtype.can_read]
+    parser = argparse.ArgumentParser(
+        description=f"Times {cases[0].op} with the shapes of the 26B-A4B model.", allow_abbrev=False
+    )
     parser.add_argument("-o", dest="format", choices=("md", "json"), default="md")
-    parser.add_argument("--cases", type=words, help=f"default: all of {', '.join(case.name for case in cases)}")
+    parser.add_argument("--cases", type=words_of(names), help=f"default: all of {', '.join(names)}")
     parser.add_argument("--rows", type=numbers, default=list(rows), metavar="N,..", help=f"default: {rows}")
-    parser.add_argument("--types", type=words, metavar="T,..", help="of weights; default: those that models have there")
-    parser.add_argument("--activations", type=words, default=["f32", "int8"], help="default: f32,int8")
-    parser.add_argument("--threads", type=numbers, default=[1], metavar="N,..", help="default: 1")
+    parser.add_argument(
+        "--types", type=words_of(readable), metavar="T,..", help="of weights; default: those that models have there"
+    )
+    parser.add_argument("--activations", type=words_of(ACTIVATIONS), default=ACTIVATIONS, help="default: f32,int8")
+    parser.add_argument("--threads", type=list_of(thread_count), default=[1], metavar="N,..", help="default: 1")
     parser.add_argument(
         "--baseline", default="f32", help="a type or activations; ratios are to its times; default: f32"
     )
@@ -235,8 +254,10 @@ def measure(options: argparse.Namespace, cases: Sequence[Case]) -> Iterator[dict
             activations = options.activations if has_weight else ["f32"]
             calls = {dtype: case.make(dtype, rows) for dtype in types}
             variants = [Variant(*pair, calls[pair[0]]) for pair in itertools.product(calls, activations)]
-            found = take_turns(variants, case.op, num_threads, options.seconds)
+            with WaitingShare(num_threads) as waiting:
+                found = take_turns(variants, case.op, num_threads, options.seconds)
             identity = stamp | {"op": case.op, "case": case.name, "rows": rows, "num_threads": num_threads}
+            identity |= {"waiting_share": waiting.share, "notes": busy_notes(waiting.share)}
             for record in records_of(variants, found, options.baseline, ceilings):
                 yield identity | record
 

@@ -59,8 +59,10 @@ struct Setter {
 std::vector<OptionInfo> generation_options(const GenerationDefaults& defaults) {
   std::vector<OptionInfo> infos;
   for (const Option& option : diffusion::option_table()) {
-    infos.push_back({option.name, option.flag, option.kind(), option.unit, option.range.least, option.range.most,
-                     option.range.excludes_least, option.checkpoint_key,
+    const OptionKind kind = option.kind();
+    const bool is_number = kind == OptionKind::kInt || kind == OptionKind::kFloat;
+    infos.push_back({option.name, option.flag, kind, option.unit, option.range.least, option.range.most,
+                     option.range.excludes_least, is_number ? describe(option.range, kind) : "", option.checkpoint_key,
                      std::visit(DefaultValue{defaults}, option.member), option.help});
   }
   return infos;

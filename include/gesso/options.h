@@ -32,6 +32,7 @@ struct OptionInfo {
   std::string unit;             // "nats", "tokens"; empty where there is none
   double least = 0, most = 0;   // bounds of a number; `most` is infinite where there is no upper bound
   bool excludes_least = false;  // whether `least` itself is not allowed
+  std::string expected;         // the bounds in words: "an integer from 1 to 1073741824". Empty where it is no number
   std::string checkpoint_key;   // the GGUF key its default comes from: "diffusion.eb_max_steps". Empty: it is fixed
   OptionValue default_value;
   std::string help;  // one sentence

@@ -62,6 +62,8 @@ void bind_options(nb::module_& module) {
       .def_ro("least", &OptionInfo::least, "The least value that a number may have, unless `excludes_least`.")
       .def_ro("most", &OptionInfo::most, "The largest value that a number may have; infinite where there is none.")
       .def_ro("excludes_least", &OptionInfo::excludes_least, "Whether a number must be more than `least`.")
+      .def_ro("expected", &OptionInfo::expected,
+              "The bounds in words, for example \"an integer from 1 to 1073741824\"; empty where it is no number.")
       .def_ro("checkpoint_key", &OptionInfo::checkpoint_key,
               "The GGUF key that the default comes from; empty for a default that no checkpoint changes.")
       .def_ro("default_value", &OptionInfo::default_value, "The default where a checkpoint does not have the key.")

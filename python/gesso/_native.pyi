@@ -315,6 +315,12 @@ class OptionInfo:
         """Whether a number must be more than `least`."""
 
     @property
+    def expected(self) -> str:
+        """
+        The bounds in words, for example "an integer from 1 to 1073741824"; empty where it is no number.
+        """
+
+    @property
     def checkpoint_key(self) -> str:
         """
         The GGUF key that the default comes from; empty for a default that no checkpoint changes.

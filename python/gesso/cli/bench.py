@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from gesso import _native
+from gesso import ArgumentError, _native
+from gesso.cli.command_parser import CommandParser, integer, list_of, thread_count
 from gesso.cli.progress import Progress
-from gesso.loading import check_num_threads
 from gesso.measure.bench import Setting, measure
 from gesso.measure.floor import Ceilings, measure_ceilings
 from gesso.measure.record import make_origin, make_record
@@ -23,7 +23,7 @@ from gesso.model import Model
 FORMATS = {"md": to_markdown, "json": to_json, "csv": to_csv}
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "bench",
         help="measure a model's speed and memory",
@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         " memory and multiplies, and shows how close the model comes to that. There is one row for each combination of"
         " threads, prompt length and batch. Every canvas takes exactly --steps steps.",
     )
-    parser.set_defaults(command=bench, usage_error=parser.error)
+    parser.set_defaults(command=bench)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
     parser.add_argument(
         "--synthetic",
@@ -42,14 +42,31 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     work = parser.add_argument_group("what is measured")
     work.add_argument(
-        "-p", "--prompt", type=numbers, default=[512], metavar="N,..", help="tokens of each prompt; default: 512"
+        "-p",
+        "--prompt",
+        type=list_of(integer(1)),
+        default=[512],
+        metavar="N,..",
+        help="tokens of each prompt; default: 512",
     )
     work.add_argument(
-        "-b", "--batch", type=numbers, default=[1], metavar="N,..", help="sequences that run together; default: 1"
+        "-b",
+        "--batch",
+        type=list_of(integer(1)),
+        default=[1],
+        metavar="N,..",
+        help="sequences that run together; default: 1",
     )
-    work.add_argument("--steps", type=int, default=16, metavar="N", help="denoising steps per canvas; default: 16")
     work.add_argument(
-        "-r", "--repetitions", type=int, default=5, metavar="N", help="canvases to measure for each row; default: 5"
+        "--steps", type=integer(1), default=16, metavar="N", help="denoising steps per canvas; default: 16"
+    )
+    work.add_argument(
+        "-r",
+        "--repetitions",
+        type=integer(1),
+        default=5,
+        metavar="N",
+        help="canvases to measure for each row; default: 5",
     )
     work.add_argument(
         "--profile",
@@ -58,7 +75,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         " what the machine can do",
     )
     work.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of random prompts, noise and weights; default: 0"
+        "--seed", type=integer(0), default=0, metavar="N", help="seed of random prompts, noise and weights; default: 0"
     )
     machine = parser.add_argument_group("machine")
     machine.add_argument(
@@ -70,7 +87,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="how inputs of matrix products are rounded: f32, bf16, int8 or auto (default), see `gesso run -h`",
     )
     machine.add_argument(
-        "-t", "--threads", type=numbers, metavar="N,..", help="threads to run on; default: one per processor"
+        "-t",
+        "--threads",
+        type=list_of(thread_count),
+        metavar="N,..",
+        help="threads to run on; default: one per processor",
     )
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -86,17 +107,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
 
 
-def numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected numbers with commas between them, got {text!r}") from None
-
-
 def bench(options: argparse.Namespace) -> int:
     if (options.model is None) == (options.synthetic is None):
         options.usage_error("expected either MODEL or --synthetic")
-    check_options(options)
+    check_output(options.output)
     if options.model is None:
         subject = from_preset(options.synthetic, options.seed)
     else:
@@ -112,21 +126,14 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_options(options: argparse.Namespace) -> None:
-    lists = {"--prompt": options.prompt, "--batch": options.batch, "--repetitions": [options.repetitions]}
-    for name, values in (lists | {"--steps": [options.steps]}).items():
-        if min(values) < 1:
-            raise ValueError(f"{name}: expected at least 1, got {min(values)}")
-    if options.seed < 0:
-        raise ValueError(f"--seed: expected at least 0, got {options.seed}")
-    for num_threads in options.threads or ():
-        check_num_threads(num_threads)
-    if options.output is not None:
-        path = Path(options.output)
-        if path.is_dir():
-            raise IsADirectoryError(f"{path}: is a folder; expected the name of a file to write")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise PermissionError(f"{path}: cannot be written to")
+def check_output(output: str | None) -> None:
+    if output is None:
+        return
+    path = Path(output)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder; expected the name of a file to write")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"{path}: cannot be written to")
 
 
 def check_sizes(options: argparse.Namespace, subject: Subject) -> None:
@@ -137,7 +144,7 @@ def check_sizes(options: argparse.Namespace, subject: Subject) -> None:
     config = subject.config
     longest = max(options.prompt) + config.canvas_length
     if longest > config.max_position_embeddings:
-        raise ValueError(
+        raise ArgumentError(
             f"--prompt: {max(options.prompt):,} tokens and a canvas of {config.canvas_length} are more than the model's"
             f" context of {config.max_position_embeddings:,}"
         )

@@ -6,15 +6,13 @@ import argparse
 import json
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
+from gesso import ArgumentError
+from gesso.cli.command_parser import CommandParser, add_threads, integer
 from gesso.cli.progress import Progress
-from gesso.files.gguf_reader import read_gguf
-from gesso.files.hf.folder import read_checkpoint
-from gesso.files.tensor import Tensor
 from gesso.loading import load
 from gesso.measure.compare import (
     TensorError,
@@ -22,6 +20,7 @@ from gesso.measure.compare import (
     compare_logits,
     compare_tensors,
     random_prompt,
+    read_tensors,
     relative_rms,
 )
 from gesso.measure.text import columns, natural_order, show_bytes, visible
@@ -87,7 +86,7 @@ class Report(TypedDict):
     problem: str | None
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     group = parser.add_argument_group(
         "comparison",
         "Compares model B with model A, the reference. For each tensor it prints the relative RMS error, which is"
@@ -97,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--compare", nargs=2, metavar=("A", "B"), help="compare two models; A is the reference")
     group.add_argument(
         "--canvases",
-        type=int,
+        type=integer(0),
         default=4,
         metavar="N",
         help="number of canvases whose predictions are compared, in two passes each; default: 4; 0 compares tensors"
@@ -107,9 +106,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prompt", metavar="TEXT", help="the text in front of each canvas; default: 32 random tokens for each canvas"
     )
     group.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of the random canvases and prompts; default: 0"
+        "--seed", type=integer(0), default=0, metavar="N", help="seed of the random canvases and prompts; default: 0"
     )
-    group.add_argument("--threads", type=int, metavar="N", help="threads to run on; default: one per processor")
+    add_threads(group)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -118,7 +117,7 @@ def compare(options: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print(visible("\n".join(report_lines(report))))
-    return 0
+    return 0 if report["tensors"] and report["problem"] is None else 1
 
 
 def describe(options: argparse.Namespace) -> Report:
@@ -144,10 +143,6 @@ def describe(options: argparse.Namespace) -> Report:
         except (ValueError, MemoryError) as error:
             report["problem"] = str(error)
     return report
-
-
-def read_tensors(path: str) -> Iterable[Tensor]:
-    return read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
 
 
 def sum_up(errors: Iterable[TensorError]) -> list[TypesEntry]:
@@ -221,7 +216,7 @@ def load_model(path: str, num_threads: int | None) -> Model:
 def make_prompts(model: Model, options: argparse.Namespace) -> list[list[int]]:
     if options.prompt is not None:
         if model.tokenizer is None:
-            raise ValueError(f"{options.compare[0]}: has no tokenizer, which --prompt needs")
+            raise ArgumentError(f"{options.compare[0]}: has no tokenizer, which --prompt needs")
         return [model.tokenizer.encode_prompt(options.prompt)] * options.canvases
     rng = np.random.default_rng(options.seed)
     length = min(PROMPT_LENGTH, model.config.max_position_embeddings - model.config.canvas_length)
@@ -231,6 +226,8 @@ def make_prompts(model: Model, options: argparse.Namespace) -> list[list[int]]:
 def report_lines(report: Report) -> list[str]:
     """Returns the lines of the report for people. Tensors that are the same in both models are only counted."""
     lines = [f"A, the reference: {report['a']}", f"B:                {report['b']}"]
+    if not report["tensors"]:
+        lines.append("A and B have no tensor in common.")
     changed = [x for x in report["tensors"] if x["relative_rms"] != 0 or x["type_a"] != x["type_b"]]
     num_equal = len(report["tensors"]) - len(changed)
     lines += ["", "Tensors, values times their .scale", *tensor_lines(changed)]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gesso.cli.command_parser import CommandParser
 from gesso.cli.write_model import add_type_arguments, check_arguments, write_model
 from gesso.files.hf.export import read_folder
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "convert",
         help="turn a Hugging Face folder into a .gguf file",
         description="Writes a Hugging Face checkpoint folder as a GGUF file. Without --preset, weights in BF16, F16,"
         " F32 or NVFP4 keep their type, and 8-bit weights with a scale per channel become BF16.",
     )
-    parser.set_defaults(command=convert, usage_error=parser.error)
+    parser.set_defaults(command=convert)
     parser.add_argument("source", metavar="SOURCE", help="a folder with config.json and safetensors files")
     parser.add_argument(
         "target", metavar="OUT", help="the .gguf file to write; it gets this name only when it is complete"

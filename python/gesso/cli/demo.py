@@ -14,6 +14,7 @@ from rich.text import Text
 from gesso._native import StepEvent
 from gesso.bundled import sudoku
 from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solutions, solve
+from gesso.cli.command_parser import CommandParser, add_threads, integer
 from gesso.cli.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
@@ -24,7 +25,7 @@ STEP_SECONDS = 0.15  # the demo waits this long after each step that it shows, s
 GAP = "     "  # between a puzzle and its solution
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "demo",
         help="solve Sudoku puzzles with the bundled model",
@@ -32,18 +33,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         " solves --puzzles more and prints how many are right. The exit status is 1 when fewer than"
         f" {PASS_SHARE:.0%} of them are solved.",
     )
-    parser.set_defaults(command=demo, usage_error=parser.error)
+    parser.set_defaults(command=demo)
     parser.add_argument(
-        "--puzzles", type=int, default=100, metavar="N", help="puzzles to solve after those shown; default: 100"
+        "--puzzles", type=integer(1), default=100, metavar="N", help="puzzles to solve after those shown; default: 100"
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=integer(0),
         default=0,
         metavar="N",
         help="chooses the puzzles and the model's random draws; default: 0",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to run on; default: one per processor")
+    add_threads(parser)
     parser.add_argument(
         "--activations",
         default="auto",
@@ -53,10 +54,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def demo(options: argparse.Namespace) -> int:
-    if options.puzzles < 1:
-        options.usage_error("--puzzles: expected at least 1")
-    if options.seed < 0:
-        options.usage_error("--seed: expected at least 0")
     model = load(options.model or bundled_model(), num_threads=options.threads, activations=options.activations)
     if model.config.canvas_length != sudoku.NUM_CELLS:
         raise ValueError(f"{options.model}: not a Sudoku model, its canvas has {model.config.canvas_length} tokens")

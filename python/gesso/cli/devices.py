@@ -6,12 +6,13 @@ import argparse
 import json
 
 from gesso import _native
+from gesso.cli.command_parser import CommandParser
 from gesso.measure.text import columns, show_bytes, visible
 
 FIELDS = ("name", "description", "arch", "total_bytes", "free_bytes", "used_bytes", "shares_host_memory")
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "devices",
         help="list the devices that models can run on",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gesso.cli.command_parser import CommandParser, add_threads, integer
 from gesso.cli.progress import Progress
 from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
@@ -13,7 +14,7 @@ from gesso.loading import load
 from gesso.measure.importance import collect
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "imatrix",
         help="measure which weights matter for a text",
@@ -28,28 +29,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "text", metavar="TEXT", help="a UTF-8 text file; its text should be like what the model will be used for"
     )
     parser.add_argument("out", metavar="OUT", help="the .gguf file to write")
-    parser.add_argument("--canvases", type=int, metavar="N", help="use the first N canvases of the text; default: all")
+    parser.add_argument(
+        "--canvases", type=integer(1), metavar="N", help="use the first N canvases of the text; default: all"
+    )
     parser.add_argument(
         "--context",
-        type=int,
+        type=integer(1),
         default=1024,
         metavar="N",
         help="the model sees at most N tokens at a time; then it starts again with an empty context; default: 1024",
     )
     parser.add_argument(
-        "--steps", type=int, default=3, metavar="N", help="denoising passes over each canvas; default: 3"
+        "--steps", type=integer(1), default=3, metavar="N", help="denoising passes over each canvas; default: 3"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the random noise; default: 0")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to run on; default: one per processor")
+    parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="seed of the random noise; default: 0")
+    add_threads(parser)
 
 
 def imatrix(options: argparse.Namespace) -> int:
-    for name in ("canvases", "context", "steps"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name}: expected at least 1, got {value}")
-    if options.seed < 0:
-        raise ValueError(f"--seed: expected at least 0, got {options.seed}")
     check_target(options.out, options.model)
     try:
         text = Path(options.text).read_text(encoding="utf-8")

@@ -11,9 +11,10 @@ from typing import TypedDict
 
 from gesso import _native
 from gesso.cli import comparison
+from gesso.cli.command_parser import CommandParser
 from gesso.config import Config
 from gesso.files.checkpoint import TypeCount, count_types
-from gesso.loading import check_num_threads, open_checkpoint
+from gesso.loading import open_checkpoint
 from gesso.measure.text import columns, natural_order, show_bytes, visible
 
 MAX_ITEMS = 6  # of a longer list only the first items are shown
@@ -73,14 +74,14 @@ class Report(Tensors):
     memory: Memory
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "inspect",
         help="show what a model file holds, or compare two",
         description="Shows the metadata, tensors and configuration of a checkpoint and the memory that it needs, even"
         " if gesso cannot run it. With --compare it shows how two checkpoints differ.",
     )
-    parser.set_defaults(command=inspect, usage_error=parser.error)
+    parser.set_defaults(command=inspect)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
     parser.add_argument("--tensors", action="store_true", help="list every tensor")
     parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
@@ -90,9 +91,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def inspect(options: argparse.Namespace) -> int:
     if (options.model is None) == (options.compare is None):
         options.usage_error("expected either MODEL or --compare A B")
-    if min(options.canvases, options.seed) < 0:
-        options.usage_error("--canvases, --seed: expected at least 0")
-    check_num_threads(options.threads)
     if options.compare is not None:
         return comparison.compare(options)
     checkpoint = open_checkpoint(options.model, with_values=False)

@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from gesso import CudaError, __version__
+from gesso import ArgumentError, CudaError, __version__
 from gesso.cli import bench, convert, demo, devices, imatrix, inspect, quantize, run, synth
+from gesso.cli.command_parser import CommandParser
 from gesso.measure.text import visible
 
 # `gesso --help` lists the commands in this order.
@@ -24,7 +25,7 @@ COMMANDS = (
     devices,
     demo,
 )
-EXIT_FAILED, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 130, 141  # for wrong usage, argparse exits with 2
+EXIT_FAILED, EXIT_WRONG_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141  # argparse itself exits with 2, too
 MAX_LINES = 3  # of a longer error message only the first lines are printed
 
 
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the program that reads the output has ended, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's flush at exit would fail again
         return EXIT_BROKEN_PIPE
+    except ArgumentError as error:  # an argument that cannot be right, or not for this model
+        print(f"gesso: {describe_error(error)}", file=sys.stderr)
+        return EXIT_WRONG_USAGE
     except (OSError, ValueError, MemoryError, CudaError) as error:
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_FAILED
@@ -55,21 +59,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gesso",
+        allow_abbrev=False,
         description="Runs DiffusionGemma, a language model that starts from a block of random tokens and refines all"
         " of it at once.",
     )
     parser.add_argument("--version", action="version", version=f"gesso {__version__}")
-    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=CommandParser)
     for command in COMMANDS:
         command.add_parser(subparsers)
     return parser
 
 
 def check_utf8(options: argparse.Namespace) -> None:
-    """Raises ValueError if an argument is not UTF-8. Python turns such bytes into lone surrogates."""
+    """Raises ArgumentError if an argument is not UTF-8. Python turns such bytes into lone surrogates."""
     for name, value in vars(options).items():
         if any("\ud800" <= character <= "\udfff" for text in strings(value) for character in text):
-            raise ValueError(f"{name}: not UTF-8")
+            raise ArgumentError(f"{name}: not UTF-8")
 
 
 def strings(value: object) -> Iterator[str]:

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from gesso import _native
+from gesso.cli.command_parser import CommandParser
 from gesso.cli.write_model import add_type_arguments, check_arguments, write_model
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.export import read_folder
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "quantize",
         help="make a smaller file of a model",

@@ -8,8 +8,9 @@ import time
 from contextlib import ExitStack, nullcontext
 from typing import cast
 
-from gesso import _native
+from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
+from gesso.cli.command_parser import CommandParser, add_threads, option_value
 from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.cli.progress import Progress
 from gesso.loading import load
@@ -19,14 +20,14 @@ from gesso.reply import ReplyDecoder
 from gesso.tokenizer import Tokenizer
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "run",
         help="write a text",
         description="Writes a text that answers a prompt. On a terminal, what the model thinks is dim. Into a pipe or a"
         " file goes the text alone, and the thoughts go to standard error.",
     )
-    parser.set_defaults(command=run, usage_error=parser.error)
+    parser.set_defaults(command=run)
     parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
     parser.add_argument(
         "prompt",
@@ -57,9 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="how products with weights round their inputs: f32 or int8 on the CPU, bf16 or int8 on a GPU; auto (the"
         " default) is int8 on the CPU and the faster one on a GPU",
     )
-    machine.add_argument(
-        "--threads", type=int, metavar="N", help="the number of threads; the default is one a processor"
-    )
+    add_threads(machine)
     output = parser.add_argument_group("output")
     output.add_argument("--live", action="store_true", help="show the canvas settling in place (on a terminal)")
     output.add_argument("--stats", action="store_true", help="print speed and steps to standard error")
@@ -72,13 +71,12 @@ def options_with_flags() -> list[OptionInfo]:
 
 def add_option(group: argparse._ArgumentGroup, option: OptionInfo) -> None:
     """Adds an argument for one option of the table. A seed is one number here, since there is one text."""
-    is_float = option.kind == OptionKind.FLOAT
     fixed = {OptionKind.INT: option.default_value, OptionKind.SEEDS: 0}.get(option.kind)
     group.add_argument(
         f"--{option.flag}",
         dest=option.name,
-        type=float if is_float else int,
-        metavar=option.unit.upper() or ("X" if is_float else "N"),
+        type=option_value(option),
+        metavar=option.unit.upper() or ("X" if option.kind == OptionKind.FLOAT else "N"),
         help=option.help if option.checkpoint_key else f"{option.help} The default is {fixed}.",
     )
 
@@ -123,7 +121,7 @@ def read_prompt(argument: str) -> str:
     else:
         prompt = argument
     if not prompt:
-        raise ValueError("the prompt is empty")
+        raise ArgumentError("the prompt is empty")
     return prompt
 
 
@@ -133,7 +131,9 @@ def render_prompt(tokenizer: Tokenizer, prompt: str, options: argparse.Namespace
         return prompt
     if tokenizer.chat_template is None:
         if options.system is not None or options.think:
-            raise ValueError(f"{options.model}: the checkpoint has no chat template, which --system and --think need")
+            raise ArgumentError(
+                f"{options.model}: the checkpoint has no chat template, which --system and --think need"
+            )
         return prompt
     messages = [{"role": "user", "content": prompt}]
     if options.system is not None:

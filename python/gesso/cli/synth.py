@@ -6,6 +6,8 @@ import argparse
 import time
 from pathlib import Path
 
+from gesso import ArgumentError
+from gesso.cli.command_parser import CommandParser, integer
 from gesso.cli.progress import Progress, show_time
 from gesso.files.checkpoint import ARCHITECTURE
 from gesso.files.gguf_writer import write_gguf
@@ -16,7 +18,7 @@ from gesso.synth.gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
 from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "synth",
         help="make a model of random weights",
@@ -42,10 +44,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="P",
         help=f"which types the weights get: {', '.join(PRESETS)}; default: Q4_K_M",
     )
-    parser.add_argument("--layers", type=int, metavar="N", help="make only the first N layers; default: all layers")
+    parser.add_argument(
+        "--layers", type=integer(1), metavar="N", help="make only the first N layers; default: all layers"
+    )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=integer(0),
         default=0,
         metavar="N",
         help="seed of the random weights: the same seed gives the same file; default: 0",
@@ -63,8 +67,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def synth(options: argparse.Namespace) -> int:
     start = time.monotonic()
     check_target(options.target)
-    if options.seed < 0:
-        raise ValueError(f"--seed: expected at least 0, got {options.seed}")
     metadata, tensors = make_model(config_directory(options), options.quant, options.layers, options.seed)
     if options.architecture == GEMMA4:
         metadata, tensors = gemma4_metadata(metadata), gemma4_tensors(metadata, tensors)
@@ -82,5 +84,5 @@ def config_directory(options: argparse.Namespace) -> Path:
     if path.is_dir():
         return path
     if path.name != "config.json":
-        raise ValueError(f"{path}: expected a folder or a file with the name config.json")
+        raise ArgumentError(f"{path}: expected a folder or a file with the name config.json")
     return path.parent

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from gesso.cli.command_parser import CommandParser, add_threads
 from gesso.cli.progress import Progress, show_time
 from gesso.files.gguf_writer import Metadata, write_gguf
 from gesso.files.imatrix import read_imatrix
@@ -15,11 +16,10 @@ from gesso.files.partial_file import check_target, unwind_on_sigterm
 from gesso.files.presets import PRESETS, plan_types
 from gesso.files.tensor import FLOAT_TYPES, Array, Tensor, stored_bytes
 from gesso.files.weight_scales import with_scales
-from gesso.loading import check_num_threads
 from gesso.measure.text import columns, show_bytes
 
 
-def add_type_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def add_type_arguments(parser: CommandParser, *, required: bool) -> None:
     """Adds the options that `gesso quantize` and `gesso convert` share."""
     parser.add_argument(
         "--preset",
@@ -44,7 +44,7 @@ def add_type_arguments(parser: argparse.ArgumentParser, *, required: bool) -> No
         help="an importance matrix from `gesso imatrix` or llama.cpp: columns that matter more are rounded with more"
         " care",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to run on; default: one per processor")
+    add_threads(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="write no file, only print what it would hold and its size"
     )
@@ -59,8 +59,7 @@ def parse_override(argument: str) -> tuple[str, str]:
 
 
 def check_arguments(options: argparse.Namespace) -> None:
-    """Checks what can be checked before anything is read: the source, the target and some of the shared options."""
-    check_num_threads(options.threads)
+    """Checks what can be checked before anything is read."""
     check_target(options.target, options.source, *filter(None, [options.imatrix]))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gesso._native import ArgumentError
 from gesso.files.tensor import FLOAT_TYPES, stored_bytes, tensor_types
 
 
@@ -143,24 +144,24 @@ def _fitting_type(dtype: str, columns: int) -> str:
 
 
 def _matching(pattern: str, dtype: str, matrices: Mapping[str, Named]) -> list[str]:
-    """Returns the names that an override applies to. Raises ValueError if it matches nothing or cannot be applied."""
+    """Returns the names that an override applies to. ArgumentError if it matches nothing or cannot be applied."""
     what = f"{pattern}={dtype}"
     if dtype not in tensor_types() or not tensor_types()[dtype].can_write:
         known = ", ".join(name for name, entry in tensor_types().items() if entry.can_write)
-        raise ValueError(f"{what}: expected a type that gesso can write: {known}")
+        raise ArgumentError(f"{what}: expected a type that gesso can write: {known}")
     try:
         names = [name for name in matrices if re.search(pattern, name)]
     except re.error as error:
-        raise ValueError(f"{what}: not a regular expression: {error}") from None
+        raise ArgumentError(f"{what}: not a regular expression: {error}") from None
     if not names:
-        raise ValueError(f"{what}: matches no matrix (vectors, norms and the router are always F32)")
+        raise ArgumentError(f"{what}: matches no matrix (vectors, norms and the router are always F32)")
     for name in names:
         try:
             stored_bytes(dtype, matrices[name].shape)
         except ValueError as error:
-            raise ValueError(f"{what}: {name}: {error}") from None
+            raise ArgumentError(f"{what}: {name}: {error}") from None
         if dtype == "NVFP4" and name == "token_embd.weight":
-            raise ValueError(f"{what}: {name}: NVFP4 needs a scale, and the embedding cannot have one")
+            raise ArgumentError(f"{what}: {name}: NVFP4 needs a scale, and the embedding cannot have one")
     return names
 
 
@@ -176,11 +177,11 @@ def plan_types(
 
     tensors: objects with a `name` and a `shape`.
     overrides: pairs (regular expression, type). A matrix in whose name the expression is found gets this type; the last
-    pair that matches counts. Raises ValueError for a pair that matches nothing or whose type cannot hold the rows of a
-    matrix that it matches.
+    pair that matches counts. Raises ArgumentError for a pair that matches nothing or whose type cannot hold the rows of
+    a matrix that it matches.
     """
     if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
+        raise ArgumentError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
     model = _Model.of(tensors, num_layers, has_importance)
     matrices = {tensor.name: tensor for tensor in tensors if not stays_float32(tensor.name, tensor.shape)}
     plan = {tensor.name: "F32" for tensor in tensors}

@@ -70,21 +70,37 @@ def measure(model: Model, setting: Setting, on_done: Callable[[int], object] = l
     found = Measurements()
     _warm_up(session, prompts, setting, found)
     on_done(1)
-    waited_before, start = waited_seconds(), time.perf_counter()
-    for repetition in range(setting.repetitions):
-        _repeat(session, prompts, setting, found, with_entropies=repetition == 0)
-        on_done(repetition + 2)
-    waited_after = waited_seconds()
-    if waited_before is not None and waited_after is not None and model.device == "cpu":
-        passed = model.num_threads * (time.perf_counter() - start)
-        found.waiting_share = (waited_after - waited_before) / passed
+    with WaitingShare(model.num_threads) as waiting:
+        for repetition in range(setting.repetitions):
+            _repeat(session, prompts, setting, found, with_entropies=repetition == 0)
+            on_done(repetition + 2)
     if model.device == "cpu":
+        found.waiting_share = waiting.share
         found.peak_memory_bytes = peak_bytes()
         found.peak_memory_kind = "resident, process" + ("" if is_fresh else ", since its start")
     else:
         found.peak_memory_bytes = next(x.used_bytes for x in _native.devices() if x.name == model.device)
         found.peak_memory_kind = "allocated, device"
     return found
+
+
+class WaitingShare:
+    """The share of their time that threads waited for a processor within a `with` block: ready to run, while other
+    programs had the processors. None where the system does not tell."""
+
+    share: float | None = None
+
+    def __init__(self, num_threads: int) -> None:
+        self._num_threads = num_threads
+
+    def __enter__(self) -> WaitingShare:
+        self._waited, self._start = waited_seconds(), time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        waited = waited_seconds()
+        if self._waited is not None and waited is not None:
+            self.share = (waited - self._waited) / (self._num_threads * (time.perf_counter() - self._start))
 
 
 def waited_seconds() -> float | None:

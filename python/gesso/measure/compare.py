@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.hf.folder import read_checkpoint
 from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
 from gesso.model import Model
 
@@ -90,6 +93,11 @@ class LogitComparison:
     mean_kl: float  # KL(A || B) in nats
     max_kl: float
     argmax_agreement: float  # the share of positions where both models have the same argmax
+
+
+def read_tensors(path: str) -> Iterable[Tensor]:
+    """The tensors of a .gguf file or a Hugging Face folder."""
+    return read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
 
 
 def compare_tensors(

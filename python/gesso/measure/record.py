@@ -105,14 +105,20 @@ def notes(model: Model, setting: Setting, found: Measurements, ceilings: Ceiling
         lines.append("the ceilings of a GPU are not measured by this command, so there are no floors")
     if model.device == "cpu" and model.num_threads > num_processors():
         lines.append(f"{model.num_threads} threads on {num_processors()} processors")
-    if found.waiting_share is not None and found.waiting_share > MOST_WAITING:
-        lines.append(
-            f"the threads waited for a processor {found.waiting_share:.0%} of the time, because other programs were"
-            " running: the times are too long"
-        )
+    lines += busy_notes(found.waiting_share)
     if setting.profile and model.device != "cpu":
         lines.append("on a GPU, profiled ops wait for each other, so their times add up to more than a step's")
     return lines
+
+
+def busy_notes(waiting_share: float | None) -> list[str]:
+    """Returns a note if the threads had to wait for a processor."""
+    if waiting_share is None or waiting_share <= MOST_WAITING:
+        return []
+    return [
+        f"the threads waited for a processor {waiting_share:.0%} of the time, because other programs were running: the"
+        " times are too long"
+    ]
 
 
 def make_origin(model: Subject, command: Sequence[str]) -> Origin:

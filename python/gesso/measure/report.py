@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from gesso.measure.record_types import CeilingEntry, ProfiledOp, Record, Spread
-from gesso.measure.text import show_bytes, visible
+from gesso.measure.text import show_bytes, show_ms, visible
 
 PROFILED = {"encode": "encoding the prompts", "step": "one denoising step"}  # the tables have these two, JSON has all
 
@@ -83,7 +83,7 @@ def main_table(records: Sequence[Record]) -> list[str]:
                 show_spread(record["commit_ms"]) + percent(passes["commit"]["share_of_floor"]),
                 f"{record['committed_tokens_per_s']:.2f}",
                 f"{record['first_canvas_ms']['median'] / 1e3:.2f}{percent(record['first_canvas_share_of_floor'])}",
-                show_ms(record["first_step_ms"]),
+                digits(record["first_step_ms"]),
                 show_bytes(record["peak_memory_bytes"]),
             )
         )
@@ -131,7 +131,7 @@ def profile_table(record: Record, phase: str, ops: Sequence[ProfiledOp]) -> list
     where = f"{record['num_threads']} threads, prompt {record['prompt_tokens']}, batch {record['batch']}"
     plans = [op["plan"] or "" for op in ops]
     has_plans = any(plans)  # on a GPU
-    header = ("op", "weight", "types", "calls", "ms", "of time", "MB", "GOP", "of ceiling", "bound by")
+    header = ("op", "weight", "types", "calls", "time", "of time", "MB", "GOP", "of ceiling", "bound by")
     rows: list[tuple[str, ...]] = [(*header, "plan") if has_plans else header]
     total_ms = sum(op["ms"] for op in ops)
     for op, plan in zip(ops, plans, strict=True):
@@ -141,7 +141,7 @@ def profile_table(record: Record, phase: str, ops: Sequence[ProfiledOp]) -> list
                 op["weight"] or "",
                 op["types"],
                 str(op["calls"]),
-                f"{op['ms']:.2f}",
+                show_ms(op["ms"]),
                 f"{op['ms'] / total_ms:.1%}" if total_ms else "",
                 f"{(op['stored_bytes'] + op['activation_bytes']) / 1e6:.1f}",
                 f"{(op['float_operations'] + op['int8_operations']) / 1e9:.2f}",
@@ -150,14 +150,14 @@ def profile_table(record: Record, phase: str, ops: Sequence[ProfiledOp]) -> list
                 *([plan] if has_plans else []),
             )
         )
-    return [f"Ops of {PROFILED[phase]}, {where}: {total_ms:.1f} ms", "", *table(rows)]
+    return [f"Ops of {PROFILED[phase]}, {where}: {show_ms(total_ms)}", "", *table(rows)]
 
 
 def show_spread(spread: Spread) -> str:
-    return f"{show_ms(spread['median'])} [{show_ms(spread['p10'])}..{show_ms(spread['p90'])}]"
+    return f"{digits(spread['median'])} [{digits(spread['p10'])}..{digits(spread['p90'])}]"
 
 
-def show_ms(ms: float) -> str:
+def digits(ms: float) -> str:
     return f"{ms:.1f}" if ms >= 100 else f"{ms:.3g}"
 
 

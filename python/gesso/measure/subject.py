@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gesso import _native
+from gesso._native import ArgumentError
 from gesso.files.checkpoint import count_types, fill_checkpoint, outline
 from gesso.files.gguf_writer import Stream
 from gesso.files.presets import PRESETS
@@ -91,13 +92,15 @@ def parse_spec(spec: str) -> tuple[Path, str, int | None]:
     num_layers = int(parts.pop()) if len(parts) > 2 and parts[-1].isdecimal() else None
     name, quant = ":".join(parts[:-1]), parts[-1].upper()
     if not name:
-        raise ValueError(f"--synthetic: expected SIZES:TYPES or SIZES:TYPES:LAYERS, such as 26b-a4b:Q4_K_M, got {spec}")
+        raise ArgumentError(
+            f"--synthetic: expected SIZES:TYPES or SIZES:TYPES:LAYERS, such as 26b-a4b:Q4_K_M, got {spec}"
+        )
     if quant not in PRESETS:
-        raise ValueError(f"--synthetic {spec}: expected one of {', '.join(PRESETS)}, got {parts[-1]}")
+        raise ArgumentError(f"--synthetic {spec}: expected one of {', '.join(PRESETS)}, got {parts[-1]}")
     if name in CONFIG_NAMES:
         return CONFIGS / name, quant, num_layers
     if not (Path(name) / "config.json").is_file():
-        raise ValueError(
+        raise ArgumentError(
             f"--synthetic {spec}: expected {', '.join(CONFIG_NAMES)} or a folder with a config.json, got {name}"
         )
     return Path(name), quant, num_layers

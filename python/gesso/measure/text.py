@@ -22,6 +22,12 @@ def show_bytes(size: int) -> str:
     return f"{size} B"
 
 
+def show_ms(ms: float) -> str:
+    """Writes a time with three or more digits: 412 us, 1.41 ms, 1410 ms."""
+    value, unit = (1e3 * ms, "us") if ms < 1 else (ms, "ms")
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
     """Returns indented lines in which the cells are aligned. The columns with numbers in `right` are flush right."""
     if not rows:

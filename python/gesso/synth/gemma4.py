@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gesso._native import ArgumentError
 from gesso.files.checkpoint import ARCHITECTURE, Value, integers
 from gesso.files.tensor import Tensor
 
@@ -26,11 +27,13 @@ def gemma4_metadata(metadata: Mapping[str, Value]) -> dict[str, Value]:
 def gemma4_tensors(metadata: Mapping[str, Value], tensors: Sequence[Tensor]) -> list[Tensor]:
     """Returns the tensors without those that llama.cpp does not use, because it refuses files that have them.
 
-    These are the tensors of self-conditioning and the layer scalars for encoding. Raises ValueError for NVFP4, because
-    llama.cpp does not read the scale of its fused experts.
+    These are the tensors of self-conditioning and the layer scalars for encoding. Raises ArgumentError for NVFP4,
+    because llama.cpp does not read the scale of its fused experts.
     """
     if any(tensor.dtype == "NVFP4" for tensor in tensors):
-        raise ValueError("a Gemma 4 file cannot hold NVFP4: llama.cpp does not read the scale of fused NVFP4 experts")
+        raise ArgumentError(
+            "a Gemma 4 file cannot hold NVFP4: llama.cpp does not read the scale of fused NVFP4 experts"
+        )
     unused = ["self_cond_", "enc_layer_output_scale"]
     if all(integers(metadata, "attention.sliding_window_pattern")):
         unused.append("rope_freqs")  # only full layers use it, and there are none

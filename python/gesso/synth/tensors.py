@@ -50,7 +50,7 @@ def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict
     total = integer(metadata, "block_count")
     if num_layers is not None:
         if not 1 <= num_layers <= total:
-            raise ValueError(f"number of layers: expected 1 to {total}, got {num_layers}")
+            raise _native.ArgumentError(f"number of layers: expected 1 to {total}, got {num_layers}")
         metadata[f"{ARCHITECTURE}.block_count"] = num_layers
         for key in ("attention.head_count_kv", "attention.sliding_window_pattern"):
             metadata[f"{ARCHITECTURE}.{key}"] = integers(metadata, key)[:num_layers]

@@ -116,3 +116,45 @@ def test_the_command_prints_a_table(capsys, monkeypatch):
     assert lines[2].startswith("| attn_q | Q8_0 | int8 | 2 | 1 |")
     assert lines[2].endswith("| 1.000 x Q8_0 |")
     assert "copy 1.0 GB/s" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cases", "attn_x"], "--cases: expected some of attn_q, got 'attn_x'"),
+        (["--cases", "attn_q,"], "--cases: expected some of attn_q, got ''"),
+        (["--types", "Q8_0,Q4_K_M"], "got 'Q4_K_M'"),
+        (["--types", "Q2_KX"], "expected some of F32, F16"),
+        (["--activations", "bf16"], "--activations: expected some of f32, int8, got 'bf16'"),
+        (["--rows", "1,0"], "--rows: expected an integer >= 1, got '0'"),
+        (["--threads", "two"], "--threads: expected an integer, got 'two'"),
+        (["--case", "attn_q"], "unrecognized arguments: --case attn_q"),
+    ],
+)
+def test_words_that_it_does_not_know_are_errors(capsys, arguments, message):
+    with pytest.raises(SystemExit) as end:
+        harness.main([CASE], (2,), ["--seconds", "0", *arguments])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_busy_machine_is_noted(capsys, monkeypatch):
+    monkeypatch.setattr(harness, "measure_ceilings", lambda num_threads: CEILINGS)
+    seconds = iter(range(0, 4000, 1000))  # more than passes between two looks
+    monkeypatch.setattr("gesso.measure.bench.waited_seconds", lambda: next(seconds))
+    printed = command(capsys, "--types", "Q8_0", "--rows", "1,2")
+    assert "Note: the threads waited for a processor" in printed.out
+    seconds = iter([0, 1000])
+    record = json.loads(command(capsys, "--types", "Q8_0", "--rows", "1", "-o", "json").out)[0]
+    assert record["waiting_share"] > 1
+    assert "waited for a processor" in record["notes"][0]
+    monkeypatch.setattr("gesso.measure.bench.waited_seconds", lambda: None)
+    record = json.loads(command(capsys, "--types", "Q8_0", "--rows", "1", "-o", "json").out)[0]
+    assert (record["waiting_share"], record["notes"]) == (None, [])
+
+
+def test_small_times_are_shown_in_microseconds():
+    record = {"case": "a", "types": "Q8_0", "activations": "f32", "rows": 1, "num_threads": 1, "bound": "bytes"}
+    record |= {"ms": {"median": 0.0123, "p10": 0.0099, "p90": 1.5}, "bytes_per_s": 1e9, "operations_per_s": 1e9}
+    record |= {"share_of_floor": 0.5, "ratio": None, "notes": []}
+    assert "| 12.3 us | 9.9 us | 1.5 ms |" in harness.to_markdown([record])

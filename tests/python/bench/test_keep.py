@@ -33,7 +33,7 @@ def test_what_was_kept_compares_with_a_new_result(tmp_path, capsys):
     for file in (before, after):
         file.write_text(json.dumps([record]))
     assert keep.main([str(before)]) == 0
-    assert compare.main([str(before), str(after)]) == 0
+    assert compare.main([*[str(before)] * 4, "--after", *[str(after)] * 4]) == 0
 
 
 def test_no_json_is_an_error(tmp_path, capsys):

@@ -85,18 +85,6 @@ def test_run_ends_at_the_end_token(tmp_path):
         (["run", "MISSING", "hi"], "No such file or directory"),
         (["run", __file__, "hi"], 'magic: expected "GGUF"'),
         (["run", "FOLDER", "hi"], "config.json"),
-        (["run", "MODEL", ""], "the prompt is empty"),
-        (["run", "MODEL", b"\xff"], "prompt: not UTF-8"),
-        (["run", "MODEL", "hi", "--system", b"\xff"], "system: not UTF-8"),
-        (["inspect", "--compare", b"\xff", "MODEL"], "compare: not UTF-8"),
-        (["quantize", "MODEL", "x", "--preset", "F16", "--tensor", b"\xff=F32"], "tensor: not UTF-8"),
-        (["run", "MODEL", "hi", "--steps", "0"], "max_denoising_steps: expected"),
-        (["run", "MODEL", "hi", "--t-min", "nan"], "t_min: expected"),
-        (["run", "MODEL", "hi", "--t-max=-1"], "t_max"),
-        (["run", "MODEL", "hi", "--threads", "0"], "num_threads: expected 1 to 4096"),
-        (["run", "MODEL", "hi", "--device", "abacus"], "device: expected"),
-        (["run", "MODEL", "hi", "--max-new-tokens", "100000"], "context"),
-        (["run", "MODEL", "<|image|>"], "only text is supported"),
         (["inspect", "MISSING"], "No such file or directory"),
         (["demo", "--model", "MISSING"], "No such file or directory"),
         (["demo", "--model", "MODEL"], "not a Sudoku model"),
@@ -106,6 +94,26 @@ def test_errors_are_one_line(path, tmp_path, arguments, message):
     names = {"MODEL": path, "MISSING": str(tmp_path / "missing"), "FOLDER": str(tmp_path)}
     status, out, err = run(*[names.get(x, x) for x in arguments])
     assert (status, out) == (1, "")
+    assert err.startswith("gesso: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "MODEL", ""], "the prompt is empty"),
+        (["run", "MODEL", b"\xff"], "prompt: not UTF-8"),
+        (["run", "MODEL", "hi", "--system", b"\xff"], "system: not UTF-8"),
+        (["inspect", "--compare", b"\xff", "MODEL"], "compare: not UTF-8"),
+        (["quantize", "MODEL", "x", "--preset", "F16", "--tensor", b"\xff=F32"], "tensor: not UTF-8"),
+        (["run", "MODEL", "hi", "--device", "abacus"], "device: expected"),
+        (["run", "MODEL", "<|image|>"], "only text is supported"),
+    ],
+)
+def test_wrong_arguments_are_one_line_with_status_2(path, arguments, message):
+    status, out, err = run(*[path if x == "MODEL" else x for x in arguments])
+    assert (status, out) == (2, "")
     assert err.startswith("gesso: ")
     assert err.count("\n") == 1
     assert message in err
@@ -133,7 +141,7 @@ def test_what_the_checkpoint_lacks_is_named(tmp_path):
     path = str(tiny_model(tmp_path / "bare.gguf", chat_template=None))
     assert run("run", path, "hi", "--max-new-tokens", "8")[0] == 0
     status, _, err = run("run", path, "hi", "--think")
-    assert status == 1
+    assert status == 2
     assert "no chat template" in err
     path = str(tiny_model(tmp_path / "ids.gguf", tokenizer=False))
     status, _, err = run("run", path, "hi")

@@ -146,7 +146,6 @@ def test_wrong_usage(tmp_path, folder, capsys):
     (tmp_path / "a.gguf").touch()
     assert "expected a Hugging Face folder" in fails(capsys, tmp_path / "a.gguf", tmp_path / "b.gguf")
     assert "none/config.json: no such file" in fails(capsys, tmp_path / "none", tmp_path / "b.gguf")
-    assert "num_threads: expected 1 to 4096, got 0" in fails(capsys, folder, tmp_path / "b.gguf", "--threads", 0)
 
 
 def test_a_nan_cannot_go_into_blocks_and_its_tensor_is_named(tmp_path, capsys):

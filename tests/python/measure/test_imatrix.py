@@ -152,14 +152,14 @@ def test_the_command_writes_what_quantize_reads(path, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--canvases", "0"], "--canvases: expected at least 1, got 0"),
-        (["--steps", "-1"], "--steps: expected at least 1, got -1"),
-        (["--seed", "-1"], "--seed: expected at least 0, got -1"),
+        (["--canvases", "0"], "argument --canvases: expected an integer >= 1, got '0'"),
+        (["--steps", "-1"], "argument --steps: expected an integer >= 1, got '-1'"),
+        (["--seed", "-1"], "argument --seed: expected an integer >= 0, got '-1'"),
     ],
 )
 def test_the_commands_options_are_checked(path, tmp_path, options, message):
     status, _, err = run("imatrix", str(path), str(tmp_path / "none.txt"), str(tmp_path / "out.gguf"), *options)
-    assert (status, message in err) == (1, True), err
+    assert (status, message in err) == (2, True), err
 
 
 def test_the_command_needs_a_text(path, tmp_path):

@@ -1,0 +1,113 @@
+"""Reads the arguments of one command: options and other arguments may come in any order."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gesso._native import OptionInfo, OptionKind
+from gesso.loading import check_num_threads
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose options may stand anywhere, as in `gesso run MODEL --seed 7 PROMPT`.
+
+    Behind `--` nothing is an option, so a prompt may begin with a dash there. Options cannot be abbreviated: an
+    abbreviation that works today would mean another option tomorrow. Every error names this command and exits with 2.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+        self.set_defaults(usage_error=self.error)
+        self._is_parsing = False
+
+    # argparse calls this for a subcommand. By itself, it would give MODEL and a missing PROMPT their values as soon as
+    # it sees MODEL, and then call a prompt behind an option superfluous. parse_known_intermixed_args reads the options
+    # first, through this function.
+    def parse_known_args(  # type: ignore[override]  # the overloads of argparse differ in the type of the namespace alone
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        if self._is_parsing:
+            return super().parse_known_args(args, namespace)
+        self._is_parsing = True
+        try:
+            found, unknown = self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_parsing = False
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
+# What follows converts the text of an argument. argparse prints the text of an ArgumentTypeError behind the name of the
+# option.
+
+
+def integer(least: int) -> Callable[[str], int]:
+    """An integer of at least this."""
+
+    def convert(text: str) -> int:
+        value = _integer(text)
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(f"expected an integer >= {least}, got {text!r}")
+        return value
+
+    return convert
+
+
+def list_of(convert: Callable[[str], int]) -> Callable[[str], list[int]]:
+    """Values with commas between them."""
+    return lambda text: [convert(word) for word in text.split(",")]
+
+
+def add_threads(group: argparse._ActionsContainer) -> None:
+    """Adds --threads. Without it, `options.threads` is None."""
+    group.add_argument(
+        "--threads", type=thread_count, metavar="N", help="threads to run on; default: one per processor"
+    )
+
+
+def thread_count(text: str) -> int:
+    value = _integer(text)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"expected an integer, got {text!r}")
+    try:
+        check_num_threads(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("num_threads: ")) from None
+    return value
+
+
+def option_value(option: OptionInfo) -> Callable[[str], float]:
+    """A number in the range that the table of generation options has for this one, or one seed."""
+    if option.kind == OptionKind.SEEDS:
+        return integer(0)
+
+    def convert(text: str) -> float:
+        value = _float(text) if option.kind == OptionKind.FLOAT else _integer(text)
+        if value is None or not _is_in_range(option, value):
+            raise argparse.ArgumentTypeError(f"expected {option.expected}, got {text!r}")
+        return value
+
+    return convert
+
+
+def _is_in_range(option: OptionInfo, value: float) -> bool:
+    """Whether the option may have this value. NaN is never in range, since a comparison with NaN is false."""
+    is_enough = value > option.least if option.excludes_least else value >= option.least
+    return is_enough and value <= option.most
+
+
+def _integer(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
