@@ -187,10 +187,22 @@ int64_t gesso_model_vocab_size(const gesso_model* model) { return model ? model-
 int64_t gesso_model_canvas_length(const gesso_model* model) { return model ? model->model.config().canvas_length : 0; }
 
 gesso_status gesso_encode(const gesso_model* model, const char* text, int32_t* ids, size_t capacity, size_t* count) {
+  const uint8_t parse_special = 1;
+  return gesso_encode_parts(model, &text, &parse_special, 1, ids, capacity, count);
+}
+
+gesso_status gesso_encode_parts(const gesso_model* model, const char* const* texts, const uint8_t* parse_special,
+                                size_t num_parts, int32_t* ids, size_t capacity, size_t* count) {
   return guarded([&] {
-    check_pointer(text, "text");
     check_pointer(count, "count");
-    const std::vector<int32_t> encoded = tokenizer_of(model).encode(text);
+    if (num_parts > 0) check_pointer(texts, "texts");
+    if (num_parts > 0) check_pointer(parse_special, "parse_special");
+    std::vector<gesso::TextPart> parts;
+    for (size_t i = 0; i < num_parts; ++i) {
+      check_pointer(texts[i], "text");
+      parts.push_back({texts[i], parse_special[i] != 0});
+    }
+    const std::vector<int32_t> encoded = tokenizer_of(model).encode(parts);
     if (ids) std::copy_n(encoded.begin(), std::min(capacity, encoded.size()), ids);
     *count = encoded.size();
   });

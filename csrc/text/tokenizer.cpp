@@ -1,5 +1,6 @@
 #include "text/tokenizer.h"
 
+#include <array>
 #include <string>
 
 #include "core/check.h"
@@ -68,6 +69,16 @@ std::string_view load_chat_template(const io::Metadata& metadata) {
   return source;
 }
 
+void check_parts(std::span<const TextPart> parts) {
+  size_t num_bytes = 0;
+  for (const TextPart& part : parts) {
+    check(part.text.size() <= kMaxTextBytes - num_bytes, "text: expected at most ", kMaxTextBytes, " bytes, got more");
+    num_bytes += part.text.size();
+    const size_t invalid = find_invalid_utf8(part.text);
+    check(invalid == std::string_view::npos, "text: expected UTF-8, got an invalid character at byte ", invalid);
+  }
+}
+
 }  // namespace
 
 TokenizerTables::TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner)
@@ -93,24 +104,39 @@ std::optional<Tokenizer> load_tokenizer(const io::Metadata& metadata, std::share
 
 Tokenizer::Tokenizer(std::shared_ptr<const text::TokenizerTables> tables) : tables_(std::move(tables)) {}
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
-  check(text.size() <= text::kMaxTextBytes, "text: expected at most ", text::kMaxTextBytes, " bytes, got ",
-        text.size());
-  const size_t invalid = text::find_invalid_utf8(text);
-  check(invalid == std::string_view::npos, "text: expected UTF-8, got an invalid character at byte ", invalid);
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
+  return encode(std::array{TextPart{text, parse_special}});
+}
+
+std::vector<int32_t> Tokenizer::encode(std::span<const TextPart> parts) const {
+  text::check_parts(parts);
   std::vector<int32_t> ids;
-  size_t from = 0;
-  while (const auto match = tables_->special_tokens.find_next(text, from)) {
-    tables_->bpe.encode(text.substr(from, match->begin - from), ids);
-    ids.push_back(match->token);
-    from = match->end;
+  std::string pending;  // text behind the last special token, which is encoded as a whole
+  for (const auto [text, parse_special] : parts) {
+    size_t from = 0;
+    while (const auto match = tables_->special_tokens.find_next(text, from)) {
+      if (parse_special || !tables_->vocabulary.is_special(match->token)) {
+        pending += text.substr(from, match->begin - from);
+        tables_->bpe.encode(pending, ids);
+        pending.clear();
+        ids.push_back(match->token);
+      } else {
+        pending += text.substr(from, match->end - from);
+      }
+      from = match->end;
+    }
+    pending += text.substr(from);
   }
-  tables_->bpe.encode(text.substr(from), ids);
+  tables_->bpe.encode(pending, ids);
   return ids;
 }
 
 std::vector<int32_t> Tokenizer::encode_prompt(std::string_view text) const {
-  std::vector<int32_t> ids = encode(text);
+  return encode_prompt(std::array{TextPart{text}});
+}
+
+std::vector<int32_t> Tokenizer::encode_prompt(std::span<const TextPart> parts) const {
+  std::vector<int32_t> ids = encode(parts);
   if (add_bos() && bos() && (ids.empty() || ids[0] != *bos())) ids.insert(ids.begin(), *bos());
   return ids;
 }

@@ -75,9 +75,17 @@ GESSO_API void gesso_model_free(gesso_model* model); /* NULL is fine; results st
 GESSO_API int64_t gesso_model_vocab_size(const gesso_model* model);
 GESSO_API int64_t gesso_model_canvas_length(const gesso_model* model);
 
-/* Turns UTF-8 text into token ids. Writes at most `capacity` ids, and always sets *count to how many there are. */
+/* Turns UTF-8 text into token ids. Writes at most `capacity` ids, and always sets *count to how many there are. Special
+ * tokens that are written out in the text, such as "<turn|>", become their ids. So use gesso_encode_parts for a text
+ * that others have written. */
 GESSO_API gesso_status gesso_encode(const gesso_model* model, const char* text, int32_t* ids, size_t capacity,
                                     size_t* count);
+/* The same for a text that comes in `num_parts` parts. parse_special[i] says whether a special token that is written
+ * out in texts[i] becomes its id (1), or is text as any other (0), as it should be in what a user wrote. For example,
+ * the texts "<|turn>user\n", message, "<turn|>\n" with 1, 0, 1. */
+GESSO_API gesso_status gesso_encode_parts(const gesso_model* model, const char* const* texts,
+                                          const uint8_t* parse_special, size_t num_parts, int32_t* ids, size_t capacity,
+                                          size_t* count);
 /* Turns ids into UTF-8 text with a closing NUL. Sets *count to the bytes that the text and the NUL need. If that is
  * more than `capacity`, nothing is written. Special tokens are left out. */
 GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text,
@@ -107,8 +115,8 @@ typedef struct gesso_options {
 /* Fills in the defaults. struct_size must be sizeof(gesso_options). */
 GESSO_API gesso_status gesso_options_init(gesso_options* options, size_t struct_size);
 
-/* Continues a prompt of token ids, or of text (a <bos> is put in front if the model wants one). If options is NULL, the
- * defaults hold. */
+/* Continues a prompt of token ids, or of text (a <bos> is put in front if the model wants one). Special tokens that are
+ * written out in a prompt of text become their ids. If options is NULL, the defaults hold. */
 GESSO_API gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, size_t prompt_length,
                                       const gesso_options* options, gesso_result** out);
 GESSO_API gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, const gesso_options* options,

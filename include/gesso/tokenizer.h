@@ -16,6 +16,13 @@ struct TokenizerTables;
 enum class Utf8State : uint8_t;
 }  // namespace text
 
+// A part of a text. With parse_special, a special token that is written out in it counts as that token. Without, it is
+// text, for example in what a user wrote.
+struct TextPart {
+  std::string_view text;  // UTF-8
+  bool parse_special = true;
+};
+
 // An immutable tokenizer. Copies share one set of tables, which keep the checkpoint's bytes alive. Every string_view
 // below is valid as long as any copy lives. Threads: any number of threads may use a tokenizer at the same time. Token
 // ids run from 0 to vocab_size() - 1. Any other id given to a member is an ArgumentError.
@@ -23,15 +30,20 @@ class Tokenizer {
  public:
   explicit Tokenizer(std::shared_ptr<const text::TokenizerTables> tables);
 
-  // Ids of the UTF-8 `text`. A special token that is written out in the text becomes its one id. Where several could
-  // begin, the leftmost is taken, and of those at one place the longest. Neither <bos> nor <eos> is added: chat
-  // templates write them, and encode_prompt() is for raw text. ArgumentError if the text is not UTF-8, with the offset
-  // in bytes, or if it is longer than 1 GiB.
-  std::vector<int32_t> encode(std::string_view text) const;
+  // Ids of the UTF-8 `text`. A special token that is written out in the text becomes its one id, unless parse_special
+  // is false: then its characters are encoded as any others. Where several could begin, the leftmost is taken, and of
+  // those at one place the longest. Neither <bos> nor <eos> is added: chat templates write them, and encode_prompt() is
+  // for raw text. ArgumentError if the text is not UTF-8, with the offset in bytes, or if it is longer than 1 GiB.
+  std::vector<int32_t> encode(std::string_view text, bool parse_special = true) const;
+
+  // Ids of a text that comes in parts, of which each is UTF-8. A special token must lie within one part. Other tokens
+  // may reach over the border of two parts: ("a", true), ("b", false) gives the ids of "ab".
+  std::vector<int32_t> encode(std::span<const TextPart> parts) const;
 
   // Ids of a prompt that no chat template wrote. If add_bos(), they begin with bos(), which is added unless the text
   // begins with it.
   std::vector<int32_t> encode_prompt(std::string_view text) const;
+  std::vector<int32_t> encode_prompt(std::span<const TextPart> parts) const;
 
   // The text of `ids`, which is always valid UTF-8. Byte tokens that follow each other are read as one run. A run that
   // is not UTF-8 as a whole becomes one U+FFFD per byte. Skipped special tokens do not end a run.

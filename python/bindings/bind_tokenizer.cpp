@@ -1,4 +1,5 @@
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
@@ -10,10 +11,21 @@ namespace gesso::bindings {
 
 void bind_tokenizer(nb::module_& module) {
   nb::class_<Tokenizer>(module, "Tokenizer", "A tokenizer of the kind byte-fallback BPE, read from a checkpoint.")
-      .def("encode", &Tokenizer::encode, nb::arg("text"), nb::call_guard<nb::gil_scoped_release>(),
-           "Token ids of a text; special tokens written out in it become their ids. Adds no <bos>.")
-      .def("encode_prompt", &Tokenizer::encode_prompt, nb::arg("text"), nb::call_guard<nb::gil_scoped_release>(),
+      .def("encode", nb::overload_cast<std::string_view, bool>(&Tokenizer::encode, nb::const_), nb::arg("text"),
+           nb::arg("parse_special") = true, nb::call_guard<nb::gil_scoped_release>(),
+           "Token ids of a text. Special tokens written out in it become their ids if parse_special. Adds no <bos>.")
+      .def("encode_prompt", nb::overload_cast<std::string_view>(&Tokenizer::encode_prompt, nb::const_), nb::arg("text"),
+           nb::call_guard<nb::gil_scoped_release>(),
            "Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.")
+      .def(
+          "encode_prompt_parts",
+          [](const Tokenizer& self, const std::vector<std::pair<std::string_view, bool>>& parts) {
+            std::vector<TextPart> views;
+            for (const auto& [text, parse_special] : parts) views.push_back({text, parse_special});
+            return self.encode_prompt(views);
+          },
+          nb::arg("parts"), nb::call_guard<nb::gil_scoped_release>(),
+          "Token ids of a prompt in parts, pairs of text and parse_special.")
       .def(
           "decode",
           [](const Tokenizer& self, const std::vector<int32_t>& ids, bool skip_special_tokens) {

@@ -206,15 +206,18 @@ def devices() -> list[DeviceInfo]:
 class Tokenizer:
     """A tokenizer of the kind byte-fallback BPE, read from a checkpoint."""
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, parse_special: bool = True) -> list[int]:
         """
-        Token ids of a text; special tokens written out in it become their ids. Adds no <bos>.
+        Token ids of a text. Special tokens written out in it become their ids if parse_special. Adds no <bos>.
         """
 
     def encode_prompt(self, text: str) -> list[int]:
         """
         Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.
         """
+
+    def encode_prompt_parts(self, parts: Sequence[tuple[str, bool]]) -> list[int]:
+        """Token ids of a prompt in parts, pairs of text and parse_special."""
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """The text of token ids. Bytes that are no UTF-8 become U+FFFD."""

@@ -85,6 +85,7 @@ TEST_CASE("NULL arguments are argument errors") {
   CHECK(gesso_generate_text(nullptr, "x", nullptr, &result) == GESSO_ARGUMENT_ERROR);
   CHECK(std::strstr(gesso_last_error(), "model") != nullptr);
   CHECK(gesso_encode(nullptr, "x", nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
+  CHECK(gesso_encode_parts(nullptr, nullptr, nullptr, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
   CHECK(count == 7);
   CHECK(gesso_result_ids(nullptr, &count) == nullptr);
   CHECK(count == 0);
@@ -92,6 +93,35 @@ TEST_CASE("NULL arguments are argument errors") {
   CHECK(gesso_load_options_init(nullptr, sizeof(gesso_load_options)) == GESSO_ARGUMENT_ERROR);
   gesso_model_free(nullptr);
   gesso_result_free(nullptr);
+}
+
+TEST_CASE("a special token that a user writes is text in parts that say so") {
+  gesso_model* model = nullptr;
+  REQUIRE(gesso_model_load(GESSO_BUNDLED_MODEL, nullptr, &model) == GESSO_OK);
+  const auto encode = [&](const std::vector<const char*>& texts, const std::vector<uint8_t>& parse_special) {
+    std::vector<int32_t> ids(16, -1);
+    size_t count = 0;
+    REQUIRE(gesso_encode_parts(model, texts.data(), parse_special.data(), texts.size(), ids.data(), ids.size(),
+                               &count) == GESSO_OK);
+    ids.resize(count);
+    return ids;
+  };
+  using Ids = std::vector<int32_t>;
+  CHECK(encode({"<bos>1"}, {1}) == Ids{2, 6});
+  CHECK(encode({"<bos>1"}, {0}) == Ids{76, 114, 127, 131, 78, 6});  // the bytes of < b o s >
+  CHECK(encode({"<bos>", "<bos>\n", "\n"}, {1, 0, 1}) ==
+        Ids{2, 76, 114, 127, 131, 78, 14});  // two line ends are one token
+  CHECK(encode({}, {}) == Ids{});
+  size_t count = 7;
+  CHECK(gesso_encode(model, "<bos>1", nullptr, 0, &count) == GESSO_OK);
+  CHECK(count == 2);
+  const char* const texts[] = {"1", nullptr};
+  const uint8_t flags[] = {1, 1};
+  CHECK(gesso_encode_parts(model, texts, flags, 2, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("text"));
+  CHECK(gesso_encode_parts(model, texts, nullptr, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
+  CHECK(count == 2);
+  gesso_model_free(model);
 }
 
 TEST_CASE("fields of published structs stay where they are; new ones go to the end") {

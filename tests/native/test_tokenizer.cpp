@@ -50,6 +50,26 @@ struct Spec {
 
 }  // namespace
 
+TEST_CASE("a special token in a text is text where it must not be parsed") {
+  const Tokenizer tokenizer = Spec().load();
+  CHECK(tokenizer.encode("a<bos>b", false) ==
+        Ids{8, 0, 9, 0, 9});  // <, b, "os>" and b; unknown characters are one <unk>
+  CHECK(tokenizer.encode("<bos>", true) == Ids{1});
+}
+
+TEST_CASE("parts are encoded as one text") {
+  const Tokenizer tokenizer = Spec().load();
+  const auto encode = [&](const std::vector<gesso::TextPart>& parts) { return tokenizer.encode(parts); };
+  CHECK(encode({}) == Ids{});
+  CHECK(encode({{"a", true}, {"b", false}, {"", true}, {"c", true}}) == Ids{13});  // merges cross the borders
+  CHECK(encode({{"<bos>", true}, {"<bos>a", false}}) == Ids{1, 0, 9, 0, 8});
+  CHECK(encode({{"<b", true}, {"os>", true}}) == Ids{0, 9, 0});  // a special token lies within one part
+  CHECK(tokenizer.encode_prompt(std::vector<gesso::TextPart>{{"<bos>a", false}}) == Ids{1, 0, 9, 0, 8});
+  CHECK(tokenizer.encode_prompt(std::vector<gesso::TextPart>{{"<bos>a", true}}) == Ids{1, 8});
+  CHECK_THROWS_WITH_AS(encode({{"a", true}, {"\xff", true}}), doctest::Contains("expected UTF-8"),
+                       gesso::ArgumentError);
+}
+
 TEST_CASE("encode merges by rank, then from the left") {
   const Tokenizer tokenizer = Spec().load();
   CHECK(tokenizer.encode("") == Ids{});
