@@ -1,55 +1,89 @@
-"""Renders the chat template of a checkpoint. A template is a Jinja program from a file; it runs in Jinja's sandbox.
+"""Renders the chat template of a checkpoint. A template is a Jinja program from a file; `templates` runs it.
 
 Templates are written for transformers, so gesso gives them what transformers gives them (its file
 utils/chat_template_utils.py): its block trimming, the tags `break`, `continue` and `generation`, the functions
-`raise_exception` and `strftime_now`, and a `tojson` that does not escape <, > and &.
+`raise_exception` and `strftime_now`, and a `tojson` that does not escape <, > and &. What only serves web pages or the
+display of data is left out, see `templates/filters.py`.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import jinja2
-from jinja2 import nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import meta
+
+from gesso.templates.budget import MAX_SOURCE, Budget, write
+from gesso.templates.filters import tojson
+from gesso.templates.marked_text import TEMPLATE, Caller, Text
+from gesso.templates.sandbox import TemplateEnvironment, check_branching
+
+MAX_MESSAGE = 1000  # characters of an error's text, which the template may have written
 
 
-class GenerationTag(Extension):
-    """The tag {% generation %} ... {% endgeneration %}. Training uses it to find the assistant's words.
+@dataclass(frozen=True)
+class CompiledTemplate:
+    """A template that is ready to render."""
 
-    Here its content is rendered as if the tag were not there.
+    template: jinja2.Template
+    variables: frozenset[str]  # the names that it reads
+
+
+@lru_cache(maxsize=8)
+def compile_template(source: str) -> CompiledTemplate:
+    """Compiles a template. Raises ValueError when `source` is not valid Jinja, or too long."""
+    if len(source) > MAX_SOURCE:
+        raise ValueError(f"chat template: expected at most {MAX_SOURCE} characters, got {len(source)}")
+    environment = TemplateEnvironment({"raise_exception": _raise_exception, "strftime_now": _strftime_now})
+    try:
+        with Budget().active():
+            tree = environment.parse(source)
+            check_branching(tree)
+            variables = meta.find_undeclared_variables(tree)
+            return CompiledTemplate(environment.from_string(source), frozenset(variables - set(environment.globals)))
+    # Jinja raises more than its own errors: the code that it writes may be nested too deep for Python, for example.
+    except Exception as error:
+        line = f"line {error.lineno}: " if isinstance(error, jinja2.TemplateSyntaxError) else ""
+        reason = getattr(error, "message", None) or str(error) or type(error).__name__
+        raise ValueError(f"chat template: cannot be compiled: {line}{reason}") from error
+
+
+def render(compiled: CompiledTemplate, given: Mapping[str, object], tokens: Mapping[str, str]) -> Text:
+    """Renders a template. Raises ValueError when it refuses the messages, fails on them or reaches a limit.
+
+    given: what the caller gives: the messages and other variables. Strings in it have the origin CALLER in the result.
+    tokens: special tokens for the template, such as bos_token. They count as written by the template.
     """
-
-    tags = {"generation"}  # noqa: RUF012 -- jinja2 declares a set
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body, lineno=line)
-
-
-def compile_template(source: str) -> jinja2.Template:
-    """Returns the template, ready to render. Raises ValueError when `source` is not valid Jinja."""
-    extensions = [loopcontrols, GenerationTag]
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
-    environment.globals |= {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
-    environment.filters["tojson"] = _tojson
+    caller = Caller()
     try:
-        return environment.from_string(source)
-    except (jinja2.TemplateError, RecursionError) as error:
-        raise ValueError(f"chat template of the checkpoint: {error}") from error
+        variables = {name: Text(token, TEMPLATE) for name, token in tokens.items()}
+        variables |= {name: caller.mark(value) for name, value in given.items()}
+    except RecursionError:
+        raise ValueError("messages: a value holds itself, or is nested too deep") from None
+    with Budget(caller.num_items, caller.num_characters).active():
+        try:
+            text: str = compiled.template.render(variables)
+        except Exception as error:  # the template is a program from the file, so it can raise anything
+            reason = str(error)[:MAX_MESSAGE]
+            raise ValueError(f"chat template: {type(error).__name__}: {reason}") from error
+    assert isinstance(text, Text)  # `TemplateEnvironment.concat` makes it
+    return text
 
 
-def render(template: jinja2.Template, messages: list[dict[str, Any]], **variables: object) -> str:
-    """Returns the conversation as text. Raises ValueError when the template refuses the messages or fails on them."""
-    try:
-        return template.render(messages=messages, **variables)
-    except Exception as error:  # the template is a program from the file, so it can raise anything
-        raise ValueError(f"chat template: {type(error).__name__}: {error}") from error
+def check_variables(compiled: CompiledTemplate, names: Iterable[str]) -> None:
+    """Raises TypeError for a variable that the template does not read; it names one that was probably meant."""
+    for name in names:
+        if name in compiled.variables:
+            continue
+        near = difflib.get_close_matches(name, compiled.variables, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it reads {', '.join(sorted(compiled.variables)) or 'none'}"
+        raise TypeError(f"{name}: the chat template reads no variable of this name; {hint}")
 
 
 def prepare_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -67,7 +101,7 @@ def _prepare(message: dict[str, Any], where: str) -> dict[str, Any]:
         raise TypeError(f"{where}: expected a dict with role and content, got {type(message).__name__}")
     message = dict(message)
     if message.get("role") == "tool" and isinstance(message.get("content"), dict):
-        message["content"] = _tojson(message["content"])
+        message["content"] = tojson(message["content"])
     if message.get("tool_calls"):
         calls = enumerate(message["tool_calls"])
         message["tool_calls"] = [_prepare_call(call, f"{where}.tool_calls[{i}]") for i, call in calls]
@@ -92,14 +126,5 @@ def _raise_exception(message: str) -> None:
 
 
 def _strftime_now(layout: str) -> str:
+    write(16 * len(layout))
     return datetime.now().strftime(layout)
-
-
-def _tojson(
-    value: object,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)

@@ -20,6 +20,7 @@ def load(
     num_threads: int | None = None,
     *,
     activations: str = "auto",
+    chat_template: str | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Model:
     """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
@@ -42,6 +43,8 @@ def load(
     - "bf16": inputs are rounded to bf16. It works on a GPU only.
     - "auto": "int8" on the CPU; on a GPU the faster one of "int8" and "bf16".
 
+    chat_template: the source of a chat template to use instead of the checkpoint's.
+
     on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU.
 
     Raises FileNotFoundError or another OSError when a file cannot be opened; `gesso.FormatError`, a ValueError, when
@@ -50,7 +53,8 @@ def load(
     driver reports an error.
     """
     check_num_threads(num_threads)
-    return Model(_native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress))
+    native = _native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress)
+    return Model(native, chat_template)
 
 
 def check_num_threads(num_threads: int | None) -> None:

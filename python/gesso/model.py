@@ -44,10 +44,10 @@ class Model:
     Threads: a model never changes, so any number of threads may use it at the same time.
     """
 
-    def __init__(self, native: _native.Model):
+    def __init__(self, native: _native.Model, chat_template: str | None = None):
         self.native = native
         self.config = Config.from_native(native.config)
-        self.tokenizer = Tokenizer(native.tokenizer) if native.tokenizer is not None else None
+        self.tokenizer = Tokenizer(native.tokenizer, chat_template) if native.tokenizer is not None else None
 
     def __repr__(self) -> str:
         c = self.config
@@ -89,7 +89,9 @@ class Model:
     ) -> GenerationOutput:
         """Writes a continuation of each prompt.
 
-        prompts: text, token ids, or a list of either. Text gets a <bos> in front if the model wants one.
+        prompts: text, token ids, or a list of either. Text gets a <bos> in front if the model wants one, and special
+        tokens that are written out in it become their ids. So give a conversation as ids, which
+        `Tokenizer.apply_chat_template` makes with tokenize=True.
         on_step(event), on_canvas(event): called after each step and each canvas, see `StepEvent` and `CanvasEvent`.
         If one of them returns False, the generation ends, and canvases under way are committed as they stand.
 

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cached_property
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, overload
 
-import jinja2
-
-from gesso import _native, chat_template
+from gesso import _native
+from gesso import chat_template as _chat_template
+from gesso.templates.marked_text import TEMPLATE, UNKNOWN, Text
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # a chat template can use these names
+# What apply_chat_template gives to every template. A template must read those that differ from these values.
+DEFAULTS = {"tools": None, "documents": None, "add_generation_prompt": True, "enable_thinking": False}
 
 
 class Tokenizer:
     """Wraps the native tokenizer (`native`) and adds the checkpoint's chat template.
 
+    chat_template: the source of a template to use instead of the checkpoint's; None for the checkpoint's.
     Threads: any number of threads may use it at the same time.
     """
 
-    def __init__(self, native: _native.Tokenizer):
+    def __init__(self, native: _native.Tokenizer, chat_template: str | None = None):
         self.native = native
+        self._chat_template = chat_template
 
-    def encode(self, text: str) -> list[int]:
-        """Returns the token ids of `text`.
+    def encode(self, text: str, parse_special: bool = True) -> list[int]:
+        """Returns the token ids of `text`. No <bos> is added.
 
-        A special token that is spelt out in the text, such as "<eos>", becomes its one id. No <bos> is added.
+        parse_special: a special token that is spelt out in the text, such as "<eos>", becomes its one id. If it is
+        False, such a spelling is encoded as any other text. Use this for text that others have written. Words that a
+        fine-tune has added are text, and become their one id either way.
         """
-        return self.native.encode(_check_unicode(text))
+        return self.native.encode(_check_unicode(text), parse_special)
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Returns the text of token ids. Bytes that are not valid UTF-8 become U+FFFD.
@@ -56,12 +62,8 @@ class Tokenizer:
 
     @property
     def chat_template(self) -> str | None:
-        """The source of the chat template, in Jinja; None if the checkpoint has no template."""
-        return self.native.chat_template or None
-
-    @cached_property
-    def _compiled_template(self) -> jinja2.Template:
-        return chat_template.compile_template(self.native.chat_template)
+        """The source of the chat template, in Jinja; None if there is none."""
+        return self._chat_template if self._chat_template is not None else self.native.chat_template or None
 
     @overload
     def apply_chat_template(
@@ -69,8 +71,10 @@ class Tokenizer:
         messages: list[dict[str, Any]],
         *,
         tools: list[dict[str, Any]] | None = ...,
+        documents: list[dict[str, Any]] | None = ...,
         add_generation_prompt: bool = ...,
         enable_thinking: bool = ...,
+        chat_template: str | None = ...,
         tokenize: Literal[False] = ...,
         **variables: object,
     ) -> str: ...
@@ -81,8 +85,10 @@ class Tokenizer:
         messages: list[dict[str, Any]],
         *,
         tools: list[dict[str, Any]] | None = ...,
+        documents: list[dict[str, Any]] | None = ...,
         add_generation_prompt: bool = ...,
         enable_thinking: bool = ...,
+        chat_template: str | None = ...,
         tokenize: Literal[True],
         **variables: object,
     ) -> list[int]: ...
@@ -92,42 +98,79 @@ class Tokenizer:
         messages: list[dict[str, Any]],
         *,
         tools: list[dict[str, Any]] | None = None,
+        documents: list[dict[str, Any]] | None = None,
         add_generation_prompt: bool = True,
         enable_thinking: bool = False,
+        chat_template: str | None = None,
         tokenize: bool = False,
         **variables: object,
     ) -> str | list[int]:
         """Writes a conversation in the form that the model was trained on.
+
+        Give a model the ids (tokenize=True). In them only the template's own markers are special tokens. If a message
+        spells "<|turn>" or "<|image|>", that is text, and so it is in all other strings that are given here. The string
+        is for reading: in it both look alike, so a user who writes markers could end his turn and write one of the
+        system.
 
         messages: dicts with "role" ("system", "user", "assistant" or "tool") and "content", in the form of OpenAI's
         API. An assistant's message may have "tool_calls"; the arguments of a call may be an object or its JSON text. A
         tool's message has the "tool_call_id" or the "name" of the call that it answers; its content may be text or an
         object. `Reply.message()` makes an assistant's message of a reply.
         tools: declarations {"type": "function", "function": {"name", "description", "parameters": a JSON schema}}.
+        documents: texts to answer from, in the form that the template wants.
         add_generation_prompt: the text ends with the beginning of an assistant's turn, which the model continues.
         enable_thinking: the model is asked to think before it answers.
+        chat_template: the source of a template to use instead of `self.chat_template`.
         tokenize: the result is a list of token ids instead of text.
         variables: further keyword arguments, which the template gets as variables.
 
-        Raises ValueError when the checkpoint has no template or when the template refuses the messages.
+        Raises TypeError for an argument that the template does not read, so that none is ignored. Raises ValueError
+        when there is no template, when the template refuses the messages or fails on them, when it takes more time or
+        memory than the limits in `templates/budget.py` allow, and with tokenize=True when it makes a special token of
+        pieces that gesso cannot trace back to the template.
         """
-        if self.chat_template is None:
-            raise ValueError("this checkpoint has no chat template; pass plain text as the prompt instead")
-        text = self._render(
-            chat_template.prepare_messages(messages),
-            tools=tools,
-            add_generation_prompt=add_generation_prompt,
-            enable_thinking=enable_thinking,
+        given = {
+            "tools": tools,
+            "documents": documents,
+            "add_generation_prompt": add_generation_prompt,
+            "enable_thinking": enable_thinking,
             **variables,
-        )
-        return self.encode_prompt(text) if tokenize else text
+        }
+        text = self._render(_chat_template.prepare_messages(messages), chat_template, given)
+        return self._encode_rendered(text) if tokenize else "".join([text])
 
-    def _render(self, messages: list[dict[str, Any]], **variables: object) -> str:
+    def _render(self, messages: list[dict[str, Any]], source: str | None, given: dict[str, Any]) -> Text:
         """Renders unchanged messages, with the variables that transformers gives to every template."""
+        source = source if source is not None else self.chat_template
+        if source is None:
+            raise ValueError(
+                "this checkpoint has no chat template; give one as chat_template, or pass plain text as the prompt"
+            )
+        compiled = _chat_template.compile_template(source)
+        new = (name for name, value in given.items() if name not in DEFAULTS or bool(value) != bool(DEFAULTS[name]))
+        _chat_template.check_variables(compiled, new)
         ids: dict[str, int | None] = {name: getattr(self.native, f"{name}_id") for name in SPECIAL_TOKENS}
         tokens = {name: self.native.token(token) for name, token in ids.items() if token is not None}
-        defaults = {"bos_token": "", "documents": None}
-        return chat_template.render(self._compiled_template, messages, **(defaults | tokens | variables))
+        return _chat_template.render(compiled, {**DEFAULTS, **given, "messages": messages}, {"bos_token": "", **tokens})
+
+    def _encode_rendered(self, text: Text) -> list[int]:
+        """Returns the ids of a rendered conversation. Special tokens are what the template has written as such."""
+        _check_unicode(text)
+        ids = self.native.encode_prompt_parts(list(_parts(text, TEMPLATE)))
+        # Where the origin is not known, a special token is neither dropped nor trusted.
+        if UNKNOWN in text.origins and ids != self.native.encode_prompt_parts(list(_parts(text, TEMPLATE + UNKNOWN))):
+            raise ValueError(
+                "chat template: it makes special tokens in a way in which gesso cannot tell them from a user's text;"
+                " use +, ~ or format to put them together"
+            )
+        return ids
+
+
+def _parts(text: Text, trusted: bytes) -> Iterator[tuple[str, bool]]:
+    """Cuts a text into parts whose special tokens count, since their origin is one of `trusted`, and the others."""
+    plain = "".join([text])
+    for run in re.finditer(b"([%b]+)|[^%b]+" % (trusted, trusted), text.origins):
+        yield plain[run.start() : run.end()], run[1] is not None
 
 
 def _check_unicode(text: str) -> str:

@@ -30,6 +30,7 @@ MERGED = ["th", "the", "he", "in", "\n\n", "▁a", "▁the"]
 MERGES = ["t h", "th e", "h e", "i n", "\n \n", "▁ a", "▁ the"]
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|turn>{{ m['role'] }}\n{{ m['content'] }}<turn|>\n{% endfor %}"
+    "{% for t in tools or [] %}{{ t['function']['name'] }}\n{% endfor %}"
     "{% if enable_thinking %}think\n{% endif %}{% if add_generation_prompt %}<|turn>model\n{% endif %}"
 )
 

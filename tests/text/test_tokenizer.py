@@ -177,6 +177,17 @@ def test_encode_with_trained_vocabulary(trained, text):
     assert tokenizer.encode(text) == reference_encode(reference, text)
 
 
+@given(text=TEXTS)
+@settings(max_examples=100, deadline=None)
+def test_encode_without_special_tokens(trained, text):
+    tokenizer, reference = trained
+    reference.encode_special_tokens = True
+    try:
+        assert tokenizer.encode(text, parse_special=False) == reference_encode(reference, text)
+    finally:
+        reference.encode_special_tokens = False
+
+
 @given(metadata=metadata_with_random_merges(), texts=st.lists(TEXTS, min_size=1, max_size=8), data=st.data())
 @settings(max_examples=250, deadline=None)
 def test_random_vocabulary(metadata, texts, data):

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack, nullcontext
+from pathlib import Path
 from typing import cast
 
 from gesso import ArgumentError, _native
@@ -40,7 +41,13 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     chat.add_argument("--system", metavar="TEXT", help="the system message")
     chat.add_argument("--think", action="store_true", help="let the model think first")
     chat.add_argument(
-        "--raw", action="store_true", help="give the model the prompt as it is, without its chat template"
+        "--chat-template", metavar="FILE", help="a file with the chat template to use instead of the model's, in Jinja"
+    )
+    chat.add_argument(
+        "--raw",
+        action="store_true",
+        help="give the model the prompt as it is, without a chat template; special tokens that are written out in it"
+        " count as such",
     )
     sampling = parser.add_argument_group(
         "sampling",
@@ -82,18 +89,19 @@ def add_option(group: argparse._ArgumentGroup, option: OptionInfo) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.raw and (options.system is not None or options.think):
-        options.usage_error("--raw excludes --system and --think, which need the chat template")
+    if options.raw and (options.system is not None or options.think or options.chat_template is not None):
+        options.usage_error("--raw excludes --system, --think and --chat-template, which are for chat templates")
     if options.prompt == "-" and sys.stdin.isatty():
         options.usage_error("no prompt: give one, or send it to standard input")
     prompt = read_prompt(options.prompt)
+    template = None if options.chat_template is None else read_template(options.chat_template)
     model = load_model(options)
     tokenizer = model.tokenizer
     if tokenizer is None:
         raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read or write text")
-    text = render_prompt(tokenizer, prompt, options)
+    ids = make_prompt(tokenizer, prompt, template, options)
     start = time.perf_counter()
-    output = generate(model, tokenizer, text, options)
+    output = generate(model, tokenizer, ids, options)
     if options.stats:
         print_stats(output, time.perf_counter() - start)
     return 0
@@ -125,26 +133,31 @@ def read_prompt(argument: str) -> str:
     return prompt
 
 
-def render_prompt(tokenizer: Tokenizer, prompt: str, options: argparse.Namespace) -> str:
-    """Returns the text to encode: the prompt in the model's chat template, if there is a template and it is wanted."""
+def read_template(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8: {error}") from None
+
+
+def make_prompt(tokenizer: Tokenizer, prompt: str, template: str | None, options: argparse.Namespace) -> list[int]:
+    """Returns the ids of the prompt: in the chat template, in which the prompt is text, or as it is."""
     if options.raw:
-        return prompt
-    if tokenizer.chat_template is None:
-        if options.system is not None or options.think:
-            raise ArgumentError(
-                f"{options.model}: the checkpoint has no chat template, which --system and --think need"
-            )
-        return prompt
+        return tokenizer.encode_prompt(prompt)
+    if template is None and tokenizer.chat_template is None:
+        raise ArgumentError(
+            f"{options.model}: the checkpoint has no chat template; give one with --chat-template FILE, or use --raw to"
+            " give the model the prompt as it is"
+        )
     messages = [{"role": "user", "content": prompt}]
     if options.system is not None:
         messages.insert(0, {"role": "system", "content": options.system})
-    return tokenizer.apply_chat_template(messages, enable_thinking=options.think)
+    return tokenizer.apply_chat_template(messages, enable_thinking=options.think, chat_template=template, tokenize=True)
 
 
-def generate(model: Model, tokenizer: Tokenizer, text: str, options: argparse.Namespace) -> GenerationOutput:
+def generate(model: Model, tokenizer: Tokenizer, prompt: list[int], options: argparse.Namespace) -> GenerationOutput:
     """Generates a text and prints it canvas by canvas."""
     ends = model.config.end_token_ids
-    prompt = tokenizer.encode_prompt(text)
     decoder = ReplyDecoder(tokenizer, prompt)
     display: LiveText | PlainText = PlainText(sys.stdout)
     if options.live and can_show_live(sys.stdout):

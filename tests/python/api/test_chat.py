@@ -44,13 +44,17 @@ def test_all_goldens_are_there():
 def test_golden(tokenizer, case, revision):
     conversation, expected = GOLDENS["cases"][case], GOLDENS["rendered"][case][f"v{revision}"]
     error = re.match(r"ERROR (\w+)\(", expected)
+
+    def render(messages, **variables):
+        return tokenizer._render(messages, None, {"revision": revision} | variables)
+
     if case not in PREPARED:
         assert tokenizer.apply_chat_template(revision=revision, **conversation) == expected
     elif error:
         with raises(ValueError, f"chat template: {error[1]}: "):
-            tokenizer._render(revision=revision, add_generation_prompt=True, **conversation)
+            render(**conversation)
     else:
-        assert tokenizer._render(revision=revision, add_generation_prompt=True, **conversation) == expected
+        assert render(**conversation) == expected
 
 
 @pytest.mark.parametrize("revision", [1, 2, 3])
@@ -188,18 +192,22 @@ def test_published_ids():
 )
 def test_environment(tmp_path, source, expected):
     tokenizer = gesso.load(tiny_model(tmp_path / "tiny.gguf", chat_template=source)).tokenizer
-    assert tokenizer.apply_chat_template([USER], extra=7) == expected
+    variables = {"extra": 7} if "extra" in source else {}
+    assert tokenizer.apply_chat_template([USER], **variables) == expected
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("{% if %}", "chat template of the checkpoint: "),
+        ("{% if %}", "chat template: cannot be compiled: line 1: "),
         ("{{ raise_exception('no ' + messages[0].content) }}", "chat template: TemplateError: no hi"),
         ("{{ messages[0].a.b }}", "chat template: UndefinedError"),
         ("{{ ''.__class__.__mro__ }}", "chat template: SecurityError"),
         ("{{ messages.append(1) }}", "chat template: SecurityError"),
-        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "chat template: RecursionError"),
+        (
+            "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+            "chat template: LimitError: its macros call",
+        ),
         ("{{ 1 // 0 }}", "chat template: ZeroDivisionError"),
     ],
 )
@@ -207,3 +215,51 @@ def test_a_template_that_fails_is_a_clear_error(tmp_path, source, message):
     tokenizer = gesso.load(tiny_model(tmp_path / "tiny.gguf", chat_template=source)).tokenizer
     with raises(ValueError, message):
         tokenizer.apply_chat_template([USER])
+
+
+# What is given is used, or refused.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"enable_thinkin": True}, "enable_thinkin: .* did you mean enable_thinking?"),
+        ({"add_generation_promt": False}, "did you mean add_generation_prompt?"),
+        ({"Tools": []}, "did you mean tools?"),
+        ({"return_tensors": "pt"}, "return_tensors: the chat template reads no variable of this name; it reads "),
+        ({"documents": [{"text": "a"}]}, "documents: the chat template reads no variable of this name"),
+    ],
+)
+def test_an_argument_that_the_template_does_not_read_is_an_error(tokenizer, arguments, message):
+    for tokenize in (False, True):
+        with raises(TypeError, message):
+            tokenizer.apply_chat_template([USER], tokenize=tokenize, **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"tools": [{}]}, {"enable_thinking": True}, {"add_generation_prompt": False}])
+def test_a_template_that_would_ignore_what_is_given(tokenizer, arguments):
+    with raises(TypeError, "the chat template reads no variable of this name; it reads messages"):
+        tokenizer.apply_chat_template([USER], chat_template="{{ messages[0].content }}", **arguments)
+    nothing = {"tools": [], "documents": [], "enable_thinking": False}
+    assert tokenizer.apply_chat_template([USER], chat_template="{{ messages[0].content }}", **nothing) == "hi"
+
+
+def test_another_template(tmp_path, tokenizer):
+    source = "{{ messages[0].content }}!"
+    assert tokenizer.apply_chat_template([USER], chat_template=source) == "hi!"
+    assert tokenizer.chat_template == TEMPLATE
+    for given in (None, TEMPLATE):
+        path = tiny_model(tmp_path / "other.gguf", chat_template=given)
+        loaded = gesso.load(path, chat_template=source).tokenizer
+        assert loaded.chat_template == source
+        assert loaded.apply_chat_template([USER]) == "hi!"
+        assert loaded.apply_chat_template([USER], tokenize=True) == [BOS, *loaded.encode("hi!")]
+    with raises(ValueError, "chat template: cannot be compiled: line 2: "):
+        tokenizer.apply_chat_template([USER], chat_template="a\n{% if %}")
+
+
+def test_without_a_template(tmp_path):
+    tokenizer = gesso.load(tiny_model(tmp_path / "bare.gguf", chat_template=None)).tokenizer
+    assert tokenizer.chat_template is None
+    with raises(ValueError, "this checkpoint has no chat template; give one as chat_template"):
+        tokenizer.apply_chat_template([USER], tokenize=True)
