@@ -48,7 +48,7 @@ def test_run(path, name):
 
 def test_run_refuses_bf16(path):
     status, _, err = run("run", str(path), "hi", "--device", "cpu", "--activations", "bf16")
-    assert status == 1
+    assert status == 2
     assert 'the CPU has "f32" and "int8"' in err
 
 

@@ -178,18 +178,21 @@ def test_gesso_run_writes_words(tmp_path, config):
     ("options", "message"),
     [
         (("--config", "{folder}/small", "--layers", "31"), "number of layers: expected 1 to 30, got 31"),
-        (("--config", "{folder}/small", "--layers", "0"), "number of layers: expected 1 to 30, got 0"),
         (("--config", "{folder}/other.json"), "expected a folder or a file with the name config.json"),
-        (("--config", "{folder}"), "config.json: no such file"),
-        (("--seed", "-1"), "--seed: expected at least 0"),
         (("--quant", "NVFP4", "--as", "gemma4"), "cannot hold NVFP4"),
     ],
 )
 def test_what_cannot_be_made(tmp_path, config, capsys, options, message):
     options = [option.format(folder=tmp_path) for option in options]
-    assert main(["synth", *options, str(tmp_path / "a.gguf")]) == 1
+    assert main(["synth", *options, str(tmp_path / "a.gguf")]) == 2
     assert message in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["small"]
+
+
+def test_a_folder_without_a_configuration(tmp_path, capsys):
+    assert main(["synth", "--config", str(tmp_path), str(tmp_path / "a.gguf")]) == 1
+    assert "config.json: no such file" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("size", [5, 110, 493, 494, 600, 262144])
