@@ -7,6 +7,7 @@ A field that is absent has the default of the reference's configuration classes 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,19 @@ def _layer_types(text: Fields, num_layers: int) -> list[str]:
     return [*types[:-1], FULL]
 
 
+def _layer_overrides(text: Fields, num_layers: int) -> dict[int, Fields]:
+    """Returns the fields of `per_layer_config` by layer. transformers writes "05" for layer 5 where there is a "11"."""
+    layers, found = text.object("per_layer_config"), dict[int, Fields]()
+    for key in layers.values:
+        number = int(key) if re.fullmatch("[0-9]{1,9}", key) else num_layers
+        if number >= num_layers:
+            raise ValueError(f"{text.file}: {layers.where}{key}: expected a layer number below {num_layers}")
+        if number in found:
+            raise ValueError(f"{text.file}: {layers.where}{key}: expected each layer once, got layer {number} twice")
+        found[number] = layers.object(key)
+    return found
+
+
 def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
     """Returns (head dim, key-value heads) of every layer.
 
@@ -152,15 +166,11 @@ def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
         return [full if layer_type == FULL else shape for layer_type, shape in zip(types, shapes, strict=True)]
     if text.values["per_layer_config"] is None:  # no layer differs
         return shapes
-    layers = text.object("per_layer_config")
-    for key in layers.values:
-        if key not in map(str, range(len(types))):
-            raise ValueError(f"{text.file}: {layers.where}{key}: expected a layer number below {len(types)}")
-        layer = layers.object(key)
+    for number, layer in _layer_overrides(text, len(types)).items():
         for name in layer.values.keys() - {"head_dim", "num_key_value_heads"}:
             layer.fixed(name, text.values.get(name))
         layer_dim = layer.integer("head_dim", head_dim, most=MAX_HEAD_DIM)
-        shapes[int(key)] = (layer_dim, layer.integer("num_key_value_heads", kv_heads))
+        shapes[number] = (layer_dim, layer.integer("num_key_value_heads", kv_heads))
     for kind in (SLIDING, FULL):
         if len({shape[0] for layer_type, shape in zip(types, shapes, strict=True) if layer_type == kind}) > 1:
             raise text.error("per_layer_config", f"one head_dim for all {kind} layers")
