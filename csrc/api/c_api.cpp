@@ -80,7 +80,8 @@ const gesso::Tokenizer& tokenizer_of(const gesso_model* model) {
 
 // Structs of the first version end with these fields. Later ones are longer, and never shorter.
 constexpr size_t kFirstOptionsSize = offsetof(gesso_options, user_data) + sizeof(gesso_options::user_data);
-constexpr size_t kFirstLoadOptionsSize = offsetof(gesso_load_options, reserved) + sizeof(gesso_load_options::reserved);
+constexpr size_t kFirstLoadOptionsSize =
+    offsetof(gesso_load_options, exact_soft_embedding) + sizeof(gesso_load_options::exact_soft_embedding);
 // Bytes behind the last field would hide a field that a later version has there.
 static_assert(sizeof(gesso_options) == kFirstOptionsSize, "gesso_options: fill it up with a reserved field");
 static_assert(sizeof(gesso_load_options) == kFirstLoadOptionsSize, "gesso_load_options: fill it up, too");
@@ -167,11 +168,13 @@ gesso_status gesso_model_load(const char* path, const gesso_load_options* option
     check_pointer(out, "out");
     const gesso_load_options chosen =
         read_struct("gesso_load_options", options, default_load_options(), kFirstLoadOptionsSize);
-    check(chosen.reserved == 0, "gesso_load_options.reserved: expected 0, got ", chosen.reserved);
+    check(chosen.exact_soft_embedding == 0 || chosen.exact_soft_embedding == 1,
+          "gesso_load_options.exact_soft_embedding: expected 0 or 1, got ", chosen.exact_soft_embedding);
     gesso::LoadOptions load;
     if (chosen.device) load.device = chosen.device;
     if (chosen.activations) load.activations = chosen.activations;
     load.num_threads = chosen.num_threads;
+    load.exact_soft_embedding = chosen.exact_soft_embedding != 0;
     *out = new gesso_model{gesso::Model::load(path, load)};
   });
 }

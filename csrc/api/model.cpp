@@ -62,6 +62,7 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   auto impl = std::make_shared<Impl>();
   impl->device = choose_device(options.device);
   impl->activations = choose_activations(options.activations, impl->device);
+  impl->exact_soft_embedding = options.exact_soft_embedding;
   const io::GgufFile& file = checkpoint.file();
   impl->num_threads = resolve_threads(options.num_threads);
   impl->config = read_config(checkpoint);

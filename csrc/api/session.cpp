@@ -32,7 +32,9 @@ struct Session::Impl {
     return context;
   }
   // The result refers to `context` and is used for one call.
-  model::PassContext pass(const Context& context) { return {context, config(), shared->weights, memory}; }
+  model::PassContext pass(const Context& context) {
+    return {context, config(), shared->weights, memory, shared->exact_soft_embedding};
+  }
   const ModelConfig& config() const { return shared->config; }
   int64_t batch_size() const { return static_cast<int64_t>(sequences.size()); }
 
@@ -88,7 +90,8 @@ struct Session::Impl {
       ops::soft_embed(context, {.logits = on_device,
                                 .table = weights.token_embd,
                                 .scale = model::embed_scale(config()),
-                                .out = soft_embedding});
+                                .out = soft_embedding,
+                                .left_out_share = model::left_out_share(pass(context))});
     }
     model::denoise_logits(pass(context), requests, soft_embedding, on_device);
     if (on_host) return;

@@ -107,7 +107,8 @@ void denoise(const PassContext& pass, std::span<const DenoiseRequest> all_reques
                                      .embed_scale = embed_scale(pass.config),
                                      .rows = head_rows,
                                      .stats = stats,
-                                     .soft_embedding = soft_embedding});
+                                     .soft_embedding = soft_embedding,
+                                     .left_out_share = left_out_share(pass)});
     });
   });
 }

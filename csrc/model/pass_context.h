@@ -14,6 +14,7 @@ struct PassContext {
   const ModelConfig& config;
   const Weights& weights;
   PassScratch& memory;
+  bool exact_soft_embedding = false;  // LoadOptions::exact_soft_embedding
 };
 
 }  // namespace gesso::model

@@ -55,12 +55,12 @@ GESSO_API const char* gesso_last_error(void);
 GESSO_API const char* gesso_version(void);
 
 typedef struct gesso_load_options {
-  size_t struct_size;      /* set by gesso_load_options_init */
-  const char* device;      /* "cpu", "cuda", "cuda:1", or "auto" (also NULL), which takes a GPU if there is one */
-  const char* activations; /* how products round their inputs: "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU.
-                              "auto" (also NULL) is "int8" on the CPU and the faster one on a GPU; see gesso/model.h */
-  int num_threads;         /* 0: one for each processor that this process may use, within its control group's quota */
-  int reserved;            /* 0; it fills the struct up, so that a later field lies behind it */
+  size_t struct_size;       /* set by gesso_load_options_init */
+  const char* device;       /* "cpu", "cuda", "cuda:1", or "auto" (also NULL), which takes a GPU if there is one */
+  const char* activations;  /* how products round their inputs: "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU.
+                               "auto" (also NULL) is "int8" on the CPU and the faster one on a GPU; see gesso/model.h */
+  int num_threads;          /* 0: one for each processor that this process may use, within its control group's quota */
+  int exact_soft_embedding; /* 1: the CPU keeps the least probable tokens, too; see gesso/model.h. 0 is the default */
 } gesso_load_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_load_options). */
 GESSO_API gesso_status gesso_load_options_init(gesso_load_options* options, size_t struct_size);

@@ -50,6 +50,11 @@ struct LoadOptions {
   // On the CPU attention, norms, routing and sampling are float32 in any case. Results never depend on the number of
   // threads or on the batch.
   std::string activations = "auto";
+  // The soft embedding is the mean of all tokens' embeddings, weighted with the probabilities of a step. Where the
+  // weights that read it round their inputs to integers, the CPU leaves out the least probable tokens, up to 2^-8 of
+  // the probability. True keeps them: at most 2^-24 is left out, as for other weights. A GPU leaves out none in any
+  // case.
+  bool exact_soft_embedding = false;
   // Called while weights go to a GPU, with the bytes that have arrived and the bytes in all.
   std::function<void(int64_t, int64_t)> progress = {};
   std::function<bool()> interrupted = {};  // called meanwhile; true ends the load by throwing Interrupted

@@ -96,13 +96,18 @@ void bind_model(nb::module_& module) {
       .def(
           "__init__",
           [](Model* self, const Checkpoint& checkpoint, const std::string& device, int num_threads,
-             const std::string& activations, const Progress& on_progress) {
-            const LoadOptions options{device, num_threads, activations, wrap_progress(on_progress), poll_signals};
+             const std::string& activations, const Progress& on_progress, bool exact_soft_embedding) {
+            const LoadOptions options{.device = device,
+                                      .num_threads = num_threads,
+                                      .activations = activations,
+                                      .exact_soft_embedding = exact_soft_embedding,
+                                      .progress = wrap_progress(on_progress),
+                                      .interrupted = poll_signals};
             nb::gil_scoped_release release;
             new (self) Model(checkpoint, options);
           },
           nb::arg("checkpoint"), nb::arg("device") = "auto", nb::arg("num_threads") = 0,
-          nb::arg("activations") = "auto", nb::arg("on_progress") = nb::none())
+          nb::arg("activations") = "auto", nb::arg("on_progress") = nb::none(), nb::arg("exact_soft_embedding") = false)
       .def_prop_ro("config", &Model::config, nb::rv_policy::reference_internal)
       .def_prop_ro("tokenizer", &Model::tokenizer)
       .def_prop_ro("weight_bytes", &Model::weight_bytes)

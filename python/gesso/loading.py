@@ -20,6 +20,7 @@ def load(
     num_threads: int | None = None,
     *,
     activations: str = "auto",
+    exact_soft_embedding: bool = False,
     chat_template: str | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Model:
@@ -43,6 +44,11 @@ def load(
     - "bf16": inputs are rounded to bf16. It works on a GPU only.
     - "auto": "int8" on the CPU; on a GPU the faster one of "int8" and "bf16".
 
+    exact_soft_embedding: whether all tokens are in the soft embedding, which a step gets from the step before. Where
+    the weights that read it round their inputs to 8-bit integers, the CPU leaves out the least probable tokens, up to
+    2^-8 of the probability. True keeps them, and a step takes longer. With other weights, and on a GPU, they are kept
+    in any case.
+
     chat_template: the source of a chat template to use instead of the checkpoint's.
 
     on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU.
@@ -53,7 +59,10 @@ def load(
     driver reports an error.
     """
     check_num_threads(num_threads)
-    native = _native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress)
+    if not isinstance(exact_soft_embedding, bool):
+        raise TypeError(f"exact_soft_embedding: expected True or False, got {exact_soft_embedding!r}")
+    checkpoint = open_checkpoint(path)
+    native = _native.Model(checkpoint, device, num_threads or 0, activations, on_progress, exact_soft_embedding)
     return Model(native, chat_template)
 
 

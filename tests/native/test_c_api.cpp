@@ -134,6 +134,7 @@ TEST_CASE("fields of published structs stay where they are; new ones go to the e
   CHECK(offsetof(gesso_options, seed) == 56);
   CHECK(offsetof(gesso_options, user_data) == 72);
   CHECK(offsetof(gesso_load_options, num_threads) == 24);
+  CHECK(offsetof(gesso_load_options, exact_soft_embedding) == 28);
 }
 
 TEST_CASE("initialised options are the defaults") {
@@ -265,16 +266,18 @@ TEST_CASE("a struct_size that is none is refused with both sizes") {
     CHECK(model == nullptr);
   }
   REQUIRE(gesso_load_options_init(&load, sizeof load) == GESSO_OK);
-  load.reserved = 7;  // a field of a later version would be here
+  load.exact_soft_embedding = 7;
   CHECK(gesso_model_load(kModel.c_str(), &load, &model) == GESSO_ARGUMENT_ERROR);
-  CHECK(said("gesso_load_options.reserved: expected 0, got 7"));
+  CHECK(said("gesso_load_options.exact_soft_embedding: expected 0 or 1, got 7"));
 }
 
 TEST_CASE("load options reach the model") {
   gesso_load_options options;
   REQUIRE(gesso_load_options_init(&options, sizeof options) == GESSO_OK);
   CHECK(options.num_threads == 0);
+  CHECK(options.exact_soft_embedding == 0);
   options.device = "cpu";
+  options.exact_soft_embedding = 1;
   options.activations = "f32";
   gesso_model* model = nullptr;
   REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);

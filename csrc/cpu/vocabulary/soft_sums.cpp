@@ -20,15 +20,6 @@ static_assert(kSliceColumns % kWeightedColumns == 0);
 // into an L2 cache.
 constexpr int64_t kTileTokens = 128;
 
-// Which part of the sum of a row's weights may be left out. It changes the soft embedding by at most about this part of
-// the table's largest values. With float32 products it is half a unit in the last place. With int8 products it is as
-// much as rounding their rows to 8 bits changes: up to 1/254 of the largest of 64 values.
-constexpr double kExactShare = 0x1p-24, kInt8Share = 0x1p-8;
-
-double left_out_share(const Context& context) {
-  return context.activations == ActivationType::kInt8 ? kInt8Share : kExactShare;
-}
-
 // The memory of a thread's SoftSums. It is kept between calls, so that a denoising step does not allocate it again.
 struct Scratch {
   Buffer<RowProgress> rows;
@@ -74,13 +65,13 @@ int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit
 
 }  // namespace
 
-SoftSums::SoftSums(const Context& context, const Tensor& table, int64_t num_rows)
+SoftSums::SoftSums(const Context& context, const Tensor& table, int64_t num_rows, double left_out_share)
     : context_(context),
       table_(table),
       num_rows_(num_rows),
       num_slices_(round_up(table.shape[1], kSliceColumns) / kSliceColumns),
       stride_(std::min(table.shape[0], kChunkTokens)),
-      share_(left_out_share(context)) {
+      share_(left_out_share) {
   thread_local Scratch scratch;
   const int64_t vocab_size = table.shape[0], num_sums = num_slices_ * num_rows * kSliceColumns;
   rows_ = at_least(scratch.rows, num_rows);

@@ -65,6 +65,11 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="how products with weights round their inputs: f32 or int8 on the CPU, bf16 or int8 on a GPU; auto (the"
         " default) is int8 on the CPU and the faster one on a GPU",
     )
+    machine.add_argument(
+        "--exact-soft-embedding",
+        action="store_true",
+        help="do not leave out the least probable tokens where the CPU does so beside int8 inputs; it is slower",
+    )
     add_threads(machine)
     output = parser.add_argument_group("output")
     output.add_argument("--live", action="store_true", help="show the canvas settling in place (on a terminal)")
@@ -117,7 +122,14 @@ def load_model(options: argparse.Namespace) -> Model:
                 progress.append(stack.enter_context(Progress(f"loading {options.model}")))
             progress[0].update(done, total)
 
-        return load(options.model, options.device, options.threads, activations=options.activations, on_progress=show)
+        return load(
+            options.model,
+            options.device,
+            options.threads,
+            activations=options.activations,
+            exact_soft_embedding=options.exact_soft_embedding,
+            on_progress=show,
+        )
 
 
 def read_prompt(argument: str) -> str:
