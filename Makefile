@@ -1,7 +1,8 @@
 # make demo     solves puzzles that the bundled model has never seen
 # make test     runs all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
-# make parity   compares gesso with the reference implementation; installs torch
+# make parity   compares gesso with the reference implementation; installs torch and two versions of transformers
+# make parity-long compares the logits of five times as many random models; takes some minutes
 # make lint     checks formatting, style, types, and the directions of includes and imports
 # make sanitize runs the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make clang    does the same with clang 19, with warnings as errors; .ci/run runs this one
@@ -35,6 +36,8 @@ NVCC ?= $(shell command -v nvcc || ls $(abspath $(VENV))/lib/python3*/site-packa
 
 # Reads a list of requirements from pyproject.toml, where each list is one line.
 requirements = $(shell sed -n 's/^$(1) = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d ,)
+# The oldest version of transformers that parity is tested with. It shares everything else, torch too, with the newest.
+OLDEST_TRANSFORMERS := $(VENV)/oldest-transformers
 # The files that the installed package is made of.
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
@@ -51,7 +54,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub counts clean help
+.PHONY: demo test native emulated cuda parity parity-long lint sanitize clang tsan aarch64 coverage wheel format stub counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -111,6 +114,11 @@ cuda: $(VENV)/.nvcc $(VENV)/.test
 
 parity: $(VENV)/.parity
 	$(PYTEST) tests/parity
+	PYTHONPATH=$(abspath $(OLDEST_TRANSFORMERS)) $(PYTEST) tests/parity/test_saved_folders.py tests/parity/test_logits.py \
+	  --models 10 -k "not rewind"
+
+parity-long: $(VENV)/.parity
+	$(PYTEST) tests/parity/test_logits.py --models 1000
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check $(PYTHON_SOURCES)
@@ -164,6 +172,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.package
 $(VENV)/.parity: pyproject.toml | $(VENV)/.test
 	$(PIP) $(TORCH)
 	$(PIP) $(call requirements,parity)
+	$(PIP) --no-deps --upgrade --target $(OLDEST_TRANSFORMERS) $(call requirements,parity_oldest)
 	@touch $@
 
 # nvcc looks for the runtime in lib64, which the toolkit from PyPI does not have.
