@@ -1,11 +1,11 @@
 """What it costs to leave the least probable tokens out of the soft embedding, and what it saves, as a table.
 
-    python bench/left_out.py [--puzzles 8] [--layers 2] [--seconds 3] [--threads 2] [-o json]
+    python bench/left_out.py [--puzzles 100] [--layers 2] [--seconds 3] [--threads 2] [-o json]
 
 For each share of the probability that is left out it shows how the logits of the next step change, compared with the
 soft embedding of all tokens: on the bundled Sudoku model (Q8_0), and on random weights of the released model's widths
 (Q4_K_M). The row "int8" shows what rounding the inputs of products changes in the same logits, compared with f32. It
-also shows the time of head_stats with that share, as a part of its time with 2^-24. The shares take turns.
+also shows the time of head_stats with that share, and its ratio to the time with 2^-24. The shares take turns.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from gesso.synth.tensors import LOGIT_SPREAD
 from harness import Variant, make_stored, origin, ratio, rows_of, take_turns
 
 SHARES = [2.0**-6, 2.0**-8, 2.0**-10, 2.0**-12, 2.0**-16, 2.0**-24]
-HIDDEN, VOCABULARY, ROWS, CAP = 2816, 262144, 256, 30.0
-TEMPERATURES = (0.8, 0.4)  # of the first step of a canvas, and of its last
+HIDDEN, VOCABULARY, ROWS, CAP, TEMPERATURE = 2816, 262144, 256, 30.0, 0.8
+SPREADS = (LOGIT_SPREAD, 0.3 * LOGIT_SPREAD)  # of the logits before the soft cap
 
 
 def first_kept(z: np.ndarray) -> np.ndarray:
@@ -105,26 +105,30 @@ def full_width(num_layers: int) -> list[dict[str, Any]]:
     return quality(exact, f32, [np.random.default_rng(1).integers(100, VOCABULARY - 5000, 30).tolist()], steps=1)
 
 
-def times(temperature: float, num_threads: int, seconds: float) -> Iterator[dict[str, Any]]:
+def times(logit_spread: float, num_threads: int, seconds: float) -> Iterator[dict[str, Any]]:
     head = make_stored("token_embd.weight", "Q6_K", (VOCABULARY, HIDDEN))
-    x, keys = LOGIT_SPREAD * rows_of(ROWS, HIDDEN), [(1, row, 2) for row in range(ROWS)]
+    x, keys = np.float32(logit_spread) * rows_of(ROWS, HIDDEN), [(1, row, 2) for row in range(ROWS)]
 
     def variant(share: float) -> Variant:
         def call(num_threads: int) -> Any:
             options = {"left_out_share": share, "num_threads": num_threads}
-            return _ops.head_stats(x, head, None, CAP, HIDDEN**0.5, [temperature] * ROWS, keys, **options)
+            return _ops.head_stats(x, head, None, CAP, HIDDEN**0.5, [TEMPERATURE] * ROWS, keys, **options)
 
         return Variant("Q6_K", "int8", call)
+
+    entropies, *_ = variant(SHARES[0]).call(num_threads)
 
     found = take_turns([variant(share) for share in SHARES], "head_stats", num_threads, seconds)
     for share, entries in zip(SHARES, found, strict=True):
         ms = spread([entry["ms"] for entry in entries])
-        yield {"left_out": name_of(share), "temperature": temperature, "ms": ms, "ratio": ratio(entries, found[-1])}
+        times = {"ms": ms, "ratio": ratio(entries, found[-1])}
+        yield {"left_out": name_of(share), "spread": logit_spread, "mean_entropy": float(np.mean(entropies)), **times}
 
 
 def to_markdown(result: dict[str, Any]) -> str:
-    by_share = {(entry["left_out"], entry["temperature"]): entry for entry in result["head_stats"]}
-    heads = [f"head_stats at {temperature}" for temperature in TEMPERATURES]
+    by_share = {(entry["left_out"], entry["spread"]): entry for entry in result["head_stats"]}
+    entropies = {entry["spread"]: entry["mean_entropy"] for entry in result["head_stats"]}
+    heads = [f"head_stats, spread {logit_spread:g}" for logit_spread in entropies]
     measures = ["largest difference", "KL, nats", "other argmax"]
     titles = ["left out", *(f"{name}: {x}" for name in ("Sudoku, Q8_0", "26B widths, Q4_K_M") for x in measures)]
     lines = [
@@ -135,8 +139,8 @@ def to_markdown(result: dict[str, Any]) -> str:
         cells = [small["left_out"]]
         for entry in (small, wide):
             cells += [f"{entry['largest_difference']:.1e}", f"{entry['mean_kl']:.1e}", f"{entry['argmax_flips']:.2%}"]
-        for temperature in TEMPERATURES:
-            timed = by_share.get((small["left_out"], temperature))
+        for logit_spread in entropies:
+            timed = by_share.get((small["left_out"], logit_spread))
             cells.append(f"{timed['ms']['median']:.0f} ms, {timed['ratio']['median']:.2f}" if timed else "-")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -144,9 +148,9 @@ def to_markdown(result: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures shares that the soft embedding leaves out.")
-    parser.add_argument("--puzzles", type=int, default=8, metavar="N")
+    parser.add_argument("--puzzles", type=int, default=100, metavar="N")
     parser.add_argument("--layers", type=int, default=2, metavar="N", help="of the model of 26B widths; default: 2")
-    parser.add_argument("--seconds", type=float, default=3, metavar="S", help="for each share and temperature")
+    parser.add_argument("--seconds", type=float, default=3, metavar="S", help="for each share and spread")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: one a processor")
     parser.add_argument("-o", "--format", choices=("md", "json"), default="md")
     options = parser.parse_args()
@@ -156,7 +160,7 @@ def main() -> None:
         "num_threads": num_threads,
         "sudoku": sudoku(options.puzzles),
         "26b_widths": full_width(options.layers),
-        "head_stats": [entry for t in TEMPERATURES for entry in times(t, num_threads, options.seconds)],
+        "head_stats": [entry for width in SPREADS for entry in times(width, num_threads, options.seconds)],
     }
     print(to_markdown(result) if options.format == "md" else json.dumps(result, indent=1))
 

@@ -51,7 +51,7 @@ struct LoadOptions {
   // threads or on the batch.
   std::string activations = "auto";
   // The soft embedding is the mean of all tokens' embeddings, weighted with the probabilities of a step. Where the
-  // weights that read it round their inputs to integers, the CPU leaves out the least probable tokens, up to 2^-8 of
+  // weights that read it round their inputs to integers, the CPU leaves out the least probable tokens, up to 2^-12 of
   // the probability. True keeps them: at most 2^-24 is left out, as for other weights. A GPU leaves out none in any
   // case.
   bool exact_soft_embedding = false;

@@ -46,7 +46,7 @@ def load(
 
     exact_soft_embedding: whether all tokens are in the soft embedding, which a step gets from the step before. Where
     the weights that read it round their inputs to 8-bit integers, the CPU leaves out the least probable tokens, up to
-    2^-8 of the probability. True keeps them, and a step takes longer. With other weights, and on a GPU, they are kept
+    2^-12 of the probability. True keeps them, and a step takes longer. With other weights, and on a GPU, they are kept
     in any case.
 
     chat_template: the source of a chat template to use instead of the checkpoint's.
