@@ -162,7 +162,7 @@ def main() -> None:
         "26b_widths": full_width(options.layers),
         "head_stats": [entry for width in SPREADS for entry in times(width, num_threads, options.seconds)],
     }
-    print(to_markdown(result) if options.format == "md" else json.dumps(result, indent=1))
+    print(to_markdown(result) if options.format == "md" else json.dumps([result], indent=1))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@
 namespace gesso::model {
 namespace {
 
-// What may be left out beside rows that are rounded to 8 bits. It changes the logits by a tenth of what the rounding
-// does, and less would make head_stats slower: docs/bench.md has the measurement.
+// What may be left out beside rows that are rounded to 8 bits. It changes predictions less than the rounding does, and
+// a smaller share can make head_stats several times as slow: docs/bench.md has the measurement.
 constexpr double kInt8Share = 0x1p-12;
 
 bool rounds_to_int8(const Context& context, const Weight& weight) {
