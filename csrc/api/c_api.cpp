@@ -83,9 +83,10 @@ constexpr size_t kFirstOptionsSize = offsetof(gesso_options, user_data) + sizeof
 constexpr size_t kFirstLoadOptionsSize = offsetof(gesso_load_options, reserved) + sizeof(gesso_load_options::reserved);
 // Bytes behind the last field would hide a field that a later version has there.
 static_assert(sizeof(gesso_options) == kFirstOptionsSize, "gesso_options: fill it up with a reserved field");
-static_assert(sizeof(gesso_load_options) == kFirstLoadOptionsSize, "gesso_load_options: fill it up, too");
+static_assert(sizeof(gesso_load_options) == offsetof(gesso_load_options, no_mmap) + sizeof(gesso_load_options::no_mmap),
+              "gesso_load_options: fill it up, too");
 
-gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0, 0}; }
+gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0, 0, 0}; }
 
 // Marks every option that has a default as not set.
 struct Unset {
@@ -168,7 +169,10 @@ gesso_status gesso_model_load(const char* path, const gesso_load_options* option
     const gesso_load_options chosen =
         read_struct("gesso_load_options", options, default_load_options(), kFirstLoadOptionsSize);
     check(chosen.reserved == 0, "gesso_load_options.reserved: expected 0, got ", chosen.reserved);
+    check(chosen.no_mmap == 0 || chosen.no_mmap == 1, "gesso_load_options.no_mmap: expected 0 or 1, got ",
+          chosen.no_mmap);
     gesso::LoadOptions load;
+    load.mmap = chosen.no_mmap == 0;
     if (chosen.device) load.device = chosen.device;
     if (chosen.activations) load.activations = chosen.activations;
     load.num_threads = chosen.num_threads;

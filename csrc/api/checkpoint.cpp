@@ -4,6 +4,7 @@
 
 #include "core/check.h"
 #include "io/gguf.h"
+#include "io/open_gguf.h"
 
 namespace gesso {
 // What a checkpoint that was put together by hand keeps alive: its strings, and the owners of its tensors.
@@ -77,9 +78,10 @@ Checkpoint::Checkpoint() : file_(std::make_shared<io::GgufFile>()), parts_(std::
   file_->owner = parts_;
 }
 
-Checkpoint Checkpoint::open(const std::string& path) {
+Checkpoint Checkpoint::open(const std::string& path, const OpenOptions& options) {
+  const io::FileAccess access = options.mmap ? io::FileAccess::kMap : io::FileAccess::kRead;
   Checkpoint checkpoint;
-  checkpoint.file_ = std::make_shared<io::GgufFile>(io::open_gguf(path));
+  checkpoint.file_ = std::make_shared<io::GgufFile>(io::open_gguf(path, access, options.interrupted));
   checkpoint.parts_ = nullptr;
   return checkpoint;
 }
@@ -134,5 +136,15 @@ std::vector<Checkpoint::TensorInfo> Checkpoint::tensors() const {
 }
 
 uint64_t Checkpoint::file_bytes() const { return file_->file_bytes; }
+
+std::vector<std::string> Checkpoint::files() const {
+  std::vector<std::string> paths;
+  for (const auto& file : file_->files) paths.push_back(file->path());
+  return paths;
+}
+
+void Checkpoint::release(const std::byte* data, uint64_t num_bytes) const {
+  for (const auto& file : file_->files) file->release({data, num_bytes});
+}
 
 }  // namespace gesso

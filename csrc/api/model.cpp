@@ -35,7 +35,7 @@ std::vector<ops::KeyValueLayout> cpu_layouts(const ModelConfig& config) {
 
 model::PassLimits cpu_limits(const ModelConfig& config) { return model::pass_limits(config, 1, false); }
 
-// The ranges are in the order of the tensors in the file, which is the order in which a pass reads them.
+// The ranges are in the order of the tensors in the file or its parts, which is the order in which a pass reads them.
 std::vector<std::span<const std::byte>> bytes_of(const std::vector<io::NamedTensor>& tensors) {
   std::vector<std::span<const std::byte>> ranges;
   for (const io::NamedTensor& named : tensors) {
@@ -55,7 +55,7 @@ int64_t cache_bytes(const ModelConfig& config, int64_t length) {
 }
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
-  return Model(Checkpoint::open(path), options);
+  return Model(Checkpoint::open(path, {options.mmap, options.interrupted}), options);
 }
 
 Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {

@@ -15,7 +15,6 @@
 
 #include "core/check.h"
 #include "io/gguf_value.h"
-#include "io/mapped_file.h"
 
 namespace gesso::io {
 namespace {
@@ -193,17 +192,6 @@ GgufFile parse_gguf(std::span<const std::byte> bytes) {
         {std::string(entry.name), Tensor{data, entry.dtype, entry.shape}, static_cast<uint64_t>(data - bytes.data())});
   }
   return file;
-}
-
-GgufFile open_gguf(const std::string& path) {
-  auto mapping = std::make_shared<const MappedFile>(path);
-  try {
-    GgufFile file = parse_gguf(mapping->bytes());
-    file.owner = std::move(mapping);
-    return file;
-  } catch (const FormatError& error) {
-    throw FormatError(concat(path, ": ", error.what()));
-  }
 }
 
 }  // namespace gesso::io

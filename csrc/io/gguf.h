@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/tensor.h"
+#include "io/file_bytes.h"
 #include "io/metadata.h"
 
 namespace gesso::io {
@@ -17,15 +18,17 @@ namespace gesso::io {
 struct NamedTensor {
   std::string name;
   Tensor tensor;        // its extents are outermost first; GGUF stores them the other way round
-  uint64_t offset = 0;  // where the tensor's data begins, in bytes from the start of the file
+  uint64_t offset = 0;  // where the tensor's data begins, in bytes from the start of its file
 };
 
 // A parsed checkpoint: metadata, views of the tensors, and `owner`, which keeps the bytes of both alive.
 struct GgufFile {
   Metadata metadata;
   std::vector<NamedTensor> tensors;   // in the order of the file
-  std::shared_ptr<const void> owner;  // the mapping, or the caller's buffers
-  uint64_t file_bytes = 0;
+  std::shared_ptr<const void> owner;  // the files, or the caller's buffers
+  uint64_t file_bytes = 0;            // of all files
+  // The file, or all parts of a split one; empty when the bytes were in memory before they were parsed.
+  std::vector<std::shared_ptr<const FileBytes>> files = {};
 };
 
 // Parses a whole file that lies in memory. Views in the result point into `bytes`. Every count and offset is compared
@@ -40,9 +43,5 @@ struct GgufFile {
 //     whole number of blocks;
 //   - tensor data that is outside the file, misaligned, or overlaps another tensor's data.
 GgufFile parse_gguf(std::span<const std::byte> bytes);
-
-// Maps the file read-only and parses it; no tensor data is copied. Throws an IoError when the file cannot be opened. A
-// FormatError's message begins with the path.
-GgufFile open_gguf(const std::string& path);
 
 }  // namespace gesso::io

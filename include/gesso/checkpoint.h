@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +16,16 @@ namespace gesso {
 namespace io {
 struct GgufFile;
 }
+
+// How Checkpoint::open and Model::load bring a file's bytes into memory.
+struct OpenOptions {
+  // true   The file is mapped: it takes no time and no memory of its own, and processes share it. Nobody may change the
+  //        file while the checkpoint or its model lives. If it is cut off, the system ends the process (SIGBUS); if it
+  //        is written to, weights change. A file that takes the name of an old one changes nothing.
+  // false  The file is read once and takes as much memory as it is long. What happens to it later does not matter.
+  bool mmap = true;
+  std::function<bool()> interrupted = {};  // called while the file is read; true ends it by throwing Interrupted
+};
 
 // Copies share their content. Threads: any number of threads may read a checkpoint at the same time, as long as none
 // calls set() or add_tensor() on it or on a copy.
@@ -30,13 +41,15 @@ class Checkpoint {
     std::vector<int64_t> shape;  // outermost first
     uint64_t num_bytes = 0;
     const std::byte* data = nullptr;
-    uint64_t offset = 0;  // of the data in its file; 0 if the checkpoint was put together by hand
+    uint64_t offset = 0;  // of the data in its file or part; 0 if the checkpoint was put together by hand
   };
 
   // Makes an empty checkpoint, to be filled with set() and add_tensor() under GGUF's names.
   Checkpoint();
-  // Maps a GGUF file; nothing is copied. IoError or FormatError.
-  static Checkpoint open(const std::string& path);
+  // Opens a GGUF file, or all parts of a split one ("model-00002-of-00003.gguf"), of which `path` may be any. IoError
+  // for what cannot be read, for anything but a regular file and for a missing part; FormatError for the content;
+  // ArgumentError for a path that is empty or holds a NUL; OutOfMemory without mmap, if the file does not fit.
+  static Checkpoint open(const std::string& path, const OpenOptions& options = {});
   // Parses GGUF bytes in memory, which `owner` keeps alive. FormatError.
   static Checkpoint parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
 
@@ -55,7 +68,12 @@ class Checkpoint {
   // missing.
   std::span<const std::byte> encoded_value(const std::string& key) const;
   std::vector<TensorInfo> tensors() const;  // in the order of the file
-  uint64_t file_bytes() const;              // 0 if the checkpoint was put together by hand
+  uint64_t file_bytes() const;              // of all parts; 0 if the checkpoint was put together by hand
+  // The paths of the file or of its parts, in their order. It is empty if no file was opened.
+  std::vector<std::string> files() const;
+  // Gives back the memory that reading the `num_bytes` from `data` has filled. The next use reads them from the disk
+  // again. Nothing happens to bytes that do not lie in a mapped file of this checkpoint.
+  void release(const std::byte* data, uint64_t num_bytes) const;
 
   const io::GgufFile& file() const { return *file_; }
 

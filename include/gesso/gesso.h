@@ -61,11 +61,14 @@ typedef struct gesso_load_options {
                               "auto" (also NULL) is "int8" on the CPU and the faster one on a GPU; see gesso/model.h */
   int num_threads;         /* 0: one for each processor that this process may use, within its control group's quota */
   int reserved;            /* 0; it fills the struct up, so that a later field lies behind it */
+  int64_t no_mmap;         /* 0: the file is mapped. Nobody may change it until the model is freed: the system ends the
+                              process if the file is cut off. 1: it is read into memory, which it then takes */
 } gesso_load_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_load_options). */
 GESSO_API gesso_status gesso_load_options_init(gesso_load_options* options, size_t struct_size);
 
-/* Maps a GGUF file. If the model runs on a GPU, its weights are copied there. If options is NULL, the defaults hold. */
+/* Opens a GGUF file, or all parts of a split one, of which `path` may be any. If the model runs on a GPU, its weights
+ * are copied there. If options is NULL, the defaults hold. */
 GESSO_API gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out);
 /* "cpu" or, for example, "cuda:0"; valid as long as the model. */
 GESSO_API const char* gesso_model_device(const gesso_model* model);

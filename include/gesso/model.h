@@ -53,6 +53,7 @@ struct LoadOptions {
   // Called while weights go to a GPU, with the bytes that have arrived and the bytes in all.
   std::function<void(int64_t, int64_t)> progress = {};
   std::function<bool()> interrupted = {};  // called meanwhile; true ends the load by throwing Interrupted
+  bool mmap = true;                        // for Model::load: how it opens the file, see OpenOptions
 };
 
 // A loaded model. On the CPU its weights are views of the checkpoint's bytes; on a GPU they are a copy in its memory,
@@ -60,9 +61,9 @@ struct LoadOptions {
 // Copies share the weights, which live as long as any copy or session.
 class Model {
  public:
-  // Loads a GGUF file. Throws IoError, FormatError, ArgumentError (for the options), CudaError and OutOfMemory. If
-  // weights do not fit a GPU, OutOfMemory is thrown before anything is copied, and says what is needed and what is
-  // free.
+  // Loads a GGUF file, or all parts of a split one, see Checkpoint::open. Throws IoError, FormatError, ArgumentError
+  // (for the path and the options), CudaError and OutOfMemory. If weights do not fit a GPU, OutOfMemory is thrown
+  // before anything is copied, and says what is needed and what is free.
   static Model load(const std::string& path, const LoadOptions& options = {});
   explicit Model(const Checkpoint& checkpoint, const LoadOptions& options = {});
 

@@ -77,12 +77,13 @@ void bind_checkpoint(nb::module_& module) {
       .def(nb::init<>())
       .def_static(
           "open",
-          [](nb::bytes path) {
+          [](nb::bytes path, bool mmap) {
             const std::string name(path.c_str(), path.size());
             nb::gil_scoped_release release;
-            return Checkpoint::open(name);
+            return Checkpoint::open(name, {mmap, poll_signals});
           },
-          nb::arg("path"), "Maps a GGUF file. The path is what os.fsencode() gives.")
+          nb::arg("path"), nb::arg("mmap") = true,
+          "Maps a GGUF file and its other parts, or reads them. The path is what os.fsencode() gives.")
       .def_static(
           "parse",
           [](nb::bytes data) {
@@ -126,7 +127,22 @@ void bind_checkpoint(nb::module_& module) {
           "A metadata value as its file stores it: the value type (u32), then the value. It is empty where no file was"
           " read.")
       .def_prop_ro("tensors", &Checkpoint::tensors)
-      .def_prop_ro("file_bytes", &Checkpoint::file_bytes);
+      .def_prop_ro("file_bytes", &Checkpoint::file_bytes)
+      .def_prop_ro(
+          "files",
+          [](const Checkpoint& self) {
+            nb::typed<nb::list, nb::bytes> files;
+            for (const std::string& path : self.files()) files.append(nb::bytes(path.data(), path.size()));
+            return files;
+          },
+          "The paths of the file or of its parts, as os.fsencode() gives them.")
+      .def(
+          "release",
+          [](const Checkpoint& self, uintptr_t address, uint64_t num_bytes) {
+            self.release(reinterpret_cast<const std::byte*>(address), num_bytes);
+          },
+          nb::arg("address"), nb::arg("num_bytes"),
+          "Gives back the memory that reading mapped bytes has filled. Other bytes are left alone.");
 }
 
 }  // namespace gesso::bindings

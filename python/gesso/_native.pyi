@@ -128,8 +128,10 @@ class Checkpoint:
     def __init__(self) -> None: ...
 
     @staticmethod
-    def open(path: bytes) -> Checkpoint:
-        """Maps a GGUF file. The path is what os.fsencode() gives."""
+    def open(path: bytes, mmap: bool = True) -> Checkpoint:
+        """
+        Maps a GGUF file and its other parts, or reads them. The path is what os.fsencode() gives.
+        """
 
     @staticmethod
     def parse(data: bytes) -> Checkpoint:
@@ -159,6 +161,15 @@ class Checkpoint:
 
     @property
     def file_bytes(self) -> int: ...
+
+    @property
+    def files(self) -> list[bytes]:
+        """The paths of the file or of its parts, as os.fsencode() gives them."""
+
+    def release(self, address: int, num_bytes: int) -> None:
+        """
+        Gives back the memory that reading mapped bytes has filled. Other bytes are left alone.
+        """
 
 class DeviceInfo:
     """A device that models can run on."""

@@ -1,9 +1,13 @@
 // The C interface: its statuses and messages, and structs of options of other versions. No call may let an exception
 // escape.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
@@ -12,6 +16,8 @@
 #include "gesso/gesso.h"
 #include "gesso/model.h"
 #include "gesso/options.h"
+#include "gguf_builder.h"
+#include "io/open_gguf.h"
 
 namespace {
 
@@ -24,12 +30,12 @@ std::vector<int32_t> expected_ids(const gesso::GenerationOptions& options) {
 }
 
 struct Loaded {
-  Loaded() {
+  explicit Loaded(const std::string& path = kModel) {
     gesso_load_options options;
     REQUIRE(gesso_load_options_init(&options, sizeof options) == GESSO_OK);
     options.device = "cpu";
     options.num_threads = 1;
-    REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);
+    REQUIRE(gesso_model_load(path.c_str(), &options, &model) == GESSO_OK);
   }
   ~Loaded() { gesso_model_free(model); }
 
@@ -134,6 +140,7 @@ TEST_CASE("fields of published structs stay where they are; new ones go to the e
   CHECK(offsetof(gesso_options, seed) == 56);
   CHECK(offsetof(gesso_options, user_data) == 72);
   CHECK(offsetof(gesso_load_options, num_threads) == 24);
+  CHECK(offsetof(gesso_load_options, no_mmap) == 32);
 }
 
 TEST_CASE("initialised options are the defaults") {
@@ -279,6 +286,74 @@ TEST_CASE("load options reach the model") {
   gesso_model* model = nullptr;
   REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);
   CHECK(gesso_model_activations(model) == std::string("f32"));
+  gesso_model_free(model);
+}
+
+TEST_CASE("a model that was read into memory does not need its file any more") {
+  const std::string path = "/tmp/gesso_test_no_mmap_" + std::to_string(::getpid()) + ".gguf";
+  std::filesystem::copy_file(kModel, path, std::filesystem::copy_options::overwrite_existing);
+  gesso_load_options options;
+  REQUIRE(gesso_load_options_init(&options, sizeof options) == GESSO_OK);
+  CHECK(options.no_mmap == 0);
+  options.device = "cpu";
+  options.num_threads = 1;
+  options.no_mmap = 1;
+  Loaded loaded;
+  gesso_model_free(loaded.model);
+  loaded.model = nullptr;
+  REQUIRE(gesso_model_load(path.c_str(), &options, &loaded.model) == GESSO_OK);
+  std::filesystem::resize_file(path, 0);  // a mapped file would now end the process with SIGBUS
+  CHECK(loaded.generate(nullptr) == GESSO_OK);
+  CHECK(loaded.ids == expected_ids({}));
+  std::filesystem::remove(path);
+  options.no_mmap = 2;
+  CHECK(gesso_model_load(kModel.c_str(), &options, &loaded.model) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("gesso_load_options.no_mmap: expected 0 or 1, got 2"));
+}
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+TEST_CASE("a split file loads by any part") {
+  const std::string prefix = "/tmp/gesso_test_split_" + std::to_string(::getpid());
+  const std::string names[] = {prefix + "-00001-of-00002.gguf", prefix + "-00002-of-00002.gguf"};
+  const gesso::io::GgufFile whole = gesso::io::open_gguf(kModel);
+  gesso::test::GgufBuilder parts[2];
+  for (const std::string& key : whole.metadata.keys()) {
+    parts[0].key(key, gesso::test::Bytes().raw(as_text(whole.metadata.encoded(key))));
+  }
+  for (uint16_t index = 0; index < 2; ++index) {
+    parts[index].number("split.no", gesso::test::kU16, index).number("split.count", gesso::test::kU16, uint16_t{2});
+    parts[index].number("split.tensors.count", gesso::test::kI32, static_cast<int32_t>(whole.tensors.size()));
+  }
+  for (size_t i = 0; i < whole.tensors.size(); ++i) {
+    const gesso::Tensor& tensor = whole.tensors[i].tensor;
+    const auto first = std::make_reverse_iterator(tensor.shape.extents.begin() + tensor.shape.rank);
+    parts[i % 2].tensor(whole.tensors[i].name, {first, tensor.shape.extents.rend()}, tensor.dtype,
+                        as_text({tensor.data, static_cast<size_t>(tensor.num_bytes())}));
+  }
+  for (int i = 0; i < 2; ++i) std::ofstream(names[i], std::ios::binary) << as_text(parts[i].build());
+  for (const std::string& name : names) {
+    Loaded loaded(name);
+    CHECK(loaded.generate(nullptr) == GESSO_OK);
+    CHECK(loaded.ids == expected_ids({}));
+  }
+  std::filesystem::remove(names[0]);
+  gesso_model* model = nullptr;
+  CHECK(gesso_model_load(names[1].c_str(), nullptr, &model) == GESSO_IO_ERROR);
+  CHECK(said("part 1 of 2 is missing, expected " + names[0]));
+  std::filesystem::remove(names[1]);
+}
+
+TEST_CASE("an older header's load options have no field for reading") {
+  gesso_load_options options;
+  REQUIRE(gesso_load_options_init(&options, offsetof(gesso_load_options, no_mmap)) == GESSO_OK);
+  CHECK(options.struct_size == offsetof(gesso_load_options, no_mmap));
+  options.no_mmap = 0x5a;  // what lies behind the older struct
+  options.device = "cpu";
+  gesso_model* model = nullptr;
+  REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);
   gesso_model_free(model);
 }
 
