@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 from gesso import _native
 from gesso.files.checkpoint import fill_checkpoint, outline
+from gesso.files.gguf_reader import open_gguf
 from gesso.files.hf.folder import read_checkpoint
+from gesso.files.regular_file import AnyPath, as_path
 from gesso.model import Model
 
 MAX_THREADS = 4096  # the limit in csrc/core/thread_count.cpp
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     device: str = "auto",
     num_threads: int | None = None,
     *,
     activations: str = "auto",
     chat_template: str | None = None,
     on_progress: Callable[[int, int], object] | None = None,
+    mmap: bool = True,
 ) -> Model:
     """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
 
+    Of a split GGUF file (model-00001-of-00003.gguf and so on) `path` may be any part. `~` is not expanded.
+
     On the CPU, a file is mapped into memory and not copied. On a GPU, the weights are copied into the GPU's memory, in
     the types in which they are stored.
+
+    mmap: True maps the files, so loading takes no time, and processes share the memory. Nobody may change the files as
+    long as the model lives: if one is cut off, the system ends the process (SIGBUS); if one is written to, the weights
+    change. A new file that takes the name of the old one changes nothing. False reads the files into memory, which
+    takes as much memory as the weights have bytes. What happens to the files afterwards does not matter. A file that is
+    cut off while it is read raises OSError.
 
     device: "cpu", "cuda" (the first GPU), "cuda:1" (the second GPU) or "auto". "auto" takes a GPU if there is one.
     `gesso.devices()` lists the devices.
@@ -47,13 +56,15 @@ def load(
 
     on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU.
 
-    Raises FileNotFoundError or another OSError when a file cannot be opened; `gesso.FormatError`, a ValueError, when
-    the content of a file is wrong (the message names the key, tensor or field); `gesso.ArgumentError`, a ValueError,
-    when an argument is wrong; MemoryError with the bytes that are needed and free; `gesso.CudaError` when the GPU's
-    driver reports an error.
+    Raises FileNotFoundError or another OSError when a file or a part of one cannot be opened, when it is no regular
+    file (a pipe, for example), and when a folder has a link that leads out of it; `gesso.FormatError`, a ValueError,
+    when the content of a file is wrong (the message names the key, tensor or field); `gesso.ArgumentError`, a
+    ValueError, when an argument is wrong; MemoryError with the bytes that are needed and free; `gesso.CudaError` when
+    the GPU's driver reports an error.
     """
     check_num_threads(num_threads)
-    native = _native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress)
+    checkpoint = open_checkpoint(path, mmap=mmap)
+    native = _native.Model(checkpoint, device, num_threads or 0, activations, on_progress)
     return Model(native, chat_template)
 
 
@@ -64,16 +75,16 @@ def check_num_threads(num_threads: int | None) -> None:
         raise _native.ArgumentError(f"num_threads: expected 1 to {MAX_THREADS}, got {num_threads}")
 
 
-def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -> _native.Checkpoint:
+def open_checkpoint(path: AnyPath, *, with_values: bool = True, mmap: bool = True) -> _native.Checkpoint:
     """Opens a .gguf file or a Hugging Face folder: its metadata and its tensors, as they are stored.
 
     with_values: False leaves the values of a folder unread and puts zeros in their place, see `outline`. The values of
-    a .gguf file are mapped and not read here.
+    a .gguf file are not read here, unless `mmap` is False, see `load`.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_dir():
-        return _native.Checkpoint.open(os.fsencode(path))
-    source = read_checkpoint(path)
+        return open_gguf(path, mmap=mmap)
+    source = read_checkpoint(path, mmap=mmap)
     tensors = list(source.tensors())
     return (
         fill_checkpoint(source.metadata, tensors, lambda x: x.data)

@@ -33,4 +33,4 @@ def convert(options: argparse.Namespace) -> int:
             f"{options.source}: expected a Hugging Face folder; `gesso quantize` reads .gguf files"
         )
     check_arguments(options)
-    return write_model(options, *read_folder(options.source))
+    return write_model(options, *read_folder(options.source, mmap=options.mmap))

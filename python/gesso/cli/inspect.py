@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from gesso import _native
 from gesso.cli import comparison
-from gesso.cli.command_parser import CommandParser
+from gesso.cli.command_parser import CommandParser, add_no_mmap
 from gesso.config import Config
 from gesso.files.checkpoint import TypeCount, count_types
 from gesso.loading import open_checkpoint
@@ -85,6 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
     parser.add_argument("--tensors", action="store_true", help="list every tensor")
     parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
+    add_no_mmap(parser)
     comparison.add_arguments(parser)
 
 
@@ -93,7 +94,7 @@ def inspect(options: argparse.Namespace) -> int:
         options.usage_error("expected either MODEL or --compare A B")
     if options.compare is not None:
         return comparison.compare(options)
-    checkpoint = open_checkpoint(options.model, with_values=False)
+    checkpoint = open_checkpoint(options.model, with_values=False, mmap=options.mmap)
     report = describe(options.model, checkpoint, options.tensors)
     if options.json:
         print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))

@@ -10,6 +10,7 @@ from gesso.cli.command_parser import CommandParser
 from gesso.cli.write_model import add_type_arguments, check_arguments, write_model
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.export import read_folder
+from gesso.files.partial_file import check_target
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -32,8 +33,9 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 def quantize(options: argparse.Namespace) -> int:
     check_arguments(options)
     if Path(options.source).is_dir():
-        return write_model(options, *read_folder(options.source))
-    source = read_gguf(options.source)
+        return write_model(options, *read_folder(options.source, mmap=options.mmap))
+    source = read_gguf(options.source, mmap=options.mmap)
+    check_target(options.target, *source.checkpoint.files)  # OUT may be another part than the one that was given
     try:
         # A file that gesso cannot run raises an error here, before the work. The presets suit this architecture only.
         _native.Model(source.checkpoint, "cpu")

@@ -11,7 +11,7 @@ from typing import cast
 
 from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
-from gesso.cli.command_parser import CommandParser, add_threads, option_value
+from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, option_value
 from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.cli.progress import Progress
 from gesso.loading import load
@@ -66,6 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         " default) is int8 on the CPU and the faster one on a GPU",
     )
     add_threads(machine)
+    add_no_mmap(machine)
     output = parser.add_argument_group("output")
     output.add_argument("--live", action="store_true", help="show the canvas settling in place (on a terminal)")
     output.add_argument("--stats", action="store_true", help="print speed and steps to standard error")
@@ -117,7 +118,14 @@ def load_model(options: argparse.Namespace) -> Model:
                 progress.append(stack.enter_context(Progress(f"loading {options.model}")))
             progress[0].update(done, total)
 
-        return load(options.model, options.device, options.threads, activations=options.activations, on_progress=show)
+        return load(
+            options.model,
+            options.device,
+            options.threads,
+            activations=options.activations,
+            on_progress=show,
+            mmap=options.mmap,
+        )
 
 
 def read_prompt(argument: str) -> str:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from gesso.cli.command_parser import CommandParser, add_threads
+from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads
 from gesso.cli.progress import Progress, show_time
 from gesso.files.gguf_writer import Metadata, write_gguf
 from gesso.files.imatrix import read_imatrix
@@ -45,6 +45,7 @@ def add_type_arguments(parser: CommandParser, *, required: bool) -> None:
         " care",
     )
     add_threads(parser)
+    add_no_mmap(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="write no file, only print what it would hold and its size"
     )

@@ -9,12 +9,10 @@ tensor and a chunk of 32 MiB are in memory at a time.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +21,12 @@ from gesso import _native
 from gesso.files.checkpoint import ARCHITECTURE, Value
 from gesso.files.partial_file import check_space, check_target, partial_file
 from gesso.files.presets import stays_float32
+from gesso.files.regular_file import AnyPath, as_path
 from gesso.files.tensor import LARGEST_FLOAT32, Array, Tensor, release_pages, stored_bytes, tensor_types
 
 if TYPE_CHECKING:  # slow to import, and only writing needs it
+    from io import BufferedWriter
+
     from gguf import GGMLQuantizationType, GGUFWriter
 
 CHUNK_BYTES = 32 << 20  # so many bytes of a tensor are converted at a time
@@ -103,15 +104,18 @@ def _check_range(key: str, value: object) -> None:
             raise ValueError(f"{key}: {number} is beyond the range of float32")
 
 
-def _make_writer(path: Path, metadata: Metadata) -> GGUFWriter:
-    """Returns the package's writer, with all metadata in it."""
+def _make_writer(file: BinaryIO, metadata: Metadata) -> GGUFWriter:
+    """Returns the package's writer into an open file, with all metadata in it."""
     import gguf
 
     class Writer(gguf.GGUFWriter):
+        def open_output_file(self, path: Path | None = None) -> None:  # it would open a path, and follow links
+            self.fout, self.state = [cast("BufferedWriter", file)], gguf.gguf_writer.WriterState.EMPTY
+
         def _pack_val(self, val: Any, *args: Any, **kwargs: Any) -> bytes:
             return val.data if isinstance(val, Encoded) else super()._pack_val(val, *args, **kwargs)
 
-    writer = Writer(path, str(metadata.get("general.architecture", ARCHITECTURE)))  # this adds general.architecture
+    writer = Writer(None, str(metadata.get("general.architecture", ARCHITECTURE)))  # this adds general.architecture
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     for key, value in metadata.items():
         if key == "general.alignment":
@@ -221,7 +225,7 @@ def _plan(tensors: Iterable[Tensor], types: Types | None) -> list[tuple[Tensor, 
 
 
 def write_gguf(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     metadata: Metadata,
     tensors: Iterable[Tensor],
     types: Types | None = None,
@@ -244,7 +248,7 @@ def write_gguf(
     The values of the tensors are asked for one tensor at a time, in order. Raises OSError if the file cannot be made or
     does not fit on the disk. Raises ValueError, which names the tensor or the key, for anything else.
     """
-    path = Path(path)
+    path = as_path(path)
     check_target(path)
     plan = _plan(tensors, types)
     importance = {
@@ -252,22 +256,17 @@ def write_gguf(
         for tensor, *_ in plan
         if importance and tensor.name in importance
     }
-    with partial_file(path) as partial:
-        writer = _make_writer(partial, metadata)
+    with partial_file(path) as file:
+        writer = _make_writer(file, metadata)
         for tensor, dtype, num_bytes in plan:
             type_id = cast("GGMLQuantizationType", tensor_types()[dtype].id)  # the package's enum may lack new ones
             writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), num_bytes, type_id)
-        try:
-            with closing(writer):
-                _write(writer, path, plan, importance, multipliers or {}, on_progress, num_threads)
-        except OSError as error:
-            if error.strerror and not error.filename:  # "No space left on device", for example, names no file
-                error.filename = str(path)
-            raise
+        _write(writer, file, path, plan, importance, multipliers or {}, on_progress, num_threads)
 
 
 def _write(
     writer: GGUFWriter,
+    file: BinaryIO,
     path: Path,
     plan: list[tuple[Tensor, str, int]],
     importance: Mapping[str, Array],
@@ -278,8 +277,7 @@ def _write(
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    (file,) = writer.fout or []
-    writer.write_padding(file, file.tell())
+    writer.write_padding(cast("BufferedWriter", file), file.tell())
     total, done = sum(num_bytes for *_, num_bytes in plan), 0
     padding = sum(-num_bytes % writer.data_alignment for *_, num_bytes in plan)
     check_space(path.parent, total + padding)
@@ -293,4 +291,4 @@ def _write(
                 on_progress(done, total, tensor.name)
         if done - start != num_bytes:
             raise ValueError(f"{tensor.name}: expected {num_bytes:,} bytes of {dtype}, got {done - start:,}")
-        writer.write_padding(file, num_bytes)
+        writer.write_padding(cast("BufferedWriter", file), num_bytes)

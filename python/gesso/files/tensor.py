@@ -7,7 +7,7 @@ import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -131,14 +131,24 @@ def dequantize(data: npt.ArrayLike, dtype: str, *, num_threads: int = 0) -> npt.
     return _native.dequantize(dtype, rows.reshape(-1), num_threads).reshape(*rows.shape[:-1], columns)
 
 
+@runtime_checkable
+class Releasable(Protocol):
+    """What owns the bytes of an array, and can give back the memory that they take."""
+
+    def release_pages(self, array: Array) -> None: ...
+
+
 def release_pages(array: Array) -> None:
     """Gives back the memory that reading a view of a mapped file has filled. Reading it again loads it again.
 
-    For other arrays it does nothing.
+    For other arrays it does nothing. A view of a GGUF file has a base that knows how to do it.
     """
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
+    if isinstance(base, Releasable):
+        base.release_pages(array)
+        return
     if not isinstance(base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or array.nbytes == 0:
         return
     first = array.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data

@@ -95,9 +95,9 @@ class LogitComparison:
     argmax_agreement: float  # the share of positions where both models have the same argmax
 
 
-def read_tensors(path: str) -> Iterable[Tensor]:
+def read_tensors(path: str, *, mmap: bool = True) -> Iterable[Tensor]:
     """The tensors of a .gguf file or a Hugging Face folder."""
-    return read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
+    return (read_checkpoint if Path(path).is_dir() else read_gguf)(path, mmap=mmap).tensors()
 
 
 def compare_tensors(

@@ -13,6 +13,7 @@ from typing import Any
 from gesso import _native
 from gesso._native import OptionKind
 from gesso.files.checkpoint import ARCHITECTURE, Value
+from gesso.files.hf.folder_file import read_text
 from gesso.files.tensor import LARGEST_FLOAT32
 
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -88,16 +89,6 @@ class Fields:
         if not isinstance(self.values.get(name), dict):
             raise self.error(name, "an object")
         return Fields(self.file, self.values[name], f"{self.where}{name}.")
-
-
-def read_text(file: Path) -> str | None:
-    """Reads a text file. Returns None when it does not exist."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8: {error}") from None
 
 
 def require_json(file: Path) -> Fields:

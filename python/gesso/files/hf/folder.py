@@ -28,6 +28,7 @@ from gesso.files.hf.config import read_config_metadata
 from gesso.files.hf.shards import Shards, StoredTensor
 from gesso.files.hf.tokenizer import read_tokenizer_metadata
 from gesso.files.presets import stays_float32
+from gesso.files.regular_file import AnyPath, as_path
 from gesso.files.tensor import FLOAT_TYPES, Tensor
 
 UNROTATED = 1e30  # a pair of dimensions whose frequency is divided by this is rotated by an angle of almost exactly 0
@@ -97,12 +98,12 @@ def rope_freqs(num_pairs: int, rotated_pairs: int) -> Tensor:
 class Checkpoint:
     """A checkpoint folder. It has `metadata` and `tensors()`, as `write_gguf` takes them."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, *, mmap: bool = True):
         self.directory = directory
         self.compression = read_compression(directory)
         self.metadata, self._rotated_pairs = read_config_metadata(directory)
         self.metadata |= read_tokenizer_metadata(directory, integer(self.metadata, "vocab_size"))
-        self.shards = Shards(directory)
+        self.shards = Shards(directory, mmap=mmap)
 
     def tensors(self) -> Iterator[Tensor]:
         """Yields all weights. It reads the files' headers only; values are read or made each time they are asked for.
@@ -159,6 +160,9 @@ def _with_router_scale(tensor: Tensor, router: Tensor | None) -> Tensor:
     )
 
 
-def read_checkpoint(directory: str | Path) -> Checkpoint:
-    """Opens a checkpoint folder. Reads its JSON files and checks that the weight files exist, but reads no weights."""
-    return Checkpoint(Path(directory))
+def read_checkpoint(directory: AnyPath, *, mmap: bool = True) -> Checkpoint:
+    """Opens a checkpoint folder. Reads its JSON files and checks that the weight files exist, but reads no weights.
+
+    mmap: False reads weights instead of mapping the files, see `gesso.load`.
+    """
+    return Checkpoint(as_path(directory), mmap=mmap)

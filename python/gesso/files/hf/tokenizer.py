@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from gesso.files.checkpoint import Value
-from gesso.files.hf.config import Fields, read_json, read_text
+from gesso.files.hf.config import Fields, read_json
+from gesso.files.hf.folder_file import read_text
 
 TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
 NO_SCORE = -1000.0  # llama.cpp's converter writes this score for every token, so scores tell nothing about their order
