@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gesso import _native
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer
 from gesso.cli.progress import Progress
 from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
 from gesso.files.partial_file import check_target
 from gesso.files.regular_file import read_text
-from gesso.loading import load
+from gesso.loading import open_checkpoint
 from gesso.measure.importance import collect
+from gesso.model import Model
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -52,7 +54,9 @@ def imatrix(options: argparse.Namespace) -> int:
     check_target(options.out, options.model)
     text = read_text(Path(options.text))
     # Activations stay float32: the file is made once, and every model that is quantised with it depends on it.
-    model = load(options.model, "cpu", options.threads, activations="f32", mmap=options.mmap)
+    checkpoint = open_checkpoint(options.model, mmap=options.mmap)
+    check_target(options.out, *checkpoint.files)  # OUT may be another part than the one that was given
+    model = Model(_native.Model(checkpoint, "cpu", options.threads or 0, "f32"))
     if model.tokenizer is None:
         raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read a text")
     length = model.config.canvas_length

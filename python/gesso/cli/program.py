@@ -49,7 +49,7 @@ def run_command(arguments: Sequence[str] | None) -> int:
         return status
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the program that reads the output has ended, as `| head` does
+    except BrokenPipeError:  # the reader has ended, as `| head` does; see standard_streams
         raise
     except ArgumentError as error:  # an argument that cannot be right, or not for this model
         print(f"gesso: {describe_error(error)}", file=sys.stderr)

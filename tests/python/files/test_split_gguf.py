@@ -111,10 +111,13 @@ def test_quantize_writes_what_it_writes_of_the_whole_file(whole, parts, tmp_path
     assert a == b == c
 
 
-def test_quantize_overwrites_no_part(copies, capsys):
+def test_no_part_is_overwritten(copies, tmp_path, capsys):
+    """Also the parts that were not named."""
+    (tmp_path / "text").write_text("the end " * 20)
     before = [os.stat(copy).st_ino for copy in copies]
-    for target in copies:  # also the parts that were not named
+    for target in copies:
         assert "the file to write is the one to read" in fails(capsys, "quantize", copies[0], target, "--preset", "F16")
+        assert "the file to write is the one to read" in fails(capsys, "imatrix", copies[0], tmp_path / "text", target)
     assert [os.stat(copy).st_ino for copy in copies] == before
 
 
