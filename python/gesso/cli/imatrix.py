@@ -11,7 +11,7 @@ from gesso.cli.progress import Progress
 from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
 from gesso.files.partial_file import check_target
-from gesso.files.regular_file import read_text
+from gesso.files.regular_file import as_path, read_text
 from gesso.loading import open_checkpoint
 from gesso.measure.importance import collect
 from gesso.model import Model
@@ -52,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 
 def imatrix(options: argparse.Namespace) -> int:
     check_target(options.out, options.model)
-    text = read_text(Path(options.text))
+    text = read_text(as_path(options.text))
     # Activations stay float32: the file is made once, and every model that is quantised with it depends on it.
     checkpoint = open_checkpoint(options.model, mmap=options.mmap)
     check_target(options.out, *checkpoint.files)  # OUT may be another part than the one that was given

@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack, nullcontext
-from pathlib import Path
 from typing import cast
 
 from gesso import ArgumentError, _native
@@ -14,6 +13,7 @@ from gesso._native import OptionInfo, OptionKind
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, option_value
 from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.cli.progress import Progress
+from gesso.files.regular_file import as_path, read_text
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
 from gesso.options import GenerationOptions
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     if options.prompt == "-" and sys.stdin.isatty():
         options.usage_error("no prompt: give one, or send it to standard input")
     prompt = read_prompt(options.prompt)
-    template = None if options.chat_template is None else read_template(options.chat_template)
+    template = None if options.chat_template is None else read_text(as_path(options.chat_template))
     model = load_model(options)
     tokenizer = model.tokenizer
     if tokenizer is None:
@@ -139,13 +139,6 @@ def read_prompt(argument: str) -> str:
     if not prompt:
         raise ArgumentError("the prompt is empty")
     return prompt
-
-
-def read_template(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}") from None
 
 
 def make_prompt(tokenizer: Tokenizer, prompt: str, template: str | None, options: argparse.Namespace) -> list[int]:

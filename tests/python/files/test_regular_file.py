@@ -81,6 +81,7 @@ def test_commands_refuse_a_pipe(tmp_path, capsys):
     out = str(tmp_path / "out.gguf")
     for arguments in (
         ["run", pipe, "hi"],
+        ["run", model, "hi", "--chat-template", pipe],
         ["inspect", pipe],
         ["bench", pipe],
         ["quantize", pipe, out, "--preset", "F16"],
