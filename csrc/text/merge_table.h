@@ -19,8 +19,9 @@ struct Merge {
 class MergeTable {
  public:
   // `merges` are in order of rank. Each is two tokens with one space between them: "th e". The constructor throws a
-  // FormatError with the index for a merge with another number of spaces, and for one where a part or the joined text
-  // is not a token. A pair that is listed twice gets the later rank.
+  // FormatError with the index for a merge with another number of spaces, and for one where a part is not a token. A
+  // merge whose joined text is not a token is skipped; the ranks of the others stay. A pair that is listed twice gets
+  // the later rank.
   MergeTable(const Vocabulary& vocabulary, const std::vector<std::string_view>& merges);
 
   // Returns the merge of two neighbours, or nullptr if there is none. The pointer is valid as long as the table.
