@@ -55,7 +55,7 @@ int64_t cache_bytes(const ModelConfig& config, int64_t length) {
 }
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
-  return Model(Checkpoint::open(path), options);
+  return Model(Checkpoint::open(path, options.interrupted), options);
 }
 
 Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
@@ -67,7 +67,7 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   impl->config = read_config(checkpoint);
   impl->weights = model::load_weights(file, impl->config);
   impl->tensors = file.tensors;
-  impl->tokenizer = text::load_tokenizer(file.metadata, file.owner);
+  impl->tokenizer = text::load_tokenizer(file.metadata, file.owner, options.interrupted);
   if (impl->tokenizer) {
     check_format(impl->tokenizer->vocab_size() == impl->config.vocab_size, "tokenizer.ggml.tokens: expected ",
                  impl->config.vocab_size, " tokens, as the model has, got ", impl->tokenizer->vocab_size());

@@ -7,6 +7,7 @@
 #include "core/importance.h"
 #include "core/profile.h"
 #include "diffusion/generate.h"
+#include "gesso/limits.h"
 #include "model/denoise.h"
 #include "model/self_conditioning.h"
 #include "model/sequence.h"
@@ -121,7 +122,7 @@ struct Session::Impl {
 };
 
 Session::Session(const Model& model, int64_t batch_size) {
-  check(batch_size >= 1, "batch_size: expected at least 1, got ", batch_size);
+  check(batch_size >= 1 && batch_size <= kMaxBatch, "batch_size: expected 1 to ", kMaxBatch, ", got ", batch_size);
   const Model::Impl& shared = *model.impl_;
   ops::QueuePointer queue = shared.make_queue();
   const model::PassLimits limits = model::pass_limits(shared.config, batch_size, queue != nullptr);

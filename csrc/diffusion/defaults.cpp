@@ -1,9 +1,11 @@
 #include "diffusion/defaults.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/check.h"
 #include "diffusion/option_table.h"
+#include "gesso/limits.h"
 
 namespace gesso::diffusion {
 namespace {
@@ -47,9 +49,11 @@ struct Reader {
   void operator()(const Ids& ids) const {
     const auto* list = metadata.find_ints(option.checkpoint_key);
     if (!list) return;
+    check_format(list->size <= size_t{kMaxEndTokens}, option.checkpoint_key, ": expected at most ", kMaxEndTokens,
+                 " token ids, got ", list->size);
     std::vector<int32_t>& out = defaults.*ids.fallback;
     out.clear();
-    for (int64_t id : *list) {
+    for (int64_t id : list->to_vector<int64_t>()) {
       check_format(id >= 0 && id <= INT32_MAX, option.checkpoint_key, ": expected a token id, got ", id);
       out.push_back(static_cast<int32_t>(id));
     }
@@ -62,8 +66,10 @@ struct Reader {
  private:
   template <typename T>
   void take(const Number<T>& number, const std::string& key, T value) const {
-    check_format(std::isfinite(static_cast<double>(value)) && option.range.contains(static_cast<double>(value)), key,
-                 ": expected ", describe(option.range, option.kind()), ", got ", value);
+    Range range = option.range;
+    range.most = std::min(range.most, option.checkpoint_most);
+    check_format(std::isfinite(static_cast<double>(value)) && range.contains(static_cast<double>(value)), key,
+                 ": expected ", describe(range, option.kind()), ", got ", value);
     defaults.*number.fallback = value;
   }
 };

@@ -3,11 +3,11 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "gesso/limits.h"
 
 namespace gesso::diffusion {
 namespace {
 
-constexpr double kMaxSteps = 1 << 30;  // the random draws count steps in 32 bits
 constexpr double kFinite = std::numeric_limits<float>::max();
 
 using Options = GenerationOptions;
@@ -23,8 +23,9 @@ const Option kTable[] = {
     {.name = "max_denoising_steps",
      .flag = "steps",
      .unit = "steps",
-     .range = {1, kMaxSteps},
+     .range = {1, double{kMaxSteps}},
      .checkpoint_key = "diffusion.eb_max_steps",
+     .checkpoint_most = double{kMaxCheckpointSteps},
      .fork_key = "diffusion.eb_max_steps",
      .member =
          Number(&Options::max_denoising_steps, &Defaults::max_denoising_steps, &gesso_options::max_denoising_steps),

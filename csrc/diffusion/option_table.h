@@ -68,6 +68,8 @@ struct Option {
   const char* unit = "";
   Range range = {};
   const char* checkpoint_key = "";
+  // The largest default that a checkpoint may have, where it is less than a caller may ask for.
+  double checkpoint_most = std::numeric_limits<double>::infinity();
   const char* fork_key = "";  // the key's name in a fork of llama.cpp, without "<architecture>."
   Member member;
   const char* help;

@@ -42,14 +42,15 @@ Header read_header(GgufReader& reader) {
                  "version: expected a little endian file, got a big endian one");
   reader.require(version == 2 || version == 3, version_at, "version: expected 2 or 3, got ", version);
   Header header;
-  header.num_tensors = reader.read_count("number of tensors", kMinTensorBytes);
-  header.num_keys = reader.read_count("number of keys", kMinKeyBytes);
+  header.num_tensors = reader.read_count("number of tensors", kMinTensorBytes, kMaxTensors);
+  header.num_keys = reader.read_count("number of keys", kMinKeyBytes, kMaxKeys);
   return header;
 }
 
 Metadata read_metadata(GgufReader& reader, uint64_t num_keys) {
   Metadata metadata;
   for (uint64_t i = 0; i < num_keys; ++i) {
+    reader.poll();
     reader.set_subject(concat("key ", i + 1, " of ", num_keys));
     const uint64_t at = reader.offset();
     std::string key(reader.read_name("key"));
@@ -128,6 +129,7 @@ std::vector<Entry> read_directory(GgufReader& reader, uint64_t num_tensors) {
   std::vector<Entry> entries;
   std::unordered_set<std::string_view> names;
   for (uint64_t i = 0; i < num_tensors; ++i) {
+    reader.poll();
     reader.set_subject(concat("tensor ", i + 1, " of ", num_tensors));
     entries.push_back(read_entry(reader));
     reader.require(names.insert(entries.back().name).second, entries.back().at, "duplicate tensor name");
@@ -173,8 +175,8 @@ void check_overlap(GgufReader& reader, const std::vector<Entry>& entries) {
 
 }  // namespace
 
-GgufFile parse_gguf(std::span<const std::byte> bytes) {
-  GgufReader reader(bytes);
+GgufFile parse_gguf(std::span<const std::byte> bytes, const std::function<bool()>& interrupted) {
+  GgufReader reader(bytes, interrupted);
   const Header header = read_header(reader);
   GgufFile file;
   file.file_bytes = bytes.size();
@@ -195,10 +197,10 @@ GgufFile parse_gguf(std::span<const std::byte> bytes) {
   return file;
 }
 
-GgufFile open_gguf(const std::string& path) {
+GgufFile open_gguf(const std::string& path, const std::function<bool()>& interrupted) {
   auto mapping = std::make_shared<const MappedFile>(path);
   try {
-    GgufFile file = parse_gguf(mapping->bytes());
+    GgufFile file = parse_gguf(mapping->bytes(), interrupted);
     file.owner = std::move(mapping);
     return file;
   } catch (const FormatError& error) {

@@ -4,23 +4,12 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "gesso/limits.h"
 
 namespace gesso::model {
 namespace {
 
 constexpr const char* kArchitectures[] = {"diffusion-gemma", "diffusion-gemma4", "diffusiongemma"};
-
-// Limits that no plausible model reaches. With them every product of sizes, also in estimates of memory, fits 64 bits.
-constexpr int64_t kMaxSize = int64_t{1} << 31;
-constexpr int64_t kMaxContext = int64_t{1} << 28;
-constexpr int64_t kMaxWidth = int64_t{1} << 20;  // of a row of activations
-constexpr int64_t kMaxLayers = 1024;
-constexpr int64_t kMaxExperts = 65536;
-constexpr int64_t kMaxHeads = 65536;
-// A rotary table is allocated before any tensor has confirmed this size. The released model has 512.
-constexpr int64_t kMaxHeadDim = 65536;
-// A canvas is allocated whole. The released model has 256.
-constexpr int64_t kMaxCanvasLength = 65536;
 
 // Reads the keys of one architecture and checks ranges.
 class Reader {
@@ -57,11 +46,11 @@ class Reader {
   // Reads a value for each layer: an array of length L, or one value for all layers.
   std::vector<int64_t> per_layer(const std::string& name, int64_t num_layers) const {
     const auto* value = metadata_.find(key(name));
-    if (value && std::holds_alternative<std::vector<int64_t>>(*value)) {
-      const auto& list = std::get<std::vector<int64_t>>(*value);
-      check_format(static_cast<int64_t>(list.size()) == num_layers, key(name), ": expected ", num_layers,
-                   " entries, got ", list.size());
-      return list;
+    if (value && std::holds_alternative<NumberArray>(*value)) {
+      const NumberArray& list = *metadata_.find_ints(key(name));
+      check_format(static_cast<int64_t>(list.size) == num_layers, key(name), ": expected ", num_layers,
+                   " entries, got ", list.size);
+      return list.to_vector<int64_t>();
     }
     return std::vector<int64_t>(num_layers, metadata_.get_int(key(name)));
   }
@@ -106,11 +95,13 @@ void read_layers(const Reader& reader, ModelConfig& config) {
 // Reads `<arch>.vocab_size` if the file has it (a checkpoint without a tokenizer does). Otherwise it is the length of
 // the token list, and without a list the number of rows of the embedding.
 int64_t read_vocab_size(const io::GgufFile& file, const Reader& reader) {
-  if (reader.has("vocab_size")) return reader.size("vocab_size");
+  if (reader.has("vocab_size")) return reader.size("vocab_size", kMaxVocabulary);
   const auto* tokens = file.metadata.find_strings("tokenizer.ggml.tokens");
-  if (tokens) return reader.in_range("vocab_size", static_cast<int64_t>(tokens->size()), 1, kMaxSize);
+  if (tokens) return reader.in_range("vocab_size", static_cast<int64_t>(tokens->size()), 1, kMaxVocabulary);
   for (const io::NamedTensor& tensor : file.tensors) {
-    if (tensor.name == "token_embd.weight" && tensor.tensor.shape.rank == 2) return tensor.tensor.shape[0];
+    if (tensor.name == "token_embd.weight" && tensor.tensor.shape.rank == 2) {
+      return reader.in_range("vocab_size", tensor.tensor.shape[0], 1, kMaxVocabulary);
+    }
   }
   throw FormatError("vocabulary size: neither " + reader.key("vocab_size") +
                     " nor tokenizer.ggml.tokens nor token_embd.weight is there");

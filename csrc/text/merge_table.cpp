@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 #include <optional>
 #include <string>
 
 #include "core/check.h"
+#include "gesso/limits.h"
 #include "io/metadata.h"
 
 namespace gesso::text {
@@ -49,15 +49,24 @@ std::optional<Merge> parse_merge(const Vocabulary& vocabulary, size_t rank, std:
 
 }  // namespace
 
-MergeTable::MergeTable(const Vocabulary& vocabulary, const std::vector<std::string_view>& merges) {
-  check_format(merges.size() < std::numeric_limits<uint32_t>::max(),
-               "tokenizer.ggml.merges: expected fewer than 2^32 - 1, got ", merges.size());
+MergeTable::MergeTable(const Vocabulary& vocabulary, const std::vector<std::string_view>& merges, Poll& poll) {
+  check_format(merges.size() <= size_t{kMaxMerges}, "tokenizer.ggml.merges: expected at most ", kMaxMerges, ", got ",
+               merges.size());
   slots_.assign(std::bit_ceil(2 * merges.size() + 1), Merge{kFree, kFree, 0, kFree});
   std::string joined;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
+    poll();
     const std::optional<Merge> merge = parse_merge(vocabulary, rank, merges[rank], joined);
-    if (merge) slots_[find_slot(merge->left, merge->right)] = *merge;
+    if (merge) insert(*merge);
   }
+}
+
+void MergeTable::insert(const Merge& merge) {
+  const size_t index = find_slot(merge.left, merge.right);
+  const size_t probes = (index - hash_pair(merge.left, merge.right)) & (slots_.size() - 1);
+  check_format(probes <= size_t{kMaxProbes}, "tokenizer.ggml.merges[", merge.rank,
+               "]: expected merges of different hashes, got ", probes, " that share one");
+  slots_[index] = merge;
 }
 
 const Merge* MergeTable::find(int32_t left, int32_t right) const {

@@ -6,6 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/poll.h"
+#include "gesso/number_array.h"
+
 namespace gesso::text {
 
 // What stands for a space in the texts of tokens.
@@ -20,9 +23,10 @@ std::optional<uint8_t> byte_token_value(std::string_view text);
 class Vocabulary {
  public:
   // `types` has one type for each text. The vocabulary keeps views of the texts. The constructor throws a FormatError
-  // with key and index for: no tokens, or more than 2^31 - 1; different numbers of texts and types; a type outside
-  // 1..6; a text that is not UTF-8; the same text twice; a byte token that is not spelled <0xXX> with capital digits.
-  Vocabulary(std::vector<std::string_view> texts, const std::vector<int64_t>& types);
+  // with key and index for: no tokens, or more than kMaxVocabulary; different numbers of texts and types; a type
+  // outside 1..6; a text that is not UTF-8 or longer than kMaxTokenBytes; the same text twice; a byte token that is not
+  // spelled <0xXX> with capital digits. It polls once per token.
+  Vocabulary(std::vector<std::string_view> texts, const NumberArray& types, Poll& poll);
 
   int32_t size() const { return static_cast<int32_t>(texts_.size()); }
   bool contains(int64_t id) const { return id >= 0 && id < static_cast<int64_t>(texts_.size()); }
@@ -35,6 +39,8 @@ class Vocabulary {
  private:
   // Returns the slot that holds `text`, or the free slot where it would be inserted.
   size_t find_slot(std::string_view text) const;
+  // Refuses a token whose hash more than kMaxProbes others share: a file may be made of such tokens, and would take
+  // hours.
   void insert(int32_t id);
 
   std::vector<std::string_view> texts_;

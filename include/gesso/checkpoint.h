@@ -4,11 +4,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "gesso/number_array.h"
 
 namespace gesso {
 
@@ -35,10 +39,12 @@ class Checkpoint {
 
   // Makes an empty checkpoint, to be filled with set() and add_tensor() under GGUF's names.
   Checkpoint();
-  // Maps a GGUF file; nothing is copied. IoError or FormatError.
-  static Checkpoint open(const std::string& path);
+  // Maps a GGUF file; nothing is copied. IoError or FormatError. `interrupted` is polled meanwhile; true ends the call
+  // by throwing Interrupted.
+  static Checkpoint open(const std::string& path, const std::function<bool()>& interrupted = {});
   // Parses GGUF bytes in memory, which `owner` keeps alive. FormatError.
-  static Checkpoint parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
+  static Checkpoint parse(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
+                          const std::function<bool()>& interrupted = {});
 
   // Sets the value of a new key. FormatError when the key exists.
   void set(const std::string& key, Value value);
@@ -50,6 +56,9 @@ class Checkpoint {
 
   std::vector<std::string> keys() const;      // in the order of the file
   Value value(const std::string& key) const;  // FormatError when missing
+  // The value if it is an array of numbers, as it is stored: a view that lives as long as the checkpoint. value() makes
+  // 8 bytes of each number, whatever it takes in the file. FormatError when the key is missing.
+  std::optional<NumberArray> numbers(const std::string& key) const;
   // The value as the GGUF file stores it: its type (u32), then the value. A copy made from it loses nothing. It lives
   // as long as the checkpoint. It is empty if the checkpoint was put together by hand. FormatError when the key is
   // missing.

@@ -52,7 +52,7 @@ struct LoadOptions {
   std::string activations = "auto";
   // Called while weights go to a GPU, with the bytes that have arrived and the bytes in all.
   std::function<void(int64_t, int64_t)> progress = {};
-  std::function<bool()> interrupted = {};  // called meanwhile; true ends the load by throwing Interrupted
+  std::function<bool()> interrupted = {};  // called during the whole load; true ends it by throwing Interrupted
 };
 
 // A loaded model. On the CPU its weights are views of the checkpoint's bytes; on a GPU they are a copy in its memory,
@@ -86,7 +86,7 @@ class Model {
 // Threads: one thread at a time may use a session. Sessions of one model do not disturb each other.
 class Session {
  public:
-  // ArgumentError unless batch_size >= 1.
+  // ArgumentError unless batch_size is 1 to kMaxBatch (limits.h).
   explicit Session(const Model& model, int64_t batch_size = 1);
   ~Session();
   Session(Session&&) noexcept;

@@ -1,6 +1,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
+#include <memory>
+
 #include "bindings.h"
 #include "gesso/checkpoint.h"
 
@@ -38,6 +41,18 @@ std::shared_ptr<const void> keep_alive(nb::object object) {
 nb::str decode(const std::string& text) {
   return nb::steal<nb::str>(
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+}
+
+// A NumPy array of the numbers. It is a copy, because the numbers of a file need not be aligned.
+nb::object from_numbers(const NumberArray& numbers) {
+  return visit_number_type(numbers.type, [&](auto stored) -> nb::object {
+    using T = decltype(stored);
+    auto owned = std::make_unique<T[]>(numbers.size);
+    if (numbers.size > 0) std::memcpy(owned.get(), numbers.data, numbers.size * sizeof(T));
+    T* data = owned.release();
+    nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
+    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {numbers.size}, owner));
+  });
 }
 
 nb::object from_value(const Checkpoint::Value& value) {
@@ -80,14 +95,14 @@ void bind_checkpoint(nb::module_& module) {
           [](nb::bytes path) {
             const std::string name(path.c_str(), path.size());
             nb::gil_scoped_release release;
-            return Checkpoint::open(name);
+            return Checkpoint::open(name, poll_signals);
           },
           nb::arg("path"), "Maps a GGUF file. The path is what os.fsencode() gives.")
       .def_static(
           "parse",
           [](nb::bytes data) {
             const auto* first = reinterpret_cast<const std::byte*>(data.c_str());
-            return Checkpoint::parse({first, data.size()}, keep_alive(data));
+            return Checkpoint::parse({first, data.size()}, keep_alive(data), poll_signals);
           },
           nb::arg("data"), "Parses GGUF bytes in memory.")
       .def(
@@ -110,12 +125,16 @@ void bind_checkpoint(nb::module_& module) {
           "metadata",
           [](const Checkpoint& self) {
             nb::dict metadata;
-            for (const std::string& key : self.keys()) metadata[decode(key)] = from_value(self.value(key));
+            for (const std::string& key : self.keys()) {
+              const std::optional<NumberArray> numbers = self.numbers(key);
+              metadata[decode(key)] = numbers ? from_numbers(*numbers) : from_value(self.value(key));
+            }
             return metadata;
           },
-          nb::sig("def metadata(self) -> dict[str, bool | int | float | str | list[int] | list[float]"
+          nb::sig("def metadata(self) -> dict[str, bool | int | float | str | numpy.typing.NDArray[numpy.generic]"
                   " | list[str] | None]"),
-          "All metadata by key. None stands for a list of lists, which nothing reads.")
+          "All metadata by key. Lists of numbers are arrays of the type that the file has. None stands for a list of"
+          " lists, which nothing reads.")
       .def(
           "encoded_value",
           [](const Checkpoint& self, const std::string& key) {

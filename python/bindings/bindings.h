@@ -20,6 +20,7 @@ void bind_bench(nb::module_& module);
 void bind_checkpoint(nb::module_& module);
 void bind_device(nb::module_& module);
 void bind_generation(nb::module_& module);
+void bind_limits(nb::module_& module);
 void bind_model(nb::module_& module);
 void bind_options(nb::module_& module);
 void bind_quantize(nb::module_& module);

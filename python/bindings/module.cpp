@@ -6,6 +6,7 @@ NB_MODULE(_native, module) {
   gesso::bindings::bind_bench(module);
   gesso::bindings::bind_checkpoint(module);
   gesso::bindings::bind_device(module);
+  gesso::bindings::bind_limits(module);
   gesso::bindings::bind_tokenizer(module);
   gesso::bindings::bind_options(module);
   gesso::bindings::bind_generation(module);

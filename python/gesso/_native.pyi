@@ -144,9 +144,9 @@ class Checkpoint:
         """
 
     @property
-    def metadata(self) -> dict[str, bool | int | float | str | list[int] | list[float] | list[str] | None]:
+    def metadata(self) -> dict[str, bool | int | float | str | numpy.typing.NDArray[numpy.generic] | list[str] | None]:
         """
-        All metadata by key. None stands for a list of lists, which nothing reads.
+        All metadata by key. Lists of numbers are arrays of the type that the file has. None stands for a list of lists, which nothing reads.
         """
 
     def encoded_value(self, key: str) -> bytes:
@@ -202,6 +202,42 @@ def devices() -> list[DeviceInfo]:
     """
     The CPU, then every GPU of this machine. Where there is no GPU or no driver, it is the CPU alone.
     """
+
+MAX_TENSORS: int = 262144
+
+MAX_STRINGS: int = 8388608
+
+MAX_JSON_BYTES: int = 33554432
+
+MAX_TOKENIZER_BYTES: int = 134217728
+
+MAX_HEADER_BYTES: int = 33554432
+
+MAX_VOCABULARY: int = 1048576
+
+MAX_MERGES: int = 4194304
+
+MAX_CONTEXT: int = 268435456
+
+MAX_WIDTH: int = 1048576
+
+MAX_LAYERS: int = 1024
+
+MAX_EXPERTS: int = 65536
+
+MAX_HEADS: int = 65536
+
+MAX_HEAD_DIM: int = 65536
+
+MAX_CANVAS_LENGTH: int = 4096
+
+MAX_END_TOKENS: int = 1024
+
+MAX_CHECKPOINT_STEPS: int = 4096
+
+MAX_BATCH: int = 4096
+
+MAX_THREADS: int = 4096
 
 class Tokenizer:
     """A tokenizer of the kind byte-fallback BPE, read from a checkpoint."""

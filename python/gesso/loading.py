@@ -11,8 +11,6 @@ from gesso.files.checkpoint import fill_checkpoint, outline
 from gesso.files.hf.folder import read_checkpoint
 from gesso.model import Model
 
-MAX_THREADS = 4096  # the limit in csrc/core/thread_count.cpp
-
 
 def load(
     path: str | os.PathLike[str],
@@ -60,8 +58,8 @@ def load(
 def check_num_threads(num_threads: int | None) -> None:
     if num_threads is not None and (isinstance(num_threads, bool) or not isinstance(num_threads, int)):
         raise TypeError(f"num_threads: expected an int or None, got {num_threads!r}")
-    if num_threads is not None and not 1 <= num_threads <= MAX_THREADS:
-        raise _native.ArgumentError(f"num_threads: expected 1 to {MAX_THREADS}, got {num_threads}")
+    if num_threads is not None and not 1 <= num_threads <= _native.MAX_THREADS:
+        raise _native.ArgumentError(f"num_threads: expected 1 to {_native.MAX_THREADS}, got {num_threads}")
 
 
 def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -> _native.Checkpoint:

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from gesso import _native
 from gesso._native import CanvasEvent, StepEvent, Timings
-from gesso.arguments import as_array, as_id_lists, as_ids, as_lengths, check_callback, is_ids, make_options
+from gesso.arguments import (
+    as_array,
+    as_batch_size,
+    as_id_lists,
+    as_ids,
+    as_lengths,
+    check_callback,
+    is_ids,
+    make_options,
+)
 from gesso.config import Config
 from gesso.options import Array, GenerationOptions, Ids, Prompt
 from gesso.reply import THOUGHT_BOUNDS, Reply, decode_reply, marker_ids
@@ -76,7 +85,7 @@ class Model:
         return self.native.activations
 
     def session(self, batch_size: int = 1) -> Session:
-        """Makes an empty batch of growing sequences."""
+        """Makes an empty batch of growing sequences. batch_size: 1 to 4096."""
         return Session(self, batch_size)
 
     def generate(
@@ -106,7 +115,11 @@ class Model:
         if not single and (not isinstance(prompts, Iterable) or isinstance(prompts, (Mapping, bytes, bytearray))):
             raise TypeError(f"prompts: expected text, token ids or a list of them, got {prompts!r}")
         entries: Any = [prompts] if single else prompts
-        ids = [self._prompt_ids(entry) for entry in entries]
+        ids: list[list[int]] = []
+        for entry in entries:
+            if len(ids) == _native.MAX_BATCH:
+                raise _native.ArgumentError(f"prompts: expected at most {_native.MAX_BATCH}, got more")
+            ids.append(self._prompt_ids(entry))
         return self.session(len(ids))._generate(ids, single, on_step, on_canvas, options)
 
     def _prompt_ids(self, prompt: Prompt) -> list[int]:
@@ -130,7 +143,7 @@ class Session:
 
     def __init__(self, model: Model, batch_size: int = 1):
         self.model = model
-        self._native = _native.Session(model.native, batch_size)
+        self._native = _native.Session(model.native, as_batch_size(batch_size))
 
     @property
     def batch_size(self) -> int:

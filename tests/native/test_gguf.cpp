@@ -109,9 +109,9 @@ TEST_CASE("a valid file of version 2 or 3 yields its metadata and tensors") {
     CHECK(metadata.get_int("u64") == int64_t{1} << 62);
     CHECK(metadata.get_int("i64") == int64_t{-1} << 62);
     CHECK(metadata.get_float("f64") == 0.1);
-    CHECK(*metadata.find_ints("ints") == std::vector<int64_t>{1, -2, 3});
-    CHECK(*metadata.find_ints("bools") == std::vector<int64_t>{1, 0});
-    CHECK(*metadata.find_floats("floats") == std::vector<double>{1.5, -2.0});
+    CHECK(metadata.find_ints("ints")->to_vector<int64_t>() == std::vector<int64_t>{1, -2, 3});
+    CHECK(metadata.find_ints("bools")->to_vector<int64_t>() == std::vector<int64_t>{1, 0});
+    CHECK(metadata.find_floats("floats")->to_vector<double>() == std::vector<double>{1.5, -2.0});
     CHECK(metadata.find_strings("strings")->at(1) == std::string_view("\0\xff", 2));
     CHECK(metadata.find_strings("empty")->empty());
     CHECK(std::holds_alternative<std::monostate>(*metadata.find("nested")));

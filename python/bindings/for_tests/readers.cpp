@@ -32,6 +32,8 @@ nb::object to_python(const io::MetadataValue& value) {
           nb::list list;
           for (std::string_view text : v) list.append(to_str(text));
           return list;
+        } else if constexpr (std::is_same_v<T, NumberArray>) {
+          return v.is_float() ? nb::cast(v.template to_vector<double>()) : nb::cast(v.template to_vector<int64_t>());
         } else {
           return nb::cast(v);
         }

@@ -9,6 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import TypedDict
 
+import numpy as np
+import numpy.typing as npt
+
 from gesso import _native
 from gesso.cli import comparison
 from gesso.cli.command_parser import CommandParser
@@ -116,7 +119,7 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> R
     needed = memory_needed(config) if config else SessionMemory()
     report: Report = {
         "path": path,
-        "architecture": metadata.get("general.architecture"),
+        "architecture": shorten(metadata.get("general.architecture")),
         "file_bytes": checkpoint.file_bytes or None,
         "metadata": {key: shorten(value) for key, value in metadata.items()},
         "types": count_types(tensors),
@@ -132,17 +135,22 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> R
     return report
 
 
-def shorten(value: Shown) -> Shown:
+def shorten(value: Shown | npt.NDArray[np.generic]) -> Shown:
     """Shortens a metadata value: a long list or string becomes its length and its beginning."""
-    if isinstance(value, list) and len(value) > MAX_ITEMS:
-        return {"length": len(value), "first": [shorten(item) for item in value[:MAX_ITEMS]]}
+    if isinstance(value, np.ndarray):
+        return _shorten_list(value[:MAX_ITEMS].tolist(), len(value))
     if isinstance(value, list):
-        return [shorten(item) for item in value]
+        return _shorten_list(value[:MAX_ITEMS], len(value))
     if isinstance(value, str) and len(value) > MAX_CHARACTERS:
         return {"length": len(value), "first": value[:MAX_CHARACTERS]}
     if isinstance(value, float):  # most numbers are float32; 7 digits show 0.1 instead of 0.10000000149
         return float(f"{value:.7g}") if math.isfinite(value) else str(value)
     return value
+
+
+def _shorten_list(first: Sequence[Shown], length: int) -> Shown:
+    items = [shorten(item) for item in first]
+    return items if length <= MAX_ITEMS else {"length": length, "first": items}
 
 
 def memory_needed(config: _native.ModelConfig) -> SessionMemory:

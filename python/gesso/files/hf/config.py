@@ -12,12 +12,10 @@ from typing import Any
 
 from gesso import _native
 from gesso._native import OptionKind
-from gesso.files.checkpoint import ARCHITECTURE, Value
+from gesso.files.checkpoint import ARCHITECTURE, Value, short
 from gesso.files.tensor import LARGEST_FLOAT32
 
 SLIDING, FULL = "sliding_attention", "full_attention"
-# Lists of these lengths are made, so a hostile file must not choose them. The bounds are far beyond any real model.
-MAX_LAYERS, MAX_VOCABULARY, MAX_HEAD_DIM = 4096, 1 << 24, 1 << 16
 
 # If one of these fields of text_config is present, it must have this value.
 FIXED = {
@@ -42,11 +40,11 @@ class Fields:
     def __init__(self, file: Path, values: object, where: str = ""):
         self.file, self.where = file, where
         if not isinstance(values, dict):
-            raise ValueError(f"{file}: {where or 'the file'}: expected an object, got {values!r}")
+            raise ValueError(f"{file}: {where or 'the file'}: expected an object, got {short(values)}")
         self.values: dict[str, Any] = values
 
     def error(self, name: str, expected: str) -> ValueError:
-        got = repr(self.values[name]) if name in self.values else "nothing"
+        got = short(self.values[name]) if name in self.values else "nothing"
         return ValueError(f"{self.file}: {self.where}{name}: expected {expected}, got {got}")
 
     def integer(self, name: str, default: int | None = None, *, least: int = 1, most: int = 2**31 - 1) -> int:
@@ -73,6 +71,8 @@ class Fields:
         if value is None:
             return None
         values = value if isinstance(value, list) else [value]
+        if len(values) > _native.MAX_END_TOKENS:
+            raise self.error(name, f"at most {_native.MAX_END_TOKENS} token ids")
         if any(isinstance(v, bool) or not isinstance(v, int) or not 0 <= v < 2**31 for v in values):
             raise self.error(name, "token ids")
         return values
@@ -90,9 +90,12 @@ class Fields:
         return Fields(self.file, self.values[name], f"{self.where}{name}.")
 
 
-def read_text(file: Path) -> str | None:
+def read_text(file: Path, max_bytes: int = _native.MAX_JSON_BYTES) -> str | None:
     """Reads a text file. Returns None when it does not exist."""
     try:
+        size = file.stat().st_size
+        if size > max_bytes:
+            raise ValueError(f"{file}: expected at most {max_bytes} bytes, got {size}")
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
@@ -108,9 +111,9 @@ def require_json(file: Path) -> Fields:
     return fields
 
 
-def read_json(file: Path) -> Fields | None:
+def read_json(file: Path, max_bytes: int = _native.MAX_JSON_BYTES) -> Fields | None:
     """Reads a JSON file. Returns None when it does not exist."""
-    text = read_text(file)
+    text = read_text(file, max_bytes)
     if text is None:
         return None
     try:
@@ -142,13 +145,16 @@ def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
     `num_global_key_value_heads` for all full layers. The newer one has `per_layer_config` with the differences of each
     layer; if it is present, the older fields are ignored.
     """
-    head_dim, kv_heads = text.integer("head_dim", 256, most=MAX_HEAD_DIM), text.integer("num_key_value_heads", 4)
+    head_dim, kv_heads = (
+        text.integer("head_dim", 256, most=_native.MAX_HEAD_DIM),
+        text.integer("num_key_value_heads", 4),
+    )
     shapes = [(head_dim, kv_heads)] * len(types)
     if "per_layer_config" not in text.values:
         full_kv_heads = kv_heads
         if text.values.get("num_global_key_value_heads") is not None:
             full_kv_heads = text.integer("num_global_key_value_heads")
-        full = (text.integer("global_head_dim", 512, most=MAX_HEAD_DIM), full_kv_heads)
+        full = (text.integer("global_head_dim", 512, most=_native.MAX_HEAD_DIM), full_kv_heads)
         return [full if layer_type == FULL else shape for layer_type, shape in zip(types, shapes, strict=True)]
     if text.values["per_layer_config"] is None:  # no layer differs
         return shapes
@@ -159,7 +165,7 @@ def _attention_shapes(text: Fields, types: list[str]) -> list[tuple[int, int]]:
         layer = layers.object(key)
         for name in layer.values.keys() - {"head_dim", "num_key_value_heads"}:
             layer.fixed(name, text.values.get(name))
-        layer_dim = layer.integer("head_dim", head_dim, most=MAX_HEAD_DIM)
+        layer_dim = layer.integer("head_dim", head_dim, most=_native.MAX_HEAD_DIM)
         shapes[int(key)] = (layer_dim, layer.integer("num_key_value_heads", kv_heads))
     for kind in (SLIDING, FULL):
         if len({shape[0] for layer_type, shape in zip(types, shapes, strict=True) if layer_type == kind}) > 1:
@@ -196,7 +202,10 @@ def _check_supported(config: Fields, text: Fields) -> None:
 
 def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Value], int]:
     """Returns the architecture's metadata from config.json, and the number of rotated pairs on full layers."""
-    num_layers, heads = text.integer("num_hidden_layers", 30, most=MAX_LAYERS), text.integer("num_attention_heads", 8)
+    num_layers, heads = (
+        text.integer("num_hidden_layers", 30, most=_native.MAX_LAYERS),
+        text.integer("num_attention_heads", 8, most=_native.MAX_HEADS),
+    )
     types = _layer_types(text, num_layers)
     shapes = _attention_shapes(text, types)
     for head_dim, kv_heads in shapes:
@@ -206,16 +215,16 @@ def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Value], int]:
     sliding_dim = shapes[types.index(SLIDING)][0] if SLIDING in types else text.integer("head_dim", 256)
     theta, rotated_pairs = _rope(text, FULL, full_dim)
     sliding_theta = _rope(text, SLIDING, sliding_dim)[0] if SLIDING in types else 1e4
-    num_experts, top_k = text.integer("num_experts"), text.integer("top_k_experts")
+    num_experts, top_k = text.integer("num_experts", most=_native.MAX_EXPERTS), text.integer("top_k_experts")
     if top_k > num_experts:
         raise text.error("top_k_experts", f"at most num_experts = {num_experts}")
-    vocab_size = text.integer("vocab_size", 262144, most=MAX_VOCABULARY)
+    vocab_size = text.integer("vocab_size", 262144, most=_native.MAX_VOCABULARY)
     keys: dict[str, Value] = {
         "vocab_size": vocab_size,
         "block_count": num_layers,
-        "context_length": text.integer("max_position_embeddings", 131072),
-        "embedding_length": text.integer("hidden_size", 2304),
-        "feed_forward_length": text.integer("intermediate_size", 9216),
+        "context_length": text.integer("max_position_embeddings", 131072, most=_native.MAX_CONTEXT),
+        "embedding_length": text.integer("hidden_size", 2304, most=_native.MAX_WIDTH),
+        "feed_forward_length": text.integer("intermediate_size", 9216, most=_native.MAX_WIDTH),
         "attention.head_count": heads,
         "attention.head_count_kv": [kv_heads for _, kv_heads in shapes],
         "rope.freq_base": theta,
@@ -232,13 +241,13 @@ def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Value], int]:
         "attention.sliding_window_pattern": [layer_type == SLIDING for layer_type in types],
         "attention.key_length_swa": sliding_dim,
         "attention.value_length_swa": sliding_dim,
-        "expert_feed_forward_length": text.integer("moe_intermediate_size"),
+        "expert_feed_forward_length": text.integer("moe_intermediate_size", most=_native.MAX_WIDTH),
         "rope.dimension_count": full_dim,
         "rope.dimension_count_swa": sliding_dim,
         "attention.causal": False,
     }
     metadata = {f"{ARCHITECTURE}.{key}": value for key, value in keys.items()}
-    metadata["diffusion.canvas_length"] = config.integer("canvas_length", 256)
+    metadata["diffusion.canvas_length"] = config.integer("canvas_length", 256, most=_native.MAX_CANVAS_LENGTH)
     image = config.integers("image_token_id") if "image_token_id" in config.values else [258880]
     if image and image[0] < vocab_size:  # a small vocabulary may not have this token
         metadata["gesso.image_token_id"] = image[0]

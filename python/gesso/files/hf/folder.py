@@ -68,6 +68,9 @@ NAMES = {
 # scales of a compressed key-value cache, which gesso does not have.
 DROPPED = re.compile(r"model\.encoder\.|lm_head\.|model\.decoder\.layers\.\d+\.self_attn\.([kv]_proj\.)?[qkv]_scale$")
 
+# An embedding, with any prefix. A compressed one may have another last part.
+EMBEDDING = re.compile(r"(^|\.)embed_tokens\.weight(_packed)?$")
+
 
 def _pattern(hf_name: str) -> str:
     return re.sub(r"\.layers\.(\d+)\.", ".layers.N.", hf_name, count=1)
@@ -101,8 +104,18 @@ class Checkpoint:
         self.directory = directory
         self.compression = read_compression(directory)
         self.metadata, self._rotated_pairs = read_config_metadata(directory)
-        self.metadata |= read_tokenizer_metadata(directory, integer(self.metadata, "vocab_size"))
         self.shards = Shards(directory)
+        self._check_vocabulary(integer(self.metadata, "vocab_size"))
+        self.metadata |= read_tokenizer_metadata(directory, integer(self.metadata, "vocab_size"))
+
+    def _check_vocabulary(self, vocab_size: int) -> None:
+        """Raises ValueError if the folder has an embedding, but none with a row for each token.
+
+        The tokenizer makes lists of this length, which a folder of a few bytes must not choose.
+        """
+        found = [tensor for name, tensor in self.shards.tensors().items() if EMBEDDING.search(name)]
+        if found and all(tensor.shape[:1] != (vocab_size,) for tensor in found):
+            raise found[0].error(f"vocab_size = {vocab_size} rows")
 
     def tensors(self) -> Iterator[Tensor]:
         """Yields all weights. It reads the files' headers only; values are read or made each time they are asked for.
@@ -160,5 +173,5 @@ def _with_router_scale(tensor: Tensor, router: Tensor | None) -> Tensor:
 
 
 def read_checkpoint(directory: str | Path) -> Checkpoint:
-    """Opens a checkpoint folder. Reads its JSON files and checks that the weight files exist, but reads no weights."""
+    """Opens a checkpoint folder. Reads its JSON files and the headers of the weight files, but no weights."""
     return Checkpoint(Path(directory))

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from gesso import _native
+from gesso.files.checkpoint import short
 from gesso.files.hf.config import read_json
 from gesso.files.tensor import FLOAT_TYPES, Array, release_pages
 
@@ -49,6 +51,7 @@ class Shards:
     """The weight files of a folder. Making one checks that all files exist; it does not read their headers."""
 
     def __init__(self, directory: Path):
+        self._stored: dict[str, StoredTensor] | None = None
         self.index = read_json(directory / "model.safetensors.index.json")
         if self.index is None:
             self.files = [directory / "model.safetensors"]
@@ -56,27 +59,41 @@ class Shards:
                 raise FileNotFoundError(f"{self.files[0]}: no such file, and no model.safetensors.index.json beside it")
             return
         self.weight_map = self.index.object("weight_map").values
+        _check_count(self.index.file, len(self.weight_map))
         for name in self.weight_map.values():
             if not isinstance(name, str) or Path(name).name != name:
-                raise ValueError(f"{self.index.file}: weight_map: expected file names in the same folder, got {name!r}")
+                raise ValueError(
+                    f"{self.index.file}: weight_map: expected file names in the same folder, got {short(name)}"
+                )
         self.files = [directory / name for name in sorted(set(self.weight_map.values()))]
         for file in self.files:
             if not file.is_file():
                 raise FileNotFoundError(f"{file}: shard named in {self.index.file.name} is missing")
 
     def tensors(self) -> dict[str, StoredTensor]:
-        """Reads the headers and returns all tensors by name, in the order of the files."""
+        """Returns all tensors by name, in the order of the files. The first call reads the headers."""
+        if self._stored is None:
+            self._stored = self._read_headers()
+        return self._stored
+
+    def _read_headers(self) -> dict[str, StoredTensor]:
         stored: dict[str, StoredTensor] = {}
         for file in self.files:
             for tensor in _read_header(file):
                 if tensor.name in stored:
                     raise ValueError(f"{file}: {tensor.name}: {stored[tensor.name].file.name} has this tensor as well")
                 stored[tensor.name] = tensor
+            _check_count(file, len(stored))
         if self.index is not None:
             for name, shard in self.weight_map.items():
                 if name not in stored or stored[name].file.name != shard:
                     raise ValueError(f"{self.index.file}: weight_map: {shard} does not have {name}")
         return stored
+
+
+def _check_count(file: Path, num_tensors: int) -> None:
+    if num_tensors > _native.MAX_TENSORS:
+        raise ValueError(f"{file}: expected at most {_native.MAX_TENSORS} tensors in the folder, got {num_tensors}")
 
 
 def _read_header(file: Path) -> Iterator[StoredTensor]:
@@ -85,13 +102,17 @@ def _read_header(file: Path) -> Iterator[StoredTensor]:
     The package safetensors first checks that the header is sound. It is used for nothing else, because it returns
     copies of tensors, not views.
     """
+    with open(file, "rb") as opened:
+        header_bytes = int.from_bytes(opened.read(8), "little")
+    if header_bytes > _native.MAX_HEADER_BYTES:
+        raise ValueError(f"{file}: expected a header of at most {_native.MAX_HEADER_BYTES} bytes, got {header_bytes}")
     try:
         with safe_open(file, framework="numpy"):
             pass
     except SafetensorError as error:
         raise ValueError(f"{file}: not a readable safetensors file: {error}") from None
     with open(file, "rb") as opened:
-        header_bytes = int.from_bytes(opened.read(8), "little")
+        opened.seek(8)
         header: dict[str, Any] = json.loads(opened.read(header_bytes))
     data = np.memmap(file, np.uint8, "r").view(np.ndarray)[8 + header_bytes :]
     header.pop("__metadata__", None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gesso.files.checkpoint import Value
+from gesso import _native
+from gesso.files.checkpoint import Value, short
 from gesso.files.hf.config import Fields, read_json, read_text
 
 TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
@@ -36,20 +37,26 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> tuple[dict[str, Valu
         if not isinstance(token.values.get("content"), str):
             raise token.error("content", "a string")
         ids[token.values["content"]] = token.integer("id", least=0)
+    if len(ids) > vocab_size:
+        raise ValueError(f"{tokenizer.file}: model.vocab: expected at most vocab_size {vocab_size}, got {len(ids)}")
     tokens = [f"<unused id {i}>" for i in range(vocab_size)]
     types = [TOKEN_UNUSED] * vocab_size
     for text, i in ids.items():
         if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < vocab_size:
-            raise ValueError(f"{tokenizer.file}: id of {text!r}: expected below vocab_size {vocab_size}, got {i!r}")
+            expected = f"expected below vocab_size {vocab_size}, got {short(i)}"
+            raise ValueError(f"{tokenizer.file}: id of {short(text)}: {expected}")
         tokens[i] = text
         types[i] = TOKEN_BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", text) else TOKEN_NORMAL
     for token in added:
         hidden = token.values.get("special") and token.values["content"] not in VISIBLE
         types[token.values["id"]] = TOKEN_CONTROL if hidden else TOKEN_USER_DEFINED
-    merges = [" ".join(map(str, merge)) if isinstance(merge, list) else merge for merge in model.array("merges")]
+    pairs = model.array("merges")
+    if len(pairs) > _native.MAX_MERGES:
+        raise ValueError(f"{tokenizer.file}: model.merges: expected at most {_native.MAX_MERGES}, got {len(pairs)}")
+    merges = [" ".join(map(str, merge)) if isinstance(merge, list) else merge for merge in pairs]
     for merge in merges:
         if not isinstance(merge, str) or merge.count(" ") != 1:
-            raise ValueError(f"{tokenizer.file}: model.merges: expected two tokens without spaces, got {merge!r}")
+            raise ValueError(f"{tokenizer.file}: model.merges: expected two tokens without spaces, got {short(merge)}")
     metadata: dict[str, Value] = {
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.scores": [NO_SCORE] * vocab_size,
@@ -95,7 +102,7 @@ def _read_chat_template(directory: Path) -> str | None:
 
 def read_tokenizer_metadata(directory: Path, vocab_size: int) -> dict[str, Value]:
     """Returns the `tokenizer.*` keys of a checkpoint folder. Without a tokenizer.json there are none."""
-    tokenizer = read_json(directory / "tokenizer.json")
+    tokenizer = read_json(directory / "tokenizer.json", _native.MAX_TOKENIZER_BYTES)
     if tokenizer is None:
         return {}
     vocabulary, tokens = _read_vocabulary(tokenizer, vocab_size)
