@@ -5,6 +5,7 @@
 # make lint     checks formatting, style, types, and the directions of includes and imports
 # make sanitize runs the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make clang    does the same with clang 19, with warnings as errors; .ci/run runs this one
+# make fuzz     attacks the readers of files and texts with random inputs: each target for SECONDS=60
 # make tsan     runs the native tests under ThreadSanitizer, among them two threads with a session each
 # make aarch64  runs the native tests for 64-bit Arm on an emulated processor; needs Debian's g++-aarch64-linux-gnu and
 #               qemu-user
@@ -24,6 +25,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 CMAKE_FLAGS ?=
+# How long `make fuzz` runs each target.
+SECONDS ?= 60
 PYTEST_FLAGS ?=
 
 VENV := .venv
@@ -51,7 +54,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub counts clean help
+.PHONY: demo test native emulated cuda parity lint sanitize clang fuzz tsan aarch64 coverage wheel format stub counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -75,6 +78,11 @@ sanitize: $(VENV)/.build
 clang: $(VENV)/.build
 	$(call build,clang)
 	$(BIN)/ctest --preset clang
+
+# The programs are in the build folder of `make clang`. Some targets are Python programs.
+fuzz: $(VENV)/.test
+	$(call build,clang)
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) --programs build/clang/tests/fuzz
 
 tsan: $(VENV)/.build
 	$(call build,tsan)
