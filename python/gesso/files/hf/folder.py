@@ -69,7 +69,7 @@ NAMES = {
 DROPPED = re.compile(r"model\.encoder\.|lm_head\.|model\.decoder\.layers\.\d+\.self_attn\.([kv]_proj\.)?[qkv]_scale$")
 
 # An embedding, with any prefix. A compressed one may have another last part.
-SHORT_LIST = 65536  # lists of so many tokens cost little; what does not fit is then found with all other tensors
+SHORT_LIST = 1 << 18  # lists of so many tokens take a second; what does not fit is then found with all other tensors
 EMBEDDING = re.compile(r"(^|\.)embed_tokens\.weight(_packed)?$")
 
 
@@ -114,8 +114,10 @@ class Checkpoint:
 
         The tokenizer makes lists of this length, which a folder of a few bytes must not choose.
         """
+        if vocab_size <= SHORT_LIST:
+            return
         found = [tensor for name, tensor in self.shards.tensors().items() if EMBEDDING.search(name)]
-        if vocab_size > SHORT_LIST and found and all(tensor.shape[:1] != (vocab_size,) for tensor in found):
+        if found and all(tensor.shape[:1] != (vocab_size,) for tensor in found):
             raise found[0].error(f"vocab_size = {vocab_size} rows")
 
     def tensors(self) -> Iterator[Tensor]:

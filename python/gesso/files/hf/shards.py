@@ -104,8 +104,10 @@ def _read_header(file: Path) -> Iterator[StoredTensor]:
     """
     with open(file, "rb") as opened:
         header_bytes = int.from_bytes(opened.read(8), "little")
-    if header_bytes > _native.MAX_HEADER_BYTES:
-        raise ValueError(f"{file}: expected a header of at most {_native.MAX_HEADER_BYTES} bytes, got {header_bytes}")
+    most = _native.MAX_HEADER_BYTES
+    if header_bytes > most:
+        expected = f"expected a header of at most {most} bytes, got {header_bytes}"
+        raise ValueError(f"{file}: not a readable safetensors file: {expected}")
     try:
         with safe_open(file, framework="numpy"):
             pass
