@@ -1,6 +1,7 @@
 #include "gesso/model.h"
 
 #include "api/device_choice.h"
+#include "api/metadata_keys.h"
 #include "api/model_impl.h"
 #include "core/check.h"
 #include "core/thread_count.h"
@@ -16,6 +17,7 @@ namespace gesso {
 
 ModelConfig read_config(const Checkpoint& checkpoint) {
   ModelConfig config = model::read_config(checkpoint.file());
+  check_keys(checkpoint.file().metadata);
   config.generation = diffusion::read_defaults(checkpoint.file().metadata, config);
   return config;
 }

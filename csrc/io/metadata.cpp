@@ -13,7 +13,6 @@ namespace {
 constexpr size_t kMaxNumberLength = 64;  // longer strings are not taken as numbers
 constexpr double kTwoTo63 = 9223372036854775808.0;
 
-// Describes a value for error messages: `string "abc"`, `array of 30 integers`.
 struct Describe {
   std::string operator()(std::monostate) const { return "a nested array"; }
   std::string operator()(bool value) const { return value ? "bool true" : "bool false"; }
@@ -28,8 +27,7 @@ struct Describe {
 };
 
 [[noreturn]] void fail(const std::string& key, const char* expected, const MetadataValue& got) {
-  throw FormatError(
-      concat("metadata key ", quoted(key), ": expected ", expected, ", got ", std::visit(Describe{}, got)));
+  throw FormatError(concat("metadata key ", quoted(key), ": expected ", expected, ", got ", described(got)));
 }
 
 // Returns an int64_t or a double when the whole text is one decimal number, else monostate.
@@ -95,6 +93,8 @@ std::string quoted(std::string_view text) {
   if (text.size() > kMaxShown) result += concat("... (", text.size(), " bytes)");
   return result;
 }
+
+std::string described(const MetadataValue& value) { return std::visit(Describe{}, value); }
 
 void Metadata::add(std::string key, MetadataValue value, std::span<const std::byte> encoded) {
   const auto [position, inserted] = values_.try_emplace(std::move(key), std::move(value));

@@ -23,6 +23,9 @@ using MetadataValue = std::variant<std::monostate, bool, int64_t, double, std::s
 // only the first 80 bytes if it is longer.
 std::string quoted(std::string_view text);
 
+// Describes a value for error messages: `string "abc"`, `integer 5`, `array of 30 integers`.
+std::string described(const MetadataValue& value);
+
 // Gives typed access. It accepts what real files contain: an integer of any width or a float without a fraction (8.0)
 // where an integer is asked for, an integer where a float is asked for, 0, 1, "true" and "false" as bools, and numbers
 // written as strings ("8"). All getters throw a FormatError that names the key when the value is of another kind, or

@@ -29,6 +29,7 @@ class Reader {
 
   std::string key(const std::string& name) const { return prefix_ + name; }
   bool has(const std::string& name) const { return metadata_.has(key(name)); }
+  const io::MetadataValue* find(const std::string& name) const { return metadata_.find(key(name)); }
   int64_t size(const std::string& name, int64_t max = kMaxSize) const {
     return in_range(name, metadata_.get_int(key(name)), 1, max);
   }
@@ -71,12 +72,38 @@ class Reader {
   std::string prefix_;
 };
 
+// What people have beside a DiffusionGemma.
+struct Other {
+  std::string_view begin;
+  std::string_view what;
+};
+constexpr Other kOtherTypes[] = {
+    {"mmproj", "the vision part of a model (mmproj): give the file of the model itself"},
+    {"adapter", "a LoRA adapter: merge it into its model, and give the merged model"},
+    {"imatrix", "an importance matrix: `gesso quantize --imatrix` reads it"},
+    {"controlvector", "a control vector, which gesso cannot apply"},
+};
+constexpr Other kOtherArchitectures[] = {
+    {"clip", "the vision part of a model (mmproj): give the file of the model itself"},
+    {"gemma", "a Gemma model that writes token by token; gesso runs DiffusionGemma only"},
+    {"dream", "another diffusion model; gesso runs DiffusionGemma only"},
+    {"llada", "another diffusion model; gesso runs DiffusionGemma only"},
+    {"", "another model; gesso runs DiffusionGemma only"},
+};
+
 std::string read_architecture(const io::Metadata& metadata) {
+  const std::string_view type = metadata.get_string("general.type", "model");
+  for (const Other& other : kOtherTypes) {
+    check_format(type != other.begin, "general.type: expected \"model\", got ", io::quoted(type), ": ", other.what);
+  }
   const std::string name(metadata.get_string("general.architecture"));
   for (const char* known : kArchitectures) {
     if (name == known) return name;
   }
-  throw FormatError("general.architecture: expected diffusion-gemma, got \"" + name + "\"");
+  const Other* other = kOtherArchitectures;
+  while (!name.starts_with(other->begin)) ++other;
+  throw FormatError(
+      concat("general.architecture: expected diffusion-gemma, got ", io::quoted(name), ": ", other->what));
 }
 
 void read_layers(const Reader& reader, ModelConfig& config) {
@@ -84,6 +111,10 @@ void read_layers(const Reader& reader, ModelConfig& config) {
   const int64_t head_dim = reader.size("attention.key_length", kMaxHeadDim);
   const int64_t head_dim_sliding = reader.size_or("attention.key_length_swa", head_dim, kMaxHeadDim);
   const std::vector<int64_t> kv_heads = reader.per_layer("attention.head_count_kv", num_layers);
+  // One number for all layers would be a period in llama.cpp's older files: "every sixth layer is a full one".
+  const io::MetadataValue* pattern = reader.find("attention.sliding_window_pattern");
+  check_format(!pattern || !std::holds_alternative<int64_t>(*pattern), reader.key("attention.sliding_window_pattern"),
+               ": expected a value for each layer, got ", pattern ? io::described(*pattern) : "");
   const std::vector<int64_t> is_sliding = reader.per_layer("attention.sliding_window_pattern", num_layers);
   for (int64_t i = 0; i < num_layers; ++i) {
     LayerConfig layer{is_sliding[i] != 0, kv_heads[i], is_sliding[i] ? head_dim_sliding : head_dim};
@@ -156,8 +187,6 @@ ModelConfig read_config(const io::GgufFile& file) {
   config.rope_theta_full = reader.positive("rope.freq_base");
   config.rope_theta_sliding = reader.positive_or("rope.freq_base_swa", config.rope_theta_sliding);
   read_layers(reader, config);
-  reader.expect("attention.shared_kv_layers", 0);
-  reader.expect("embedding_length_per_layer_input", 0);
   const Reader root(metadata, "");
   const int64_t max_canvas = std::min(kMaxCanvasLength, config.max_position_embeddings);
   config.canvas_length = root.has("diffusion.canvas_length") || !reader.has("diffusion.block_size")
