@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "core/check.h"
+#include "io/file_kind.h"
 #include "io/gguf.h"
 
 namespace gesso {
@@ -134,5 +135,7 @@ std::vector<Checkpoint::TensorInfo> Checkpoint::tensors() const {
 }
 
 uint64_t Checkpoint::file_bytes() const { return file_->file_bytes; }
+
+std::string file_kind(std::span<const std::byte> begin) { return std::string(io::file_kind(begin)); }
 
 }  // namespace gesso

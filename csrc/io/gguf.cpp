@@ -9,11 +9,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <limits>
 #include <string_view>
 #include <unordered_set>
 
 #include "core/check.h"
+#include "io/file_kind.h"
 #include "io/gguf_value.h"
 #include "io/mapped_file.h"
 
@@ -31,6 +33,13 @@ struct Header {
   uint64_t num_tensors = 0;
   uint64_t num_keys = 0;
 };
+
+// Names what else a file is that does not begin as GGUF does.
+void check_kind(const GgufReader& reader, std::span<const std::byte> bytes) {
+  if (bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0) return;
+  const std::string_view kind = file_kind(bytes);
+  reader.require(kind.empty(), 0, "magic: expected ", quoted(kMagic), ", got ", kind);
+}
 
 Header read_header(GgufReader& reader) {
   const auto magic = reader.read<std::array<char, 4>>("magic");
@@ -175,6 +184,7 @@ void check_overlap(GgufReader& reader, const std::vector<Entry>& entries) {
 
 GgufFile parse_gguf(std::span<const std::byte> bytes) {
   GgufReader reader(bytes);
+  check_kind(reader, bytes);
   const Header header = read_header(reader);
   GgufFile file;
   file.file_bytes = bytes.size();

@@ -65,4 +65,8 @@ class Checkpoint {
   std::shared_ptr<Parts> parts_;  // only if it was put together by hand
 };
 
+// Says what a file is whose first bytes these are, if it is no GGUF file, and what to do about it: "a Git LFS pointer,
+// not the file itself: `git lfs pull` gets the file". 512 bytes are enough. Empty for what it does not know.
+std::string file_kind(std::span<const std::byte> begin);
+
 }  // namespace gesso

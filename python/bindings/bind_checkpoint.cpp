@@ -127,6 +127,11 @@ void bind_checkpoint(nb::module_& module) {
           " read.")
       .def_prop_ro("tensors", &Checkpoint::tensors)
       .def_prop_ro("file_bytes", &Checkpoint::file_bytes);
+  module.def(
+      "file_kind",
+      [](nb::bytes begin) { return file_kind({reinterpret_cast<const std::byte*>(begin.c_str()), begin.size()}); },
+      nb::arg("begin"),
+      "Says what a file is, by its first bytes, if it is no GGUF file. Empty for what it does not know.");
 }
 
 }  // namespace gesso::bindings
