@@ -70,6 +70,9 @@ void bind_options(nb::module_& module) {
       .def_ro("help", &OptionInfo::help, "One sentence on what it does.")
       .def("__repr__", [](const OptionInfo& option) { return "<" + option.name + ": " + option.help + ">"; });
   module.def("generation_options", [] { return generation_options(); }, "The table of generation options.");
+  module.def(
+      "end_token_names", [] { return std::vector<std::string>(std::begin(kEndTokenNames), std::end(kEndTokenNames)); },
+      "The texts of the tokens that end a turn.");
 }
 
 }  // namespace gesso::bindings

@@ -160,6 +160,11 @@ class Checkpoint:
     @property
     def file_bytes(self) -> int: ...
 
+def file_kind(begin: bytes) -> str:
+    """
+    Says what a file is, by its first bytes, if it is no GGUF file. Empty for what it does not know.
+    """
+
 class DeviceInfo:
     """A device that models can run on."""
 
@@ -341,6 +346,9 @@ class OptionInfo:
 
 def generation_options() -> list[OptionInfo]:
     """The table of generation options."""
+
+def end_token_names() -> list[str]:
+    """The texts of the tokens that end a turn."""
 
 class StepEvent:
     """What a denoising step left of one sequence, for `on_step`."""
