@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from gesso import _native
 from gesso.files.checkpoint import fill_checkpoint, outline
 from gesso.files.hf.folder import read_checkpoint
+from gesso.files.locate import locate
 from gesso.model import Model
 
 MAX_THREADS = 4096  # the limit in csrc/core/thread_count.cpp
@@ -24,6 +24,8 @@ def load(
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Model:
     """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
+
+    A folder with one .gguf file, and a model's folder in a hub cache (models--ORGANISATION--NAME), serve as well.
 
     On the CPU, a file is mapped into memory and not copied. On a GPU, the weights are copied into the GPU's memory, in
     the types in which they are stored.
@@ -67,10 +69,12 @@ def check_num_threads(num_threads: int | None) -> None:
 def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -> _native.Checkpoint:
     """Opens a .gguf file or a Hugging Face folder: its metadata and its tensors, as they are stored.
 
+    `locate` finds it where the path names something around it.
+
     with_values: False leaves the values of a folder unread and puts zeros in their place, see `outline`. The values of
     a .gguf file are mapped and not read here.
     """
-    path = Path(path)
+    path = locate(path)
     if not path.is_dir():
         return _native.Checkpoint.open(os.fsencode(path))
     source = read_checkpoint(path)

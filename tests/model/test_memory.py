@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from gesso.files.gguf_writer import write_gguf
-from gesso.files.hf.folder import NAMES
+from gesso.files.hf.names import NAMES
 from gesso.files.presets import stays_float32
 from gesso.files.tensor import Tensor
 from python import tiny_model

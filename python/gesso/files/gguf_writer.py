@@ -10,6 +10,7 @@ tensor and a chunk of 32 MiB are in memory at a time.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -58,21 +59,23 @@ class Stream(Tensor):
     make_chunks: Callable[[], Iterator[Array]] = lambda: iter(())
 
 
+EMPTY_LIST = Encoded(struct.pack("<IIQ", 9, 5, 0))  # an array of i32 without items
+
+
 def _add_value(writer: GGUFWriter, key: str, value: object) -> None:
     """Adds one metadata value. Its Python type decides its GGUF type.
 
     A bool becomes bool, an int u32 (i32 below zero), a float f32, a str string. The items of a list become the same,
-    but ints in lists are always i32. A NumPy scalar keeps its own type: np.uint64(1) becomes u64. An empty list is left
-    out, because the package cannot write it.
+    but ints in lists are always i32. A NumPy scalar keeps its own type: np.uint64(1) becomes u64. An empty list becomes
+    one of i32; the package cannot write it.
     """
     from gguf import GGUFValueType as value_type
 
     _check_range(key, value)
+    value = EMPTY_LIST if isinstance(value, (list, tuple)) and not value else value
     if isinstance(value, Encoded):
         writer.add_key_value(key, value, value_type(int.from_bytes(value.data[:4], "little")))
     elif isinstance(value, (list, tuple)):
-        if not value:
-            return
         kinds = {bool: value_type.BOOL, int: value_type.INT32, float: value_type.FLOAT32, str: value_type.STRING}
         if len({type(item) for item in value}) != 1 or type(value[0]) not in kinds:
             raise ValueError(f"{key}: expected a list of bools, of ints, of floats or of strings, got {value[:4]!r}...")

@@ -18,7 +18,8 @@ from gesso import OptionKind, _native
 from gesso.cli import run
 from gesso.cli.program import make_parser
 from gesso.files.checkpoint import outline
-from gesso.files.hf.config import Fields, _read_sampler
+from gesso.files.hf.config import Fields
+from gesso.files.hf.generation import _read_sampler
 from gesso.options import GenerationDefaults
 from python.command_line import run as run_command
 from python.tiny_model import tiny_model

@@ -1,4 +1,4 @@
-"""Turns config.json and generation_config.json of a checkpoint into GGUF metadata. Every field is checked.
+"""Turns config.json of a checkpoint into GGUF metadata. Every field is checked.
 
 A field that is absent has the default of the reference's configuration classes (`DiffusionGemmaConfig`,
 `DiffusionGemmaTextConfig`).
@@ -10,27 +10,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gesso import _native
-from gesso._native import OptionKind
 from gesso.files.checkpoint import ARCHITECTURE, Value
+from gesso.files.hf.foreign import kind_of_file, kind_of_model, looks_like
+from gesso.files.hf.known_fields import ROOT, ROPE, ROPE_PARAMETERS, TEXT, check_fields
+from gesso.files.locate import checkpoint_name
 from gesso.files.tensor import LARGEST_FLOAT32
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 # Lists of these lengths are made, so a hostile file must not choose them. The bounds are far beyond any real model.
 MAX_LAYERS, MAX_VOCABULARY, MAX_HEAD_DIM = 4096, 1 << 24, 1 << 16
-
-# If one of these fields of text_config is present, it must have this value.
-FIXED = {
-    "model_type": "diffusion_gemma_text",
-    "hidden_activation": "gelu_pytorch_tanh",
-    "attention_bias": False,
-    "tie_word_embeddings": True,
-    "attention_k_eq_v": True,
-    "enable_moe_block": True,
-    "num_kv_shared_layers": 0,
-    "hidden_size_per_layer_input": 0,
-    "use_double_wide_mlp": False,
-}
 
 
 class Fields:
@@ -104,7 +92,7 @@ def require_json(file: Path) -> Fields:
     """Reads a JSON file that every checkpoint folder must have."""
     fields = read_json(file)
     if fields is None:
-        raise FileNotFoundError(f"{file}: no such file; a checkpoint folder must have it")
+        raise FileNotFoundError(f"{file}: no such file; a checkpoint folder must have it{looks_like(file.parent)}")
     return fields
 
 
@@ -118,7 +106,7 @@ def read_json(file: Path) -> Fields | None:
         if "\\u" in text:  # \uXXXX may spell half of a surrogate pair, which UTF-8 cannot hold
             json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: malformed JSON: {error}") from None
+        raise ValueError(f"{file}: malformed JSON: {error}{kind_of_file(file)}") from None
     return Fields(file, values)
 
 
@@ -171,27 +159,23 @@ def _rope(text: Fields, kind: str, head_dim: int) -> tuple[float, int]:
     """Returns (theta, number of rotated pairs) of one layer type. Only full layers have a `partial_rotary_factor`."""
     if text.values.get("rope_parameters") is None:
         return (1e4, head_dim // 2) if kind == SLIDING else (1e6, int(0.25 * head_dim // 2))
-    rope = text.object("rope_parameters").object(kind)
+    kinds = text.object("rope_parameters")
+    rope = kinds.object(kind)
     partial = rope.number("partial_rotary_factor", 1.0)
     rope_type = rope.values.get("rope_type")
     if rope_type not in (("default",) if kind == SLIDING else ("default", "proportional")):
         raise rope.error("rope_type", "'default', or 'proportional' on full layers")
     if partial > 1.0 or (partial != 1.0 and rope_type == "default"):
         raise rope.error("partial_rotary_factor", "1.0, or up to 1.0 with rope_type 'proportional'")
-    if rope_type == "proportional":
-        rope.fixed("factor", 1.0)
+    check_fields(kinds, ROPE_PARAMETERS)
+    check_fields(rope, ROPE)
     return rope.number("rope_theta"), int(partial * head_dim // 2)
 
 
-def _check_supported(config: Fields, text: Fields) -> None:
-    """Raises ValueError if the model would need other mathematics than the released model."""
+def _check_model_type(config: Fields) -> None:
     if config.values.get("model_type") != "diffusion_gemma":
-        raise config.error("model_type", "'diffusion_gemma'")
-    config.fixed("tie_word_embeddings", True)
-    for name, only in FIXED.items():
-        text.fixed(name, only)
-    if text.values.get("use_bidirectional_attention") not in (None, "vision"):
-        raise text.error("use_bidirectional_attention", "'vision' or null")
+        error = config.error("model_type", "'diffusion_gemma'")
+        raise ValueError(f"{error}: {kind_of_model(config.values.get('model_type'))}")
 
 
 def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Value], int]:
@@ -245,44 +229,21 @@ def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Value], int]:
     return metadata, rotated_pairs
 
 
-def _read_sampler(generation: Fields) -> dict[str, Value]:
-    """Returns the options' defaults that generation_config.json sets, by their GGUF keys. Null means not set."""
-    given = {name for name, value in generation.values.items() if value is not None}
-    metadata: dict[str, Value] = {}
-    for option in _native.generation_options():
-        # The entropy bound has a place of its own, below.
-        if option.name == "entropy_bound" or option.name not in given or not option.checkpoint_key:
-            continue
-        if option.kind == OptionKind.INT:
-            metadata[option.checkpoint_key] = generation.integer(option.name, least=int(option.least))
-        elif option.kind == OptionKind.FLOAT:
-            metadata[option.checkpoint_key] = generation.number(option.name)
-    if "sampler_config" in given:
-        sampler = generation.object("sampler_config")
-        sampler.fixed("_cls_name", "EntropyBoundSamplerConfig")
-        metadata["diffusion.eb_entropy_bound"] = sampler.number("entropy_bound")
-    return metadata
-
-
 def read_config_metadata(directory: Path) -> tuple[dict[str, Value], int]:
-    """Returns the metadata from config.json and generation_config.json, and the number of rotated pairs on full layers.
+    """Returns the metadata from config.json, and the number of rotated pairs on full layers.
 
-    A value is a str, bool, int, float or a list of them; it is a float where GGUF has f32. Two keys are gesso's own:
-    `gesso.end_token_ids`, all ids that end a text, and `gesso.image_token_id`.
+    A value is a str, bool, int, float or a list of them; it is a float where GGUF has f32. `gesso.image_token_id` is a
+    key of gesso's own.
     """
     config = require_json(directory / "config.json")
+    _check_model_type(config)
     text = config.object("text_config")
-    _check_supported(config, text)
-    name = directory.resolve().name.encode("utf-8", "replace").decode()  # a folder's name need not be UTF-8
+    check_fields(config, ROOT)
+    check_fields(text, TEXT)
+    name = checkpoint_name(directory).encode("utf-8", "replace").decode()  # a folder's name need not be UTF-8
     model, rotated_pairs = _read_model(config, text)
     metadata: dict[str, Value] = {"general.architecture": ARCHITECTURE, "general.type": "model", "general.name": name}
     metadata |= model
-    generation = read_json(directory / "generation_config.json")
-    ends = None
-    if generation is not None:
-        metadata |= _read_sampler(generation)
-        ends = generation.integers("eos_token_id")
-    metadata["gesso.end_token_ids"] = ends or config.integers("eos_token_id") or text.integers("eos_token_id") or [1]
     for name, key, default in (("bos", "bos", 2), ("eos", "eos", 1), ("pad", "padding", 0)):
         ids = text.integers(f"{name}_token_id") or [default]
         metadata[f"tokenizer.ggml.{key}_token_id"] = ids[0]

@@ -1,0 +1,71 @@
+"""Finds the model where a user names something around it: a hub cache's folder, or a folder with one GGUF file."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from gesso import _native
+
+UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".aria2", ".download")  # of downloads, and of gesso
+HUB = "models--"  # a hub cache keeps models/ORGANISATION/NAME as models--ORGANISATION--NAME/snapshots/REVISION
+
+
+def locate(path: str | os.PathLike[str]) -> Path:
+    """Returns the GGUF file or the checkpoint folder that a path stands for.
+
+    - A folder of a hub cache, models--ORGANISATION--NAME, stands for the revision that its refs/main names, or for its
+      only revision.
+    - A folder without safetensors stands for its only GGUF file, or for the first part of its only split file. A file
+      mmproj*.gguf, the vision part of a model, does not count.
+    - Any other path stands for itself. Whether it can be read is found out later.
+
+    Raises FormatError for a folder with several GGUF files or revisions, and for an unfinished download.
+    """
+    path = Path(path)
+    if path.suffix in UNFINISHED and path.is_file():
+        raise _native.FormatError(f"{path}: an unfinished download or file; let it finish, or start it again")
+    if not path.is_dir():
+        return path
+    folder = _revision(path)
+    if next(folder.glob("*.safetensors"), None) is not None:
+        return folder
+    files = sorted(file for file in folder.glob("*.gguf") if not file.name.lower().startswith("mmproj"))
+    sets = {re.sub(r"-\d{5}(-of-\d{5}\.gguf)$", r"-00001\1", file.name) for file in files}
+    if len(sets) > 1:
+        raise _native.FormatError(
+            f"{folder}: expected one model, got {len(sets)}; give one of {', '.join(sorted(sets))}"
+        )
+    return folder / sets.pop() if sets else folder
+
+
+def _revision(folder: Path) -> Path:
+    """Returns the revision that a hub cache's folder stands for. Another folder stands for itself."""
+    if folder.name == "snapshots":
+        folder = folder.parent
+    if not folder.resolve().name.startswith(HUB) or (folder / "config.json").is_file():
+        return folder
+    snapshots = sorted(entry for entry in folder.glob("snapshots/*") if entry.is_dir())
+    try:
+        main = folder / "snapshots" / (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        main = None
+    if main in snapshots:
+        return main
+    if not snapshots:
+        raise _native.FormatError(f"{folder}: a hub cache's folder without a revision; start the download again")
+    if len(snapshots) > 1:
+        names = ", ".join(entry.name for entry in snapshots)
+        raise _native.FormatError(
+            f"{folder}: a hub cache's folder without refs/main; give one of snapshots/{{{names}}}"
+        )
+    return snapshots[0]
+
+
+def checkpoint_name(folder: Path) -> str:
+    """Returns the name of a checkpoint folder. For a revision in a hub cache it is the model's name."""
+    folder = folder.resolve()
+    repository = folder.parent.parent.name
+    is_revision = folder.parent.name == "snapshots" and repository.startswith(HUB)
+    return repository.rpartition("--")[2] if is_revision else folder.name
