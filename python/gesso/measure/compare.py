@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from gesso import _native
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.folder import read_checkpoint
+from gesso.files.locate import locate
 from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
 from gesso.model import Model
 
@@ -97,7 +97,8 @@ class LogitComparison:
 
 def read_tensors(path: str) -> Iterable[Tensor]:
     """The tensors of a .gguf file or a Hugging Face folder."""
-    return read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
+    source = locate(path)
+    return read_checkpoint(source).tensors() if source.is_dir() else read_gguf(source).tensors()
 
 
 def compare_tensors(

@@ -13,6 +13,7 @@ from gesso import _native
 from gesso._native import ArgumentError
 from gesso.files.checkpoint import count_types, fill_checkpoint, outline
 from gesso.files.gguf_writer import Stream
+from gesso.files.locate import locate
 from gesso.files.presets import PRESETS
 from gesso.files.tensor import Array, Tensor
 from gesso.loading import open_checkpoint
@@ -129,6 +130,7 @@ def hash_files(path: Path, is_full: bool) -> tuple[str, str]:
 
 
 def _files(path: Path) -> list[Path]:
+    path = locate(path)
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.iterdir() if file.suffix in (".json", ".safetensors"))
