@@ -8,7 +8,14 @@ from pathlib import Path
 
 from gesso import _native
 
-UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".aria2", ".download")  # of downloads, and of gesso
+UNFINISHED = "an unfinished download or file; let it finish, or start it again"
+# What a file is that has one of these ends, whatever it begins with.
+SUFFIXES = {
+    **dict.fromkeys((".incomplete", ".part", ".partial", ".crdownload", ".aria2", ".download"), UNFINISHED),
+    ".json": "a file of a checkpoint folder; give the folder",
+    ".onnx": "an ONNX model; give the folder that it was made from",
+    **dict.fromkeys((".tflite", ".task", ".litertlm"), "a LiteRT model; give the folder that it was made from"),
+}
 HUB = "models--"  # a hub cache keeps models/ORGANISATION/NAME as models--ORGANISATION--NAME/snapshots/REVISION
 
 
@@ -21,11 +28,11 @@ def locate(path: str | os.PathLike[str]) -> Path:
       mmproj*.gguf, the vision part of a model, does not count.
     - Any other path stands for itself. Whether it can be read is found out later.
 
-    Raises FormatError for a folder with several GGUF files or revisions, and for an unfinished download.
+    Raises FormatError for a folder with several GGUF files or revisions, and for a file that is something else.
     """
     path = Path(path)
-    if path.suffix in UNFINISHED and path.is_file():
-        raise _native.FormatError(f"{path}: an unfinished download or file; let it finish, or start it again")
+    if path.suffix in SUFFIXES and path.is_file():
+        raise _native.FormatError(f"{path}: {SUFFIXES[path.suffix]}")
     if not path.is_dir():
         return path
     folder = _revision(path)

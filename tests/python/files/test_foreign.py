@@ -299,6 +299,22 @@ def test_unfinished_files_are_named(model, tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("config.json", "a file of a checkpoint folder; give the folder"),
+        ("model.onnx", "an ONNX model"),
+        ("gemma.litertlm", "a LiteRT model"),
+    ],
+)
+def test_files_of_other_kinds_are_known_by_their_names(tmp_path, name, what):
+    (tmp_path / name).write_bytes(b"{}")
+    with raises(gesso.FormatError, f"{name}: {what}"):
+        gesso.load(tmp_path / name)
+    with raises(FileNotFoundError, f"no-{name}"):
+        gesso.load(tmp_path / f"no-{name}")
+
+
+@pytest.mark.parametrize(
     ("metadata", "what"),
     [
         ({"general.type": "mmproj", "general.architecture": "clip"}, "the vision part of a model"),
