@@ -1,4 +1,4 @@
-"""gesso has decided every field of the configuration classes of the installed transformers, and reads what they save."""
+"""gesso has decided every field of the configuration classes of transformers, and reads what they save."""
 
 import dataclasses
 import json
