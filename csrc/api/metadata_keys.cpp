@@ -1,6 +1,7 @@
 #include "api/metadata_keys.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/check.h"
 #include "diffusion/option_table.h"
@@ -195,7 +196,8 @@ std::string allowed_values(const KeyGroup& group) {
 
 // Returns what is wrong with a key, or nothing.
 std::string problem_of(const io::Metadata& metadata, const std::string& key, std::string_view architecture) {
-  const std::string shown = key.size() > 80 ? io::quoted(key) : key;
+  const bool is_plain = std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+  const std::string shown = is_plain && key.size() <= 80 ? key : io::quoted(key);
   const std::string got = io::described(*metadata.find(key));
   const std::string name = general_name(key, architecture);
   if (is_option_key(key, name)) return {};

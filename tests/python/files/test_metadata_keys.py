@@ -122,6 +122,11 @@ def test_keys_of_other_spaces_that_mean_another_model(key, value, message):
         load({key: value})
 
 
+def test_a_key_of_odd_characters_is_shown_in_plain_ones():
+    with raises(gesso.FormatError, r'"diffusion\.a\\x1bb": unknown key'):
+        load({"diffusion.a\x1bb": 1})
+
+
 def test_all_wrong_keys_are_named_at_once():
     wrong = {f"{ARCHITECTURE}.expert_gating_func": 3, "tokenizer.ggml.pre": "qwen2", "diffusion.surprise": 1}
     with raises(gesso.FormatError, "3 problems", *wrong):
