@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +58,7 @@ def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict
     _native.read_config(outline(metadata, []))  # raises an error if a size is out of bounds
     vocab_size = integer(metadata, "vocab_size")
     tokenizer = synth_tokenizer_metadata(vocab_size)
-    tokens = cast(list[str], tokenizer.get("tokenizer.ggml.tokens", []))
-    return metadata | tokenizer | read_generation_metadata(directory, tokens, vocab_size), rotated_pairs
+    return metadata | tokenizer | read_generation_metadata(directory, tokenizer, vocab_size), rotated_pairs
 
 
 def tensor_shapes(metadata: Mapping[str, Value]) -> dict[str, tuple[int, ...]]:

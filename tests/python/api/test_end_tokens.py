@@ -83,6 +83,12 @@ def test_folders_without_a_generation_config(folder, names, config, expected):
     assert ends(folder(names, config)) == expected
 
 
+def test_the_tokenizers_end_counts(folder):
+    path = folder(IDS)
+    (path / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<mask>"}))
+    assert ends(path) == [1, tokenizer(IDS)["model"]["vocab"]["<mask>"], 50, 106]
+
+
 def test_the_text_config_counts_as_well(folder):
     assert ends(folder({"<eos>": 1}, {"eos_token_id": [5]}, {"eos_token_id": [7, 5]})) == [5, 7, 1]
 

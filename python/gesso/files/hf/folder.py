@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -56,8 +55,7 @@ class Checkpoint:
         self.compression = read_compression(directory)
         vocab_size = integer(self.metadata, "vocab_size")
         tokenizer = read_tokenizer_metadata(directory, vocab_size)
-        tokens = cast(list[str], tokenizer.get("tokenizer.ggml.tokens", []))
-        self.metadata |= tokenizer | read_generation_metadata(directory, tokens, vocab_size)
+        self.metadata |= tokenizer | read_generation_metadata(directory, tokenizer, vocab_size)
         self.shards = Shards(directory)
 
     def tensors(self) -> Iterator[Tensor]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from gesso import _native
 from gesso._native import OptionKind
@@ -14,30 +15,33 @@ from gesso.files.hf.known_fields import GENERATION, SAMPLER, check_fields
 REFERENCE_END = 1  # the reference's default for a text config without eos_token_id
 
 
-def read_generation_metadata(directory: Path, tokens: Sequence[str], vocab_size: int) -> dict[str, Value]:
+def read_generation_metadata(directory: Path, tokenizer: Mapping[str, Value], vocab_size: int) -> dict[str, Value]:
     """Returns the keys of the options' defaults. `gesso.end_token_ids`, all ids that end a text, is always there.
 
-    tokens: the texts of the vocabulary by id; empty for a folder without a tokenizer.
+    tokenizer: the `tokenizer.*` keys; none for a folder without a tokenizer.
     """
     generation = read_json(directory / "generation_config.json")
     metadata = _read_sampler(generation) if generation else {}
     ends = generation.integers("eos_token_id") if generation else None
     if ends is None:
-        ends = _end_tokens(require_json(directory / "config.json"), tokens)
+        ends = _end_tokens(require_json(directory / "config.json"), tokenizer)
     # An id outside of the vocabulary is never drawn.
     metadata["gesso.end_token_ids"] = [i for i in dict.fromkeys(ends) if i < vocab_size]
     return metadata
 
 
-def _end_tokens(config: Fields, tokens: Sequence[str]) -> list[int]:
+def _end_tokens(config: Fields, tokenizer: Mapping[str, Value]) -> list[int]:
     """Returns the ids that end a text where generation_config.json lists none.
 
-    They are those that config.json names, and the tokens that end a turn, as far as the vocabulary has their names: in
-    the released model they are {1, 106, 50}, of which its config.json names only 1 and 106.
+    They are those that config.json and the tokenizer name, and the tokens that end a turn, as far as the vocabulary has
+    their names: in the released model they are {1, 106, 50}, of which its config.json names only 1 and 106.
     """
     named = [i for fields in (config, config.object("text_config")) for i in fields.integers("eos_token_id") or ()]
-    names = _native.end_token_names()
-    return (named or [REFERENCE_END]) + [i for i, token in enumerate(tokens) if token in names]
+    named = named or [REFERENCE_END]
+    if "tokenizer.ggml.eos_token_id" in tokenizer:
+        named.append(cast(int, tokenizer["tokenizer.ggml.eos_token_id"]))
+    names, tokens = _native.end_token_names(), cast(list[str], tokenizer.get("tokenizer.ggml.tokens", []))
+    return named + [i for i, token in enumerate(tokens) if token in names]
 
 
 def _read_sampler(generation: Fields) -> dict[str, Value]:
