@@ -182,6 +182,16 @@ def test_the_head_must_be_the_embedding(tmp_path, stored, expected):
         gesso.load(smaller)
 
 
+def test_a_folder_may_store_every_tied_tensor(tmp_path, stored, expected):
+    """So does one that was made from a .bin file. The embedding is there three times."""
+    encoder = {name.replace(".decoder.", ".encoder.language_model."): x for name, x in stored.items()}
+    encoder = {name: x for name, x in encoder.items() if "self_conditioning" not in name} | stored
+    assert contents(hf_folder(tmp_path / "f", stored=encoder | {"lm_head.weight": stored[EMBEDDING]})) == expected
+    wrong = {"lm_head.weight": stored[EMBEDDING] * BF16(2)}
+    with raises(ValueError, "lm_head.weight: expected the values of"):
+        contents(hf_folder(tmp_path / "wrong", stored=encoder | wrong))
+
+
 def test_layer_scalars_of_encoder_and_decoder_may_differ():
     assert decoders_name("model.encoder.language_model.layers.3.layer_scalar") is None
     assert gguf_name("model.encoder.language_model.layers.3.layer_scalar") == "blk.3.enc_layer_output_scale.weight"

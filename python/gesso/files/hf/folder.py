@@ -105,20 +105,19 @@ def _by_name(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
     A tensor of the text encoder or of the head stands for the decoder's, where the folder lacks that. Where it has
     both, they must be equal: the reference would compute with two different ones, which gesso cannot.
     """
-    tensors: dict[str, StoredTensor] = {}
-    twins: dict[str, StoredTensor] = {}
-    for stored_name, tensor in stored.items():
-        name = canonical_name(stored_name)
+    names: dict[str, StoredTensor] = {}
+    groups: dict[str, list[StoredTensor]] = {}  # the decoder's tensor, then those that are tied with it
+    for tensor in stored.values():
+        name = canonical_name(tensor.name)
         if is_dropped(name):
             continue
-        tied = decoders_name(name)
-        group = tensors if tied is None else twins
-        other = group.setdefault(tied or name, tensor)
+        other = names.setdefault(name, tensor)
         if other is not tensor:
             raise ValueError(f"{tensor.file}: {tensor.name}: {other.name} is the same tensor of the model")
-    for name, twin in twins.items():
-        tensors[name] = replace(tensors[name], twin=twin) if name in tensors else twin
-    return tensors
+        tied = decoders_name(name)
+        group = groups.setdefault(tied or name, [])
+        group.insert(0 if tied is None else len(group), tensor)
+    return {name: replace(first, twins=tuple(others)) for name, (first, *others) in groups.items()}
 
 
 def _plain_tensor(hf_name: str, stored: StoredTensor) -> Tensor:

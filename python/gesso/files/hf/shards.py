@@ -36,16 +36,16 @@ class StoredTensor:
     dtype: str  # as the format spells it, for example "BF16" or "F8_E4M3"
     shape: tuple[int, ...]
     mapped: npt.NDArray[np.uint8]  # the tensor's bytes in the mapped file
-    twin: StoredTensor | None = None  # a tensor that must be equal, bit for bit
+    twins: tuple[StoredTensor, ...] = ()  # tensors that must be equal, bit for bit
 
     @property
     def values(self) -> Array:
         """The values, as a view of the mapped file. It may be unaligned, because the format aligns no single tensor.
 
-        Raises ValueError if there is a twin that differs.
+        Raises ValueError if a twin differs.
         """
-        if self.twin is not None:
-            self._check_twin(self.twin)
+        for twin in self.twins:
+            self._check_twin(twin)
         return self.mapped.view(NUMPY_TYPES[self.dtype]).reshape(self.shape)
 
     def _check_twin(self, twin: StoredTensor) -> None:
