@@ -42,7 +42,7 @@ struct Reader {
   }
   void operator()(const Number<float>& number) const {
     const std::string key = find_key(option, metadata);
-    if (!key.empty()) take(number, key, static_cast<float>(metadata.get_float(key)));
+    if (!key.empty()) take(number, key, metadata.get_float(key));
   }
   void operator()(const Ids& ids) const {
     const auto* list = metadata.find_ints(option.checkpoint_key);
@@ -60,11 +60,14 @@ struct Reader {
   void operator()(const Pinned&) const {}
 
  private:
-  template <typename T>
-  void take(const Number<T>& number, const std::string& key, T value) const {
-    check_format(std::isfinite(static_cast<double>(value)) && option.range.contains(static_cast<double>(value)), key,
-                 ": expected ", describe(option.range, option.kind()), ", got ", value);
-    defaults.*number.fallback = value;
+  // `value` is an int64_t or a double, as it is stored.
+  template <typename T, typename Stored>
+  void take(const Number<T>& number, const std::string& key, Stored value) const {
+    check_format(std::isfinite(static_cast<double>(value)), key, ": expected ", describe(option.range, option.kind()),
+                 ", got ", value);
+    const std::string problem = option.problem(value);
+    check_format(problem.empty(), key, ": ", problem);
+    defaults.*number.fallback = static_cast<T>(value);
   }
 };
 

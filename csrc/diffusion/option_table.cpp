@@ -98,6 +98,23 @@ std::string describe(const Range& range, OptionKind kind) {
   return concat("an integer from ", range.least, " to ", static_cast<int64_t>(range.most));
 }
 
+bool fits_float32(double value) {
+  const double size = std::fabs(value);
+  return size == 0 || std::isinf(size) || (size >= std::numeric_limits<float>::min() && size <= kFinite);
+}
+
+std::string Option::problem(int64_t value) const {
+  if (range.contains(static_cast<double>(value))) return {};
+  return concat("expected ", describe(range, kind()), ", got ", value);
+}
+
+std::string Option::problem(double value) const {
+  if (!range.contains(value)) return concat("expected ", describe(range, kind()), ", got ", value);
+  if (fits_float32(value)) return {};
+  return concat("expected a number that float32 holds, 0 or from ", std::numeric_limits<float>::min(), " to ", kFinite,
+                ", got ", value);
+}
+
 OptionKind Option::kind() const { return std::visit(KindOf(), member); }
 
 std::span<const Option> option_table() { return kTable; }

@@ -1,7 +1,7 @@
 #include "model/config.h"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
 #include "core/check.h"
 
@@ -50,7 +50,8 @@ class Reader {
     return value;
   }
   float positive(const std::string& name, double value) const {
-    check_format(std::isfinite(value) && value > 0, key(name), ": expected a positive number, got ", value);
+    const bool fits = value >= std::numeric_limits<float>::min() && value <= std::numeric_limits<float>::max();
+    check_format(fits, key(name), ": expected a positive number that float32 holds, got ", value);
     return static_cast<float>(value);
   }
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gesso import _native
 
 Array = npt.NDArray[Any]  # of an element type that a type checker cannot know
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+LEAST_FLOAT32, LARGEST_FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 FLOAT_TYPES: dict[str, type[np.generic]] = {
     "F32": np.float32,
     "F16": np.float16,
@@ -72,6 +72,11 @@ class Tensor:
         """Returns the values as float32, in the tensor's shape."""
         data = np.ascontiguousarray(self.data).reshape(-1).view(np.uint8)
         return _native.dequantize(self.dtype, data).reshape(self.shape)
+
+
+def fits_float32(number: float) -> bool:
+    """Whether float32 holds a number with all its digits: 0, or a magnitude from 1.2e-38 to 3.4e38."""
+    return number == 0 or LEAST_FLOAT32 <= abs(number) <= LARGEST_FLOAT32
 
 
 def stored_bytes(dtype: str, shape: tuple[int, ...]) -> int:

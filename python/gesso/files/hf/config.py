@@ -13,7 +13,7 @@ from typing import Any
 from gesso import _native
 from gesso._native import OptionKind
 from gesso.files.checkpoint import ARCHITECTURE, Value
-from gesso.files.tensor import LARGEST_FLOAT32
+from gesso.files.tensor import fits_float32
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 # Lists of these lengths are made, so a hostile file must not choose them. The bounds are far beyond any real model.
@@ -57,8 +57,8 @@ class Fields:
 
     def number(self, name: str, default: float | None = None) -> float:
         value = self.values.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST_FLOAT32:
-            raise self.error(name, "a float32 number that is not negative")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or not fits_float32(value):
+            raise self.error(name, "a float32 number, 0 or positive")
         return float(value)
 
     def fixed(self, name: str, only: object) -> None:
