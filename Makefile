@@ -1,4 +1,5 @@
-# make demo     solves puzzles that the bundled model has never seen
+# make demo     solves puzzles that the bundled model has never seen. In a fresh checkout, LOCKED=1 installs exactly the
+#               packages of requirements/locked.txt, and pip compares their hashes
 # make test     runs all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
 # make parity   compares gesso with the reference implementation; installs torch
@@ -12,6 +13,7 @@
 # make wheel    builds a wheel in build/wheel, and checks that it has the types and no test modules
 # make format   formats all sources
 # make stub     writes the types of the native module to python/gesso/_native.pyi
+# make lock     chooses the versions in requirements/locked.txt anew, within the bounds of pyproject.toml
 # make counts   counts what the structure costs a reader: files per option, signatures, imports that point up
 # make clean    removes everything that these commands made
 # make help     shows this
@@ -34,9 +36,13 @@ PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
 NVCC ?= $(shell command -v nvcc || ls $(abspath $(VENV))/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)
 
 # Reads a list of requirements from pyproject.toml, where each list is one line.
-requirements = $(shell sed -n 's/^$(1) = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d ,)
+requirements = $(shell sed -n 's/^$(1) = \[\(.*\)\]$$/\1/p' pyproject.toml | sed 's/", "/" "/g')
+# What a build needs besides the build requirements, with the bounds that scikit-build-core is given.
+BUILD_TOOLS = $(shell sed -nE 's/^(cmake|ninja)\.version = "(.*)"$$/"\1\2"/p' pyproject.toml)
+LOCKED ?=
+LOCK := requirements/locked.txt
 # The files that the installed package is made of.
-SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
+SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(wildcard cmake/*.cmake) \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
 # Tests that also run on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
@@ -51,7 +57,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub counts clean help
+.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -128,6 +134,13 @@ format: $(VENV)/.lint
 stub: $(VENV)/.package
 	$(BIN)/python -m nanobind.stubgen -q -m gesso._native -o python/gesso/_native.pyi
 
+# One list for all versions of Python from 3.10 on: lines that hold for some of them have a marker.
+lock: $(VENV)/.python
+	$(PIP) $(call requirements,lock)
+	printf '%s\n' $(call requirements,requires) $(call requirements,stub) $(call requirements,dependencies) $(BUILD_TOOLS) | \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --upgrade \
+	  --custom-compile-command "make lock" --output-file $(LOCK) -
+
 counts: $(VENV)/.lint
 	$(BIN)/python tests/lint/counts.py
 
@@ -148,13 +161,13 @@ $(VENV)/.python:
 	@touch $@
 
 # The tools that build gesso stay in $(VENV). With pip's build isolation every build would start from nothing.
-$(VENV)/.build: pyproject.toml | $(VENV)/.python
-	$(PIP) $(call requirements,requires) $(call requirements,stub) "cmake>=3.26" ninja
+$(VENV)/.build: pyproject.toml $(if $(LOCKED),$(LOCK)) | $(VENV)/.python
+	$(PIP) $(if $(LOCKED),--require-hashes -r $(LOCK),$(call requirements,requires) $(call requirements,stub) $(BUILD_TOOLS))
 	@touch $@
 
 $(VENV)/.package: $(SOURCES) | $(VENV)/.build
 	@echo "Building and installing gesso into $(VENV); the first time takes a few minutes."
-	$(PIP) --no-build-isolation -Ccmake.define.GESSO_TEST_MODULES=ON .
+	$(PIP) --no-build-isolation $(if $(LOCKED),--no-deps) -Ccmake.define.GESSO_TEST_MODULES=ON .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.package
