@@ -55,6 +55,8 @@ gesso_status guarded(const Body& body) noexcept {
     return fail(GESSO_ARGUMENT_ERROR, error.what());
   } catch (const gesso::IoError& error) {
     return fail(GESSO_IO_ERROR, error.what());
+  } catch (const gesso::NumericsError& error) {
+    return fail(GESSO_NUMERICS_ERROR, error.what());
   } catch (const gesso::CudaError& error) {
     return fail(GESSO_CUDA_ERROR, error.what());
   } catch (const gesso::OutOfMemory& error) {

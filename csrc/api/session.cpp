@@ -4,9 +4,11 @@
 #include "api/model_impl.h"
 #include "api/op_profile.h"
 #include "core/check.h"
+#include "core/finite.h"
 #include "core/importance.h"
 #include "core/profile.h"
 #include "diffusion/generate.h"
+#include "diffusion/not_finite.h"
 #include "model/denoise.h"
 #include "model/self_conditioning.h"
 #include "model/sequence.h"
@@ -91,9 +93,26 @@ struct Session::Impl {
                                 .out = soft_embedding});
     }
     model::denoise_logits(pass(context), requests, soft_embedding, on_device);
-    if (on_host) return;
-    ops::copy_to_host(context, logit_memory.data(), num_bytes, logits.data);
-    ops::synchronize(context);
+    if (!on_host) {
+      ops::copy_to_host(context, logit_memory.data(), num_bytes, logits.data);
+      ops::synchronize(context);
+    }
+    check_finite(context, requests, soft_embedding, logits);
+  }
+
+  void check_finite(const Context& context, std::span<const model::DenoiseRequest> requests, ConstMatrix soft_embedding,
+                    ConstMatrix logits) {
+    const int64_t length = config().canvas_length;
+    for (int64_t row = 0; row < logits.rows; ++row) {
+      if (all_finite(logits.row(row), logits.columns)) continue;
+      const int64_t index = row / length;
+      throw diffusion::find_not_finite(pass(context),
+                                       {.sequence = sequences[index],
+                                        .request = requests[index],
+                                        .soft_embedding = soft_embedding.row_range(index * length, length),
+                                        .row = row % length,
+                                        .index = index});
+    }
   }
 
   // After a failure: work that is still under way uses memory that the next call writes.

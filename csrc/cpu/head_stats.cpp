@@ -31,7 +31,7 @@ void head_stats(const Context& context, const ops::HeadStatsArguments& a) {
       soft.make_room();
     }
     for (int64_t r = 0; r < num_rows; ++r) finish_row(soft.row(r), band + r, a.stats);
-    soft.finish(a.embed_scale, a.soft_embedding.row_range(band, num_rows));
+    soft.finish(a.embed_scale, a.soft_embedding.row_range(band, num_rows), a.stats.entropy.data() + band);
   }
 }
 

@@ -41,7 +41,8 @@ typedef enum gesso_status {
   GESSO_IO_ERROR = 3,       /* a file cannot be opened or mapped */
   GESSO_OUT_OF_MEMORY = 4,
   GESSO_OTHER_ERROR = 5,
-  GESSO_CUDA_ERROR = 6 /* a call of the CUDA runtime failed, or a kernel failed */
+  GESSO_CUDA_ERROR = 6,    /* a call of the CUDA runtime failed, or a kernel failed */
+  GESSO_NUMERICS_ERROR = 7 /* a step's numbers are not finite: a weight is NaN or infinite, or numbers grow too large */
 } gesso_status;
 
 /* A loaded model. It is immutable: any number of threads may use it at the same time. Free it when no one uses it. */

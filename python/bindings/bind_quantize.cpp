@@ -75,6 +75,18 @@ void bind_quantize(nb::module_& module) {
   module.def("tensor_types", tensor_types, "All types that a tensor of a GGUF file may have.");
   module.def("dequantize", dequantize_array, nb::arg("type"), nb::arg("data"), nb::arg("num_threads") = 0,
              "The float32 values of the blocks in `data`, a contiguous uint8 array.");
+  nb::class_<NotFiniteCount>(module, "NotFiniteCount", "How many values are NaN or infinite.")
+      .def_ro("num_nan", &NotFiniteCount::num_nan)
+      .def_ro("num_infinite", &NotFiniteCount::num_infinite)
+      .def_ro("first", &NotFiniteCount::first, "The index of the first of them; -1 if there are none.");
+  module.def(
+      "count_not_finite",
+      [](const std::string& type, const Bytes& data, int num_threads) {
+        nb::gil_scoped_release release;
+        return count_not_finite(type, to_span(data), num_threads);
+      },
+      nb::arg("type"), nb::arg("data"), nb::arg("num_threads") = 0,
+      "Counts the values of the blocks in `data`, a contiguous uint8 array, that are NaN or infinite.");
   module.def("quantize", quantize_array, nb::arg("source_type"), nb::arg("source"), nb::arg("type"),
              nb::arg("row_elements"), nb::arg("importance") = nb::none(), nb::arg("multiplier") = 1.0f,
              nb::arg("num_threads") = 0,

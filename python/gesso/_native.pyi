@@ -18,6 +18,30 @@ class ArgumentError(ValueError):
 class CudaError(RuntimeError):
     pass
 
+class NumericsError(ArithmeticError):
+    """
+    A step's numbers are not finite: a weight is NaN or infinite, or the numbers grow beyond float32.
+
+    `sequence` is the index in the batch; `canvas` and `step` are those of StepEvent, and 0 for Session.denoise.
+    `place` is the first part of the model whose numbers are not finite, for example "layer 3" or "the head".
+    `layer` is the number of that layer; None where `place` is no layer.
+    """
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def canvas(self) -> int: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def layer(self) -> int | None: ...
+
+    @property
+    def place(self) -> str: ...
+
 class OpProfile:
     """The calls of one op with one role of weights, taken together."""
 
@@ -638,6 +662,24 @@ def tensor_types() -> list[TensorType]:
 
 def dequantize(type: str, data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], num_threads: int = 0) -> Annotated[NDArray[numpy.float32], dict(shape=(None,))]:
     """The float32 values of the blocks in `data`, a contiguous uint8 array."""
+
+class NotFiniteCount:
+    """How many values are NaN or infinite."""
+
+    @property
+    def num_nan(self) -> int: ...
+
+    @property
+    def num_infinite(self) -> int: ...
+
+    @property
+    def first(self) -> int:
+        """The index of the first of them; -1 if there are none."""
+
+def count_not_finite(type: str, data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], num_threads: int = 0) -> NotFiniteCount:
+    """
+    Counts the values of the blocks in `data`, a contiguous uint8 array, that are NaN or infinite.
+    """
 
 def quantize(source_type: str, source: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], type: str, row_elements: int, importance: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, multiplier: float = 1.0, num_threads: int = 0) -> Annotated[NDArray[numpy.uint8], dict(shape=(None,))]:
     """

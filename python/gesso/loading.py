@@ -50,7 +50,8 @@ def load(
     Raises FileNotFoundError or another OSError when a file cannot be opened; `gesso.FormatError`, a ValueError, when
     the content of a file is wrong (the message names the key, tensor or field); `gesso.ArgumentError`, a ValueError,
     when an argument is wrong; MemoryError with the bytes that are needed and free; `gesso.CudaError` when the GPU's
-    driver reports an error.
+    driver reports an error. Weights are not read here: a NaN among them shows when a step ends in
+    `gesso.NumericsError`.
     """
     check_num_threads(num_threads)
     native = _native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress)

@@ -99,7 +99,7 @@ class Model:
         option that is left out has its default. `config` has the defaults that the checkpoint carries.
 
         Ctrl-C ends the call with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind
-        and for options that do not exist.
+        and for options that do not exist, `gesso.NumericsError` when a step's numbers are not finite.
         """
         prompts = as_array(prompts)
         single = isinstance(prompts, str) or is_ids(prompts)
@@ -174,7 +174,8 @@ class Session:
 
         canvas: token ids [B][C] (or [C] for a batch of one). self_conditioning_logits: float32 [B, C, V], the logits
         of the step before, divided by its temperature; None on the first step of a canvas. Returns float32 logits
-        [B, C, V], soft-capped, before they are divided by the temperature.
+        [B, C, V], soft-capped, before they are divided by the temperature. Raises `gesso.NumericsError` when one of them is not
+        finite.
         """
         config = self.model.config
         shape = (self.batch_size, config.canvas_length, config.vocab_size)

@@ -1,9 +1,13 @@
 // The C interface: its statuses and messages, and structs of options of other versions. No call may let an exception
 // escape.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
@@ -194,6 +198,51 @@ TEST_CASE("every number of C's struct reaches the generation") {
                              std::pair(&gesso_options::confidence_threshold, "confidence_threshold")}) {
     refused(field, std::numeric_limits<float>::quiet_NaN(), name);
   }
+}
+
+TEST_CASE("a number that float32 cannot hold in full is refused by its name") {
+  Loaded loaded;
+  gesso_options options;
+  REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+  options.t_min = 1e-45f;
+  CHECK(loaded.generate(&options) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("t_min: expected a number that float32 holds, 0 or from 1.17549e-38 to 3.40282e+38, got 1.4013e-45"));
+  options.t_min = 0;
+  options.t_max = 1e-37f;  // a logit of 30 divided by this is beyond float32
+  CHECK(loaded.generate(&options) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("t_min and t_max: expected a temperature of at least "));
+}
+
+TEST_CASE("a broken weight has a status and an exception of its own") {
+  std::ifstream file(kModel, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const auto& tensor : gesso::Checkpoint::open(kModel).tensors()) {
+    if (tensor.name == "output_norm.weight") std::memcpy(bytes.data() + tensor.offset, &infinity, sizeof infinity);
+  }
+  const std::string path = "/tmp/gesso_test_broken_" + std::to_string(::getpid()) + ".gguf";
+  std::ofstream(path, std::ios::binary) << bytes;
+
+  gesso_model* model = nullptr;
+  gesso_result* result = nullptr;
+  REQUIRE(gesso_model_load(path.c_str(), nullptr, &model) == GESSO_OK);
+  CHECK(gesso_generate(model, kPrompt, 3, nullptr, &result) == GESSO_NUMERICS_ERROR);
+  CHECK(result == nullptr);
+  CHECK(said("sequence 0, canvas 0, step 0: numbers are not finite, first in the final norm. A weight is"));
+  gesso_model_free(model);
+
+  gesso::Session session(gesso::Model::load(path, {"cpu", 1}), 2);
+  try {
+    session.generate({{5, 6}, {7}}, {});
+    FAIL("expected a NumericsError");
+  } catch (const gesso::NumericsError& error) {
+    CHECK(error.sequence == 0);
+    CHECK(error.layer == -1);
+    CHECK(error.place == "the final norm");
+  }
+  CHECK(session.length(1) == 0);
+  CHECK_THROWS_AS(session.generate({{5}, {7}}, {}), gesso::Error);
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("a struct of a newer header is fine as long as what is new is zero") {

@@ -1,7 +1,9 @@
 #include "cpu/vocabulary/soft_sums.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "core/finite.h"
 #include "core/thread_scratch.h"
 #include "core/threads.h"
 #include "cpu/kernels/levels_to_floats.h"
@@ -141,16 +143,18 @@ void SoftSums::add_lists(int64_t longer_than) {
   }
 }
 
-void SoftSums::finish(float scale, Matrix out) {
+void SoftSums::finish(float scale, Matrix out, float* entropy) {
   parallel_for(context_, num_rows_, 2 * stride_, [&](int64_t r) { shorten(r); });
   add_lists(0);
   parallel_for(context_, num_rows_, 2 * out.columns, [&](int64_t r) {
+    if (entropy && std::isnan(entropy[r])) return;
     const double factor = lists_[r].factor * scale / rows_[r].sum();
     for (int64_t slice = 0; slice < num_slices_; ++slice) {
       float* target = out.row(r) + slice * kSliceColumns;
       const double* source = sums(slice, r);
       for (int64_t c = 0; c < slice_columns(slice); ++c) target[c] = static_cast<float>(source[c] * factor);
     }
+    if (entropy && !all_finite(out.row(r), out.columns)) entropy[r] = NAN;
   });
 }
 

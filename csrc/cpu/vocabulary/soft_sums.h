@@ -32,7 +32,8 @@ class SoftSums {
   // Has to be called after each chunk. Adds the lists that have no room for another chunk to the sums.
   void make_room();
   // out[r] = scale * (sum of weight * table row over the tokens of row r) / (sum of its weights).   out [R, D].
-  void finish(float scale, Matrix out);
+  // entropy [R], if given: a row whose entropy is NaN is not written, and one that is not finite gets the entropy NaN.
+  void finish(float scale, Matrix out, float* entropy = nullptr);
 
  private:
   struct List {

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from gesso import ArgumentError
+from gesso import ArgumentError, NumericsError
 from gesso.cli.command_parser import CommandParser, add_threads, integer
 from gesso.cli.progress import Progress
 from gesso.loading import load
@@ -140,7 +140,7 @@ def describe(options: argparse.Namespace) -> Report:
     if options.canvases > 0:
         try:
             report["logits"] = describe_logits(options)
-        except (ValueError, MemoryError) as error:
+        except (ValueError, MemoryError, NumericsError) as error:
             report["problem"] = str(error)
     return report
 

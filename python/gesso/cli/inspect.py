@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from gesso import _native
-from gesso.cli import comparison
+from gesso.cli import check, comparison
 from gesso.cli.command_parser import CommandParser
 from gesso.config import Config
 from gesso.files.checkpoint import TypeCount, count_types
@@ -84,6 +84,11 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser.set_defaults(command=inspect)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
     parser.add_argument("--tensors", action="store_true", help="list every tensor")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="decode all weights and list those that are NaN or infinite; the exit status is 1 if there are any",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
     comparison.add_arguments(parser)
 
@@ -91,8 +96,12 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 def inspect(options: argparse.Namespace) -> int:
     if (options.model is None) == (options.compare is None):
         options.usage_error("expected either MODEL or --compare A B")
+    if options.compare is not None and options.check:
+        options.usage_error("--check: expected MODEL, got --compare")
     if options.compare is not None:
         return comparison.compare(options)
+    if options.check:
+        return check.check(options)
     checkpoint = open_checkpoint(options.model, with_values=False)
     report = describe(options.model, checkpoint, options.tensors)
     if options.json:

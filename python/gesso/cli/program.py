@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from gesso import ArgumentError, CudaError, __version__
+from gesso import ArgumentError, CudaError, NumericsError, __version__
 from gesso.cli import bench, convert, demo, devices, imatrix, inspect, quantize, run, synth
 from gesso.cli.command_parser import CommandParser
 from gesso.measure.text import visible
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ArgumentError as error:  # an argument that cannot be right, or not for this model
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_WRONG_USAGE
-    except (OSError, ValueError, MemoryError, CudaError) as error:
+    except (OSError, ValueError, MemoryError, CudaError, NumericsError) as error:
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_FAILED
 

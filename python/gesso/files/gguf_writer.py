@@ -3,8 +3,7 @@
 checkpoint = read_checkpoint(directory)
 write_gguf("model.gguf", checkpoint.metadata, checkpoint.tensors(), types=matrices_as("Q8_0"))
 
-If the tensors' values come from mapped files, or are made only when they are asked for, no more than the values of one
-tensor and a chunk of 32 MiB are in memory at a time.
+If values come from mapped files or are made on demand, one tensor and a chunk of 32 MiB are in memory at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from gesso import _native
 from gesso.files.checkpoint import ARCHITECTURE, Value
 from gesso.files.partial_file import check_space, check_target, partial_file
 from gesso.files.presets import stays_float32
-from gesso.files.tensor import LARGEST_FLOAT32, Array, Tensor, release_pages, stored_bytes, tensor_types
+from gesso.files.tensor import Array, Tensor, fits_float32, release_pages, stored_bytes, tensor_types
 
 if TYPE_CHECKING:  # slow to import, and only writing needs it
     from gguf import GGMLQuantizationType, GGUFWriter
@@ -99,7 +98,7 @@ def _check_range(key: str, value: object) -> None:
         most = np.iinfo(np.int32 if isinstance(value, (list, tuple)) else np.uint32).max
         if type(number) is int and not np.iinfo(np.int32).min <= number <= most:
             raise ValueError(f"{key}: {number} does not fit 32 bits")
-        if type(number) is float and LARGEST_FLOAT32 < abs(number) < np.inf:
+        if type(number) is float and np.isfinite(number) and not fits_float32(number):
             raise ValueError(f"{key}: {number} is beyond the range of float32")
 
 
@@ -229,6 +228,7 @@ def write_gguf(
     importance: Mapping[str, Array] | None = None,
     multipliers: Mapping[str, Callable[[], Array]] | None = None,
     on_progress: Progress | None = None,
+    on_chunk: Callable[[str, str, Array], object] | None = None,
     num_threads: int = 0,
 ) -> None:
     """Writes a GGUF v3 file. The file gets its name only when it is complete.
@@ -240,6 +240,7 @@ def write_gguf(
     multipliers: maps tensor names to functions that return float32 [1] or [experts]. The values are multiplied with
     these factors. The function is called when it is the tensor's turn.
     on_progress(done_bytes, total_bytes, name) is called after every chunk, with the bytes of tensors written so far.
+    on_chunk(name, type, chunk) is called with the uint8 bytes of every chunk.
 
     The values of the tensors are asked for one tensor at a time, in order. Raises OSError if the file cannot be made or
     does not fit on the disk. Raises ValueError, which names the tensor or the key, for anything else.
@@ -259,7 +260,7 @@ def write_gguf(
             writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), num_bytes, type_id)
         try:
             with closing(writer):
-                _write(writer, path, plan, importance, multipliers or {}, on_progress, num_threads)
+                _write(writer, path, plan, importance, multipliers or {}, on_progress, on_chunk, num_threads)
         except OSError as error:
             if error.strerror and not error.filename:  # "No space left on device", for example, names no file
                 error.filename = str(path)
@@ -273,6 +274,7 @@ def _write(
     importance: Mapping[str, Array],
     multipliers: Mapping[str, Callable[[], Array]],
     on_progress: Progress | None,
+    on_chunk: Callable[[str, str, Array], object] | None,
     num_threads: int,
 ) -> None:
     writer.write_header_to_file()
@@ -289,6 +291,8 @@ def _write(
         for chunk in _converted(tensor, dtype, importance.get(tensor.name), multiplier, num_threads):
             file.write(chunk.data)
             done += chunk.nbytes
+            if on_chunk:
+                on_chunk(tensor.name, dtype, chunk)
             if on_progress:
                 on_progress(done, total, tensor.name)
         if done - start != num_bytes:

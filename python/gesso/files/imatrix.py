@@ -32,6 +32,8 @@ def write_imatrix(
     """
     tensors = []
     for entry in entries:
+        if not np.isfinite(entry.sums).all():
+            raise ValueError(f"{entry.name}: sums of squared activations that are not finite; a weight may be broken")
         counts = entry.counts.astype(np.float32).reshape(-1, 1)
         tensors.append(Tensor(entry.name + SUMS, "F32", entry.sums.shape, entry.sums))
         tensors.append(Tensor(entry.name + COUNTS, "F32", counts.shape, counts))

@@ -14,7 +14,7 @@ from gesso import _native
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.folder import read_checkpoint
 from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
-from gesso.model import Model
+from gesso.model import Model, Session
 
 CHUNK_ELEMENTS = 1 << 22  # at most so many elements of a tensor are decoded at a time
 CHUNK_LOGITS = 1 << 21  # about so many logits are converted to float64 at a time
@@ -223,19 +223,30 @@ def compare_logits(
     kl: list[float] = []
     agree: list[bool] = []
     for done, prompt in enumerate(prompts, 1):
-        sessions = [a.session(), b.session()]
-        for session in sessions:
+        sessions = {"A": a.session(), "B": b.session()}
+        for session in sessions.values():
             session.encode(list(prompt))
         canvas = rng.integers(vocab_size, size=size)
-        logits_a, logits_b = (session.denoise(canvas) for session in sessions)
+        logits_a, logits_b = (_denoise(named, canvas) for named in sessions.items())
         _add_rows(logits_a[0], logits_b[0], kl, agree)
         canvas = np.where(rng.random(size) < rng.random(), logits_a[0].argmax(axis=1), canvas)
         logits_a /= np.float32(a.config.t_max)
-        logits_a, logits_b = (session.denoise(canvas, logits_a) for session in sessions)
+        logits_a, logits_b = (_denoise(named, canvas, logits_a) for named in sessions.items())
         _add_rows(logits_a[0], logits_b[0], kl, agree)
         if on_progress:
             on_progress(done, len(prompts))
     return LogitComparison(len(kl), float(np.mean(kl)), float(np.max(kl)), float(np.mean(agree)))
+
+
+def _denoise(
+    named: tuple[str, Session], canvas: npt.NDArray[np.int64], logits: Logits | None = None
+) -> npt.NDArray[np.float32]:
+    name, session = named
+    try:
+        return session.denoise(canvas, logits)
+    except _native.NumericsError as error:
+        error.args = (f"model {name}: {error}",)
+        raise
 
 
 def _add_rows(a: Logits, b: Logits, kl: list[float], agree: list[bool]) -> None:

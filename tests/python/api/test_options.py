@@ -172,7 +172,7 @@ def test_the_command_line_shows_the_number_as_given(path):
         (("--t-min", "1e300"), "t_min: expected a finite number >= 0, got 1e+300"),
         (("--confidence", "1e-50"), f"confidence_threshold: expected {FITS}, got 1e-50"),
     ):
-        assert run_command("run", str(path), "hi", "--raw", *arguments) == (1, "", f"gesso: {message}\n")
+        assert run_command("run", str(path), "hi", "--raw", *arguments) == (2, "", f"gesso: {message}\n")
 
 
 @pytest.mark.parametrize("value", [1e300, 1e-50, math.nan])
