@@ -47,7 +47,7 @@ SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(wildcard cmake/*.cm
 # Tests that also run on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
 # Tests whose models go to a GPU by themselves. How they round activations does not matter.
-MODEL_TESTS := tests/model/test_batching.py tests/model/test_interrupting.py tests/model/test_pinned.py
+MODEL_TESTS := $(addprefix tests/model/test_,batching.py interrupting.py numerics.py pinned.py)
 # Tests for which 8-bit activations make a difference on the CPU.
 PRODUCT_TESTS := $(wildcard tests/ops/test_*linear.py) tests/ops/test_head_stats.py
 WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
