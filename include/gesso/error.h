@@ -51,8 +51,8 @@ class CudaError : public Error {
   int code;
 };
 
-// A step's numbers are not finite: a weight is NaN or infinite, or the numbers grow beyond float32. The message has what
-// the members say. Python: ArithmeticError.
+// A step's numbers are not finite: a weight is NaN or infinite, or the numbers grow beyond float32. The message has
+// what the members say. Python: ArithmeticError.
 class NumericsError : public Error {
  public:
   NumericsError(const std::string& message, int64_t sequence, int64_t canvas, int64_t step, int64_t layer,

@@ -174,8 +174,8 @@ class Session:
 
         canvas: token ids [B][C] (or [C] for a batch of one). self_conditioning_logits: float32 [B, C, V], the logits
         of the step before, divided by its temperature; None on the first step of a canvas. Returns float32 logits
-        [B, C, V], soft-capped, before they are divided by the temperature. Raises `gesso.NumericsError` when one of them
-        is not finite.
+        [B, C, V], soft-capped, before they are divided by the temperature. Raises `gesso.NumericsError` when one of
+        them is not finite.
         """
         config = self.model.config
         shape = (self.batch_size, config.canvas_length, config.vocab_size)
