@@ -33,6 +33,14 @@ PLACES = {
 }
 
 
+# The emulated GPU is slow, so it gets those that go through kernels of their own. The others share them.
+ON_A_GPU = {
+    "token_embd.weight", "output.weight", "output_norm.weight", "self_cond_down.weight", "rope_freqs.weight",
+    "attn_q.weight", "attn_k.weight", "attn_v.weight", "ffn_down.weight", "ffn_gate_inp.weight",
+    "ffn_gate_up_exps.weight", "ffn_down_exps.scale", "enc_layer_output_scale.weight",
+}  # fmt: skip
+
+
 @cache
 def tensors():
     kept = {tensor.name: tensor for tensor in random_tensors(SIZES, 0)}
@@ -67,12 +75,14 @@ def broken_model(path, name, value, place=None, *, has_head=False, sizes=SIZES, 
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF], ids=str)
 @pytest.mark.parametrize("name", names())
-def test_every_kind_of_tensor(tmp_path, load, name, value):
+def test_every_kind_of_tensor(tmp_path, device, load, name, value):
+    kind = name.removeprefix(f"blk.{LAYER}.")
+    if device == "cuda" and (kind not in ON_A_GPU or value == -INF):
+        pytest.skip("the emulated GPU is slow, and other tensors take the same way")
     if name == "rope_freqs.weight" and not np.isnan(value):
         return  # a frequency divided by infinity is 0: the pair does not turn
     model = load(broken_model(tmp_path / "broken.gguf", name, value))
     session = model.session()
-    kind = name.removeprefix(f"blk.{LAYER}.")
     canvas = [8, 9, 10, 11, 12, 13, 14, 15]  # not the row of token_embd that is broken
     with pytest.raises(gesso.NumericsError) as caught:
         session.generate(PROMPT, canvas=canvas, max_new_tokens=8, max_denoising_steps=4, confidence_threshold=0)
