@@ -6,6 +6,7 @@
 # make sanitize runs the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make clang    does the same with clang 19, with warnings as errors; .ci/run runs this one
 # make tsan     runs the native tests under ThreadSanitizer, among them two threads with a session each
+# make stress   lets eight threads attack one session, a minute under AddressSanitizer and one under ThreadSanitizer
 # make aarch64  runs the native tests for 64-bit Arm on an emulated processor; needs Debian's g++-aarch64-linux-gnu and
 #               qemu-user
 # make coverage writes which lines of the library the native tests run to build/coverage/index.html
@@ -24,6 +25,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 CMAKE_FLAGS ?=
+STRESS_SECONDS ?= 60
 PYTEST_FLAGS ?=
 
 VENV := .venv
@@ -51,7 +53,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub counts clean help
+.PHONY: demo test native emulated cuda parity lint sanitize clang tsan stress aarch64 coverage wheel format stub counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -79,6 +81,12 @@ clang: $(VENV)/.build
 tsan: $(VENV)/.build
 	$(call build,tsan)
 	$(BIN)/ctest --preset tsan
+
+stress: $(VENV)/.build
+	$(call build,asan)
+	build/asan/tests/stress/session_stress $(STRESS_SECONDS)
+	$(call build,tsan)
+	build/tsan/tests/stress/session_stress $(STRESS_SECONDS)
 
 aarch64: $(VENV)/.build
 	$(call build,aarch64)

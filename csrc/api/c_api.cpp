@@ -57,6 +57,8 @@ gesso_status guarded(const Body& body) noexcept {
     return fail(GESSO_IO_ERROR, error.what());
   } catch (const gesso::CudaError& error) {
     return fail(GESSO_CUDA_ERROR, error.what());
+  } catch (const gesso::BusyError& error) {
+    return fail(GESSO_BUSY_ERROR, error.what());
   } catch (const gesso::OutOfMemory& error) {
     return fail(GESSO_OUT_OF_MEMORY, error.what());
   } catch (const std::bad_alloc&) {
@@ -139,12 +141,13 @@ gesso::GenerationOptions to_options(const gesso_options& options) {
   return out;
 }
 
-gesso_result* generate(const gesso_model& model, std::vector<int32_t> prompt, const gesso_options* options) {
+// Takes `model` by value, because a callback may free the handle that it came from.
+gesso_result* generate(const gesso::Model model, std::vector<int32_t> prompt, const gesso_options* options) {
   const gesso_options chosen = read_struct("gesso_options", options, default_options(), kFirstOptionsSize);
-  gesso::GenerationResult generated = model.model.generate({std::move(prompt)}, to_options(chosen));
+  gesso::GenerationResult generated = model.generate({std::move(prompt)}, to_options(chosen));
   auto result = std::make_unique<gesso_result>();
   result->ids = std::move(generated.sequences[0]);
-  const auto& tokenizer = model.model.tokenizer();
+  const auto& tokenizer = model.tokenizer();
   if (tokenizer) result->text = tokenizer->decode(result->ids);
   const std::vector<int64_t>& steps = generated.denoising_steps[0];
   result->denoising_steps = std::accumulate(steps.begin(), steps.end(), int64_t{0});
@@ -229,7 +232,7 @@ gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, siz
     check_pointer(model, "model");
     check_pointer(out, "out");
     if (prompt_length > 0) check_pointer(prompt, "prompt");
-    *out = generate(*model, {prompt, prompt + prompt_length}, options);
+    *out = generate(model->model, {prompt, prompt + prompt_length}, options);
   });
 }
 
@@ -239,7 +242,7 @@ gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, c
     check_pointer(model, "model");
     check_pointer(prompt, "prompt");
     check_pointer(out, "out");
-    *out = generate(*model, tokenizer_of(model).encode_prompt(prompt), options);
+    *out = generate(model->model, tokenizer_of(model).encode_prompt(prompt), options);
   });
 }
 

@@ -3,13 +3,23 @@
 #include <deque>
 
 #include "core/check.h"
+#include "core/users.h"
 #include "io/gguf.h"
 
 namespace gesso {
+namespace {
+
+constexpr char kBusy[] =
+    "the checkpoint is busy: another thread is inside one of its calls. A checkpoint that is put together by hand must"
+    " be complete before threads share it";
+
+}  // namespace
+
 // What a checkpoint that was put together by hand keeps alive: its strings, and the owners of its tensors.
 struct Checkpoint::Parts {
   std::deque<std::string> strings;  // a deque never moves its elements
   std::vector<std::shared_ptr<const void>> owners;
+  Users users{kBusy};
 
   std::string_view keep(const std::string& text) { return strings.emplace_back(text); }
 };
@@ -94,12 +104,14 @@ Checkpoint Checkpoint::parse(std::span<const std::byte> bytes, std::shared_ptr<c
 
 void Checkpoint::set(const std::string& key, Value value) {
   check(parts_ != nullptr, "checkpoint: a file's metadata cannot be changed (key ", key, ")");
+  const Changing changing(parts_->users, "set");
   file_->metadata.add(key, to_metadata(value, *parts_));
 }
 
 void Checkpoint::add_tensor(const std::string& name, const std::string& type, const std::vector<int64_t>& shape,
                             std::span<const std::byte> data, std::shared_ptr<const void> owner) {
   check(parts_ != nullptr, "checkpoint: tensors cannot be added to a file (tensor ", name, ")");
+  const Changing changing(parts_->users, "add_tensor");
   for (const io::NamedTensor& other : file_->tensors) {
     check_format(other.name != name, "tensor ", name, " is there twice");
   }
@@ -107,19 +119,34 @@ void Checkpoint::add_tensor(const std::string& name, const std::string& type, co
   parts_->owners.push_back(std::move(owner));
 }
 
-std::vector<std::string> Checkpoint::keys() const { return file_->metadata.keys(); }
+std::shared_ptr<const void> Checkpoint::keep_unchanged(const char* call) const {
+  if (!parts_) return nullptr;  // nothing changes a file
+  struct Kept {
+    std::shared_ptr<Parts> parts;
+    Reading reading;
+  };
+  return std::shared_ptr<Kept>(new Kept{parts_, {parts_->users, call}});
+}
+
+std::vector<std::string> Checkpoint::keys() const {
+  const auto kept = keep_unchanged("keys");
+  return file_->metadata.keys();
+}
 
 Checkpoint::Value Checkpoint::value(const std::string& key) const {
+  const auto kept = keep_unchanged("value");
   const io::MetadataValue* value = file_->metadata.find(key);
   check_format(value, "missing key ", key);
   return to_value(*value);
 }
 
 std::span<const std::byte> Checkpoint::encoded_value(const std::string& key) const {
+  const auto kept = keep_unchanged("encoded_value");
   return file_->metadata.encoded(key);
 }
 
 std::vector<Checkpoint::TensorInfo> Checkpoint::tensors() const {
+  const auto kept = keep_unchanged("tensors");
   std::vector<TensorInfo> infos;
   for (const io::NamedTensor& named : file_->tensors) {
     const Tensor& tensor = named.tensor;

@@ -1,5 +1,7 @@
 #include "gesso/model.h"
 
+#include <array>
+
 #include "api/device_choice.h"
 #include "api/model_impl.h"
 #include "core/check.h"
@@ -15,6 +17,7 @@
 namespace gesso {
 
 ModelConfig read_config(const Checkpoint& checkpoint) {
+  const auto kept = checkpoint.keep_unchanged("read_config");
   ModelConfig config = model::read_config(checkpoint.file());
   config.generation = diffusion::read_defaults(checkpoint.file().metadata, config);
   return config;
@@ -59,6 +62,7 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
 }
 
 Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
+  const auto kept = checkpoint.keep_unchanged("Model");
   auto impl = std::make_shared<Impl>();
   impl->device = choose_device(options.device);
   impl->activations = choose_activations(options.activations, impl->device);
@@ -85,21 +89,15 @@ int64_t Model::weight_bytes() const { return impl_->weights.num_bytes; }
 int Model::num_threads() const { return impl_->num_threads; }
 
 const std::string& Model::device() const {
-  static const std::string cpu = "cpu";
+  // Never destroyed, since another thread may still ask while the process ends.
+  static const std::string& cpu = *new std::string("cpu");
   return impl_->device ? impl_->device->name : cpu;
 }
 
 const std::string& Model::activations() const {
-  static const std::string f32 = "f32", bf16 = "bf16", int8 = "int8";
-  switch (impl_->activations) {
-    case ActivationType::kF32:
-      return f32;
-    case ActivationType::kBF16:
-      return bf16;
-    case ActivationType::kInt8:
-      return int8;
-  }
-  return f32;
+  // In the order of ActivationType. Never destroyed, as in device().
+  static const auto& names = *new std::array<std::string, 3>{"f32", "bf16", "int8"};
+  return names[static_cast<size_t>(impl_->activations)];
 }
 
 GenerationResult Model::generate(const std::vector<std::vector<int32_t>>& prompts,

@@ -60,6 +60,7 @@ class Generation {
             resolved_.num_canvases, " canvases of ", config_.canvas_length, " need ", needed,
             " positions, but the model's context is ", config_.max_position_embeddings);
       tracks_.emplace_back(sequences[i], i);
+      result_.prompts.push_back(sequences[i].ids);
     }
   }
 

@@ -71,7 +71,7 @@ template <typename Array>
 const Array* find_array(const MetadataValue* value, const std::string& key, const char* expected) {
   if (value == nullptr) return nullptr;
   if (const auto* array = std::get_if<Array>(value)) return array;
-  static const Array empty;
+  static const auto& empty = *new Array();  // never destroyed, since another thread may still load as the process ends
   if (is_empty_array(*value)) return &empty;
   fail(key, expected, *value);
 }

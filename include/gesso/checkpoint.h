@@ -16,8 +16,9 @@ namespace io {
 struct GgufFile;
 }
 
-// Copies share their content. Threads: any number of threads may read a checkpoint at the same time, as long as none
-// calls set() or add_tensor() on it or on a copy.
+// Copies share their content. Threads: any number of threads may read a checkpoint at the same time, and make models of
+// it. While one of them does, set() and add_tensor() throw BusyError, and while one of these two is under way, every
+// other call does.
 class Checkpoint {
  public:
   // Integers and floats of every width come as int64_t and double. monostate stands for an array of arrays, which gesso
@@ -58,6 +59,9 @@ class Checkpoint {
   uint64_t file_bytes() const;              // 0 if the checkpoint was put together by hand
 
   const io::GgufFile& file() const { return *file_; }
+  // The content stays as it is for as long as the result lives. BusyError, which begins with `call`, while set() or
+  // add_tensor() is under way.
+  std::shared_ptr<const void> keep_unchanged(const char* call) const;
 
  private:
   struct Parts;

@@ -51,6 +51,14 @@ class CudaError : public Error {
   int code;
 };
 
+// An object is in use: another thread is inside one of its calls, or the call comes from one of its own callbacks. Such
+// objects are sessions, and checkpoints that are put together by hand. The refused call has changed nothing. It may be
+// made again when the other call has returned. Python: gesso.BusyError, a RuntimeError. C: GESSO_BUSY_ERROR.
+class BusyError : public Error {
+ public:
+  using Error::Error;
+};
+
 // The caller's `interrupted` callback returned true. Python: what the signal handler raised (KeyboardInterrupt).
 class Interrupted : public Error {
  public:

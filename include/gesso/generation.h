@@ -87,6 +87,7 @@ struct Timings {
 };
 
 struct GenerationResult {
+  std::vector<std::vector<int32_t>> prompts;                // what stands in front of them, all earlier tokens included
   std::vector<std::vector<int32_t>> sequences;              // the new tokens, up to the first end token and without it
   std::vector<std::vector<std::vector<int32_t>>> canvases;  // [sequence][canvas][C] as committed
   std::vector<std::vector<int64_t>> denoising_steps;        // [sequence][canvas]

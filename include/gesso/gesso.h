@@ -41,10 +41,14 @@ typedef enum gesso_status {
   GESSO_IO_ERROR = 3,       /* a file cannot be opened or mapped */
   GESSO_OUT_OF_MEMORY = 4,
   GESSO_OTHER_ERROR = 5,
-  GESSO_CUDA_ERROR = 6 /* a call of the CUDA runtime failed, or a kernel failed */
+  GESSO_CUDA_ERROR = 6, /* a call of the CUDA runtime failed, or a kernel failed */
+  GESSO_BUSY_ERROR = 7  /* an object is in use by another call. In C every generation has a session of its own, so only
+                           a callback that uses a session of C++ may cause it */
 } gesso_status;
 
-/* A loaded model. It is immutable: any number of threads may use it at the same time. Free it when no one uses it. */
+/* A loaded model. It is immutable: any number of threads and callbacks may use it at the same time. A generation that
+ * is under way keeps what it needs of its model, so its callback may free the model, and so may another thread then. No
+ * function may get a model that was freed. */
 typedef struct gesso_model gesso_model;
 /* What one generation wrote. It is immutable, too, and does not need its model. */
 typedef struct gesso_result gesso_result;
@@ -93,7 +97,8 @@ GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids
 
 /* Called after each denoising step, on the thread that called gesso_generate. It gets the canvas as it would be
  * committed now (`length` ids), and for each id whether this step accepted it (1) or not (0). Returning 0 ends the
- * generation; the canvas is committed as it stands. */
+ * generation; the canvas is committed as it stands. A callback may call every function of this header: it may generate
+ * with the same model, and it may free the model. The library has copied the prompt and the options. */
 typedef int (*gesso_step_callback)(void* user_data, int64_t canvas, int64_t step, const int32_t* argmax,
                                    const uint8_t* accepted, size_t length);
 

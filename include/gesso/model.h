@@ -83,7 +83,11 @@ class Model {
 };
 
 // A batch of growing sequences with their key-value caches. After an exception a session is as it was before the call.
-// Threads: one thread at a time may use a session. Sessions of one model do not disturb each other.
+// Threads: a session is for one call at a time; give each thread a session of its own. While a call that changes the
+// session is under way, every other call throws BusyError, except batch_size(). That is so in another thread, and in
+// the call's own callbacks: a callback gets what it needs from its event. denoise() counts as a call that changes.
+// Several calls that read may go on at once. Moving or destroying a session is no call: a callback may do it, and the
+// call that is under way goes on to its end. Sessions of one model do not disturb each other.
 class Session {
  public:
   // ArgumentError unless batch_size >= 1.
@@ -93,10 +97,11 @@ class Session {
   Session& operator=(Session&&) noexcept;
 
   int64_t batch_size() const;
-  // The tokens of a sequence so far, those of the prompt and generated ones. The reference is valid until the session
-  // changes.
-  const std::vector<int32_t>& ids(int64_t sequence) const;
-  int64_t length(int64_t sequence) const { return static_cast<int64_t>(ids(sequence).size()); }
+  // A copy of the tokens of a sequence so far, those of the prompt and generated ones. ArgumentError unless
+  // 0 <= sequence < batch_size().
+  std::vector<int32_t> ids(int64_t sequence) const;
+  std::vector<std::vector<int32_t>> ids() const;  // of all sequences at one time
+  int64_t length(int64_t sequence) const;
   // The bytes that the caches take.
   int64_t cache_bytes() const;
 
@@ -133,7 +138,7 @@ class Session {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // a call that is under way shares it; a session that was moved from has none
 };
 
 }  // namespace gesso

@@ -26,10 +26,11 @@ Checkpoint::Value to_value(nb::handle value, const std::string& key) {
   return nb::cast<std::vector<int64_t>>(value);
 }
 
-// Keeps a Python object alive from C++. It is released under the GIL.
+// Keeps a Python object alive from C++. It is released under the GIL, and when Python has ended, not at all.
 std::shared_ptr<const void> keep_alive(nb::object object) {
   return std::shared_ptr<const void>(new nb::object(std::move(object)), [](const void* pointer) {
-    nb::gil_scoped_acquire acquire;
+    if (!Py_IsInitialized()) return;
+    const HoldGil hold;
     delete static_cast<const nb::object*>(pointer);
   });
 }
@@ -79,7 +80,7 @@ void bind_checkpoint(nb::module_& module) {
           "open",
           [](nb::bytes path) {
             const std::string name(path.c_str(), path.size());
-            nb::gil_scoped_release release;
+            ReleaseGil release;
             return Checkpoint::open(name);
           },
           nb::arg("path"), "Maps a GGUF file. The path is what os.fsencode() gives.")

@@ -33,7 +33,7 @@ OptionValue to_value(OptionKind kind, nb::handle value) {
 }  // namespace
 
 GenerationOptions options_from(const OptionValues& values) {
-  static const std::vector<OptionInfo> table = generation_options();
+  static const auto& table = *new std::vector<OptionInfo>(generation_options());  // for threads that outlive Python
   GenerationOptions options;
   for (const auto& [key, value] : values) {
     const std::string name = nb::cast<std::string>(key);

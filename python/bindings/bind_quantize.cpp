@@ -41,7 +41,7 @@ int64_t elements_of(const TensorType& type, size_t bytes) {
 
 NumpyVector<float> dequantize_array(const std::string& type, const Bytes& data, int num_threads) {
   auto out = new_array<float>(elements_of(find_type(type), data.size()));
-  nb::gil_scoped_release release;
+  ReleaseGil release;
   dequantize(type, to_span(data), {out.data(), out.size()}, num_threads);
   return out;
 }
@@ -56,7 +56,7 @@ NumpyVector<uint8_t> quantize_array(const std::string& source_type, const Bytes&
   if (importance) options.importance = {importance->data(), importance->size()};
   options.multiplier = multiplier;
   options.num_threads = num_threads;
-  nb::gil_scoped_release release;
+  ReleaseGil release;
   quantize(source_type, to_span(source), type, row_elements, {reinterpret_cast<std::byte*>(out.data()), out.size()},
            options);
   return out;

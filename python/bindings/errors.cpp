@@ -1,5 +1,6 @@
 // Turns gesso's exceptions into Python's. FormatError and ArgumentError are ValueError, IoError is OSError
-// (FileNotFoundError and others, by errno), OutOfMemory is MemoryError, and CudaError is RuntimeError.
+// (FileNotFoundError and others, by errno), OutOfMemory is MemoryError, and CudaError and
+// BusyError are RuntimeError.
 #include <cstring>
 
 #include "bindings.h"
@@ -24,9 +25,11 @@ void set_os_error(const IoError& error) {
 
 void bind_errors(nb::module_& module) {
   // Both are subclasses of ValueError. A caller can tell a bad file from a bad argument, or catch both at once.
-  static nb::exception<FormatError> format_error(module, "FormatError", PyExc_ValueError);
-  static nb::exception<ArgumentError> argument_error(module, "ArgumentError", PyExc_ValueError);
-  static nb::exception<CudaError> cuda_error(module, "CudaError", PyExc_RuntimeError);
+  // They are never destroyed, because C++ would do it after Python has ended.
+  static const auto& format_error = *new nb::exception<FormatError>(module, "FormatError", PyExc_ValueError);
+  static const auto& argument_error = *new nb::exception<ArgumentError>(module, "ArgumentError", PyExc_ValueError);
+  static const auto& cuda_error = *new nb::exception<CudaError>(module, "CudaError", PyExc_RuntimeError);
+  static const auto& busy_error = *new nb::exception<BusyError>(module, "BusyError", PyExc_RuntimeError);
   nb::register_exception_translator([](const std::exception_ptr& pointer, void*) {
     try {
       std::rethrow_exception(pointer);
@@ -36,6 +39,8 @@ void bind_errors(nb::module_& module) {
       PyErr_SetObject(PyExc_MemoryError, message_of(error).ptr());
     } catch (const CudaError& error) {
       PyErr_SetObject(cuda_error.ptr(), message_of(error).ptr());
+    } catch (const BusyError& error) {
+      PyErr_SetObject(busy_error.ptr(), message_of(error).ptr());
     } catch (const FormatError& error) {
       PyErr_SetObject(format_error.ptr(), message_of(error).ptr());
     } catch (const ArgumentError& error) {

@@ -10,6 +10,7 @@ from importlib.metadata import version as _version
 
 from gesso._native import (
     ArgumentError,
+    BusyError,
     CanvasEvent,
     CudaError,
     DeviceInfo,
@@ -36,6 +37,7 @@ from gesso.tool_call import ToolCall
 __version__ = _version("gesso")
 __all__ = [
     "ArgumentError",
+    "BusyError",
     "CanvasEvent",
     "Config",
     "CudaError",

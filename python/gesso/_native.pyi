@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import enum
-from typing import Annotated
+from typing import Annotated, NoReturn, SupportsIndex
 
 import numpy
 import numpy.typing
@@ -16,6 +16,9 @@ class ArgumentError(ValueError):
     pass
 
 class CudaError(RuntimeError):
+    pass
+
+class BusyError(RuntimeError):
     pass
 
 class OpProfile:
@@ -264,6 +267,8 @@ class StreamDecoder:
     def flush(self) -> str:
         """The text that was held back, when no further ids come."""
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn: ...
+
 class OptionKind(enum.Enum):
     """What the value of an option means."""
 
@@ -422,6 +427,10 @@ class Timings:
     def step_ms(self) -> list[float]:
         """The time of each denoising pass, with its callbacks."""
 
+    def __getstate__(self) -> tuple[float, float, float, int, list[float]]: ...
+
+    def __setstate__(self, arg: tuple[float, float, float, int, Sequence[float]], /) -> None: ...
+
     def __repr__(self) -> str: ...
 
 class GenerationOptions:
@@ -432,6 +441,11 @@ class GenerationOptions:
 class GenerationResult:
     @property
     def sequences(self) -> list[list[int]]: ...
+
+    def last_before(self, sequence: int, ids: Sequence[int]) -> int | None:
+        """
+        The last of `ids` among the tokens in front of a sequence's new ones; None where there is none.
+        """
 
     @property
     def canvases(self) -> list[Annotated[NDArray[numpy.int32], dict(shape=(None, None))]]:
@@ -572,14 +586,13 @@ class Session:
     @property
     def batch_size(self) -> int: ...
 
-    def length(self, sequence: int) -> int: ...
+    @property
+    def lengths(self) -> list[int]:
+        """How many tokens each sequence has, all at one time."""
 
-    def ids(self, sequence: int) -> list[int]: ...
-
-    def last_of(self, sequence: int, length: int, ids: Sequence[int]) -> int | None:
-        """
-        The last of `ids` among the first `length` tokens of a sequence; None where there is none.
-        """
+    @property
+    def ids(self) -> list[list[int]]:
+        """A copy of the tokens of all sequences, all at one time."""
 
     @property
     def cache_bytes(self) -> int: ...

@@ -125,7 +125,10 @@ class Model:
 class Session:
     """A batch of growing sequences with their key-value caches. After an exception it is as before the call.
 
-    Threads: one thread at a time may use a session. Sessions of one model do not disturb each other.
+    Threads: a session is for one call at a time; give each thread a session of its own. While `generate`, `encode`,
+    `denoise` or `rewind` is under way, every other use of the session but `batch_size` raises `gesso.BusyError`, a
+    RuntimeError. That is so in another thread and in a callback: a callback gets what it needs from its event. Sessions
+    of one model do not disturb each other.
     """
 
     def __init__(self, model: Model, batch_size: int = 1):
@@ -139,13 +142,13 @@ class Session:
     @property
     def length(self) -> int | list[int]:
         """The number of tokens so far, prompt and generated: an int for a batch of one, else one for each sequence."""
-        lengths = [self._native.length(i) for i in range(self.batch_size)]
+        lengths = self._native.lengths
         return lengths[0] if self.batch_size == 1 else lengths
 
     @property
     def ids(self) -> list[list[int]]:
         """A copy of the tokens so far, a list for each sequence."""
-        return [self._native.ids(i) for i in range(self.batch_size)]
+        return self._native.ids
 
     @property
     def cache_bytes(self) -> int:
@@ -236,7 +239,7 @@ class Session:
         values = make_options(options, self.batch_size, single)
         result = self._native.generate(ids, _native.GenerationOptions(values, on_step, on_canvas))
         sequences = result.sequences
-        texts, replies = self._decode(sequences)
+        texts, replies = self._decode(result, sequences)
         return GenerationOutput(
             sequences=sequences,
             texts=texts,
@@ -248,8 +251,10 @@ class Session:
             timings=result.timings,
         )
 
-    def _decode(self, sequences: list[list[int]]) -> tuple[list[str] | None, list[Reply] | None]:
-        """Returns the texts and replies of what was just generated."""
+    def _decode(
+        self, result: _native.GenerationResult, sequences: list[list[int]]
+    ) -> tuple[list[str] | None, list[Reply] | None]:
+        """Returns the texts and replies of what was generated. It does not ask the session, which may have gone on."""
         tokenizer = self.model.tokenizer
         if tokenizer is None:
             return None, None
@@ -258,6 +263,6 @@ class Session:
         bounds = list(marker_ids(tokenizer, THOUGHT_BOUNDS))
         replies = []
         for i, (ids, text) in enumerate(zip(sequences, texts, strict=True)):
-            marker = self._native.last_of(i, self._native.length(i) - len(ids), bounds)
+            marker = result.last_before(i, bounds)
             replies.append(decode_reply(tokenizer, ids, () if marker is None else (marker,), text))
         return texts, replies
