@@ -85,11 +85,6 @@ def make_options(given: Mapping[str, object], batch_size: int, single: bool) -> 
     }
 
 
-def check_callback(name: str, callback: object) -> None:
-    if callback is not None and not callable(callback):
-        raise TypeError(f"{name}: expected a function, got {_short(callback)}")
-
-
 def _can_be_none(option: _native.OptionInfo) -> bool:
     """Whether None is allowed. It stands for the checkpoint's value, or for nothing where that is the default."""
     return option.checkpoint_key != "" or option.default_value == []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gesso import _native
+from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import fill_checkpoint, outline
 from gesso.files.hf.folder import read_checkpoint
 from gesso.model import Model
@@ -53,7 +54,8 @@ def load(
     driver reports an error.
     """
     check_num_threads(num_threads)
-    native = _native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress)
+    progress = plain_callback("on_progress", on_progress)
+    native = _native.Model(open_checkpoint(path), device, num_threads or 0, activations, progress)
     return Model(native, chat_template)
 
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from gesso import _native
 from gesso._native import CanvasEvent, StepEvent, Timings
-from gesso.arguments import as_array, as_id_lists, as_ids, as_lengths, check_callback, is_ids, make_options
+from gesso.arguments import as_array, as_id_lists, as_ids, as_lengths, is_ids, make_options
 from gesso.config import Config
+from gesso.files.callback import plain_callback
+from gesso.handle import Handle, UnchangingHandle
 from gesso.options import Array, GenerationOptions, Ids, Prompt
 from gesso.reply import THOUGHT_BOUNDS, Reply, decode_reply, marker_ids
 from gesso.tokenizer import Tokenizer
@@ -38,11 +40,14 @@ class GenerationOutput:
     timings: Timings
 
 
-class Model:
+class Model(UnchangingHandle):
     """A loaded model, made by `gesso.load`.
 
-    Threads: a model never changes, so any number of threads may use it at the same time.
+    Threads: a model never changes, so any number of threads may use it at the same time. For the same reason `copy`
+    returns the model itself. It cannot be pickled.
     """
+
+    _instead = "load the model in the other process, too"
 
     def __init__(self, native: _native.Model, chat_template: str | None = None):
         self.native = native
@@ -93,7 +98,8 @@ class Model:
         tokens that are written out in it become their ids. So give a conversation as ids, which
         `Tokenizer.apply_chat_template` makes with tokenize=True.
         on_step(event), on_canvas(event): called after each step and each canvas, see `StepEvent` and `CanvasEvent`.
-        If one of them returns False, the generation ends, and canvases under way are committed as they stand.
+        If one of them returns False, the generation ends, and canvases under way are committed as they stand. An
+        `async def` is refused with TypeError, since nothing would await it.
 
         options: for example max_new_tokens=64 or seed=[1, 2]. `gesso.GenerationOptions` says what each of them does. An
         option that is left out has its default. `config` has the defaults that the checkpoint carries.
@@ -122,14 +128,16 @@ class Model:
         return self.tokenizer
 
 
-class Session:
+class Session(Handle):
     """A batch of growing sequences with their key-value caches. After an exception it is as before the call.
 
     Threads: a session is for one call at a time; give each thread a session of its own. While `generate`, `encode`,
     `denoise` or `rewind` is under way, every other use of the session but `batch_size` raises `gesso.BusyError`, a
     RuntimeError. That is so in another thread and in a callback: a callback gets what it needs from its event. Sessions
-    of one model do not disturb each other.
+    of one model do not disturb each other. A session can be neither copied nor pickled.
     """
+
+    _instead = "make another session, and give its encode() the ids of this one"
 
     def __init__(self, model: Model, batch_size: int = 1):
         self.model = model
@@ -234,10 +242,9 @@ class Session:
         on_canvas: OnCanvas | None,
         options: GenerationOptions,
     ) -> GenerationOutput:
-        check_callback("on_step", on_step)
-        check_callback("on_canvas", on_canvas)
+        callbacks = plain_callback("on_step", on_step), plain_callback("on_canvas", on_canvas)
         values = make_options(options, self.batch_size, single)
-        result = self._native.generate(ids, _native.GenerationOptions(values, on_step, on_canvas))
+        result = self._native.generate(ids, _native.GenerationOptions(values, *callbacks))
         sequences = result.sequences
         texts, replies = self._decode(result, sequences)
         return GenerationOutput(

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gesso.handle import Handle
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import QUOTE, ToolCall, parse_call
 
@@ -165,12 +166,14 @@ def parse_reply(text: str, in_thought: bool = False) -> Reply:
     return Reply.from_events([*parser.push(text), *parser.flush()])
 
 
-class ReplyDecoder:
+class ReplyDecoder(Handle):
     """Reads a reply that comes as token ids. Special tokens that are not markers are dropped.
 
     context: the token ids in front of the reply. If they end inside a thought, the reply begins inside that thought.
-    Threads: one thread at a time may use a decoder.
+    Threads: one thread at a time may use a decoder. It can be neither copied nor pickled.
     """
+
+    _instead = "make another ReplyDecoder, and push the ids again"
 
     def __init__(self, tokenizer: Tokenizer, context: Iterable[int] = ()):
         self._native = tokenizer.native

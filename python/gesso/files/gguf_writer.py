@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
+from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import ARCHITECTURE, Value
 from gesso.files.partial_file import check_space, check_target, partial_file
 from gesso.files.presets import stays_float32
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # slow to import, and only writing needs it
 CHUNK_BYTES = 32 << 20  # so many bytes of a tensor are converted at a time
 
 Types = Callable[[str, tuple[int, ...]], str] | Mapping[str, str]
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[int, int, str], object]
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,7 @@ def write_gguf(
     """
     path = Path(path)
     check_target(path)
+    on_progress = plain_callback("on_progress", on_progress)
     plan = _plan(tensors, types)
     importance = {
         tensor.name: _per_expert(tensor, importance[tensor.name], "importance", tensor.shape[-1:])

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
+from gesso.files.callback import plain_callback
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.folder import read_checkpoint
 from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
@@ -101,7 +102,7 @@ def read_tensors(path: str) -> Iterable[Tensor]:
 
 
 def compare_tensors(
-    a: Iterable[Tensor], b: Iterable[Tensor], on_progress: Callable[[int, int, str], None] | None = None
+    a: Iterable[Tensor], b: Iterable[Tensor], on_progress: Callable[[int, int, str], object] | None = None
 ) -> TensorComparison:
     """Compares the tensors of model B with those of A. At most 4 million values of a tensor are decoded at a time.
 
@@ -110,6 +111,7 @@ def compare_tensors(
     only, the halves are compared.
     on_progress(done_bytes, total_bytes, name) is called after each tensor, with bytes of A.
     """
+    on_progress = plain_callback("on_progress", on_progress)
     weights_a, weights_b = _split_as_other(read_weights(a), read_weights(b))
     weights_b, weights_a = _split_as_other(weights_b, weights_a)
     common = [name for name in weights_a if name in weights_b]
@@ -209,7 +211,7 @@ def compare_logits(
     b: Model,
     prompts: Sequence[Sequence[int]],
     seed: int = 0,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
 ) -> LogitComparison:
     """Compares what two models predict behind each prompt, at temperature 1. Both get the same inputs.
 
@@ -217,6 +219,7 @@ def compare_logits(
     In the second, a random share of the positions has A's predictions instead, and both models are conditioned on A's
     logits of the first pass; so it is like a later step of a generation.
     """
+    on_progress = plain_callback("on_progress", on_progress)
     check_comparable(a, b)
     rng = np.random.default_rng(seed)
     size, vocab_size = a.config.canvas_length, a.config.vocab_size
