@@ -6,6 +6,9 @@ model = gesso.load("diffusiongemma.gguf")
 print(model.generate("Why is the sky blue?").texts[0])
 """
 
+from gesso import starting as _starting  # first, because it answers Ctrl-C during the other imports
+
+# isort: split
 from importlib.metadata import version as _version
 
 from gesso._native import (
@@ -35,6 +38,7 @@ from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
 __version__ = _version("gesso")
+_starting.end()
 __all__ = [
     "ArgumentError",
     "BusyError",

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from gesso import ArgumentError, CudaError, __version__
+from gesso import ArgumentError, CudaError, __version__, starting
 from gesso.cli import bench, convert, demo, devices, imatrix, inspect, quantize, run, synth
 from gesso.cli.command_parser import CommandParser
 from gesso.measure.text import visible
@@ -25,7 +25,7 @@ COMMANDS = (
     devices,
     demo,
 )
-EXIT_FAILED, EXIT_WRONG_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141  # argparse itself exits with 2, too
+EXIT_FAILED, EXIT_WRONG_USAGE, EXIT_BROKEN_PIPE = 1, 2, 141  # argparse itself exits with 2, too
 MAX_LINES = 3  # of a longer error message only the first lines are printed
 
 
@@ -36,15 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = make_parser().parse_args(arguments)
-    options.arguments = arguments
     try:
+        options = make_parser().parse_args(arguments)
+        options.arguments = arguments
         check_utf8(options)
         status: int = options.command(options)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return starting.EXIT_INTERRUPTED
     except BrokenPipeError:  # the program that reads the output has ended, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's flush at exit would fail again
         return EXIT_BROKEN_PIPE
