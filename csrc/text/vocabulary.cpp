@@ -1,5 +1,6 @@
 #include "text/vocabulary.h"
 
+#include <algorithm>
 #include <bit>
 #include <functional>
 #include <limits>
@@ -10,6 +11,13 @@
 
 namespace gesso::text {
 namespace {
+
+// The markers of the chat format. GGUF files have some of them as control tokens and some as user-defined ones.
+constexpr std::string_view kChatMarkers[] = {
+    "<|turn>",          "<turn|>",      "<|think|>", "<|channel>", "<channel|>", "<|tool>",   "<tool|>",
+    "<|tool_call>",     "<tool_call|>", "<|\"|>",    "<|image>",   "<image|>",   "<|image|>", "<|tool_response>",
+    "<tool_response|>", "<|audio>",     "<audio|>",  "<|audio|>",  "<|video|>",
+};
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -60,6 +68,21 @@ Vocabulary::Vocabulary(std::vector<std::string_view> texts, const std::vector<in
     check_token(id, texts_[id], types_[id]);
     insert(static_cast<int32_t>(id));
   }
+}
+
+bool Vocabulary::is_special(int32_t id) const {
+  switch (types_[id]) {
+    case TokenType::kNormal:
+    case TokenType::kByte:
+      return false;
+    case TokenType::kUserDefined:
+      return std::ranges::find(kChatMarkers, texts_[id]) != std::end(kChatMarkers);
+    case TokenType::kUnknown:
+    case TokenType::kControl:
+    case TokenType::kUnused:
+      return true;
+  }
+  return false;
 }
 
 std::optional<int32_t> Vocabulary::find(std::string_view text) const {

@@ -27,9 +27,14 @@ class Vocabulary {
   int32_t size() const { return static_cast<int32_t>(texts_.size()); }
   bool contains(int64_t id) const { return id >= 0 && id < static_cast<int64_t>(texts_.size()); }
   std::string_view text(int32_t id) const { return texts_[id]; }
-  bool is_special(int32_t id) const {
-    return types_[id] == TokenType::kControl || types_[id] == TokenType::kUserDefined;
+  // Whether encode() finds the token in a text as a whole: control and user-defined tokens, and an unknown token.
+  bool is_added(int32_t id) const {
+    return types_[id] == TokenType::kControl || types_[id] == TokenType::kUserDefined ||
+           types_[id] == TokenType::kUnknown;
   }
+  // Whether the token is a mark instead of text. All control, unknown and unused tokens are. A user-defined token is
+  // one only if it is a marker of the chat format: the others are words, which a fine-tune has added.
+  bool is_special(int32_t id) const;
   std::optional<int32_t> find(std::string_view text) const;
 
  private:

@@ -106,6 +106,7 @@ TEST_CASE("decode") {
   const Tokenizer tokenizer = Spec().load();
   CHECK(tokenizer.decode(Ids{1, 14, 2, 13}) == " aabc");
   CHECK(tokenizer.decode(Ids{1, 14, 2, 13}, false) == "<bos> a<|turn>abc");
+  CHECK(tokenizer.decode(Ids{8, 3, 2, 9}) == "a<|b");  // <| is a word that was added
   CHECK(tokenizer.decode(Ids{6, 8, 4, 5}) == "Aa\uFFFD\uFFFD");
   CHECK(tokenizer.decode(Ids{6, 4, 8}) == "\uFFFD\uFFFDa");  // one invalid byte spoils its whole run
   CHECK_THROWS_AS(tokenizer.decode(Ids{15}), gesso::ArgumentError);
@@ -153,7 +154,9 @@ TEST_CASE("the vocabulary can be asked") {
   CHECK(tokenizer.token(2) == "<|turn>");
   CHECK(tokenizer.find("bc") == 12);
   CHECK(!tokenizer.find("cb"));
-  CHECK(tokenizer.is_special(3));
+  CHECK(tokenizer.is_special(0));
+  CHECK(tokenizer.is_special(2));   // a marker of the chat format, though its type is user-defined
+  CHECK(!tokenizer.is_special(3));  // a word that was added
   CHECK(!tokenizer.is_special(4));
   CHECK(tokenizer.unk() == 0);
   CHECK(tokenizer.bos() == 1);
