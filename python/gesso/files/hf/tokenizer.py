@@ -10,8 +10,8 @@ from gesso.files.hf.config import Fields, read_json, read_text
 
 TOKEN_NORMAL, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = 1, 3, 4, 5, 6
 NO_SCORE = -1000.0  # llama.cpp's converter writes this score for every token, so scores tell nothing about their order
-# These special tokens stay visible in decoded text, so that a caller can parse them. GGUF files have them as
-# user-defined tokens.
+# GGUF files have these special tokens as user-defined tokens, as they have the words that a fine-tune adds
+# (`special: false`). The native tokenizer tells them apart by their spelling.
 VISIBLE = {
     "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>', "<|channel>", "<channel|>"
 }  # fmt: skip
@@ -35,6 +35,16 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> tuple[dict[str, Valu
     for token in added:
         if not isinstance(token.values.get("content"), str):
             raise token.error("content", "a string")
+        for flag in (
+            "lstrip",
+            "rstrip",
+            "single_word",
+        ):  # they change what is found in a text; GGUF has no place for them
+            token.fixed(flag, False)
+        if token.values.get("normalized") and "▁" in token.values["content"]:
+            raise token.error(
+                "normalized", f"false, because {token.values['content']!r} has a ▁, which stands for a space"
+            )
         ids[token.values["content"]] = token.integer("id", least=0)
     tokens = [f"<unused id {i}>" for i in range(vocab_size)]
     types = [TOKEN_UNUSED] * vocab_size
