@@ -38,7 +38,7 @@ class Tokenizer:
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Returns the text of token ids. Bytes that are not valid UTF-8 become U+FFFD.
 
-        skip_special_tokens: special tokens are left out of the text.
+        skip_special_tokens: special tokens are left out of the text. Words that a fine-tune has added are not special.
         """
         return self.native.decode([int(i) for i in ids], skip_special_tokens)
 
