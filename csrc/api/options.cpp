@@ -34,6 +34,8 @@ struct Setter {
   void operator()(const Number<float>& number) {
     const int64_t* integer = std::get_if<int64_t>(&value);
     const double given = integer ? static_cast<double>(*integer) : take<double>("a number");
+    const std::string problem = option.problem(given);  // of the value as given, before it becomes a float
+    check(problem.empty(), option.name, ": ", problem);
     options.*number.value = static_cast<float>(given);
   }
   void operator()(const Ids& ids) { options.*ids.value = take<std::vector<int32_t>>("token ids"); }

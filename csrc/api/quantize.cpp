@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "core/check.h"
+#include "core/finite.h"
 #include "core/thread_count.h"
+#include "core/thread_scratch.h"
 #include "core/threads.h"
 #include "quant/formats.h"
 
@@ -96,6 +99,28 @@ void dequantize(const std::string& type, std::span<const std::byte> data, std::s
     const int64_t first = i * kRunElements, count = std::min(kRunElements, elements - first);
     decode(data.data() + first / info.block_elements * info.block_bytes, count, out.data() + first);
   });
+}
+
+NotFiniteCount count_not_finite(const std::string& type, std::span<const std::byte> data, int num_threads) {
+  const DTypeInfo& info = readable_type("count_not_finite", type);
+  const int64_t elements = elements_of("count_not_finite", info, data.size());
+  const quant::DecodeRow decode = quant::find_decoder(info.dtype);
+  const Context context{resolve_threads(num_threads), {}};
+  NotFiniteCount total;
+  std::mutex mutex;  // of `total`
+  parallel_for(context, (elements + kRunElements - 1) / kRunElements, kRunElements * kDecodeOperations, [&](int64_t i) {
+    const int64_t first = i * kRunElements, count = std::min(kRunElements, elements - first);
+    float* values = thread_scratch(kRunElements);
+    decode(data.data() + first / info.block_elements * info.block_bytes, count, values);
+    if (all_finite(values, count)) return;
+    const std::scoped_lock lock(mutex);
+    for (int64_t k = 0; k < count; ++k) {
+      if (std::isfinite(values[k])) continue;
+      ++(std::isnan(values[k]) ? total.num_nan : total.num_infinite);
+      if (total.first < 0 || first + k < total.first) total.first = first + k;
+    }
+  });
+  return total;
 }
 
 void quantize(const std::string& source_type, std::span<const std::byte> source, const std::string& type,

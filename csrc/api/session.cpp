@@ -4,9 +4,13 @@
 #include "api/model_impl.h"
 #include "api/op_profile.h"
 #include "core/check.h"
+#include "core/finite.h"
 #include "core/importance.h"
 #include "core/profile.h"
+#include "core/users.h"
 #include "diffusion/generate.h"
+#include "diffusion/not_finite.h"
+#include "gesso/limits.h"
 #include "model/denoise.h"
 #include "model/self_conditioning.h"
 #include "model/sequence.h"
@@ -14,8 +18,31 @@
 #include "ops/soft_embed.h"
 
 namespace gesso {
+namespace {
+
+constexpr char kBusy[] =
+    "the session is busy: another call has not returned. Each thread needs a session of its own, and a callback cannot"
+    " use the session that called it";
+
+}  // namespace
 
 struct Session::Impl {
+  // One call of a session. It keeps the session's content until it ends, so that a callback may destroy the Session.
+  template <typename Hold>
+  class Call {
+   public:
+    Call(const std::shared_ptr<Impl>& session, const char* name)
+        : impl_((check(session != nullptr, name, ": the session was moved to another one"), session)),
+          hold_(session->users, name) {}
+    Impl* operator->() const { return impl_.get(); }
+
+   private:
+    std::shared_ptr<Impl> impl_;  // destroyed after `hold_`, which refers to it
+    Hold hold_;
+  };
+  using ReadingCall = Call<Reading>;
+  using ChangingCall = Call<Changing>;
+
   Model model;
   std::shared_ptr<const Model::Impl> shared;
   ops::QueuePointer queue;  // declared before all memory of its device, so that it is destroyed last
@@ -23,6 +50,7 @@ struct Session::Impl {
   std::vector<model::Sequence> sequences;
   std::unique_ptr<Importance> importance;  // only while it is collected
   std::unique_ptr<Profile> profile;        // only while ops are profiled
+  Users users{kBusy};
 
   Context context(const std::function<bool()>& interrupted) const {
     Context context = shared->context(interrupted, queue);
@@ -32,9 +60,17 @@ struct Session::Impl {
     return context;
   }
   // The result refers to `context` and is used for one call.
-  model::PassContext pass(const Context& context) { return {context, config(), shared->weights, memory}; }
+  model::PassContext pass(const Context& context) {
+    return {context, config(), shared->weights, memory, shared->exact_soft_embedding};
+  }
   const ModelConfig& config() const { return shared->config; }
   int64_t batch_size() const { return static_cast<int64_t>(sequences.size()); }
+  int64_t length(int64_t sequence) const { return std::ssize(sequences[sequence].ids); }
+
+  const model::Sequence& at(int64_t sequence) const {
+    check(sequence >= 0 && sequence < batch_size(), "sequence: expected 0 to ", batch_size() - 1, ", got ", sequence);
+    return sequences[sequence];
+  }
 
   void check_batch(const char* what, size_t size) const {
     check(static_cast<int64_t>(size) == batch_size(), what, ": expected one entry per sequence (", batch_size(),
@@ -88,12 +124,30 @@ struct Session::Impl {
       ops::soft_embed(context, {.logits = on_device,
                                 .table = weights.token_embd,
                                 .scale = model::embed_scale(config()),
-                                .out = soft_embedding});
+                                .out = soft_embedding,
+                                .left_out_share = model::left_out_share(pass(context))});
     }
     model::denoise_logits(pass(context), requests, soft_embedding, on_device);
-    if (on_host) return;
-    ops::copy_to_host(context, logit_memory.data(), num_bytes, logits.data);
-    ops::synchronize(context);
+    if (!on_host) {
+      ops::copy_to_host(context, logit_memory.data(), num_bytes, logits.data);
+      ops::synchronize(context);
+    }
+    check_finite(context, requests, soft_embedding, logits);
+  }
+
+  void check_finite(const Context& context, std::span<const model::DenoiseRequest> requests, ConstMatrix soft_embedding,
+                    ConstMatrix logits) {
+    const int64_t length = config().canvas_length;
+    for (int64_t row = 0; row < logits.rows; ++row) {
+      if (all_finite(logits.row(row), logits.columns)) continue;
+      const int64_t index = row / length;
+      throw diffusion::find_not_finite(pass(context),
+                                       {.sequence = sequences[index],
+                                        .request = requests[index],
+                                        .soft_embedding = soft_embedding.row_range(index * length, length),
+                                        .row = row % length,
+                                        .index = index});
+    }
   }
 
   // After a failure: work that is still under way uses memory that the next call writes.
@@ -121,12 +175,12 @@ struct Session::Impl {
 };
 
 Session::Session(const Model& model, int64_t batch_size) {
-  check(batch_size >= 1, "batch_size: expected at least 1, got ", batch_size);
+  check(batch_size >= 1 && batch_size <= kMaxBatch, "batch_size: expected 1 to ", kMaxBatch, ", got ", batch_size);
   const Model::Impl& shared = *model.impl_;
   ops::QueuePointer queue = shared.make_queue();
   const model::PassLimits limits = model::pass_limits(shared.config, batch_size, queue != nullptr);
   model::PassScratch memory(shared.context({}, queue), shared.config, shared.weights.key_value_layouts, limits);
-  impl_ = std::make_unique<Impl>(Impl{model, model.impl_, queue, std::move(memory), {}, nullptr, nullptr});
+  impl_ = std::shared_ptr<Impl>(new Impl{model, model.impl_, queue, std::move(memory), {}, nullptr, nullptr});
   for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(shared.config, shared.weights);
 }
 
@@ -134,91 +188,119 @@ Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
-int64_t Session::batch_size() const { return impl_->batch_size(); }
+int64_t Session::batch_size() const {
+  check(impl_ != nullptr, "batch_size: the session was moved to another one");
+  return impl_->batch_size();
+}
 
-const std::vector<int32_t>& Session::ids(int64_t sequence) const {
-  check(sequence >= 0 && sequence < batch_size(), "sequence: expected 0 to ", batch_size() - 1, ", got ", sequence);
-  return impl_->sequences[sequence].ids;
+std::vector<int32_t> Session::ids(int64_t sequence) const {
+  const Impl::ReadingCall session(impl_, "ids");
+  return session->at(sequence).ids;
+}
+
+std::vector<std::vector<int32_t>> Session::ids() const {
+  const Impl::ReadingCall session(impl_, "ids");
+  std::vector<std::vector<int32_t>> all;
+  for (const model::Sequence& sequence : session->sequences) all.push_back(sequence.ids);
+  return all;
+}
+
+int64_t Session::length(int64_t sequence) const {
+  const Impl::ReadingCall session(impl_, "length");
+  return std::ssize(session->at(sequence).ids);
 }
 
 int64_t Session::cache_bytes() const {
+  const Impl::ReadingCall session(impl_, "cache_bytes");
   int64_t bytes = 0;
-  for (const model::Sequence& sequence : impl_->sequences) bytes += sequence.cache.num_bytes();
+  for (const model::Sequence& sequence : session->sequences) bytes += sequence.cache.num_bytes();
   return bytes;
 }
 
 void Session::encode(const std::vector<std::vector<int32_t>>& ids, const std::function<bool()>& interrupted) {
-  impl_->all_or_nothing([&] {
-    impl_->append(ids);
-    impl_->encode_pending(impl_->context(interrupted));
+  const Impl::ChangingCall session(impl_, "encode");
+  session->all_or_nothing([&] {
+    session->append(ids);
+    session->encode_pending(session->context(interrupted));
   });
 }
 
 void Session::rewind(const std::vector<int64_t>& lengths) {
-  check(lengths.size() == 1 || static_cast<int64_t>(lengths.size()) == batch_size(),
-        "rewind: expected one length, or one per sequence (", batch_size(), "), got ", lengths.size());
+  const Impl::ChangingCall session(impl_, "rewind");
+  const int64_t batch_size = session->batch_size();
+  check(lengths.size() == 1 || static_cast<int64_t>(lengths.size()) == batch_size,
+        "rewind: expected one length, or one per sequence (", batch_size, "), got ", lengths.size());
   const auto length_of = [&](int64_t i) { return lengths[lengths.size() == 1 ? 0 : i]; };
-  for (int64_t i = 0; i < batch_size(); ++i) {
-    check(length_of(i) >= 0 && length_of(i) <= length(i), "rewind: sequence ", i, " has ", length(i),
+  for (int64_t i = 0; i < batch_size; ++i) {
+    check(length_of(i) >= 0 && length_of(i) <= session->length(i), "rewind: sequence ", i, " has ", session->length(i),
           " tokens, cannot go to ", length_of(i));
   }
-  for (int64_t i = 0; i < batch_size(); ++i) impl_->sequences[i].rewind(length_of(i));
+  for (int64_t i = 0; i < batch_size; ++i) session->sequences[i].rewind(length_of(i));
 }
 
 void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_self_conditioning,
                       std::span<float> logits, const std::function<bool()>& interrupted) {
-  const ModelConfig& config = impl_->config();
+  const Impl::ChangingCall session(impl_, "denoise");
+  const ModelConfig& config = session->config();
+  const int64_t batch_size = session->batch_size();
   const int64_t per_canvas = config.canvas_length * config.vocab_size;
-  impl_->check_batch("canvas", canvas.size());
-  check(static_cast<int64_t>(logits.size()) == batch_size() * per_canvas, "logits: expected ",
-        batch_size() * per_canvas, " values, got ", logits.size());
+  session->check_batch("canvas", canvas.size());
+  check(static_cast<int64_t>(logits.size()) == batch_size * per_canvas, "logits: expected ", batch_size * per_canvas,
+        " values, got ", logits.size());
   std::vector<model::DenoiseRequest> requests;
-  for (int64_t i = 0; i < batch_size(); ++i) {
+  for (int64_t i = 0; i < batch_size; ++i) {
     const int64_t got = static_cast<int64_t>(canvas[i].size());
     check(got == config.canvas_length, "canvas: expected ", config.canvas_length, " token ids, got ", got);
-    impl_->check_ids("canvas", canvas[i]);
-    check(length(i) > 0, "sequence ", i, ": nothing is encoded yet");
-    check(length(i) + config.canvas_length <= config.max_position_embeddings, "sequence ", i, ": ", length(i),
-          " tokens and a canvas of ", config.canvas_length, " are more than the model's context of ",
-          config.max_position_embeddings);
-    requests.push_back({&impl_->sequences[i].cache, canvas[i], has_self_conditioning});
+    session->check_ids("canvas", canvas[i]);
+    check(session->length(i) > 0, "sequence ", i, ": nothing is encoded yet");
+    check(session->length(i) + config.canvas_length <= config.max_position_embeddings, "sequence ", i, ": ",
+          session->length(i), " tokens and a canvas of ", config.canvas_length,
+          " are more than the model's context of ", config.max_position_embeddings);
+    requests.push_back({&session->sequences[i].cache, canvas[i], has_self_conditioning});
   }
-  const Context context = impl_->context(interrupted);
-  const Matrix rows(logits.data(), batch_size() * config.canvas_length, config.vocab_size);
+  const Context context = session->context(interrupted);
+  const Matrix rows(logits.data(), batch_size * config.canvas_length, config.vocab_size);
   try {
-    impl_->encode_pending(context);
-    impl_->denoise(context, requests, rows);
+    session->encode_pending(context);
+    session->denoise(context, requests, rows);
   } catch (...) {
-    impl_->wait_for_leftovers();
+    session->wait_for_leftovers();
     throw;
   }
 }
 
 GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options) {
-  return impl_->all_or_nothing([&] {
-    impl_->append(ids.empty() ? std::vector<std::vector<int32_t>>(batch_size()) : ids);
-    const Context context = impl_->context(options.interrupted);
-    return diffusion::generate(impl_->pass(context), impl_->sequences, options);
+  const Impl::ChangingCall session(impl_, "generate");
+  return session->all_or_nothing([&] {
+    session->append(ids.empty() ? std::vector<std::vector<int32_t>>(session->batch_size()) : ids);
+    const Context context = session->context(options.interrupted);
+    return diffusion::generate(session->pass(context), session->sequences, options);
   });
 }
 
 void Session::collect_importance() {
-  check(impl_->queue == nullptr, "collect_importance: expected a model on the CPU, got ", impl_->model.device());
-  if (!impl_->importance) impl_->importance = std::make_unique<Importance>();
+  const Impl::ChangingCall session(impl_, "collect_importance");
+  check(session->queue == nullptr, "collect_importance: expected a model on the CPU, got ", session->model.device());
+  if (!session->importance) session->importance = std::make_unique<Importance>();
 }
 
-void Session::set_profiling(bool on) { impl_->profile = on ? std::make_unique<Profile>() : nullptr; }
+void Session::set_profiling(bool on) {
+  const Impl::ChangingCall session(impl_, "set_profiling");
+  session->profile = on ? std::make_unique<Profile>() : nullptr;
+}
 
 std::vector<OpProfile> Session::take_profile() {
-  if (!impl_->profile) return {};
-  return name_profile(impl_->profile->take(), impl_->shared->weights);
+  const Impl::ChangingCall session(impl_, "take_profile");
+  if (!session->profile) return {};
+  return name_profile(session->profile->take(), session->shared->weights);
 }
 
 std::vector<WeightImportance> Session::importance() const {
+  const Impl::ReadingCall session(impl_, "importance");
   std::vector<WeightImportance> all;
-  if (!impl_->importance) return all;
-  const auto& entries = impl_->importance->entries();
-  for (const io::NamedTensor& named : impl_->shared->tensors) {
+  if (!session->importance) return all;
+  const auto& entries = session->importance->entries();
+  for (const io::NamedTensor& named : session->shared->tensors) {
     const auto found = entries.find(named.tensor.data);
     if (found == entries.end()) continue;
     const Importance::Entry& entry = found->second;

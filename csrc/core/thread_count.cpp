@@ -12,11 +12,10 @@
 
 #include "core/check.h"
 #include "core/cpu_quota.h"
+#include "gesso/limits.h"
 
 namespace gesso {
 namespace {
-
-constexpr int kMaxThreads = 4096;
 
 // The processors that this process may run on. std::thread::hardware_concurrency() may count all that are online, also
 // those that taskset has taken from this process (glibc 2.35 and later does). So Linux is asked for the affinity mask.

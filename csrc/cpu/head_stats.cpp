@@ -17,7 +17,7 @@ void head_stats(const Context& context, const ops::HeadStatsArguments& a) {
   const int64_t vocab_size = a.head.num_outputs();
   for (int64_t band = 0; band < a.x.rows; band += kBandRows) {
     const int64_t num_rows = std::min(kBandRows, a.x.rows - band);
-    SoftSums soft(context, a.table, num_rows);
+    SoftSums soft(context, a.table, num_rows, a.left_out_share);
     for (int64_t first = 0; first < vocab_size; first += kChunkTokens) {
       const Matrix chunk = soft.chunk(std::min(kChunkTokens, vocab_size - first));
       linear(context,
@@ -31,7 +31,7 @@ void head_stats(const Context& context, const ops::HeadStatsArguments& a) {
       soft.make_room();
     }
     for (int64_t r = 0; r < num_rows; ++r) finish_row(soft.row(r), band + r, a.stats);
-    soft.finish(a.embed_scale, a.soft_embedding.row_range(band, num_rows));
+    soft.finish(a.embed_scale, a.soft_embedding.row_range(band, num_rows), a.stats.entropy.data() + band);
   }
 }
 

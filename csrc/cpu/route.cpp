@@ -8,15 +8,18 @@
 namespace gesso::cpu {
 namespace {
 
+// Whether an expert with score a is better than one with score b. NaN is better than every number.
+bool comes_before(float a, float b) { return a > b || (std::isnan(a) && !std::isnan(b)); }
+
 // Finds the A best experts of one token, best first, and their weights.
 void route_token(const float* scores, int64_t num_experts, int64_t num_active, const float* per_expert_scale,
                  int32_t* experts, float* weights) {
-  // Each expert is inserted into a short sorted list. Only a strictly greater score moves ahead, so the lower expert
-  // wins a tie.
+  // Each expert is inserted into a short sorted list. Only a score that comes before the other moves ahead, so the
+  // lower expert wins a tie.
   int64_t found = 0;
   for (int64_t e = 0; e < num_experts; ++e) {
     int64_t place = found;
-    while (place > 0 && scores[e] > scores[experts[place - 1]]) --place;
+    while (place > 0 && comes_before(scores[e], scores[experts[place - 1]])) --place;
     if (place == num_active) continue;
     found = std::min(found + 1, num_active);
     std::copy_backward(experts + place, experts + found - 1, experts + found);

@@ -10,7 +10,7 @@ namespace gesso::cpu {
 void soft_embed(const Context& context, const ops::SoftEmbedArguments& a) {
   for (int64_t band = 0; band < a.logits.rows; band += kBandRows) {
     const int64_t num_rows = std::min(kBandRows, a.logits.rows - band);
-    SoftSums soft(context, a.table, num_rows);
+    SoftSums soft(context, a.table, num_rows, a.left_out_share);
     for (int64_t first = 0; first < a.logits.columns; first += kChunkTokens) {
       const int64_t count = std::min(kChunkTokens, a.logits.columns - first);
       parallel_for(context, num_rows, 2 * kExpOperations * count,

@@ -15,11 +15,11 @@ set(gesso_oldest_nvcc 13.0)
 
 # The compute capabilities of this machine's GPUs for which gesso has kernels, for example "90". Empty if there are
 # none.
-function(find_gpus result)
-  find_program(NVIDIA_SMI nvidia-smi)
+function(gesso_find_gpus result)
+  find_program(GESSO_NVIDIA_SMI nvidia-smi)
   set(gpus "")
-  if(NVIDIA_SMI)
-    execute_process(COMMAND ${NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
+  if(GESSO_NVIDIA_SMI)
+    execute_process(COMMAND ${GESSO_NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
                     OUTPUT_VARIABLE answer ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
     string(REGEX MATCHALL "[0-9]+\\.[0-9]" gpus "${answer}")
     list(TRANSFORM gpus REPLACE "\\." "")
@@ -30,7 +30,7 @@ function(find_gpus result)
 endfunction()
 
 # Sets CMAKE_CUDA_COMPILER to the nvcc that CMake would take, if that nvcc is new enough, and otherwise to nothing.
-function(find_nvcc)
+function(gesso_find_nvcc)
   find_program(GESSO_NVCC nvcc PATHS /usr/local/cuda/bin)
   set(nvcc "")
   foreach(candidate "${CMAKE_CUDA_COMPILER}" "$ENV{CUDACXX}" "${GESSO_NVCC}")
@@ -51,10 +51,10 @@ set(gesso_architectures "${GESSO_CUDA_ARCHITECTURES}")
 if(GESSO_EMULATED)
   set(gesso_cuda_compiled OFF)
 elseif(GESSO_CUDA STREQUAL "AUTO")
-  find_gpus(gesso_gpus)
+  gesso_find_gpus(gesso_gpus)
   set(gesso_cuda_compiled OFF)
   if(gesso_gpus)
-    find_nvcc()
+    gesso_find_nvcc()
     if(CMAKE_CUDA_COMPILER)
       set(gesso_cuda_compiled ON)
     else()
@@ -74,7 +74,7 @@ if(gesso_cuda_compiled)
   if(gesso_architectures STREQUAL "" OR gesso_architectures STREQUAL "all")
     set(gesso_architectures ${gesso_all_architectures})
   elseif(gesso_architectures STREQUAL "native")
-    find_gpus(gesso_architectures)
+    gesso_find_gpus(gesso_architectures)
     if(NOT gesso_architectures)
       message(FATAL_ERROR "GESSO_CUDA_ARCHITECTURES=native: nvidia-smi shows no GPU of compute capability 8.0 or newer.")
     endif()
@@ -85,7 +85,7 @@ if(gesso_cuda_compiled)
                           "on, as in 86;90, got \"${architecture}\".")
     endif()
   endforeach()
-  # The machine code to make is chosen for each file, in nvcc_device_code below.
+  # The machine code to make is chosen for each file, in gesso_nvcc_device_code below.
   set(CMAKE_CUDA_ARCHITECTURES OFF)
   enable_language(CUDA)
   if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS gesso_oldest_nvcc)
@@ -111,7 +111,7 @@ target_link_libraries(gesso PRIVATE gesso_private)
 # does not have, so the PTX of the others can be assembled for every architecture. The PTX goes into the library, too: a
 # GPU that is not in the list translates it when a program starts. An old PTX serves more GPUs than a new one, and it
 # loses nothing.
-function(nvcc_device_code target)
+function(gesso_nvcc_device_code target)
   list(TRANSFORM gesso_architectures PREPEND "sm_")
   list(JOIN gesso_architectures "," machine_code)
   set(oldest compute_${gesso_oldest_architecture})
@@ -139,7 +139,7 @@ function(gesso_device_code target)
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS
       "-O2;-Wno-unknown-pragmas;-fsanitize=alignment,bounds;-fno-sanitize-recover=alignment,bounds")
   else()
-    nvcc_device_code(${target} ${ARGN})
+    gesso_nvcc_device_code(${target} ${ARGN})
   endif()
 endfunction()
 

@@ -78,7 +78,7 @@ void head_stats_band(const Context& context, const ops::HeadStatsArguments& a, i
            a.rows.device + first_row, soft, first + num_tokens == vocab_size ? results : Results());
     add_soft_chunk(queue, soft, a.table, first);
   }
-  finish_soft_sums(queue, soft, a.embed_scale, a.soft_embedding.row_range(first_row, count));
+  finish_soft_sums(queue, soft, a.embed_scale, a.soft_embedding.row_range(first_row, count), results.entropy);
 }
 
 }  // namespace

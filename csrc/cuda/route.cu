@@ -22,9 +22,9 @@ namespace {
 constexpr int kMaxTokenThreads = 1024;
 constexpr int kSortThreads = 256;  // one canvas of 256 tokens with 8 experts each gives a thread 8 pairs
 
-// A larger score has a larger key. -0 counts as 0, and NaN comes behind every number.
+// A larger score has a larger key. -0 counts as 0, and NaN comes before every number. The rank adds 1 to a key.
 __device__ uint32_t order_key(float score) {
-  if (score != score) return 0;
+  if (score != score) return 0xfffffffeu;
   const uint32_t bits = std::bit_cast<uint32_t>(score + 0.0f);
   return bits >> 31 ? ~bits : bits | 0x80000000u;
 }

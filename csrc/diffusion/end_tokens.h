@@ -1,5 +1,5 @@
 // Where a committed canvas ends. Which ids are end tokens is an option, end_token_ids; defaults.cpp reads its
-// default from the checkpoint.
+// default from the checkpoint, or finds them by name.
 #pragma once
 
 #include <algorithm>

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "core/check.h"
 #include "diffusion/canvas.h"
 #include "diffusion/end_tokens.h"
 #include "diffusion/entropy_bound_sampler.h"
+#include "diffusion/not_finite.h"
 #include "diffusion/options.h"
 #include "diffusion/step_memory.h"
 #include "diffusion/stopping.h"
@@ -60,6 +62,7 @@ class Generation {
             resolved_.num_canvases, " canvases of ", config_.canvas_length, " need ", needed,
             " positions, but the model's context is ", config_.max_position_embeddings);
       tracks_.emplace_back(sequences[i], i);
+      result_.prompts.push_back(sequences[i].ids);
     }
   }
 
@@ -115,7 +118,7 @@ class Generation {
     for (int64_t step = 0; step < resolved_.settings.max_denoising_steps && !result_.stopped; ++step) {
       if (active.empty()) break;
       const Stopwatch step_watch;
-      forward(active, step);
+      forward(active, index, step);
       ++result_.timings.steps;
       for (size_t i = 0; i < active.size(); ++i) sample(*active[i], index, step, memory_.statistics(i));
       drop_settled(active);
@@ -124,8 +127,8 @@ class Generation {
     result_.timings.denoise_ms += watch.ms();
   }
 
-  // Runs one pass over the active canvases. Afterwards memory_ has their statistics.
-  void forward(const std::vector<Track*>& active, int64_t step) {
+  // Runs one pass over the active canvases. Afterwards memory_ has their statistics, which are finite.
+  void forward(const std::vector<Track*>& active, int64_t index, int64_t step) {
     const GenerationDefaults& s = resolved_.settings;
     const float temperature = diffusion::temperature(s.t_min, s.t_max, step, s.max_denoising_steps);
     std::vector<model::DenoiseRequest> requests;
@@ -140,6 +143,23 @@ class Generation {
     pass_.context.poll();
     model::denoise(pass_, requests, memory_.canvas_rows(rows_));
     memory_.read_back(pass_.context);
+    for (size_t i = 0; i < active.size(); ++i) check_finite(*active[i], requests[i], i, index, step);
+  }
+
+  // i: the canvas' place in the pass.
+  void check_finite(const Track& track, const model::DenoiseRequest& request, size_t i, int64_t index, int64_t step) {
+    const std::span<const float> entropies = memory_.statistics(i).entropies;
+    const auto broken = std::find_if(entropies.begin(), entropies.end(), [](float x) { return !std::isfinite(x); });
+    if (broken == entropies.end()) return;
+    const int64_t length = config_.canvas_length, first_row = static_cast<int64_t>(i) * length;
+    throw find_not_finite(pass_,
+                          {.sequence = *track.sequence,
+                           .request = request,
+                           .soft_embedding = memory_.canvas_rows(rows_).soft_embedding.row_range(first_row, length),
+                           .row = broken - entropies.begin(),
+                           .index = track.index,
+                           .canvas = index,
+                           .step = step});
   }
 
   // Row i * C + c of a pass is position c of its canvas i. So the soft embeddings of the canvases that remain move

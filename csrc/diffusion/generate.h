@@ -13,8 +13,8 @@ namespace gesso::diffusion {
 // ids, up to the first end token and without it. A sequence whose canvas has settled waits for the others, and its
 // canvas does not change. A sequence with an end token is done. No memory of size C x V is used: from step to step a
 // sequence keeps its soft embedding, C x D floats. ArgumentError for bad options, or when prompt and canvases do not
-// fit the context. After an exception the caller must rewind the sequences, since canvases may have been committed
-// before.
+// fit the context, NumericsError when a step's numbers are not finite. After an exception the caller must rewind the
+// sequences, since canvases may have been committed before.
 GenerationResult generate(const model::PassContext& pass, std::span<model::Sequence> sequences,
                           const GenerationOptions& options);
 

@@ -3,11 +3,11 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "gesso/limits.h"
 
 namespace gesso::diffusion {
 namespace {
 
-constexpr double kMaxSteps = 1 << 30;  // the random draws count steps in 32 bits
 constexpr double kFinite = std::numeric_limits<float>::max();
 
 using Options = GenerationOptions;
@@ -23,8 +23,9 @@ const Option kTable[] = {
     {.name = "max_denoising_steps",
      .flag = "steps",
      .unit = "steps",
-     .range = {1, kMaxSteps},
+     .range = {1, double{kMaxSteps}},
      .checkpoint_key = "diffusion.eb_max_steps",
+     .checkpoint_most = double{kMaxCheckpointSteps},
      .fork_key = "diffusion.eb_max_steps",
      .member =
          Number(&Options::max_denoising_steps, &Defaults::max_denoising_steps, &gesso_options::max_denoising_steps),
@@ -96,6 +97,23 @@ std::string describe(const Range& range, OptionKind kind) {
   }
   if (std::isinf(range.most)) return concat("an integer ", bound, range.least);
   return concat("an integer from ", range.least, " to ", static_cast<int64_t>(range.most));
+}
+
+bool fits_float32(double value) {
+  const double size = std::fabs(value);
+  return size == 0 || std::isinf(size) || (size >= std::numeric_limits<float>::min() && size <= kFinite);
+}
+
+std::string Option::problem(int64_t value) const {
+  if (range.contains(static_cast<double>(value))) return {};
+  return concat("expected ", describe(range, kind()), ", got ", value);
+}
+
+std::string Option::problem(double value) const {
+  if (!range.contains(value)) return concat("expected ", describe(range, kind()), ", got ", value);
+  if (fits_float32(value)) return {};
+  return concat("expected a number that float32 holds, 0 or from ", std::numeric_limits<float>::min(), " to ", kFinite,
+                ", got ", value);
 }
 
 OptionKind Option::kind() const { return std::visit(KindOf(), member); }

@@ -62,17 +62,25 @@ struct Range {
 // Describes a range for error messages: "an integer from 1 to 1073741824", "a finite number > 0".
 std::string describe(const Range& range, OptionKind kind);
 
+// Whether float32 holds a number with all its digits: 0, an infinity, or a magnitude from 1.2e-38 to 3.4e38.
+bool fits_float32(double value);
+
 struct Option {
   const char* name;
   const char* flag = "";
   const char* unit = "";
   Range range = {};
   const char* checkpoint_key = "";
+  // The largest default that a checkpoint may have, where it is less than a caller may ask for.
+  double checkpoint_most = std::numeric_limits<double>::infinity();
   const char* fork_key = "";  // the key's name in a fork of llama.cpp, without "<architecture>."
   Member member;
   const char* help;
 
   OptionKind kind() const;
+  // What is wrong with a value, as it was given: "expected a finite number > 0, got 1e+300". Empty if nothing is.
+  std::string problem(int64_t value) const;
+  std::string problem(double value) const;
 };
 
 std::span<const Option> option_table();

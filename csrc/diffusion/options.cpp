@@ -1,7 +1,10 @@
 #include "diffusion/options.h"
 
+#include <limits>
+
 #include "core/check.h"
 #include "diffusion/option_table.h"
+#include "diffusion/temperature_schedule.h"
 
 namespace gesso::diffusion {
 namespace {
@@ -40,6 +43,14 @@ void check_pinned(const GenerationOptions& options, const ModelConfig& config, i
   }
 }
 
+// The last step has the lowest temperature. The logits divided by it, and their differences, must be finite.
+void check_temperatures(const GenerationDefaults& s, const ModelConfig& config) {
+  const float last = temperature(s.t_min, s.t_max, s.max_denoising_steps - 1, s.max_denoising_steps);
+  const float least = 4 * config.final_logit_softcapping / std::numeric_limits<float>::max();
+  check(last >= least, "t_min and t_max: expected a temperature of at least ", least, " in the last of ",
+        s.max_denoising_steps, " steps, got ", last, " from t_min ", s.t_min, " and t_max ", s.t_max);
+}
+
 void check_seeds(const GenerationOptions& options, int64_t batch_size) {
   check(options.seeds.size() == 1 || static_cast<int64_t>(options.seeds.size()) == batch_size,
         "seed: expected one, or one per sequence (", batch_size, "), got ", options.seeds.size());
@@ -56,8 +67,8 @@ struct Resolver {
   void operator()(const Number<T>& number) const {
     T& setting = settings.*number.fallback;
     setting = (given.*number.value).value_or(setting);
-    check(option.range.contains(static_cast<double>(setting)), option.name, ": expected ",
-          describe(option.range, option.kind()), ", got ", setting);
+    const std::string problem = option.problem(setting);
+    check(problem.empty(), option.name, ": ", problem);
   }
   void operator()(const Ids& ids) const {
     if (!(given.*ids.value)) return;
@@ -77,6 +88,7 @@ ResolvedOptions resolve_options(const GenerationOptions& options, const ModelCon
   GenerationDefaults& s = resolved.settings;
   for (const Option& option : option_table()) std::visit(Resolver{option, options, config, s}, option.member);
   check(s.t_max >= s.t_min, "t_max: expected at least t_min ", s.t_min, ", got ", s.t_max);
+  check_temperatures(s, config);
   check(s.max_new_tokens <= config.max_position_embeddings, "max_new_tokens: ", s.max_new_tokens,
         " is more than the model's context of ", config.max_position_embeddings, " tokens");
   resolved.num_canvases = (s.max_new_tokens + config.canvas_length - 1) / config.canvas_length;

@@ -9,13 +9,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <limits>
 #include <string_view>
 #include <unordered_set>
 
 #include "core/check.h"
+#include "io/file_kind.h"
 #include "io/gguf_value.h"
-#include "io/mapped_file.h"
 
 namespace gesso::io {
 namespace {
@@ -32,6 +33,13 @@ struct Header {
   uint64_t num_keys = 0;
 };
 
+// Names what else a file is that does not begin as GGUF does.
+void check_kind(const GgufReader& reader, std::span<const std::byte> bytes) {
+  if (bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0) return;
+  const std::string_view kind = file_kind(bytes);
+  reader.require(kind.empty(), 0, "magic: expected ", quoted(kMagic), ", got ", kind);
+}
+
 Header read_header(GgufReader& reader) {
   const auto magic = reader.read<std::array<char, 4>>("magic");
   const std::string_view text(magic.data(), magic.size());
@@ -42,14 +50,15 @@ Header read_header(GgufReader& reader) {
                  "version: expected a little endian file, got a big endian one");
   reader.require(version == 2 || version == 3, version_at, "version: expected 2 or 3, got ", version);
   Header header;
-  header.num_tensors = reader.read_count("number of tensors", kMinTensorBytes);
-  header.num_keys = reader.read_count("number of keys", kMinKeyBytes);
+  header.num_tensors = reader.read_count("number of tensors", kMinTensorBytes, kMaxTensors);
+  header.num_keys = reader.read_count("number of keys", kMinKeyBytes, kMaxKeys);
   return header;
 }
 
 Metadata read_metadata(GgufReader& reader, uint64_t num_keys) {
   Metadata metadata;
   for (uint64_t i = 0; i < num_keys; ++i) {
+    reader.poll();
     reader.set_subject(concat("key ", i + 1, " of ", num_keys));
     const uint64_t at = reader.offset();
     std::string key(reader.read_name("key"));
@@ -128,6 +137,7 @@ std::vector<Entry> read_directory(GgufReader& reader, uint64_t num_tensors) {
   std::vector<Entry> entries;
   std::unordered_set<std::string_view> names;
   for (uint64_t i = 0; i < num_tensors; ++i) {
+    reader.poll();
     reader.set_subject(concat("tensor ", i + 1, " of ", num_tensors));
     entries.push_back(read_entry(reader));
     reader.require(names.insert(entries.back().name).second, entries.back().at, "duplicate tensor name");
@@ -173,8 +183,9 @@ void check_overlap(GgufReader& reader, const std::vector<Entry>& entries) {
 
 }  // namespace
 
-GgufFile parse_gguf(std::span<const std::byte> bytes) {
-  GgufReader reader(bytes);
+GgufFile parse_gguf(std::span<const std::byte> bytes, const std::function<bool()>& interrupted) {
+  GgufReader reader(bytes, interrupted);
+  check_kind(reader, bytes);
   const Header header = read_header(reader);
   GgufFile file;
   file.file_bytes = bytes.size();
@@ -193,17 +204,6 @@ GgufFile parse_gguf(std::span<const std::byte> bytes) {
         {std::string(entry.name), Tensor{data, entry.dtype, entry.shape}, static_cast<uint64_t>(data - bytes.data())});
   }
   return file;
-}
-
-GgufFile open_gguf(const std::string& path) {
-  auto mapping = std::make_shared<const MappedFile>(path);
-  try {
-    GgufFile file = parse_gguf(mapping->bytes());
-    file.owner = std::move(mapping);
-    return file;
-  } catch (const FormatError& error) {
-    throw FormatError(concat(path, ": ", error.what()));
-  }
 }
 
 }  // namespace gesso::io

@@ -8,7 +8,6 @@
 namespace gesso::io {
 namespace {
 
-constexpr int kMaxArrayDepth = 8;  // nested arrays are read by recursion, and the stack is limited
 // The fewest bytes that one string or array takes. With them, a count is compared with the bytes left before anything
 // is allocated.
 constexpr uint64_t kMinStringBytes = 8;
@@ -30,39 +29,51 @@ enum class ValueType : uint32_t {
   kF64 = 12,
 };
 
-// The type in which MetadataValue keeps a number.
+// Reads a number that may hold any bytes. A u64 must fit int64_t, and a bool must be 0 or 1.
 template <typename Stored>
-using Widened = std::conditional_t<std::floating_point<Stored>, double, int64_t>;
-
-template <typename Stored>
-Widened<Stored> read_widened(GgufReader& reader) {
+Stored read_checked(GgufReader& reader) {
   const uint64_t at = reader.offset();
   const auto value = reader.read<Stored>("value");
   if constexpr (std::same_as<Stored, uint64_t>) {
     reader.require(value <= std::numeric_limits<int64_t>::max(), at, "value: expected below 2^63, got ", value);
   }
-  return static_cast<Widened<Stored>>(value);
+  return value;
 }
 
 template <typename Stored>
 MetadataValue read_number(GgufReader& reader) {
+  const Stored value = read_checked<Stored>(reader);
   if constexpr (std::same_as<Stored, bool>) {
-    return reader.read<bool>("value");
+    return value;
   } else {
-    return read_widened<Stored>(reader);
+    return static_cast<std::conditional_t<std::floating_point<Stored>, double, int64_t>>(value);
   }
 }
 
 template <typename Stored>
-MetadataValue read_number_array(GgufReader& reader) {
-  std::vector<Widened<Stored>> values(reader.read_count("array length", sizeof(Stored)));
-  for (Widened<Stored>& value : values) value = read_widened<Stored>(reader);
-  return values;
+MetadataValue read_number_array(GgufReader& reader, NumberType type) {
+  const uint64_t count = reader.read_count("array length", sizeof(Stored));
+  const uint64_t start = reader.offset();
+  const NumberArray numbers(reader.read_numbers(count, sizeof(Stored), "array"), count, type);
+  if constexpr (std::same_as<Stored, uint64_t> || std::same_as<Stored, bool>) {
+    reader.seek(start);
+    for (uint64_t i = 0; i < count; ++i) {
+      reader.poll();
+      read_checked<Stored>(reader);
+    }
+  }
+  return numbers;
 }
 
 MetadataValue read_string_array(GgufReader& reader) {
-  std::vector<std::string_view> values(reader.read_count("array length", kMinStringBytes));
-  for (std::string_view& value : values) value = reader.read_string("string");
+  const uint64_t at = reader.offset();
+  const uint64_t count = reader.read_count("array length", kMinStringBytes);
+  reader.add_strings(count, at);
+  std::vector<std::string_view> values(count);
+  for (std::string_view& value : values) {
+    reader.poll();
+    value = reader.read_string("string");
+  }
   return values;
 }
 
@@ -74,36 +85,38 @@ MetadataValue read_nested_array(GgufReader& reader, int depth) {
   reader.require(depth < kMaxArrayDepth, at, "array: expected at most ", kMaxArrayDepth,
                  " levels of nesting, got more");
   const uint64_t count = reader.read_count("array length", kMinArrayBytes);
-  for (uint64_t i = 0; i < count; ++i) read_array(reader, depth + 1);
+  for (uint64_t i = 0; i < count; ++i) {
+    reader.poll();
+    read_array(reader, depth + 1);
+  }
   return {};
 }
 
-// Calls `visit` with a zero of the C++ type that stores the value type: uint8_t{} for kU8.
-template <typename Visit>
-MetadataValue visit_number_type(GgufReader& reader, ValueType type, uint64_t type_at, const Visit& visit) {
+// Which numbers a value type stands for. Strings and arrays have been read by the caller.
+NumberType to_number_type(GgufReader& reader, ValueType type, uint64_t type_at) {
   switch (type) {
     case ValueType::kU8:
-      return visit(uint8_t{});
+      return NumberType::kU8;
     case ValueType::kI8:
-      return visit(int8_t{});
+      return NumberType::kI8;
     case ValueType::kU16:
-      return visit(uint16_t{});
+      return NumberType::kU16;
     case ValueType::kI16:
-      return visit(int16_t{});
+      return NumberType::kI16;
     case ValueType::kU32:
-      return visit(uint32_t{});
+      return NumberType::kU32;
     case ValueType::kI32:
-      return visit(int32_t{});
+      return NumberType::kI32;
     case ValueType::kF32:
-      return visit(float{});
+      return NumberType::kF32;
     case ValueType::kBool:
-      return visit(bool{});
+      return NumberType::kBool;
     case ValueType::kU64:
-      return visit(uint64_t{});
+      return NumberType::kU64;
     case ValueType::kI64:
-      return visit(int64_t{});
+      return NumberType::kI64;
     case ValueType::kF64:
-      return visit(double{});
+      return NumberType::kF64;
     case ValueType::kString:
     case ValueType::kArray:
       break;
@@ -119,7 +132,8 @@ MetadataValue read_array(GgufReader& reader, int depth) {
   const auto type = reader.read<ValueType>("array element type");
   if (type == ValueType::kString) return read_string_array(reader);
   if (type == ValueType::kArray) return read_nested_array(reader, depth);
-  return visit_number_type(reader, type, at, [&](auto stored) { return read_number_array<decltype(stored)>(reader); });
+  const NumberType number = to_number_type(reader, type, at);
+  return visit_number_type(number, [&](auto stored) { return read_number_array<decltype(stored)>(reader, number); });
 }
 
 }  // namespace
@@ -129,7 +143,8 @@ MetadataValue read_value(GgufReader& reader) {
   const auto type = reader.read<ValueType>("value type");
   if (type == ValueType::kString) return reader.read_string("string");
   if (type == ValueType::kArray) return read_array(reader, 1);
-  return visit_number_type(reader, type, at, [&](auto stored) { return read_number<decltype(stored)>(reader); });
+  return visit_number_type(to_number_type(reader, type, at),
+                           [&](auto stored) { return read_number<decltype(stored)>(reader); });
 }
 
 }  // namespace gesso::io

@@ -13,23 +13,22 @@ namespace {
 constexpr size_t kMaxNumberLength = 64;  // longer strings are not taken as numbers
 constexpr double kTwoTo63 = 9223372036854775808.0;
 
-// Describes a value for error messages: `string "abc"`, `array of 30 integers`.
 struct Describe {
   std::string operator()(std::monostate) const { return "a nested array"; }
   std::string operator()(bool value) const { return value ? "bool true" : "bool false"; }
   std::string operator()(int64_t value) const { return concat("integer ", value); }
   std::string operator()(double value) const { return concat("float ", value); }
   std::string operator()(std::string_view value) const { return "string " + quoted(value); }
-  std::string operator()(const std::vector<int64_t>& v) const { return concat("array of ", v.size(), " integers"); }
-  std::string operator()(const std::vector<double>& v) const { return concat("array of ", v.size(), " floats"); }
+  std::string operator()(const NumberArray& v) const {
+    return concat("array of ", v.size, v.is_float() ? " floats" : " integers");
+  }
   std::string operator()(const std::vector<std::string_view>& v) const {
     return concat("array of ", v.size(), " strings");
   }
 };
 
 [[noreturn]] void fail(const std::string& key, const char* expected, const MetadataValue& got) {
-  throw FormatError(
-      concat("metadata key ", quoted(key), ": expected ", expected, ", got ", std::visit(Describe{}, got)));
+  throw FormatError(concat("metadata key ", quoted(key), ": expected ", expected, ", got ", described(got)));
 }
 
 // Returns an int64_t or a double when the whole text is one decimal number, else monostate.
@@ -61,17 +60,17 @@ bool fits_int64(double value) { return value >= -kTwoTo63 && value < kTwoTo63 &&
 
 // An empty array counts as an array of any kind, since writers give it any element type.
 bool is_empty_array(const MetadataValue& value) {
-  if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) return integers->empty();
-  if (const auto* reals = std::get_if<std::vector<double>>(&value)) return reals->empty();
+  if (const auto* numbers = std::get_if<NumberArray>(&value)) return numbers->size == 0;
   const auto* texts = std::get_if<std::vector<std::string_view>>(&value);
   return texts && texts->empty();
 }
 
-template <typename Array>
-const Array* find_array(const MetadataValue* value, const std::string& key, const char* expected) {
+// Returns the array under a key if `fits` says that it is of the right kind.
+template <typename Array, typename Fits>
+const Array* find_array(const MetadataValue* value, const std::string& key, const char* expected, const Fits& fits) {
   if (value == nullptr) return nullptr;
-  if (const auto* array = std::get_if<Array>(value)) return array;
-  static const Array empty;
+  if (const auto* array = std::get_if<Array>(value); array && fits(*array)) return array;
+  static const auto& empty = *new Array();  // never destroyed, since another thread may still load as the process ends
   if (is_empty_array(*value)) return &empty;
   fail(key, expected, *value);
 }
@@ -95,6 +94,8 @@ std::string quoted(std::string_view text) {
   if (text.size() > kMaxShown) result += concat("... (", text.size(), " bytes)");
   return result;
 }
+
+std::string described(const MetadataValue& value) { return std::visit(Describe{}, value); }
 
 void Metadata::add(std::string key, MetadataValue value, std::span<const std::byte> encoded) {
   const auto [position, inserted] = values_.try_emplace(std::move(key), std::move(value));
@@ -167,16 +168,19 @@ std::string_view Metadata::get_string(const std::string& key, std::string_view f
   return has(key) ? get_string(key) : fallback;
 }
 
-const std::vector<int64_t>* Metadata::find_ints(const std::string& key) const {
-  return find_array<std::vector<int64_t>>(find(key), key, "an array of integers");
+const NumberArray* Metadata::find_ints(const std::string& key) const {
+  return find_array<NumberArray>(find(key), key, "an array of integers",
+                                 [](const NumberArray& numbers) { return !numbers.is_float(); });
 }
 
-const std::vector<double>* Metadata::find_floats(const std::string& key) const {
-  return find_array<std::vector<double>>(find(key), key, "an array of floats");
+const NumberArray* Metadata::find_floats(const std::string& key) const {
+  return find_array<NumberArray>(find(key), key, "an array of floats",
+                                 [](const NumberArray& numbers) { return numbers.is_float(); });
 }
 
 const std::vector<std::string_view>* Metadata::find_strings(const std::string& key) const {
-  return find_array<std::vector<std::string_view>>(find(key), key, "an array of strings");
+  return find_array<std::vector<std::string_view>>(find(key), key, "an array of strings",
+                                                   [](const auto&) { return true; });
 }
 
 }  // namespace gesso::io

@@ -11,17 +11,23 @@
 #include <variant>
 #include <vector>
 
+#include "gesso/number_array.h"
+
 namespace gesso::io {
 
-// One value. Integers of every width become int64_t, and so do bools in arrays; floats become double. The reader throws
-// a FormatError for an unsigned integer above the largest int64_t. Strings are views into memory that the file's owner
-// keeps alive, and may hold any bytes. GGUF allows nested arrays, but nothing needs them: they become monostate.
-using MetadataValue = std::variant<std::monostate, bool, int64_t, double, std::string_view, std::vector<int64_t>,
-                                   std::vector<double>, std::vector<std::string_view>>;
+// One value. A single integer of any width becomes int64_t, a single float double. Arrays of numbers stay as they are
+// stored. The reader throws a FormatError for an unsigned integer above the largest int64_t. Strings and arrays of
+// numbers are views into memory that the file's owner keeps alive; strings may hold any bytes. GGUF allows nested
+// arrays, but nothing needs them: they become monostate.
+using MetadataValue =
+    std::variant<std::monostate, bool, int64_t, double, std::string_view, NumberArray, std::vector<std::string_view>>;
 
 // Writes a name or value from a file as error messages show it: in quotes, in plain ASCII (other bytes as \xNN), and
 // only the first 80 bytes if it is longer.
 std::string quoted(std::string_view text);
+
+// Describes a value for error messages: `string "abc"`, `integer 5`, `array of 30 integers`.
+std::string described(const MetadataValue& value);
 
 // Gives typed access. It accepts what real files contain: an integer of any width or a float without a fraction (8.0)
 // where an integer is asked for, an integer where a float is asked for, 0, 1, "true" and "false" as bools, and numbers
@@ -50,8 +56,8 @@ class Metadata {
   std::string_view get_string(const std::string& key, std::string_view fallback) const;
   // These three return nullptr when the key is missing, and throw a FormatError when the value is of another kind. An
   // empty array is accepted as an array of any kind.
-  const std::vector<int64_t>* find_ints(const std::string& key) const;
-  const std::vector<double>* find_floats(const std::string& key) const;
+  const NumberArray* find_ints(const std::string& key) const;
+  const NumberArray* find_floats(const std::string& key) const;
   const std::vector<std::string_view>* find_strings(const std::string& key) const;
 
  private:

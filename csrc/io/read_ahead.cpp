@@ -5,27 +5,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
-#include <limits>
-#include <string>
 #include <system_error>
+
+#include "io/available_memory.h"
 
 namespace gesso::io {
 namespace {
 
 constexpr size_t kPieceBytes = size_t{16} << 20;  // large enough for the full speed of a disk
 constexpr size_t kMinBytes = size_t{64} << 20;    // below this, a first step is hardly slower without reading ahead
-
-// The memory that is free, together with what cached files take and could give up. Linux tells it in a line
-// "MemAvailable: 123456 kB". Other systems do not; there the function returns the largest number.
-size_t available_bytes() {
-  std::ifstream file("/proc/meminfo");
-  std::string name;
-  for (size_t kilobytes; file >> name >> kilobytes; file.ignore(std::numeric_limits<std::streamsize>::max(), '\n')) {
-    if (name == "MemAvailable:") return kilobytes << 10;
-  }
-  return std::numeric_limits<size_t>::max();
-}
 
 // Asks the system to read `bytes`, and does not wait. This is only a hint: where the system ignores it, touch() will
 // read. Linux reads no more for one hint than it would read ahead by itself, which is 128 KB on most disks. So the

@@ -1,26 +1,15 @@
 #include "model/config.h"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
 #include "core/check.h"
+#include "gesso/limits.h"
 
 namespace gesso::model {
 namespace {
 
 constexpr const char* kArchitectures[] = {"diffusion-gemma", "diffusion-gemma4", "diffusiongemma"};
-
-// Limits that no plausible model reaches. With them every product of sizes, also in estimates of memory, fits 64 bits.
-constexpr int64_t kMaxSize = int64_t{1} << 31;
-constexpr int64_t kMaxContext = int64_t{1} << 28;
-constexpr int64_t kMaxWidth = int64_t{1} << 20;  // of a row of activations
-constexpr int64_t kMaxLayers = 1024;
-constexpr int64_t kMaxExperts = 65536;
-constexpr int64_t kMaxHeads = 65536;
-// A rotary table is allocated before any tensor has confirmed this size. The released model has 512.
-constexpr int64_t kMaxHeadDim = 65536;
-// A canvas is allocated whole. The released model has 256.
-constexpr int64_t kMaxCanvasLength = 65536;
 
 // Reads the keys of one architecture and checks ranges.
 class Reader {
@@ -29,6 +18,7 @@ class Reader {
 
   std::string key(const std::string& name) const { return prefix_ + name; }
   bool has(const std::string& name) const { return metadata_.has(key(name)); }
+  const io::MetadataValue* find(const std::string& name) const { return metadata_.find(key(name)); }
   int64_t size(const std::string& name, int64_t max = kMaxSize) const {
     return in_range(name, metadata_.get_int(key(name)), 1, max);
   }
@@ -50,18 +40,19 @@ class Reader {
     return value;
   }
   float positive(const std::string& name, double value) const {
-    check_format(std::isfinite(value) && value > 0, key(name), ": expected a positive number, got ", value);
+    const bool fits = value >= std::numeric_limits<float>::min() && value <= std::numeric_limits<float>::max();
+    check_format(fits, key(name), ": expected a positive number that float32 holds, got ", value);
     return static_cast<float>(value);
   }
 
   // Reads a value for each layer: an array of length L, or one value for all layers.
   std::vector<int64_t> per_layer(const std::string& name, int64_t num_layers) const {
     const auto* value = metadata_.find(key(name));
-    if (value && std::holds_alternative<std::vector<int64_t>>(*value)) {
-      const auto& list = std::get<std::vector<int64_t>>(*value);
-      check_format(static_cast<int64_t>(list.size()) == num_layers, key(name), ": expected ", num_layers,
-                   " entries, got ", list.size());
-      return list;
+    if (value && std::holds_alternative<NumberArray>(*value)) {
+      const NumberArray& list = *metadata_.find_ints(key(name));
+      check_format(static_cast<int64_t>(list.size) == num_layers, key(name), ": expected ", num_layers,
+                   " entries, got ", list.size);
+      return list.to_vector<int64_t>();
     }
     return std::vector<int64_t>(num_layers, metadata_.get_int(key(name)));
   }
@@ -71,12 +62,38 @@ class Reader {
   std::string prefix_;
 };
 
+// What people have beside a DiffusionGemma.
+struct Other {
+  std::string_view begin;
+  std::string_view what;
+};
+constexpr Other kOtherTypes[] = {
+    {"mmproj", "the vision part of a model (mmproj): give the file of the model itself"},
+    {"adapter", "a LoRA adapter: merge it into its model, and give the merged model"},
+    {"imatrix", "an importance matrix: `gesso quantize --imatrix` reads it"},
+    {"controlvector", "a control vector, which gesso cannot apply"},
+};
+constexpr Other kOtherArchitectures[] = {
+    {"clip", "the vision part of a model (mmproj): give the file of the model itself"},
+    {"gemma", "a Gemma model that writes token by token; gesso runs DiffusionGemma only"},
+    {"dream", "another diffusion model; gesso runs DiffusionGemma only"},
+    {"llada", "another diffusion model; gesso runs DiffusionGemma only"},
+    {"", "another model; gesso runs DiffusionGemma only"},
+};
+
 std::string read_architecture(const io::Metadata& metadata) {
+  const std::string_view type = metadata.get_string("general.type", "model");
+  for (const Other& other : kOtherTypes) {
+    check_format(type != other.begin, "general.type: expected \"model\", got ", io::quoted(type), ": ", other.what);
+  }
   const std::string name(metadata.get_string("general.architecture"));
   for (const char* known : kArchitectures) {
     if (name == known) return name;
   }
-  throw FormatError("general.architecture: expected diffusion-gemma, got \"" + name + "\"");
+  const Other* other = kOtherArchitectures;
+  while (!name.starts_with(other->begin)) ++other;
+  throw FormatError(
+      concat("general.architecture: expected diffusion-gemma, got ", io::quoted(name), ": ", other->what));
 }
 
 void read_layers(const Reader& reader, ModelConfig& config) {
@@ -84,6 +101,10 @@ void read_layers(const Reader& reader, ModelConfig& config) {
   const int64_t head_dim = reader.size("attention.key_length", kMaxHeadDim);
   const int64_t head_dim_sliding = reader.size_or("attention.key_length_swa", head_dim, kMaxHeadDim);
   const std::vector<int64_t> kv_heads = reader.per_layer("attention.head_count_kv", num_layers);
+  // One number for all layers would be a period in llama.cpp's older files: "every sixth layer is a full one".
+  const io::MetadataValue* pattern = reader.find("attention.sliding_window_pattern");
+  check_format(!pattern || !std::holds_alternative<int64_t>(*pattern), reader.key("attention.sliding_window_pattern"),
+               ": expected a value for each layer, got ", pattern ? io::described(*pattern) : "");
   const std::vector<int64_t> is_sliding = reader.per_layer("attention.sliding_window_pattern", num_layers);
   for (int64_t i = 0; i < num_layers; ++i) {
     LayerConfig layer{is_sliding[i] != 0, kv_heads[i], is_sliding[i] ? head_dim_sliding : head_dim};
@@ -106,11 +127,13 @@ void read_layers(const Reader& reader, ModelConfig& config) {
 // Reads `<arch>.vocab_size` if the file has it (a checkpoint without a tokenizer does). Otherwise it is the length of
 // the token list, and without a list the number of rows of the embedding.
 int64_t read_vocab_size(const io::GgufFile& file, const Reader& reader) {
-  if (reader.has("vocab_size")) return reader.size("vocab_size");
+  if (reader.has("vocab_size")) return reader.size("vocab_size", kMaxVocabulary);
   const auto* tokens = file.metadata.find_strings("tokenizer.ggml.tokens");
-  if (tokens) return reader.in_range("vocab_size", static_cast<int64_t>(tokens->size()), 1, kMaxSize);
+  if (tokens) return reader.in_range("vocab_size", static_cast<int64_t>(tokens->size()), 1, kMaxVocabulary);
   for (const io::NamedTensor& tensor : file.tensors) {
-    if (tensor.name == "token_embd.weight" && tensor.tensor.shape.rank == 2) return tensor.tensor.shape[0];
+    if (tensor.name == "token_embd.weight" && tensor.tensor.shape.rank == 2) {
+      return reader.in_range("vocab_size", tensor.tensor.shape[0], 1, kMaxVocabulary);
+    }
   }
   throw FormatError("vocabulary size: neither " + reader.key("vocab_size") +
                     " nor tokenizer.ggml.tokens nor token_embd.weight is there");
@@ -156,8 +179,6 @@ ModelConfig read_config(const io::GgufFile& file) {
   config.rope_theta_full = reader.positive("rope.freq_base");
   config.rope_theta_sliding = reader.positive_or("rope.freq_base_swa", config.rope_theta_sliding);
   read_layers(reader, config);
-  reader.expect("attention.shared_kv_layers", 0);
-  reader.expect("embedding_length_per_layer_input", 0);
   const Reader root(metadata, "");
   const int64_t max_canvas = std::min(kMaxCanvasLength, config.max_position_embeddings);
   config.canvas_length = root.has("diffusion.canvas_length") || !reader.has("diffusion.block_size")

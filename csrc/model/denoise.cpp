@@ -32,16 +32,19 @@ class DenoisePass {
   Matrix final_rows() { return pass_.memory.normed(num_rows()); }
 
   // Runs all layers. soft_embedding: the rows of this pass.
-  void run(ConstMatrix soft_embedding) {
+  void run(ConstMatrix soft_embedding, const Observer& observer = {}) {
+    const Matrix hidden = pass_.memory.hidden(num_rows());
     embed(soft_embedding);
+    if (observer) observer(kEmbedding, hidden);
     for (int64_t layer = 0; layer < pass_.config.num_hidden_layers; ++layer) {
       transformer_layer(pass_, layer, AttentionPart::kAll, batch_);
+      if (observer) observer(layer, hidden);
     }
     pass_.context.poll();
-    ops::rms_norm(pass_.context, {.x = pass_.memory.hidden(num_rows()),
-                                  .weight = pass_.weights.output_norm,
-                                  .eps = pass_.config.rms_norm_eps,
-                                  .out = final_rows()});
+    ops::rms_norm(
+        pass_.context,
+        {.x = hidden, .weight = pass_.weights.output_norm, .eps = pass_.config.rms_norm_eps, .out = final_rows()});
+    if (observer) observer(kFinalNorm, final_rows());
   }
 
  private:
@@ -107,7 +110,8 @@ void denoise(const PassContext& pass, std::span<const DenoiseRequest> all_reques
                                      .embed_scale = embed_scale(pass.config),
                                      .rows = head_rows,
                                      .stats = stats,
-                                     .soft_embedding = soft_embedding});
+                                     .soft_embedding = soft_embedding,
+                                     .left_out_share = left_out_share(pass)});
     });
   });
 }
@@ -124,6 +128,13 @@ void denoise_logits(const PassContext& pass, std::span<const DenoiseRequest> all
                                 .cap = pass.config.final_logit_softcapping,
                                 .logits = logits.row_range(first_row, stack.num_rows())});
   });
+}
+
+void observe_denoising(const PassContext& pass, const DenoiseRequest& request, ConstMatrix soft_embedding,
+                       const Observer& observer) {
+  DenoisePass stack(pass, {&request, 1});
+  pass.memory.staging().upload(pass.context);
+  stack.run(soft_embedding, observer);
 }
 
 }  // namespace gesso::model

@@ -36,4 +36,8 @@ void denoise(const PassContext& pass, std::span<const DenoiseRequest> requests, 
 void denoise_logits(const PassContext& pass, std::span<const DenoiseRequest> requests, ConstMatrix soft_embedding,
                     Matrix logits);
 
+// Runs the layers for one request and shows their rows. Afterwards pass.memory.normed [C, D] has the final rows.
+void observe_denoising(const PassContext& pass, const DenoiseRequest& request, ConstMatrix soft_embedding,
+                       const Observer& observer);
+
 }  // namespace gesso::model

@@ -9,18 +9,19 @@
 namespace gesso::model {
 namespace {
 
-void encode_pass(const PassContext& pass, Batch& batch, const std::vector<int32_t>& ids) {
+void encode_pass(const PassContext& pass, Batch& batch, const std::vector<int32_t>& ids, const Observer& observer) {
+  const Matrix hidden = pass.memory.hidden(batch.num_rows);
   pass.memory.staging().clear();
   const Staged<int32_t> staged_ids = pass.memory.staging().put(ids);
   stage_attention(pass, batch);
   pass.memory.staging().upload(pass.context);
-  ops::embed(pass.context, {.table = pass.weights.token_embd,
-                            .ids = staged_ids,
-                            .scale = embed_scale(pass.config),
-                            .out = pass.memory.hidden(batch.num_rows)});
+  ops::embed(pass.context,
+             {.table = pass.weights.token_embd, .ids = staged_ids, .scale = embed_scale(pass.config), .out = hidden});
+  if (observer) observer(kEmbedding, hidden);
   for (int64_t layer = 0; layer < pass.config.num_hidden_layers; ++layer) {
     const bool last = layer + 1 == pass.config.num_hidden_layers;
     transformer_layer(pass, layer, last ? AttentionPart::kKeysAndValues : AttentionPart::kAll, batch);
+    if (observer && !last) observer(layer, hidden);
   }
   // This waits before the staging memory is written again. It also makes a failure appear in the pass that it belongs
   // to.
@@ -46,12 +47,12 @@ class Rollback {
 
 }  // namespace
 
-void encode(const PassContext& pass, std::span<const EncodeRequest> requests) {
+void encode(const PassContext& pass, std::span<const EncodeRequest> requests, const Observer& observer) {
   Rollback rollback(requests);
   Batch batch;
   std::vector<int32_t> ids;
   const auto flush = [&] {
-    if (batch.num_rows > 0) encode_pass(pass, batch, ids);
+    if (batch.num_rows > 0) encode_pass(pass, batch, ids, observer);
     batch = Batch();
     ids.clear();
   };

@@ -18,6 +18,6 @@ struct EncodeRequest {
 // may hold parts of several sequences, and a sequence's result does not depend on the cut. The last layer computes only
 // its keys and values. If an exception ends the call (an interrupt, for example), KvCache::rewind takes every cache
 // back to its length before the call.
-void encode(const PassContext& pass, std::span<const EncodeRequest> requests);
+void encode(const PassContext& pass, std::span<const EncodeRequest> requests, const Observer& observer = {});
 
 }  // namespace gesso::model

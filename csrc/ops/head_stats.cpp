@@ -15,6 +15,8 @@ void head_stats(const Context& context, const HeadStatsArguments& a) {
   check_columns("head_stats: x", a.x.columns, a.head.num_inputs());
   check_rows("head_stats: soft_embedding", a.soft_embedding.rows, a.x.rows);
   check_columns("head_stats: soft_embedding", a.soft_embedding.columns, a.table.shape[1]);
+  check(a.left_out_share >= 0 && a.left_out_share <= 1, "head_stats: left_out_share must be from 0 to 1, got ",
+        a.left_out_share);
   const size_t num_rows = a.x.rows;
   check(a.rows.host.size() == num_rows && a.stats.entropy.size() == num_rows && a.stats.argmax.size() == num_rows &&
             a.stats.sampled.size() == num_rows,

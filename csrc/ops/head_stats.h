@@ -8,6 +8,7 @@
 #include "core/staged.h"
 #include "core/tensor.h"
 #include "ops/op.h"
+#include "ops/soft_embed.h"
 #include "ops/token_stats.h"
 #include "ops/weight.h"
 
@@ -20,16 +21,18 @@ struct HeadRow {
 };
 
 // z[r] = cap * tanh(x[r] . head^T / cap) / rows[r].temperature, its statistics as token_stats defines them, and
-// soft_embedding[r] = embed_scale * softmax(z[r]) . table as soft_embed has it. z is never written whole.
+// soft_embedding[r] = embed_scale * softmax(z[r]) . table as soft_embed has it. z is never written whole. Where a row's
+// z or soft embedding is not finite, its entropy is NaN. Where its z is not, its soft embedding stays as it was.
 struct HeadStatsArguments {
-  ConstMatrix x;          // [R, D]
-  const Weight& head;     // [V, D]
-  const Tensor& table;    // [V, D'], finite on a GPU
-  float cap;              // > 0
-  float embed_scale;      // sqrt(D')
-  Staged<HeadRow> rows;   // [R], temperature > 0
-  TokenStats stats;       // [R]
-  Matrix soft_embedding;  // [R, D']
+  ConstMatrix x;                        // [R, D]
+  const Weight& head;                   // [V, D]
+  const Tensor& table;                  // [V, D']
+  float cap;                            // > 0
+  float embed_scale;                    // sqrt(D')
+  Staged<HeadRow> rows;                 // [R], temperature > 0
+  TokenStats stats;                     // [R]
+  Matrix soft_embedding;                // [R, D']
+  double left_out_share = kExactShare;  // of the soft embedding, see SoftEmbedArguments
 };
 
 }  // namespace gesso::ops

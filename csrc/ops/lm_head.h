@@ -7,7 +7,7 @@
 
 namespace gesso::ops {
 
-// logits = cap * tanh(x . head^T / cap) in float32.
+// logits = cap * tanh(x . head^T / cap) in float32. It is NaN where the product is not finite.
 struct LmHeadArguments {
   ConstMatrix x;       // [R, D]
   const Weight& head;  // [V, D]

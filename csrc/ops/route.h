@@ -23,7 +23,7 @@ struct Routing {
 
 // For each token: p = softmax(scores) in float32. The A experts with the largest p are chosen. Of two equal ones the
 // lower expert comes first. The weight of a chosen expert is its p, divided by the sum of the A chosen p, times its
-// per_expert_scale.
+// per_expert_scale. Where any score of a token is NaN, so are all its weights: experts with NaN come first.
 struct RouteArguments {
   ConstMatrix scores;              // [R, E]
   const Tensor& per_expert_scale;  // F32 [E]

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
+#include <optional>
 #include <string>
 
 #include "core/check.h"
+#include "gesso/limits.h"
 #include "io/metadata.h"
 
 namespace gesso::text {
@@ -29,7 +30,9 @@ int32_t find_part(const Vocabulary& vocabulary, size_t rank, const char* part, s
   return *id;
 }
 
-Merge parse_merge(const Vocabulary& vocabulary, size_t rank, std::string_view merge, std::string& joined) {
+// Returns nullopt if the joined text is not a token. Real files list such merges; they can never apply.
+std::optional<Merge> parse_merge(const Vocabulary& vocabulary, size_t rank, std::string_view merge,
+                                 std::string& joined) {
   const size_t space = merge.find(' ');
   if (space == std::string_view::npos || merge.find(' ', space + 1) != std::string_view::npos) {
     throw FormatError(concat("tokenizer.ggml.merges[", rank, "]: expected two tokens and one space, got ",
@@ -37,24 +40,33 @@ Merge parse_merge(const Vocabulary& vocabulary, size_t rank, std::string_view me
   }
   const std::string_view left = merge.substr(0, space);
   const std::string_view right = merge.substr(space + 1);
-  joined.assign(left).append(right);
-  return {.left = find_part(vocabulary, rank, "left part", left),
-          .right = find_part(vocabulary, rank, "right part", right),
-          .rank = static_cast<uint32_t>(rank),
-          .result = find_part(vocabulary, rank, "result", joined)};
+  const int32_t left_id = find_part(vocabulary, rank, "left part", left);
+  const int32_t right_id = find_part(vocabulary, rank, "right part", right);
+  const std::optional<int32_t> result = vocabulary.find(joined.assign(left).append(right));
+  if (!result) return std::nullopt;
+  return Merge{.left = left_id, .right = right_id, .rank = static_cast<uint32_t>(rank), .result = *result};
 }
 
 }  // namespace
 
-MergeTable::MergeTable(const Vocabulary& vocabulary, const std::vector<std::string_view>& merges) {
-  check_format(merges.size() < std::numeric_limits<uint32_t>::max(),
-               "tokenizer.ggml.merges: expected fewer than 2^32 - 1, got ", merges.size());
+MergeTable::MergeTable(const Vocabulary& vocabulary, const std::vector<std::string_view>& merges, Poll& poll) {
+  check_format(merges.size() <= size_t{kMaxMerges}, "tokenizer.ggml.merges: expected at most ", kMaxMerges, ", got ",
+               merges.size());
   slots_.assign(std::bit_ceil(2 * merges.size() + 1), Merge{kFree, kFree, 0, kFree});
   std::string joined;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const Merge merge = parse_merge(vocabulary, rank, merges[rank], joined);
-    slots_[find_slot(merge.left, merge.right)] = merge;
+    poll();
+    const std::optional<Merge> merge = parse_merge(vocabulary, rank, merges[rank], joined);
+    if (merge) insert(*merge);
   }
+}
+
+void MergeTable::insert(const Merge& merge) {
+  const size_t index = find_slot(merge.left, merge.right);
+  const size_t probes = (index - hash_pair(merge.left, merge.right)) & (slots_.size() - 1);
+  check_format(probes <= size_t{kMaxProbes}, "tokenizer.ggml.merges[", merge.rank,
+               "]: expected merges of different hashes, got ", probes, " that share one");
+  slots_[index] = merge;
 }
 
 const Merge* MergeTable::find(int32_t left, int32_t right) const {

@@ -6,7 +6,7 @@ namespace gesso::text {
 
 SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) {
   for (int32_t id = 0; id < vocabulary.size(); ++id) {
-    if (vocabulary.is_special(id) && !vocabulary.text(id).empty()) entries_.push_back({vocabulary.text(id), id});
+    if (vocabulary.is_added(id) && !vocabulary.text(id).empty()) entries_.push_back({vocabulary.text(id), id});
   }
   std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.text < b.text; });
   const Range all = {entries_.data(), entries_.data() + entries_.size()};

@@ -1,4 +1,4 @@
-// Finds special tokens, such as <bos>, that are written out in a text.
+// Finds special tokens, such as <bos>, and words that a fine-tune has added, where they are written out in a text.
 #pragma once
 
 #include <array>
@@ -20,11 +20,11 @@ class SpecialTokens {
     int32_t token;
   };
 
-  // The object keeps views of the vocabulary's texts. A special token whose text is empty never matches.
+  // The object keeps views of the vocabulary's texts. A token whose text is empty never matches.
   explicit SpecialTokens(const Vocabulary& vocabulary);
 
-  // Returns the first special token that starts at `from` or later. If several start at the same place, the longest is
-  // returned.
+  // Returns the first of these tokens that starts at `from` or later. If several start at the same place, the longest
+  // is returned.
   std::optional<Match> find_next(std::string_view text, size_t from) const;
 
  private:

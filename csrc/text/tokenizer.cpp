@@ -1,9 +1,12 @@
 #include "text/tokenizer.h"
 
 #include <array>
+#include <limits>
 #include <string>
 
 #include "core/check.h"
+#include "core/poll.h"
+#include "gesso/limits.h"
 #include "text/bpe.h"
 #include "text/merge_table.h"
 #include "text/special_tokens.h"
@@ -15,7 +18,7 @@ namespace text {
 
 // All that a tokenizer needs. Its members refer to each other, so it must not be copied or moved.
 struct TokenizerTables {
-  TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner);
+  TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner, Poll poll);
   TokenizerTables(const TokenizerTables&) = delete;
   TokenizerTables& operator=(const TokenizerTables&) = delete;
 
@@ -33,7 +36,7 @@ namespace {
 
 // WordMerger counts tokens with 32 bits. A text of n bytes gives at most 3 n tokens before merging: a space that is no
 // token becomes the three byte tokens of U+2581.
-constexpr size_t kMaxTextBytes = size_t{1} << 30;
+static_assert(3 * kMaxTextBytes < std::numeric_limits<uint32_t>::max());
 
 void check_model(const io::Metadata& metadata) {
   const std::string_view model = metadata.get_string("tokenizer.ggml.model");
@@ -49,9 +52,9 @@ const Array& require(const Array* array, const char* key) {
   return *array;
 }
 
-Vocabulary load_vocabulary(const io::Metadata& metadata) {
+Vocabulary load_vocabulary(const io::Metadata& metadata, Poll& poll) {
   return {require(metadata.find_strings("tokenizer.ggml.tokens"), "tokenizer.ggml.tokens"),
-          require(metadata.find_ints("tokenizer.ggml.token_type"), "tokenizer.ggml.token_type")};
+          require(metadata.find_ints("tokenizer.ggml.token_type"), "tokenizer.ggml.token_type"), poll};
 }
 
 std::optional<int32_t> find_id(const io::Metadata& metadata, const std::string& key, const Vocabulary& vocabulary) {
@@ -72,7 +75,8 @@ std::string_view load_chat_template(const io::Metadata& metadata) {
 void check_parts(std::span<const TextPart> parts) {
   size_t num_bytes = 0;
   for (const TextPart& part : parts) {
-    check(part.text.size() <= kMaxTextBytes - num_bytes, "text: expected at most ", kMaxTextBytes, " bytes, got more");
+    check(part.text.size() <= size_t{kMaxTextBytes} - num_bytes, "text: expected at most ", kMaxTextBytes,
+          " bytes, got more");
     num_bytes += part.text.size();
     const size_t invalid = find_invalid_utf8(part.text);
     check(invalid == std::string_view::npos, "text: expected UTF-8, got an invalid character at byte ", invalid);
@@ -81,23 +85,24 @@ void check_parts(std::span<const TextPart> parts) {
 
 }  // namespace
 
-TokenizerTables::TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner)
+TokenizerTables::TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner, Poll poll)
     : owner(std::move(owner)),
-      vocabulary(load_vocabulary(metadata)),
+      vocabulary(load_vocabulary(metadata, poll)),
       special_tokens(vocabulary),
       bos(find_id(metadata, "tokenizer.ggml.bos_token_id", vocabulary)),
       eos(find_id(metadata, "tokenizer.ggml.eos_token_id", vocabulary)),
       unk(find_id(metadata, "tokenizer.ggml.unknown_token_id", vocabulary)),
       pad(find_id(metadata, "tokenizer.ggml.padding_token_id", vocabulary)),
       add_bos(metadata.get_bool("tokenizer.ggml.add_bos_token", true)),
-      merges(vocabulary, require(metadata.find_strings("tokenizer.ggml.merges"), "tokenizer.ggml.merges")),
+      merges(vocabulary, require(metadata.find_strings("tokenizer.ggml.merges"), "tokenizer.ggml.merges"), poll),
       bpe(vocabulary, merges, unk),
       chat_template(load_chat_template(metadata)) {}
 
-std::optional<Tokenizer> load_tokenizer(const io::Metadata& metadata, std::shared_ptr<const void> owner) {
+std::optional<Tokenizer> load_tokenizer(const io::Metadata& metadata, std::shared_ptr<const void> owner,
+                                        const std::function<bool()>& interrupted) {
   if (!metadata.has("tokenizer.ggml.tokens")) return std::nullopt;
   check_model(metadata);
-  return Tokenizer(std::make_shared<const TokenizerTables>(metadata, std::move(owner)));
+  return Tokenizer(std::make_shared<const TokenizerTables>(metadata, std::move(owner), Poll(interrupted)));
 }
 
 }  // namespace text

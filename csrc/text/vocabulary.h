@@ -6,6 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/poll.h"
+#include "gesso/number_array.h"
+
 namespace gesso::text {
 
 // What stands for a space in the texts of tokens.
@@ -20,21 +23,29 @@ std::optional<uint8_t> byte_token_value(std::string_view text);
 class Vocabulary {
  public:
   // `types` has one type for each text. The vocabulary keeps views of the texts. The constructor throws a FormatError
-  // with key and index for: no tokens, or more than 2^31 - 1; different numbers of texts and types; a type outside
-  // 1..6; a text that is not UTF-8; the same text twice; a byte token that is not spelled <0xXX> with capital digits.
-  Vocabulary(std::vector<std::string_view> texts, const std::vector<int64_t>& types);
+  // with key and index for: no tokens, or more than kMaxVocabulary; different numbers of texts and types; a type
+  // outside 1..6; a text that is not UTF-8 or longer than kMaxTokenBytes; the same text twice; a byte token that is not
+  // spelled <0xXX> with capital digits. It polls once per token.
+  Vocabulary(std::vector<std::string_view> texts, const NumberArray& types, Poll& poll);
 
   int32_t size() const { return static_cast<int32_t>(texts_.size()); }
   bool contains(int64_t id) const { return id >= 0 && id < static_cast<int64_t>(texts_.size()); }
   std::string_view text(int32_t id) const { return texts_[id]; }
-  bool is_special(int32_t id) const {
-    return types_[id] == TokenType::kControl || types_[id] == TokenType::kUserDefined;
+  // Whether encode() finds the token in a text as a whole: control and user-defined tokens, and an unknown token.
+  bool is_added(int32_t id) const {
+    return types_[id] == TokenType::kControl || types_[id] == TokenType::kUserDefined ||
+           types_[id] == TokenType::kUnknown;
   }
+  // Whether the token is a mark instead of text. All control, unknown and unused tokens are. A user-defined token is
+  // one only if it is a marker of the chat format: the others are words, which a fine-tune has added.
+  bool is_special(int32_t id) const;
   std::optional<int32_t> find(std::string_view text) const;
 
  private:
   // Returns the slot that holds `text`, or the free slot where it would be inserted.
   size_t find_slot(std::string_view text) const;
+  // Refuses a token whose hash more than kMaxProbes others share: a file may be made of such tokens, and would take
+  // hours.
   void insert(int32_t id);
 
   std::vector<std::string_view> texts_;

@@ -51,6 +51,29 @@ class CudaError : public Error {
   int code;
 };
 
+// A step's numbers are not finite: a weight is NaN or infinite, or the numbers grow beyond float32. The message has
+// what the members say. Python: ArithmeticError.
+class NumericsError : public Error {
+ public:
+  NumericsError(const std::string& message, int64_t sequence, int64_t canvas, int64_t step, int64_t layer,
+                const std::string& place)
+      : Error(message), sequence(sequence), canvas(canvas), step(step), layer(layer), place(place) {}
+
+  int64_t sequence;   // index in the batch
+  int64_t canvas;     // as in StepEvent; 0 for Session::denoise
+  int64_t step;       // as in StepEvent; 0 for Session::denoise
+  int64_t layer;      // the first layer whose numbers are not finite; -1 where `place` is no layer
+  std::string place;  // the first part of the model whose numbers are not finite, for example "layer 3" or "the head"
+};
+
+// An object is in use: another thread is inside one of its calls, or the call comes from one of its own callbacks. Such
+// objects are sessions, and checkpoints that are put together by hand. The refused call has changed nothing. It may be
+// made again when the other call has returned. Python: gesso.BusyError, a RuntimeError. C: GESSO_BUSY_ERROR.
+class BusyError : public Error {
+ public:
+  using Error::Error;
+};
+
 // The caller's `interrupted` callback returned true. Python: what the signal handler raised (KeyboardInterrupt).
 class Interrupted : public Error {
  public:

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace gesso {
@@ -35,6 +36,9 @@ struct CanvasEvent {
 // Canvas positions whose token ids the caller fixes. Such a position is never renoised, and its id is committed as
 // given. It does not count for the entropy bound, the stability test and the mean entropy.
 using PinnedTokens = std::map<int64_t, int32_t>;
+
+// The texts of the tokens that end a turn. In the released model they have the ids 1, 106 and 50.
+inline constexpr std::string_view kEndTokenNames[] = {"<eos>", "<turn|>", "<|tool_response>"};
 
 // The values of options that the caller does not set. A checkpoint carries most of them (GGUF `diffusion.eb_*`,
 // generation_config.json). Where it carries none, the numbers below hold, which are those of the reference
@@ -87,6 +91,7 @@ struct Timings {
 };
 
 struct GenerationResult {
+  std::vector<std::vector<int32_t>> prompts;                // what stands in front of them, all earlier tokens included
   std::vector<std::vector<int32_t>> sequences;              // the new tokens, up to the first end token and without it
   std::vector<std::vector<std::vector<int32_t>>> canvases;  // [sequence][canvas][C] as committed
   std::vector<std::vector<int64_t>> denoising_steps;        // [sequence][canvas]

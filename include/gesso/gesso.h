@@ -41,10 +41,16 @@ typedef enum gesso_status {
   GESSO_IO_ERROR = 3,       /* a file cannot be opened or mapped */
   GESSO_OUT_OF_MEMORY = 4,
   GESSO_OTHER_ERROR = 5,
-  GESSO_CUDA_ERROR = 6 /* a call of the CUDA runtime failed, or a kernel failed */
+  GESSO_CUDA_ERROR = 6, /* a call of the CUDA runtime failed, or a kernel failed */
+  GESSO_NUMERICS_ERROR =
+      7,               /* a step's numbers are not finite: a weight is NaN or infinite, or numbers grow too large */
+  GESSO_BUSY_ERROR = 8 /* an object is in use by another call. In C every generation has a session of its own, so
+                          only a callback that uses a session of C++ may cause it */
 } gesso_status;
 
-/* A loaded model. It is immutable: any number of threads may use it at the same time. Free it when no one uses it. */
+/* A loaded model. It is immutable: any number of threads and callbacks may use it at the same time. A generation that
+ * is under way keeps what it needs of its model, so its callback may free the model, and so may another thread then. No
+ * function may get a model that was freed. */
 typedef struct gesso_model gesso_model;
 /* What one generation wrote. It is immutable, too, and does not need its model. */
 typedef struct gesso_result gesso_result;
@@ -55,17 +61,20 @@ GESSO_API const char* gesso_last_error(void);
 GESSO_API const char* gesso_version(void);
 
 typedef struct gesso_load_options {
-  size_t struct_size;      /* set by gesso_load_options_init */
-  const char* device;      /* "cpu", "cuda", "cuda:1", or "auto" (also NULL), which takes a GPU if there is one */
-  const char* activations; /* how products round their inputs: "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU.
-                              "auto" (also NULL) is "int8" on the CPU and the faster one on a GPU; see gesso/model.h */
-  int num_threads;         /* 0: one for each processor that this process may use, within its control group's quota */
-  int reserved;            /* 0; it fills the struct up, so that a later field lies behind it */
+  size_t struct_size;       /* set by gesso_load_options_init */
+  const char* device;       /* "cpu", "cuda", "cuda:1", or "auto" (also NULL), which takes a GPU if there is one */
+  const char* activations;  /* how products round their inputs: "f32" or "int8" on the CPU, "bf16" or "int8" on a GPU.
+                               "auto" (also NULL) is "int8" on the CPU and the faster one on a GPU; see gesso/model.h */
+  int num_threads;          /* 0: one for each processor that this process may use, within its control group's quota */
+  int exact_soft_embedding; /* 1: the CPU keeps the least probable tokens, too; see gesso/model.h. 0 is the default */
+  int64_t no_mmap;          /* 0: the file is mapped. Nobody may change it until the model is freed: the system ends the
+                               process if the file is cut off. 1: it is read into memory, which it then takes */
 } gesso_load_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_load_options). */
 GESSO_API gesso_status gesso_load_options_init(gesso_load_options* options, size_t struct_size);
 
-/* Maps a GGUF file. If the model runs on a GPU, its weights are copied there. If options is NULL, the defaults hold. */
+/* Opens a GGUF file, or all parts of a split one, of which `path` may be any. If the model runs on a GPU, its weights
+ * are copied there. If options is NULL, the defaults hold. */
 GESSO_API gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out);
 /* "cpu" or, for example, "cuda:0"; valid as long as the model. */
 GESSO_API const char* gesso_model_device(const gesso_model* model);
@@ -93,7 +102,8 @@ GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids
 
 /* Called after each denoising step, on the thread that called gesso_generate. It gets the canvas as it would be
  * committed now (`length` ids), and for each id whether this step accepted it (1) or not (0). Returning 0 ends the
- * generation; the canvas is committed as it stands. */
+ * generation; the canvas is committed as it stands. A callback may call every function of this header: it may generate
+ * with the same model, and it may free the model. The library has copied the prompt and the options. */
 typedef int (*gesso_step_callback)(void* user_data, int64_t canvas, int64_t step, const int32_t* argmax,
                                    const uint8_t* accepted, size_t length);
 

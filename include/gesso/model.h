@@ -50,9 +50,15 @@ struct LoadOptions {
   // On the CPU attention, norms, routing and sampling are float32 in any case. Results never depend on the number of
   // threads or on the batch.
   std::string activations = "auto";
+  // The soft embedding is the mean of all tokens' embeddings, weighted with the probabilities of a step. Where the
+  // weights that read it round their inputs to integers, the CPU leaves out the least probable tokens, up to 2^-12 of
+  // the probability. True keeps them: at most 2^-24 is left out, as for other weights. A GPU leaves out none in any
+  // case.
+  bool exact_soft_embedding = false;
   // Called while weights go to a GPU, with the bytes that have arrived and the bytes in all.
   std::function<void(int64_t, int64_t)> progress = {};
-  std::function<bool()> interrupted = {};  // called meanwhile; true ends the load by throwing Interrupted
+  std::function<bool()> interrupted = {};  // called during the whole load; true ends it by throwing Interrupted
+  bool mmap = true;                        // for Model::load: how it opens the file, see OpenOptions
 };
 
 // A loaded model. On the CPU its weights are views of the checkpoint's bytes; on a GPU they are a copy in its memory,
@@ -60,9 +66,9 @@ struct LoadOptions {
 // Copies share the weights, which live as long as any copy or session.
 class Model {
  public:
-  // Loads a GGUF file. Throws IoError, FormatError, ArgumentError (for the options), CudaError and OutOfMemory. If
-  // weights do not fit a GPU, OutOfMemory is thrown before anything is copied, and says what is needed and what is
-  // free.
+  // Loads a GGUF file, or all parts of a split one, see Checkpoint::open. Throws IoError, FormatError, ArgumentError
+  // (for the path and the options), CudaError and OutOfMemory. If weights do not fit a GPU, OutOfMemory is thrown
+  // before anything is copied, and says what is needed and what is free.
   static Model load(const std::string& path, const LoadOptions& options = {});
   explicit Model(const Checkpoint& checkpoint, const LoadOptions& options = {});
 
@@ -83,20 +89,25 @@ class Model {
 };
 
 // A batch of growing sequences with their key-value caches. After an exception a session is as it was before the call.
-// Threads: one thread at a time may use a session. Sessions of one model do not disturb each other.
+// Threads: a session is for one call at a time; give each thread a session of its own. While a call that changes the
+// session is under way, every other call throws BusyError, except batch_size(). That is so in another thread, and in
+// the call's own callbacks: a callback gets what it needs from its event. denoise() counts as a call that changes.
+// Several calls that read may go on at once. Moving or destroying a session is no call: a callback may do it, and the
+// call that is under way goes on to its end. Sessions of one model do not disturb each other.
 class Session {
  public:
-  // ArgumentError unless batch_size >= 1.
+  // ArgumentError unless batch_size is 1 to kMaxBatch (limits.h).
   explicit Session(const Model& model, int64_t batch_size = 1);
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
 
   int64_t batch_size() const;
-  // The tokens of a sequence so far, those of the prompt and generated ones. The reference is valid until the session
-  // changes.
-  const std::vector<int32_t>& ids(int64_t sequence) const;
-  int64_t length(int64_t sequence) const { return static_cast<int64_t>(ids(sequence).size()); }
+  // A copy of the tokens of a sequence so far, those of the prompt and generated ones. ArgumentError unless
+  // 0 <= sequence < batch_size().
+  std::vector<int32_t> ids(int64_t sequence) const;
+  std::vector<std::vector<int32_t>> ids() const;  // of all sequences at one time
+  int64_t length(int64_t sequence) const;
   // The bytes that the caches take.
   int64_t cache_bytes() const;
 
@@ -109,12 +120,13 @@ class Session {
   void rewind(const std::vector<int64_t>& lengths);
   // Runs one denoising pass. canvas [B][C]. logits [B, C, V] float32 are overwritten by the soft-capped logits before
   // they are divided by the temperature. With has_self_conditioning they must hold the processed logits of the step
-  // before.
+  // before. NumericsError when a logit is not finite.
   void denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_self_conditioning, std::span<float> logits,
                const std::function<bool()>& interrupted = {});
   // Appends `ids` as encode() does, and continues every sequence. If the outer list is empty, nothing is appended.
   // Afterwards the sequences hold what was generated, up to the first end token and without it. The last canvas is
-  // encoded when a later call needs it.
+  // encoded when a later call needs it. ArgumentError for bad options, NumericsError when a step's numbers are not
+  // finite, Interrupted.
   GenerationResult generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options);
 
   // From now on every pass also sums up, on the calling thread, the squares of the values that it multiplies weights
@@ -133,7 +145,7 @@ class Session {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // a call that is under way shares it; a session that was moved from has none
 };
 
 }  // namespace gesso

@@ -41,8 +41,8 @@ struct OptionInfo {
 // The table of all options. It shows `defaults` as default values. Those of a model are in ModelConfig::generation.
 std::vector<OptionInfo> generation_options(const GenerationDefaults& defaults = {});
 
-// Sets one option. ArgumentError for a name that is not in the table, or a value of another kind. Ranges are checked
-// when a generation starts.
+// Sets one option. ArgumentError for a name that is not in the table, a value of another kind, or a number that is no
+// float32 or out of its range. Everything else is checked when a generation starts.
 void set_option(GenerationOptions& options, std::string_view name, OptionValue value);
 
 }  // namespace gesso

@@ -28,6 +28,15 @@ std::vector<TensorType> tensor_types();
 // depend on the number of threads.
 void dequantize(const std::string& type, std::span<const std::byte> data, std::span<float> out, int num_threads = 0);
 
+// The values that are NaN or infinite. A block whose scale is one of them has such values.
+struct NotFiniteCount {
+  int64_t num_nan = 0, num_infinite = 0;
+  int64_t first = -1;  // the index of the first of them; -1 if there are none
+};
+
+// Counts them in the values of whole blocks. ArgumentError as in dequantize().
+NotFiniteCount count_not_finite(const std::string& type, std::span<const std::byte> data, int num_threads = 0);
+
 struct QuantizeOptions {
   // How much a square error in each column counts: row_elements finite values >= 0, for example the sums of squared
   // activations that imatrix files hold. If it is empty or all zeros, every column counts the same.

@@ -31,9 +31,10 @@ class Tokenizer {
   explicit Tokenizer(std::shared_ptr<const text::TokenizerTables> tables);
 
   // Ids of the UTF-8 `text`. A special token that is written out in the text becomes its one id, unless parse_special
-  // is false: then its characters are encoded as any others. Where several could begin, the leftmost is taken, and of
-  // those at one place the longest. Neither <bos> nor <eos> is added: chat templates write them, and encode_prompt() is
-  // for raw text. ArgumentError if the text is not UTF-8, with the offset in bytes, or if it is longer than 1 GiB.
+  // is false: then its characters are encoded as any others. A word that a fine-tune has added becomes its one id in
+  // any case. Where several could begin, the leftmost is taken, and of those at one place the longest. Neither <bos>
+  // nor <eos> is added: chat templates write them, and encode_prompt() is for raw text. ArgumentError if the text is
+  // not UTF-8, with the offset in bytes, or if it is longer than 1 GiB.
   std::vector<int32_t> encode(std::string_view text, bool parse_special = true) const;
 
   // Ids of a text that comes in parts, of which each is UTF-8. A special token must lie within one part. Other tokens
@@ -53,8 +54,9 @@ class Tokenizer {
   // A token as the vocabulary spells it: a space is U+2581, a byte is <0x0A>.
   std::string_view token(int32_t id) const;
   std::optional<int32_t> find(std::string_view token) const;
-  // Whether it is a control or user-defined token. encode() recognises such tokens in text, and decode() skips them
-  // unless told not to.
+  // Whether the token is a mark instead of text: a control, unknown or unused token, or a marker of the chat format.
+  // decode() skips such tokens unless told not to. User-defined tokens that are no marker are words, which a fine-tune
+  // has added.
   bool is_special(int32_t id) const;
 
   std::optional<int32_t> bos() const;

@@ -33,7 +33,7 @@ void bind_bench(nb::module_& module) {
       [](int num_threads, int64_t bytes, double milliseconds) {
         return measure_ceilings({num_threads, bytes, milliseconds});
       },
-      nb::arg("num_threads"), nb::arg("bytes"), nb::arg("milliseconds"), nb::call_guard<nb::gil_scoped_release>(),
+      nb::arg("num_threads"), nb::arg("bytes"), nb::arg("milliseconds"), nb::call_guard<ReleaseGil>(),
       "Measures the bandwidth of two buffers of `bytes` each, and the rates of products. Each takes about that many"
       " milliseconds.");
   module.def("int8_kernels_name", &int8_kernels_name,

@@ -1,6 +1,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
+#include <memory>
+
 #include "bindings.h"
 #include "gesso/checkpoint.h"
 
@@ -26,10 +29,11 @@ Checkpoint::Value to_value(nb::handle value, const std::string& key) {
   return nb::cast<std::vector<int64_t>>(value);
 }
 
-// Keeps a Python object alive from C++. It is released under the GIL.
+// Keeps a Python object alive from C++. It is released under the GIL, and when Python has ended, not at all.
 std::shared_ptr<const void> keep_alive(nb::object object) {
   return std::shared_ptr<const void>(new nb::object(std::move(object)), [](const void* pointer) {
-    nb::gil_scoped_acquire acquire;
+    if (!Py_IsInitialized()) return;
+    const HoldGil hold;
     delete static_cast<const nb::object*>(pointer);
   });
 }
@@ -38,6 +42,18 @@ std::shared_ptr<const void> keep_alive(nb::object object) {
 nb::str decode(const std::string& text) {
   return nb::steal<nb::str>(
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+}
+
+// A NumPy array of the numbers. It is a copy, because the numbers of a file need not be aligned.
+nb::object from_numbers(const NumberArray& numbers) {
+  return visit_number_type(numbers.type, [&](auto stored) -> nb::object {
+    using T = decltype(stored);
+    auto owned = std::make_unique<T[]>(numbers.size);
+    if (numbers.size > 0) std::memcpy(owned.get(), numbers.data, numbers.size * sizeof(T));
+    T* data = owned.release();
+    nb::capsule owner(data, [](void* pointer) noexcept { delete[] static_cast<T*>(pointer); });
+    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {numbers.size}, owner));
+  });
 }
 
 nb::object from_value(const Checkpoint::Value& value) {
@@ -77,17 +93,18 @@ void bind_checkpoint(nb::module_& module) {
       .def(nb::init<>())
       .def_static(
           "open",
-          [](nb::bytes path) {
+          [](nb::bytes path, bool mmap) {
             const std::string name(path.c_str(), path.size());
-            nb::gil_scoped_release release;
-            return Checkpoint::open(name);
+            ReleaseGil release;
+            return Checkpoint::open(name, {mmap, poll_signals});
           },
-          nb::arg("path"), "Maps a GGUF file. The path is what os.fsencode() gives.")
+          nb::arg("path"), nb::arg("mmap") = true,
+          "Maps a GGUF file and its other parts, or reads them. The path is what os.fsencode() gives.")
       .def_static(
           "parse",
           [](nb::bytes data) {
             const auto* first = reinterpret_cast<const std::byte*>(data.c_str());
-            return Checkpoint::parse({first, data.size()}, keep_alive(data));
+            return Checkpoint::parse({first, data.size()}, keep_alive(data), poll_signals);
           },
           nb::arg("data"), "Parses GGUF bytes in memory.")
       .def(
@@ -110,12 +127,16 @@ void bind_checkpoint(nb::module_& module) {
           "metadata",
           [](const Checkpoint& self) {
             nb::dict metadata;
-            for (const std::string& key : self.keys()) metadata[decode(key)] = from_value(self.value(key));
+            for (const std::string& key : self.keys()) {
+              const std::optional<NumberArray> numbers = self.numbers(key);
+              metadata[decode(key)] = numbers ? from_numbers(*numbers) : from_value(self.value(key));
+            }
             return metadata;
           },
-          nb::sig("def metadata(self) -> dict[str, bool | int | float | str | list[int] | list[float]"
+          nb::sig("def metadata(self) -> dict[str, bool | int | float | str | numpy.typing.NDArray[numpy.generic]"
                   " | list[str] | None]"),
-          "All metadata by key. None stands for a list of lists, which nothing reads.")
+          "All metadata by key. Lists of numbers are arrays of the type that the file has. None stands for a list of"
+          " lists, which nothing reads.")
       .def(
           "encoded_value",
           [](const Checkpoint& self, const std::string& key) {
@@ -126,7 +147,27 @@ void bind_checkpoint(nb::module_& module) {
           "A metadata value as its file stores it: the value type (u32), then the value. It is empty where no file was"
           " read.")
       .def_prop_ro("tensors", &Checkpoint::tensors)
-      .def_prop_ro("file_bytes", &Checkpoint::file_bytes);
+      .def_prop_ro("file_bytes", &Checkpoint::file_bytes)
+      .def_prop_ro(
+          "files",
+          [](const Checkpoint& self) {
+            nb::typed<nb::list, nb::bytes> files;
+            for (const std::string& path : self.files()) files.append(nb::bytes(path.data(), path.size()));
+            return files;
+          },
+          "The paths of the file or of its parts, as os.fsencode() gives them.")
+      .def(
+          "release",
+          [](const Checkpoint& self, uintptr_t address, uint64_t num_bytes) {
+            self.release(reinterpret_cast<const std::byte*>(address), num_bytes);
+          },
+          nb::arg("address"), nb::arg("num_bytes"),
+          "Gives back the memory that reading mapped bytes has filled. Other bytes are left alone.");
+  module.def(
+      "file_kind",
+      [](nb::bytes begin) { return file_kind({reinterpret_cast<const std::byte*>(begin.c_str()), begin.size()}); },
+      nb::arg("begin"),
+      "Says what a file is, by its first bytes, if it is no GGUF file. Empty for what it does not know.");
 }
 
 }  // namespace gesso::bindings

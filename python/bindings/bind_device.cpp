@@ -20,7 +20,7 @@ void bind_device(nb::module_& module) {
         return "<gesso.DeviceInfo: " + self.name + (self.description.empty() ? "" : ", " + self.description) + ">";
       });
   module.def("has_cuda", &has_cuda, "Whether this build can use GPUs at all.");
-  module.def("devices", &devices, nb::call_guard<nb::gil_scoped_release>(),
+  module.def("devices", &devices, nb::call_guard<ReleaseGil>(),
              "The CPU, then every GPU of this machine. Where there is no GPU or no driver, it is the CPU alone.");
 }
 

@@ -1,8 +1,12 @@
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <tuple>
 
 #include "bindings.h"
 #include "gesso/generation.h"
@@ -32,9 +36,10 @@ template <typename Event, typename PyEvent>
 std::function<bool(const Event&)> wrap_callback(Callback<PyEvent> callback, PyEvent (*convert)(const Event&)) {
   if (!callback) return {};
   return [callback = nb::object(*std::move(callback)), convert](const Event& event) {
-    nb::gil_scoped_acquire acquire;
-    nb::object answer = callback(convert(event));
-    return answer.is_none() || nb::cast<bool>(nb::bool_(answer));
+    const HoldGil hold;
+    const nb::object argument = nb::cast(convert(event));
+    const nb::object answer = call_python(callback, argument);
+    return outlive_python([&] { return answer.is_none() || nb::cast<bool>(nb::bool_(answer)); });
   };
 }
 
@@ -59,6 +64,13 @@ NumpyCanvases stack(const std::vector<std::vector<int32_t>>& canvases) {
   nb::capsule owner(owned, [](void* pointer) noexcept { delete static_cast<std::vector<int32_t>*>(pointer); });
   for (const std::vector<int32_t>& canvas : canvases) owned->insert(owned->end(), canvas.begin(), canvas.end());
   return {owned->data(), {canvases.size(), canvases.empty() ? 0 : canvases[0].size()}, owner};
+}
+
+// The last token in front of a sequence's new tokens that is one of `ids`.
+std::optional<int32_t> last_before(const GenerationResult& result, size_t sequence, const std::vector<int32_t>& ids) {
+  const std::vector<int32_t>& prompt = result.prompts.at(sequence);
+  const auto found = std::find_first_of(prompt.rbegin(), prompt.rend(), ids.begin(), ids.end());
+  return found == prompt.rend() ? std::nullopt : std::optional(*found);
 }
 
 }  // namespace
@@ -91,6 +103,13 @@ void bind_generation(nb::module_& module) {
       .def_ro("first_canvas_ms", &Timings::first_canvas_ms, "The time from the call to the first committed canvas.")
       .def_ro("steps", &Timings::steps, "How many denoising passes over the whole batch were made.")
       .def_ro("step_ms", &Timings::step_ms, "The time of each denoising pass, with its callbacks.")
+      .def(
+          "__getstate__",
+          [](const Timings& t) { return std::tuple(t.encode_ms, t.denoise_ms, t.first_canvas_ms, t.steps, t.step_ms); })
+      .def("__setstate__",
+           [](Timings& t, const std::tuple<double, double, double, int64_t, std::vector<double>>& state) {
+             new (&t) Timings(std::make_from_tuple<Timings>(state));
+           })
       .def("__repr__", [](const Timings& t) {
         return nb::str("Timings(encode_ms={:.1f}, denoise_ms={:.1f}, steps={}, first_canvas_ms={:.1f})")
             .format(t.encode_ms, t.denoise_ms, t.steps, t.first_canvas_ms);
@@ -109,6 +128,8 @@ void bind_generation(nb::module_& module) {
 
   nb::class_<GenerationResult>(module, "GenerationResult")
       .def_ro("sequences", &GenerationResult::sequences)
+      .def("last_before", last_before, nb::arg("sequence"), nb::arg("ids"),
+           "The last of `ids` among the tokens in front of a sequence's new ones; None where there is none.")
       .def_prop_ro(
           "canvases",
           [](const GenerationResult& self) {

@@ -4,8 +4,6 @@
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
-
 #include "bindings.h"
 #include "gesso/model.h"
 #include "gesso/options.h"
@@ -24,8 +22,8 @@ using Progress = Function<nb::object(int64_t, int64_t)>;  // on_progress(bytes_d
 std::function<void(int64_t, int64_t)> wrap_progress(const Progress& callback) {
   if (!callback) return {};
   return [&callback](int64_t done, int64_t total) {
-    nb::gil_scoped_acquire acquire;
-    (*callback)(done, total);
+    const HoldGil hold;
+    call_python(*callback, nb::int_(done), nb::int_(total));
   };
 }
 
@@ -37,13 +35,10 @@ OptionValues defaults_of(const ModelConfig& config) {
   return values;
 }
 
-// The last token of a sequence that is one of `ids`, among the first `length` tokens.
-std::optional<int32_t> last_of(const Session& session, int64_t sequence, int64_t length,
-                               const std::vector<int32_t>& ids) {
-  const std::vector<int32_t>& all = session.ids(sequence);
-  const int64_t end = std::clamp<int64_t>(length, 0, std::ssize(all));
-  const auto found = std::find_first_of(all.rend() - end, all.rend(), ids.begin(), ids.end());
-  return found == all.rend() ? std::nullopt : std::optional(*found);
+std::vector<int64_t> lengths_of(const Session& session) {
+  std::vector<int64_t> lengths;
+  for (const std::vector<int32_t>& ids : session.ids()) lengths.push_back(std::ssize(ids));
+  return lengths;
 }
 
 void bind_config(nb::module_& module) {
@@ -96,13 +91,18 @@ void bind_model(nb::module_& module) {
       .def(
           "__init__",
           [](Model* self, const Checkpoint& checkpoint, const std::string& device, int num_threads,
-             const std::string& activations, const Progress& on_progress) {
-            const LoadOptions options{device, num_threads, activations, wrap_progress(on_progress), poll_signals};
-            nb::gil_scoped_release release;
+             const std::string& activations, const Progress& on_progress, bool exact_soft_embedding) {
+            const LoadOptions options{.device = device,
+                                      .num_threads = num_threads,
+                                      .activations = activations,
+                                      .exact_soft_embedding = exact_soft_embedding,
+                                      .progress = wrap_progress(on_progress),
+                                      .interrupted = poll_signals};
+            ReleaseGil release;
             new (self) Model(checkpoint, options);
           },
           nb::arg("checkpoint"), nb::arg("device") = "auto", nb::arg("num_threads") = 0,
-          nb::arg("activations") = "auto", nb::arg("on_progress") = nb::none())
+          nb::arg("activations") = "auto", nb::arg("on_progress") = nb::none(), nb::arg("exact_soft_embedding") = false)
       .def_prop_ro("config", &Model::config, nb::rv_policy::reference_internal)
       .def_prop_ro("tokenizer", &Model::tokenizer)
       .def_prop_ro("weight_bytes", &Model::weight_bytes)
@@ -111,30 +111,30 @@ void bind_model(nb::module_& module) {
       .def_prop_ro("num_threads", &Model::num_threads);
 
   nb::class_<Session>(module, "Session")
-      .def(nb::init<const Model&, int64_t>(), nb::arg("model"), nb::arg("batch_size") = 1,
-           nb::call_guard<nb::gil_scoped_release>())
+      .def(nb::init<const Model&, int64_t>(), nb::arg("model"), nb::arg("batch_size") = 1, nb::call_guard<ReleaseGil>())
       .def_prop_ro("batch_size", &Session::batch_size)
-      .def("length", &Session::length, nb::arg("sequence"))
-      .def("ids", &Session::ids, nb::arg("sequence"))
-      .def("last_of", last_of, nb::arg("sequence"), nb::arg("length"), nb::arg("ids"),
-           "The last of `ids` among the first `length` tokens of a sequence; None where there is none.")
+      .def_prop_ro("lengths", lengths_of, "How many tokens each sequence has, all at one time.")
+      .def_prop_ro(
+          "ids", [](const Session& self) { return self.ids(); },
+          "A copy of the tokens of all sequences, all at one time.")
       .def_prop_ro("cache_bytes", &Session::cache_bytes)
       .def(
           "encode", [](Session& self, const Ids& ids) { self.encode(ids, poll_signals); }, nb::arg("ids"),
-          nb::call_guard<nb::gil_scoped_release>())
-      .def("rewind", &Session::rewind, nb::arg("lengths"), nb::call_guard<nb::gil_scoped_release>())
+          nb::call_guard<ReleaseGil>())
+      .def("rewind", &Session::rewind, nb::arg("lengths"), nb::call_guard<ReleaseGil>())
       .def(
           "denoise",
           [](Session& self, const Ids& canvas, bool has_self_conditioning, Logits logits) {
-            nb::gil_scoped_release release;
+            ReleaseGil release;
             self.denoise(canvas, has_self_conditioning, {logits.data(), logits.size()}, poll_signals);
           },
           nb::arg("canvas"), nb::arg("has_self_conditioning"), nb::arg("logits"))
       .def(
           "generate",
-          [](Session& self, const Ids& ids, GenerationOptions& options) {
+          // The options are copied, because another call may use the caller's at the same time.
+          [](Session& self, const Ids& ids, GenerationOptions options) {
             options.interrupted = poll_signals;
-            nb::gil_scoped_release release;
+            ReleaseGil release;
             return self.generate(ids, options);
           },
           nb::arg("ids"), nb::arg("options"))

@@ -33,7 +33,7 @@ OptionValue to_value(OptionKind kind, nb::handle value) {
 }  // namespace
 
 GenerationOptions options_from(const OptionValues& values) {
-  static const std::vector<OptionInfo> table = generation_options();
+  static const auto& table = *new std::vector<OptionInfo>(generation_options());  // for threads that outlive Python
   GenerationOptions options;
   for (const auto& [key, value] : values) {
     const std::string name = nb::cast<std::string>(key);
@@ -70,6 +70,9 @@ void bind_options(nb::module_& module) {
       .def_ro("help", &OptionInfo::help, "One sentence on what it does.")
       .def("__repr__", [](const OptionInfo& option) { return "<" + option.name + ": " + option.help + ">"; });
   module.def("generation_options", [] { return generation_options(); }, "The table of generation options.");
+  module.def(
+      "end_token_names", [] { return std::vector<std::string>(std::begin(kEndTokenNames), std::end(kEndTokenNames)); },
+      "The texts of the tokens that end a turn.");
 }
 
 }  // namespace gesso::bindings

@@ -41,7 +41,7 @@ int64_t elements_of(const TensorType& type, size_t bytes) {
 
 NumpyVector<float> dequantize_array(const std::string& type, const Bytes& data, int num_threads) {
   auto out = new_array<float>(elements_of(find_type(type), data.size()));
-  nb::gil_scoped_release release;
+  ReleaseGil release;
   dequantize(type, to_span(data), {out.data(), out.size()}, num_threads);
   return out;
 }
@@ -56,7 +56,7 @@ NumpyVector<uint8_t> quantize_array(const std::string& source_type, const Bytes&
   if (importance) options.importance = {importance->data(), importance->size()};
   options.multiplier = multiplier;
   options.num_threads = num_threads;
-  nb::gil_scoped_release release;
+  ReleaseGil release;
   quantize(source_type, to_span(source), type, row_elements, {reinterpret_cast<std::byte*>(out.data()), out.size()},
            options);
   return out;
@@ -75,6 +75,18 @@ void bind_quantize(nb::module_& module) {
   module.def("tensor_types", tensor_types, "All types that a tensor of a GGUF file may have.");
   module.def("dequantize", dequantize_array, nb::arg("type"), nb::arg("data"), nb::arg("num_threads") = 0,
              "The float32 values of the blocks in `data`, a contiguous uint8 array.");
+  nb::class_<NotFiniteCount>(module, "NotFiniteCount", "How many values are NaN or infinite.")
+      .def_ro("num_nan", &NotFiniteCount::num_nan)
+      .def_ro("num_infinite", &NotFiniteCount::num_infinite)
+      .def_ro("first", &NotFiniteCount::first, "The index of the first of them; -1 if there are none.");
+  module.def(
+      "count_not_finite",
+      [](const std::string& type, const Bytes& data, int num_threads) {
+        ReleaseGil release;
+        return count_not_finite(type, to_span(data), num_threads);
+      },
+      nb::arg("type"), nb::arg("data"), nb::arg("num_threads") = 0,
+      "Counts the values of the blocks in `data`, a contiguous uint8 array, that are NaN or infinite.");
   module.def("quantize", quantize_array, nb::arg("source_type"), nb::arg("source"), nb::arg("type"),
              nb::arg("row_elements"), nb::arg("importance") = nb::none(), nb::arg("multiplier") = 1.0f,
              nb::arg("num_threads") = 0,

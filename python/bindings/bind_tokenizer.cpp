@@ -12,26 +12,26 @@ namespace gesso::bindings {
 void bind_tokenizer(nb::module_& module) {
   nb::class_<Tokenizer>(module, "Tokenizer", "A tokenizer of the kind byte-fallback BPE, read from a checkpoint.")
       .def("encode", nb::overload_cast<std::string_view, bool>(&Tokenizer::encode, nb::const_), nb::arg("text"),
-           nb::arg("parse_special") = true, nb::call_guard<nb::gil_scoped_release>(),
+           nb::arg("parse_special") = true, nb::call_guard<ReleaseGil>(),
            "Token ids of a text. Special tokens written out in it become their ids if parse_special. Adds no <bos>.")
       .def("encode_prompt", nb::overload_cast<std::string_view>(&Tokenizer::encode_prompt, nb::const_), nb::arg("text"),
-           nb::call_guard<nb::gil_scoped_release>(),
+           nb::call_guard<ReleaseGil>(),
            "Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.")
       .def(
           "encode_prompt_parts",
-          [](const Tokenizer& self, const std::vector<std::pair<std::string_view, bool>>& parts) {
+          [](const Tokenizer& self, const std::vector<std::pair<std::string, bool>>& parts) {
             std::vector<TextPart> views;
             for (const auto& [text, parse_special] : parts) views.push_back({text, parse_special});
             return self.encode_prompt(views);
           },
-          nb::arg("parts"), nb::call_guard<nb::gil_scoped_release>(),
+          nb::arg("parts"), nb::call_guard<ReleaseGil>(),
           "Token ids of a prompt in parts, pairs of text and parse_special.")
       .def(
           "decode",
           [](const Tokenizer& self, const std::vector<int32_t>& ids, bool skip_special_tokens) {
             return self.decode(ids, skip_special_tokens);
           },
-          nb::arg("ids"), nb::arg("skip_special_tokens") = true, nb::call_guard<nb::gil_scoped_release>(),
+          nb::arg("ids"), nb::arg("skip_special_tokens") = true, nb::call_guard<ReleaseGil>(),
           "The text of token ids. Bytes that are no UTF-8 become U+FFFD.")
       .def("token", &Tokenizer::token, nb::arg("id"), "A token as the vocabulary spells it.")
       .def("find", &Tokenizer::find, nb::arg("token"), "The id of a token, or None.")
@@ -44,14 +44,21 @@ void bind_tokenizer(nb::module_& module) {
       .def_prop_ro("add_bos", &Tokenizer::add_bos, "Whether raw text wants a <bos> in front.")
       .def_prop_ro("chat_template", &Tokenizer::chat_template, "The Jinja source; empty when there is none.");
 
+  // Its calls are short, and keep the GIL. So two threads that push into one decoder do not meet inside it.
   nb::class_<StreamDecoder>(module, "StreamDecoder", "Decodes ids bit by bit without ever splitting a character.")
       .def(nb::init<Tokenizer, bool>(), nb::arg("tokenizer"), nb::arg("skip_special_tokens") = true)
       .def(
           "push", [](StreamDecoder& self, const std::vector<int32_t>& ids) { return self.push(ids); }, nb::arg("ids"),
-          nb::call_guard<nb::gil_scoped_release>(),
           "Takes further ids and returns the text that no later id can change.")
-      .def("flush", &StreamDecoder::flush, nb::call_guard<nb::gil_scoped_release>(),
-           "The text that was held back, when no further ids come.");
+      .def("flush", &StreamDecoder::flush, "The text that was held back, when no further ids come.")
+      .def(
+          "__reduce_ex__",
+          [](const StreamDecoder&, int) {
+            throw nb::type_error(
+                "gesso.StreamDecoder: cannot be copied or pickled, since its content is native memory; make another"
+                " stream_decoder(), and push the ids again");
+          },
+          nb::arg("protocol"), nb::sig("def __reduce_ex__(self, protocol: typing.SupportsIndex) -> typing.NoReturn"));
 }
 
 }  // namespace gesso::bindings

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gesso/options.h"
+#include "gil.h"
 
 namespace gesso::bindings {
 
@@ -20,6 +21,7 @@ void bind_bench(nb::module_& module);
 void bind_checkpoint(nb::module_& module);
 void bind_device(nb::module_& module);
 void bind_generation(nb::module_& module);
+void bind_limits(nb::module_& module);
 void bind_model(nb::module_& module);
 void bind_options(nb::module_& module);
 void bind_quantize(nb::module_& module);
@@ -29,6 +31,18 @@ void bind_tokenizer(nb::module_& module);
 // value of another kind.
 using OptionValues = nb::typed<nb::dict, nb::str, OptionValue>;
 GenerationOptions options_from(const OptionValues& values);
+
+// Calls a Python function with the arguments. nb::python_error if it raises.
+template <typename... Arguments>
+nb::object call_python(nb::handle function, const Arguments&... arguments) {
+  PyObject* given[] = {nullptr, arguments.ptr()...};  // the free place in front is what Python asks for
+  PyObject* answer = outlive_python([&] {
+    return PyObject_Vectorcall(function.ptr(), given + 1, sizeof...(arguments) | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                               nullptr);
+  });
+  if (!answer) throw nb::python_error();
+  return nb::steal(answer);
+}
 
 // A Python function, or None. A type checker compares the function with Signature, for example Function<bool(int64_t)>.
 template <typename Signature>
@@ -51,8 +65,8 @@ inline bool poll_signals() {
   thread_local Clock::time_point last;
   if (Clock::now() - last < kInterval) return false;
   last = Clock::now();
-  nb::gil_scoped_acquire acquire;
-  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  HoldGil acquire;
+  if (outlive_python([] { return PyErr_CheckSignals(); }) != 0) throw nb::python_error();
   return false;
 }
 

@@ -6,14 +6,19 @@ model = gesso.load("diffusiongemma.gguf")
 print(model.generate("Why is the sky blue?").texts[0])
 """
 
+from gesso import starting as _starting  # first, because it answers Ctrl-C during the other imports
+
+# isort: split
 from importlib.metadata import version as _version
 
 from gesso._native import (
     ArgumentError,
+    BusyError,
     CanvasEvent,
     CudaError,
     DeviceInfo,
     FormatError,
+    NumericsError,
     OptionInfo,
     OptionKind,
     StepEvent,
@@ -34,8 +39,10 @@ from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
 __version__ = _version("gesso")
+_starting.end()
 __all__ = [
     "ArgumentError",
+    "BusyError",
     "CanvasEvent",
     "Config",
     "CudaError",
@@ -44,6 +51,7 @@ __all__ = [
     "GenerationOptions",
     "GenerationOutput",
     "Model",
+    "NumericsError",
     "OptionInfo",
     "OptionKind",
     "Reply",

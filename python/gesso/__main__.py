@@ -2,6 +2,6 @@
 
 import sys
 
-from gesso.cli.program import main
+from gesso.cli import main
 
 sys.exit(main())

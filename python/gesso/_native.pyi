@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import enum
-from typing import Annotated
+from typing import Annotated, NoReturn, SupportsIndex
 
 import numpy
 import numpy.typing
@@ -17,6 +17,33 @@ class ArgumentError(ValueError):
 
 class CudaError(RuntimeError):
     pass
+
+class BusyError(RuntimeError):
+    pass
+
+class NumericsError(ArithmeticError):
+    """
+    A step's numbers are not finite: a weight is NaN or infinite, or the numbers grow beyond float32.
+
+    `sequence` is the index in the batch; `canvas` and `step` are those of StepEvent, and 0 for Session.denoise.
+    `place` is the first part of the model whose numbers are not finite, for example "layer 3" or "the head".
+    `layer` is the number of that layer; None where `place` is no layer.
+    """
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def canvas(self) -> int: ...
+
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def layer(self) -> int | None: ...
+
+    @property
+    def place(self) -> str: ...
 
 class OpProfile:
     """The calls of one op with one role of weights, taken together."""
@@ -128,8 +155,10 @@ class Checkpoint:
     def __init__(self) -> None: ...
 
     @staticmethod
-    def open(path: bytes) -> Checkpoint:
-        """Maps a GGUF file. The path is what os.fsencode() gives."""
+    def open(path: bytes, mmap: bool = True) -> Checkpoint:
+        """
+        Maps a GGUF file and its other parts, or reads them. The path is what os.fsencode() gives.
+        """
 
     @staticmethod
     def parse(data: bytes) -> Checkpoint:
@@ -144,9 +173,9 @@ class Checkpoint:
         """
 
     @property
-    def metadata(self) -> dict[str, bool | int | float | str | list[int] | list[float] | list[str] | None]:
+    def metadata(self) -> dict[str, bool | int | float | str | numpy.typing.NDArray[numpy.generic] | list[str] | None]:
         """
-        All metadata by key. None stands for a list of lists, which nothing reads.
+        All metadata by key. Lists of numbers are arrays of the type that the file has. None stands for a list of lists, which nothing reads.
         """
 
     def encoded_value(self, key: str) -> bytes:
@@ -159,6 +188,20 @@ class Checkpoint:
 
     @property
     def file_bytes(self) -> int: ...
+
+    @property
+    def files(self) -> list[bytes]:
+        """The paths of the file or of its parts, as os.fsencode() gives them."""
+
+    def release(self, address: int, num_bytes: int) -> None:
+        """
+        Gives back the memory that reading mapped bytes has filled. Other bytes are left alone.
+        """
+
+def file_kind(begin: bytes) -> str:
+    """
+    Says what a file is, by its first bytes, if it is no GGUF file. Empty for what it does not know.
+    """
 
 class DeviceInfo:
     """A device that models can run on."""
@@ -202,6 +245,42 @@ def devices() -> list[DeviceInfo]:
     """
     The CPU, then every GPU of this machine. Where there is no GPU or no driver, it is the CPU alone.
     """
+
+MAX_TENSORS: int = 262144
+
+MAX_STRINGS: int = 8388608
+
+MAX_JSON_BYTES: int = 33554432
+
+MAX_TOKENIZER_BYTES: int = 134217728
+
+MAX_HEADER_BYTES: int = 33554432
+
+MAX_VOCABULARY: int = 1048576
+
+MAX_MERGES: int = 4194304
+
+MAX_CONTEXT: int = 268435456
+
+MAX_WIDTH: int = 1048576
+
+MAX_LAYERS: int = 1024
+
+MAX_EXPERTS: int = 65536
+
+MAX_HEADS: int = 65536
+
+MAX_HEAD_DIM: int = 65536
+
+MAX_CANVAS_LENGTH: int = 4096
+
+MAX_END_TOKENS: int = 1024
+
+MAX_CHECKPOINT_STEPS: int = 4096
+
+MAX_BATCH: int = 4096
+
+MAX_THREADS: int = 4096
 
 class Tokenizer:
     """A tokenizer of the kind byte-fallback BPE, read from a checkpoint."""
@@ -263,6 +342,8 @@ class StreamDecoder:
 
     def flush(self) -> str:
         """The text that was held back, when no further ids come."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn: ...
 
 class OptionKind(enum.Enum):
     """What the value of an option means."""
@@ -341,6 +422,9 @@ class OptionInfo:
 
 def generation_options() -> list[OptionInfo]:
     """The table of generation options."""
+
+def end_token_names() -> list[str]:
+    """The texts of the tokens that end a turn."""
 
 class StepEvent:
     """What a denoising step left of one sequence, for `on_step`."""
@@ -422,6 +506,10 @@ class Timings:
     def step_ms(self) -> list[float]:
         """The time of each denoising pass, with its callbacks."""
 
+    def __getstate__(self) -> tuple[float, float, float, int, list[float]]: ...
+
+    def __setstate__(self, arg: tuple[float, float, float, int, Sequence[float]], /) -> None: ...
+
     def __repr__(self) -> str: ...
 
 class GenerationOptions:
@@ -432,6 +520,11 @@ class GenerationOptions:
 class GenerationResult:
     @property
     def sequences(self) -> list[list[int]]: ...
+
+    def last_before(self, sequence: int, ids: Sequence[int]) -> int | None:
+        """
+        The last of `ids` among the tokens in front of a sequence's new ones; None where there is none.
+        """
 
     @property
     def canvases(self) -> list[Annotated[NDArray[numpy.int32], dict(shape=(None, None))]]:
@@ -546,7 +639,7 @@ class WeightImportance:
     def sums(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), writable=False)]: ...
 
 class Model:
-    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', num_threads: int = 0, activations: str = 'auto', on_progress: Callable[[int, int], object] | None = None) -> None: ...
+    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', num_threads: int = 0, activations: str = 'auto', on_progress: Callable[[int, int], object] | None = None, exact_soft_embedding: bool = False) -> None: ...
 
     @property
     def config(self) -> ModelConfig: ...
@@ -572,14 +665,13 @@ class Session:
     @property
     def batch_size(self) -> int: ...
 
-    def length(self, sequence: int) -> int: ...
+    @property
+    def lengths(self) -> list[int]:
+        """How many tokens each sequence has, all at one time."""
 
-    def ids(self, sequence: int) -> list[int]: ...
-
-    def last_of(self, sequence: int, length: int, ids: Sequence[int]) -> int | None:
-        """
-        The last of `ids` among the first `length` tokens of a sequence; None where there is none.
-        """
+    @property
+    def ids(self) -> list[list[int]]:
+        """A copy of the tokens of all sequences, all at one time."""
 
     @property
     def cache_bytes(self) -> int: ...
@@ -638,6 +730,24 @@ def tensor_types() -> list[TensorType]:
 
 def dequantize(type: str, data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], num_threads: int = 0) -> Annotated[NDArray[numpy.float32], dict(shape=(None,))]:
     """The float32 values of the blocks in `data`, a contiguous uint8 array."""
+
+class NotFiniteCount:
+    """How many values are NaN or infinite."""
+
+    @property
+    def num_nan(self) -> int: ...
+
+    @property
+    def num_infinite(self) -> int: ...
+
+    @property
+    def first(self) -> int:
+        """The index of the first of them; -1 if there are none."""
+
+def count_not_finite(type: str, data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], num_threads: int = 0) -> NotFiniteCount:
+    """
+    Counts the values of the blocks in `data`, a contiguous uint8 array, that are NaN or infinite.
+    """
 
 def quantize(source_type: str, source: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], type: str, row_elements: int, importance: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, multiplier: float = 1.0, num_threads: int = 0) -> Annotated[NDArray[numpy.uint8], dict(shape=(None,))]:
     """

@@ -44,6 +44,15 @@ def as_ids(value: object, what: str) -> list[int]:
     return ids
 
 
+def as_batch_size(value: object) -> int:
+    """Converts the number of sequences of a session. The native library checks a number that fits 64 bits again."""
+    if not _is_int(value):
+        raise TypeError(f"batch_size: expected an int, got {_short(value)}")
+    if not 1 <= value <= _native.MAX_BATCH:
+        raise _native.ArgumentError(f"batch_size: expected 1 to {_native.MAX_BATCH}, got {_short(int(value))}")
+    return int(value)
+
+
 def as_lengths(value: object, what: str) -> list[int]:
     """Converts one length for all sequences, or one for each."""
     lengths = [value] if _is_int(value) else as_array(value)
@@ -83,11 +92,6 @@ def make_options(given: Mapping[str, object], batch_size: int, single: bool) -> 
         for name, value in given.items()
         if not (value is None and _can_be_none(table[name]))
     }
-
-
-def check_callback(name: str, callback: object) -> None:
-    if callback is not None and not callable(callback):
-        raise TypeError(f"{name}: expected a function, got {_short(callback)}")
 
 
 def _can_be_none(option: _native.OptionInfo) -> bool:

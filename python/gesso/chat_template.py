@@ -90,8 +90,9 @@ def prepare_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns the messages in the form that chat templates expect.
 
     The `arguments` of a tool call become an object when they are JSON text, as in OpenAI's API: some templates render
-    text in their place wrongly and raise no error. The content of a tool's message becomes JSON text when it is an
-    object. Raises ValueError when arguments are not a JSON object.
+    text in their place wrongly and raise no error. Arguments that are empty, null or missing become an empty object.
+    The content of a tool's message becomes JSON text when it is an object. Raises ValueError when arguments are not a
+    JSON object.
     """
     return [_prepare(message, f"messages[{i}]") for i, message in enumerate(messages)]
 
@@ -110,15 +111,15 @@ def _prepare(message: dict[str, Any], where: str) -> dict[str, Any]:
 
 def _prepare_call(call: dict[str, Any], where: str) -> dict[str, Any]:
     function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str | None):
         return call
     try:
-        arguments = json.loads(function["arguments"])
+        arguments = json.loads(function.get("arguments") or "{}")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}.function.arguments: expected a JSON object: {error}") from None
-    if not isinstance(arguments, dict):
+    if arguments is not None and not isinstance(arguments, dict):
         raise ValueError(f"{where}.function.arguments: expected a JSON object, got {function['arguments']!r}")
-    return call | {"function": function | {"arguments": arguments}}
+    return call | {"function": function | {"arguments": arguments or {}}}
 
 
 def _raise_exception(message: str) -> None:

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 from gesso import _native
+from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import fill_checkpoint, outline
+from gesso.files.gguf_reader import open_gguf
 from gesso.files.hf.folder import read_checkpoint
+from gesso.files.locate import locate
+from gesso.files.regular_file import AnyPath
 from gesso.model import Model
-
-MAX_THREADS = 4096  # the limit in csrc/core/thread_count.cpp
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     device: str = "auto",
     num_threads: int | None = None,
     *,
     activations: str = "auto",
+    exact_soft_embedding: bool = False,
     chat_template: str | None = None,
     on_progress: Callable[[int, int], object] | None = None,
+    mmap: bool = True,
 ) -> Model:
     """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
 
+    Of a split GGUF file (model-00001-of-00003.gguf and so on) `path` may be any part. `~` is not expanded.
+    A folder with one .gguf file, and a model's folder in a hub cache (models--ORGANISATION--NAME), serve as well.
+
     On the CPU, a file is mapped into memory and not copied. On a GPU, the weights are copied into the GPU's memory, in
     the types in which they are stored.
+
+    mmap: True maps the files, so loading takes no time, and processes share the memory. Nobody may change the files as
+    long as the model lives: if one is cut off, the system ends the process (SIGBUS); if one is written to, the weights
+    change. A new file that takes the name of the old one changes nothing. False reads the files into memory, which
+    takes as much memory as the weights have bytes. What happens to the files afterwards does not matter. A file that is
+    cut off while it is read raises OSError.
 
     device: "cpu", "cuda" (the first GPU), "cuda:1" (the second GPU) or "auto". "auto" takes a GPU if there is one.
     `gesso.devices()` lists the devices.
@@ -43,37 +54,50 @@ def load(
     - "bf16": inputs are rounded to bf16. It works on a GPU only.
     - "auto": "int8" on the CPU; on a GPU the faster one of "int8" and "bf16".
 
+    exact_soft_embedding: whether all tokens are in the soft embedding, which a step gets from the step before. Where
+    the weights that read it round their inputs to 8-bit integers, the CPU leaves out the least probable tokens, up to
+    2^-12 of the probability. True keeps them, and a step takes longer. With other weights, and on a GPU, they are kept
+    in any case.
+
     chat_template: the source of a chat template to use instead of the checkpoint's.
 
     on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU.
 
-    Raises FileNotFoundError or another OSError when a file cannot be opened; `gesso.FormatError`, a ValueError, when
-    the content of a file is wrong (the message names the key, tensor or field); `gesso.ArgumentError`, a ValueError,
-    when an argument is wrong; MemoryError with the bytes that are needed and free; `gesso.CudaError` when the GPU's
-    driver reports an error.
+    Raises FileNotFoundError or another OSError when a file or a part of one cannot be opened, when it is no regular
+    file (a pipe, for example), and when a folder has a link that leads out of it; `gesso.FormatError`, a ValueError,
+    when the content of a file is wrong (the message names the key, tensor or field); `gesso.ArgumentError`, a
+    ValueError, when an argument is wrong; MemoryError with the bytes that are needed and free; `gesso.CudaError` when
+    the GPU's driver reports an error. Weights are not read here: a NaN among them shows when a step ends in
+    `gesso.NumericsError`.
     """
     check_num_threads(num_threads)
-    native = _native.Model(open_checkpoint(path), device, num_threads or 0, activations, on_progress)
+    if not isinstance(exact_soft_embedding, bool):
+        raise TypeError(f"exact_soft_embedding: expected True or False, got {exact_soft_embedding!r}")
+    progress = plain_callback("on_progress", on_progress)
+    checkpoint = open_checkpoint(path, mmap=mmap)
+    native = _native.Model(checkpoint, device, num_threads or 0, activations, progress, exact_soft_embedding)
     return Model(native, chat_template)
 
 
 def check_num_threads(num_threads: int | None) -> None:
     if num_threads is not None and (isinstance(num_threads, bool) or not isinstance(num_threads, int)):
         raise TypeError(f"num_threads: expected an int or None, got {num_threads!r}")
-    if num_threads is not None and not 1 <= num_threads <= MAX_THREADS:
-        raise _native.ArgumentError(f"num_threads: expected 1 to {MAX_THREADS}, got {num_threads}")
+    if num_threads is not None and not 1 <= num_threads <= _native.MAX_THREADS:
+        raise _native.ArgumentError(f"num_threads: expected 1 to {_native.MAX_THREADS}, got {num_threads}")
 
 
-def open_checkpoint(path: str | os.PathLike[str], *, with_values: bool = True) -> _native.Checkpoint:
+def open_checkpoint(path: AnyPath, *, with_values: bool = True, mmap: bool = True) -> _native.Checkpoint:
     """Opens a .gguf file or a Hugging Face folder: its metadata and its tensors, as they are stored.
 
+    `locate` finds it where the path names something around it.
+
     with_values: False leaves the values of a folder unread and puts zeros in their place, see `outline`. The values of
-    a .gguf file are mapped and not read here.
+    a .gguf file are not read here, unless `mmap` is False, see `load`.
     """
-    path = Path(path)
+    path = locate(path)
     if not path.is_dir():
-        return _native.Checkpoint.open(os.fsencode(path))
-    source = read_checkpoint(path)
+        return open_gguf(path, mmap=mmap)
+    source = read_checkpoint(path, mmap=mmap)
     tensors = list(source.tensors())
     return (
         fill_checkpoint(source.metadata, tensors, lambda x: x.data)

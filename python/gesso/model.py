@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 
 from gesso import _native
 from gesso._native import CanvasEvent, StepEvent, Timings
-from gesso.arguments import as_array, as_id_lists, as_ids, as_lengths, check_callback, is_ids, make_options
+from gesso.arguments import (
+    as_array,
+    as_batch_size,
+    as_id_lists,
+    as_ids,
+    as_lengths,
+    is_ids,
+    make_options,
+)
 from gesso.config import Config
+from gesso.files.callback import plain_callback
+from gesso.handle import Handle, UnchangingHandle
 from gesso.options import Array, GenerationOptions, Ids, Prompt
 from gesso.reply import THOUGHT_BOUNDS, Reply, decode_reply, marker_ids
 from gesso.tokenizer import Tokenizer
@@ -38,11 +48,14 @@ class GenerationOutput:
     timings: Timings
 
 
-class Model:
+class Model(UnchangingHandle):
     """A loaded model, made by `gesso.load`.
 
-    Threads: a model never changes, so any number of threads may use it at the same time.
+    Threads: a model never changes, so any number of threads may use it at the same time. For the same reason `copy`
+    returns the model itself. It cannot be pickled.
     """
+
+    _instead = "load the model in the other process, too"
 
     def __init__(self, native: _native.Model, chat_template: str | None = None):
         self.native = native
@@ -76,7 +89,7 @@ class Model:
         return self.native.activations
 
     def session(self, batch_size: int = 1) -> Session:
-        """Makes an empty batch of growing sequences."""
+        """Makes an empty batch of growing sequences. batch_size: 1 to 4096."""
         return Session(self, batch_size)
 
     def generate(
@@ -93,20 +106,25 @@ class Model:
         tokens that are written out in it become their ids. So give a conversation as ids, which
         `Tokenizer.apply_chat_template` makes with tokenize=True.
         on_step(event), on_canvas(event): called after each step and each canvas, see `StepEvent` and `CanvasEvent`.
-        If one of them returns False, the generation ends, and canvases under way are committed as they stand.
+        If one of them returns False, the generation ends, and canvases under way are committed as they stand. An
+        `async def` is refused with TypeError, since nothing would await it.
 
         options: for example max_new_tokens=64 or seed=[1, 2]. `gesso.GenerationOptions` says what each of them does. An
         option that is left out has its default. `config` has the defaults that the checkpoint carries.
 
         Ctrl-C ends the call with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind
-        and for options that do not exist.
+        and for options that do not exist, `gesso.NumericsError` when a step's numbers are not finite.
         """
         prompts = as_array(prompts)
         single = isinstance(prompts, str) or is_ids(prompts)
         if not single and (not isinstance(prompts, Iterable) or isinstance(prompts, (Mapping, bytes, bytearray))):
             raise TypeError(f"prompts: expected text, token ids or a list of them, got {prompts!r}")
         entries: Any = [prompts] if single else prompts
-        ids = [self._prompt_ids(entry) for entry in entries]
+        ids: list[list[int]] = []
+        for entry in entries:
+            if len(ids) == _native.MAX_BATCH:
+                raise _native.ArgumentError(f"prompts: expected at most {_native.MAX_BATCH}, got more")
+            ids.append(self._prompt_ids(entry))
         return self.session(len(ids))._generate(ids, single, on_step, on_canvas, options)
 
     def _prompt_ids(self, prompt: Prompt) -> list[int]:
@@ -122,15 +140,20 @@ class Model:
         return self.tokenizer
 
 
-class Session:
+class Session(Handle):
     """A batch of growing sequences with their key-value caches. After an exception it is as before the call.
 
-    Threads: one thread at a time may use a session. Sessions of one model do not disturb each other.
+    Threads: a session is for one call at a time; give each thread a session of its own. While `generate`, `encode`,
+    `denoise` or `rewind` is under way, every other use of the session but `batch_size` raises `gesso.BusyError`, a
+    RuntimeError. That is so in another thread and in a callback: a callback gets what it needs from its event. Sessions
+    of one model do not disturb each other. A session can be neither copied nor pickled.
     """
+
+    _instead = "make another session, and give its encode() the ids of this one"
 
     def __init__(self, model: Model, batch_size: int = 1):
         self.model = model
-        self._native = _native.Session(model.native, batch_size)
+        self._native = _native.Session(model.native, as_batch_size(batch_size))
 
     @property
     def batch_size(self) -> int:
@@ -139,13 +162,13 @@ class Session:
     @property
     def length(self) -> int | list[int]:
         """The number of tokens so far, prompt and generated: an int for a batch of one, else one for each sequence."""
-        lengths = [self._native.length(i) for i in range(self.batch_size)]
+        lengths = self._native.lengths
         return lengths[0] if self.batch_size == 1 else lengths
 
     @property
     def ids(self) -> list[list[int]]:
         """A copy of the tokens so far, a list for each sequence."""
-        return [self._native.ids(i) for i in range(self.batch_size)]
+        return self._native.ids
 
     @property
     def cache_bytes(self) -> int:
@@ -174,7 +197,8 @@ class Session:
 
         canvas: token ids [B][C] (or [C] for a batch of one). self_conditioning_logits: float32 [B, C, V], the logits
         of the step before, divided by its temperature; None on the first step of a canvas. Returns float32 logits
-        [B, C, V], soft-capped, before they are divided by the temperature.
+        [B, C, V], soft-capped, before they are divided by the temperature. Raises `gesso.NumericsError` when one of
+        them is not finite.
         """
         config = self.model.config
         shape = (self.batch_size, config.canvas_length, config.vocab_size)
@@ -231,12 +255,11 @@ class Session:
         on_canvas: OnCanvas | None,
         options: GenerationOptions,
     ) -> GenerationOutput:
-        check_callback("on_step", on_step)
-        check_callback("on_canvas", on_canvas)
+        callbacks = plain_callback("on_step", on_step), plain_callback("on_canvas", on_canvas)
         values = make_options(options, self.batch_size, single)
-        result = self._native.generate(ids, _native.GenerationOptions(values, on_step, on_canvas))
+        result = self._native.generate(ids, _native.GenerationOptions(values, *callbacks))
         sequences = result.sequences
-        texts, replies = self._decode(sequences)
+        texts, replies = self._decode(result, sequences)
         return GenerationOutput(
             sequences=sequences,
             texts=texts,
@@ -248,8 +271,10 @@ class Session:
             timings=result.timings,
         )
 
-    def _decode(self, sequences: list[list[int]]) -> tuple[list[str] | None, list[Reply] | None]:
-        """Returns the texts and replies of what was just generated."""
+    def _decode(
+        self, result: _native.GenerationResult, sequences: list[list[int]]
+    ) -> tuple[list[str] | None, list[Reply] | None]:
+        """Returns the texts and replies of what was generated. It does not ask the session, which may have gone on."""
         tokenizer = self.model.tokenizer
         if tokenizer is None:
             return None, None
@@ -258,6 +283,6 @@ class Session:
         bounds = list(marker_ids(tokenizer, THOUGHT_BOUNDS))
         replies = []
         for i, (ids, text) in enumerate(zip(sequences, texts, strict=True)):
-            marker = self._native.last_of(i, self._native.length(i) - len(ids), bounds)
+            marker = result.last_before(i, bounds)
             replies.append(decode_reply(tokenizer, ids, () if marker is None else (marker,), text))
         return texts, replies

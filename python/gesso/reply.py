@@ -5,21 +5,23 @@ A reply in the chat format looks like this:
     <|channel>thought\\n{thought}<channel|>{text}<|tool_call>call:NAME{...}<tool_call|>
 
 Each part may be missing or come several times, and the reply may break off anywhere. Each marker, for example
-<|tool_call>, is one special token. A marker's spelling always counts as the marker, even when the model has written it
-with several ordinary tokens. So neither a text nor a tool call can quote a marker. A marker in a place where the format
-has none is dropped, as `Tokenizer.decode` drops special tokens. A turn's beginning or end, <|tool_response> and <eos>
-end the reply; what follows them is ignored.
+<|tool_call>, is one special token, and counts only where the id of that token stands. A model that quotes a marker
+spells it with ordinary tokens, and these are text. A marker in a place where the format has none is dropped, as
+`Tokenizer.decode` drops special tokens. A turn's beginning or end, <|tool_response> and <eos> end the reply; what
+follows them is ignored.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gesso.call_reader import QUOTE
+from gesso.handle import Handle
 from gesso.tokenizer import Tokenizer
-from gesso.tool_call import QUOTE, ToolCall, parse_call
+from gesso.tool_call import CallText, ToolCall
 
 THOUGHT_BEGIN, THOUGHT_END = "<|channel>", "<channel|>"
 CALL_BEGIN, CALL_END = "<|tool_call>", "<tool_call|>"
@@ -70,66 +72,60 @@ class Reply:
     def message(self) -> dict[str, Any]:
         """Returns the reply as a message for `Tokenizer.apply_chat_template`.
 
-        Tool calls that could not be read are left out.
+        A tool call that could not be read has one argument, "unread", which is what the model wrote.
         """
         message: dict[str, Any] = {"role": "assistant", "content": self.text}
         if self.thought:
             message["reasoning"] = self.thought
-        calls = [call for call in self.tool_calls if call.error is None]
-        if calls:
-            functions = [{"name": call.name, "arguments": call.arguments} for call in calls]
+        if self.tool_calls:
+            functions = [
+                {"name": call.name, "arguments": call.arguments if call.error is None else {"unread": call.raw}}
+                for call in self.tool_calls
+            ]
             message["tool_calls"] = [{"type": "function", "function": function} for function in functions]
         return message
 
 
-class ReplyParser:
-    """Reads a reply that comes as pieces of text with its markers.
+class _Parts:
+    """Puts texts and markers together to events. Each method returns the events that are certain now.
 
-    The result does not depend on where the text is cut into pieces.
-    in_thought: True if the prompt ends inside a thought, so that the reply begins inside that thought.
-    Threads: one thread at a time may use a parser.
+    in_thought: the reply begins inside a thought.
     """
 
-    def __init__(self, in_thought: bool = False):
+    def __init__(self, in_thought: bool):
         self._inside = THOUGHT_BEGIN if in_thought else ""  # the marker that began the current part; "" in text
-        self._unread = ""  # text that is held back because it may be the beginning of a marker
         self._header: str | None = None  # the part of a thought's first line that has come; None behind that line
-        self._call = ""
+        self._call = CallText()
         self._ended = False
 
-    def push(self, text: str) -> list[ReplyEvent]:
-        """Reads the next piece and returns the events that are certain now.
-
-        Thought and text come at once, except an end that may be the beginning of a marker. A tool call comes when its
-        end has been read.
-        """
-        return list(self._read(text, final=False))
-
-    def flush(self) -> list[ReplyEvent]:
-        """Returns the remaining events, at the end of the reply. A tool call that lacks its end marker is read too."""
-        return [*self._read("", final=True), *self._leave()]
-
-    def _read(self, text: str, final: bool) -> Iterator[ReplyEvent]:
-        text = self._unread + text
-        begin = 0
-        for marker in MARKER.finditer(text):
-            yield from self._content(text[begin : marker.start()])
-            yield from self._marker(marker[0])
-            begin = marker.end()
-        held_back = None if final else UNFINISHED.search(text, begin)
-        end = held_back.start() if held_back else len(text)
-        self._unread = text[end:]
-        yield from self._content(text[begin:end])
-
-    def _content(self, text: str) -> Iterator[ReplyEvent]:
+    def text(self, text: str) -> list[ReplyEvent]:
+        """Reads text. What it spells out is no marker."""
         if self._inside == CALL_BEGIN:
-            self._call += text
+            self._call.add(text)
         elif self._inside == THOUGHT_BEGIN:
             text = self._without_header(text)
-            if text:
-                yield ThoughtDelta(text)
+            return [ThoughtDelta(text)] if text else []
         elif text and not self._ended:
-            yield TextDelta(text)
+            return [TextDelta(text)]
+        return []
+
+    def marker(self, marker: str) -> list[ReplyEvent]:
+        if self._ended:
+            return []
+        if marker == QUOTE:
+            if self._inside == CALL_BEGIN:
+                self._call.add_quote()
+            return []
+        events = self._leave(closed=True)
+        if marker in (THOUGHT_BEGIN, CALL_BEGIN):
+            self._inside = marker
+            self._header = "" if marker == THOUGHT_BEGIN else None
+        self._ended = marker in ENDS
+        return events
+
+    def end(self) -> list[ReplyEvent]:
+        """The reply ends here, also if it is cut off inside a part."""
+        return self._leave(closed=False)
 
     def _without_header(self, text: str) -> str:
         if self._header is None:
@@ -140,54 +136,98 @@ class ReplyParser:
         text, self._header = self._header.removeprefix(HEADER), None
         return text
 
-    def _marker(self, marker: str) -> Iterator[ReplyEvent]:
-        if self._ended:
-            return
-        if marker == QUOTE:
-            self._call += QUOTE if self._inside == CALL_BEGIN else ""
-            return
-        yield from self._leave()
-        if marker in (THOUGHT_BEGIN, CALL_BEGIN):
-            self._inside = marker
-            self._header = "" if marker == THOUGHT_BEGIN else None
-        self._ended = marker in ENDS
+    def _leave(self, closed: bool) -> list[ReplyEvent]:
+        """Ends the current thought or tool call. closed: a marker ends it."""
+        calls = self._call.read(closed) if self._inside == CALL_BEGIN else []
+        self._inside, self._call = "", CallText()
+        return [*calls]
 
-    def _leave(self) -> Iterator[ReplyEvent]:
-        """Ends the current thought or tool call."""
-        if self._inside == CALL_BEGIN:
-            yield parse_call(self._call)
-        self._inside, self._call = "", ""
+
+class ReplyParser:
+    """Reads a reply that comes as pieces of text with its markers.
+
+    A text does not tell whether a marker in it was one special token, or whether the model has spelt it with ordinary
+    tokens, as it does to quote it. Here every spelling counts as the marker. `ReplyDecoder` reads ids and can tell.
+
+    The result does not depend on where the text is cut into pieces.
+    in_thought: True if the prompt ends inside a thought, so that the reply begins inside that thought.
+    Threads: one thread at a time may use a parser.
+    """
+
+    def __init__(self, in_thought: bool = False):
+        self._parts = _Parts(in_thought)
+        self._unread = ""  # text that is held back because it may be the beginning of a marker
+
+    def push(self, text: str) -> list[ReplyEvent]:
+        """Reads the next piece and returns the events that are certain now.
+
+        Thought and text come at once, except an end that may be the beginning of a marker. A tool call comes when its
+        end has been read.
+        """
+        return self._read(text, final=False)
+
+    def flush(self) -> list[ReplyEvent]:
+        """Returns the remaining events, at the end of the reply. A tool call that lacks its end marker is read too."""
+        return [*self._read("", final=True), *self._parts.end()]
+
+    def _read(self, text: str, final: bool) -> list[ReplyEvent]:
+        text = self._unread + text
+        events: list[ReplyEvent] = []
+        begin = 0
+        for marker in MARKER.finditer(text):
+            events += self._parts.text(text[begin : marker.start()])
+            events += self._parts.marker(marker[0])
+            begin = marker.end()
+        held_back = None if final else UNFINISHED.search(text, begin)
+        end = held_back.start() if held_back else len(text)
+        self._unread = text[end:]
+        return events + self._parts.text(text[begin:end])
 
 
 def parse_reply(text: str, in_thought: bool = False) -> Reply:
-    """Splits a whole reply. `text` has its markers, as `tokenizer.decode(ids, skip_special_tokens=False)` gives it."""
+    """Splits a whole reply. `text` has its markers, as `tokenizer.decode(ids, skip_special_tokens=False)` gives it.
+
+    Every spelling of a marker counts as the marker, because a text does not tell more; see `ReplyParser`.
+    """
     parser = ReplyParser(in_thought)
     return Reply.from_events([*parser.push(text), *parser.flush()])
 
 
-class ReplyDecoder:
-    """Reads a reply that comes as token ids. Special tokens that are not markers are dropped.
+class ReplyDecoder(Handle):
+    """Reads a reply that comes as token ids. A marker counts where its id stands; spelt with other tokens it is text.
 
+    Special tokens that are not markers are dropped.
     context: the token ids in front of the reply. If they end inside a thought, the reply begins inside that thought.
-    Threads: one thread at a time may use a decoder.
+    Threads: one thread at a time may use a decoder. It can be neither copied nor pickled.
     """
+
+    _instead = "make another ReplyDecoder, and push the ids again"
 
     def __init__(self, tokenizer: Tokenizer, context: Iterable[int] = ()):
         self._native = tokenizer.native
         self._markers = marker_ids(tokenizer, MARKERS)
-        self._decoder = tokenizer.stream_decoder(skip_special_tokens=False)
-        self._parser = ReplyParser(in_thought=_ends_in_thought(tokenizer, context))
+        self._decoder = tokenizer.stream_decoder()
+        self._parts = _Parts(in_thought=_ends_in_thought(tokenizer, context))
 
     def push(self, ids: Iterable[int]) -> list[ReplyEvent]:
-        """Reads further ids and returns the events that are certain now, as `ReplyParser.push` does.
+        """Reads further ids and returns the events that are certain now.
 
-        A character whose bytes have not all come yet is held back.
+        Thought and text come at once. A character whose bytes have not all come yet is held back. A tool call comes
+        when its end has been read.
         """
         kept = [int(i) for i in ids if i in self._markers or not self._native.is_special(int(i))]
-        return self._parser.push(self._decoder.push(kept))
+        events: list[ReplyEvent] = []
+        begin = 0
+        for at, token in enumerate(kept):
+            if token in self._markers:
+                events += self._parts.text(self._decoder.push(kept[begin:at]) + self._decoder.flush())
+                events += self._parts.marker(self._native.token(token))
+                begin = at + 1
+        return events + self._parts.text(self._decoder.push(kept[begin:]))
 
     def flush(self) -> list[ReplyEvent]:
-        return [*self._parser.push(self._decoder.flush()), *self._parser.flush()]
+        """Returns the remaining events, at the end of the reply. A tool call that lacks its end marker is read too."""
+        return [*self._parts.text(self._decoder.flush()), *self._parts.end()]
 
 
 def decode_reply(
@@ -198,14 +238,16 @@ def decode_reply(
     text: `tokenizer.decode(ids)`, if the caller has it. Where the ids hold no marker it is all there is to read.
     """
     if text is not None and marker_ids(tokenizer, MARKERS).isdisjoint(ids):
-        return parse_reply(text, _ends_in_thought(tokenizer, context))
+        parts = _Parts(_ends_in_thought(tokenizer, context))
+        return Reply.from_events([*parts.text(text), *parts.end()])
     decoder = ReplyDecoder(tokenizer, context)
     return Reply.from_events([*decoder.push(ids), *decoder.flush()])
 
 
 def marker_ids(tokenizer: Tokenizer, markers: Iterable[str]) -> set[int]:
-    """The token ids of those markers that the vocabulary has."""
-    return {i for i in map(tokenizer.native.find, markers) if i is not None}
+    """The token ids of those markers that the vocabulary has as special tokens."""
+    native = tokenizer.native
+    return {i for i in map(native.find, markers) if i is not None and native.is_special(i)}
 
 
 def _ends_in_thought(tokenizer: Tokenizer, ids: Iterable[int]) -> bool:
@@ -213,6 +255,6 @@ def _ends_in_thought(tokenizer: Tokenizer, ids: Iterable[int]) -> bool:
 
     That is so when the last marker of a thought or a turn among them is the one that opens a thought.
     """
-    begin = tokenizer.native.find(THOUGHT_BEGIN)
     bounds = marker_ids(tokenizer, THOUGHT_BOUNDS)
-    return begin is not None and next((i for i in reversed(list(ids)) if i in bounds), None) == begin
+    last = next((i for i in reversed(list(ids)) if i in bounds), None)
+    return last is not None and tokenizer.native.token(int(last)) == THOUGHT_BEGIN

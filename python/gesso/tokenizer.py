@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 from gesso import _native
 from gesso import chat_template as _chat_template
+from gesso.handle import UnchangingHandle
 from gesso.templates.marked_text import TEMPLATE, UNKNOWN, Text
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # a chat template can use these names
@@ -15,12 +16,14 @@ SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # a chat 
 DEFAULTS = {"tools": None, "documents": None, "add_generation_prompt": True, "enable_thinking": False}
 
 
-class Tokenizer:
+class Tokenizer(UnchangingHandle):
     """Wraps the native tokenizer (`native`) and adds the checkpoint's chat template.
 
     chat_template: the source of a template to use instead of the checkpoint's; None for the checkpoint's.
-    Threads: any number of threads may use it at the same time.
+    Threads: any number of threads may use it at the same time. It cannot be pickled.
     """
+
+    _instead = "load the model in the other process, and take its tokenizer"
 
     def __init__(self, native: _native.Tokenizer, chat_template: str | None = None):
         self.native = native
@@ -38,7 +41,7 @@ class Tokenizer:
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """Returns the text of token ids. Bytes that are not valid UTF-8 become U+FFFD.
 
-        skip_special_tokens: special tokens are left out of the text.
+        skip_special_tokens: special tokens are left out of the text. Words that a fine-tune has added are not special.
         """
         return self.native.decode([int(i) for i in ids], skip_special_tokens)
 

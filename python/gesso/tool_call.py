@@ -1,28 +1,35 @@
-"""Reads the calls of tools that a model writes. A call looks like this:
+"""The calls of tools that a model writes. A call looks like this:
 
     call:get_weather{city:<|"|>Paris<|"|>,days:2,list:[<|"|>a<|"|>],o:{k:1.5},ok:true}
 
 A call is a name and an object. Keys have no quotes and end at the first colon. A string stands between two markers
 <|"|>; there is no escaping, so it ends at the next <|"|>. Numbers and constants are those of JSON. Python's None also
 counts as null, because the published templates print null as None.
+
+Models also write calls that are not quite so. They are read where they can mean only one thing:
+
+- texts and keys in plain quotes, also with such a quote inside, if the text can end in one place only;
+- a missing comma, a comma too many in the last place, missing last braces and brackets, braces too many at the end;
+- f(a=1), f({...}), f{{...}}, f{null}, f() and f alone; = in place of the colon;
+- Python's True and False; numbers such as +1, .5 and 1_000;
+- a call in ``` fences, and one as a JSON object with "name" and "arguments";
+- several calls within one pair of markers.
+
+What is missing at the end is repaired only if a marker ends the call. Otherwise the reply was cut off, and more might
+have come. In plain quotes, a backslash may begin an escape or stand for itself. That is certain only in front of such a
+quote, where no escape has that letter, or if all keys and values are JSON.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-QUOTE = '<|"|>'
-CONSTANTS = {"true": True, "false": False, "null": None, "None": None}
-MAX_DEPTH = 100  # how deep objects and lists may be nested
-MAX_SHOWN = 20  # an error message shows at most this many characters of the text that was found instead
+from gesso.call_reader import QUOTE, Reader, Source, shown
+from gesso.call_repair import RepairingReader
 
-NAME = re.compile(r"\s*call:\s*([^\s{}]+)")
-NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-WORD = re.compile(r"[^,{}\[\]\s]*")
-SPACE = re.compile(r"\s*")
+MAX_READINGS = 32  # how many ways to read one call are tried, at most
 
 
 @dataclass(frozen=True)
@@ -31,108 +38,91 @@ class ToolCall:
 
     name: str  # empty if not even the name could be read
     arguments: dict[str, Any]  # empty if there is an error
-    raw: str  # what the model wrote between <|tool_call> and <tool_call|>
+    raw: str  # what the model wrote between <|tool_call> and <tool_call|>, or its part for this call
     error: str | None = None
+    repaired: bool = False  # whether the call was read although it is not quite in the format
 
 
-def parse_call(raw: str) -> ToolCall:
-    """Reads the text between <|tool_call> and <tool_call|>.
+def parse_calls(raw: str, closed: bool = True, marks: Sequence[int] | None = None) -> list[ToolCall]:
+    """Reads the text between <|tool_call> and <tool_call|>: one call, or several if a model wrote several.
+
+    closed: whether a marker ends the text. If not, the reply was cut off.
+    marks: the indices where the token <|"|> stands in the text, ascending; None: wherever the text spells it.
 
     It never raises: a model wrote the text, so a mistake in it is no mistake of the program.
     """
-    name = NAME.match(raw)
-    if name is None:
-        return ToolCall("", {}, raw, f"expected call:NAME{{...}}, got {_shown(raw)}")
-    reader = _Reader(raw, name.end())
+    source = Source(raw, marks)
+    call, end = _parse_call(source, 0, closed)
+    calls = [call]
+    while end < len(raw):
+        call, end = _parse_call(source, end, closed)
+        calls.append(call)
+    return calls if len(calls) == 1 else [replace(call, repaired=call.error is None) for call in calls]
+
+
+def _parse_call(source: Source, begin: int, closed: bool) -> tuple[ToolCall, int]:
+    """Reads the call at `begin`. Returns it, and where the next one begins."""
+    strict, error = Reader(source, begin), None
     try:
-        arguments = reader.read_object(0)
-        reader.expect_end()
-    except ValueError as error:
-        return ToolCall(name[1], {}, raw, str(error))
-    return ToolCall(name[1], arguments, raw)
+        strict.read()
+    except ValueError as failure:
+        error = str(failure)
+    end, name, arguments, repaired = len(source.text), strict.name, strict.arguments, False
+    if error is not None or strict.has_odd_key:
+        reader, reason = _read_repaired(source, begin, closed)
+        repaired = reason is None and (error is not None or reader.arguments != arguments)
+        if repaired:
+            end, name, arguments, error = reader.at, reader.name, reader.arguments, None
+        elif error is not None:
+            name, arguments, error = reader.name, {}, reason
+    return ToolCall(name, arguments, source.text[begin:end], error, repaired), end
 
 
-class _Reader:
-    """Reads values from `text`. `at` is the index of the next character.
+def _read_repaired(source: Source, at: int, closed: bool) -> tuple[RepairingReader, str | None]:
+    """Reads the call at `at`. Returns the reader that read it, and None; or one that did not, and the reason.
 
-    A ValueError says what was expected and at which character.
+    closed: a marker ends the text.
     """
-
-    def __init__(self, text: str, at: int):
-        self.text, self.at = text, at
-
-    def fail(self, expected: str) -> NoReturn:
-        raise ValueError(f"character {self.at}: expected {expected}, got {_shown(self.text[self.at :])}")
-
-    def take(self, token: str) -> bool:
-        """Skips white space, and then `token` if it comes next. Returns whether it came next."""
-        if space := SPACE.match(self.text, self.at):
-            self.at = space.end()
-        found = self.text.startswith(token, self.at)
-        self.at += len(token) if found else 0
-        return found
-
-    def expect(self, token: str, or_else: str = "") -> None:
-        if not self.take(token):
-            self.fail(f"{token!r}{or_else}")
-
-    def expect_end(self) -> None:
-        self.take("")
-        if self.at < len(self.text):
-            self.fail("the end of the call")
-
-    def read_value(self, depth: int) -> Any:
-        if self.take(QUOTE):
-            return self.read_until(QUOTE)
-        if self.text.startswith("{", self.at):
-            return self.read_object(depth + 1)
-        if self.text.startswith("[", self.at):
-            return self.read_list(depth + 1)
-        match = WORD.match(self.text, self.at)
-        word = match[0] if match else ""
-        if word not in CONSTANTS and not NUMBER.fullmatch(word):
-            self.fail(f"a number, true, false, null or a text in {QUOTE}")
-        self.at += len(word)
-        return CONSTANTS[word] if word in CONSTANTS else json.loads(word)
-
-    def read_object(self, depth: int) -> dict[str, Any]:
-        self.check_depth(depth)
-        self.expect("{")
-        values: dict[str, Any] = {}
-        if self.take("}"):
-            return values
-        while True:
-            key = self.read_until(":").strip().removeprefix(QUOTE).removesuffix(QUOTE)
-            values[key] = self.read_value(depth)
-            if self.take("}"):
-                return values
-            self.expect(",", " or '}'")
-
-    def read_list(self, depth: int) -> list[Any]:
-        self.check_depth(depth)
-        self.expect("[")
-        values: list[Any] = []
-        if self.take("]"):
-            return values
-        while True:
-            values.append(self.read_value(depth))
-            if self.take("]"):
-                return values
-            self.expect(",", " or ']'")
-
-    def read_until(self, token: str) -> str:
-        """Returns the text in front of the next `token`, and skips both."""
-        end = self.text.find(token, self.at)
-        if end < 0:
-            self.fail(f"{token!r} further on")
-        found = self.text[self.at : end]
-        self.at = end + len(token)
-        return found
-
-    def check_depth(self, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            self.fail(f"at most {MAX_DEPTH} nested objects and lists")
+    found: RepairingReader | None = None
+    failed: tuple[RepairingReader, str] | None = None
+    choices: list[int] = []
+    for _ in range(MAX_READINGS):
+        reader = RepairingReader(source, at, closed, choices)
+        try:
+            reader.read()
+        except ValueError as failure:
+            failed = failed or (reader, str(failure))
+        else:
+            if found:
+                break
+            found = reader
+        while reader.made and not reader.made[-1].has_more:
+            reader.made.pop()
+        if not reader.made:
+            return (found, None) if found else failed or (reader, None)
+        choices = [choice.number for choice in reader.made]
+        choices[-1] += 1
+    got = shown(source.text, reader.choice_at)
+    return reader, f"character {reader.choice_at}: expected a text that can end in one place only, got {got}"
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...") if text else "the end"
+class CallText:
+    """What a model writes between <|tool_call> and <tool_call|>, piece by piece."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._length = 0
+        self._marks: list[int] = []
+
+    def add(self, text: str) -> None:
+        self._pieces.append(text)
+        self._length += len(text)
+
+    def add_quote(self) -> None:
+        """Adds the token <|"|>. In `add` it would be text."""
+        self._marks.append(self._length)
+        self.add(QUOTE)
+
+    def read(self, closed: bool) -> list[ToolCall]:
+        """Reads what was added. closed: a marker ends it."""
+        return parse_calls("".join(self._pieces), closed, self._marks)

@@ -6,6 +6,7 @@ import pytest
 
 import gesso
 from gesso.loading import open_checkpoint
+from python.split_gguf import split
 from python.tiny_model import tiny_model
 
 
@@ -35,6 +36,15 @@ def test_progress(path):
     assert done == sorted(done) and done[0] > 0
     assert {call[1] for call in calls} == {done[-1]}
     assert done[-1] >= model.native.weight_bytes
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_the_parts_of_a_split_file(path, tmp_path, mmap):
+    """They lie in several places of the host's memory, in no certain order."""
+    expected, parts, totals = gesso.load(path, "cuda"), split(path, tmp_path / "tiny.gguf"), []
+    model = gesso.load(parts[1], "cuda", on_progress=lambda done, total: totals.append(total), mmap=mmap)
+    assert model.generate([5, 6], max_new_tokens=8).sequences == expected.generate([5, 6], max_new_tokens=8).sequences
+    assert min(totals) == max(totals) >= expected.native.weight_bytes == model.native.weight_bytes
 
 
 def test_no_progress_on_the_cpu(path):

@@ -20,6 +20,13 @@ void expect_inside(std::span<const std::byte> input, const void* begin, size_t s
 
 void expect_value_inside(std::span<const std::byte> input, const gesso::io::MetadataValue& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) expect_inside(input, text->data(), text->size());
+  if (const auto* numbers = std::get_if<gesso::NumberArray>(&value)) {
+    const size_t number_bytes = gesso::visit_number_type(numbers->type, [](auto stored) { return sizeof(stored); });
+    expect_inside(input, numbers->data, numbers->size * number_bytes);
+    for (size_t i = 0; i < numbers->size; ++i) {
+      if (numbers->type == gesso::NumberType::kU64 && numbers->at<int64_t>(i) < 0) std::abort();
+    }
+  }
   if (const auto* list = std::get_if<std::vector<std::string_view>>(&value)) {
     for (const std::string_view text : *list) expect_inside(input, text.data(), text.size());
   }

@@ -22,7 +22,7 @@ import torch
 from transformers import DiffusionGemmaForBlockDiffusion
 
 from gesso.files.gguf_writer import matrices_as
-from gesso.files.hf.folder import gguf_name, is_dropped
+from gesso.files.hf.names import decoders_name, gguf_name, is_dropped
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
@@ -111,7 +111,7 @@ def read_model(name: str) -> DiffusionGemmaForBlockDiffusion:
     model = random_models.build(GOLDENS[name].recipe(seed_of(name)))
     tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(FOLDER / f"{name}.gguf").tensors}
     for hf_name, parameter in model.state_dict().items():
-        if not is_dropped(hf_name) and gguf_name(hf_name) in tensors:
+        if not is_dropped(hf_name) and decoders_name(hf_name) is None and gguf_name(hf_name) in tensors:
             tensor = tensors.pop(gguf_name(hf_name))
             values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
             parameter.copy_(torch.from_numpy(values.reshape(parameter.shape)))

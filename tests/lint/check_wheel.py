@@ -1,7 +1,10 @@
 """What a wheel holds: the native module, and nothing that only tests need. `make wheel` calls this."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 
@@ -18,13 +21,55 @@ def problems(names: list[str]) -> list[str]:
     return found
 
 
+def readelf(path: Path) -> str:
+    """The program headers, the dynamic section and the dynamic symbols."""
+    command = ["readelf", "--wide", "--program-headers", "--dynamic", "--dyn-syms", str(path)]
+    environment = os.environ | {"LC_ALL": "C"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+
+
+def missing_protections(text: str) -> list[str]:
+    """One line for each protection of cmake/hardening.cmake that is not in effect, by the output of readelf."""
+    lines = [line.split() for line in text.splitlines()]
+    stacks = [words for words in lines if words[:1] == ["GNU_STACK"]]
+    found = []
+    if not stacks or any("E" in words[6] for words in stacks):  # type, offset, two addresses, two sizes, flags
+        found.append("the stack is executable")
+    if not any(words[:1] == ["GNU_RELRO"] for words in lines):
+        found.append("no RELRO: tables of addresses stay writable")
+    if not any(
+        ("(FLAGS)" in words and "BIND_NOW" in words) or ("(FLAGS_1)" in words and "NOW" in words) for words in lines
+    ):
+        found.append("no BIND_NOW: addresses of functions are looked up, and written, while the program runs")
+    if any("(TEXTREL)" in words for words in lines):
+        found.append("relocations in the code")
+    symbols = [words[7].split("@")[0] for words in lines if len(words) >= 8 and words[0].rstrip(":").isdecimal()]
+    if "__stack_chk_fail" not in symbols:
+        found.append("no stack protector")
+    if not any(symbol.endswith("_chk") for symbol in symbols):
+        found.append("no checks of _FORTIFY_SOURCE")
+    return found
+
+
+def unprotected(wheel: ZipFile) -> list[str]:
+    """One line for each hardening flag that a module of a wheel for Linux lacks."""
+    found = []
+    with TemporaryDirectory() as folder:
+        for name in wheel.namelist():
+            if name.endswith(".so") and sys.platform == "linux":
+                text = readelf(Path(wheel.extract(name, folder)))
+                found += [f"{name}: {line}" for line in missing_protections(text)]
+    return found
+
+
 def main(paths: list[str]) -> int:
     if not paths:
         print("expected the path of a wheel")
         return 2
     status = 0
     for path in map(Path, paths):
-        found = problems(ZipFile(path).namelist())
+        with ZipFile(path) as wheel:
+            found = problems(wheel.namelist()) + unprotected(wheel)
         print("\n".join(f"{path.name}: {line}" for line in found or [f"{path.stat().st_size} bytes, as it should be"]))
         status |= bool(found)
     return status

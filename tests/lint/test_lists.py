@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DESCRIBED = re.compile(r"^# make ([a-z0-9]+)", re.MULTILINE)
+DESCRIBED = re.compile(r"^# make ([a-z0-9-]+)", re.MULTILINE)
 
 
 def make_problems(makefile: str, script: str, presets: str) -> list[str]:

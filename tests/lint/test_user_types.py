@@ -46,7 +46,7 @@ def talk(model: gesso.Model) -> None:
     output = session.generate("and then?", max_new_tokens=8, t_max=0.5, pinned={0: 7}, on_step=watch)
     for reply in output.replies or []:
         calls: list[gesso.ToolCall] = reply.tool_calls
-        print(reply.text, [call.name for call in calls])
+        print(reply.text, [call.name for call in calls if not call.repaired])
 
 
 def show(done: int, total: int) -> None:

@@ -9,22 +9,35 @@ import numpy as np
 import pytest
 
 import gesso
+from gesso.files.gguf_reader import read_gguf
+from gesso.files.tensor import FLOAT_TYPES
 
 FOLDER = Path(__file__).parents[1] / "golden"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.gguf"))
 TOLERANCE = 2e-4
 
 
-@pytest.fixture(params=NAMES)
+def has_only_floats(name):
+    return {tensor.dtype for tensor in read_gguf(FOLDER / f"{name}.gguf").tensors()} <= set(FLOAT_TYPES)
+
+
+FLOAT_NAMES = [name for name in NAMES if has_only_floats(name)]
+# Float weights compute in float32 by default, too.
+CASES = [(name, "f32") for name in NAMES] + [(name, "auto") for name in FLOAT_NAMES]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
 def golden(request):
     """(model, questions, logits) of one golden model."""
-    questions = json.loads((FOLDER / f"{request.param}.json").read_text())
-    model = gesso.load(FOLDER / f"{request.param}.gguf", "cpu", activations="f32")
-    return model, questions, np.load(FOLDER / f"{request.param}.npz")
+    name, activations = request.param
+    questions = json.loads((FOLDER / f"{name}.json").read_text())
+    model = gesso.load(FOLDER / f"{name}.gguf", "cpu", activations=activations)
+    return model, questions, np.load(FOLDER / f"{name}.npz")
 
 
 def test_there_are_golden_files():
     assert len(NAMES) >= 6
+    assert len(FLOAT_NAMES) >= 4
 
 
 def test_logits(golden):

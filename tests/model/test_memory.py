@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from gesso.files.gguf_writer import write_gguf
-from gesso.files.hf.folder import NAMES
+from gesso.files.hf.names import NAMES
 from gesso.files.presets import stays_float32
 from gesso.files.tensor import Tensor
 from python import tiny_model
@@ -59,7 +59,8 @@ def write_folder(folder: Path, sizes: tiny_model.Sizes) -> None:
     hf_names = {new.replace(".N.", f".{i}."): old.replace(".N.", f".{i}.") for new, old in pairs for i in (0, 1)}
     tensors = {hf_names[t.name]: t.data.astype(ml_dtypes.bfloat16) for t in random_tensors(sizes, "F32")}
     save_file(tensors, folder / "model.safetensors")
-    text = {name: getattr(sizes, name) for name in sizes.__dataclass_fields__ if name != "max_denoising_steps"}
+    others = ("max_denoising_steps", "canvas_length")
+    text = {name: getattr(sizes, name) for name in sizes.__dataclass_fields__ if name not in others}
     text |= {"num_hidden_layers": len(sizes.layer_types)}
     root = {"model_type": "diffusion_gemma", "text_config": text, "canvas_length": CANVAS_LENGTH}
     (folder / "config.json").write_text(json.dumps(root))

@@ -79,7 +79,7 @@ class GgufBuilder {
   }
 
   // Adds a directory entry without data. `extents` are as in the file, innermost first.
-  GgufBuilder& entry(std::string_view name, std::initializer_list<uint64_t> extents, uint32_t type, uint64_t offset) {
+  GgufBuilder& entry(std::string_view name, const std::vector<uint64_t>& extents, uint32_t type, uint64_t offset) {
     directory_.string(name).u32(static_cast<uint32_t>(extents.size()));
     for (const uint64_t extent : extents) directory_.u64(extent);
     directory_.u32(type).u64(offset);
@@ -87,7 +87,7 @@ class GgufBuilder {
     return *this;
   }
   // Adds a tensor with its data, which is placed behind the data before it.
-  GgufBuilder& tensor(std::string_view name, std::initializer_list<uint64_t> extents, DType type,
+  GgufBuilder& tensor(std::string_view name, const std::vector<uint64_t>& extents, DType type,
                       std::string_view content) {
     data_.pad_to(alignment);
     entry(name, extents, static_cast<uint32_t>(type), data_.size());

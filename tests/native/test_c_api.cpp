@@ -1,17 +1,24 @@
 // The C interface: its statuses and messages, and structs of options of other versions. No call may let an exception
 // escape.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/sized_struct.h"
 #include "gesso/gesso.h"
 #include "gesso/model.h"
 #include "gesso/options.h"
+#include "gguf_builder.h"
+#include "io/open_gguf.h"
 
 namespace {
 
@@ -24,12 +31,12 @@ std::vector<int32_t> expected_ids(const gesso::GenerationOptions& options) {
 }
 
 struct Loaded {
-  Loaded() {
+  explicit Loaded(const std::string& path = kModel) {
     gesso_load_options options;
     REQUIRE(gesso_load_options_init(&options, sizeof options) == GESSO_OK);
     options.device = "cpu";
     options.num_threads = 1;
-    REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);
+    REQUIRE(gesso_model_load(path.c_str(), &options, &model) == GESSO_OK);
   }
   ~Loaded() { gesso_model_free(model); }
 
@@ -134,6 +141,8 @@ TEST_CASE("fields of published structs stay where they are; new ones go to the e
   CHECK(offsetof(gesso_options, seed) == 56);
   CHECK(offsetof(gesso_options, user_data) == 72);
   CHECK(offsetof(gesso_load_options, num_threads) == 24);
+  CHECK(offsetof(gesso_load_options, exact_soft_embedding) == 28);
+  CHECK(offsetof(gesso_load_options, no_mmap) == 32);
 }
 
 TEST_CASE("initialised options are the defaults") {
@@ -194,6 +203,51 @@ TEST_CASE("every number of C's struct reaches the generation") {
                              std::pair(&gesso_options::confidence_threshold, "confidence_threshold")}) {
     refused(field, std::numeric_limits<float>::quiet_NaN(), name);
   }
+}
+
+TEST_CASE("a number that float32 cannot hold in full is refused by its name") {
+  Loaded loaded;
+  gesso_options options;
+  REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+  options.t_min = 1e-45f;
+  CHECK(loaded.generate(&options) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("t_min: expected a number that float32 holds, 0 or from 1.17549e-38 to 3.40282e+38, got 1.4013e-45"));
+  options.t_min = 0;
+  options.t_max = 1e-37f;  // a logit of 30 divided by this is beyond float32
+  CHECK(loaded.generate(&options) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("t_min and t_max: expected a temperature of at least "));
+}
+
+TEST_CASE("a broken weight has a status and an exception of its own") {
+  std::ifstream file(kModel, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const auto& tensor : gesso::Checkpoint::open(kModel).tensors()) {
+    if (tensor.name == "output_norm.weight") std::memcpy(bytes.data() + tensor.offset, &infinity, sizeof infinity);
+  }
+  const std::string path = "/tmp/gesso_test_broken_" + std::to_string(::getpid()) + ".gguf";
+  std::ofstream(path, std::ios::binary) << bytes;
+
+  gesso_model* model = nullptr;
+  gesso_result* result = nullptr;
+  REQUIRE(gesso_model_load(path.c_str(), nullptr, &model) == GESSO_OK);
+  CHECK(gesso_generate(model, kPrompt, 3, nullptr, &result) == GESSO_NUMERICS_ERROR);
+  CHECK(result == nullptr);
+  CHECK(said("sequence 0, canvas 0, step 0: numbers are not finite, first in the final norm. A weight is"));
+  gesso_model_free(model);
+
+  gesso::Session session(gesso::Model::load(path, {"cpu", 1}), 2);
+  try {
+    session.generate({{5, 6}, {7}}, {});
+    FAIL("expected a NumericsError");
+  } catch (const gesso::NumericsError& error) {
+    CHECK(error.sequence == 0);
+    CHECK(error.layer == -1);
+    CHECK(error.place == "the final norm");
+  }
+  CHECK(session.length(1) == 0);
+  CHECK_THROWS_AS(session.generate({{5}, {7}}, {}), gesso::Error);
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("a struct of a newer header is fine as long as what is new is zero") {
@@ -265,20 +319,90 @@ TEST_CASE("a struct_size that is none is refused with both sizes") {
     CHECK(model == nullptr);
   }
   REQUIRE(gesso_load_options_init(&load, sizeof load) == GESSO_OK);
-  load.reserved = 7;  // a field of a later version would be here
+  load.exact_soft_embedding = 7;
   CHECK(gesso_model_load(kModel.c_str(), &load, &model) == GESSO_ARGUMENT_ERROR);
-  CHECK(said("gesso_load_options.reserved: expected 0, got 7"));
+  CHECK(said("gesso_load_options.exact_soft_embedding: expected 0 or 1, got 7"));
 }
 
 TEST_CASE("load options reach the model") {
   gesso_load_options options;
   REQUIRE(gesso_load_options_init(&options, sizeof options) == GESSO_OK);
   CHECK(options.num_threads == 0);
+  CHECK(options.exact_soft_embedding == 0);
   options.device = "cpu";
+  options.exact_soft_embedding = 1;
   options.activations = "f32";
   gesso_model* model = nullptr;
   REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);
   CHECK(gesso_model_activations(model) == std::string("f32"));
+  gesso_model_free(model);
+}
+
+TEST_CASE("a model that was read into memory does not need its file any more") {
+  const std::string path = "/tmp/gesso_test_no_mmap_" + std::to_string(::getpid()) + ".gguf";
+  std::filesystem::copy_file(kModel, path, std::filesystem::copy_options::overwrite_existing);
+  gesso_load_options options;
+  REQUIRE(gesso_load_options_init(&options, sizeof options) == GESSO_OK);
+  CHECK(options.no_mmap == 0);
+  options.device = "cpu";
+  options.num_threads = 1;
+  options.no_mmap = 1;
+  Loaded loaded;
+  gesso_model_free(loaded.model);
+  loaded.model = nullptr;
+  REQUIRE(gesso_model_load(path.c_str(), &options, &loaded.model) == GESSO_OK);
+  std::filesystem::resize_file(path, 0);  // a mapped file would now end the process with SIGBUS
+  CHECK(loaded.generate(nullptr) == GESSO_OK);
+  CHECK(loaded.ids == expected_ids({}));
+  std::filesystem::remove(path);
+  options.no_mmap = 2;
+  CHECK(gesso_model_load(kModel.c_str(), &options, &loaded.model) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("gesso_load_options.no_mmap: expected 0 or 1, got 2"));
+}
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+TEST_CASE("a split file loads by any part") {
+  const std::string prefix = "/tmp/gesso_test_split_" + std::to_string(::getpid());
+  const std::string names[] = {prefix + "-00001-of-00002.gguf", prefix + "-00002-of-00002.gguf"};
+  const gesso::io::GgufFile whole = gesso::io::open_gguf(kModel);
+  gesso::test::GgufBuilder parts[2];
+  for (const std::string& key : whole.metadata.keys()) {
+    parts[0].key(key, gesso::test::Bytes().raw(as_text(whole.metadata.encoded(key))));
+  }
+  for (uint16_t index = 0; index < 2; ++index) {
+    parts[index].number("split.no", gesso::test::kU16, index).number("split.count", gesso::test::kU16, uint16_t{2});
+    parts[index].number("split.tensors.count", gesso::test::kI32, static_cast<int32_t>(whole.tensors.size()));
+  }
+  for (size_t i = 0; i < whole.tensors.size(); ++i) {
+    const gesso::Tensor& tensor = whole.tensors[i].tensor;
+    const auto first = std::make_reverse_iterator(tensor.shape.extents.begin() + tensor.shape.rank);
+    parts[i % 2].tensor(whole.tensors[i].name, {first, tensor.shape.extents.rend()}, tensor.dtype,
+                        as_text({tensor.data, static_cast<size_t>(tensor.num_bytes())}));
+  }
+  for (int i = 0; i < 2; ++i) std::ofstream(names[i], std::ios::binary) << as_text(parts[i].build());
+  for (const std::string& name : names) {
+    Loaded loaded(name);
+    CHECK(loaded.generate(nullptr) == GESSO_OK);
+    CHECK(loaded.ids == expected_ids({}));
+  }
+  std::filesystem::remove(names[0]);
+  gesso_model* model = nullptr;
+  CHECK(gesso_model_load(names[1].c_str(), nullptr, &model) == GESSO_IO_ERROR);
+  CHECK(said("part 1 of 2 is missing, expected " + names[0]));
+  std::filesystem::remove(names[1]);
+}
+
+TEST_CASE("an older header's load options have no field for reading") {
+  gesso_load_options options;
+  REQUIRE(gesso_load_options_init(&options, offsetof(gesso_load_options, no_mmap)) == GESSO_OK);
+  CHECK(options.struct_size == offsetof(gesso_load_options, no_mmap));
+  options.no_mmap = 0x5a;  // what lies behind the older struct
+  options.device = "cpu";
+  gesso_model* model = nullptr;
+  REQUIRE(gesso_model_load(kModel.c_str(), &options, &model) == GESSO_OK);
   gesso_model_free(model);
 }
 
@@ -295,4 +419,83 @@ TEST_CASE("options by name") {
   for (const gesso::OptionInfo& info : gesso::generation_options()) {
     CHECK_NOTHROW(gesso::set_option(options, info.name, info.default_value));
   }
+}
+
+namespace {
+
+// What a callback does to its own generation.
+struct Meddling {
+  gesso_model* model = nullptr;
+  gesso_options* options = nullptr;
+  gesso_result* inner = nullptr;
+  int num_steps = 0;
+};
+
+// Frees the model, wipes the options, and generates with the model first.
+int meddle(void* user_data, int64_t, int64_t, const int32_t*, const uint8_t*, size_t) {
+  auto& meddling = *static_cast<Meddling*>(user_data);
+  if (meddling.num_steps++ > 0) return 1;
+  gesso_options inner;
+  CHECK(gesso_options_init(&inner, sizeof inner) == GESSO_OK);
+  inner.max_new_tokens = 1;
+  inner.max_denoising_steps = meddling.options->max_denoising_steps;
+  CHECK(gesso_generate(meddling.model, kPrompt, 3, &inner, &meddling.inner) == GESSO_OK);
+  gesso_model_free(meddling.model);
+  std::memset(meddling.options, 0x5a, sizeof *meddling.options);
+  return 1;
+}
+
+int throw_busy(void*, int64_t, int64_t, const int32_t*, const uint8_t*, size_t) {
+  throw gesso::BusyError("generate: the session is busy");
+}
+
+}  // namespace
+
+TEST_CASE("a callback may generate with its model, free it, and change the options") {
+  Loaded loaded;
+  gesso_options options;
+  REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+  options.max_new_tokens = 1;
+  REQUIRE(loaded.generate(&options) == GESSO_OK);
+  Meddling meddling{loaded.model, &options};
+  options.on_step = meddle;
+  options.user_data = &meddling;
+  std::vector<int32_t> prompt(kPrompt, kPrompt + 3);
+  gesso_result* result = nullptr;
+  REQUIRE(gesso_generate(std::exchange(loaded.model, nullptr), prompt.data(), 3, &options, &result) == GESSO_OK);
+  for (gesso_result* each : {result, meddling.inner}) {
+    size_t count = 0;
+    const int32_t* first = gesso_result_ids(each, &count);
+    CHECK(std::vector<int32_t>(first, first + count) == loaded.ids);
+    gesso_result_free(each);
+  }
+  CHECK(meddling.num_steps > 1);
+}
+
+TEST_CASE("a text's generation keeps the tokenizer of the model that its callback frees") {
+  Loaded loaded(GESSO_BUNDLED_MODEL);
+  gesso_options options;
+  REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+  options.max_new_tokens = 1;
+  options.max_denoising_steps = 1;
+  gesso_result* result = nullptr;
+  REQUIRE(gesso_generate_text(loaded.model, "12", &options, &result) == GESSO_OK);
+  const std::string expected = gesso_result_text(result);
+  gesso_result_free(result);
+  Meddling meddling{loaded.model, &options};
+  options.on_step = meddle;
+  options.user_data = &meddling;
+  REQUIRE(gesso_generate_text(std::exchange(loaded.model, nullptr), "12", &options, &result) == GESSO_OK);
+  CHECK(gesso_result_text(result) == expected);
+  gesso_result_free(result);
+  gesso_result_free(meddling.inner);
+}
+
+TEST_CASE("a callback in C++ that throws ends the call with a status of its own") {
+  Loaded loaded;
+  gesso_options options;
+  REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+  options.on_step = throw_busy;
+  CHECK(loaded.generate(&options) == GESSO_BUSY_ERROR);
+  CHECK(said("the session is busy"));
 }

@@ -19,8 +19,10 @@ Metadata example() {
   metadata.add("int text", std::string_view("-48"));
   metadata.add("float text", std::string_view("4.8e1"));
   metadata.add("false text", std::string_view("false"));
-  metadata.add("ints", std::vector<int64_t>{1, 2});
-  metadata.add("floats", std::vector<double>{0.5});
+  static const std::vector<int64_t> ints = {1, 2};
+  static const std::vector<double> floats = {0.5};
+  metadata.add("ints", ints);
+  metadata.add("floats", floats);
   metadata.add("strings", Strings{"a", "b"});
   metadata.add("nested", std::monostate());
   return metadata;
@@ -78,8 +80,8 @@ TEST_CASE("strings and arrays are of their own kind only") {
   CHECK(metadata.get_string("text") == "text");
   CHECK(metadata.get_string("absent", "other") == "other");
   CHECK_THROWS_AS(metadata.get_string("int"), FormatError);
-  CHECK(metadata.find_ints("ints")->size() == 2);
-  CHECK(metadata.find_floats("floats")->size() == 1);
+  CHECK(metadata.find_ints("ints")->size == 2);
+  CHECK(metadata.find_floats("floats")->size == 1);
   CHECK(metadata.find_strings("strings")->size() == 2);
   CHECK(metadata.find_ints("absent") == nullptr);
   CHECK_THROWS_AS(metadata.find_ints("floats"), FormatError);

@@ -60,6 +60,14 @@ TEST_CASE("large ranges come into memory by themselves, at any address") {
   CHECK(hole.becomes_resident(90 * kMegabyte));
 }
 
+TEST_CASE("the parts of a split file are read as one") {
+  // Each part alone would be left alone.
+  const Hole first(40 * kMegabyte), second(40 * kMegabyte);
+  const ReadAhead reading({second.bytes(0, 40 * kMegabyte), first.bytes(4096, 40 * kMegabyte - 4096)});
+  CHECK(second.becomes_resident(40 * kMegabyte));
+  CHECK(first.becomes_resident(39 * kMegabyte));
+}
+
 TEST_CASE("small ones are left alone") {
   const Hole hole(100 * kMegabyte);
   { const ReadAhead reading({hole.bytes(0, 50 * kMegabyte)}); }

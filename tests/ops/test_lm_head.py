@@ -45,9 +45,18 @@ def test_caps(cap):
 
 
 def test_saturates():
-    x = np.array([[1e6], [-1e6], [1e38], [0]], np.float32)
+    x = np.array([[1e6], [-1e6], [1e33], [0]], np.float32)
     got = _ops.lm_head(x, as_stored("F32", np.full((1, 1), 1e5)), CAP)
     np.testing.assert_array_equal(got[:, 0], np.float32([CAP, -CAP, CAP, 0]))
+
+
+@pytest.mark.parametrize("weight", [np.inf, -np.inf, np.nan, 1e38])
+def test_infinite_logits_are_no_large_ones(weight):
+    """The cap would make 30 of an infinity, and hide a broken weight. The product with 1e38 is beyond float32."""
+    x = np.array([[1e3], [-1e3]], np.float32)
+    got = _ops.lm_head(x, as_stored("F32", np.array([[weight], [1.0]])), CAP)
+    assert np.isnan(got[:, 0]).all()
+    np.testing.assert_array_equal(got[:, 1], np.float32([CAP, -CAP]))
 
 
 def test_scale():

@@ -71,6 +71,19 @@ def test_nan_scores_still_choose_experts():
     assert routing.expert_offsets[-1] == 120
 
 
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_a_nan_score_makes_all_weights_nan(place):
+    """An expert whose score is NaN is not passed over in silence. Other tokens keep their weights."""
+    scores = draw(4, 7)
+    expected = _ops.route(scores, vector(np.ones(7)), 2)
+    scores[2, place] = np.nan
+    routing = _ops.route(scores, vector(np.ones(7)), 2)
+    assert np.isnan(routing.weights[2]).all() and routing.experts[2, 0] == place
+    others = [0, 1, 3]
+    assert_same_bits(routing.weights[others], expected.weights[others])
+    np.testing.assert_array_equal(routing.experts[others], expected.experts[others])
+
+
 def test_threads_and_rows():
     scores, scale = draw(10000, 128), vector(draw(128, seed=1))
     fields = ("experts", "weights", "slot_of_pair", "token_of_slot", "expert_offsets")

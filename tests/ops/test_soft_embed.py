@@ -9,11 +9,7 @@ from reference.tolerance import assert_rows_independent, assert_same_bits, asser
 
 SCALE = 2816**0.5
 CHUNK = 4096  # the CPU takes so many tokens at a time
-
-
-def left_out_share():
-    """The share of a row's weights that the CPU may leave out. With float32 products it is below their rounding."""
-    return 2.0**-8 if device.activations == "int8" else 2.0**-24
+SHARES = [0.0, 2.0**-24, 2.0**-12, 2.0**-8, 2.0**-6]  # of a row's weights, which the CPU may leave out
 
 
 def draw(*shape, seed=0):
@@ -27,11 +23,6 @@ def stored(name, *shape):
 def check(logits, table, scale=SCALE):
     arguments = (logits, values_of(table), scale)
     got, size = _ops.soft_embed(logits, table, scale), magnitude(*arguments)
-    if device.is_cpu() and device.activations == "int8":
-        exact = soft_embed(logits.astype(np.float64), values_of(table).astype(np.float64), scale)
-        largest = np.abs(values_of(table)).max() * scale
-        assert (np.abs(got - exact) <= (left_out_share() + 1e-6) * largest).all()
-        return None
     if device.is_cpu():
         return assert_within_rule(got, soft_embed, *arguments, magnitude=size)
     operands = (weights(logits.astype(np.float64)), values_of(table))
@@ -63,18 +54,33 @@ def test_tiny_terms_add_up():
     check(logits, as_stored("F32", np.ones((100001, 1))), 1.0)
 
 
+@pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("size", [0.0, 0.5, 1.0, 3.0, 10.0, 30.0])
 @pytest.mark.parametrize("vocab_size", [1, 100, CHUNK - 1, CHUNK, CHUNK + 1, 10 * CHUNK + 17])
-def test_left_out_weights(vocab_size, size):
+def test_left_out_weights(vocab_size, size, share):
     """With a table of ones the result is the share of the weights that are not left out. It must be nearly 1 and never
     more."""
     if not device.is_cpu():
         return
     logits = np.float32(size) * np.stack([draw(vocab_size), np.sort(draw(vocab_size)), -np.sort(-draw(vocab_size))])
-    kept = _ops.soft_embed(logits, as_stored("F32", np.ones((vocab_size, 1))), 1.0).astype(np.float64)
-    assert (kept <= 1 + 1e-6).all() and (kept >= 1 - left_out_share() - 1e-6).all()
-    if device.activations == "int8" and size in (3.0, 10.0) and vocab_size > CHUNK:
-        assert kept[0] < 1 - left_out_share() / 8  # some weights are left out
+    table = as_stored("F32", np.ones((vocab_size, 1)))
+    kept = _ops.soft_embed(logits, table, 1.0, left_out_share=share).astype(np.float64)
+    assert (kept <= 1 + 1e-6).all() and (kept >= 1 - share - 1e-6).all()
+    if share >= 2.0**-12 and size in (3.0, 10.0) and vocab_size > CHUNK:
+        assert kept[0] < 1 - share / 8  # some weights are left out
+
+
+def test_left_out_weights_change_little():
+    """On a GPU, which leaves out nothing, they change nothing."""
+    logits, table = 3 * draw(2, 600), stored("BF16", 600, 64)
+    exact, *others = (_ops.soft_embed(logits, table, SCALE, left_out_share=share) for share in SHARES)
+    largest = np.abs(values_of(table)).max() * SCALE
+    for share, got in zip(SHARES[1:], others, strict=True):
+        if device.is_cpu():
+            assert (np.abs(got - exact) <= (share + 1e-6) * largest).all()
+        else:
+            assert_same_bits(got, exact)
+    assert not device.is_cpu() or (others[-1] != exact).any()
 
 
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 127, 128, 129, 255, 256, 257, 300])  # around slices and registers
@@ -143,6 +149,9 @@ def test_company_of_other_tokens():
 
 
 def test_refuses():
+    for share in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match="soft_embed: left_out_share must be from 0 to 1, got"):
+            _ops.soft_embed(draw(1, 5), stored("F32", 5, 8), 1.0, left_out_share=share)
     with pytest.raises(ValueError, match="soft_embed: logits: expected 5 columns, got 4"):
         _ops.soft_embed(draw(3, 4), stored("F32", 5, 8), 1.0)
     with pytest.raises(ValueError, match=r"soft_embed: table: expected rank 2, got \[5\]"):

@@ -11,13 +11,19 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # all checkpoints are made here
 
 
+def pytest_addoption(parser):
+    parser.addoption("--models", type=int, default=200, help="how many random models test_logits.py compares")
+
+
 class Report:
-    """The figures of the whole run under headings: totals, and extremes with the test that they come from."""
+    """The figures of the whole run under headings: totals, extremes with the test that they come from, and tests that
+    are named."""
 
     def __init__(self) -> None:
         self.totals: dict[str, int] = {}
         self.largest: dict[str, tuple[float, str]] = {}
         self.smallest: dict[str, tuple[float, str]] = {}
+        self.named: dict[str, set[str]] = {}
         self.test = ""
 
     def count(self, heading: str, number: int = 1) -> None:
@@ -29,10 +35,18 @@ class Report:
     def keep_smallest(self, heading: str, value: float) -> None:
         self.smallest[heading] = min(self.smallest.get(heading, (math.inf, "")), (float(value), self.test))
 
+    def name(self, heading: str) -> None:
+        self.named.setdefault(heading, set()).add(self.test)
+
     def lines(self) -> list[str]:
+        import transformers
+
         extremes = (self.largest | self.smallest).items()
-        return [f"{heading}: {total}" for heading, total in self.totals.items()] + [
-            f"{heading}: {value:.2e} in {test}" for heading, (value, test) in extremes
+        return [
+            f"compared with transformers {transformers.__version__}",
+            *(f"{heading}: {total}" for heading, total in self.totals.items()),
+            *(f"{heading}: {value:.2e} in {test}" for heading, (value, test) in extremes),
+            *(f"{heading}: {len(tests)}: {', '.join(sorted(tests))}" for heading, tests in self.named.items()),
         ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +16,17 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import Entro
 
 from parity import draws
 
+# transformers has called it `cache` since 5.24.
+CACHE = (
+    "cache" if "cache" in inspect.signature(DiffusionGemmaForBlockDiffusion.generate).parameters else "past_key_values"
+)
+
 
 @torch.no_grad()
 def encode(model: DiffusionGemmaForBlockDiffusion, ids: Sequence[int]) -> DynamicCache:
     """The cache after one pass over one sequence."""
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
-    model.model.encoder(input_ids=torch.tensor([list(ids)]), past_key_values=cache)
+    model.model.encoder(input_ids=torch.tensor([list(ids)]), **{CACHE: cache})
     return cache
 
 
@@ -31,7 +37,7 @@ def denoise(
     """The logits, float32 [C, V], for one canvas [C]. z [C, V] are the logits for self-conditioning."""
     signal = None if z is None else torch.from_numpy(np.asarray(z, np.float32))[None]
     ids = torch.from_numpy(np.asarray(canvas, np.int64))[None]
-    out = model(decoder_input_ids=ids, past_key_values=cache, self_conditioning_logits=signal)
+    out = model(decoder_input_ids=ids, self_conditioning_logits=signal, **{CACHE: cache})
     return out.logits[0].numpy()
 
 
@@ -175,7 +181,6 @@ def generate(
     with shared.active():
         out = model.generate(
             input_ids,
-            past_key_values=cache,
             max_new_tokens=max_new_tokens,
             max_denoising_steps=max_denoising_steps,
             sampler_config=EntropyBoundSamplerConfig(entropy_bound=entropy_bound),
@@ -185,10 +190,11 @@ def generate(
             confidence_threshold=confidence_threshold,
             eos_token_id=list(end_token_ids),
             pad_token_id=0,
+            **{CACHE: cache},
             **arguments,
         )
     new = out.sequences[:, input_ids.shape[1] :].numpy().astype(np.int32)
-    result = Generation([], [], [], out.tokens_per_forward.tolist(), out.past_key_values, shared.margin)
+    result = Generation([], [], [], out.tokens_per_forward.tolist(), getattr(out, CACHE), shared.margin)
     for row, tokens in enumerate(new):
         ends = np.flatnonzero(np.isin(tokens, list(end_token_ids)))
         length = int(ends[0]) if len(ends) else len(tokens)

@@ -204,9 +204,9 @@ def write_gguf(folder: Path, path: Path, types=None) -> None:
     gguf_writer.write_gguf(path, checkpoint.metadata, checkpoint.tensors(), types)
 
 
-def gesso_model(folder: Path, through: str, num_threads: int = 1) -> gesso.Model:
+def gesso_model(folder: Path, through: str, num_threads: int = 1, activations: str = "f32") -> gesso.Model:
     """gesso's model from the reference's files: directly ("folder"), or through a GGUF file made from them ("gguf")."""
-    if through == "folder":
-        return gesso.load(folder, "cpu", num_threads, activations="f32")
-    write_gguf(folder, folder / "model.gguf")
-    return gesso.load(folder / "model.gguf", "cpu", num_threads, activations="f32")
+    path = folder if through == "folder" else folder / "model.gguf"
+    if not path.exists():
+        write_gguf(folder, path)
+    return gesso.load(path, "cpu", num_threads, activations=activations)

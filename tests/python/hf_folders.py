@@ -17,7 +17,7 @@ import numpy as np
 import safetensors.numpy
 
 from gesso.files.hf.config import FULL, SLIDING
-from gesso.files.hf.folder import NAMES
+from gesso.files.hf.names import NAMES
 from python.tiny_model import CHAT_TEMPLATE, CONTROLS, MERGES, VOCABULARY, Sizes, random_tensors, tensor_shapes
 
 # NVFP4 needs rows whose length is a multiple of 64.

@@ -85,7 +85,8 @@ std::vector<LaneProduct> find_products() {
 }  // namespace
 
 std::span<const LaneProduct> lane_products() {
-  static const std::vector<LaneProduct> products = find_products();
+  // Never destroyed, since another thread may still compute while the process ends.
+  static const auto& products = *new std::vector<LaneProduct>(find_products());
   return products;
 }
 

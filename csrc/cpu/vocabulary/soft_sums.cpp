@@ -1,7 +1,9 @@
 #include "cpu/vocabulary/soft_sums.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "core/finite.h"
 #include "core/thread_scratch.h"
 #include "core/threads.h"
 #include "cpu/kernels/levels_to_floats.h"
@@ -19,15 +21,6 @@ static_assert(kSliceColumns % kWeightedColumns == 0);
 // How many tokens' slices are decoded before the rows add them. Together with a slice of the sums of all rows they fit
 // into an L2 cache.
 constexpr int64_t kTileTokens = 128;
-
-// Which part of the sum of a row's weights may be left out. It changes the soft embedding by at most about this part of
-// the table's largest values. With float32 products it is half a unit in the last place. With int8 products it is as
-// much as rounding their rows to 8 bits changes: up to 1/254 of the largest of 64 values.
-constexpr double kExactShare = 0x1p-24, kInt8Share = 0x1p-8;
-
-double left_out_share(const Context& context) {
-  return context.activations == ActivationType::kInt8 ? kInt8Share : kExactShare;
-}
 
 // The memory of a thread's SoftSums. It is kept between calls, so that a denoising step does not allocate it again.
 struct Scratch {
@@ -74,13 +67,13 @@ int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit
 
 }  // namespace
 
-SoftSums::SoftSums(const Context& context, const Tensor& table, int64_t num_rows)
+SoftSums::SoftSums(const Context& context, const Tensor& table, int64_t num_rows, double left_out_share)
     : context_(context),
       table_(table),
       num_rows_(num_rows),
       num_slices_(round_up(table.shape[1], kSliceColumns) / kSliceColumns),
       stride_(std::min(table.shape[0], kChunkTokens)),
-      share_(left_out_share(context)) {
+      share_(left_out_share) {
   thread_local Scratch scratch;
   const int64_t vocab_size = table.shape[0], num_sums = num_slices_ * num_rows * kSliceColumns;
   rows_ = at_least(scratch.rows, num_rows);
@@ -141,16 +134,18 @@ void SoftSums::add_lists(int64_t longer_than) {
   }
 }
 
-void SoftSums::finish(float scale, Matrix out) {
+void SoftSums::finish(float scale, Matrix out, float* entropy) {
   parallel_for(context_, num_rows_, 2 * stride_, [&](int64_t r) { shorten(r); });
   add_lists(0);
   parallel_for(context_, num_rows_, 2 * out.columns, [&](int64_t r) {
+    if (entropy && std::isnan(entropy[r])) return;
     const double factor = lists_[r].factor * scale / rows_[r].sum();
     for (int64_t slice = 0; slice < num_slices_; ++slice) {
       float* target = out.row(r) + slice * kSliceColumns;
       const double* source = sums(slice, r);
       for (int64_t c = 0; c < slice_columns(slice); ++c) target[c] = static_cast<float>(source[c] * factor);
     }
+    if (entropy && !all_finite(out.row(r), out.columns)) entropy[r] = NAN;
   });
 }
 

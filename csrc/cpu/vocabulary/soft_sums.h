@@ -19,8 +19,9 @@ constexpr int64_t kBandRows = 256;
 // Uses scratch memory of the calling thread, so a thread can use only one SoftSums at a time.
 class SoftSums {
  public:
-  // table [V, D]: the embedding of each token of the vocabulary.
-  SoftSums(const Context& context, const Tensor& table, int64_t num_rows);
+  // table [V, D]: the embedding of each token of the vocabulary. left_out_share: the part of the sum of a row's weights
+  // that may be left out.
+  SoftSums(const Context& context, const Tensor& table, int64_t num_rows, double left_out_share);
 
   // Memory for the logits of a chunk, which the caller fills before take().   [R, count]
   Matrix chunk(int64_t count) const { return {chunk_, num_rows_, count, stride_}; }
@@ -32,7 +33,8 @@ class SoftSums {
   // Has to be called after each chunk. Adds the lists that have no room for another chunk to the sums.
   void make_room();
   // out[r] = scale * (sum of weight * table row over the tokens of row r) / (sum of its weights).   out [R, D].
-  void finish(float scale, Matrix out);
+  // entropy [R], if given: a row whose entropy is NaN is not written, and one that is not finite gets the entropy NaN.
+  void finish(float scale, Matrix out, float* entropy = nullptr);
 
  private:
   struct List {
@@ -63,7 +65,7 @@ class SoftSums {
   const Tensor& table_;
   int64_t num_rows_, num_slices_;
   int64_t stride_;     // how many tokens a chunk has
-  double share_;       // which part of the sum of a row's weights may be left out
+  double share_;       // the part of the sum of a row's weights that may be left out
   RowProgress* rows_;  // [R]
   float* chunk_;       // [R, stride]
   List* lists_;        // [R]

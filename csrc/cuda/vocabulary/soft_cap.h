@@ -7,6 +7,7 @@
 
 namespace gesso::cuda {
 
-__device__ inline float soft_cap(float logit, float cap) { return cap * tanhf(logit / cap); }
+// An infinite logit comes from a broken weight and would become the cap, so it is NaN instead.
+__device__ inline float soft_cap(float logit, float cap) { return cap * tanhf(logit / cap) - (logit - logit); }
 
 }  // namespace gesso::cuda

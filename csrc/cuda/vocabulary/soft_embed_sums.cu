@@ -1,6 +1,8 @@
 // The memory of the sums, and the last step, which makes soft embeddings of them.
 #include "cuda/vocabulary/soft_embed_sums.h"
 
+#include <cmath>
+
 #include "cuda/block/quad_rows.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
@@ -13,13 +15,14 @@ constexpr int64_t kAlignment = 256;
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// out[r] = scale * sums[r] / weight_sum[r], summed over the segments. One block per row; bound by bytes.   out [R, D].
-// grid R.
+// out[r] = scale * sums[r] / weight_sum[r], summed over the segments. One block per row; bound by bytes. The threads
+// that find a number that is not finite all write the same NaN.   out [R, D], entropy [R] or null.   grid R.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kMaxRowThreads)
-    soft_embed_finish_kernel(SoftSums soft, float scale, QuadRows<float> out) {
+    soft_embed_finish_kernel(SoftSums soft, float scale, QuadRows<float> out, float* entropy) {
   const int64_t r = blockIdx.x;
   const float factor = scale / soft.rows[r].weight_sum;
+  if (entropy && !(fabsf(factor) < INFINITY)) return;
   for (int64_t column = first_column(); column < out.columns; column += column_step()) {
     Quad total = {};
     for (int s = 0; s < soft.num_segments; ++s) {
@@ -31,6 +34,10 @@ __global__ void __launch_bounds__(kMaxRowThreads)
 #pragma unroll
     for (int i = 0; i < 4; ++i) total.v[i] *= factor;
     out.store(r, column, total);
+    bool is_finite = true;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) is_finite = is_finite && (column + i >= out.columns || fabsf(total.v[i]) < INFINITY);
+    if (entropy && !is_finite) entropy[r] = NAN;
   }
 }
 
@@ -53,9 +60,9 @@ SoftSums make_soft_sums(Queue& queue, int64_t num_rows, const Tensor& table) {
   return soft;
 }
 
-void finish_soft_sums(Queue& queue, const SoftSums& soft, float scale, Matrix out) {
+void finish_soft_sums(Queue& queue, const SoftSums& soft, float scale, Matrix out, float* entropy) {
   launch("soft_embed", {dim3(static_cast<unsigned>(soft.num_rows)), row_threads(soft.num_columns), 0, queue.stream()},
-         soft_embed_finish_kernel, soft, scale, QuadRows(out));
+         soft_embed_finish_kernel, soft, scale, QuadRows(out), entropy);
 }
 
 }  // namespace gesso::cuda

@@ -35,7 +35,9 @@ SoftSums make_soft_sums(Queue& queue, int64_t num_rows, const Tensor& table);
 void add_soft_chunk(Queue& queue, const SoftSums& soft, const Tensor& table, int64_t first);
 
 // out[r] = scale * (the sums of row r) / (the sum of its weights).   out [R, D].
-void finish_soft_sums(Queue& queue, const SoftSums& soft, float scale, Matrix out);
+// entropy [R], if given: a row whose weights are not finite is not written, and one whose sums are not finite gets the
+// entropy NaN.
+void finish_soft_sums(Queue& queue, const SoftSums& soft, float scale, Matrix out, float* entropy = nullptr);
 
 // Writes the weights of a chunk to soft.weights. `chunk` is as add_chunk left it: it holds weights in place of z.
 __device__ inline void write_weights(const SoftSums& soft, int64_t row, const Chunk& chunk) {

@@ -206,12 +206,14 @@ NumpyRows<float> add(Rows x, Rows residual, int num_threads) {
   return out.finish();
 }
 
-NumpyRows<float> soft_embed(Rows logits, Stored table, float scale, int num_threads) {
+NumpyRows<float> soft_embed(Rows logits, Stored table, float scale, double left_out_share, int num_threads) {
   Call call(num_threads);
   Output out(logits.shape(0), std::get<1>(table).back());
-  ops::soft_embed(
-      call.context(),
-      {.logits = call.matrix(logits), .table = call.tensor(table), .scale = scale, .out = call.output(out)});
+  ops::soft_embed(call.context(), {.logits = call.matrix(logits),
+                                   .table = call.tensor(table),
+                                   .scale = scale,
+                                   .out = call.output(out),
+                                   .left_out_share = left_out_share});
   call.finish();
   return out.finish();
 }
@@ -229,7 +231,8 @@ void bind_dense_ops(nb::module_& module) {
   module.def("gated_linear", gated_linear, "x"_a, "gate"_a, "up"_a, nb::kw_only(), "gate_scale"_a.none() = nb::none(),
              "up_scale"_a.none() = nb::none(), num_threads());
   module.def("add", add, "x"_a, "residual"_a, nb::kw_only(), num_threads());
-  module.def("soft_embed", soft_embed, "logits"_a, "table"_a, "scale"_a, nb::kw_only(), num_threads());
+  module.def("soft_embed", soft_embed, "logits"_a, "table"_a, "scale"_a, nb::kw_only(),
+             "left_out_share"_a = ops::kExactShare, num_threads());
 }
 
 }  // namespace gesso::bindings

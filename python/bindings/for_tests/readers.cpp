@@ -2,6 +2,7 @@
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/variant.h>
 
+#include "api/metadata_keys.h"
 #include "core/check.h"
 #include "for_tests.h"
 #include "gesso/checkpoint.h"
@@ -32,6 +33,8 @@ nb::object to_python(const io::MetadataValue& value) {
           nb::list list;
           for (std::string_view text : v) list.append(to_str(text));
           return list;
+        } else if constexpr (std::is_same_v<T, NumberArray>) {
+          return v.is_float() ? nb::cast(v.template to_vector<double>()) : nb::cast(v.template to_vector<int64_t>());
         } else {
           return nb::cast(v);
         }
@@ -108,6 +111,13 @@ std::optional<TestTokenizer> make_tokenizer(const std::map<std::string, Value>& 
   return TestTokenizer{*tokenizer};
 }
 
+nb::object key_treatment(const std::string& key, const std::string& architecture) {
+  const KeyGroup* group = find_key_group(key, architecture);
+  if (!group) return nb::none();
+  constexpr const char* kNames[] = {"read", "ignored", "only", "refused"};
+  return nb::make_tuple(kNames[static_cast<int>(group->treatment)], std::string(group->why));
+}
+
 }  // namespace
 
 void bind_readers(nb::module_& module) {
@@ -118,6 +128,8 @@ void bind_readers(nb::module_& module) {
   nb::class_<TestTokenizer, Tokenizer>(module, "Tokenizer").def("stream_decoder", [](const TestTokenizer& self) {
     return StreamDecoder(self);
   });
+  module.def("key_treatment", key_treatment, "key"_a, "architecture"_a,
+             "Treatment of a metadata key and the reason for it; None for a key that the table does not have.");
   module.def("make_tokenizer", make_tokenizer, "metadata"_a, "None when the metadata holds no tokenizer.");
 }
 

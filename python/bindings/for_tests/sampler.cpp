@@ -39,7 +39,7 @@ nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& ke
 // temperature.
 nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap, float embed_scale,
                      const std::vector<float>& temperatures, const std::vector<Key>& keys, std::optional<Stored> scale,
-                     int num_threads) {
+                     double left_out_share, int num_threads) {
   Call call(num_threads);
   check(temperatures.size() == keys.size(), "head_stats: ", temperatures.size(), " temperatures and ", keys.size(),
         " keys");
@@ -61,7 +61,8 @@ nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap
                                    .embed_scale = embed_scale,
                                    .rows = call.staged(rows),
                                    .stats = {call.array(entropy), call.array(argmax), call.array(sampled)},
-                                   .soft_embedding = call.output(soft_embedding)});
+                                   .soft_embedding = call.output(soft_embedding),
+                                   .left_out_share = left_out_share});
   call.finish();
   return nb::make_tuple(copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax), copy_to_numpy<int32_t>(sampled),
                         soft_embedding.finish());
@@ -150,7 +151,8 @@ void bind_sampler(nb::module_& module) {
   module.def("token_stats", token_stats, "logits"_a, "temperature"_a, "keys"_a, nb::kw_only(), num_threads(),
              "z, entropy, argmax and draw of logits [R, V]; keys are R tuples (seed, position, step).");
   module.def("head_stats", head_stats, "x"_a, "head"_a, "table"_a.none(), "cap"_a, "embed_scale"_a, "temperatures"_a,
-             "keys"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads(),
+             "keys"_a, "scale"_a.none() = nb::none(), nb::kw_only(), "left_out_share"_a = ops::kExactShare,
+             num_threads(),
              "Entropy, argmax, draw and soft embedding of rows [R, D]; keys are as token_stats has them.");
   module.def("accept", accept, "entropies"_a, "pinned_positions"_a, "entropy_bound"_a, "bool [C].");
   module.def("mean_entropy", mean_entropy, "entropies"_a, "pinned_positions"_a);

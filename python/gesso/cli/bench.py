@@ -10,8 +10,10 @@ from itertools import product
 from pathlib import Path
 
 from gesso import ArgumentError, _native
-from gesso.cli.command_parser import CommandParser, integer, list_of, thread_count
+from gesso.cli.command_parser import CommandParser, add_no_mmap, integer, list_of, thread_count
 from gesso.cli.progress import Progress
+from gesso.files.partial_file import check_not_a_source, check_output
+from gesso.files.regular_file import as_path
 from gesso.measure.bench import Setting, measure
 from gesso.measure.floor import Ceilings, measure_ceilings
 from gesso.measure.record import make_origin, make_record
@@ -93,6 +95,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         metavar="N,..",
         help="threads to run on; default: one per processor",
     )
+    add_no_mmap(machine)
     output = parser.add_argument_group("output")
     output.add_argument(
         "-o", "--format", choices=FORMATS, default="md", help="Markdown tables (md, default), json or csv"
@@ -110,11 +113,14 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 def bench(options: argparse.Namespace) -> int:
     if (options.model is None) == (options.synthetic is None):
         options.usage_error("expected either MODEL or --synthetic")
-    check_output(options.output)
+    if options.output is not None:
+        check_result_file(options.output)
     if options.model is None:
         subject = from_preset(options.synthetic, options.seed)
     else:
-        subject = from_file(options.model, options.hash)
+        subject = from_file(options.model, options.hash, mmap=options.mmap)
+    if options.output is not None:
+        check_not_a_source(Path(options.output), *subject.files)
     check_sizes(options, subject)
     records: list[Record] = []
     try:
@@ -126,13 +132,11 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def check_output(output: str | None) -> None:
-    if output is None:
-        return
-    path = Path(output)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: is a folder; expected the name of a file to write")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+def check_result_file(output: str) -> None:
+    path = as_path(output)
+    if not path.exists() or path.is_dir():
+        check_output(path)
+    elif not os.access(path, os.W_OK):  # it may be a pipe or a device, too
         raise PermissionError(f"{path}: cannot be written to")
 
 

@@ -68,6 +68,16 @@ def add_threads(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_no_mmap(group: argparse._ActionsContainer) -> None:
+    """Adds --no-mmap. Without it, `options.mmap` is True. Every command that reads a model has it."""
+    group.add_argument(
+        "--no-mmap",
+        dest="mmap",
+        action="store_false",
+        help="read models into memory; without it their files are mapped, and nobody may change them meanwhile",
+    )
+
+
 def thread_count(text: str) -> int:
     value = _integer(text)
     if value is None:

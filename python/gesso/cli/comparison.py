@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from gesso import ArgumentError
+from gesso import ArgumentError, NumericsError
 from gesso.cli.command_parser import CommandParser, add_threads, integer
 from gesso.cli.progress import Progress
 from gesso.loading import load
@@ -124,7 +124,7 @@ def describe(options: argparse.Namespace) -> Report:
     """Returns everything that the comparison finds, in types that JSON has."""
     a, b = options.compare
     with Progress("tensors") as progress:
-        found = compare_tensors(read_tensors(a), read_tensors(b), progress.update)
+        found = compare_tensors(read_tensors(a, mmap=options.mmap), read_tensors(b, mmap=options.mmap), progress.update)
     errors = sorted(found.errors, key=lambda error: natural_order(error.name))
     report: Report = {
         "a": a,
@@ -140,7 +140,7 @@ def describe(options: argparse.Namespace) -> Report:
     if options.canvases > 0:
         try:
             report["logits"] = describe_logits(options)
-        except (ValueError, MemoryError) as error:
+        except (ValueError, MemoryError, NumericsError) as error:
             report["problem"] = str(error)
     return report
 
@@ -190,7 +190,7 @@ def finite(value: float | None) -> float | None:
 
 
 def describe_logits(options: argparse.Namespace) -> LogitEntry:
-    a, b = (load_model(path, options.threads) for path in options.compare)
+    a, b = (load_model(path, options.threads, options.mmap) for path in options.compare)
     check_comparable(a, b)
     prompts = make_prompts(a, options)
     with Progress("canvases", "canvases") as progress:
@@ -205,10 +205,10 @@ def describe_logits(options: argparse.Namespace) -> LogitEntry:
     }
 
 
-def load_model(path: str, num_threads: int | None) -> Model:
+def load_model(path: str, num_threads: int | None, mmap: bool) -> Model:
     try:
         # Activations stay float32: rounding them to int8 may change a prediction more than the weights' types do.
-        return load(path, "cpu", num_threads, activations="f32")
+        return load(path, "cpu", num_threads, activations="f32", mmap=mmap)
     except ValueError as error:  # the error does not say which of the two models it is about
         raise ValueError(f"{path}: {error}") from None
 

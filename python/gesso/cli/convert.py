@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gesso.cli.command_parser import CommandParser
 from gesso.cli.write_model import add_type_arguments, check_arguments, write_model
 from gesso.files.hf.export import read_folder
+from gesso.files.locate import locate
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -28,9 +28,8 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 def convert(options: argparse.Namespace) -> int:
     if options.preset is None and (options.tensor or options.imatrix):
         options.usage_error("--tensor and --imatrix need --preset")
-    if Path(options.source).is_file():
-        raise NotADirectoryError(
-            f"{options.source}: expected a Hugging Face folder; `gesso quantize` reads .gguf files"
-        )
+    source = locate(options.source)
+    if source.is_file():
+        raise NotADirectoryError(f"{source}: expected a Hugging Face folder; `gesso quantize` reads .gguf files")
     check_arguments(options)
-    return write_model(options, *read_folder(options.source))
+    return write_model(options, *read_folder(source, mmap=options.mmap))

@@ -14,7 +14,7 @@ from rich.text import Text
 from gesso._native import StepEvent
 from gesso.bundled import sudoku
 from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solutions, solve
-from gesso.cli.command_parser import CommandParser, add_threads, integer
+from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer
 from gesso.cli.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
@@ -50,11 +50,13 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         default="auto",
         help="how inputs of matrix products are rounded, see `gesso run -h`; default: auto",
     )
+    add_no_mmap(parser)
     parser.add_argument("--model", metavar="FILE", help="use this Sudoku model instead of the bundled one")
 
 
 def demo(options: argparse.Namespace) -> int:
-    model = load(options.model or bundled_model(), num_threads=options.threads, activations=options.activations)
+    path = options.model or bundled_model()
+    model = load(path, num_threads=options.threads, activations=options.activations, mmap=options.mmap)
     if model.config.canvas_length != sudoku.NUM_CELLS:
         raise ValueError(f"{options.model}: not a Sudoku model, its canvas has {model.config.canvas_length} tokens")
     puzzles = make_puzzles(options.seed, NUM_SHOWN + options.puzzles)

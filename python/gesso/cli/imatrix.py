@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gesso.cli.command_parser import CommandParser, add_threads, integer
+from gesso import _native
+from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer
 from gesso.cli.progress import Progress
 from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
 from gesso.files.partial_file import check_target
-from gesso.loading import load
+from gesso.files.regular_file import as_path, read_text
+from gesso.loading import open_checkpoint
 from gesso.measure.importance import collect
+from gesso.model import Model
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -44,16 +47,16 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="seed of the random noise; default: 0")
     add_threads(parser)
+    add_no_mmap(parser)
 
 
 def imatrix(options: argparse.Namespace) -> int:
     check_target(options.out, options.model)
-    try:
-        text = Path(options.text).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{options.text}: not UTF-8: {error}") from None
+    text = read_text(as_path(options.text))
     # Activations stay float32: the file is made once, and every model that is quantised with it depends on it.
-    model = load(options.model, "cpu", options.threads, activations="f32")
+    checkpoint = open_checkpoint(options.model, mmap=options.mmap)
+    check_target(options.out, *checkpoint.files)  # OUT may be another part than the one that was given
+    model = Model(_native.Model(checkpoint, "cpu", options.threads or 0, "f32"))
     if model.tokenizer is None:
         raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read a text")
     length = model.config.canvas_length

@@ -9,9 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import TypedDict
 
+import numpy as np
+import numpy.typing as npt
+
 from gesso import _native
-from gesso.cli import comparison
-from gesso.cli.command_parser import CommandParser
+from gesso.cli import check, comparison
+from gesso.cli.command_parser import CommandParser, add_no_mmap
 from gesso.config import Config
 from gesso.files.checkpoint import TypeCount, count_types
 from gesso.loading import open_checkpoint
@@ -84,16 +87,26 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser.set_defaults(command=inspect)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
     parser.add_argument("--tensors", action="store_true", help="list every tensor")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="decode all weights and list those that are NaN or infinite; the exit status is 1 if there are any",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
+    add_no_mmap(parser)
     comparison.add_arguments(parser)
 
 
 def inspect(options: argparse.Namespace) -> int:
     if (options.model is None) == (options.compare is None):
         options.usage_error("expected either MODEL or --compare A B")
+    if options.compare is not None and options.check:
+        options.usage_error("--check: expected MODEL, got --compare")
     if options.compare is not None:
         return comparison.compare(options)
-    checkpoint = open_checkpoint(options.model, with_values=False)
+    if options.check:
+        return check.check(options)
+    checkpoint = open_checkpoint(options.model, with_values=False, mmap=options.mmap)
     report = describe(options.model, checkpoint, options.tensors)
     if options.json:
         print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
@@ -116,7 +129,7 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> R
     needed = memory_needed(config) if config else SessionMemory()
     report: Report = {
         "path": path,
-        "architecture": metadata.get("general.architecture"),
+        "architecture": shorten(metadata.get("general.architecture")),
         "file_bytes": checkpoint.file_bytes or None,
         "metadata": {key: shorten(value) for key, value in metadata.items()},
         "types": count_types(tensors),
@@ -132,17 +145,22 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> R
     return report
 
 
-def shorten(value: Shown) -> Shown:
+def shorten(value: Shown | npt.NDArray[np.generic]) -> Shown:
     """Shortens a metadata value: a long list or string becomes its length and its beginning."""
-    if isinstance(value, list) and len(value) > MAX_ITEMS:
-        return {"length": len(value), "first": [shorten(item) for item in value[:MAX_ITEMS]]}
+    if isinstance(value, np.ndarray):
+        return _shorten_list(value[:MAX_ITEMS].tolist(), len(value))
     if isinstance(value, list):
-        return [shorten(item) for item in value]
+        return _shorten_list(value[:MAX_ITEMS], len(value))
     if isinstance(value, str) and len(value) > MAX_CHARACTERS:
         return {"length": len(value), "first": value[:MAX_CHARACTERS]}
     if isinstance(value, float):  # most numbers are float32; 7 digits show 0.1 instead of 0.10000000149
         return float(f"{value:.7g}") if math.isfinite(value) else str(value)
     return value
+
+
+def _shorten_list(first: Sequence[Shown], length: int) -> Shown:
+    items = [shorten(item) for item in first]
+    return items if length <= MAX_ITEMS else {"length": length, "first": items}
 
 
 def memory_needed(config: _native.ModelConfig) -> SessionMemory:

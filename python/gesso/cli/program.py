@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from gesso import ArgumentError, CudaError, __version__
+from gesso import ArgumentError, CudaError, NumericsError, __version__, starting
 from gesso.cli import bench, convert, demo, devices, imatrix, inspect, quantize, run, synth
 from gesso.cli.command_parser import CommandParser
+from gesso.cli.standard_streams import standard_streams
 from gesso.measure.text import visible
 
 # `gesso --help` lists the commands in this order.
@@ -25,33 +25,36 @@ COMMANDS = (
     devices,
     demo,
 )
-EXIT_FAILED, EXIT_WRONG_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141  # argparse itself exits with 2, too
+EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2  # argparse itself exits with 2, too
 MAX_LINES = 3  # of a longer error message only the first lines are printed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit status."""
+    with standard_streams():
+        return run_command(arguments)
+
+
+def run_command(arguments: Sequence[str] | None) -> int:
     # A locale without UTF-8 must not end a run, so characters that it lacks are written as escapes.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    options = make_parser().parse_args(arguments)
-    options.arguments = arguments
     try:
+        options = make_parser().parse_args(arguments)
+        options.arguments = arguments
         check_utf8(options)
         status: int = options.command(options)
-        sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the program that reads the output has ended, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's flush at exit would fail again
-        return EXIT_BROKEN_PIPE
+        return starting.EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader has ended, as `| head` does; see standard_streams
+        raise
     except ArgumentError as error:  # an argument that cannot be right, or not for this model
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_WRONG_USAGE
-    except (OSError, ValueError, MemoryError, CudaError) as error:
+    except (OSError, ValueError, MemoryError, CudaError, NumericsError) as error:
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_FAILED
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gesso import _native
 from gesso.cli.command_parser import CommandParser
 from gesso.cli.write_model import add_type_arguments, check_arguments, write_model
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.export import read_folder
+from gesso.files.locate import locate
+from gesso.files.partial_file import check_target
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -31,12 +32,14 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 
 def quantize(options: argparse.Namespace) -> int:
     check_arguments(options)
-    if Path(options.source).is_dir():
-        return write_model(options, *read_folder(options.source))
-    source = read_gguf(options.source)
+    path = locate(options.source)
+    if path.is_dir():
+        return write_model(options, *read_folder(path, mmap=options.mmap))
+    source = read_gguf(path, mmap=options.mmap)
+    check_target(options.target, *source.checkpoint.files)  # OUT may be another part than the one that was given
     try:
         # A file that gesso cannot run raises an error here, before the work. The presets suit this architecture only.
         _native.Model(source.checkpoint, "cpu")
     except ValueError as error:
-        raise ValueError(f"{options.source}: {error}") from None
+        raise ValueError(f"{path}: {error}") from None
     return write_model(options, source.metadata, list(source.tensors()))

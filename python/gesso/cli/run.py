@@ -6,14 +6,14 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack, nullcontext
-from pathlib import Path
 from typing import cast
 
 from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
-from gesso.cli.command_parser import CommandParser, add_threads, option_value
+from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, option_value
 from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.cli.progress import Progress
+from gesso.files.regular_file import as_path, read_text
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
 from gesso.options import GenerationOptions
@@ -65,7 +65,13 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="how products with weights round their inputs: f32 or int8 on the CPU, bf16 or int8 on a GPU; auto (the"
         " default) is int8 on the CPU and the faster one on a GPU",
     )
+    machine.add_argument(
+        "--exact-soft-embedding",
+        action="store_true",
+        help="do not leave out the least probable tokens where the CPU does so beside int8 inputs; it is slower",
+    )
     add_threads(machine)
+    add_no_mmap(machine)
     output = parser.add_argument_group("output")
     output.add_argument("--live", action="store_true", help="show the canvas settling in place (on a terminal)")
     output.add_argument("--stats", action="store_true", help="print speed and steps to standard error")
@@ -94,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
     if options.prompt == "-" and sys.stdin.isatty():
         options.usage_error("no prompt: give one, or send it to standard input")
     prompt = read_prompt(options.prompt)
-    template = None if options.chat_template is None else read_template(options.chat_template)
+    template = None if options.chat_template is None else read_text(as_path(options.chat_template))
     model = load_model(options)
     tokenizer = model.tokenizer
     if tokenizer is None:
@@ -117,7 +123,15 @@ def load_model(options: argparse.Namespace) -> Model:
                 progress.append(stack.enter_context(Progress(f"loading {options.model}")))
             progress[0].update(done, total)
 
-        return load(options.model, options.device, options.threads, activations=options.activations, on_progress=show)
+        return load(
+            options.model,
+            options.device,
+            options.threads,
+            activations=options.activations,
+            exact_soft_embedding=options.exact_soft_embedding,
+            on_progress=show,
+            mmap=options.mmap,
+        )
 
 
 def read_prompt(argument: str) -> str:
@@ -131,13 +145,6 @@ def read_prompt(argument: str) -> str:
     if not prompt:
         raise ArgumentError("the prompt is empty")
     return prompt
-
-
-def read_template(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}") from None
 
 
 def make_prompt(tokenizer: Tokenizer, prompt: str, template: str | None, options: argparse.Namespace) -> list[int]:

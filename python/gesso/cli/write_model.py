@@ -8,13 +8,16 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from gesso.cli.command_parser import CommandParser, add_threads
+import numpy as np
+
+from gesso import _native
+from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads
 from gesso.cli.progress import Progress, show_time
 from gesso.files.gguf_writer import Metadata, write_gguf
 from gesso.files.imatrix import read_imatrix
 from gesso.files.partial_file import check_target, unwind_on_sigterm
 from gesso.files.presets import PRESETS, plan_types
-from gesso.files.tensor import FLOAT_TYPES, Array, Tensor, stored_bytes
+from gesso.files.tensor import FLOAT_TYPES, Array, Tensor, stored_bytes, tensor_types
 from gesso.files.weight_scales import with_scales
 from gesso.measure.text import columns, show_bytes
 
@@ -45,6 +48,7 @@ def add_type_arguments(parser: CommandParser, *, required: bool) -> None:
         " care",
     )
     add_threads(parser)
+    add_no_mmap(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="write no file, only print what it would hold and its size"
     )
@@ -86,6 +90,7 @@ def write_model(options: argparse.Namespace, metadata: Metadata, tensors: Sequen
         warn_of_missing_importance(tensors, types, importance)
     written, multipliers = with_scales(tensors, types)
     sizes = {x.name: stored_bytes(types.get(x.name, x.dtype), x.shape) for x in written}
+    broken = BrokenWeights(options.threads or 0)
     if options.dry_run:
         print("\n".join(plan_lines(written, types)))
     else:
@@ -98,8 +103,10 @@ def write_model(options: argparse.Namespace, metadata: Metadata, tensors: Sequen
                 importance=importance,
                 multipliers=multipliers,
                 on_progress=progress.update,
+                on_chunk=broken.add,
                 num_threads=options.threads or 0,
             )
+    broken.warn()
     took = "" if options.dry_run else f", in {show_time(time.monotonic() - start)}"
     print(f"{options.target}: {summary(tensors, written, sizes)}{took}")
     return 0
@@ -134,6 +141,25 @@ def warn_of_missing_importance(
     missing = matrices - importance.keys()
     if missing:
         warn(f"the importance matrix has nothing about {len(missing)} of {len(matrices)} matrices")
+
+
+class BrokenWeights:
+    """Counts the values of each written tensor that are not finite. Block formats cannot hold any: they are refused."""
+
+    def __init__(self, num_threads: int) -> None:
+        self._num_threads = num_threads
+        self._counts: dict[str, int] = {}
+
+    def add(self, name: str, dtype: str, chunk: Array) -> None:
+        if tensor_types()[dtype].can_read:
+            data = np.ascontiguousarray(chunk).reshape(-1).view(np.uint8)
+            count = _native.count_not_finite(dtype, data, self._num_threads)
+            self._counts[name] = self._counts.get(name, 0) + count.num_nan + count.num_infinite
+
+    def warn(self) -> None:
+        for name, count in self._counts.items():
+            if count:
+                warn(f"{name}: {count} values are NaN or infinite; `gesso inspect --check` shows where")
 
 
 def warn(text: str) -> None:

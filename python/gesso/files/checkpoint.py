@@ -41,6 +41,12 @@ def integers(metadata: Mapping[str, object], key: str) -> list[int]:
     return values
 
 
+def short(value: object) -> str:
+    """Returns how error messages show a value of a file. A file may hold a value of megabytes."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
+
+
 def outline(metadata: Mapping[str, Value], tensors: Sequence[Tensor]) -> _native.Checkpoint:
     """Makes a checkpoint with zeros in place of all values. The zeros take no memory.
 

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.gguf_writer import Encoded, Metadata
+from gesso.files.regular_file import AnyPath, as_path
 from gesso.files.tensor import FLOAT_TYPES, Array, Tensor
+
+# They describe the files of a split GGUF file and how tensors lie in it, so they do not suit the file that is written.
+NOT_COPIED = ("general.alignment", "split.no", "split.count", "split.tensors.count")
+
+
+def open_gguf(path: AnyPath, *, mmap: bool = True) -> _native.Checkpoint:
+    """Opens a GGUF file, or all parts of a split one, of which `path` may be any."""
+    return _native.Checkpoint.open(os.fsencode(as_path(path)), mmap)
 
 
 class GgufSource:
     """A GGUF file. Like `hf.folder.Checkpoint` it has `metadata` and `tensors()`, as `write_gguf` takes them."""
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.checkpoint = _native.Checkpoint.open(os.fsencode(path))
+    def __init__(self, path: AnyPath, *, mmap: bool = True):
+        self.path = as_path(path)
+        self.checkpoint = open_gguf(path, mmap=mmap)
         self.values = self.checkpoint.metadata  # the metadata as Python values
 
     @property
     def metadata(self) -> Metadata:
         """The metadata in their stored bytes.
 
-        There are two exceptions: general.architecture is text, because the writer needs it so, and general.alignment is
-        left out.
+        There are two exceptions: general.architecture is text, because the writer needs it so, and keys that only suit
+        the files that were read are left out.
         """
-        metadata: dict[str, Encoded | str] = {key: self._encoded(key) for key in self.values}
-        metadata.pop("general.alignment", None)  # the writer places the tensors with an alignment of its own
+        metadata: dict[str, Encoded | str] = {key: self._encoded(key) for key in self.values if key not in NOT_COPIED}
         architecture = self.values.get("general.architecture")
         if isinstance(architecture, str):
             metadata["general.architecture"] = architecture
@@ -42,13 +48,29 @@ class GgufSource:
             raise _native.FormatError(f"{self.path}: metadata key {key}: expected UTF-8") from None
 
     def tensors(self) -> list[Tensor]:
-        """Returns all tensors in the file's order. Their values are views of the mapped file."""
-        mapped = np.memmap(self.path, np.uint8, "r")
-        return [_to_tensor(mapped, info) for info in self.checkpoint.tensors]
+        """Returns all tensors in the file's order. Their values are views of the file's bytes."""
+        return [_to_tensor(self.checkpoint, info) for info in self.checkpoint.tensors]
 
 
-def _to_tensor(mapped: npt.NDArray[np.uint8], info: _native.TensorInfo) -> Tensor:
-    data: Array = mapped[info.offset : info.offset + info.num_bytes]
+class _Stored:
+    """A tensor's bytes in a checkpoint. NumPy makes a view of them, whose base is this object, so they stay alive."""
+
+    def __init__(self, checkpoint: _native.Checkpoint, info: _native.TensorInfo):
+        self._checkpoint = checkpoint
+        self.__array_interface__ = {
+            "version": 3,
+            "typestr": "|u1",
+            "shape": (info.num_bytes,),
+            "data": (info.address, True),  # True: read-only
+        }
+
+    def release_pages(self, array: Array) -> None:
+        """Gives back the memory that reading `array`, a view of the bytes, has filled."""
+        self._checkpoint.release(array.ctypes.data, array.nbytes)
+
+
+def _to_tensor(checkpoint: _native.Checkpoint, info: _native.TensorInfo) -> Tensor:
+    data: Array = np.asarray(_Stored(checkpoint, info))
     shape = tuple(info.shape)
     if info.type in FLOAT_TYPES:
         data = data.view(FLOAT_TYPES[info.type]).reshape(shape)
@@ -57,6 +79,9 @@ def _to_tensor(mapped: npt.NDArray[np.uint8], info: _native.TensorInfo) -> Tenso
     return Tensor(info.name, info.type, shape, data)
 
 
-def read_gguf(path: str | os.PathLike[str]) -> GgufSource:
-    """Opens a GGUF file. Raises FormatError and OSError as `gesso.load` does."""
-    return GgufSource(Path(path))
+def read_gguf(path: AnyPath, *, mmap: bool = True) -> GgufSource:
+    """Opens a GGUF file, or all parts of a split one, of which `path` may be any.
+
+    mmap: False reads the files into memory, see `gesso.load`. Raises FormatError and OSError as `gesso.load` does.
+    """
+    return GgufSource(path, mmap=mmap)

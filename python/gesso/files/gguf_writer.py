@@ -3,35 +3,37 @@
 checkpoint = read_checkpoint(directory)
 write_gguf("model.gguf", checkpoint.metadata, checkpoint.tensors(), types=matrices_as("Q8_0"))
 
-If the tensors' values come from mapped files, or are made only when they are asked for, no more than the values of one
-tensor and a chunk of 32 MiB are in memory at a time.
+If values come from mapped files or are made on demand, one tensor and a chunk of 32 MiB are in memory at a time.
 """
 
 from __future__ import annotations
 
-import os
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
+from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import ARCHITECTURE, Value
 from gesso.files.partial_file import check_space, check_target, partial_file
 from gesso.files.presets import stays_float32
-from gesso.files.tensor import LARGEST_FLOAT32, Array, Tensor, release_pages, stored_bytes, tensor_types
+from gesso.files.regular_file import AnyPath, as_path
+from gesso.files.tensor import Array, Tensor, fits_float32, release_pages, stored_bytes, tensor_types
 
 if TYPE_CHECKING:  # slow to import, and only writing needs it
+    from io import BufferedWriter
+
     from gguf import GGMLQuantizationType, GGUFWriter
 
 CHUNK_BYTES = 32 << 20  # so many bytes of a tensor are converted at a time
 
 Types = Callable[[str, tuple[int, ...]], str] | Mapping[str, str]
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[int, int, str], object]
 
 
 @dataclass(frozen=True)
@@ -58,21 +60,23 @@ class Stream(Tensor):
     make_chunks: Callable[[], Iterator[Array]] = lambda: iter(())
 
 
+EMPTY_LIST = Encoded(struct.pack("<IIQ", 9, 5, 0))  # an array of i32 without items
+
+
 def _add_value(writer: GGUFWriter, key: str, value: object) -> None:
     """Adds one metadata value. Its Python type decides its GGUF type.
 
     A bool becomes bool, an int u32 (i32 below zero), a float f32, a str string. The items of a list become the same,
-    but ints in lists are always i32. A NumPy scalar keeps its own type: np.uint64(1) becomes u64. An empty list is left
-    out, because the package cannot write it.
+    but ints in lists are always i32. A NumPy scalar keeps its own type: np.uint64(1) becomes u64. An empty list becomes
+    one of i32; the package cannot write it.
     """
     from gguf import GGUFValueType as value_type
 
     _check_range(key, value)
+    value = EMPTY_LIST if isinstance(value, (list, tuple)) and not value else value
     if isinstance(value, Encoded):
         writer.add_key_value(key, value, value_type(int.from_bytes(value.data[:4], "little")))
     elif isinstance(value, (list, tuple)):
-        if not value:
-            return
         kinds = {bool: value_type.BOOL, int: value_type.INT32, float: value_type.FLOAT32, str: value_type.STRING}
         if len({type(item) for item in value}) != 1 or type(value[0]) not in kinds:
             raise ValueError(f"{key}: expected a list of bools, of ints, of floats or of strings, got {value[:4]!r}...")
@@ -99,19 +103,22 @@ def _check_range(key: str, value: object) -> None:
         most = np.iinfo(np.int32 if isinstance(value, (list, tuple)) else np.uint32).max
         if type(number) is int and not np.iinfo(np.int32).min <= number <= most:
             raise ValueError(f"{key}: {number} does not fit 32 bits")
-        if type(number) is float and LARGEST_FLOAT32 < abs(number) < np.inf:
+        if type(number) is float and np.isfinite(number) and not fits_float32(number):
             raise ValueError(f"{key}: {number} is beyond the range of float32")
 
 
-def _make_writer(path: Path, metadata: Metadata) -> GGUFWriter:
-    """Returns the package's writer, with all metadata in it."""
+def _make_writer(file: BinaryIO, metadata: Metadata) -> GGUFWriter:
+    """Returns the package's writer into an open file, with all metadata in it."""
     import gguf
 
     class Writer(gguf.GGUFWriter):
+        def open_output_file(self, path: Path | None = None) -> None:  # it would open a path, and follow links
+            self.fout, self.state = [cast("BufferedWriter", file)], gguf.gguf_writer.WriterState.EMPTY
+
         def _pack_val(self, val: Any, *args: Any, **kwargs: Any) -> bytes:
             return val.data if isinstance(val, Encoded) else super()._pack_val(val, *args, **kwargs)
 
-    writer = Writer(path, str(metadata.get("general.architecture", ARCHITECTURE)))  # this adds general.architecture
+    writer = Writer(None, str(metadata.get("general.architecture", ARCHITECTURE)))  # this adds general.architecture
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     for key, value in metadata.items():
         if key == "general.alignment":
@@ -221,7 +228,7 @@ def _plan(tensors: Iterable[Tensor], types: Types | None) -> list[tuple[Tensor, 
 
 
 def write_gguf(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     metadata: Metadata,
     tensors: Iterable[Tensor],
     types: Types | None = None,
@@ -229,6 +236,7 @@ def write_gguf(
     importance: Mapping[str, Array] | None = None,
     multipliers: Mapping[str, Callable[[], Array]] | None = None,
     on_progress: Progress | None = None,
+    on_chunk: Callable[[str, str, Array], object] | None = None,
     num_threads: int = 0,
 ) -> None:
     """Writes a GGUF v3 file. The file gets its name only when it is complete.
@@ -240,46 +248,43 @@ def write_gguf(
     multipliers: maps tensor names to functions that return float32 [1] or [experts]. The values are multiplied with
     these factors. The function is called when it is the tensor's turn.
     on_progress(done_bytes, total_bytes, name) is called after every chunk, with the bytes of tensors written so far.
+    on_chunk(name, type, chunk) is called with the uint8 bytes of every chunk.
 
     The values of the tensors are asked for one tensor at a time, in order. Raises OSError if the file cannot be made or
     does not fit on the disk. Raises ValueError, which names the tensor or the key, for anything else.
     """
-    path = Path(path)
+    path = as_path(path)
     check_target(path)
+    on_progress = plain_callback("on_progress", on_progress)
     plan = _plan(tensors, types)
     importance = {
         tensor.name: _per_expert(tensor, importance[tensor.name], "importance", tensor.shape[-1:])
         for tensor, *_ in plan
         if importance and tensor.name in importance
     }
-    with partial_file(path) as partial:
-        writer = _make_writer(partial, metadata)
+    with partial_file(path) as file:
+        writer = _make_writer(file, metadata)
         for tensor, dtype, num_bytes in plan:
             type_id = cast("GGMLQuantizationType", tensor_types()[dtype].id)  # the package's enum may lack new ones
             writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), num_bytes, type_id)
-        try:
-            with closing(writer):
-                _write(writer, path, plan, importance, multipliers or {}, on_progress, num_threads)
-        except OSError as error:
-            if error.strerror and not error.filename:  # "No space left on device", for example, names no file
-                error.filename = str(path)
-            raise
+        _write(writer, file, path, plan, importance, multipliers or {}, on_progress, on_chunk, num_threads)
 
 
 def _write(
     writer: GGUFWriter,
+    file: BinaryIO,
     path: Path,
     plan: list[tuple[Tensor, str, int]],
     importance: Mapping[str, Array],
     multipliers: Mapping[str, Callable[[], Array]],
     on_progress: Progress | None,
+    on_chunk: Callable[[str, str, Array], object] | None,
     num_threads: int,
 ) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    (file,) = writer.fout or []
-    writer.write_padding(file, file.tell())
+    writer.write_padding(cast("BufferedWriter", file), file.tell())
     total, done = sum(num_bytes for *_, num_bytes in plan), 0
     padding = sum(-num_bytes % writer.data_alignment for *_, num_bytes in plan)
     check_space(path.parent, total + padding)
@@ -289,8 +294,10 @@ def _write(
         for chunk in _converted(tensor, dtype, importance.get(tensor.name), multiplier, num_threads):
             file.write(chunk.data)
             done += chunk.nbytes
+            if on_chunk:
+                on_chunk(tensor.name, dtype, chunk)
             if on_progress:
                 on_progress(done, total, tensor.name)
         if done - start != num_bytes:
             raise ValueError(f"{tensor.name}: expected {num_bytes:,} bytes of {dtype}, got {done - start:,}")
-        writer.write_padding(file, num_bytes)
+        writer.write_padding(cast("BufferedWriter", file), num_bytes)

@@ -7,7 +7,6 @@ squared activations, and `NAME.counts` [experts, 1], the number of rows in the s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,15 +15,15 @@ import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.checkpoint import Value
+from gesso.files.gguf_reader import read_gguf
 from gesso.files.gguf_writer import write_gguf
+from gesso.files.regular_file import AnyPath
 from gesso.files.tensor import Tensor
 
 SUMS, COUNTS = ".in_sum2", ".counts"
 
 
-def write_imatrix(
-    path: str | os.PathLike[str], entries: list[_native.WeightImportance], metadata: Mapping[str, Value]
-) -> None:
+def write_imatrix(path: AnyPath, entries: list[_native.WeightImportance], metadata: Mapping[str, Value]) -> None:
     """Writes an importance matrix.
 
     metadata: "datasets", a list with the names of the texts; "chunk_count", the number of canvases; "chunk_size", the
@@ -32,6 +31,8 @@ def write_imatrix(
     """
     tensors = []
     for entry in entries:
+        if not np.isfinite(entry.sums).all():
+            raise ValueError(f"{entry.name}: sums of squared activations that are not finite; a weight may be broken")
         counts = entry.counts.astype(np.float32).reshape(-1, 1)
         tensors.append(Tensor(entry.name + SUMS, "F32", entry.sums.shape, entry.sums))
         tensors.append(Tensor(entry.name + COUNTS, "F32", counts.shape, counts))
@@ -39,23 +40,21 @@ def write_imatrix(
     write_gguf(path, {"general.architecture": "imatrix", "general.type": "imatrix", **keys}, tensors)
 
 
-def read_imatrix(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.float32]]:
+def read_imatrix(path: AnyPath) -> dict[str, npt.NDArray[np.float32]]:
     """Maps each weight's name to the mean squares of its activations: float32 [columns], or [experts, columns].
 
     An expert that was never used has zeros. Quantisers then treat all its columns alike. Raises ValueError if the file
     is not an importance matrix.
     """
-    path = Path(path)
-    checkpoint = _native.Checkpoint.open(os.fsencode(path))
-    kind = checkpoint.metadata.get("general.type")
+    source = read_gguf(path, mmap=False)
+    path, kind = source.path, source.values.get("general.type")
     if kind != "imatrix":
         raise _native.FormatError(f"{path}: general.type: expected 'imatrix', got {kind!r}")
     tensors: dict[str, npt.NDArray[np.float32]] = {}
-    for info in checkpoint.tensors:
-        if info.type != "F32":
-            raise _native.FormatError(f"{path}: {info.name}: expected type F32, got {info.type}")
-        data = np.fromfile(path, np.float32, info.num_bytes // 4, offset=info.offset)
-        tensors[info.name] = data.reshape(info.shape)
+    for tensor in source.tensors():
+        if tensor.dtype != "F32":
+            raise _native.FormatError(f"{path}: {tensor.name}: expected type F32, got {tensor.dtype}")
+        tensors[tensor.name] = tensor.data
     names = [name.removesuffix(SUMS) for name in tensors if name.endswith(SUMS)]
     return {name: _mean(path, name, tensors) for name in names}
 

@@ -7,7 +7,7 @@ import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gesso import _native
 
 Array = npt.NDArray[Any]  # of an element type that a type checker cannot know
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+LEAST_FLOAT32, LARGEST_FLOAT32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 FLOAT_TYPES: dict[str, type[np.generic]] = {
     "F32": np.float32,
     "F16": np.float16,
@@ -72,6 +72,11 @@ class Tensor:
         """Returns the values as float32, in the tensor's shape."""
         data = np.ascontiguousarray(self.data).reshape(-1).view(np.uint8)
         return _native.dequantize(self.dtype, data).reshape(self.shape)
+
+
+def fits_float32(number: float) -> bool:
+    """Whether float32 holds a number with all its digits: 0, or a magnitude from 1.2e-38 to 3.4e38."""
+    return number == 0 or LEAST_FLOAT32 <= abs(number) <= LARGEST_FLOAT32
 
 
 def stored_bytes(dtype: str, shape: tuple[int, ...]) -> int:
@@ -131,14 +136,24 @@ def dequantize(data: npt.ArrayLike, dtype: str, *, num_threads: int = 0) -> npt.
     return _native.dequantize(dtype, rows.reshape(-1), num_threads).reshape(*rows.shape[:-1], columns)
 
 
+@runtime_checkable
+class Releasable(Protocol):
+    """What owns the bytes of an array, and can give back the memory that they take."""
+
+    def release_pages(self, array: Array) -> None: ...
+
+
 def release_pages(array: Array) -> None:
     """Gives back the memory that reading a view of a mapped file has filled. Reading it again loads it again.
 
-    For other arrays it does nothing.
+    For other arrays it does nothing. A view of a GGUF file has a base that knows how to do it.
     """
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
+    if isinstance(base, Releasable):
+        base.release_pages(array)
+        return
     if not isinstance(base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or array.nbytes == 0:
         return
     first = array.ctypes.data - np.frombuffer(base, np.uint8).ctypes.data

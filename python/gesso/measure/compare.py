@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
+from gesso.files.callback import plain_callback
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.folder import read_checkpoint
+from gesso.files.locate import locate
 from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
-from gesso.model import Model
+from gesso.model import Model, Session
 
 CHUNK_ELEMENTS = 1 << 22  # at most so many elements of a tensor are decoded at a time
 CHUNK_LOGITS = 1 << 21  # about so many logits are converted to float64 at a time
@@ -95,13 +96,14 @@ class LogitComparison:
     argmax_agreement: float  # the share of positions where both models have the same argmax
 
 
-def read_tensors(path: str) -> Iterable[Tensor]:
+def read_tensors(path: str, *, mmap: bool = True) -> Iterable[Tensor]:
     """The tensors of a .gguf file or a Hugging Face folder."""
-    return read_checkpoint(path).tensors() if Path(path).is_dir() else read_gguf(path).tensors()
+    source = locate(path)
+    return (read_checkpoint if source.is_dir() else read_gguf)(source, mmap=mmap).tensors()
 
 
 def compare_tensors(
-    a: Iterable[Tensor], b: Iterable[Tensor], on_progress: Callable[[int, int, str], None] | None = None
+    a: Iterable[Tensor], b: Iterable[Tensor], on_progress: Callable[[int, int, str], object] | None = None
 ) -> TensorComparison:
     """Compares the tensors of model B with those of A. At most 4 million values of a tensor are decoded at a time.
 
@@ -110,6 +112,7 @@ def compare_tensors(
     only, the halves are compared.
     on_progress(done_bytes, total_bytes, name) is called after each tensor, with bytes of A.
     """
+    on_progress = plain_callback("on_progress", on_progress)
     weights_a, weights_b = _split_as_other(read_weights(a), read_weights(b))
     weights_b, weights_a = _split_as_other(weights_b, weights_a)
     common = [name for name in weights_a if name in weights_b]
@@ -209,7 +212,7 @@ def compare_logits(
     b: Model,
     prompts: Sequence[Sequence[int]],
     seed: int = 0,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
 ) -> LogitComparison:
     """Compares what two models predict behind each prompt, at temperature 1. Both get the same inputs.
 
@@ -217,25 +220,37 @@ def compare_logits(
     In the second, a random share of the positions has A's predictions instead, and both models are conditioned on A's
     logits of the first pass; so it is like a later step of a generation.
     """
+    on_progress = plain_callback("on_progress", on_progress)
     check_comparable(a, b)
     rng = np.random.default_rng(seed)
     size, vocab_size = a.config.canvas_length, a.config.vocab_size
     kl: list[float] = []
     agree: list[bool] = []
     for done, prompt in enumerate(prompts, 1):
-        sessions = [a.session(), b.session()]
-        for session in sessions:
+        sessions = {"A": a.session(), "B": b.session()}
+        for session in sessions.values():
             session.encode(list(prompt))
         canvas = rng.integers(vocab_size, size=size)
-        logits_a, logits_b = (session.denoise(canvas) for session in sessions)
+        logits_a, logits_b = (_denoise(named, canvas) for named in sessions.items())
         _add_rows(logits_a[0], logits_b[0], kl, agree)
         canvas = np.where(rng.random(size) < rng.random(), logits_a[0].argmax(axis=1), canvas)
         logits_a /= np.float32(a.config.t_max)
-        logits_a, logits_b = (session.denoise(canvas, logits_a) for session in sessions)
+        logits_a, logits_b = (_denoise(named, canvas, logits_a) for named in sessions.items())
         _add_rows(logits_a[0], logits_b[0], kl, agree)
         if on_progress:
             on_progress(done, len(prompts))
     return LogitComparison(len(kl), float(np.mean(kl)), float(np.max(kl)), float(np.mean(agree)))
+
+
+def _denoise(
+    named: tuple[str, Session], canvas: npt.NDArray[np.int64], logits: Logits | None = None
+) -> npt.NDArray[np.float32]:
+    name, session = named
+    try:
+        return session.denoise(canvas, logits)
+    except _native.NumericsError as error:
+        error.args = (f"model {name}: {error}",)
+        raise
 
 
 def _add_rows(a: Logits, b: Logits, kl: list[float], agree: list[bool]) -> None:

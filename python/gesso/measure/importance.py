@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
+from gesso.files.callback import plain_callback
 from gesso.model import Model, Session
 
 
@@ -18,7 +19,7 @@ def collect(
     context: int = 1024,
     num_steps: int = 3,
     seed: int = 0,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
 ) -> list[_native.WeightImportance]:
     """Runs a text through the model, canvas by canvas as a generation does, and returns the importance of its weights.
 
@@ -27,6 +28,7 @@ def collect(
     encoded. A new sequence begins when the next canvas would not fit into `context` tokens or into the model's context.
     on_progress(canvases_done, canvases_in_all) is called after each canvas.
     """
+    on_progress = plain_callback("on_progress", on_progress)
     length, vocab_size = model.config.canvas_length, model.config.vocab_size
     canvases = [ids[first : first + length] for first in range(0, len(ids) - length + 1, length)]
     if not canvases:

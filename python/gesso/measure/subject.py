@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from gesso import _native
 from gesso._native import ArgumentError
 from gesso.files.checkpoint import count_types, fill_checkpoint, outline
 from gesso.files.gguf_writer import Stream
+from gesso.files.locate import locate
 from gesso.files.presets import PRESETS
+from gesso.files.regular_file import open_regular
 from gesso.files.tensor import Array, Tensor
 from gesso.loading import open_checkpoint
 from gesso.measure import record_types
@@ -34,22 +37,26 @@ class Subject:
     config: _native.ModelConfig
     outline: _native.Checkpoint  # has the same tensors, but perhaps zeros for values
     own_bytes: int  # the memory that the weights take; 0 if they are in a mapped file
+    files: tuple[Path, ...]  # that the weights come from
     open: Callable[[Callable[[int, int], object]], _native.Checkpoint]  # calls its argument with bytes done and in all
 
 
-def from_file(path: str, hash_method: str) -> Subject:
+def from_file(path: str, hash_method: str, *, mmap: bool = True) -> Subject:
     checkpoint = open_checkpoint(path, with_values=False)
-    method, digest = (None, None) if hash_method == "none" else hash_files(Path(path), hash_method == "full")
+    files = _files(Path(path), checkpoint)
+    method, digest = (None, None) if hash_method == "none" else hash_files(files, hash_method == "full")
     description: record_types.Subject = {
         **_describe(checkpoint),
         "name": str(checkpoint.metadata.get("general.name") or Path(path).stem),
         "path": path,
         "synthetic": None,
-        "file_bytes": sum(file.stat().st_size for file in _files(Path(path))),
+        "file_bytes": sum(file.stat().st_size for file in files),
         "hash": digest,
         "hash_method": method,
     }
-    return Subject(description, _native.read_config(checkpoint), checkpoint, 0, lambda _: open_checkpoint(path))
+    own_bytes = 0 if mmap else description["weight_bytes"]
+    config = _native.read_config(checkpoint)
+    return Subject(description, config, checkpoint, own_bytes, files, lambda _: open_checkpoint(path, mmap=mmap))
 
 
 def from_preset(spec: str, seed: int) -> Subject:
@@ -83,7 +90,7 @@ def from_preset(spec: str, seed: int) -> Subject:
 
         return fill_checkpoint(metadata, tensors, values)
 
-    return Subject(description, _native.read_config(checkpoint), checkpoint, total, make)
+    return Subject(description, _native.read_config(checkpoint), checkpoint, total, (), make)
 
 
 def parse_spec(spec: str) -> tuple[Path, str, int | None]:
@@ -119,31 +126,33 @@ def check_memory(subject: Subject, batch: int, length: int) -> None:
         )
 
 
-def hash_files(path: Path, is_full: bool) -> tuple[str, str]:
-    """Hashes a file, or all files of a folder in the order of their names. Returns the method's name and the hash."""
+def hash_files(files: Iterable[Path], is_full: bool) -> tuple[str, str]:
+    """Hashes files, one after the other. Returns the method's name and the hash."""
     digest = hashlib.sha256()
-    for file in _files(path):
+    for file in files:
         for chunk in _all_chunks(file) if is_full else _sampled_chunks(file):
             digest.update(chunk)
     return "sha256" if is_full else SAMPLED, digest.hexdigest()
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, checkpoint: _native.Checkpoint) -> tuple[Path, ...]:
+    """The .gguf file or its parts, or the files of a folder in the order of their names."""
+    path = locate(path)
     if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.iterdir() if file.suffix in (".json", ".safetensors"))
+        return tuple(Path(os.fsdecode(file)) for file in checkpoint.files)
+    return tuple(sorted(file for file in path.iterdir() if file.suffix in (".json", ".safetensors")))
 
 
 def _all_chunks(path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(1 << 22):
             yield chunk
 
 
 def _sampled_chunks(path: Path) -> Iterator[bytes]:
-    size = path.stat().st_size
-    yield size.to_bytes(8, "little")
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        yield size.to_bytes(8, "little")
         yield file.read(HEAD_BYTES)
         for i in range(NUM_SAMPLES if size > HEAD_BYTES else 0):
             file.seek(HEAD_BYTES + i * max(0, size - HEAD_BYTES - SAMPLE_BYTES) // (NUM_SAMPLES - 1))

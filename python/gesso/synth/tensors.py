@@ -24,6 +24,7 @@ from gesso.files.checkpoint import ARCHITECTURE, Value, integer, integers, outli
 from gesso.files.gguf_writer import Stream
 from gesso.files.hf.config import read_config_metadata
 from gesso.files.hf.folder import rope_freqs
+from gesso.files.hf.generation import read_generation_metadata
 from gesso.files.tensor import Tensor, stored_bytes, tensor_types
 from gesso.files.weight_scales import LARGEST
 from gesso.synth.tokenizer import synth_tokenizer_metadata
@@ -55,7 +56,9 @@ def synth_metadata(directory: Path, num_layers: int | None = None) -> tuple[dict
         for key in ("attention.head_count_kv", "attention.sliding_window_pattern"):
             metadata[f"{ARCHITECTURE}.{key}"] = integers(metadata, key)[:num_layers]
     _native.read_config(outline(metadata, []))  # raises an error if a size is out of bounds
-    return metadata | synth_tokenizer_metadata(integer(metadata, "vocab_size")), rotated_pairs
+    vocab_size = integer(metadata, "vocab_size")
+    tokenizer = synth_tokenizer_metadata(vocab_size)
+    return metadata | tokenizer | read_generation_metadata(directory, tokenizer, vocab_size), rotated_pairs
 
 
 def tensor_shapes(metadata: Mapping[str, Value]) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from gesso.files.checkpoint import Value
 from gesso.files.hf.tokenizer import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_USER_DEFINED
 
 # The ids and texts of the released model's special tokens. In a GGUF file, CONTROL are control tokens. VISIBLE are
-# user-defined tokens, which stay visible in decoded text.
+# user-defined tokens, which llama.cpp shows in decoded text.
 CONTROL = {
     0: "<pad>",
     1: "<eos>",

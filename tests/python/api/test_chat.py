@@ -66,7 +66,9 @@ def test_arguments_as_json_text_are_parsed_first(tokenizer, revision):
 
     assert render('{"city": "Paris", "n": [1, true]}') == render({"city": "Paris", "n": [1, True]})
     assert "<|tool_call>call:f{n:[1,true]}<tool_call|>" in render('{"n": [1, true]}')
-    for bad in ("", "{", "[1]", '"{}"', "[" * 100_000):
+    for empty in ("", "null", "{}", None):
+        assert render(empty).endswith("<|tool_call>call:f{}<tool_call|><|tool_response>")
+    for bad in ("{", " ", "[1]", '"{}"', "[" * 100_000):
         with raises(ValueError, r"messages\[1\].tool_calls\[0\].function.arguments: expected a JSON object"):
             render(bad)
 

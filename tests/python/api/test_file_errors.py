@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 import gesso
 from gesso.files.gguf_writer import write_gguf
-from gesso.files.hf.folder import NAMES
+from gesso.files.hf.names import NAMES
 from gesso.files.tensor import Tensor
 from python.expect import raises
 from python.tiny_model import tiny_model

@@ -18,7 +18,8 @@ from gesso import OptionKind, _native
 from gesso.cli import run
 from gesso.cli.program import make_parser
 from gesso.files.checkpoint import outline
-from gesso.files.hf.config import Fields, _read_sampler
+from gesso.files.hf.config import Fields
+from gesso.files.hf.generation import _read_sampler
 from gesso.options import GenerationDefaults
 from python.command_line import run as run_command
 from python.tiny_model import tiny_model
@@ -155,6 +156,50 @@ def test_bounds_hold_as_the_table_says(model, option):
         model.generate([5], **quick | {option.name: value})
 
 
+FITS = "a number that float32 holds, 0 or from 1.17549e-38 to 3.40282e+38"
+
+
+def test_a_schedule_that_leaves_float32(model):
+    """The logits divided by the last step's temperature would be infinite."""
+    message = "t_min and t_max: expected a temperature of at least .* in the last of 4 steps, got .* from t_min 0"
+    for options in ({"t_min": 0, "t_max": 1e-37}, {"t_min": 0.0, "t_max": 1e-36}):
+        with pytest.raises(gesso.ArgumentError, match=message):
+            model.generate([5], max_new_tokens=1, max_denoising_steps=4, **options)
+    model.generate([5], max_new_tokens=1, max_denoising_steps=4, t_min=0, t_max=1e-33)
+
+
+def test_the_command_line_shows_the_number_as_given(path):
+    for arguments, message in (
+        (("--t-min", "1e300"), "gesso run: error: argument --t-min: expected a finite number >= 0, got '1e300'"),
+        (("--confidence", "1e-50"), f"gesso: confidence_threshold: expected {FITS}, got 1e-50"),
+    ):
+        status, out, err = run_command("run", str(path), "hi", "--raw", *arguments)
+        assert (status, out, err.splitlines()[-1]) == (2, "", message)
+
+
+@pytest.mark.parametrize("value", [1e300, 1e-50, math.nan])
+def test_a_checkpoint_shows_the_number_as_stored(tmp_path, value):
+    """GGUF files may hold float64. A folder's JSON has numbers of any size."""
+    stored = np.float64(value)
+    for key in ("diffusion.eb_t_max", "diffusion.eb_confidence_threshold"):
+        path = tiny_model(tmp_path / "x.gguf", metadata={key: stored})
+        with pytest.raises(gesso.FormatError, match=rf"^{re.escape(key)}: expected .*, got {re.escape(f'{value:g}')}$"):
+            gesso.load(path)
+    for name in ("t_min", "confidence_threshold"):
+        with pytest.raises(
+            ValueError, match=rf"{name}: expected a float32 number, 0 or positive, got {re.escape(repr(value))}"
+        ):
+            _read_sampler(Fields(Path("generation_config.json"), {name: value}))
+    key = "diffusion-gemma.final_logit_softcapping"
+    with pytest.raises(gesso.FormatError, match=f"{key}: expected a positive number that float32 holds, got"):
+        gesso.load(tiny_model(tmp_path / "x.gguf", metadata={key: stored}))
+
+
+def test_a_number_that_a_file_would_lose_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match=r"^diffusion\.eb_t_min: 1e-50 is beyond the range of float32"):
+        tiny_model(tmp_path / "x.gguf", metadata={"diffusion.eb_t_min": 1e-50})
+
+
 def test_the_message_names_the_range(model):
     for name, value, message in (
         ("max_denoising_steps", 0, "max_denoising_steps: expected an integer from 1 to 1073741824, got 0"),
@@ -162,6 +207,16 @@ def test_the_message_names_the_range(model):
         ("entropy_bound", -0.5, "entropy_bound: expected a number >= 0, got -0.5"),
         ("t_min", math.inf, "t_min: expected a finite number >= 0, got inf"),
         ("t_max", 0.0, "t_max: expected a finite number > 0, got 0"),
+        # The number is shown as it was given, not as the float32 that it would become.
+        ("t_min", 1e300, "t_min: expected a finite number >= 0, got 1e+300"),
+        ("t_max", 1e300, "t_max: expected a finite number > 0, got 1e+300"),
+        ("t_max", 1e-50, f"t_max: expected {FITS}, got 1e-50"),
+        ("t_min", 1e-45, f"t_min: expected {FITS}, got 1e-45"),
+        ("confidence_threshold", 1e-50, f"confidence_threshold: expected {FITS}, got 1e-50"),
+        ("entropy_bound", 1e300, f"entropy_bound: expected {FITS}, got 1e+300"),
+        ("entropy_bound", math.nan, "entropy_bound: expected a number >= 0, got nan"),
+        ("confidence_threshold", math.nan, "confidence_threshold: expected a number >= 0, got nan"),
+        ("t_min", math.nan, "t_min: expected a finite number >= 0, got nan"),
     ):
         with pytest.raises(gesso.ArgumentError, match=f"^{re.escape(message)}$"):
             model.generate([5], **{name: value})

@@ -36,10 +36,14 @@ def test_events_have_arrays(model):
 
 @given(st.data())
 def test_the_last_of_some_ids(model, data):
+    """It is looked for in all that stands in front of the new tokens, also in what an earlier call encoded."""
     ids = data.draw(st.lists(st.integers(8, 14), min_size=1, max_size=12))
     wanted = data.draw(st.lists(st.integers(8, 14)))
-    length = data.draw(st.integers(-1, 14))
+    num_encoded = data.draw(st.integers(0, len(ids) - 1))
     session = model.session()
-    session.encode(ids)
-    expected = next((i for i in reversed(ids[: max(length, 0)]) if i in wanted), None)
-    assert session._native.last_of(0, length, wanted) == expected
+    if num_encoded:
+        session.encode(ids[:num_encoded])
+    options = gesso._native.GenerationOptions({"max_new_tokens": 8, "max_denoising_steps": 1})
+    result = session._native.generate([ids[num_encoded:]], options)
+    assert result.last_before(0, wanted) == next((i for i in reversed(ids) if i in wanted), None)
+    assert session.ids == [ids + result.sequences[0]]

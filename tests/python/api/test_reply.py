@@ -11,7 +11,6 @@ import gesso
 from gesso import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, ToolCall, parse_reply, synth
 from gesso.reply import MARKERS, decode_reply, marker_ids
 from gesso.tokenizer import Tokenizer
-from gesso.tool_call import MAX_DEPTH, parse_call
 from python.tiny_model import BOS, MERGED, VOCABULARY, tiny_model, tokenizer_metadata
 
 TEMPLATE = (Path(synth.__file__).parent / "chat_template.jinja").read_text(encoding="utf-8")
@@ -22,10 +21,11 @@ WEATHER = 'call:get_weather{city:<|"|>Paris<|"|>,days:2,list:[<|"|>a<|"|>,<|"|>b
 ARGUMENTS = {"city": "Paris", "days": 2, "list": ["a", "b"], "o": {"k": 1.5}, "ok": True}
 
 
-def chat_model(path, **sizes):
-    """A tiny model whose vocabulary has the markers of the chat format."""
+def chat_model(path, added_type=None, **sizes):
+    """A tiny model whose vocabulary has the markers of the chat format; with `added_type`, some are of that type."""
     tokens = VOCABULARY + ADDED
-    types = tokenizer_metadata(None)["tokenizer.ggml.token_type"] + [CONTROL] * 2 + [USER_DEFINED] * 5
+    added_types = [CONTROL] * 2 + [USER_DEFINED] * 5 if added_type is None else [added_type] * len(ADDED)
+    types = tokenizer_metadata(None)["tokenizer.ggml.token_type"] + added_types
     metadata = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types}
     return tiny_model(path, chat_template=TEMPLATE, metadata=metadata, vocab_size=len(tokens), **sizes)
 
@@ -79,65 +79,6 @@ def test_a_thought_that_the_prompt_begins_goes_on():
     assert parse_reply("a<channel|>b") == Reply("", "ab", [])
 
 
-# Calls
-
-
-@pytest.mark.parametrize(
-    ("raw", "name", "arguments"),
-    [
-        ("call:f{}", "f", {}),
-        (" call: a.b-c_1 {\n a : 1 ,\tb : [ ] , c : { } }\n", "a.b-c_1", {"a": 1, "b": [], "c": {}}),
-        ("call:f{a:-1,b:1e+16,c:-2.5E-3,d:0}", "f", {"a": -1, "b": 1e16, "c": -2.5e-3, "d": 0}),
-        ("call:f{a:null,b:None,c:true,d:false}", "f", {"a": None, "b": None, "c": True, "d": False}),
-        ('call:f{a:<|"|><|"|>,<|"|>b<|"|>:<|"|> {"x": [1], <|"|>}', "f", {"a": "", "b": ' {"x": [1], '}),
-        ("call:f{a:[[1,[]],{b:{}}]}", "f", {"a": [[1, []], {"b": {}}]}),
-        ("call:f{a:1,a:2}", "f", {"a": 2}),
-    ],
-)
-def test_parse_call(raw, name, arguments):
-    assert parse_call(raw) == ToolCall(name, arguments, raw)
-
-
-@pytest.mark.parametrize(
-    ("raw", "name", "error"),
-    [
-        ("", "", "expected call:NAME{...}, got the end"),
-        ("f{}", "", "expected call:NAME{...}, got 'f{}'"),
-        ("call:{}", "", "expected call:NAME{...}, got 'call:{}'"),
-        ("call:f", "f", "character 6: expected '{', got the end"),
-        ("call:f{", "f", "character 7: expected ':' further on, got the end"),
-        ("call:f{a", "f", "character 7: expected ':' further on, got 'a'"),
-        ("call:f{a:", "f", 'character 9: expected a number, true, false, null or a text in <|"|>, got the end'),
-        ("call:f{a:Paris}", "f", "character 9: expected a number, .*, got 'Paris}'"),
-        ('call:f{a:"x"}', "f", "character 9: expected a number, .*, got '\"x\"}'"),
-        ("call:f{a:1.}", "f", "character 9: expected a number"),
-        ("call:f{a:01x}", "f", "character 9: expected a number"),
-        ("call:f{a:01}", "f", "character 9: expected a number"),
-        ("call:f{a:1", "f", "character 10: expected ',' or '}', got the end"),
-        ("call:f{a:1]}", "f", "character 10: expected ',' or '}', got ']}'"),
-        ("call:f{a:[1}", "f", "character 11: expected ',' or ']', got '}'"),
-        ("call:f{a:1,}", "f", "character 11: expected ':' further on"),
-        ('call:f{a:<|"|>x}', "f", "character 14: expected '<|\"|>' further on, got 'x}'"),
-        ("call:f{} call:g{}", "f", "character 9: expected the end of the call, got 'call:g{}'"),
-        ('call:f{{"city": "Paris"}}', "f", "character 16: expected a number"),
-        ("call:f" + "{a:" * (MAX_DEPTH + 2), "f", f"expected at most {MAX_DEPTH} nested objects and lists"),
-        ("call:f{a:" + "9" * 5000 + "}", "f", "5000 digits"),
-    ],
-)
-def test_a_call_that_cannot_be_read_is_kept(raw, name, error):
-    call = parse_call(raw)
-    assert (call.name, call.arguments, call.raw) == (name, {}, raw)
-    assert re.search(re.escape(error).replace(r"\.\*", ".*"), call.error)
-    reply = parse_reply(f"a<|tool_call>{raw}<tool_call|>b")
-    assert reply == Reply("", "ab", [call])
-    assert "tool_calls" not in reply.message()
-
-
-def test_deep_calls_are_read():
-    raw = "call:f" + "{a:" * MAX_DEPTH + "{}" + "}" * MAX_DEPTH
-    assert parse_call(raw).error is None
-
-
 # gesso reads tool calls back that the template has written.
 
 NASTY = [
@@ -162,7 +103,9 @@ NASTY = [
 ]
 TEXTS = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=3)), max_size=5).map("".join)
 TEXTS = TEXTS.filter(lambda text: not any(marker in text for marker in MARKERS))
-KEYS = TEXTS.filter(lambda key: key == key.strip() and ":" not in key and key and key[0] != "}")
+# Keys that look like a part of a sloppy call are read as that: {"a":1}, {a=1,b:2}, {a:1,000,b:2}.
+NO_KEY = re.compile(r"[{}\"']|[0-9]+,|.*=", re.DOTALL)
+KEYS = TEXTS.filter(lambda key: key and key == key.strip() and ":" not in key and not NO_KEY.match(key))
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -197,6 +140,13 @@ def test_what_the_template_writes_is_read_back(tokenizer, thought, text, calls):
     assert [call.error for call in reply.tool_calls] == [None] * len(calls)
     assert reply.message() == message
     assert tokenizer.apply_chat_template([USER, reply.message()]) == rendered
+
+
+@pytest.mark.parametrize("revision", [1, 2, 3])
+def test_a_call_that_could_not_be_read_stays_in_the_conversation(tokenizer, revision):
+    reply = parse_reply("<|tool_call>call:f{city:Paris}<tool_call|>")
+    rendered = tokenizer.apply_chat_template([USER, reply.message()], revision=revision)
+    assert '<|tool_call>call:f{unread:<|"|>call:f{city:Paris}<|"|>}<tool_call|>' in rendered
 
 
 # Piece by piece
@@ -293,6 +243,87 @@ def test_a_vocabulary_without_markers_has_only_text(tmp_path):
     tokenizer = gesso.load(tiny_model(tmp_path / "tiny.gguf")).tokenizer
     ids = [VOCABULARY.index(token) for token in (*MERGED, "<bos>")]
     assert decode_reply(tokenizer, ids, [BOS]) == Reply("", tokenizer.decode(ids), [])
+
+
+# Markers that the model quotes
+
+CALL = "<|tool_call>call:f{}<tool_call|>"
+
+
+def quoted(tokenizer, text):
+    """The ids of a text in which ordinary tokens spell the markers."""
+    ids = [i for character in text for i in tokenizer.encode(character)]
+    assert not any(tokenizer.native.is_special(i) for i in ids)
+    return ids
+
+
+@given(pieces=st.lists(st.tuples(st.booleans(), st.sampled_from(PIECES))), data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_only_ids_are_markers(tokenizer, pieces, data):
+    """The same reply with its quoted markers replaced by letters has the same parts with the same letters."""
+    letters = {marker: chr(ord("α") + i) for i, marker in enumerate(MARKERS)}
+    ids, plain_ids = [], []
+    for is_quoted, piece in pieces:
+        ids += quoted(tokenizer, piece) if is_quoted else tokenizer.encode(piece)
+        for marker in MARKERS if is_quoted else ():
+            piece = piece.replace(marker, letters[marker])
+        plain_ids += tokenizer.encode(piece)
+
+    def replaced(text):
+        for marker in MARKERS:
+            text = text.replace(marker, letters[marker])
+        return text
+
+    reply, plain = decode_reply(tokenizer, ids), decode_reply(tokenizer, plain_ids)
+    assert (replaced(reply.thought), replaced(reply.text)) == (plain.thought, plain.text)
+    assert len(reply.tool_calls) == len(plain.tool_calls)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(ids)), max_size=6)))
+    decoder = ReplyDecoder(tokenizer)
+    split = [ids[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(ids)], strict=True)]
+    assert Reply.from_events(push_all(decoder, split)) == reply
+
+
+def test_a_quoted_call_is_text(tokenizer):
+    ids = (
+        tokenizer.encode("Write ")
+        + quoted(tokenizer, CALL + "<turn|><eos>")
+        + tokenizer.encode("." + CALL + "<turn|>x")
+    )
+    expected = Reply("", f"Write {CALL}<turn|><eos>.", [ToolCall("f", {}, "call:f{}")])
+    assert decode_reply(tokenizer, ids) == expected
+    assert decode_reply(tokenizer, ids, text=tokenizer.decode(ids)) == expected
+    assert Reply.from_events(push_all(ReplyDecoder(tokenizer), [[i] for i in ids])) == expected
+    assert expected.message()["content"] == expected.text
+    only = quoted(tokenizer, CALL)  # without any marker, the whole reply is read from its text
+    assert decode_reply(tokenizer, only, text=tokenizer.decode(only)) == Reply("", CALL, [])
+
+
+def test_a_quoted_marker_stays_text_in_the_conversation(tokenizer):
+    """Only the calls that are real have a marker in the ids of the next prompt."""
+    ids = tokenizer.encode("Write ") + quoted(tokenizer, CALL) + tokenizer.encode(CALL)
+    message = decode_reply(tokenizer, ids).message()
+    assert message["content"] == f"Write {CALL}"
+    prompt = tokenizer.apply_chat_template([USER, message], tokenize=True)
+    assert prompt.count(tokenizer.native.find("<|tool_call>")) == 1
+    assert f"Write {CALL}{CALL}" in tokenizer.decode(prompt, skip_special_tokens=False)
+
+
+def test_a_quoted_thought_is_text(tokenizer):
+    ids = tokenizer.encode("<|channel>thought\nso") + quoted(tokenizer, "<channel|>") + tokenizer.encode("a<channel|>b")
+    assert decode_reply(tokenizer, ids) == Reply("so<channel|>a", "b", [])
+    opened = quoted(tokenizer, "<|channel>thought\n")
+    assert decode_reply(tokenizer, tokenizer.encode("a"), context=opened) == Reply("", "a", [])
+    assert ReplyDecoder(tokenizer).push(quoted(tokenizer, "<|chan")) == [TextDelta("<|chan")]  # nothing to wait for
+
+
+def test_a_quoted_quote_is_a_part_of_the_string(tokenizer):
+    begin, end = (tokenizer.encode(part) for part in ('<|tool_call>call:f{a:<|"|>x', 'y<|"|>,b:1}<tool_call|>'))
+    ids = begin + quoted(tokenizer, '<|"|>}<tool_call|>') + end
+    (call,) = decode_reply(tokenizer, ids).tool_calls
+    assert (call.arguments, call.repaired) == ({"a": 'x<|"|>}<tool_call|>y', "b": 1}, False)
+    ids = tokenizer.encode("<|tool_call>") + quoted(tokenizer, WEATHER) + tokenizer.encode("<tool_call|>")
+    (call,) = decode_reply(tokenizer, ids).tool_calls  # within a call, quotes that are spelt out can only mean quotes
+    assert (call.arguments, call.repaired) == (ARGUMENTS, True)
 
 
 # Generations

@@ -8,13 +8,13 @@ import gesso
 from gesso import TextDelta, ThoughtDelta
 from gesso.cli.display import PlainText, ReplyText, call_line
 from gesso.measure.text import visible
-from gesso.tool_call import parse_call
+from gesso.tool_call import parse_calls
 from python.api.test_reply import chat_model
 from python.command_line import run, run_in_terminal, screen
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-CALL = parse_call('call:f{city:<|"|>Zürich<|"|>,n:[1,true]}')
-BAD_CALL = parse_call("call:f{city:Paris}")
+(CALL,) = parse_calls('call:f{city:<|"|>Zürich<|"|>,n:[1,true]}')
+(BAD_CALL,) = parse_calls("call:f{city:Paris}")
 
 
 class Terminal(StringIO):

@@ -127,7 +127,7 @@ def tensors(*entries, data=bytes(64)):
 
 
 REFUSED = {
-    "empty": (b"", "byte 0, header: magic: expected 4 bytes, got 0"),
+    "empty": (b"", 'byte 0, header: magic: expected "GGUF", got an empty file'),
     "magic": (b"GGML" + bytes(20), 'magic: expected "GGUF", got "GGML"'),
     "version 0": (file(version=0), "byte 4, header: version: expected 2 or 3, got 0"),
     "version 1": (file(version=1), "version: expected 2 or 3, got 1"),

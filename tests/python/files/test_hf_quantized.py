@@ -415,7 +415,8 @@ def test_data_at_odd_addresses_are_read_where_they_are(tmp_path, weights, compre
     read_even, read_odd = read(even), read(odd)
     stored = hf.read_checkpoint(odd).shards.tensors().values()
     assert any(not tensor.values.flags.aligned for tensor in stored)
-    assert all(np.shares_memory(tensor.values, tensor.mapped) for tensor in stored)  # a copy may take 1 GB
+    for tensor in stored:  # a copy may take 1 GB
+        assert np.shares_memory(tensor.values, tensor.opened.part(tensor.begin, tensor.end))
     for name, tensor in read_even.items():
         np.testing.assert_array_equal(tensor.data, read_odd[name].data)
     canvas = [[5] * CANVAS]

@@ -258,9 +258,10 @@ def test_predictions_that_are_not_numbers_are_valid_json_too(paths, tmp_path, ca
         for x in source.tensors()
     ]
     write_gguf(tmp_path / "nan.gguf", source.metadata, tensors)
-    assert main(["inspect", "--compare", paths["F32"], str(tmp_path / "nan.gguf"), "--json"]) == 0
-    logits = json.loads(capsys.readouterr().out)["logits"]
-    assert (logits["mean_kl"], logits["max_kl"]) == (None, None)
+    assert main(["inspect", "--compare", paths["F32"], str(tmp_path / "nan.gguf"), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["logits"] is None
+    assert report["problem"].startswith("model B: sequence 0, canvas 0, step 0: numbers are not finite, first in the ")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ in a folder that is not compressed.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,11 +25,9 @@ import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.hf.compression import Compression
+from gesso.files.hf.experts import EXPERT, PROJECTIONS, check_complete
 from gesso.files.hf.shards import StoredTensor
 from gesso.files.tensor import Array, Tensor, stored_bytes
-
-EXPERT = re.compile(r"model\.decoder\.layers\.(\d+)\.experts\.(0|[1-9]\d*)\.(gate|up|down)_proj")
-PROJECTIONS = ("gate", "up", "down")
 
 
 class Layer:
@@ -122,10 +119,7 @@ def _experts(
     """Yields the tensors of the experts of one transformer layer. `number` is the layer's number."""
     prefix = f"model.decoder.layers.{number}.experts"
     for projection, layers in projections.items():
-        missing = next((expert for expert in range(num_experts) if expert not in layers), None)
-        if missing is not None or len(layers) > num_experts:
-            wrong = f"missing: {missing}" if missing is not None else f"unexpected: {max(layers)}"
-            raise ValueError(f"{prefix}.*.{projection}_proj: expected experts 0 to {num_experts - 1}, {wrong}")
+        check_complete(prefix, projection, layers, num_experts)
         for expert in range(num_experts):
             expected = projections["gate" if projection == "up" else projection][0].shape
             if layers[expert].shape != expected:

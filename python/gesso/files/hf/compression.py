@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gesso.files.hf.config import Fields, read_json, require_json
+from gesso.files.hf.foreign import kind_of_compression
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ COMPRESSED_TENSORS: dict[str, tuple[Compression, dict[str, object]]] = {
     "float-quantized": (FLOAT_QUANTIZED, {"num_bits": 8, "type": "float", "strategy": "channel"}),
     "int-quantized": (INT_QUANTIZED, {"num_bits": 8, "type": "int", "strategy": "channel"}),
 }
+COMPRESSIONS_BY_FIELD = {"quantization": "MLX", "compression_config": "compressed-tensors of 2024"}
 MODELOPT_ALGORITHMS = ("NVFP4", "W4A16_NVFP4")  # the second does not quantise activations; its weights are the same
 
 
@@ -65,9 +67,10 @@ def read_compression(directory: Path) -> Compression | None:
     Raises ValueError if gesso does not support the compression.
     """
     config = require_json(directory / "config.json")
-    for name in ("quantization", "compression_config"):  # written by mlx, and by compressed-tensors of 2024
+    for name in COMPRESSIONS_BY_FIELD:
         if config.values.get(name) is not None:
-            raise config.error(name, "nothing; gesso reads quantization_config of modelopt and of compressed-tensors")
+            what = kind_of_compression({"quant_method": COMPRESSIONS_BY_FIELD[name]})
+            raise ValueError(f"{config.error(name, 'nothing')}: {what}")
     quantized = config.object("quantization_config") if config.values.get("quantization_config") is not None else None
     exported = read_json(directory / "hf_quant_config.json")
     if quantized is None and exported is None:
@@ -77,8 +80,13 @@ def read_compression(directory: Path) -> Compression | None:
             _check_modelopt(fields)
         return MODELOPT_NVFP4
     if quantized.values.get("quant_method") != "compressed-tensors":
-        raise quantized.error("quant_method", "'modelopt' or 'compressed-tensors'")
+        raise _unread(quantized, "quant_method", "'modelopt' or 'compressed-tensors'")
     return _read_compressed_tensors(quantized)
+
+
+def _unread(quantized: Fields, field: str, expected: str) -> ValueError:
+    """The error for a compression that gesso does not read. It names the compression in a sentence."""
+    return ValueError(f"{quantized.error(field, expected)}: {kind_of_compression(quantized.values)}")
 
 
 def _check_modelopt(quantized: Fields) -> None:
@@ -87,7 +95,7 @@ def _check_modelopt(quantized: Fields) -> None:
     Both files have `quant_algo`. The group size is in `group_size`; config.json may have it in `config_groups` instead.
     """
     if quantized.values.get("quant_algo") not in MODELOPT_ALGORITHMS:
-        raise quantized.error("quant_algo", " or ".join(map(repr, MODELOPT_ALGORITHMS)))
+        raise _unread(quantized, "quant_algo", " or ".join(map(repr, MODELOPT_ALGORITHMS)))
     quantized.fixed("group_size", 16)
     if quantized.values.get("config_groups") is not None:
         for _, weights in _weights_of_groups(quantized):
@@ -97,7 +105,7 @@ def _check_modelopt(quantized: Fields) -> None:
 def _read_compressed_tensors(quantized: Fields) -> Compression:
     name = quantized.values.get("format")
     if name not in COMPRESSED_TENSORS:
-        raise quantized.error("format", " or ".join(map(repr, COMPRESSED_TENSORS)))
+        raise _unread(quantized, "format", " or ".join(map(repr, COMPRESSED_TENSORS)))
     compression, expected = COMPRESSED_TENSORS[name]
     quantized.fixed("quantization_status", "compressed")
     if quantized.values.get("sparsity_config"):

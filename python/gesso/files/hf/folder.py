@@ -16,7 +16,9 @@ file and the field, what was expected and what was found.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -25,64 +27,20 @@ from gesso.files.checkpoint import integer
 from gesso.files.hf.compressed import quantized_tensors, split
 from gesso.files.hf.compression import read_compression
 from gesso.files.hf.config import read_config_metadata
+from gesso.files.hf.experts import split_experts, stacked_experts
+from gesso.files.hf.generation import read_generation_metadata
+from gesso.files.hf.names import canonical_name, decoders_name, gguf_name, hint, is_dropped
 from gesso.files.hf.shards import Shards, StoredTensor
 from gesso.files.hf.tokenizer import read_tokenizer_metadata
 from gesso.files.presets import stays_float32
+from gesso.files.regular_file import AnyPath, as_path
 from gesso.files.tensor import FLOAT_TYPES, Tensor
 
 UNROTATED = 1e30  # a pair of dimensions whose frequency is divided by this is rotated by an angle of almost exactly 0
 
-# Maps Hugging Face names to GGUF names. N stands for the layer number. Shapes and values are the same on both sides.
-NAMES = {
-    "model.decoder.embed_tokens.weight": "token_embd.weight",
-    "model.decoder.norm.weight": "output_norm.weight",
-    "model.decoder.self_conditioning.pre_norm.weight": "self_cond_pre_norm.weight",
-    "model.decoder.self_conditioning.gate_proj.weight": "self_cond_gate.weight",
-    "model.decoder.self_conditioning.up_proj.weight": "self_cond_up.weight",
-    "model.decoder.self_conditioning.down_proj.weight": "self_cond_down.weight",
-    "model.decoder.layers.N.input_layernorm.weight": "blk.N.attn_norm.weight",
-    "model.decoder.layers.N.self_attn.q_proj.weight": "blk.N.attn_q.weight",
-    "model.decoder.layers.N.self_attn.k_proj.weight": "blk.N.attn_k.weight",
-    "model.decoder.layers.N.self_attn.v_proj.weight": "blk.N.attn_v.weight",
-    "model.decoder.layers.N.self_attn.o_proj.weight": "blk.N.attn_output.weight",
-    "model.decoder.layers.N.self_attn.q_norm.weight": "blk.N.attn_q_norm.weight",
-    "model.decoder.layers.N.self_attn.k_norm.weight": "blk.N.attn_k_norm.weight",
-    "model.decoder.layers.N.post_attention_layernorm.weight": "blk.N.post_attention_norm.weight",
-    "model.decoder.layers.N.pre_feedforward_layernorm.weight": "blk.N.ffn_norm.weight",
-    "model.decoder.layers.N.mlp.gate_proj.weight": "blk.N.ffn_gate.weight",
-    "model.decoder.layers.N.mlp.up_proj.weight": "blk.N.ffn_up.weight",
-    "model.decoder.layers.N.mlp.down_proj.weight": "blk.N.ffn_down.weight",
-    "model.decoder.layers.N.post_feedforward_layernorm_1.weight": "blk.N.post_ffw_norm_1.weight",
-    "model.decoder.layers.N.pre_feedforward_layernorm_2.weight": "blk.N.pre_ffw_norm_2.weight",
-    "model.decoder.layers.N.post_feedforward_layernorm_2.weight": "blk.N.post_ffw_norm_2.weight",
-    "model.decoder.layers.N.post_feedforward_layernorm.weight": "blk.N.post_ffw_norm.weight",
-    "model.decoder.layers.N.router.proj.weight": "blk.N.ffn_gate_inp.weight",
-    "model.decoder.layers.N.router.scale": "blk.N.ffn_gate_inp.scale",
-    "model.decoder.layers.N.router.per_expert_scale": "blk.N.ffn_down_exps.scale",
-    "model.decoder.layers.N.experts.gate_up_proj": "blk.N.ffn_gate_up_exps.weight",
-    "model.decoder.layers.N.experts.down_proj": "blk.N.ffn_down_exps.weight",
-    "model.decoder.layers.N.layer_scalar": "blk.N.layer_output_scale.weight",
-    "model.encoder.language_model.layers.N.layer_scalar": "blk.N.enc_layer_output_scale.weight",
-}
-# These tensors are not read: vision weights; the text encoder and the head, which share the decoder's tensors; and the
-# scales of a compressed key-value cache, which gesso does not have.
-DROPPED = re.compile(r"model\.encoder\.|lm_head\.|model\.decoder\.layers\.\d+\.self_attn\.([kv]_proj\.)?[qkv]_scale$")
-
-
-def _pattern(hf_name: str) -> str:
-    return re.sub(r"\.layers\.(\d+)\.", ".layers.N.", hf_name, count=1)
-
-
-def is_dropped(hf_name: str) -> bool:
-    """Whether a GGUF file has nothing for this tensor, see `DROPPED`."""
-    return _pattern(hf_name) not in NAMES and DROPPED.match(hf_name) is not None
-
-
-def gguf_name(hf_name: str) -> str:
-    """Returns the GGUF name of a tensor. Raises KeyError if the tensor is unknown or not read."""
-    layer = re.search(r"\.layers\.(\d+)\.", hf_name)
-    name = NAMES[_pattern(hf_name)]
-    return name.replace("N", layer[1], 1) if layer else name
+# An embedding, with any prefix. A compressed one may have another last part.
+SHORT_LIST = 1 << 18  # lists of so many tokens take a second; what does not fit is then found with all other tensors
+EMBEDDING = re.compile(r"(^|\.)embed_tokens\.weight(_packed)?$")
 
 
 def rope_freqs(num_pairs: int, rotated_pairs: int) -> Tensor:
@@ -97,12 +55,26 @@ def rope_freqs(num_pairs: int, rotated_pairs: int) -> Tensor:
 class Checkpoint:
     """A checkpoint folder. It has `metadata` and `tensors()`, as `write_gguf` takes them."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, *, mmap: bool = True):
         self.directory = directory
-        self.compression = read_compression(directory)
         self.metadata, self._rotated_pairs = read_config_metadata(directory)
-        self.metadata |= read_tokenizer_metadata(directory, integer(self.metadata, "vocab_size"))
-        self.shards = Shards(directory)
+        self.compression = read_compression(directory)
+        self.shards = Shards(directory, mmap=mmap)
+        vocab_size = integer(self.metadata, "vocab_size")
+        self._check_vocabulary(vocab_size)
+        tokenizer = read_tokenizer_metadata(directory, vocab_size)
+        self.metadata |= tokenizer | read_generation_metadata(directory, tokenizer, vocab_size)
+
+    def _check_vocabulary(self, vocab_size: int) -> None:
+        """Raises ValueError if a large vocabulary has an embedding, but none with a row for each token.
+
+        The tokenizer makes lists of this length, which a folder of a few bytes must not choose.
+        """
+        if vocab_size <= SHORT_LIST:
+            return
+        found = [tensor for name, tensor in self.shards.tensors().items() if EMBEDDING.search(name)]
+        if found and all(tensor.shape[:1] != (vocab_size,) for tensor in found):
+            raise found[0].error(f"vocab_size = {vocab_size} rows")
 
     def tensors(self) -> Iterator[Tensor]:
         """Yields all weights. It reads the files' headers only; values are read or made each time they are asked for.
@@ -110,18 +82,26 @@ class Checkpoint:
         Matrices have the type in which they are stored; for compressed ones see `compressed.py`. Vectors, norms and the
         router are F32.
         """
-        stored = {name: tensor for name, tensor in self.shards.tensors().items() if not is_dropped(name)}
+        stored = _by_name(self.shards.tensors())
         plain, layers = split(stored, self.compression) if self.compression else (stored, {})
-        tensors = {tensor.name: tensor for tensor in map(_plain_tensor, plain.values())}
+        plain, experts = split_experts(plain)
+        tensors: dict[str, Tensor] = {}
+        num_experts = integer(self.metadata, "expert_count")
+        plain_tensors = (_plain_tensor(name, tensor) for name, tensor in plain.items())
+        for tensor in chain(plain_tensors, stacked_experts(experts, num_experts)):
+            self._add(tensors, tensor)
         for tensor in self._compressed_tensors(layers):
-            other = tensors.get(tensor.name)
-            if tensor.name.endswith("ffn_down_exps.scale"):
-                tensor = _with_router_scale(tensor, other)
-            elif other is not None:
-                raise ValueError(f"{self.directory}: {other.source} and {tensor.source}: expected only one of them")
-            tensors[tensor.name] = tensor
+            has_router_scale = tensor.name.endswith("ffn_down_exps.scale")
+            self._add(
+                tensors, _with_router_scale(tensor, tensors.pop(tensor.name, None)) if has_router_scale else tensor
+            )
         yield from tensors.values()
         yield rope_freqs(integer(self.metadata, "attention.key_length") // 2, self._rotated_pairs)
+
+    def _add(self, tensors: dict[str, Tensor], tensor: Tensor) -> None:
+        other = tensors.setdefault(tensor.name, tensor)
+        if other is not tensor:
+            raise ValueError(f"{self.directory}: {other.source} and {tensor.source}: expected only one of them")
 
     def _compressed_tensors(self, layers: dict[str, dict[str, StoredTensor]]) -> Iterator[Tensor]:
         if self.compression is None:
@@ -130,17 +110,38 @@ class Checkpoint:
         yield from quantized_tensors(layers, self.compression, num_experts, _known_name)
 
 
-def _known_name(file: Path, hf_name: str) -> str:
+def _known_name(file: Path, hf_name: str, stored_name: str = "") -> str:
     try:
         return gguf_name(hf_name)
     except KeyError:
-        raise ValueError(f"{file}: {hf_name}: unknown tensor") from None
+        raise ValueError(f"{file}: {stored_name or hf_name}: unknown tensor{hint(hf_name)}") from None
 
 
-def _plain_tensor(stored: StoredTensor) -> Tensor:
+def _by_name(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """Returns the tensors that are read by the reference's names.
+
+    A tensor of the text encoder or of the head stands for the decoder's, where the folder lacks that. Where it has
+    both, they must be equal: the reference would compute with two different ones, which gesso cannot.
+    """
+    names: dict[str, StoredTensor] = {}
+    groups: dict[str, list[StoredTensor]] = {}  # the decoder's tensor, then those that are tied with it
+    for tensor in stored.values():
+        name = canonical_name(tensor.name)
+        if is_dropped(name):
+            continue
+        other = names.setdefault(name, tensor)
+        if other is not tensor:
+            raise ValueError(f"{tensor.file}: {tensor.name}: {other.name} is the same tensor of the model")
+        tied = decoders_name(name)
+        group = groups.setdefault(tied or name, [])
+        group.insert(0 if tied is None else len(group), tensor)
+    return {name: replace(first, twins=tuple(others)) for name, (first, *others) in groups.items()}
+
+
+def _plain_tensor(hf_name: str, stored: StoredTensor) -> Tensor:
+    name = _known_name(stored.file, hf_name, stored.name)
     if stored.dtype not in FLOAT_TYPES:
         raise stored.error("F32, F16 or BF16")
-    name = _known_name(stored.file, stored.name)
     shape = stored.shape or (1,)
     tensor = Tensor(name, stored.dtype, shape, lambda: stored.values.reshape(shape), stored.name)
     return Tensor(name, "F32", shape, tensor.to_float32, stored.name) if stays_float32(name, shape) else tensor
@@ -159,6 +160,9 @@ def _with_router_scale(tensor: Tensor, router: Tensor | None) -> Tensor:
     )
 
 
-def read_checkpoint(directory: str | Path) -> Checkpoint:
-    """Opens a checkpoint folder. Reads its JSON files and checks that the weight files exist, but reads no weights."""
-    return Checkpoint(Path(directory))
+def read_checkpoint(directory: AnyPath, *, mmap: bool = True) -> Checkpoint:
+    """Opens a checkpoint folder. Reads its JSON files and the headers of the weight files, but no weights.
+
+    mmap: False reads weights instead of mapping the files, see `gesso.load`.
+    """
+    return Checkpoint(as_path(directory), mmap=mmap)

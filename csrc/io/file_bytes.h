@@ -1,0 +1,45 @@
+// FileBytes: the bytes of a regular file, mapped into memory or read into it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+
+namespace gesso::io {
+
+// How a file's bytes come into memory.
+//   kMap   The file is mapped read-only. This takes no time and no memory of its own. Nobody may change the file while
+//          the object lives: where it was cut off, the system ends the process with SIGBUS, and where it was written
+//          to, the bytes change.
+//   kRead  The file is read once and takes as much memory as it is long. Whatever happens to it later changes nothing.
+enum class FileAccess { kMap, kRead };
+
+// Owns the memory: the bytes are valid as long as the object lives. They begin at the start of a page.
+class FileBytes {
+ public:
+  // Throws an ArgumentError for a path that is empty or holds a NUL. Throws an IoError that names the path and the
+  // cause when the path does not exist, is no regular file (a folder, a pipe, a socket, a device), cannot be read or
+  // mapped, or becomes shorter while it is read. Opening a pipe never waits. Throws an OutOfMemory when a file is to be
+  // read that is larger than the memory that is free, and Interrupted when `interrupted` returns true while it is read.
+  // An empty file gives an empty span.
+  explicit FileBytes(const std::string& path, FileAccess access = FileAccess::kMap,
+                     const std::function<bool()>& interrupted = {});
+  ~FileBytes();
+  FileBytes(const FileBytes&) = delete;
+  FileBytes& operator=(const FileBytes&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // Gives back the memory that reading a mapped range has filled. Whoever reads the range again loads it again. Nothing
+  // happens if the range is not within a mapped file.
+  void release(std::span<const std::byte> range) const;
+
+ private:
+  std::string path_;
+  FileAccess access_;
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace gesso::io

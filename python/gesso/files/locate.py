@@ -1,0 +1,78 @@
+"""Finds the model where a user names something around it: a hub cache's folder, or a folder with one GGUF file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gesso import _native
+from gesso.files.regular_file import AnyPath, as_path, read_text
+
+UNFINISHED = "an unfinished download or file; let it finish, or start it again"
+# What a file is that has one of these ends, whatever it begins with.
+SUFFIXES = {
+    **dict.fromkeys((".incomplete", ".part", ".partial", ".crdownload", ".aria2", ".download"), UNFINISHED),
+    ".json": "a file of a checkpoint folder; give the folder",
+    ".onnx": "an ONNX model; give the folder that it was made from",
+    **dict.fromkeys((".tflite", ".task", ".litertlm"), "a LiteRT model; give the folder that it was made from"),
+}
+HUB = "models--"  # a hub cache keeps models/ORGANISATION/NAME as models--ORGANISATION--NAME/snapshots/REVISION
+
+
+def locate(path: AnyPath) -> Path:
+    """Returns the GGUF file or the checkpoint folder that a path stands for.
+
+    - A folder of a hub cache, models--ORGANISATION--NAME, stands for the revision that its refs/main names, or for its
+      only revision.
+    - A folder without safetensors stands for its only GGUF file, or for the first part of its only split file. A file
+      mmproj*.gguf, the vision part of a model, does not count.
+    - Any other path stands for itself. Whether it can be read is found out later.
+
+    Raises FormatError for a folder with several GGUF files or revisions, and for a file that is something else.
+    """
+    path = as_path(path)
+    if path.suffix in SUFFIXES and path.is_file():
+        raise _native.FormatError(f"{path}: {SUFFIXES[path.suffix]}")
+    if not path.is_dir():
+        return path
+    folder = _revision(path)
+    if next(folder.glob("*.safetensors"), None) is not None:
+        return folder
+    files = sorted(file for file in folder.glob("*.gguf") if not file.name.lower().startswith("mmproj"))
+    sets = {re.sub(r"-\d{5}(-of-\d{5}\.gguf)$", r"-00001\1", file.name) for file in files}
+    if len(sets) > 1:
+        raise _native.FormatError(
+            f"{folder}: expected one model, got {len(sets)}; give one of {', '.join(sorted(sets))}"
+        )
+    return folder / sets.pop() if sets else folder
+
+
+def _revision(folder: Path) -> Path:
+    """Returns the revision that a hub cache's folder stands for. Another folder stands for itself."""
+    if folder.name == "snapshots":
+        folder = folder.parent
+    if not folder.resolve().name.startswith(HUB) or (folder / "config.json").is_file():
+        return folder
+    snapshots = sorted(entry for entry in folder.glob("snapshots/*") if entry.is_dir())
+    try:
+        main = folder / "snapshots" / read_text(folder / "refs" / "main").strip()
+    except (OSError, ValueError):
+        main = None
+    if main in snapshots:
+        return main
+    if not snapshots:
+        raise _native.FormatError(f"{folder}: a hub cache's folder without a revision; start the download again")
+    if len(snapshots) > 1:
+        names = ", ".join(entry.name for entry in snapshots)
+        raise _native.FormatError(
+            f"{folder}: a hub cache's folder without refs/main; give one of snapshots/{{{names}}}"
+        )
+    return snapshots[0]
+
+
+def checkpoint_name(folder: Path) -> str:
+    """Returns the name of a checkpoint folder. For a revision in a hub cache it is the model's name."""
+    folder = folder.resolve()
+    repository = folder.parent.parent.name
+    is_revision = folder.parent.name == "snapshots" and repository.startswith(HUB)
+    return repository.rpartition("--")[2] if is_revision else folder.name
