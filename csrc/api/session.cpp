@@ -1,6 +1,6 @@
-#include <algorithm>
 #include <cstring>
 
+#include "api/append_ids.h"
 #include "api/model_impl.h"
 #include "api/op_profile.h"
 #include "core/check.h"
@@ -77,30 +77,10 @@ struct Session::Impl {
           "), got ", size);
   }
 
-  void check_ids(const char* what, const std::vector<int32_t>& ids) const {
-    for (int32_t id : ids) {
-      check(id >= 0 && id < config().vocab_size, what, ": token id ", id, " outside the vocabulary [0, ",
-            config().vocab_size, ")");
-    }
-  }
-
   // Appends ids without encoding them. If any ids are refused, no sequence changes.
   void append(const std::vector<std::vector<int32_t>>& ids) {
     check_batch("ids", ids.size());
-    const std::vector<int32_t>& placeholders = config().placeholder_token_ids;
-    for (size_t i = 0; i < ids.size(); ++i) {
-      check(!ids[i].empty() || !sequences[i].ids.empty(), "sequence ", i, ": the prompt is empty; at least one token");
-      check_ids("ids", ids[i]);
-      const auto found = std::find_first_of(ids[i].begin(), ids[i].end(), placeholders.begin(), placeholders.end());
-      check(found == ids[i].end(), "sequence ", i, ": token id ", found == ids[i].end() ? 0 : *found,
-            " stands for an image, audio or video; only text is supported");
-      const int64_t length = static_cast<int64_t>(sequences[i].ids.size() + ids[i].size());
-      check(length <= config().max_position_embeddings, "sequence ", i, ": ", length,
-            " tokens are more than the model's context of ", config().max_position_embeddings);
-    }
-    for (size_t i = 0; i < ids.size(); ++i) {
-      sequences[i].ids.insert(sequences[i].ids.end(), ids[i].begin(), ids[i].end());
-    }
+    append_ids(ids, sequences, config());
   }
 
   void encode_pending(const Context& context) {
@@ -251,7 +231,7 @@ void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_
   for (int64_t i = 0; i < batch_size; ++i) {
     const int64_t got = static_cast<int64_t>(canvas[i].size());
     check(got == config.canvas_length, "canvas: expected ", config.canvas_length, " token ids, got ", got);
-    session->check_ids("canvas", canvas[i]);
+    check_ids("canvas", canvas[i], config);
     check(session->length(i) > 0, "sequence ", i, ": nothing is encoded yet");
     check(session->length(i) + config.canvas_length <= config.max_position_embeddings, "sequence ", i, ": ",
           session->length(i), " tokens and a canvas of ", config.canvas_length,

@@ -1,0 +1,21 @@
+// Checks the token ids that a caller gives a session, and appends them to its sequences.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "gesso/config.h"
+#include "model/sequence.h"
+
+namespace gesso {
+
+// ArgumentError, which begins with `what`, unless all ids are in the vocabulary.
+void check_ids(const char* what, std::span<const int32_t> ids, const ModelConfig& config);
+
+// Appends ids[i] to sequences[i] without encoding them. ArgumentError for an empty text, for ids outside the vocabulary
+// or that stand for other media, and for more tokens than the context holds. Then no sequence has changed.
+void append_ids(std::span<const std::vector<int32_t>> ids, std::span<model::Sequence> sequences,
+                const ModelConfig& config);
+
+}  // namespace gesso
