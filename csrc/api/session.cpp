@@ -42,6 +42,7 @@ struct Session::Impl {
   };
   using ReadingCall = Call<Reading>;
   using ChangingCall = Call<Changing>;
+  using NestingCall = Call<Nesting>;
 
   Model model;
   std::shared_ptr<const Model::Impl> shared;
@@ -270,7 +271,7 @@ void Session::set_profiling(bool on) {
 }
 
 std::vector<OpProfile> Session::take_profile() {
-  const Impl::ChangingCall session(impl_, "take_profile");
+  const Impl::NestingCall session(impl_, "take_profile");
   if (!session->profile) return {};
   return name_profile(session->profile->take(), session->shared->weights);
 }

@@ -141,6 +141,7 @@ class Session {
   // what take_profile() has not returned. Results stay the same. On a GPU each op then waits for the op before it.
   void set_profiling(bool on);
   // Returns what was added since the last call, in no particular order. It is empty when nothing is profiled.
+  // A callback of this session may call it, too, and then gets what the call under way has added.
   std::vector<OpProfile> take_profile();
 
  private:

@@ -47,7 +47,6 @@ std::vector<std::pair<const char*, std::function<void(gesso::Session&)>>> refuse
       {"collect_importance", [](gesso::Session& s) { s.collect_importance(); }},
       {"importance", [](gesso::Session& s) { s.importance(); }},
       {"set_profiling", [](gesso::Session& s) { s.set_profiling(true); }},
-      {"take_profile", [](gesso::Session& s) { s.take_profile(); }},
       {"rewind", [](gesso::Session& s) { s.rewind({0}); }},
   };
 }
@@ -110,6 +109,26 @@ TEST_CASE("a session refuses every call of another thread") {
   thread.join();
   CHECK(written == model.generate({{5}}, two_canvases()).sequences[0]);
   for (const auto& [name, call] : refused_calls()) CHECK_NOTHROW(call(session));
+}
+
+TEST_CASE("a callback gets the profile of its own call, and another thread is refused") {
+  const gesso::Model model = tiny_model();
+  gesso::Session session(model);
+  session.set_profiling(true);
+  session.encode({{5}});
+  session.take_profile();
+  int num_steps = 0;
+  gesso::GenerationOptions options = two_canvases();
+  options.on_step = [&](const gesso::StepEvent&) {
+    CHECK(!session.take_profile().empty());
+    CHECK(session.take_profile().empty());
+    std::thread([&] { CHECK_THROWS_AS(session.take_profile(), BusyError); }).join();
+    CHECK_THROWS_AS(session.rewind({0}), BusyError);  // the call inside has not been let go
+    return ++num_steps, true;
+  };
+  session.generate({{}}, options);
+  CHECK(num_steps > 0);
+  CHECK_NOTHROW(session.rewind({0}));
 }
 
 TEST_CASE("several calls may read at once, and a call that changes is refused meanwhile") {

@@ -110,4 +110,7 @@ def test_soft_cap(cap):
         return (x.dtype.type(cap) * np.tanh(x / x.dtype.type(cap)))[:, None]
 
     assert_within_rule(_ops.soft_cap(cap, x)[:, None], by_element, x)
-    np.testing.assert_array_equal(_ops.soft_cap(cap, np.float32([INF, -INF, 1e38])), np.float32([cap, -cap, cap]))
+    large = np.float32([1e38, -1e38])
+    np.testing.assert_array_equal(_ops.soft_cap(cap, large), np.float32([cap, -cap]))
+    # An infinite logit has no probability. It must not become a large one.
+    assert np.isnan(_ops.soft_cap(cap, np.float32([INF, -INF]))).all()

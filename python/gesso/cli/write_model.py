@@ -13,7 +13,8 @@ import numpy as np
 from gesso import _native
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads
 from gesso.cli.progress import Progress, show_time
-from gesso.files.gguf_writer import Metadata, write_gguf
+from gesso.files.gguf_metadata import Metadata
+from gesso.files.gguf_writer import write_gguf
 from gesso.files.imatrix import read_imatrix
 from gesso.files.partial_file import check_target, unwind_on_sigterm
 from gesso.files.presets import PRESETS, plan_types

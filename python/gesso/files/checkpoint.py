@@ -36,6 +36,8 @@ def integer(metadata: Mapping[str, object], key: str) -> int:
 def integers(metadata: Mapping[str, object], key: str) -> list[int]:
     """The value for each layer, such as the key-value heads in "attention.head_count_kv"."""
     values = metadata[f"{ARCHITECTURE}.{key}"]
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
     if not isinstance(values, list):
         raise TypeError(f"{ARCHITECTURE}.{key}: expected a list, got {values!r}")
     return values

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from gesso import _native
-from gesso.files.gguf_writer import Encoded, Metadata
+from gesso.files.gguf_metadata import Encoded, Metadata
 from gesso.files.regular_file import AnyPath, as_path
 from gesso.files.tensor import FLOAT_TYPES, Array, Tensor
 

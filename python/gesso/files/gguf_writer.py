@@ -8,7 +8,6 @@ If values come from mapped files or are made on demand, one tensor and a chunk o
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,12 @@ import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.callback import plain_callback
-from gesso.files.checkpoint import ARCHITECTURE, Value
+from gesso.files.checkpoint import ARCHITECTURE
+from gesso.files.gguf_metadata import Encoded, Metadata, add_value
 from gesso.files.partial_file import check_space, check_target, partial_file
 from gesso.files.presets import stays_float32
 from gesso.files.regular_file import AnyPath, as_path
-from gesso.files.tensor import Array, Tensor, fits_float32, release_pages, stored_bytes, tensor_types
+from gesso.files.tensor import Array, Tensor, release_pages, stored_bytes, tensor_types
 
 if TYPE_CHECKING:  # slow to import, and only writing needs it
     from io import BufferedWriter
@@ -37,19 +37,6 @@ Progress = Callable[[int, int, str], object]
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A metadata value in the bytes that a GGUF file has for it: the value's type (u32), then the value.
-
-    It is copied to the new file bit for bit.
-    """
-
-    data: bytes
-
-
-Metadata = Mapping[str, Value | np.generic | Encoded]
-
-
-@dataclass(frozen=True)
 class Stream(Tensor):
     """A tensor whose bytes are made while they are written. It can only be written in its own type.
 
@@ -58,53 +45,6 @@ class Stream(Tensor):
     """
 
     make_chunks: Callable[[], Iterator[Array]] = lambda: iter(())
-
-
-EMPTY_LIST = Encoded(struct.pack("<IIQ", 9, 5, 0))  # an array of i32 without items
-
-
-def _add_value(writer: GGUFWriter, key: str, value: object) -> None:
-    """Adds one metadata value. Its Python type decides its GGUF type.
-
-    A bool becomes bool, an int u32 (i32 below zero), a float f32, a str string. The items of a list become the same,
-    but ints in lists are always i32. A NumPy scalar keeps its own type: np.uint64(1) becomes u64. An empty list becomes
-    one of i32; the package cannot write it.
-    """
-    from gguf import GGUFValueType as value_type
-
-    _check_range(key, value)
-    value = EMPTY_LIST if isinstance(value, (list, tuple)) and not value else value
-    if isinstance(value, Encoded):
-        writer.add_key_value(key, value, value_type(int.from_bytes(value.data[:4], "little")))
-    elif isinstance(value, (list, tuple)):
-        kinds = {bool: value_type.BOOL, int: value_type.INT32, float: value_type.FLOAT32, str: value_type.STRING}
-        if len({type(item) for item in value}) != 1 or type(value[0]) not in kinds:
-            raise ValueError(f"{key}: expected a list of bools, of ints, of floats or of strings, got {value[:4]!r}...")
-        writer.add_key_value(key, value, value_type.ARRAY, sub_type=kinds[type(value[0])])
-    elif isinstance(value, np.generic):
-        names = {"b": "BOOL", "u": "UINT", "i": "INT", "f": "FLOAT"}
-        bits = "" if value.dtype.kind == "b" else str(8 * value.dtype.itemsize)
-        writer.add_key_value(key, value.item(), value_type[names[value.dtype.kind] + bits])
-    elif isinstance(value, bool):
-        writer.add_key_value(key, value, value_type.BOOL)
-    elif isinstance(value, int):
-        writer.add_key_value(key, value, value_type.UINT32 if value >= 0 else value_type.INT32)
-    elif isinstance(value, float):
-        writer.add_key_value(key, value, value_type.FLOAT32)
-    elif isinstance(value, str):
-        writer.add_key_value(key, value, value_type.STRING)
-    else:
-        raise ValueError(f"{key}: expected a bool, int, float, string or list, got {value!r}")
-
-
-def _check_range(key: str, value: object) -> None:
-    """Raises ValueError if a Python number does not fit into the 32 bits that it would get."""
-    for number in value if isinstance(value, (list, tuple)) else [value]:
-        most = np.iinfo(np.int32 if isinstance(value, (list, tuple)) else np.uint32).max
-        if type(number) is int and not np.iinfo(np.int32).min <= number <= most:
-            raise ValueError(f"{key}: {number} does not fit 32 bits")
-        if type(number) is float and np.isfinite(number) and not fits_float32(number):
-            raise ValueError(f"{key}: {number} is beyond the range of float32")
 
 
 def _make_writer(file: BinaryIO, metadata: Metadata) -> GGUFWriter:
@@ -124,7 +64,7 @@ def _make_writer(file: BinaryIO, metadata: Metadata) -> GGUFWriter:
         if key == "general.alignment":
             writer.add_custom_alignment(cast(int, value))
         elif key not in ("general.architecture", "general.quantization_version"):
-            _add_value(writer, key, value)
+            add_value(writer, key, value)
     return writer
 
 

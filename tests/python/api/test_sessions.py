@@ -42,7 +42,6 @@ USES = {
     "collect_importance": lambda s: s.collect_importance(),
     "importance": lambda s: s.importance,
     "set_profiling": lambda s: s._native.set_profiling(True),
-    "take_profile": lambda s: s._native.take_profile(),
 }
 
 

@@ -87,7 +87,7 @@ def test_a_terminal_gets_both(said, live):
     status, sent = run_in_terminal(*arguments, *live, columns=400, rows=40)
     assert status == 0
     assert "\x1b[2m" in sent
-    shown = "\n".join(screen(sent))
+    shown = "\n".join(screen(sent)).expandtabs()
     for part in (reply.thought, reply.text):
         for line in visible(part).expandtabs().split("\n"):
             assert line.strip() in shown

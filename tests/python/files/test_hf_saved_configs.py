@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gesso.files.hf.config import FULL, SLIDING, read_config_metadata
+from gesso.files.hf.generation import read_generation_metadata
 
 SAVED = sorted((Path(__file__).parents[2] / "golden" / "saved_configs").iterdir())
 IS_SLIDING = [True, True, False] * 2 + [True] * 5 + [False]
@@ -44,6 +45,7 @@ def test_old_and_new_forms_are_there():
 @pytest.mark.parametrize("folder", SAVED, ids=lambda folder: folder.name)
 def test_every_version_saves_the_same_model(folder):
     metadata, rotated_pairs = read_config_metadata(folder)
+    metadata |= read_generation_metadata(folder, {}, 300)
     assert {key: metadata.get(key) for key in EXPECTED} == EXPECTED
     assert rotated_pairs == 5
 
