@@ -90,6 +90,7 @@ TEXT = (
     Group("only an embedding per layer would read it", "vocab_size_per_layer_input"),
     Group("MLPs have one width", "use_double_wide_mlp", (False,)),
     Group("texts are encoded causally", "use_bidirectional_attention", ("vision",)),
+    Group("how per_layer_config is written", "serialize_explicit_per_layer_config"),
     *GENERAL,
     LEGACY_SAMPLER,
 )
