@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <optional>
 #include <string>
 #include <thread>
 
@@ -23,6 +22,16 @@ class Users {
 
   // Throws BusyError, which names the refused call.
   [[noreturn]] void refuse(const char* call) const { throw BusyError(std::string(call) + ": " + busy_); }
+
+  void begin_change(const char* call) {
+    int nobody = 0;
+    if (!inside_.compare_exchange_strong(nobody, -1)) refuse(call);
+    changer_ = std::this_thread::get_id();
+  }
+  void end_change() {
+    changer_ = std::thread::id();
+    inside_ = 0;
+  }
 
   const char* busy_;
   std::atomic<int> inside_ = 0;           // how many calls read the object; -1 while one changes it
@@ -49,15 +58,8 @@ class Reading {
 // One call that changes the object, from the constructor to the destructor. BusyError while another call is inside.
 class Changing {
  public:
-  Changing(Users& users, const char* call) : users_(users) {
-    int nobody = 0;
-    if (!users_.inside_.compare_exchange_strong(nobody, -1)) users_.refuse(call);
-    users_.changer_ = std::this_thread::get_id();
-  }
-  ~Changing() {
-    users_.changer_ = std::thread::id();
-    users_.inside_ = 0;
-  }
+  Changing(Users& users, const char* call) : users_(users) { users_.begin_change(call); }
+  ~Changing() { users_.end_change(); }
   Changing(const Changing&) = delete;
   Changing& operator=(const Changing&) = delete;
 
@@ -68,12 +70,18 @@ class Changing {
 // As Changing. But it may also come from a callback of the call that changes the object, which waits meanwhile.
 class Nesting {
  public:
-  Nesting(Users& users, const char* call) {
-    if (users.changer_ != std::this_thread::get_id()) changing_.emplace(users, call);
+  Nesting(Users& users, const char* call) : users_(users), is_nested_(users.changer_ == std::this_thread::get_id()) {
+    if (!is_nested_) users_.begin_change(call);
   }
+  ~Nesting() {
+    if (!is_nested_) users_.end_change();
+  }
+  Nesting(const Nesting&) = delete;
+  Nesting& operator=(const Nesting&) = delete;
 
  private:
-  std::optional<Changing> changing_;
+  Users& users_;
+  bool is_nested_;
 };
 
 }  // namespace gesso
