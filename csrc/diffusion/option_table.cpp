@@ -110,7 +110,8 @@ std::string Option::problem(int64_t value) const {
 }
 
 std::string Option::problem(double value) const {
-  if (!range.contains(value)) return concat("expected ", describe(range, kind()), ", got ", value);
+  const bool is_large = value > kFinite && range.most == kFinite && !std::isinf(value);
+  if (!range.contains(value) && !is_large) return concat("expected ", describe(range, kind()), ", got ", value);
   if (fits_float32(value)) return {};
   return concat("expected a number that float32 holds, 0 or from ", std::numeric_limits<float>::min(), " to ", kFinite,
                 ", got ", value);

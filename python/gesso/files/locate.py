@@ -25,7 +25,7 @@ def locate(path: AnyPath) -> Path:
     - A folder of a hub cache, models--ORGANISATION--NAME, stands for the revision that its refs/main names, or for its
       only revision.
     - A folder without safetensors stands for its only GGUF file, or for the first part of its only split file. A file
-      mmproj*.gguf, the vision part of a model, does not count.
+      mmproj*.gguf, the vision part of a model, does not count, and neither does imatrix*.gguf.
     - Any other path stands for itself. Whether it can be read is found out later.
 
     Raises FormatError for a folder with several GGUF files or revisions, and for a file that is something else.
@@ -38,7 +38,11 @@ def locate(path: AnyPath) -> Path:
     folder = _revision(path)
     if next(folder.glob("*.safetensors"), None) is not None:
         return folder
-    files = sorted(file for file in folder.glob("*.gguf") if not file.name.lower().startswith("mmproj"))
+    files = sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() == ".gguf" and not file.name.lower().startswith(("mmproj", "imatrix"))
+    )
     sets = {re.sub(r"-\d{5}(-of-\d{5}\.gguf)$", r"-00001\1", file.name) for file in files}
     if len(sets) > 1:
         raise _native.FormatError(
@@ -65,7 +69,8 @@ def _revision(folder: Path) -> Path:
     if len(snapshots) > 1:
         names = ", ".join(entry.name for entry in snapshots)
         raise _native.FormatError(
-            f"{folder}: a hub cache's folder without refs/main; give one of snapshots/{{{names}}}"
+            f"{folder}: a hub cache's folder whose refs/main names none of its revisions; give one of"
+            f" snapshots/{{{names}}}"
         )
     return snapshots[0]
 

@@ -83,6 +83,12 @@ def test_folders_without_a_generation_config(folder, names, config, expected):
     assert ends(folder(names, config)) == expected
 
 
+def test_a_list_that_nothing_remains_of_is_refused(folder):
+    """A chat would run on without an end. An empty list is a choice."""
+    with raises(gesso.FormatError, "generation_config.json: eos_token_id: expected an id below vocab_size 370"):
+        gesso.load(folder(IDS, generation={"eos_token_id": [99999]}))
+
+
 def test_the_tokenizers_end_counts(folder):
     path = folder(IDS)
     (path / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<mask>"}))

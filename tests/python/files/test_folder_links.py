@@ -34,7 +34,6 @@ def load(folder):
         "hf_quant_config.json",
         "tokenizer.json",
         "tokenizer_config.json",
-        "model.safetensors",
         "model.safetensors.index.json",
     ],
 )
@@ -78,6 +77,31 @@ def test_a_link_to_nothing_is_no_missing_file(folder):
     (folder / "tokenizer.json").symlink_to("blob")
     with raises(OSError, "tokenizer.json.*is a link to .*stranger/blob, which does not exist"):
         gesso.load(folder)
+
+
+def test_weights_may_lie_on_another_disk(folder, tmp_path):
+    expected = load(folder)
+    shutil.move(folder / "model.safetensors", tmp_path / "weights")
+    (folder / "model.safetensors").symlink_to(tmp_path / "weights")
+    assert load(folder) == expected
+    (folder / "model.safetensors").unlink()
+    (tmp_path / "weights").write_text(SECRET)
+    (folder / "model.safetensors").symlink_to(tmp_path / "weights")
+    with raises(ValueError, "model.safetensors: not a readable safetensors file"):
+        gesso.load(folder)
+
+
+def test_blobs_that_lead_elsewhere_give_no_other_files(folder, tmp_path):
+    """A stranger's archive may have the layout of a hub cache, with a link in the place of `blobs`."""
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "secret").write_text(SECRET)
+    revision = tmp_path / "models--a--b" / "snapshots" / "0123"
+    shutil.copytree(folder, revision)
+    (revision.parents[1] / "blobs").symlink_to(tmp_path / "private")
+    (revision / "chat_template.jinja").unlink()
+    (revision / "chat_template.jinja").symlink_to("../../blobs/secret")
+    with raises(PermissionError, "outside of its folder"):
+        gesso.load(revision)
 
 
 def test_links_within_the_folder_are_followed(folder):

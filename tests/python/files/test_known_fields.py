@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import gesso
 from gesso.files.hf import folder as hf
 from gesso.files.hf import known_fields
 from gesso.files.hf.config import FULL, SLIDING
@@ -73,12 +74,6 @@ CHANGED = [
         "attention_factor: expected no such field",
     ),
     ("config", "text_config.rope_parameters.chunked_attention", {}, "expected no such field"),
-    ("generation_config", "top_k", 64, "top_k: expected 0, because the sampler"),
-    ("generation_config", "top_p", 0.95, "expected 1"),
-    ("generation_config", "temperature", 0.7, "expected 1"),
-    ("generation_config", "repetition_penalty", 1.1, "expected 1"),
-    ("generation_config", "do_sample", False, "expected True"),
-    ("generation_config", "suppress_tokens", [5], r"expected \[\]"),
     ("generation_config", "surprise", 1, "expected no such field"),
     ("generation_config", "sampler_config",
      {"_cls_name": "EntropyBoundSamplerConfig", "entropy_bound": 0.1, "surprise": 2},
@@ -127,9 +122,13 @@ SAME = [
     ("config", "text_config.top_k", 50),  # a sampler's setting that older versions wrote into every configuration
     ("config", "text_config.rope_scaling", None),
     ("generation_config", "max_new_tokens", 256),
-    ("generation_config", "top_k", 0),
-    ("generation_config", "temperature", 1.0),
-    ("generation_config", "do_sample", True),
+    ("generation_config", "top_k", 64),  # the reference's sampler does not read these
+    ("generation_config", "temperature", 0.7),
+    ("generation_config", "do_sample", False),
+    ("generation_config", "suppress_tokens", [5]),
+    ("config", "model_name", "unsloth/diffusiongemma"),
+    ("config", "text_config.router_aux_loss_coef", 0.001),
+    ("config", "pretraining_tp", 1),
     ("generation_config", "_from_model_config", True),
     ("tokenizer", "version", "1.0"),
     ("tokenizer", "truncation", {"max_length": 512}),
@@ -178,6 +177,14 @@ def test_added_tokens_that_are_found_in_normalised_text(tmp_path, content, fits)
         return
     with raises(ValueError, "added_tokens.normalized: expected false"):
         hf.read_checkpoint(folder)
+
+
+def test_an_adapter_beside_the_model_is_refused(tmp_path):
+    """The reference applies it."""
+    folder = hf_folder(tmp_path / "folder")
+    (folder / "adapter_config.json").write_text("{}")
+    with raises(gesso.FormatError, "adapter_config.json: an adapter lies beside the model"):
+        gesso.load(folder)
 
 
 def test_every_field_of_the_references_classes_has_a_decision():

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
+from gesso._native import FormatError
 from gesso.files.hf.compression import Compression
 from gesso.files.hf.experts import EXPERT, PROJECTIONS, check_complete
 from gesso.files.hf.shards import StoredTensor
@@ -38,7 +39,7 @@ class Layer:
         for part in compression.parts:
             if part not in parts and part != compression.input_scale:
                 file = next(iter(parts.values())).file
-                raise ValueError(f"{file}: {name}.{part}: missing; {compression.name} weights need it")
+                raise FormatError(f"{file}: {name}.{part}: missing; {compression.name} weights need it")
         weight = parts[compression.weight]
         if weight.dtype != compression.element_type or len(weight.shape) != 2 or 0 in weight.shape:
             raise weight.error(f"{compression.element_type} [out, in]")
@@ -63,7 +64,7 @@ class Layer:
         with np.errstate(divide="ignore", over="ignore"):
             value = np.float32(np.float32(1) / stored if self.compression.divides else stored)
         if not (math.isfinite(value) and value >= 0):  # zero is allowed: all weights of an expert may be zero
-            raise ValueError(f"{self.parts[part].file}: {self.name}.{part}: expected a positive number, got {stored}")
+            raise FormatError(f"{self.parts[part].file}: {self.name}.{part}: expected a positive number, got {stored}")
         return value
 
 
@@ -96,8 +97,8 @@ def quantized_tensors(
 ) -> Iterator[Tensor]:
     """Yields the GGUF tensors of compressed layers.
 
-    gguf_name: a function of a file and of a weight's name in it that returns the GGUF name; it raises ValueError for an
-    unknown name.
+    gguf_name: a function of a file and of a weight's name in it that returns the GGUF name; it raises FormatError for
+    an unknown name.
     """
     experts: dict[str, dict[str, dict[int, Layer]]] = {}
     for name, parts in layers.items():
@@ -151,7 +152,7 @@ def _tensors(base: str, layers: list[Layer], shape: tuple[int, ...], source: str
     have_input = [layer for layer in layers if compression.input_scale in layer.parts]
     if have_input:
         if len(have_input) < len(layers):
-            raise ValueError(f"{source}: expected {compression.input_scale} of all experts, got {len(have_input)}")
+            raise FormatError(f"{source}: expected {compression.input_scale} of all experts, got {len(have_input)}")
         parts["input_scale"] = compression.input_scale
     for name, part in parts.items():
         yield Tensor(f"{base}.{name}", "F32", (len(layers),), partial(_scales, layers, part), f"{source}.{part}")
@@ -184,7 +185,7 @@ def _pack_nvfp4(layer: Layer) -> npt.NDArray[np.uint8]:
     rows, columns = layer.shape
     scales = layer.parts["weight_scale"].values
     if scales.max() > 0x7E:  # a negative e4m3 or its NaN; ggml's scales can be neither
-        raise layer.parts["weight_scale"].error("scales that are positive or zero")
+        raise layer.parts["weight_scale"].error("scales that are numbers, positive or zero")
     stored = layer.parts[layer.compression.weight].values.reshape(rows, columns // 16, 8)
     first, second = stored[..., :4], stored[..., 4:]
     blocks = np.empty((rows, columns // 64, 36), np.uint8)

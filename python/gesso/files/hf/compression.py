@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gesso._native import FormatError
 from gesso.files.hf.config import Fields, read_json, require_json
 from gesso.files.hf.foreign import kind_of_compression
 
@@ -64,13 +65,13 @@ MODELOPT_ALGORITHMS = ("NVFP4", "W4A16_NVFP4")  # the second does not quantise a
 def read_compression(directory: Path) -> Compression | None:
     """Returns the compression of a folder, or None if nothing is compressed.
 
-    Raises ValueError if gesso does not support the compression.
+    Raises FormatError if gesso does not support the compression.
     """
     config = require_json(directory / "config.json")
     for name in COMPRESSIONS_BY_FIELD:
         if config.values.get(name) is not None:
             what = kind_of_compression({"quant_method": COMPRESSIONS_BY_FIELD[name]})
-            raise ValueError(f"{config.error(name, 'nothing')}: {what}")
+            raise FormatError(f"{config.error(name, 'nothing')}: {what}")
     quantized = config.object("quantization_config") if config.values.get("quantization_config") is not None else None
     exported = read_json(directory / "hf_quant_config.json")
     if quantized is None and exported is None:
@@ -84,9 +85,9 @@ def read_compression(directory: Path) -> Compression | None:
     return _read_compressed_tensors(quantized)
 
 
-def _unread(quantized: Fields, field: str, expected: str) -> ValueError:
+def _unread(quantized: Fields, field: str, expected: str) -> FormatError:
     """The error for a compression that gesso does not read. It names the compression in a sentence."""
-    return ValueError(f"{quantized.error(field, expected)}: {kind_of_compression(quantized.values)}")
+    return FormatError(f"{quantized.error(field, expected)}: {kind_of_compression(quantized.values)}")
 
 
 def _check_modelopt(quantized: Fields) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gesso import _native
+from gesso._native import FormatError
 from gesso.files.checkpoint import ARCHITECTURE, Value, short
 from gesso.files.hf.folder_file import read_text
 from gesso.files.hf.foreign import kind_of_file, kind_of_model, looks_like
@@ -31,12 +32,12 @@ class Fields:
     def __init__(self, file: Path, values: object, where: str = ""):
         self.file, self.where = file, where
         if not isinstance(values, dict):
-            raise ValueError(f"{file}: {where or 'the file'}: expected an object, got {short(values)}")
+            raise FormatError(f"{file}: {where or 'the file'}: expected an object, got {short(values)}")
         self.values: dict[str, Any] = values
 
-    def error(self, name: str, expected: str) -> ValueError:
+    def error(self, name: str, expected: str) -> FormatError:
         got = short(self.values[name]) if name in self.values else "nothing"
-        return ValueError(f"{self.file}: {self.where}{name}: expected {expected}, got {got}")
+        return FormatError(f"{self.file}: {self.where}{name}: expected {expected}, got {got}")
 
     def integer(self, name: str, default: int | None = None, *, least: int = 1, most: int = 2**31 - 1) -> int:
         value = self.values.get(name, default)
@@ -47,7 +48,7 @@ class Fields:
     def number(self, name: str, default: float | None = None) -> float:
         value = self.values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or not fits_float32(value):
-            raise self.error(name, "a float32 number, 0 or positive")
+            raise self.error(name, "a float32 number, 0 or from 1.2e-38 to 3.4e+38")
         return float(value)
 
     def fixed(self, name: str, only: object) -> None:
@@ -99,7 +100,7 @@ def read_json(file: Path, max_bytes: int = _native.MAX_JSON_BYTES) -> Fields | N
         if "\\u" in text:  # \uXXXX may spell half of a surrogate pair, which UTF-8 cannot hold
             json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: malformed JSON: {error}{kind_of_file(file)}") from None
+        raise FormatError(f"{file}: malformed JSON: {error}{kind_of_file(file)}") from None
     return Fields(file, values)
 
 
@@ -122,9 +123,9 @@ def _layer_overrides(text: Fields, num_layers: int) -> dict[int, Fields]:
     for key in layers.values:
         number = int(key) if re.fullmatch("[0-9]{1,9}", key) else num_layers
         if number >= num_layers:
-            raise ValueError(f"{text.file}: {layers.where}{key}: expected a layer number below {num_layers}")
+            raise FormatError(f"{text.file}: {layers.where}{key}: expected a layer number below {num_layers}")
         if number in found:
-            raise ValueError(f"{text.file}: {layers.where}{key}: expected each layer once, got layer {number} twice")
+            raise FormatError(f"{text.file}: {layers.where}{key}: expected each layer once, got layer {number} twice")
         found[number] = layers.object(key)
     return found
 
@@ -180,7 +181,7 @@ def _rope(text: Fields, kind: str, head_dim: int) -> tuple[float, int]:
 def _check_model_type(config: Fields) -> None:
     if config.values.get("model_type") != "diffusion_gemma":
         error = config.error("model_type", "'diffusion_gemma'")
-        raise ValueError(f"{error}: {kind_of_model(config.values.get('model_type'))}")
+        raise FormatError(f"{error}: {kind_of_model(config.values.get('model_type'))}")
 
 
 def _read_model(config: Fields, text: Fields) -> tuple[dict[str, Value], int]:

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from gesso._native import FormatError
 from gesso.files.hf.shards import StoredTensor
 from gesso.files.tensor import FLOAT_TYPES, Array, Tensor
 
@@ -16,11 +17,11 @@ PROJECTIONS = ("gate", "up", "down")
 
 
 def check_complete(experts: str, projection: str, numbers: Collection[int], num_experts: int) -> None:
-    """Raises ValueError unless there are experts 0 to num_experts - 1 and no others."""
+    """Raises FormatError unless there are experts 0 to num_experts - 1 and no others."""
     missing = next((expert for expert in range(num_experts) if expert not in numbers), None)
     if missing is not None or len(numbers) > num_experts:
         wrong = f"missing: {missing}" if missing is not None else f"unexpected: {max(numbers)}"
-        raise ValueError(f"{experts}.*.{projection}_proj: expected experts 0 to {num_experts - 1}, {wrong}")
+        raise FormatError(f"{experts}.*.{projection}_proj: expected experts 0 to {num_experts - 1}, {wrong}")
 
 
 def split_experts(

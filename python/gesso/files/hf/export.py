@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gesso import _native
+from gesso._native import FormatError
 from gesso.files.checkpoint import Value, outline
 from gesso.files.hf.folder import read_checkpoint
 from gesso.files.presets import PRESETS
@@ -23,14 +24,14 @@ from gesso.files.tensor import Tensor
 def read_folder(directory: AnyPath, *, mmap: bool = True) -> tuple[dict[str, Value], list[Tensor]]:
     """Returns metadata and tensors for `write_gguf`. It reads headers only, no values.
 
-    Raises what `read_checkpoint` raises, and ValueError if a tensor is missing, unexpected or of a wrong shape.
+    Raises what `read_checkpoint` raises, and FormatError if a tensor is missing, unexpected or of a wrong shape.
     """
     source = read_checkpoint(directory, mmap=mmap)
     tensors = sorted(source.tensors(), key=_file_order)
     try:
         config = _native.Model(outline(source.metadata, tensors), "cpu").config
     except ValueError as error:
-        raise ValueError(f"{source.directory}: {error}") from None
+        raise FormatError(f"{source.directory}: {error}") from None
     general: dict[str, Value] = {
         "general.file_type": _file_type(tensors),
         "general.size_label": size_label(tensors, config.num_experts),

@@ -9,12 +9,13 @@ hf_quant_config.json, tokenizer.json, tokenizer_config.json, chat_template.jinja
 that are not safetensors only config.json must exist. `compression.py` finds out how weights are compressed, and
 `compressed.py` converts them.
 
-A missing file raises FileNotFoundError. Content that is malformed or not supported raises ValueError, which names the
+A missing file raises FileNotFoundError. Content that is malformed or not supported raises FormatError, which names the
 file and the field, what was expected and what was found.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gesso._native import FormatError
 from gesso.files.checkpoint import integer
 from gesso.files.hf.compressed import quantized_tensors, split
 from gesso.files.hf.compression import read_compression
@@ -52,11 +54,22 @@ def rope_freqs(num_pairs: int, rotated_pairs: int) -> Tensor:
     return Tensor("rope_freqs.weight", "F32", divisors.shape, divisors, "(generated)")
 
 
+def _check_adapter(directory: Path) -> None:
+    """Raises FormatError for a model with an adapter beside it. The reference would apply the adapter."""
+    adapter = directory / "adapter_config.json"
+    if (directory / "config.json").exists() and os.path.lexists(adapter):
+        raise FormatError(
+            f"{adapter}: an adapter lies beside the model, which gesso would run without it; merge it (PEFT:"
+            " merge_and_unload) and give the folder of the merged model, or take the adapter away"
+        )
+
+
 class Checkpoint:
     """A checkpoint folder. It has `metadata` and `tensors()`, as `write_gguf` takes them."""
 
     def __init__(self, directory: Path, *, mmap: bool = True):
         self.directory = directory
+        _check_adapter(directory)
         self.metadata, self._rotated_pairs = read_config_metadata(directory)
         self.compression = read_compression(directory)
         self.shards = Shards(directory, mmap=mmap)
@@ -66,7 +79,7 @@ class Checkpoint:
         self.metadata |= tokenizer | read_generation_metadata(directory, tokenizer, vocab_size)
 
     def _check_vocabulary(self, vocab_size: int) -> None:
-        """Raises ValueError if a large vocabulary has an embedding, but none with a row for each token.
+        """Raises FormatError if a large vocabulary has an embedding, but none with a row for each token.
 
         The tokenizer makes lists of this length, which a folder of a few bytes must not choose.
         """
@@ -101,7 +114,7 @@ class Checkpoint:
     def _add(self, tensors: dict[str, Tensor], tensor: Tensor) -> None:
         other = tensors.setdefault(tensor.name, tensor)
         if other is not tensor:
-            raise ValueError(f"{self.directory}: {other.source} and {tensor.source}: expected only one of them")
+            raise FormatError(f"{self.directory}: {other.source} and {tensor.source}: expected only one of them")
 
     def _compressed_tensors(self, layers: dict[str, dict[str, StoredTensor]]) -> Iterator[Tensor]:
         if self.compression is None:
@@ -114,7 +127,7 @@ def _known_name(file: Path, hf_name: str, stored_name: str = "") -> str:
     try:
         return gguf_name(hf_name)
     except KeyError:
-        raise ValueError(f"{file}: {stored_name or hf_name}: unknown tensor{hint(hf_name)}") from None
+        raise FormatError(f"{file}: {stored_name or hf_name}: unknown tensor{hint(hf_name)}") from None
 
 
 def _by_name(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
@@ -131,7 +144,7 @@ def _by_name(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
             continue
         other = names.setdefault(name, tensor)
         if other is not tensor:
-            raise ValueError(f"{tensor.file}: {tensor.name}: {other.name} is the same tensor of the model")
+            raise FormatError(f"{tensor.file}: {tensor.name}: {other.name} is the same tensor of the model")
         tied = decoders_name(name)
         group = groups.setdefault(tied or name, [])
         group.insert(0 if tied is None else len(group), tensor)
@@ -154,7 +167,7 @@ def _with_router_scale(tensor: Tensor, router: Tensor | None) -> Tensor:
     """
     if router is None or router.shape != tensor.shape:
         got = f"got {list(router.shape)}" if router else "which is missing"
-        raise ValueError(f"{tensor.source}: expected a router.per_expert_scale of {list(tensor.shape)} with it, {got}")
+        raise FormatError(f"{tensor.source}: expected a router.per_expert_scale of {list(tensor.shape)} with it, {got}")
     return Tensor(
         tensor.name, "F32", tensor.shape, lambda: router.data * tensor.data, f"{router.source} * {tensor.source}"
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import cast
 
 from gesso import _native
-from gesso._native import OptionKind
-from gesso.files.checkpoint import Value
+from gesso._native import FormatError, OptionKind
+from gesso.files.checkpoint import Value, short
 from gesso.files.hf.config import Fields, read_json, require_json
 from gesso.files.hf.known_fields import GENERATION, SAMPLER, check_fields
 
@@ -22,11 +22,16 @@ def read_generation_metadata(directory: Path, tokenizer: Mapping[str, Value], vo
     """
     generation = read_json(directory / "generation_config.json")
     metadata = _read_sampler(generation) if generation else {}
-    ends = generation.integers("eos_token_id") if generation else None
+    listed = generation.integers("eos_token_id") if generation else None
+    ends = listed
     if ends is None:
         ends = _end_tokens(require_json(directory / "config.json"), tokenizer)
-    # An id outside of the vocabulary is never drawn.
-    metadata["gesso.end_token_ids"] = [i for i in dict.fromkeys(ends) if i < vocab_size]
+    # An id outside of the vocabulary is never drawn. But a list that nothing remains of would let a chat run on.
+    drawn = [i for i in dict.fromkeys(ends) if i < vocab_size]
+    if ends and not drawn:
+        file = directory / ("generation_config.json" if generation and listed else "config.json")
+        raise FormatError(f"{file}: eos_token_id: expected an id below vocab_size {vocab_size}, got {short(ends)}")
+    metadata["gesso.end_token_ids"] = drawn
     return metadata
 
 

@@ -3,7 +3,7 @@
     check_fields(config.object("text_config"), TEXT)
 
 A field is read, has no influence, or is accepted with the values that mean what gesso computes anyway. Any other value
-raises ValueError, and so does a field that no list has: nobody can tell whether it changes the results. A field whose
+raises FormatError, and so does a field that no list has: nobody can tell whether it changes the results. A field whose
 value is null counts as absent. The fields are those of the classes of transformers 5.24 (PreTrainedConfig,
 DiffusionGemmaConfig and its text config, Gemma4Config and its text config, DiffusionGemmaGenerationConfig,
 GenerationConfig) and of the package tokenizers.
@@ -39,10 +39,14 @@ GENERAL = (
         "transformers_version architectures return_dict output_hidden_states output_attentions use_cache"
         " chunk_size_feed_forward is_encoder_decoder is_decoder _?name_or_path _commit_hash torchscript use_bfloat16"
         " tf_legacy_loss tokenizer_class processor_class prefix finetuning_task gradient_checkpointing"
-        " _?attn_implementation.* _?experts_implementation.* _?unsloth_.*",
+        " _?attn_implementation.* _?experts_implementation.* _?unsloth_.* model_name base_model_name_or_path license"
+        " name language tags model_max_length tokenizer_padding_side trust_remote_code",
     ),
     Group("weights have the types in which they are stored", "dtype torch_dtype"),
-    Group("only training reads it", "initializer_range attention_dropout use_return_dict"),
+    Group(
+        "only training reads it",
+        "initializer_range attention_dropout use_return_dict output_router_logits router_aux_loss_coef pretraining_tp",
+    ),
     Group("only classifiers read it", "id2label label2id num_labels problem_type"),
     Group("the model has no such part", "add_cross_attention tie_encoder_decoder", (False,)),
     Group("the model has no such part", "cross_attention_hidden_size task_specific_params", ()),
@@ -115,30 +119,16 @@ GENERATION = (
         "num_assistant.* assistant_.* target_lookbehind is_assistant"
         " prompt_lookup_num_tokens max_matching_ngram_size speculation_type",
     ),
-    Group("the sampler of this model always draws", "do_sample", (True,)),
+    Group("information", "trust_remote_code seed"),
     Group(
-        "the sampler of this model has no such setting",
-        "temperature top_p typical_p repetition_penalty encoder_repetition_penalty length_penalty guidance_scale"
-        " num_beams num_beam_groups num_return_sequences",
-        (1,),
-    ),
-    Group(
-        "the sampler of this model has no such setting",
-        "top_k min_p top_h epsilon_cutoff eta_cutoff penalty_alpha diversity_penalty no_repeat_ngram_size min_length"
-        " encoder_no_repeat_ngram_size min_new_tokens",
-        (0,),
-    ),
-    Group(
-        "the sampler of this model has no such setting",
-        "early_stopping remove_invalid_values renormalize_logits token_healing use_mtp",
-        (False,),
-    ),
-    Group(
-        "the sampler of this model has no such setting",
-        "suppress_tokens begin_suppress_tokens bad_words_ids force_words_ids stop_strings constraints sequence_bias"
+        "settings of samplers that draw token by token; the reference's sampler for this model does not read them",
+        "do_sample temperature top_k top_p min_p top_h typical_p epsilon_cutoff eta_cutoff repetition_penalty"
+        " encoder_repetition_penalty length_penalty guidance_scale num_beams num_beam_groups num_return_sequences"
+        " penalty_alpha diversity_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size min_length min_new_tokens"
+        " early_stopping remove_invalid_values renormalize_logits token_healing use_mtp suppress_tokens"
+        " begin_suppress_tokens bad_words_ids force_words_ids stop_strings constraints sequence_bias"
         " decoder_start_token_id forced_bos_token_id forced_eos_token_id dola_layers watermarking_config"
         " exponential_decay_length_penalty",
-        ([],),
     ),
 )
 SAMPLER = (Group("", "entropy_bound"), Group("", "_cls_name", ("EntropyBoundSamplerConfig",)))
@@ -174,7 +164,7 @@ TOKENIZER_CONFIG = (
 
 
 def check_fields(fields: Fields, groups: Sequence[Group]) -> None:
-    """Raises ValueError for the first field that would change the results and that gesso does not honour."""
+    """Raises FormatError for the first field that would change the results and that gesso does not honour."""
     for name, value in fields.values.items():
         if value is None:
             continue

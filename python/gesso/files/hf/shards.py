@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from gesso import _native
+from gesso._native import FormatError
 from gesso.files.checkpoint import short
 from gesso.files.hf.config import read_json
 from gesso.files.hf.folder_file import open_file
@@ -47,7 +48,7 @@ class StoredTensor:
     @property
     def values(self) -> Array:
         """The values: a view of the mapped file, which may be unaligned, because the format aligns no single tensor; or
-        what is read from the file now. Raises ValueError if a twin differs."""
+        what is read from the file now. Raises FormatError if a twin differs."""
         for twin in self.twins:
             self._check_twin(twin)
         return self.opened.part(self.begin, self.end).view(NUMPY_TYPES[self.dtype]).reshape(self.shape)
@@ -59,7 +60,7 @@ class StoredTensor:
             same = same and np.array_equal(self.opened.part(begin, end), twin.opened.part(begin + moved, end + moved))
         twin.release()
         if not same:
-            raise ValueError(
+            raise FormatError(
                 f"{twin.file}: {twin.name}: expected the values of {self.name}; gesso runs models whose encoder and"
                 " head share the decoder's weights"
             )
@@ -68,8 +69,8 @@ class StoredTensor:
         """Gives back the memory that reading the values from a mapped file has filled."""
         self.opened.release(self.begin, self.end)
 
-    def error(self, expected: str) -> ValueError:
-        return ValueError(f"{self.file}: {self.name}: expected {expected}, got {self.dtype} {list(self.shape)}")
+    def error(self, expected: str) -> FormatError:
+        return FormatError(f"{self.file}: {self.name}: expected {expected}, got {self.dtype} {list(self.shape)}")
 
 
 class Shards:
@@ -88,8 +89,8 @@ class Shards:
         self.weight_map = self.index.object("weight_map").values
         _check_count(self.index.file, len(self.weight_map))
         for name in self.weight_map.values():
-            if not isinstance(name, str) or Path(name).name != name or "\0" in name:
-                raise ValueError(
+            if not isinstance(name, str) or not name or Path(name).name != name or "\0" in name:
+                raise FormatError(
                     f"{self.index.file}: weight_map: expected file names in the same folder, got {short(name)}"
                 )
         self.files = [directory / name for name in sorted(set(self.weight_map.values()))]
@@ -108,19 +109,19 @@ class Shards:
         for file in self.files:
             for tensor in _read_header(file, self.mmap):
                 if tensor.name in stored:
-                    raise ValueError(f"{file}: {tensor.name}: {stored[tensor.name].file.name} has this tensor as well")
+                    raise FormatError(f"{file}: {tensor.name}: {stored[tensor.name].file.name} has this tensor as well")
                 stored[tensor.name] = tensor
             _check_count(file, len(stored))
         if self.index is not None:
             for name, shard in self.weight_map.items():
                 if name not in stored or stored[name].file.name != shard:
-                    raise ValueError(f"{self.index.file}: weight_map: {shard} does not have {name}")
+                    raise FormatError(f"{self.index.file}: weight_map: {shard} does not have {name}")
         return stored
 
 
 def _check_count(file: Path, num_tensors: int) -> None:
     if num_tensors > _native.MAX_TENSORS:
-        raise ValueError(f"{file}: expected at most {_native.MAX_TENSORS} tensors in the folder, got {num_tensors}")
+        raise FormatError(f"{file}: expected at most {_native.MAX_TENSORS} tensors in the folder, got {num_tensors}")
 
 
 def _files_without_index(directory: Path) -> list[Path]:
@@ -147,16 +148,16 @@ def _read_header(file: Path, mmap: bool) -> Iterator[StoredTensor]:
     The package safetensors first checks that the header is sound. It is used for nothing else, because it returns
     copies of tensors, not views.
     """
-    opened = open_file(file)
+    opened = open_file(file, is_weights=True)
     header_bytes, most = int.from_bytes(opened.read(8), "little"), _native.MAX_HEADER_BYTES
     if header_bytes > most:
         expected = f"expected a header of at most {most} bytes, got {header_bytes}"
-        raise ValueError(f"{file}: not a readable safetensors file: {expected}{kind_of_file(file)}")
+        raise FormatError(f"{file}: not a readable safetensors file: {expected}{kind_of_file(file)}")
     try:
         with safe_open(opened.name, framework="numpy"):
             pass
     except SafetensorError as error:
-        raise ValueError(f"{file}: not a readable safetensors file: {error}{kind_of_file(file)}") from None
+        raise FormatError(f"{file}: not a readable safetensors file: {error}{kind_of_file(file)}") from None
     if not os.path.samestat(os.stat(opened.name), os.fstat(opened.fileno())):
         raise OSError(f"{file}: another file took this name while it was read")
     header: dict[str, Any] = json.loads(opened.read(header_bytes))

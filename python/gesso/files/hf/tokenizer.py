@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from gesso import _native
+from gesso._native import FormatError
 from gesso.files.checkpoint import Value, short
 from gesso.files.hf.config import Fields, read_json
 from gesso.files.hf.folder_file import read_text
@@ -78,13 +79,13 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> tuple[dict[str, Valu
             raise token.error("normalized", f"false for {token.values['content']!r}: ▁ stands for a space")
         ids[token.values["content"]] = token.integer("id", least=0)
     if len(ids) > vocab_size:
-        raise ValueError(f"{tokenizer.file}: model.vocab: expected at most vocab_size {vocab_size}, got {len(ids)}")
+        raise FormatError(f"{tokenizer.file}: model.vocab: expected at most vocab_size {vocab_size}, got {len(ids)}")
     tokens = [f"<unused id {i}>" for i in range(vocab_size)]
     types = [TOKEN_UNUSED] * vocab_size
     for text, i in ids.items():
         if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < vocab_size:
             expected = f"expected below vocab_size {vocab_size}, got {short(i)}"
-            raise ValueError(f"{tokenizer.file}: id of {short(text)}: {expected}")
+            raise FormatError(f"{tokenizer.file}: id of {short(text)}: {expected}")
         tokens[i] = text
         types[i] = TOKEN_BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", text) else TOKEN_NORMAL
     for token in added:
@@ -92,11 +93,11 @@ def _read_vocabulary(tokenizer: Fields, vocab_size: int) -> tuple[dict[str, Valu
         types[token.values["id"]] = TOKEN_CONTROL if hidden else TOKEN_USER_DEFINED
     pairs = model.array("merges")
     if len(pairs) > _native.MAX_MERGES:
-        raise ValueError(f"{tokenizer.file}: model.merges: expected at most {_native.MAX_MERGES}, got {len(pairs)}")
+        raise FormatError(f"{tokenizer.file}: model.merges: expected at most {_native.MAX_MERGES}, got {len(pairs)}")
     merges = [" ".join(map(str, merge)) if isinstance(merge, list) else merge for merge in pairs]
     for merge in merges:
         if not isinstance(merge, str) or merge.count(" ") != 1:
-            raise ValueError(f"{tokenizer.file}: model.merges: expected two tokens without spaces, got {short(merge)}")
+            raise FormatError(f"{tokenizer.file}: model.merges: expected two tokens without spaces, got {short(merge)}")
     metadata: dict[str, Value] = {
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.scores": [NO_SCORE] * vocab_size,
