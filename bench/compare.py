@@ -167,7 +167,10 @@ def processes_needed(num_times: int) -> int:
 
 
 def read_records(file: str) -> File:
-    records = json.loads(Path(file).read_text())
+    try:
+        records = json.loads(Path(file).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: expected JSON: {error}") from None
     if not isinstance(records, list):
         raise ValueError(f"{file}: expected a list of records")
     return by_identity(records, file)

@@ -137,6 +137,9 @@ def _seeds(name: str, value: object) -> list[int]:
     seeds = [value] if _is_int(value) else as_array(value)
     if not is_ids(seeds):
         raise TypeError(f"{name}: expected an int, or one per sequence, got {_short(value)}")
+    for seed in seeds:
+        if not -(2**63) <= seed < 2**64:
+            raise _native.ArgumentError(f"{name}: expected from -2^63 to 2^64 - 1, got {seed}")
     return [int(x) % 2**64 for x in seeds]
 
 

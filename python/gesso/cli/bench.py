@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 
 from gesso import ArgumentError, _native
-from gesso.cli.command_parser import CommandParser, add_no_mmap, integer, list_of, thread_count
+from gesso.cli.command_parser import CommandParser, add_no_mmap, integer, list_of, seed, thread_count
 from gesso.cli.progress import Progress
 from gesso.files.partial_file import check_not_a_source, check_output
 from gesso.files.regular_file import as_path
@@ -77,7 +77,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         " what the machine can do",
     )
     work.add_argument(
-        "--seed", type=integer(0), default=0, metavar="N", help="seed of random prompts, noise and weights; default: 0"
+        "--seed", type=seed, default=0, metavar="N", help="seed of random prompts, noise and weights; default: 0"
     )
     machine = parser.add_argument_group("machine")
     machine.add_argument(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from gesso._native import OptionInfo, OptionKind
 from gesso.loading import check_num_threads
+
+BEHIND = "\0"  # in front of an argument that came behind `--`. No argument of a process can hold a NUL
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -30,27 +33,43 @@ class CommandParser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         if self._is_parsing:
             return super().parse_known_args(args, namespace)
+        words = list(sys.argv[1:] if args is None else args)
+        split = words.index("--") if "--" in words else len(words)
         self._is_parsing = True
         try:
-            found, unknown = self.parse_known_intermixed_args(args, namespace)
+            # argparse forgets the `--` between its two passes, so a mark takes its place.
+            marked = [BEHIND + word for word in words[split + 1 :]]
+            found, unknown = self.parse_known_intermixed_args([*words[:split], *marked], namespace)
         finally:
             self._is_parsing = False
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            self.error(f"unrecognized arguments: {' '.join(unknown).replace(BEHIND, '')}")
+        self._unmark(found)
         return found, unknown
+
+    def _unmark(self, found: argparse.Namespace) -> None:
+        """Takes the mark from the arguments behind `--`. An option must not have taken one of them as its value."""
+        for action in self._actions:
+            value = getattr(found, action.dest, None)
+            if not isinstance(value, str) or not value.startswith(BEHIND):
+                continue
+            if action.option_strings:
+                self.error(f"argument {'/'.join(action.option_strings)}: expected one argument")
+            setattr(found, action.dest, value.removeprefix(BEHIND))
 
 
 # What follows converts the text of an argument. argparse prints the text of an ArgumentTypeError behind the name of the
 # option.
 
 
-def integer(least: int) -> Callable[[str], int]:
-    """An integer of at least this."""
+def integer(least: int, most: int | None = None) -> Callable[[str], int]:
+    """An integer of at least, and at most, this."""
 
     def convert(text: str) -> int:
         value = _integer(text)
-        if value is None or value < least:
-            raise argparse.ArgumentTypeError(f"expected an integer >= {least}, got {text!r}")
+        if value is None or value < least or (most is not None and value > most):
+            expected = f">= {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"expected an integer {expected}, got {text!r}")
         return value
 
     return convert
@@ -59,6 +78,10 @@ def integer(least: int) -> Callable[[str], int]:
 def list_of(convert: Callable[[str], int]) -> Callable[[str], list[int]]:
     """Values with commas between them."""
     return lambda text: [convert(word) for word in text.split(",")]
+
+
+def seed(text: str) -> int:
+    return integer(0, 2**64 - 1)(text)
 
 
 def add_threads(group: argparse._ActionsContainer) -> None:
@@ -92,7 +115,7 @@ def thread_count(text: str) -> int:
 def option_value(option: OptionInfo) -> Callable[[str], float]:
     """A number in the range that the table of generation options has for this one, or one seed."""
     if option.kind == OptionKind.SEEDS:
-        return integer(0)
+        return seed
 
     def convert(text: str) -> float:
         value = _float(text) if option.kind == OptionKind.FLOAT else _integer(text)

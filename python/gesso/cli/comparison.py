@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 
 from gesso import ArgumentError, NumericsError
-from gesso.cli.command_parser import CommandParser, add_threads, integer
+from gesso.cli.command_parser import CommandParser, add_threads, integer, seed
 from gesso.cli.progress import Progress
 from gesso.loading import load
 from gesso.measure.compare import (
@@ -106,7 +106,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--prompt", metavar="TEXT", help="the text in front of each canvas; default: 32 random tokens for each canvas"
     )
     group.add_argument(
-        "--seed", type=integer(0), default=0, metavar="N", help="seed of the random canvases and prompts; default: 0"
+        "--seed", type=seed, default=0, metavar="N", help="seed of the random canvases and prompts; default: 0"
     )
     add_threads(group)
 

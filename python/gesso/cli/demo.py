@@ -14,7 +14,7 @@ from rich.text import Text
 from gesso._native import StepEvent
 from gesso.bundled import sudoku
 from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solutions, solve
-from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer
+from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer, seed
 from gesso.cli.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
 from gesso.loading import load
 from gesso.model import GenerationOutput, Model
@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=integer(0),
+        type=seed,
         default=0,
         metavar="N",
         help="chooses the puzzles and the model's random draws; default: 0",

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from gesso import _native
-from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer
+from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer, seed
 from gesso.cli.progress import Progress
 from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
@@ -45,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser.add_argument(
         "--steps", type=integer(1), default=3, metavar="N", help="denoising passes over each canvas; default: 3"
     )
-    parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="seed of the random noise; default: 0")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of the random noise; default: 0")
     add_threads(parser)
     add_no_mmap(parser)
 

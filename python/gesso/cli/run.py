@@ -137,9 +137,10 @@ def load_model(options: argparse.Namespace) -> Model:
 def read_prompt(argument: str) -> str:
     if argument == "-":
         try:
-            prompt = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+            prompt = sys.stdin.buffer.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise ValueError(f"standard input is not UTF-8: {error}") from None
+        prompt = prompt.removesuffix("\n").removesuffix("\r")  # the line break of Windows has both
     else:
         prompt = argument
     if not prompt:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from gesso import ArgumentError
-from gesso.cli.command_parser import CommandParser, integer
+from gesso.cli.command_parser import CommandParser, integer, seed
 from gesso.cli.progress import Progress, show_time
 from gesso.files.checkpoint import ARCHITECTURE
 from gesso.files.gguf_writer import write_gguf
@@ -49,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=integer(0),
+        type=seed,
         default=0,
         metavar="N",
         help="seed of the random weights: the same seed gives the same file; default: 0",

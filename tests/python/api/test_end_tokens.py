@@ -85,7 +85,7 @@ def test_folders_without_a_generation_config(folder, names, config, expected):
 
 def test_a_list_that_nothing_remains_of_is_refused(folder):
     """A chat would run on without an end. An empty list is a choice."""
-    with raises(gesso.FormatError, "generation_config.json: eos_token_id: expected an id below vocab_size 370"):
+    with raises(gesso.FormatError, "generation_config.json: eos_token_id: expected an id below vocab_size 369"):
         gesso.load(folder(IDS, generation={"eos_token_id": [99999]}))
 
 

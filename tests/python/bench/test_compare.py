@@ -195,6 +195,12 @@ def test_what_cannot_be_compared(tmp_path, capsys, before, message):
     assert message in printed.out + printed.err
 
 
+def test_no_json_is_named(tmp_path, capsys):
+    (tmp_path / "a.json").write_text("| table |")
+    assert compare.main([str(tmp_path / "a.json"), "--after", str(tmp_path / "a.json")]) == 2
+    assert "a.json: expected JSON" in capsys.readouterr().err
+
+
 def test_a_missing_file(tmp_path, capsys):
     assert compare.main([str(tmp_path / "a.json"), "--after", str(tmp_path / "b.json")]) == 2
     assert "a.json" in capsys.readouterr().err

@@ -41,10 +41,21 @@ def test_options_may_stand_anywhere(arguments):
     assert (options.model, options.prompt, options.seed, options.raw) == ("MODEL", "hi", 7, True)
 
 
-@pytest.mark.parametrize("prompt", ["--seed", "-", "-1", "-h", "--raw=1", "---"])
+@pytest.mark.parametrize("prompt", ["--seed", "-", "-1", "-h", "--raw=1", "---", "--"])
 def test_a_prompt_may_begin_with_a_dash_behind_two(prompt):
     options = parse("run", "MODEL", "--seed", "3", "--", prompt)
     assert (options.model, options.prompt, options.seed) == ("MODEL", prompt, 3)
+    options = parse("run", "--seed", "3", "--", "MODEL", prompt)
+    assert (options.model, options.prompt, options.seed) == ("MODEL", prompt, 3)
+    options = parse("run", "--", "MODEL", prompt)
+    assert (options.model, options.prompt) == ("MODEL", prompt)
+
+
+def test_an_option_takes_nothing_from_behind_two_dashes(capsys):
+    line = usage_error(capsys, "run", "MODEL", "--system", "--", "hi")
+    assert line == "gesso run: error: argument --system: expected one argument"
+    line = usage_error(capsys, "run", "MODEL", "--", "-a", "-b")
+    assert line == "gesso run: error: unrecognized arguments: -b"
 
 
 def test_a_missing_prompt_is_standard_input():
@@ -97,7 +108,11 @@ def test_an_error_names_its_command_and_abbreviations_are_none(capsys, arguments
         (["run", "M", "hi", "--t-min", "nan"], "argument --t-min: expected a finite number >= 0, got 'nan'"),
         (["run", "M", "hi", "--t-max=-1"], "argument --t-max: expected a finite number > 0, got '-1'"),
         (["run", "M", "hi", "--t-max", "inf"], "argument --t-max: expected a finite number > 0, got 'inf'"),
-        (["run", "M", "hi", "--seed", "-1"], "argument --seed: expected an integer >= 0, got '-1'"),
+        (
+            ["run", "M", "hi", "--seed", "-1"],
+            "argument --seed: expected an integer from 0 to",
+        ),
+        (["demo", "--seed", str(2**64)], "argument --seed: expected an integer from 0 to 18446744073709551615"),
         (["run", "M", "hi", "--max-new-tokens", "0"], "argument --max-new-tokens: expected an integer >= 1, got '0'"),
         (["run", "M", "hi", "--threads", "0"], "argument --threads: expected 1 to 4096"),
         (["run", "M", "hi", "--threads", "many"], "argument --threads: expected an integer, got 'many'"),

@@ -74,7 +74,8 @@ def test_run_reads_the_prompt_from_standard_input(path, argument):
     arguments = ("--raw", "--max-new-tokens", "8")
     expected = run("run", path, "a\nb", *arguments)
     assert expected[0] == 0
-    assert run("run", path, *argument, *arguments, stdin=b"a\nb\n") == expected
+    for stdin in (b"a\nb\n", b"a\nb", b"a\nb\r\n", b"\xef\xbb\xbfa\nb\n"):
+        assert run("run", path, *argument, *arguments, stdin=stdin) == expected
 
 
 def test_run_passes_the_sampling_options_on(path, model):

@@ -257,7 +257,7 @@ def header_of_nonsense(folder):
         (beyond_float32, ["config.json", "final_logit_softcapping: expected a float32 number"]),
         (binary_template, ["chat_template.jinja", "not UTF-8"]),
         (pipe_as_a_shard, [SECOND, "expected a regular file, got a pipe"]),
-        (folder_as_a_shard, ["..", "outside of its folder"]),
+        (folder_as_a_shard, ["expected a regular file, got a folder"]),
         (cut_short, [SECOND, "not a readable safetensors file"]),
         (endless_header, [SECOND, "not a readable safetensors file"]),
         (header_of_nonsense, [SECOND, "not a readable safetensors file"]),

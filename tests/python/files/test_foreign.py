@@ -109,7 +109,7 @@ def test_a_hub_caches_folder_without_main(folder, tmp_path):
     gone = hub_cache(tmp_path / "gone", folder, main="cccc")
     assert locate(gone) == gone / "snapshots/a1b2"
     several = hub_cache(tmp_path / "several", folder, ("a1b2", "ffff"), main=None)
-    with raises(gesso.FormatError, "without refs/main; give one of snapshots/{a1b2, ffff}"):
+    with raises(gesso.FormatError, "whose refs/main names none of its revisions; give one of snapshots/{a1b2, ffff}"):
         gesso.load(several)
     none = hub_cache(tmp_path / "none", folder, ())
     with raises(gesso.FormatError, "without a revision; start the download again"):

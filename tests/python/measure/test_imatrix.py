@@ -154,7 +154,7 @@ def test_the_command_writes_what_quantize_reads(path, tmp_path):
     [
         (["--canvases", "0"], "argument --canvases: expected an integer >= 1, got '0'"),
         (["--steps", "-1"], "argument --steps: expected an integer >= 1, got '-1'"),
-        (["--seed", "-1"], "argument --seed: expected an integer >= 0, got '-1'"),
+        (["--seed", "-1"], "argument --seed: expected an integer from 0 to 18446744073709551615, got '-1'"),
     ],
 )
 def test_the_commands_options_are_checked(path, tmp_path, options, message):
