@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gesso.arguments import as_ids
 from gesso.call_reader import QUOTE
 from gesso.handle import Handle
 from gesso.tokenizer import Tokenizer
@@ -215,7 +216,8 @@ class ReplyDecoder(Handle):
         Thought and text come at once. A character whose bytes have not all come yet is held back. A tool call comes
         when its end has been read.
         """
-        kept = [int(i) for i in ids if i in self._markers or not self._native.is_special(int(i))]
+        given = as_ids(list(ids), "ids")
+        kept = [i for i in given if i in self._markers or not self._native.is_special(i)]
         events: list[ReplyEvent] = []
         begin = 0
         for at, token in enumerate(kept):

@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 from gesso import _native
 from gesso import chat_template as _chat_template
+from gesso.arguments import as_ids
 from gesso.handle import UnchangingHandle
 from gesso.templates.marked_text import TEMPLATE, UNKNOWN, Text
 
@@ -43,7 +44,7 @@ class Tokenizer(UnchangingHandle):
 
         skip_special_tokens: special tokens are left out of the text. Words that a fine-tune has added are not special.
         """
-        return self.native.decode([int(i) for i in ids], skip_special_tokens)
+        return self.native.decode(as_ids(list(ids), "ids"), skip_special_tokens)
 
     def stream_decoder(self, skip_special_tokens: bool = True) -> _native.StreamDecoder:
         """Returns a decoder for ids that arrive bit by bit. Its push(ids) and flush() return text.
@@ -177,6 +178,8 @@ def _parts(text: Text, trusted: bytes) -> Iterator[tuple[str, bool]]:
 
 
 def _check_unicode(text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text: expected a str, got {type(text).__name__}")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:  # a lone surrogate, which Python puts in place of bytes that are not UTF-8

@@ -42,7 +42,7 @@ def plain_callback(name: str, function: Callable[Arguments, object] | None) -> C
                 answer.close()  # else Python would warn that nobody awaited it
             kind = type(answer).__name__
             raise TypeError(
-                f"{name}: expected a plain answer, but {_name(function)} returns a {kind}, which nothing runs"
+                f"{name}: expected a plain answer, but {_name(function)} returns a {kind}, which nothing would wait for"
             )
         return answer
 

@@ -192,11 +192,17 @@ def relative_rms(sum_squared_error: float, sum_squares: float) -> float:
 
 
 def check_comparable(a: Model, b: Model) -> None:
-    """Raises ValueError if the models differ in the size of their vocabulary or of their canvas."""
+    """Raises ValueError if the models differ in the size of their vocabulary or canvas, or in a token."""
     for name in ("vocab_size", "canvas_length"):
         values = [getattr(model.config, name) for model in (a, b)]
         if values[0] != values[1]:
             raise ValueError(f"{name}: expected the same in both models, got {values[0]} and {values[1]}")
+    if a.tokenizer is None or b.tokenizer is None:
+        return
+    for i in range(a.tokenizer.vocab_size):
+        tokens = [model.tokenizer.native.token(i) for model in (a, b) if model.tokenizer]
+        if tokens[0] != tokens[1]:
+            raise ValueError(f"token {i}: expected the same in both models, got {tokens[0]!r} and {tokens[1]!r}")
 
 
 def random_prompt(model: Model, rng: np.random.Generator, length: int) -> list[int]:

@@ -103,7 +103,7 @@ def test_a_function_that_would_not_run_is_refused_by_name(path, model, taker, ki
 def test_an_answer_that_would_not_run_is_refused_by_name(path, model, taker, kind):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # also Python's own warning, that a coroutine was never awaited
-        with pytest.raises(TypeError, match=f"^{taker.split()[0]}: expected a plain answer.*nothing runs"):
+        with pytest.raises(TypeError, match=f"^{taker.split()[0]}: expected a plain answer.*nothing would wait for"):
             TAKERS[taker](path, model, ANSWERS[kind])
     assert not path.with_name("out.gguf").exists()
 

@@ -17,7 +17,7 @@ from gesso.measure.compare import compare_logits, compare_tensors
 from python.command_line import run
 from python.expect import raises
 from python.hf_folders import hf_folder
-from python.tiny_model import tiny_model
+from python.tiny_model import VOCABULARY, tiny_model
 
 RNG_SEED = 5
 
@@ -249,6 +249,17 @@ def test_command_says_what_cannot_be_compared(paths, tmp_path):
     status, out, _ = run("inspect", "--compare", other, without, "--canvases", "0")
     assert status == 1
     assert "have no tensor in common" in out
+
+
+def test_models_with_other_tokens_are_not_compared(paths, tmp_path):
+    """The numbers of the same weights are equal, but they mean other texts."""
+    tokens = list(VOCABULARY)
+    tokens[-1], tokens[-2] = tokens[-2], tokens[-1]
+    other = str(tiny_model(tmp_path / "b.gguf", metadata={"tokenizer.ggml.tokens": tokens}))
+    status, out, _ = run("inspect", "--compare", paths["F32"], other)
+    assert status == 1
+    i = len(tokens) - 2
+    assert f"token {i}: expected the same in both models, got {tokens[-1]!r} and {tokens[-2]!r}" in out
 
 
 def test_predictions_that_are_not_numbers_are_valid_json_too(paths, tmp_path, capsys):
