@@ -109,8 +109,8 @@ class Model(UnchangingHandle):
         If one of them returns False, the generation ends, and canvases under way are committed as they stand. An
         `async def` is refused with TypeError, since nothing would await it.
 
-        options: for example max_new_tokens=64 or seed=[1, 2]. `gesso.generation_options()` says what each of them does. An
-        option that is left out has its default. `config` has the defaults that the checkpoint carries.
+        options: for example max_new_tokens=64 or seed=[1, 2]. `gesso.generation_options()` says what each of them does.
+        An option that is left out has its default. `config` has the defaults that the checkpoint carries.
 
         Ctrl-C ends the call with KeyboardInterrupt. ValueError for bad input, TypeError for arguments of the wrong kind
         and for options that do not exist, `gesso.NumericsError` when a step's numbers are not finite.
