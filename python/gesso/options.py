@@ -43,8 +43,8 @@ class GenerationOptions(TypedDict, total=False):
     """A text ends in front of the first of these tokens."""
     seed: int | Ids
     """One seed for all sequences, or one for each, from 0 to 2^64 - 1; -1 counts as 2^64 - 1, and so on down to -2^63.
-    The default is 0. A sequence depends on its prompt and its seed alone, not on the batch. Give equal prompts different
-    seeds to get different texts."""
+    The default is 0. A sequence depends on its prompt and its seed alone, not on the batch. Give equal prompts
+    different seeds to get different texts."""
     canvas: Ids | Sequence[Ids] | None
     """Token ids that the first canvas starts from instead of noise, [B][C], or [C] for one prompt."""
     pinned: Pins | Sequence[Pins | Sequence[Pins | None] | None] | None

@@ -45,6 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     use(gesso::Model(checkpoint, options), interrupted);
   } catch (const gesso::FormatError&) {    // the file is broken
   } catch (const gesso::ArgumentError&) {  // the model's context is too short for two canvases, for example
+  } catch (const gesso::NumericsError&) {  // weights are NaN, infinite or too large
   } catch (const gesso::OutOfMemory&) {    // the file states large sizes
   } catch (const gesso::Interrupted&) {    // the file states large sizes, too
   }

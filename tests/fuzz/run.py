@@ -60,7 +60,7 @@ def run(name: str, command: list[str | Path], seconds: int) -> tuple[str, str, b
 
 def summary(output: str) -> str:
     """Returns the number of inputs that a target tried, from what it printed."""
-    lines = [line for line in output.splitlines() if "executed_units" in line or "inputs" in line]
+    lines = [line for line in output.splitlines() if "executed_units" in line or "inputs" in line or "rounds" in line]
     return lines[-1].split(":")[-1].strip() if lines else "no count"
 
 
