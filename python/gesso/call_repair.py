@@ -33,15 +33,21 @@ NEXT_VALUE = re.compile(r"""["'{\[]|[-+.]?[0-9]|true|false|null|None|True|False"
 
 
 def _swallowing(mark: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What a text with a mark inside does not have, in an object and in a list: it may be several values.
-
-    In an object these are key:" and "key": and ", key: and two marks with no word between them, and a last mark behind
-    a comma. In a list it is any mark beside a comma.
-    """
+    """What may be several values, in an object and in a list, if it stands in a text which has its own mark inside."""
     mark = re.escape(mark)
-    pairs = rf"[:=]\s*{mark}|{mark}\s*[:=]|{mark}[\s,;|+/&]*{mark}|[,;]\s*{SEPARATED_KEY.pattern}"
-    in_list = rf"{mark}\s*[,;]|[,;]\s*{mark}"
-    return re.compile(rf"{pairs}|[,;]\s*{mark}((?!{mark}).)*\Z", re.DOTALL), re.compile(f"{pairs}|{in_list}")
+    both = [
+        rf"[:=]\s*{mark}",  # of a, b:"c
+        rf"{mark}\s*[:=]",  # of a, "b":1, and of a":b:"c
+        rf"[,;]\s*{SEPARATED_KEY.pattern}",  # of a, b:1, "c
+        rf"{mark}[^\w?!.]*{mark}",  # of a", "b
+        rf"(?<=\w){mark}\w+{mark}(?=\w)",  # of a"b"c
+    ]
+    in_object = [
+        rf"{mark}\s*[,;]\s*((?!{mark})\S)+\s*{mark}",  # of a",b "c, where the colon is missing
+        rf"[,;]\s*{mark}((?!{mark}).)*\Z",  # of a, "b
+    ]
+    in_list = [rf"{mark}\s*[,;]", rf"[,;]\s*{mark}"]
+    return re.compile("|".join(both + in_object), re.DOTALL), re.compile("|".join(both + in_list))
 
 
 SWALLOWING = {mark: _swallowing(mark) for mark in (QUOTE, '"', "'")}
@@ -98,15 +104,12 @@ class RepairingReader(Reader):
     def read_arguments(self) -> dict[str, Any]:
         closer = "}" if self.take("{") else ")" if self.take("(") else ""
         if not closer:
-            null_end = self.source.skip(NULL, self.at)
-            if null_end == self.at and not (self._closed and self.at == len(self.text)):
+            begin, self.at = self.at, self.source.skip(NULL, self.at)
+            if self.at == begin and not (self._closed and self.at == len(self.text)):
                 self.fail("'{'")
-            self.at = null_end
             return {}
-        null_end = self.source.skip(NULL_INSIDE, self.at)
-        if null_end > self.at:
-            self.at = null_end
-        elif self.take("{"):  # f{{...}} or f({...})
+        begin, self.at = self.at, self.source.skip(NULL_INSIDE, self.at)
+        if self.at == begin and self.take("{"):  # f{{...}} or f({...})
             arguments = self.read_members("}")
             if not self.ends(closer):
                 self.fail(repr(closer))
@@ -244,8 +247,8 @@ class RepairingReader(Reader):
         """Notes if the text that ends at `end` may have swallowed other values. has_marks: its own mark is in it."""
         in_object, in_list = SWALLOWING[opening.mark]
         pattern = in_object if isinstance(values, dict) else in_list
-        behind = self.source.skip(SPACE, end + len(opening.mark))
         swallows = has_marks and self.source.search(pattern, self.at, end) is not None
+        behind = self.source.skip(SPACE, end + len(opening.mark))
         # Of {a:"x, b:"c:"y"} the text `x, b:` would be the first.
         if not self.text.startswith((",", ";", closer), behind) and behind < len(self.text):
             swallows |= self.text[self.at : end].rstrip().endswith((",", ";", ":", "="))
