@@ -6,6 +6,7 @@ A reader raises ValueError where it cannot go on. The message says what was expe
 from __future__ import annotations
 
 import json
+import math
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -13,17 +14,17 @@ from typing import Any, NoReturn
 
 QUOTE = '<|"|>'
 CONSTANTS = {"true": True, "false": False, "null": None, "None": None}
-MAX_DEPTH = 100  # how deep objects and lists may be nested
+MAX_DEPTH = 32  # how deep objects and lists may be nested, so that a template may call three macros for each
+MAX_DIGITS = 1000  # of an integer; a template takes 4096 bits, which are 1233 digits
 MAX_SHOWN = 20  # an error message shows at most this many characters of the text that was found instead
 CLOSERS = {"{": "}", "[": "]"}
 
-# What may stand in the name of a tool, and in a key that is beyond doubt. Both leave out what encloses values.
+# What may stand in the name of a tool, and in a key without quotes.
 NAME = re.compile(r"""[^\s{}()\[\]<>"'`=,;|]*[^\s{}()\[\]<>"'`=,;|:]""")
-KEY = re.compile(r"""[^\n:{}()\[\]<>"'`=,;|]*""")
-NO_KEY = re.compile(r"\{|[0-9]+,")  # from f{{a:1}} and from a number such as 1,000
+KEY = re.compile(r"[\w.$/-]+")
 CALL = re.compile(r"\s*call:\s*")
 SPACE = re.compile(r"\s*")
-WORD = re.compile(r"[^,{}\[\]()\s]*")
+WORD = re.compile(r"[^,;{}\[\]()\s]*")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 Container = dict[str, Any] | list[Any]
@@ -33,7 +34,7 @@ class Source:
     """The text of one or several calls, and the places of its quotation marks <|"|>.
 
     marks: the indices where the token <|"|> stands, ascending. None: it stands wherever the text spells it.
-    All that a reader looks at goes through `match` and `find`, so a test can count it.
+    All that a reader looks at goes through `match`, `search` and `find`, so a test can count it.
     """
 
     def __init__(self, text: str, marks: Sequence[int] | None = None):
@@ -43,6 +44,9 @@ class Source:
 
     def match(self, pattern: re.Pattern[str], at: int) -> re.Match[str] | None:
         return pattern.match(self.text, at)
+
+    def search(self, pattern: re.Pattern[str], begin: int, end: int) -> re.Match[str] | None:
+        return pattern.search(self.text, begin, end)
 
     def find(self, token: str, at: int) -> int:
         return self.text.find(token, at)
@@ -68,7 +72,6 @@ class Reader:
         self.source, self.text, self.at, self.start = source, source.text, at, at
         self.name = ""  # empty until it has been read
         self.arguments: dict[str, Any] = {}
-        self.has_odd_key = False  # a key has characters which may also mean that something is missing
 
     def read(self) -> None:
         """Reads name and arguments. Afterwards `at` is behind the call."""
@@ -96,7 +99,7 @@ class Reader:
                 open_.pop()
                 follows = True
                 continue
-            key = self.read_key() if isinstance(values, dict) else ""
+            key = self.read_new_key(values) if isinstance(values, dict) else ""
             self.take("")
             opener = self.text[self.at : self.at + 1]
             follows = opener not in CLOSERS
@@ -122,38 +125,59 @@ class Reader:
             self.expect(",", f" or {closer!r}")
         return True
 
-    def read_key(self) -> str:
-        end = self.source.find(":", self.at)
-        if end < 0:
-            self.fail("':' further on")
-        begin = self.source.skip(SPACE, self.at)
-        if self.source.match(NO_KEY, begin):
-            self.fail("a key")
-        self.at = end + 1
-        key = self.text[begin:end].rstrip()
-        if self.source.is_mark(begin + len(key) - len(QUOTE)):
-            key = key.removesuffix(QUOTE)
-        if self.source.is_mark(begin):
-            key = key.removeprefix(QUOTE)
-        self.has_odd_key |= not key or KEY.fullmatch(key) is None
+    def read_new_key(self, values: dict[str, Any]) -> str:
+        """Reads a key, which `values` does not have yet, and the colon."""
+        self.take("")
+        begin = self.at
+        key = self.read_key()
+        if key in values:
+            self.at = begin
+            self.fail("a key that was not given before")
         return key
+
+    def read_key(self) -> str:
+        """Reads a key, which begins here, and the colon."""
+        if self.source.is_mark(self.at):
+            key = self.read_marked()
+        else:
+            begin, self.at = self.at, self.source.skip(KEY, self.at)
+            key = self.text[begin : self.at]
+            if not key:
+                self.fail("a key")
+        self.expect(":")
+        return key
+
+    def read_marked(self) -> str:
+        """Reads a text between two tokens <|"|>."""
+        begin = self.at = self.at + len(QUOTE)
+        end = self.source.next_mark(begin)
+        if end < 0:
+            self.fail(f"{QUOTE!r} further on")
+        self.at = end + len(QUOTE)
+        return self.text[begin:end]
 
     def read_scalar(self, values: Container, closer: str) -> Any:
         """Reads a text, a number or a constant, which stands in `values`."""
         if self.source.is_mark(self.at):
-            begin = self.at = self.at + len(QUOTE)
-            end = self.source.next_mark(begin)
-            if end < 0:
-                self.fail(f"{QUOTE!r} further on")
-            self.at = end + len(QUOTE)
-            return self.text[begin:end]
+            return self.read_marked()
         return self.read_word(self.text[self.at : self.source.skip(WORD, self.at)])
 
     def read_word(self, word: str) -> Any:
         if word not in CONSTANTS and not NUMBER.fullmatch(word):
             self.fail(f"a number, true, false, null or a text in {QUOTE}")
+        value = CONSTANTS[word] if word in CONSTANTS else self.to_number(word)
         self.at += len(word)
-        return CONSTANTS[word] if word in CONSTANTS else json.loads(word)
+        return value
+
+    def to_number(self, word: str) -> int | float:
+        """The value of a number as JSON writes it. `at` is where it begins."""
+        digits = word.removeprefix("-")
+        if digits.isdigit() and len(digits) > MAX_DIGITS:
+            self.fail(f"an integer of at most {MAX_DIGITS} digits")
+        value: int | float = json.loads(word)
+        if isinstance(value, float) and math.isinf(value):
+            self.fail("a number between -1.8e308 and 1.8e308")
+        return value
 
     def take(self, token: str) -> bool:
         """Skips white space, and then `token` if it comes next. Returns whether it came next."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from gesso.call_reader import CALL, KEY, NAME, NUMBER, QUOTE, SPACE, Container, Reader, Source, shown
+from gesso.call_reader import CALL, NAME, NUMBER, QUOTE, SPACE, Container, Reader, Source, shown
 
 NEXT_CALL = re.compile(r"[\s,;]*(?=call:)")
 SLOPPY_CONSTANTS = {"True": True, "False": False}
@@ -21,9 +21,36 @@ NULL = re.compile(r"\s*(null|None|\[\s*\])")
 NULL_INSIDE = re.compile(r"\s*(null|None)\s*(?=[})])")
 PLAIN_END = {mark: re.compile(rf"[^{mark}\\]*(?:\\.[^{mark}\\]*)*{mark}", re.DOTALL) for mark in "\"'"}
 ESCAPE = re.compile(r"\\[abfnrtvxuUN0-7/\\\"'\n]")  # in JSON or Python; other backslashes stand for themselves
+SEPARATORS = re.compile(r"[\s,;]*")  # between the members of an object. In a list, two commas may enclose a null.
+COMMA = re.compile(r",?\s*")
+SLOPPY_WORD = r"""[^\s:{}()\[\]<>"'`=,;|\\]+"""
+SLOPPY_KEY = re.compile(rf"(?![0-9]){SLOPPY_WORD}( {SLOPPY_WORD})*|{SLOPPY_WORD}")  # not `000 b` of {a:1,000 b:2}
 # The beginning of a member of an object and of a list, where the comma in front is missing.
-NEXT_KEY = re.compile(r"""("[^"\\\n]*"|'[^'\\\n]*'|[^\s:{}()\[\]<>"'`=,;|]+)\s*[:=]""")
+QUOTED_KEY = r"""("[^"\\\n]*"|'[^'\\\n]*'"""
+NEXT_KEY = re.compile(rf"{QUOTED_KEY}|{SLOPPY_WORD})\s*[:=]")
+SEPARATED_KEY = re.compile(rf"{QUOTED_KEY}|{SLOPPY_KEY.pattern})\s*[:=]")  # where there is a comma
 NEXT_VALUE = re.compile(r"""["'{\[]|[-+.]?[0-9]|true|false|null|None|True|False""")
+
+
+def _swallowing(mark: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What may be several values, in an object and in a list, if it stands in a text which has its own mark inside."""
+    mark = re.escape(mark)
+    both = [
+        rf"[:=]\s*{mark}",  # of a, b:"c
+        rf"{mark}\s*[:=]",  # of a, "b":1, and of a":b:"c
+        rf"[,;]\s*{SEPARATED_KEY.pattern}",  # of a, b:1, "c
+        rf"{mark}[^\w?!.]*{mark}",  # of a", "b
+        rf"(?<=\w){mark}\w+{mark}(?=\w)",  # of a"b"c
+    ]
+    in_object = [
+        rf"{mark}\s*[,;]\s*((?!{mark})\S)+\s*{mark}",  # of a",b "c, where the colon is missing
+        rf"[,;]\s*{mark}((?!{mark}).)*\Z",  # of a, "b
+    ]
+    in_list = [rf"{mark}\s*[,;]", rf"[,;]\s*{mark}"]
+    return re.compile("|".join(both + in_object), re.DOTALL), re.compile("|".join(both + in_list))
+
+
+SWALLOWING = {mark: _swallowing(mark) for mark in (QUOTE, '"', "'")}
 
 
 class Opening(NamedTuple):
@@ -45,9 +72,9 @@ class RepairingReader(Reader):
 
     def __init__(self, source: Source, at: int, closed: bool, choices: Sequence[int]):
         super().__init__(source, at)
-        self.repaired = False
         self.made: list[Choice] = []
         self.choice_at = at  # where the last text begins that can end in several places
+        self.in_doubt = False  # the text at `choice_at` may have swallowed other values
         self._closed, self._choices = closed, choices
         self._num_fences = 0
         self._is_json = True  # so far keys, texts, numbers and constants are those of JSON
@@ -57,8 +84,7 @@ class RepairingReader(Reader):
         self.skip_fence()
         if self.source.match(CALL, self.at):
             self.read_name()
-            if self.take(":"):
-                self.repair()
+            self.take(":")
             self.skip_fence()
             self.arguments = self.read_arguments()
         else:
@@ -70,34 +96,20 @@ class RepairingReader(Reader):
             self.at = self._escape_at
             self.fail("a text without backslashes, which can mean two things in plain quotes")
 
-    def repair(self, is_json: bool = True) -> None:
-        self.repaired = True
-        self._is_json &= is_json
-
     def skip_fence(self) -> None:
         end = self.source.skip(FENCE, self.at)
-        if end > self.at:
-            self.repair()
-            self._num_fences += 1
-            self.at = end
+        self._num_fences += end > self.at
+        self.at = end
 
     def read_arguments(self) -> dict[str, Any]:
         closer = "}" if self.take("{") else ")" if self.take("(") else ""
         if not closer:
-            null_end = self.source.skip(NULL, self.at)
-            if null_end == self.at and not (self._closed and self.at == len(self.text)):
+            begin, self.at = self.at, self.source.skip(NULL, self.at)
+            if self.at == begin and not (self._closed and self.at == len(self.text)):
                 self.fail("'{'")
-            self.at = null_end
-            self.repair()
             return {}
-        if closer == ")":
-            self.repair()
-        null_end = self.source.skip(NULL_INSIDE, self.at)
-        if null_end > self.at:
-            self.at = null_end
-            self.repair()
-        elif self.take("{"):  # f{{...}} or f({...})
-            self.repair()
+        begin, self.at = self.at, self.source.skip(NULL_INSIDE, self.at)
+        if self.at == begin and self.take("{"):  # f{{...}} or f({...})
             arguments = self.read_members("}")
             if not self.ends(closer):
                 self.fail(repr(closer))
@@ -115,66 +127,63 @@ class RepairingReader(Reader):
         except (ValueError, KeyError):
             raise ValueError(f"expected call:NAME{{...}}, got {shown(self.text, self.start)}") from None
         self.name, self.arguments = name, arguments
-        self.repair()
 
     def read_end(self) -> None:
         """Reads braces too many, up to the end of the text or the next call."""
         while self.take("}"):
-            self.repair()
+            pass
         next_call = self.source.match(NEXT_CALL, self.at)
         if next_call:
             self.at = next_call.end()
-            self.repair()
         elif self.at < len(self.text):
             self.fail("the end of the call")
 
     def ends(self, closer: str) -> bool:
         """Reads `closer`, also where it is missing at the end."""
-        if self.take(closer):
-            return True
-        at_end = self._closed and self.at == len(self.text)
-        if at_end:
-            self.repair()
-        return at_end
+        return self.take(closer) or (self._closed and self.at == len(self.text))
 
     def goes_on(self, values: Container, closer: str, follows: bool) -> bool:
         if self.ends(closer):
             return False
-        if not follows:
-            return True
-        if self.take(","):
-            is_last = self.take(closer)
-            self.repaired |= is_last
-            return not is_last
-        if not self.begins_member(values, self.at):
+        begin = self.at
+        if follows or isinstance(values, dict):
+            self.at = self.skip_separators(values, begin)
+        if self.at > begin:
+            return not self.take(closer)
+        if follows and not self.begins_member(values, begin):
             self.fail(f"',' or {closer!r}")
-        self.repair()
         return True
 
-    def begins_member(self, values: Container, at: int) -> bool:
-        """Whether the next key, or the next value of a list, begins at `at`."""
+    def skip_separators(self, values: Container, at: int) -> int:
+        return self.source.skip(SEPARATORS if isinstance(values, dict) else COMMA, at)
+
+    def begins_member(self, values: Container, at: int, separated: bool = False) -> bool:
+        """Whether the next key, or the next value of a list, begins at `at`. separated: a comma stands in front."""
         if self.source.is_mark(at):
             return True
-        return self.source.match(NEXT_KEY if isinstance(values, dict) else NEXT_VALUE, at) is not None
+        next_key = SEPARATED_KEY if separated else NEXT_KEY
+        return self.source.match(next_key if isinstance(values, dict) else NEXT_VALUE, at) is not None
 
     def read_key(self) -> str:
-        self.take("")
         begin = self.at
         opening = self.opening()
         key = None
         if opening is None:
-            self.at = self.source.skip(KEY, begin)
-            key = self.text[begin : self.at].strip() or None
+            self.at = self.source.skip(SLOPPY_KEY, begin)
+            key = self.text[begin : self.at] or None
             self._is_json = False
         elif (end := self.find_end(opening, begin + len(opening.mark))) >= 0:
             self.at += len(opening.mark)
             key = self.read_text(opening, end)
+            if not opening.is_token and set(",;") & set(key) and set(":=") & set(key):
+                key = None  # {"a:1,b":2} may mean {a:1,b:2}
         if key is not None and self.take(":"):
             return key
-        if key is None or not self.take("="):
+        # In f(Paris days=2) a key is missing.
+        if key is None or (opening is None and " " in key) or not self.take("="):
             self.at = begin
-            self.fail("':' further on")
-        self.repair(is_json=False)
+            self.fail("a key and ':'")
+        self._is_json = False
         return key
 
     def read_scalar(self, values: Container, closer: str) -> Any:
@@ -189,11 +198,11 @@ class RepairingReader(Reader):
         sloppy_number = not NUMBER.fullmatch(word) and SLOPPY_NUMBER.fullmatch(word)
         if word not in SLOPPY_CONSTANTS and not sloppy_number:
             return super().read_word(word)
-        self.repair(is_json=False)
+        self._is_json = False
+        number = re.sub(r"^(-?)\.", r"\g<1>0.", word.replace("_", "").removeprefix("+"))
+        value = SLOPPY_CONSTANTS[word] if word in SLOPPY_CONSTANTS else self.to_number(number)
         self.at += len(word)
-        if word in SLOPPY_CONSTANTS:
-            return SLOPPY_CONSTANTS[word]
-        return json.loads(re.sub(r"^(-?)\.", r"\g<1>0.", word.replace("_", "").removeprefix("+")))
+        return value
 
     def opening(self) -> Opening | None:
         found = (mark for mark in (QUOTE, '"', "'") if self.text.startswith(mark, self.at))
@@ -215,12 +224,13 @@ class RepairingReader(Reader):
 
         Otherwise that mark is a part of the text, and the text ends at any later mark where it can.
         """
-        end = self.find_end(opening, self.at)
+        end = first = self.find_end(opening, self.at)
         while opening.mark == "'" and is_apostrophe(self.text, end):
             end = self.find_end(opening, end + 1)
         if end < 0:
             self.fail(f"{opening.mark!r} further on")
         if self.may_end(end + len(opening.mark), values, closer):
+            self.doubt(opening, end, values, closer, end > first)
             return end
         number = self._choices[len(self.made)] if len(self.made) < len(self._choices) else 0
         ends = self.later_ends(opening, end, values, closer)
@@ -230,8 +240,20 @@ class RepairingReader(Reader):
             self.fail(f"',' or {closer!r}")
         self.choice_at = self.at
         self.made.append(Choice(number, next(ends, None) is not None))
-        self.repair()
+        self.doubt(opening, chosen, values, closer, has_marks=True)
         return chosen
+
+    def doubt(self, opening: Opening, end: int, values: Container, closer: str, has_marks: bool) -> None:
+        """Notes if the text that ends at `end` may have swallowed other values. has_marks: its own mark is in it."""
+        in_object, in_list = SWALLOWING[opening.mark]
+        pattern = in_object if isinstance(values, dict) else in_list
+        swallows = has_marks and self.source.search(pattern, self.at, end) is not None
+        behind = self.source.skip(SPACE, end + len(opening.mark))
+        # Of {a:"x, b:"c:"y"} the text `x, b:` would be the first.
+        if not self.text.startswith((",", ";", closer), behind) and behind < len(self.text):
+            swallows |= self.text[self.at : end].rstrip().endswith((",", ";", ":", "="))
+        if swallows:
+            self.in_doubt, self.choice_at = True, self.at
 
     def later_ends(self, opening: Opening, end: int, values: Container, closer: str) -> Iterator[int]:
         while (end := self.find_end(opening, end + len(opening.mark))) >= 0:
@@ -245,10 +267,12 @@ class RepairingReader(Reader):
             return self._closed
         if self.text.startswith(closer, at):
             return True
-        if not self.text.startswith(",", at):
+        next_at = self.skip_separators(values, at)
+        if next_at == at:
             return self.begins_member(values, at)
-        at = self.source.skip(SPACE, at + 1)
-        return isinstance(values, list) or self.text.startswith(closer, at) or self.begins_member(values, at)
+        if isinstance(values, list) or self.text.startswith(closer, next_at):
+            return True
+        return self.begins_member(values, next_at, separated=True)
 
     def read_text(self, opening: Opening, end: int) -> str:
         """Reads the text up to `end`, and the mark there."""
@@ -257,7 +281,7 @@ class RepairingReader(Reader):
         if opening.is_token:
             self._is_json = False
             return text
-        self.repair(is_json=opening.mark == '"')
+        self._is_json &= opening.mark == '"'
         if opening.mark == QUOTE or not ESCAPE.search(text):
             return text
         unescaped = text.replace("\\" + opening.mark, opening.mark)

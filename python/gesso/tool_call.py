@@ -2,14 +2,17 @@
 
     call:get_weather{city:<|"|>Paris<|"|>,days:2,list:[<|"|>a<|"|>],o:{k:1.5},ok:true}
 
-A call is a name and an object. Keys have no quotes and end at the first colon. A string stands between two markers
-<|"|>; there is no escaping, so it ends at the next <|"|>. Numbers and constants are those of JSON. Python's None also
-counts as null, because the published templates print null as None.
+A call is a name and an object. A key is a word of letters, digits and _ - . $ /, or stands between two markers <|"|>.
+No key comes twice in an object. A string stands between two markers <|"|>; there is no escaping, so it ends at the next
+<|"|>. Numbers and constants are those of JSON. Python's None also counts as null, because the published templates print
+null as None.
 
 Models also write calls that are not quite so. They are read where they can mean only one thing:
 
 - texts and keys in plain quotes, also with such a quote inside, if the text can end in one place only;
-- a missing comma, a comma too many in the last place, missing last braces and brackets, braces too many at the end;
+- a missing comma, missing last braces and brackets, braces too many at the end;
+- in an object, commas too many and semicolons in place of commas; in a list, a comma too many in the last place;
+- keys of several words, or with signs such as @;
 - f(a=1), f({...}), f{{...}}, f{null}, f() and f alone; = in place of the colon;
 - Python's True and False; numbers such as +1, .5 and 1_000;
 - a call in ``` fences, and one as a JSON object with "name" and "arguments";
@@ -17,7 +20,8 @@ Models also write calls that are not quite so. They are read where they can mean
 
 What is missing at the end is repaired only if a marker ends the call. Otherwise the reply was cut off, and more might
 have come. In plain quotes, a backslash may begin an escape or stand for itself. That is certain only in front of such a
-quote, where no escape has that letter, or if all keys and values are JSON.
+quote, where no escape has that letter, or if all keys and values are JSON. A text in plain quotes with such a quote
+inside is not read if it may have swallowed other values: {path:"a.txt, mode:"w"} is not read.
 """
 
 from __future__ import annotations
@@ -34,13 +38,20 @@ MAX_READINGS = 32  # how many ways to read one call are tried, at most
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One call of a tool. If it could not be read, `error` says why, and `raw` has what the model wrote."""
+    """One call of a tool. If it could not be read, `error` says why, and `raw` has what the model wrote.
 
-    name: str  # empty if not even the name could be read
-    arguments: dict[str, Any]  # empty if there is an error
-    raw: str  # what the model wrote between <|tool_call> and <tool_call|>, or its part for this call
+    name: the name of the tool, which may be one that nobody offered; empty if not even the name could be read.
+    arguments: the values by key: str, int, float (finite), bool, None, list and dict. Empty if there is an error.
+    raw: what the model wrote between <|tool_call> and <tool_call|>, or its part for this call.
+    error: why the call could not be read, and at which character of the text between the markers; None if it was read.
+    repaired: whether the call was read although it is not quite in the format. Then it can mean only one thing.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    raw: str
     error: str | None = None
-    repaired: bool = False  # whether the call was read although it is not quite in the format
+    repaired: bool = False
 
 
 def parse_calls(raw: str, closed: bool = True, marks: Sequence[int] | None = None) -> list[ToolCall]:
@@ -62,20 +73,15 @@ def parse_calls(raw: str, closed: bool = True, marks: Sequence[int] | None = Non
 
 def _parse_call(source: Source, begin: int, closed: bool) -> tuple[ToolCall, int]:
     """Reads the call at `begin`. Returns it, and where the next one begins."""
-    strict, error = Reader(source, begin), None
+    strict = Reader(source, begin)
     try:
         strict.read()
-    except ValueError as failure:
-        error = str(failure)
-    end, name, arguments, repaired = len(source.text), strict.name, strict.arguments, False
-    if error is not None or strict.has_odd_key:
-        reader, reason = _read_repaired(source, begin, closed)
-        repaired = reason is None and (error is not None or reader.arguments != arguments)
-        if repaired:
-            end, name, arguments, error = reader.at, reader.name, reader.arguments, None
-        elif error is not None:
-            name, arguments, error = reader.name, {}, reason
-    return ToolCall(name, arguments, source.text[begin:end], error, repaired), end
+    except ValueError:
+        reader, error = _read_repaired(source, begin, closed)
+        if error is not None:
+            return ToolCall(reader.name, {}, source.text[begin:], error), len(source.text)
+        return ToolCall(reader.name, reader.arguments, source.text[begin : reader.at], repaired=True), reader.at
+    return ToolCall(strict.name, strict.arguments, source.text[begin:]), len(source.text)
 
 
 def _read_repaired(source: Source, at: int, closed: bool) -> tuple[RepairingReader, str | None]:
@@ -93,7 +99,7 @@ def _read_repaired(source: Source, at: int, closed: bool) -> tuple[RepairingRead
         except ValueError as failure:
             failed = failed or (reader, str(failure))
         else:
-            if found:
+            if found or reader.in_doubt:
                 break
             found = reader
         while reader.made and not reader.made[-1].has_more:

@@ -9,6 +9,7 @@ breaks a rule is printed, and the exit status is 1. The rules:
 - the pieces give what the whole gives;
 - every pair of markers gives at least one call, its calls have all of its text, and `Reply.message` has every call;
 - a name holds no arguments; a call with an error has no arguments and is not repaired;
+- the keys of a call that is not repaired are words or stand between tokens; numbers are finite;
 - what a reader looks at grows linearly;
 - what is written in the format is read as it was meant, and so are the common sloppy forms, which are then repaired.
 """
@@ -21,12 +22,12 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from gesso import Reply, ReplyParser, ToolCall
-from gesso.call_reader import NAME, QUOTE, Source
+from gesso.call_reader import KEY, NAME, QUOTE, Source
 from gesso.reply import CALL_BEGIN, ENDS, MARKERS
 from gesso.tool_call import MAX_READINGS, parse_calls
 
@@ -89,19 +90,24 @@ class CountedWork:
 
     def __init__(self) -> None:
         self.done = 0
-        match, find = Source.match, Source.find
+        match, search, find = Source.match, Source.search, Source.find
 
         def counted_match(source: Source, pattern: re.Pattern[str], at: int) -> re.Match[str] | None:
             found = match(source, pattern, at)
             self.done += 1 + (found.end() - at if found else 0)
             return found
 
+        def counted_search(source: Source, pattern: re.Pattern[str], begin: int, end: int) -> re.Match[str] | None:
+            self.done += 1 + end - begin
+            return search(source, pattern, begin, end)
+
         def counted_find(source: Source, token: str, at: int) -> int:
             found = find(source, token, at)
             self.done += 1 + (found if found >= 0 else len(source.text)) - at
             return found
 
-        Source.match, Source.find = counted_match, counted_find  # type: ignore[method-assign]
+        Source.match, Source.search = counted_match, counted_search  # type: ignore[method-assign]
+        Source.find = counted_find  # type: ignore[method-assign]
 
 
 def read(pieces: list[str], in_thought: bool = False) -> Reply:
@@ -142,7 +148,19 @@ def check_call(call: ToolCall) -> None:
     check(call.name in call.raw, "the name is in the call")
     check(call.error is None or not (call.arguments or call.repaired), "a call with an error has nothing else")
     check(call.error is None or len(call.error) < 500, "an error is short")
-    json.dumps(call.arguments)
+    json.dumps(call.arguments, allow_nan=False)
+    for key in keys_in(call.arguments):
+        is_word = KEY.fullmatch(key) is not None or QUOTE + key + QUOTE in call.raw
+        check(call.repaired or is_word, f"the key {key!r} is a word")
+
+
+def keys_in(value: Any) -> Iterator[str]:
+    """The keys of all objects in a value."""
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from keys_in(item)
 
 
 def check_written(rng: random.Random) -> str:

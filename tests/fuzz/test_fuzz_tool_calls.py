@@ -27,9 +27,14 @@ def never_repaired(raw, *given):
     return [replace(call, repaired=False) for call in parse_calls(raw, *given)]
 
 
+def odd_keys(raw, *given):
+    return [replace(call, arguments={"a": [{"b,c": 1}]}) for call in parse_calls(raw, *given) if not call.error]
+
+
 @pytest.fixture
 def fuzz(monkeypatch):
     monkeypatch.setattr(Source, "match", Source.match)  # the program replaces them; afterwards they are as before
+    monkeypatch.setattr(Source, "search", Source.search)
     monkeypatch.setattr(Source, "find", Source.find)
     return fuzz_tool_calls.fuzz
 
@@ -45,6 +50,7 @@ def test_nothing_is_found(fuzz, capsys):
         (dropping, "the calls have all text"),
         (arguments_in_the_name, "no arguments in the name"),
         (never_repaired, "got"),
+        (odd_keys, "the key 'b,c' is a word"),
     ],
 )
 def test_a_planted_fault_is_found(fuzz, monkeypatch, capsys, fault, said):

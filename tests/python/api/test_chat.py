@@ -8,6 +8,7 @@ import pytest
 
 import gesso
 from gesso import _ops, synth
+from gesso.call_reader import MAX_DEPTH, MAX_DIGITS
 from gesso.tokenizer import Tokenizer
 from python.expect import raises
 from python.tiny_model import BOS, tiny_model
@@ -33,6 +34,26 @@ def tokenizer(model):
 
 def call(arguments):
     return {"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+
+
+LISTS = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+OBJECTS = "{a:" * MAX_DEPTH + "1" + "}" * MAX_DEPTH
+
+
+@pytest.mark.parametrize("revision", [1, 2, 3])
+@pytest.mark.parametrize("value", [LISTS, OBJECTS, "-" + "9" * MAX_DIGITS], ids=["lists", "objects", "digits"])
+def test_a_call_that_was_read_is_rendered(tokenizer, value, revision):
+    """At the limits of the reader, and beyond, where the call is kept as a text."""
+
+    def render(value):
+        reply = gesso.parse_reply(f"<|tool_call>call:f{{a:{value}}}<tool_call|>")
+        return reply.tool_calls[0].error, tokenizer.apply_chat_template([USER, reply.message()], revision=revision)
+
+    error, text = render(value)
+    assert error is None and f"<|tool_call>call:f{{a:{value}}}<tool_call|>" in text
+    larger = value + "9" if "9" in value else f"[{value}]"
+    error, text = render(larger)
+    assert "expected a" in error and f'unread:<|"|>call:f{{a:{larger}}}<|"|>' in text
 
 
 def test_all_goldens_are_there():

@@ -1,6 +1,5 @@
 """Replies are split into thought, text and tool calls, all at once and piece by piece."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,8 @@ from hypothesis import strategies as st
 
 import gesso
 from gesso import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, ToolCall, parse_reply, synth
+from gesso.call_reader import KEY
+from gesso.call_repair import SLOPPY_KEY
 from gesso.reply import MARKERS, decode_reply, marker_ids
 from gesso.tokenizer import Tokenizer
 from python.tiny_model import BOS, MERGED, VOCABULARY, tiny_model, tokenizer_metadata
@@ -103,9 +104,8 @@ NASTY = [
 ]
 TEXTS = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=3)), max_size=5).map("".join)
 TEXTS = TEXTS.filter(lambda text: not any(marker in text for marker in MARKERS))
-# Keys that look like a part of a sloppy call are read as that: {"a":1}, {a=1,b:2}, {a:1,000,b:2}.
-NO_KEY = re.compile(r"[{}\"']|[0-9]+,|.*=", re.DOTALL)
-KEYS = TEXTS.filter(lambda key: key and key == key.strip() and ":" not in key and not NO_KEY.match(key))
+# Templates write keys without quotes. A key with a comma, a quote or a bracket may mean that something is missing.
+KEYS = st.one_of(st.from_regex(KEY, fullmatch=True), st.from_regex(SLOPPY_KEY, fullmatch=True))
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -120,6 +120,12 @@ VALUES = st.recursive(
 )
 NAMES = st.from_regex(r"[A-Za-z_][\w.-]{0,8}", fullmatch=True)
 CALLS = st.lists(st.tuples(NAMES, st.dictionaries(KEYS, VALUES, max_size=4)), min_size=1, max_size=3)
+
+
+def has_odd_key(value):
+    if isinstance(value, list):
+        return any(map(has_odd_key, value))
+    return isinstance(value, dict) and any(not KEY.fullmatch(k) or has_odd_key(v) for k, v in value.items())
 
 
 @given(thought=TEXTS.map(str.strip), text=TEXTS.map(str.strip), calls=CALLS)
@@ -138,6 +144,7 @@ def test_what_the_template_writes_is_read_back(tokenizer, thought, text, calls):
     assert rendered.startswith(prompt)
     reply = parse_reply(rendered.removeprefix(prompt))
     assert [call.error for call in reply.tool_calls] == [None] * len(calls)
+    assert [call.repaired for call in reply.tool_calls] == [has_odd_key(arguments) for _, arguments in calls]
     assert reply.message() == message
     assert tokenizer.apply_chat_template([USER, reply.message()]) == rendered
 

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from gesso import Reply, ToolCall, parse_reply
-from gesso.call_reader import MAX_DEPTH, Source
+from gesso.call_reader import MAX_DEPTH, MAX_DIGITS, Source
 from gesso.tool_call import parse_calls
 
 # In the format
@@ -25,8 +25,15 @@ from gesso.tool_call import parse_calls
         ('call:f{a:<|"|><|"|>,<|"|>b<|"|>:<|"|> {"x": [1], <|"|>}', "f", {"a": "", "b": ' {"x": [1], '}),
         ('call:f{a:<|"|>it\'s "so"\\n, b:"c"}<|"|>}', "f", {"a": 'it\'s "so"\\n, b:"c"}'}),
         ("call:f{a:[[1,[]],{b:{}}]}", "f", {"a": [[1, []], {"b": {}}]}),
-        ("call:f{a:1,a:2}", "f", {"a": 2}),
-        ("call:f{a,b:1,[:2,\":3,it's:4}", "f", {"a,b": 1, "[": 2, '"': 3, "it's": 4}),
+        (
+            "call:f{a-b:1,a.b:2,$ref:3,a/b:4,_1:5,größe:6,名:7}",
+            "f",
+            {"a-b": 1, "a.b": 2, "$ref": 3, "a/b": 4, "_1": 5, "größe": 6, "名": 7},
+        ),
+        ('call:f{<|"|>a,b:c<|"|>:1,<|"|><|"|>:2}', "f", {"a,b:c": 1, "": 2}),
+        ("call:f{a:{b:1},b:2}", "f", {"a": {"b": 1}, "b": 2}),
+        ("call:f{a:" + "9" * MAX_DIGITS + "}", "f", {"a": 10**MAX_DIGITS - 1}),
+        ("call:f{a:1e308,b:-1.7e308}", "f", {"a": 1e308, "b": -1.7e308}),
     ],
 )
 def test_a_call_in_the_format_is_read(raw, name, arguments):
@@ -84,6 +91,32 @@ def test_a_call_in_the_format_is_read(raw, name, arguments):
     ],
 )
 def test_a_sloppy_call_is_repaired(raw, arguments):
+    check_repaired(raw, arguments)
+
+
+SEPARATORS = {
+    "comma first": ("{,a:1}", {"a": 1}),
+    "only a comma": ("{,}", {}),
+    "two commas": ("{a:1,,b:2}", {"a": 1, "b": 2}),
+    "two commas behind a text": ('{a:"x",,b:"y"}', {"a": "x", "b": "y"}),
+    "two commas last": ("{a:1,,}", {"a": 1}),
+    "two commas inside": ("{a:{,b:[1],,c:2}}", {"a": {"b": [1], "c": 2}}),
+    "semicolon behind a text": ('{a:"x"; b:"y"}', {"a": "x", "b": "y"}),
+    "semicolon behind a number": ("{a:1;b:true;}", {"a": 1, "b": True}),
+    "key of two words": ('{my key:1,a:<|"|>x<|"|>, other key:2}', {"my key": 1, "a": "x", "other key": 2}),
+    "key with a sign": ("{@id:1,a+b:2}", {"@id": 1, "a+b": 2}),
+    "comma and colon in a text": ('{a:"Dear Bob, note: x"}', {"a": "Dear Bob, note: x"}),
+    "quote in a text behind a comma": ('{a:"he said, "yes"",b:1}', {"a": 'he said, "yes"', "b": 1}),
+}
+
+
+@pytest.mark.parametrize("name", SEPARATORS)
+def test_separators_and_keys_are_repaired(name):
+    raw, arguments = SEPARATORS[name]
+    check_repaired("call:f" + raw, arguments)
+
+
+def check_repaired(raw, arguments):
     for closed in (True, False):
         assert parse_calls(raw, closed) == [ToolCall("f", arguments, raw, repaired=True)]
     call = ToolCall("f", arguments, raw, repaired=True)
@@ -136,32 +169,32 @@ def test_several_calls_within_one_pair_of_markers():
         ("call:{}", "", "expected call:NAME{...}, got 'call:{}'"),
         ('{"name": "f g", "arguments": {}}', "", "expected call:NAME{...}, got"),
         ('{"name": "f", "arguments": {}, "x": 1}', "", "expected call:NAME{...}, got"),
-        ("call:f{a", "f", "character 7: expected ':' further on, got 'a'"),
+        ("call:f{a", "f", "character 7: expected a key and ':', got 'a'"),
         ("call:f{a:", "f", 'character 9: expected a number, true, false, null or a text in <|"|>, got the end'),
         ("call:f{a:}", "f", "character 9: expected a number, .*, got '}'"),  # null or an empty text
         ("call:f{a:Paris}", "f", "character 9: expected a number, .*, got 'Paris}'"),
         ("call:f(city=Paris)", "f", "character 12: expected a number, .*, got 'Paris)'"),
-        ('call:f{{": 1}', "f", "character 8: expected ':' further on"),
-        ("call:f('Paris')", "f", "character 7: expected ':' further on"),
+        ('call:f{{": 1}', "f", "character 8: expected a key and ':'"),
+        ("call:f('Paris')", "f", "character 7: expected a key and ':'"),
         ('call:f<|"|>Paris<|"|>', "f", "character 6: expected '{', got"),
         ("call:f=1", "f", "character 6: expected '{', got '=1'"),
         ("call:f{a:1.}", "f", "character 9: expected a number"),
         ("call:f{a:01x}", "f", "character 9: expected a number"),
         ("call:f{a:01}", "f", "character 9: expected a number"),
-        ("call:f{a:1,000}", "f", "character 11: expected ':' further on"),
-        ("call:f{a:1,000,b:2}", "f", "character 11: expected ':' further on"),
+        ("call:f{a:1,000}", "f", "character 11: expected a key and ':'"),
+        ("call:f{a:1,000,b:2}", "f", "character 11: expected a key and ':'"),
         ("call:f{a:1]}", "f", "character 10: expected ',' or '}', got ']}'"),
         ("call:f{a:[1}", "f", "character 11: expected ',' or ']', got '}'"),
         ('call:f{a:<|"|>x}', "f", "character 14: expected '<|\"|>' further on, got 'x}'"),
         ('call:f{a:"x}', "f", "character 10: expected '\"' further on, got 'x}'"),
-        ("call:f{a:1,", "f", "character 11: expected ':' further on"),
+        ("call:f{a:1,", "f", "character 11: expected a key and ':'"),
         ("call:f{} and g", "f", "character 9: expected the end of the call, got 'and g'"),
         # The text may be `He said "yes` or all up to the last mark.
         ('call:f{a:"He said "yes", b:"c""}', "f", "character 10: expected a text that can end in one place only"),
         ('call:f{a:"x\\ny"}', "f", "character 10: expected a text without backslashes"),
         ("call:f" + "{a:" * (MAX_DEPTH + 2), "f", f"expected at most {MAX_DEPTH} nested objects and lists"),
         ("call:f{a:" + "[" * 100_000, "f", f"expected at most {MAX_DEPTH} nested objects and lists"),
-        ("call:f{a:" + "9" * 5000 + "}", "f", "5000 digits"),
+        ("call:f{a:" + "9" * 5000 + "}", "f", "character 9: expected an integer of at most 1000 digits, got '99"),
     ],
 )
 def test_a_call_that_cannot_be_read_is_kept(raw, name, error):
@@ -172,6 +205,87 @@ def test_a_call_that_cannot_be_read_is_kept(raw, name, error):
     assert reply == Reply("", "ab", [call, ToolCall("g", {}, "call:g{}")])
     functions = [made["function"] for made in reply.message()["tool_calls"]]
     assert functions == [{"name": name, "arguments": {"unread": raw}}, {"name": "g", "arguments": {}}]
+
+
+ODD_KEYS = {
+    "comma in a key": ("{a, b:1}", 7),
+    "brace in a key": ("{a:1, b}c:2}", 12),
+    "quote before a key": ('{"a:1}', 7),
+    "quote before a later key": ('{b:1,"a:1}', 11),
+    "quotes around two members": ('{"a:1,b":2}', 7),
+    "thousands and a missing comma": ("{a:1,000 b:2}", 11),
+    "value without a key": ("(Paris days=2)", 7),
+    "quote in a key": ('{a"b:1}', 7),
+    "apostrophe in a key": ("{it's:1}", 7),
+    "token before a key": ('{<|"|>a:1}', 7),
+    "token behind a key": ('{a<|"|>:1}', 7),
+    "empty key": ("{:1}", 7),
+    "list as a key": ("{[a]:1}", 7),
+    "bracket as a key": ("{a:1,[:2}", 11),
+    "line break in a key": ("{a\nb:1}", 7),
+    "backslash in a key": ("{a\\:1}", 7),
+}
+REPEATED_KEYS = {
+    "key twice": ("{a:1,a:2}", 11),
+    "quoted key twice": ('{"a":"x","a":"y"}', 15),
+    "key twice, the same value": ("{a:1,b:2,a:1}", 15),
+    "key twice inside": ("{a:[{b:1,b:2}]}", 15),
+    "key twice, once quoted": ('{a:1, <|"|>a<|"|>:2}', 12),
+}
+# The first text may be all up to the last mark, or end earlier.
+SWALLOWED = {
+    "quote missing at the end": ('{path:"a.txt, mode:"w"}', 13),
+    "quote missing at the end of the first of three": ('{path:"a.txt, mode:"w", b:"c"}', 13),
+    "quote missing, and a number between": ('{path:"a.txt, n:1, mode:"w"}', 13),
+    "quote missing before a quoted key": ('{"path":"a.txt, "mode":"w"}', 15),
+    "apostrophe missing at the end": ("{path:'a.txt, mode:'w'}", 13),
+    "token missing at the end": ('{path:<|"|>a.txt, mode:<|"|>w<|"|>}', 17),
+    "letters behind the quote": ('{a:"x, b:"c:"y"}', 10),
+    "colon between members": ('{a:"x":b:"y"}', 10),
+    "bar between members": ('{a:"x"|b:"y"}', 10),
+    "nothing between members": ("{a:'x'b:'y'}", 10),
+    "colon missing": ('{path:"a.txt",mode"w",n:1}', 13),
+    "space for a colon": ('{path:"a.txt", mode "w"}', 13),
+    "brace for a colon": ("{path:'a.txt', mode{'w'}", 13),
+    "token, and the colon missing": ('{path:<|"|>a.txt<|"|>,mode<|"|>w<|"|>,n:1}', 17),
+    "colon and comma missing": ('{path:"a"mode"w"}', 13),
+    "brace for a comma in a list": ('{a:["x"}"y"]}', 11),
+    "letter for a comma in a list": ('{a:["x"a"y"]}', 11),
+    "brackets missing": ('{files:"a", "b"}', 14),
+    "brackets missing, no comma": ('{files:"a" "b"}', 14),
+    "brackets and a quote missing": ('{files:"a, "b"}', 14),
+    "quote missing in a list": ('{a:["x, "y"]}', 11),
+    "quote missing in a list of three": ('{a:["x, "y", "z"]}', 11),
+    "semicolon in a list": ('{a:["x"; "y"]}', 11),
+}
+NUMBERS = {
+    "large": ("{a:1e999}", "a number between -1.8e308 and 1.8e308"),
+    "large negative": ("{a:-1e999}", "a number between -1.8e308 and 1.8e308"),
+    "large with a sign": ("{a:+1e999}", "a number between -1.8e308 and 1.8e308"),
+    "large without a zero": ("{a:.5e999}", "a number between -1.8e308 and 1.8e308"),
+    "many digits": ("{a:" + "1" * (MAX_DIGITS + 1) + "}", "an integer of at most 1000 digits"),
+    "many digits with underscores": ("{a:-" + "1_1" * MAX_DIGITS + "}", "an integer of at most 1000 digits"),
+    "NaN": ("{a:NaN}", "a number, true"),
+    "Infinity": ("{a:Infinity}", "a number, true"),
+    "-Infinity": ("{a:-Infinity}", "a number, true"),
+    "comma in front in a list": ("{a:,1}", "a number, true"),
+    "two commas in a list": ("{a:[1,,2]}", "a number, true"),  # [1,null,2] or [1,2]
+    "comma first in a list": ("{a:[,1]}", "a number, true"),
+}
+UNREAD = {name: (raw, at, "a key and ':'") for name, (raw, at) in ODD_KEYS.items()}
+UNREAD |= {name: (raw, at, "a key that was not given before") for name, (raw, at) in REPEATED_KEYS.items()}
+UNREAD |= {name: (raw, at, "a text that can end in one place only") for name, (raw, at) in SWALLOWED.items()}
+UNREAD |= {"number: " + name: (raw, None, expected) for name, (raw, expected) in NUMBERS.items()}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_a_call_that_may_mean_two_things_is_kept(name):
+    raw, at, expected = UNREAD[name]
+    (call,) = parse_reply(f"<|tool_call>call:f{raw}<tool_call|>").tool_calls
+    assert (call.name, call.arguments, call.raw, call.repaired) == ("f", {}, "call:f" + raw, False)
+    assert call.error.startswith("character " if at is None else f"character {at}: ")
+    assert f": expected {expected}" in call.error
+    assert "sys." not in call.error
 
 
 def test_deep_calls_are_read():
@@ -192,12 +306,17 @@ def counted(monkeypatch):
         work["read"] += 1 + (found.end() - at if found else 0)
         return found
 
+    def search(self, pattern, begin, end):
+        work["read"] += 1 + end - begin
+        return pattern.search(self.text, begin, end)
+
     def find(self, token, at):
         found = self.text.find(token, at)
         work["read"] += 1 + (found if found >= 0 else len(self.text)) - at
         return found
 
     monkeypatch.setattr(Source, "match", match)
+    monkeypatch.setattr(Source, "search", search)
     monkeypatch.setattr(Source, "find", find)
     return work
 
@@ -219,6 +338,11 @@ N = 5_000
         "call:f{a:" + '<|"|>x' * N + "}",
         "call:f{a:[" + "'<|\"|>" * N + "]}",
         "call:f{a:['" + "'\n" * N + "]}",
+        'call:f{a:["' + '"x,' * N + '"]}',
+        'call:f{a:"' + 'x ", ' * N + '"}',
+        "call:f{" + "," * N + "a:1}",
+        "call:f{" + "a " * N + ":1}",
+        "call:f{a:'x'" + ",;" * N + "b'}",
         "call:f{}" * N,
         'call:f{a:"x "y""}' * N,
         "call:f{" + " " * N,
@@ -236,11 +360,11 @@ def test_work_is_linear(monkeypatch, raw):
     assert 0 < work["read"] < 2 * 33 * 10 * len(raw)
 
 
-MILLION_PIECES = """
+MANY_PIECES = """
 import gesso
 parser = gesso.ReplyParser()
 events = parser.push('<|tool_call>call:f{{a:{begin}')
-for _ in range(1_000_000):
+for _ in range(200_000):
     events += parser.push("abcdefgh")
 events += parser.push('{end}}}<tool_call|>')
 print(len(events), len(events[0].arguments["a"]), events[0].repaired)
@@ -248,8 +372,8 @@ print(len(events), len(events[0].arguments["a"]), events[0].repaired)
 
 
 @pytest.mark.parametrize("mark", ['<|"|>', '"'])
-def test_a_call_in_a_million_pieces(mark):
-    """It takes a second. If each piece copied what has come so far, it would take longer than anyone waits."""
-    program = [sys.executable, "-c", MILLION_PIECES.format(begin=mark, end=mark)]
+def test_a_call_in_many_pieces(mark):
+    """If each piece copied what has come so far, that would be 160 GB, and take longer than anyone waits."""
+    program = [sys.executable, "-c", MANY_PIECES.format(begin=mark, end=mark)]
     shown = subprocess.run(program, timeout=300, capture_output=True, text=True)
-    assert shown.stdout == f"1 8000000 {mark == chr(34)}\n", shown.stderr
+    assert shown.stdout == f"1 1600000 {mark == chr(34)}\n", shown.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gesso import chat_template
+from gesso import call_reader, chat_template
 from gesso.templates import budget
 from gesso.templates.budget import MAX_BRANCHING, MAX_DEPTH, MAX_INT_BITS, MAX_SOURCE, MAX_STEPS
 
@@ -134,6 +134,18 @@ def test_work_is_bounded(name):
 @pytest.mark.parametrize("name", DEPTH)
 def test_depth_is_bounded(name):
     assert f"LimitError: its macros call each other more than {MAX_DEPTH} deep" in error_of(DEPTH[name])
+
+
+def test_three_macros_may_be_called_for_each_list_in_a_tool_call():
+    source = (
+        "{% macro a(v) %}{{ b(v) }}{% endmacro %}{% macro b(v) %}{{ c(v) }}{% endmacro %}"
+        "{% macro c(v) %}[{% for x in v %}{{ a(x) }}{% endfor %}]{% endmacro %}{{ a(messages[0]) }}"
+    )
+    value = []
+    for _ in range(call_reader.MAX_DEPTH - 1):
+        value = [value]
+    rendered = chat_template.render(chat_template.compile_template(source), {"messages": [value]}, {})
+    assert rendered == "[" * call_reader.MAX_DEPTH + "]" * call_reader.MAX_DEPTH
 
 
 @pytest.mark.parametrize("name", BITS)
