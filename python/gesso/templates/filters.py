@@ -15,6 +15,7 @@ from jinja2.utils import pass_environment, pass_eval_context
 from markupsafe import Markup
 
 from gesso.templates.budget import counted, spend, weigh, write
+from gesso.templates.json_text import JsonWriter
 from gesso.templates.marked_text import TEMPLATE, Text, as_text, joined, origin_of
 
 # They print for people or for web pages. Some take quadratic time.
@@ -22,7 +23,6 @@ LEFT_OUT = {"pprint", "striptags", "urlize", "wordwrap", "xmlattr"}
 # They compare their value or calculate with it. The others only look at its type.
 COUNTED_TESTS = {"divisibleby", "even", "in", "lower", "odd", "upper"}
 COUNTED_TESTS |= {name for name, test in tests.TESTS.items() if test.__module__ == "_operator"}
-MAX_INDENT = 100  # columns for each level of JSON
 MAX_PRECISION = 300  # digits that `round` may be asked for; a float has no more
 
 HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;"}
@@ -45,17 +45,9 @@ def _tojson(
     indent: int | str | None = None,
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
-) -> str:
-    """`tojson`, piece by piece, so that each is counted before the next is made."""
-    size = len(indent) if isinstance(indent, str) else indent or 0
-    if size > MAX_INDENT:
-        raise ValueError(f"tojson: expected an indentation of at most {MAX_INDENT}, got {size}")
-    encoder = json.JSONEncoder(ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-    pieces = []
-    for piece in encoder.iterencode(value):
-        write(len(piece))
-        pieces.append(piece)
-    return "".join(pieces)
+) -> Text:
+    """`tojson`, with the origin of each character."""
+    return JsonWriter(ensure_ascii, indent, separators, sort_keys).write(value)
 
 
 @pass_environment

@@ -163,6 +163,9 @@ class Text(str):
         changed = change(super().__str__())
         if len(changed) == len(self):
             return Text(changed, self.origins)
+        if len(set(self.origins)) == 1:
+            write(len(changed))
+            return Text(changed, self.origins[:1])
         spend(len(self))
         origins = b"".join(self.origins[i : i + 1] * len(change(c)) for i, c in enumerate(super().__str__()))
         return Text(changed, origins if len(origins) == len(changed) else UNKNOWN)
@@ -238,7 +241,7 @@ class Caller:
         self.num_items += 1
         if isinstance(value, str):
             self.num_characters += len(value)
-            return Text(value, CALLER)
+            return Text(str.__str__(value), CALLER)  # str() of an enum's member would be the member's name
         if isinstance(value, dict):
             return {self.mark(key): self.mark(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
