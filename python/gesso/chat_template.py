@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import jinja2
-from jinja2 import meta
 
 from gesso.templates.budget import MAX_SOURCE, Budget, write
 from gesso.templates.filters import tojson
 from gesso.templates.marked_text import TEMPLATE, Caller, Text
+from gesso.templates.reads import names_read
 from gesso.templates.sandbox import TemplateEnvironment, check_branching
 
 MAX_MESSAGE = 1000  # characters of an error's text, which the template may have written
@@ -45,8 +45,7 @@ def compile_template(source: str) -> CompiledTemplate:
         with Budget().active():
             tree = environment.parse(source)
             check_branching(tree)
-            variables = meta.find_undeclared_variables(tree)
-            return CompiledTemplate(environment.from_string(source), frozenset(variables - set(environment.globals)))
+            return CompiledTemplate(environment.from_string(source), names_read(tree) - set(environment.globals))
     # Jinja raises more than its own errors: the code that it writes may be nested too deep for Python, for example.
     except Exception as error:
         line = f"line {error.lineno}: " if isinstance(error, jinja2.TemplateSyntaxError) else ""
@@ -76,12 +75,15 @@ def render(compiled: CompiledTemplate, given: Mapping[str, object], tokens: Mapp
     return text
 
 
-def check_variables(compiled: CompiledTemplate, names: Iterable[str]) -> None:
-    """Raises TypeError for a variable that the template does not read; it names one that was probably meant."""
+def check_variables(compiled: CompiledTemplate, names: Iterable[str], parameters: Collection[str] = ()) -> None:
+    """Raises TypeError for a variable that the template does not read; it names one that was probably meant.
+
+    parameters: further names that a caller can give, whether the template reads them or not.
+    """
     for name in names:
         if name in compiled.variables:
             continue
-        near = difflib.get_close_matches(name, compiled.variables, n=1)
+        near = difflib.get_close_matches(name, compiled.variables.union(() if name in parameters else parameters), n=1)
         hint = f"did you mean {near[0]}?" if near else f"it reads {', '.join(sorted(compiled.variables)) or 'none'}"
         raise TypeError(f"{name}: the chat template reads no variable of this name; {hint}")
 
