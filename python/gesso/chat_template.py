@@ -9,22 +9,20 @@ display of data is left out, see `templates/filters.py`.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 import jinja2
 
 from gesso.templates.budget import MAX_SOURCE, Budget, write
-from gesso.templates.filters import tojson
 from gesso.templates.marked_text import TEMPLATE, Caller, Text
 from gesso.templates.reads import names_read
 from gesso.templates.sandbox import TemplateEnvironment, check_branching
 
 MAX_MESSAGE = 1000  # characters of an error's text, which the template may have written
+MAX_SHOWN = 60  # characters of a template's source in an error
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,20 @@ def compile_template(source: str) -> CompiledTemplate:
         line = f"line {error.lineno}: " if isinstance(error, jinja2.TemplateSyntaxError) else ""
         reason = getattr(error, "message", None) or str(error) or type(error).__name__
         raise ValueError(f"chat template: cannot be compiled: {line}{reason}") from error
+
+
+def compile_chat(source: object) -> CompiledTemplate:
+    """Compiles a template that a caller or a checkpoint gives for conversations.
+
+    Raises TypeError when it is no string, ValueError when it is not valid Jinja, too long, or reads no messages.
+    """
+    if not isinstance(source, str):
+        raise TypeError(f"chat_template: expected the source of a template as a string, got {type(source).__name__}")
+    compiled = compile_template(source.removeprefix("\ufeff"))  # some editors begin a file with this mark
+    if "messages" not in compiled.variables:
+        shown = source if len(source) <= MAX_SHOWN else source[:MAX_SHOWN] + "..."
+        raise ValueError(f"chat template: expected Jinja source that reads the variable messages, got {shown!r}")
+    return compiled
 
 
 def render(compiled: CompiledTemplate, given: Mapping[str, object], tokens: Mapping[str, str]) -> Text:
@@ -86,42 +98,6 @@ def check_variables(compiled: CompiledTemplate, names: Iterable[str], parameters
         near = difflib.get_close_matches(name, compiled.variables.union(() if name in parameters else parameters), n=1)
         hint = f"did you mean {near[0]}?" if near else f"it reads {', '.join(sorted(compiled.variables)) or 'none'}"
         raise TypeError(f"{name}: the chat template reads no variable of this name; {hint}")
-
-
-def prepare_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the messages in the form that chat templates expect.
-
-    The `arguments` of a tool call become an object when they are JSON text, as in OpenAI's API: some templates render
-    text in their place wrongly and raise no error. Arguments that are empty, null or missing become an empty object.
-    The content of a tool's message becomes JSON text when it is an object. Raises ValueError when arguments are not a
-    JSON object.
-    """
-    return [_prepare(message, f"messages[{i}]") for i, message in enumerate(messages)]
-
-
-def _prepare(message: dict[str, Any], where: str) -> dict[str, Any]:
-    if not isinstance(message, dict):
-        raise TypeError(f"{where}: expected a dict with role and content, got {type(message).__name__}")
-    message = dict(message)
-    if message.get("role") == "tool" and isinstance(message.get("content"), dict):
-        message["content"] = tojson(message["content"])
-    if message.get("tool_calls"):
-        calls = enumerate(message["tool_calls"])
-        message["tool_calls"] = [_prepare_call(call, f"{where}.tool_calls[{i}]") for i, call in calls]
-    return message
-
-
-def _prepare_call(call: dict[str, Any], where: str) -> dict[str, Any]:
-    function = call.get("function") if isinstance(call, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str | None):
-        return call
-    try:
-        arguments = json.loads(function.get("arguments") or "{}")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}.function.arguments: expected a JSON object: {error}") from None
-    if arguments is not None and not isinstance(arguments, dict):
-        raise ValueError(f"{where}.function.arguments: expected a JSON object, got {function['arguments']!r}")
-    return call | {"function": function | {"arguments": arguments or {}}}
 
 
 def _raise_exception(message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gesso import _native
+from gesso.chat_template import compile_chat
 from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import fill_checkpoint, outline
 from gesso.files.gguf_reader import open_gguf
@@ -73,6 +74,8 @@ def load(
     check_num_threads(num_threads)
     if not isinstance(exact_soft_embedding, bool):
         raise TypeError(f"exact_soft_embedding: expected True or False, got {exact_soft_embedding!r}")
+    if chat_template is not None:
+        compile_chat(chat_template)  # before the weights are loaded, which can take minutes
     progress = plain_callback("on_progress", on_progress)
     checkpoint = open_checkpoint(path, mmap=mmap)
     native = _native.Model(checkpoint, device, num_threads or 0, activations, progress, exact_soft_embedding)

@@ -11,6 +11,7 @@ from gesso import chat_template as _chat_template
 from gesso.arguments import as_ids
 from gesso.handle import UnchangingHandle
 from gesso.templates.marked_text import TEMPLATE, UNKNOWN, Text
+from gesso.templates.messages import check_json, check_tools, prepare_messages
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # a chat template can use these names
 # What apply_chat_template gives to every template. A template must read those that differ from these values.
@@ -28,6 +29,8 @@ class Tokenizer(UnchangingHandle):
 
     def __init__(self, native: _native.Tokenizer, chat_template: str | None = None):
         self.native = native
+        if chat_template is not None:
+            _chat_template.compile_chat(chat_template)
         self._chat_template = chat_template
 
     def encode(self, text: str, parse_special: bool = True) -> list[int]:
@@ -119,7 +122,8 @@ class Tokenizer(UnchangingHandle):
         messages: dicts with "role" ("system", "user", "assistant" or "tool") and "content", in the form of OpenAI's
         API. An assistant's message may have "tool_calls"; the arguments of a call may be an object or its JSON text. A
         tool's message has the "tool_call_id" or the "name" of the call that it answers; its content may be text or an
-        object. `Reply.message()` makes an assistant's message of a reply.
+        object. `Reply.message()` makes an assistant's message of a reply. A content is text, None, or a list of parts
+        {"type": "text", "text"}, {"type": "image"}, {"type": "audio"} and {"type": "video"}.
         tools: declarations {"type": "function", "function": {"name", "description", "parameters": a JSON schema}}.
         documents: texts to answer from, in the form that the template wants.
         add_generation_prompt: the text ends with the beginning of an assistant's turn, which the model continues.
@@ -128,10 +132,11 @@ class Tokenizer(UnchangingHandle):
         tokenize: the result is a list of token ids instead of text.
         variables: further keyword arguments, which the template gets as variables.
 
-        Raises TypeError for an argument that the template does not read, so that none is ignored. Raises ValueError
-        when there is no template, when the template refuses the messages or fails on them, when it takes more time or
-        memory than the limits in `templates/budget.py` allow, and with tokenize=True when it makes a special token of
-        pieces that gesso cannot trace back to the template.
+        Raises TypeError for an argument that the template does not read, so that none is ignored. Raises TypeError or
+        ValueError, with the place, for a message or a tool of another form. Raises ValueError when there is no
+        template, when it reads no messages, refuses them or fails on them, when it takes more time or memory than the
+        limits in `templates/budget.py` allow, and with tokenize=True when it makes a special token of pieces that gesso
+        cannot trace back to the template.
         """
         given = {
             "tools": tools,
@@ -140,7 +145,7 @@ class Tokenizer(UnchangingHandle):
             "enable_thinking": enable_thinking,
             **variables,
         }
-        text = self._render(_chat_template.prepare_messages(messages), chat_template, given)
+        text = self._render(prepare_messages(messages), chat_template, given)
         return self._encode_rendered(text) if tokenize else "".join([text])
 
     def _render(self, messages: list[dict[str, Any]], source: str | None, given: dict[str, Any]) -> Text:
@@ -150,9 +155,11 @@ class Tokenizer(UnchangingHandle):
             raise ValueError(
                 "this checkpoint has no chat template; give one as chat_template, or pass plain text as the prompt"
             )
-        compiled = _chat_template.compile_template(source)
+        compiled = _chat_template.compile_chat(source)
         new = (name for name, value in given.items() if name not in DEFAULTS or bool(value) != bool(DEFAULTS[name]))
         _chat_template.check_variables(compiled, new, (*DEFAULTS, "tokenize", "chat_template"))
+        check_tools(given.get("tools"))
+        check_json(given.get("documents"), "documents")
         ids: dict[str, int | None] = {name: getattr(self.native, f"{name}_id") for name in SPECIAL_TOKENS}
         tokens = {name: self.native.token(token) for name, token in ids.items() if token is not None}
         return _chat_template.render(compiled, {**DEFAULTS, **given, "messages": messages}, {"bos_token": "", **tokens})

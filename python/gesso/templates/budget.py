@@ -59,7 +59,11 @@ def spend(steps: int) -> None:
         return
     budget.left -= steps
     if budget.left < 0:
-        raise LimitError(f"it needs more time or memory than its limit of {budget.limit} steps allows")
+        raise LimitError(
+            f"it needs more time or memory than its limit of {budget.limit} steps allows: {MAX_STEPS} steps,"
+            f" {STEPS_PER_ITEM} for each value and {STEPS_PER_CHARACTER} for each character that is given. A long"
+            " conversation may be the cause, if the template walks over all messages for each message: shorten it"
+        )
 
 
 def write(num_characters: int) -> None:

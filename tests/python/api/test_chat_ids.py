@@ -171,6 +171,7 @@ def test_goldens_of_the_other_shape(case):
 
 def ids_of(source, text="", **variables):
     messages = [{"role": "user", "content": text}]
+    source += "{{ '' if messages }}"  # a template that reads no messages is refused
     return TOKENIZER.apply_chat_template(messages, chat_template=source, tokenize=True, **variables)
 
 
@@ -260,7 +261,8 @@ def test_who_has_written_a_marker(source, text, markers):
 def test_strings_in_all_arguments_are_text():
     source = "{{ x }}{{ y[0]['a'] }}{% for k in y[0] %}{{ k }}{% endfor %}{{ tools[0] }}{{ documents[0].text }}"
     mark = "<|turn>"
-    variables = {"x": mark, "y": ({"a": mark, mark: 1},), "tools": [mark], "documents": [{"text": mark}]}
+    variables = {"x": mark, "y": ({"a": mark, mark: 1},), "documents": [{"text": mark}]}
+    variables["tools"] = [{"type": mark, "function": {"name": mark, mark: mark}}]
     assert markers_of(TOKENIZER, ids_of(source, **variables)) == ["<bos>"]
 
 

@@ -189,6 +189,14 @@ def test_a_long_message_is_no_attack():
     assert chat_template.render(chat_template.compile_template(source), given, {}) == content.strip() + "3000000"
 
 
+def test_the_limit_says_what_it_depends_on():
+    # Six values: the list, the dict and its four strings, which have 17 characters.
+    message = error_of(in_loop("{% set n.x = n.x ~ n.x %}"))
+    limit = MAX_STEPS + budget.STEPS_PER_ITEM * 6 + budget.STEPS_PER_CHARACTER * 17
+    assert f"limit of {limit} steps allows: {MAX_STEPS} steps, {budget.STEPS_PER_ITEM} for each value" in message
+    assert "A long conversation may be the cause" in message
+
+
 def test_values_that_hold_themselves():
     loop = []
     loop.append(loop)
