@@ -10,6 +10,7 @@ from typing import cast
 
 from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
+from gesso.chat_template import compile_chat
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, option_value
 from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.cli.progress import Progress
@@ -100,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
     if options.prompt == "-" and sys.stdin.isatty():
         options.usage_error("no prompt: give one, or send it to standard input")
     prompt = read_prompt(options.prompt)
-    template = None if options.chat_template is None else read_text(as_path(options.chat_template))
+    template = None if options.chat_template is None else read_template(options.chat_template)
     model = load_model(options)
     tokenizer = model.tokenizer
     if tokenizer is None:
@@ -148,6 +149,16 @@ def read_prompt(argument: str) -> str:
     return prompt
 
 
+def read_template(file: str) -> str:
+    """Reads a chat template and compiles it, before the model is loaded. Errors name the file."""
+    template = read_text(as_path(file))
+    try:
+        compile_chat(template)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    return template
+
+
 def make_prompt(tokenizer: Tokenizer, prompt: str, template: str | None, options: argparse.Namespace) -> list[int]:
     """Returns the ids of the prompt: in the chat template, in which the prompt is text, or as it is."""
     if options.raw:
@@ -157,6 +168,10 @@ def make_prompt(tokenizer: Tokenizer, prompt: str, template: str | None, options
             f"{options.model}: the checkpoint has no chat template; give one with --chat-template FILE, or use --raw to"
             " give the model the prompt as it is"
         )
+    source = template if template is not None else tokenizer.chat_template
+    if options.think and source is not None and "enable_thinking" not in compile_chat(source).variables:
+        owner = f"{options.model}: its" if template is None else f"{options.chat_template}: this"
+        raise ArgumentError(f"{owner} chat template has no thinking mode, which --think needs")
     messages = [{"role": "user", "content": prompt}]
     if options.system is not None:
         messages.insert(0, {"role": "system", "content": options.system})

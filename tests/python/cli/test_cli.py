@@ -63,10 +63,51 @@ def test_a_chat_template_from_a_file(tmp_path, path, model):
     assert run("run", path, *arguments) == (0, expected, "")
     bare = str(tiny_model(tmp_path / "bare.gguf", chat_template=None))
     assert run("run", bare, *arguments)[:2] == (0, expected)
+    (tmp_path / "t.jinja").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "t.jinja").read_bytes())
+    assert run("run", path, *arguments) == (0, expected, "")
     (tmp_path / "t.jinja").write_bytes(b"\xff")
     status, _, err = run("run", path, *arguments)
     assert status == 1
     assert "t.jinja: not UTF-8" in err
+
+
+def test_a_template_without_a_thinking_mode(tmp_path, path):
+    source = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    plain = str(tiny_model(tmp_path / "plain.gguf", chat_template=source))
+    (tmp_path / "t.jinja").write_text(source + "{% if false %}{% set enable_thinking = 1 %}{% endif %}")
+    file = str(tmp_path / "t.jinja")
+    assert run("run", plain, "hi", "--system", "Be brief.", "--max-new-tokens", "8")[::2] == (0, "")
+    for arguments, owner in [((plain,), f"{plain}: its"), ((path, "--chat-template", file), f"{file}: this")]:
+        message = f"gesso: {owner} chat template has no thinking mode, which --think needs\n"
+        assert run("run", *arguments, "hi", "--think") == (2, "", message)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (b"", "expected Jinja source that reads the variable messages, got ''"),
+        (b"\xef\xbb\xbf", "expected Jinja source that reads the variable messages"),
+        (b"hello", "got 'hello'"),
+        (b"{% if %}", "cannot be compiled: line 1: "),
+        (b"{{ messages }}" + b" " * 2**16, "expected at most 65536 characters"),
+    ],
+)
+def test_a_file_that_is_no_template(tmp_path, source, message):
+    (tmp_path / "t.jinja").write_bytes(source)
+    status, out, err = run("run", "missing.gguf", "hi", "--chat-template", str(tmp_path / "t.jinja"))
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"gesso: {tmp_path}/t.jinja: chat template: ")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ 1 + messages[0].content }}", "{{ messages() }}", "{{ messages | tojson(indent=1.5) }}"]
+)
+def test_a_type_error_inside_a_template_is_one_line(tmp_path, path, source):
+    (tmp_path / "t.jinja").write_text(source)
+    status, out, err = run("run", path, "hi", "--system", "a", "--chat-template", str(tmp_path / "t.jinja"))
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("gesso: chat template: TypeError: ")
 
 
 @pytest.mark.parametrize("argument", [["-"], []])
