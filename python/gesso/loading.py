@@ -60,7 +60,8 @@ def load(
     2^-12 of the probability. True keeps them, and a step takes longer. With other weights, and on a GPU, they are kept
     in any case.
 
-    chat_template: the source of a chat template to use instead of the checkpoint's.
+    chat_template: the source of a chat template (not a path) to use instead of the checkpoint's. It must read the
+    variable messages. TypeError if it is no string, ValueError if it cannot be compiled.
 
     on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU.
 

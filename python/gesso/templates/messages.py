@@ -69,7 +69,7 @@ def _check_content(content: object, where: str) -> None:
         kind = part.get("type")
         if kind not in PART_TYPES:
             got = repr(kind) if "type" in part else "no type"
-            raise ValueError(f"{where}[{i}]: expected a type of text, image, audio or video, got {got}")
+            raise ValueError(f"{where}[{i}]: expected a type of {_either(PART_TYPES)}, got {got}")
         if kind == "text" and not isinstance(part.get("text"), str):
             raise TypeError(f"{where}[{i}].text: expected a string, got {_kind(part.get('text'))}")
 
@@ -118,6 +118,10 @@ def _check_json(value: object, where: str) -> None:
         raise ValueError(f"{where}: expected a value that JSON has, got {float(value)}")
     elif value is not None and not isinstance(value, (str, int, float)):
         raise TypeError(f"{where}: expected a value that JSON has, got {_kind(value)}")
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _kind(value: object) -> str:
