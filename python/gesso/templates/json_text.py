@@ -76,13 +76,13 @@ class JsonWriter:
 
     def _string(self, value: str) -> Text:
         inner = as_text(value).each(lambda part: self._encoder.encode(part)[1:-1])
-        return joined([_own('"'), inner, _own('"')])
+        return _quoted(inner)
 
     def _key(self, key: object) -> Text:
         if isinstance(key, str):
             return self._string(key)
         if key is None or isinstance(key, (int, float)):
-            return joined([_own('"'), self._scalar(key), _own('"')])
+            return _quoted(self._scalar(key))
         raise TypeError(f"keys must be str, int, float, bool or None, not {type(key).__name__}")
 
     def _scalar(self, value: object) -> Text:
@@ -91,3 +91,7 @@ class JsonWriter:
 
 def _own(text: str) -> Text:
     return Text(text, TEMPLATE)
+
+
+def _quoted(text: Text) -> Text:
+    return Text("".join(['"', text, '"']), TEMPLATE + text.origins + TEMPLATE)
