@@ -60,6 +60,8 @@ DEVICE_TESTS := tests/ops tests/cuda
 MODEL_TESTS := $(addprefix tests/model/test_,batching.py interrupting.py numerics.py pinned.py)
 # Tests for which 8-bit activations make a difference on the CPU.
 PRODUCT_TESTS := $(wildcard tests/ops/test_*linear.py) tests/ops/test_head_stats.py
+# The emulator runs on one thread, so two of these run at the same time.
+ON_EMULATOR = PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda
 WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
 CXX_SOURCES = $(shell find csrc include python/bindings tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
@@ -129,8 +131,9 @@ wheel: $(VENV)/.build
 emulated: $(VENV)/.test
 	$(call build,emulated,$(WITH_PYTHON))
 	$(BIN)/ctest --preset emulated
-	PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda $(DEVICE_TESTS) $(MODEL_TESTS)
-	PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda --activations int8 $(DEVICE_TESTS)
+	$(ON_EMULATOR) --activations int8 $(DEVICE_TESTS) > build/emulated/int8.log 2>&1 & \
+	  $(ON_EMULATOR) $(DEVICE_TESTS) $(MODEL_TESTS); status=$$?; \
+	  wait $$! || status=$$?; cat build/emulated/int8.log; exit $$status
 
 cuda: $(VENV)/.nvcc $(VENV)/.test
 	$(call build,cuda,$(WITH_PYTHON) -DCMAKE_CUDA_COMPILER=$(NVCC))
