@@ -1,4 +1,4 @@
-"""The memory of a run, beyond the interpreter with gesso imported, is the file, the cache and at most 48 MB."""
+"""The memory of a run, beyond the interpreter with gesso imported, is the file, the cache and at most 50 MB."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_peak_memory(large_model, batch_size):
 def check_memory(path, batch_size, activations, file_bytes):
     command = [sys.executable, "-c", MEASURE, str(path), str(batch_size), activations]
     figures = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300).stdout)
-    allowed = figures["cache"] + 48 * MB
+    allowed = figures["cache"] + 50 * MB
     assert figures["peak"] <= file_bytes + allowed, figures
     # The peak includes the mapped part of the file. This is the memory without it.
     assert figures["anon"] <= allowed, figures
