@@ -17,7 +17,7 @@ FOUND, NOTHING_FOUND = 1, 0  # exit statuses
 def check(options: argparse.Namespace) -> int:
     """Prints every tensor that has numbers that are not finite. Returns 1 if there is one."""
     with Progress(options.model) as progress:
-        tensors = list(read_tensors(options.model))
+        tensors = list(read_tensors(options.model, mmap=options.mmap))
         found = find_not_finite(tensors, num_threads=options.threads or 0, on_progress=progress.update)
     if options.json:
         broken = [dataclasses.asdict(tensor) for tensor in found.broken]
