@@ -8,12 +8,11 @@
 #include <utility>
 
 #include "core/check.h"
+#include "gesso/limits.h"
 #include "io/part_name.h"
 
 namespace gesso::io {
 namespace {
-
-constexpr int64_t kMaxParts = 65535;  // split.count is an u16 in the files that llama.cpp writes
 
 // What a part says about itself and the others.
 struct Split {

@@ -12,6 +12,7 @@ inline constexpr int64_t kMaxTensors = int64_t{1} << 18;  // of a folder, too
 inline constexpr int64_t kMaxStrings = int64_t{1} << 23;  // in all arrays of a file together
 inline constexpr int64_t kMaxNameBytes = 65536;           // of a key or a tensor's name
 inline constexpr int64_t kMaxArrayDepth = 8;              // nested arrays are read by recursion
+inline constexpr int64_t kMaxParts = 65535;               // llama.cpp stores split.count in 16 bits
 
 // Checkpoint folders. The largest published tokenizer.json has 32 MB, headers and indexes have less than 1 MB.
 inline constexpr int64_t kMaxJsonBytes = int64_t{32} << 20;
