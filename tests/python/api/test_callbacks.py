@@ -14,19 +14,8 @@ from gesso.files.gguf_writer import write_gguf
 from gesso.files.tensor import Tensor
 from gesso.measure import importance
 from gesso.measure.compare import compare_logits, compare_tensors
-from python.tiny_model import tiny_model
 
 OPTIONS = {"max_new_tokens": 16, "max_denoising_steps": 2}
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-
-
-@pytest.fixture(scope="module")
-def model(path):
-    return gesso.load(path)
 
 
 async def asynchronous(*arguments):

@@ -10,21 +10,10 @@ import pytest
 
 import gesso
 from python.expect import raises
-from python.tiny_model import tiny_model
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 NAN, INFINITY = math.nan, math.inf
 QUICK = {"max_new_tokens": 1, "max_denoising_steps": 1}
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-
-
-@pytest.fixture(scope="module")
-def model(path):
-    return gesso.load(path)
 
 
 # Options of gesso.load.

@@ -34,16 +34,6 @@ NUMBERS = [option for option in TABLE if option.kind in (OptionKind.INT, OptionK
 OF_CHECKPOINTS = [option for option in NUMBERS if option.checkpoint_key]
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-
-
-@pytest.fixture(scope="module")
-def model(path):
-    return gesso.load(path)
-
-
 def an(option):
     """A value of an option that is allowed, and neither its default nor another option's."""
     value = option.least + 1 + NAMES.index(option.name)

@@ -14,20 +14,9 @@ import pytest
 
 import gesso
 from gesso import _native
-from python.tiny_model import tiny_model
 
 BATCH, CANVAS = 2, 8
 OPTIONS = {"max_new_tokens": 2 * CANVAS, "max_denoising_steps": 2, "end_token_ids": []}
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
-
-
-@pytest.fixture(scope="module")
-def model(path):
-    return gesso.load(path)
 
 
 # Every use of a session that is refused while another one is under way, with its name in the message.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import gesso
+from gesso.cli import check
 from gesso.cli.program import main
 from gesso.cli.progress import Progress
 from gesso.files.gguf_reader import read_gguf
@@ -181,3 +182,11 @@ def test_python(broken):
     error = caught.value
     assert isinstance(error, gesso.NumericsError) and not isinstance(error, ValueError)
     assert (error.sequence, error.canvas, error.step, error.layer, error.place) == (0, 0, 0, 1, "layer 1")
+
+
+@pytest.mark.parametrize(("options", "mapped"), [([], True), (["--no-mmap"], False)])
+def test_the_file_is_mapped_unless_the_user_does_not_want_it(broken, monkeypatch, options, mapped):
+    asked = []
+    monkeypatch.setattr(check, "read_tensors", lambda path, *, mmap: asked.append(mmap) or iter(()))
+    main(["inspect", str(broken), "--check", *options])
+    assert asked == [mapped]
