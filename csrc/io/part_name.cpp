@@ -42,7 +42,9 @@ std::string part_path(const std::string& path, int64_t number) {
 }
 
 std::string part_ending(int64_t number, int64_t count) {
-  return "-" + to_digits(number) + "-of-" + to_digits(count) + ".gguf";
+  std::string ending(kEnding);
+  ending.replace(kNumberAt, kDigits, to_digits(number));
+  return ending.replace(kCountAt, kDigits, to_digits(count));
 }
 
 }  // namespace gesso::io
