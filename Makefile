@@ -38,6 +38,8 @@ PYTEST_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Where the package is compiled.
+PACKAGE := build/package
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
 # The system's nvcc, or else the one that `make cuda` installs.
@@ -60,8 +62,9 @@ DEVICE_TESTS := tests/ops tests/cuda
 MODEL_TESTS := $(addprefix tests/model/test_,batching.py interrupting.py numerics.py pinned.py)
 # Tests for which 8-bit activations make a difference on the CPU.
 PRODUCT_TESTS := $(wildcard tests/ops/test_*linear.py) tests/ops/test_head_stats.py
-# The emulator runs on one thread, so two of these run at the same time.
-ON_EMULATOR = PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) --device cuda
+# A process that has run its tests takes some of another one's. PARALLEL= runs all in one process, as a debugger needs.
+PARALLEL ?= -n auto --maxprocesses 8 --dist worksteal
+ON_EMULATOR = PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) $(PARALLEL) --device cuda
 WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
 CXX_SOURCES = $(shell find csrc include python/bindings tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
@@ -79,12 +82,14 @@ demo: $(VENV)/.package
 	$(BIN)/gesso demo
 
 test: native emulated $(VENV)/.test
-	$(PYTEST) --ignore=tests/parity --ignore=tests/device_code --ignore=tests/cuda --ignore=tests/lint
-	$(PYTEST) --activations int8 $(PRODUCT_TESTS)
+	$(PYTEST) $(PARALLEL) --ignore=tests/parity --ignore=tests/device_code --ignore=tests/cuda --ignore=tests/lint
+	$(PYTEST) $(PARALLEL) --activations int8 $(PRODUCT_TESTS)
 
-native: $(VENV)/.build
-	$(call build,cpu)
-	$(BIN)/ctest --preset cpu
+# These programs are built beside the package, from the same library.
+native: $(VENV)/.package
+	$(BIN)/cmake -B $(PACKAGE) -DGESSO_TESTS=ON
+	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(PACKAGE) --parallel $(JOBS)
+	$(BIN)/ctest --test-dir $(PACKAGE) --output-on-failure
 
 sanitize: $(VENV)/.build
 	$(call build,asan)
@@ -125,15 +130,15 @@ coverage: $(VENV)/.build
 # This uses the build folder of $(VENV)/.package, so nothing is compiled again.
 wheel: $(VENV)/.build
 	rm -rf build/wheel
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps -w build/wheel .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  -Cbuild-dir=$(PACKAGE) -w build/wheel .
 	$(BIN)/python tests/lint/check_wheel.py build/wheel/*.whl
 
 emulated: $(VENV)/.test
 	$(call build,emulated,$(WITH_PYTHON))
 	$(BIN)/ctest --preset emulated
-	$(ON_EMULATOR) --activations int8 $(DEVICE_TESTS) > build/emulated/int8.log 2>&1 & \
-	  $(ON_EMULATOR) $(DEVICE_TESTS) $(MODEL_TESTS); status=$$?; \
-	  wait $$! || status=$$?; cat build/emulated/int8.log; exit $$status
+	$(ON_EMULATOR) $(MODEL_TESTS) $(DEVICE_TESTS)
+	$(ON_EMULATOR) --activations int8 $(DEVICE_TESTS)
 
 cuda: $(VENV)/.nvcc $(VENV)/.test
 	$(call build,cuda,$(WITH_PYTHON) -DCMAKE_CUDA_COMPILER=$(NVCC))
@@ -201,7 +206,8 @@ $(VENV)/.build: pyproject.toml $(if $(LOCKED),$(LOCK)) | $(VENV)/.python
 
 $(VENV)/.package: $(SOURCES) | $(VENV)/.build
 	@echo "Building and installing gesso into $(VENV); the first time takes a few minutes."
-	$(PIP) --no-build-isolation $(if $(LOCKED),--no-deps) -Ccmake.define.GESSO_TEST_MODULES=ON .
+	$(if $(CMAKE_FLAGS),CMAKE_ARGS="$(CMAKE_FLAGS)") $(PIP) --no-build-isolation $(if $(LOCKED),--no-deps) \
+	  -Cbuild-dir=$(PACKAGE) -Ccmake.define.GESSO_TEST_MODULES=ON .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.package

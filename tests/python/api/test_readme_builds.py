@@ -1,7 +1,7 @@
 """The C++, C and CMake examples of the documents build and run. gesso within another project changes nothing there.
 
 CMake only configures here. The examples are compiled by the commands that it would run, and linked with the library
-that `make native` has built.
+from which the package was built.
 """
 
 import json
@@ -19,7 +19,7 @@ from python.tiny_model import tiny_model
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LIBRARY = ROOT / "build/cpu/libgesso.a"
+LIBRARY = ROOT / "build/package/libgesso.a"
 CMAKE = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
 
 # What a project does before and after the lines of the README. It says nothing about standards or optimisation.
@@ -119,7 +119,7 @@ def test_a_build_type_of_the_parent_holds(tmp_path):
 def test_the_examples_write_the_same_text(project):
     """The C++ and the C example have the same prompt and seed, and so has this call."""
     if not LIBRARY.exists():
-        pytest.skip(f"needs {LIBRARY.relative_to(ROOT)}, which `make native` builds")
+        pytest.skip(f"needs {LIBRARY.relative_to(ROOT)}, which `make demo` and `make native` build")
     folder, _, commands = project
     tiny_model(folder / "model.gguf")
     for source in ("main.cpp", "main.c"):
