@@ -12,7 +12,7 @@ namespace {
 
 model::PassLimits limits(const ModelConfig& config, int64_t num_canvases) {
   const int64_t rows = num_canvases * config.canvas_length;
-  return {rows, num_canvases, rows};
+  return {rows, rows, rows, num_canvases, rows};
 }
 
 void fill_gaussian(RandomModel& model, Matrix matrix) {
@@ -46,10 +46,10 @@ Pass::Pass(RandomModel& model, int64_t num_canvases, int64_t num_cached)
       memory(model.context, model.config, model.weights.key_value_layouts, limits(model.config, num_canvases)),
       step_memory(model.context, model.config, num_canvases) {
   const int64_t length = model.config.canvas_length;
-  batch = {model::Mode::kDenoise, {}, num_canvases * length, {}};
+  batch.num_canvas_rows = batch.num_rows = num_canvases * length;
   for (int64_t i = 0; i < num_canvases; ++i) {
     caches.push_back(random_cache(model, num_cached));
-    batch.sequences.push_back({&caches.back(), i * length, length, num_cached});
+    batch.canvases.push_back({&caches.back(), i * length, length, num_cached});
   }
   for (int64_t row = 0; row < num_rows(); ++row) {
     const DrawKey key{static_cast<uint64_t>(row / length), num_cached + row % length, 0};

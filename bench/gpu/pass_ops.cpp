@@ -145,7 +145,7 @@ void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>
                                  .layout = s.weights().key_value_layouts[layer],
                                  .mode = ops::AttentionMode::kCanvas,
                                  .window = is_sliding ? s.config().sliding_window : 0,
-                                 .sequences = s.pass->batch.layers[layer].attention_sequences,
+                                 .sequences = s.pass->batch.layers[layer].canvases,
                                  .out = scratch.out});
   });
   list.push_back(rope);

@@ -15,6 +15,7 @@
 #include "diffusion/stopping.h"
 #include "diffusion/temperature_schedule.h"
 #include "model/denoise.h"
+#include "model/encode.h"
 
 namespace gesso::diffusion {
 namespace {
@@ -81,13 +82,19 @@ class Generation {
     return std::any_of(tracks_.begin(), tracks_.end(), [](const Track& track) { return !track.finished; });
   }
 
+  // The last slice of what is not encoded yet waits for the canvas' first step, which encodes it in the same pass.
   void start_canvas(int64_t index) {
     const Stopwatch watch;
-    std::vector<model::Sequence*> open;
-    for (Track& track : tracks_) {
-      if (!track.finished) open.push_back(track.sequence);
+    const int64_t slice = pass_.memory.text_rows(config_.canvas_length);
+    std::vector<model::EncodeRequest> before;
+    for (const Track& track : tracks_) {
+      if (track.finished) continue;
+      model::Sequence& sequence = *track.sequence;
+      sequence.cache.reserve(pass_.context, std::ssize(sequence.ids));
+      const std::span<const int32_t> pending = sequence.pending();
+      before.push_back({&sequence.cache, pending.first((std::ssize(pending) - 1) / slice * slice)});
     }
-    model::encode_pending(pass_, open);
+    model::encode(pass_, before);
     result_.timings.encode_ms += watch.ms();
     for (Track& track : tracks_) {
       if (!track.finished) reset_track(track, index);
@@ -132,10 +139,13 @@ class Generation {
     const GenerationDefaults& s = resolved_.settings;
     const float temperature = diffusion::temperature(s.t_min, s.t_max, step, s.max_denoising_steps);
     std::vector<model::DenoiseRequest> requests;
+    model::CacheRollback rollback;
     rows_.clear();
     for (Track* track : active) {
       const Canvas& canvas = *track->canvas;
-      requests.push_back({&track->sequence->cache, canvas.ids, track->steps > 0});
+      model::Sequence& sequence = *track->sequence;
+      requests.push_back({&sequence.cache, canvas.ids, track->steps > 0, sequence.pending()});
+      rollback.add(sequence.cache);
       for (int64_t i = 0; i < canvas.length(); ++i) {
         rows_.push_back({{canvas.seed, canvas.first_position + i, static_cast<int32_t>(step)}, temperature});
       }
@@ -144,6 +154,7 @@ class Generation {
     model::denoise(pass_, requests, memory_.canvas_rows(rows_));
     memory_.read_back(pass_.context);
     for (size_t i = 0; i < active.size(); ++i) check_finite(*active[i], requests[i], i, index, step);
+    rollback.release();
   }
 
   // i: the canvas' place in the pass.

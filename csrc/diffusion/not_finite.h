@@ -10,7 +10,7 @@ namespace gesso::diffusion {
 // A canvas whose step gave numbers that are not finite.
 struct BrokenStep {
   const model::Sequence& sequence;
-  model::DenoiseRequest request;  // as it was in the step
+  model::DenoiseRequest request;  // as it was in the step; its text is in the cache by now
   ConstMatrix soft_embedding;     // [C, D], as it was in the step; not read without self-conditioning
   int64_t row = 0;                // a position of the canvas whose statistics or logits are not finite
   int64_t index = 0;              // of the sequence in the batch

@@ -7,19 +7,14 @@
 
 namespace gesso::model {
 
-// Which part of a layer's attention is computed.
-enum class AttentionPart {
-  kAll,
-  kKeysAndValues,  // for the last layer of an encode: nobody reads its output
-};
-
-// Fills batch.layers. For each layer it says where the new keys and values go, and which keys the rows see.
+// Fills batch.layers. For each layer it says where the new keys and values go, and which keys the rows see. The caches
+// must have room for the texts' rows already (KvCache::append).
 void stage_attention(const PassContext& pass, Batch& batch);
 
-// out = Wo attention(q, k, v), where q, k and v are projections of `normed`. Keys and values are written to the cache
-// when encoding, and to the pass scratch when denoising. With kKeysAndValues `out` is not written.   normed, out [R,
-// D].
-void attention_block(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch, ConstMatrix normed,
-                     Matrix out);
+// out = Wo attention(q, k, v), where q, k and v are projections of `normed`. Keys and values of texts are written to
+// their caches, those of canvases to the pass scratch. `out` has the rows that are still read after this layer's keys
+// and values are written: all, only those of the canvases, or none.
+//   normed [R, D]; out [R, D], [num_canvas_rows, D] or [0, D].
+void attention_block(const PassContext& pass, int64_t layer, const Batch& batch, ConstMatrix normed, Matrix out);
 
 }  // namespace gesso::model

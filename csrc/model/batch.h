@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "core/staged.h"
@@ -12,28 +11,33 @@
 
 namespace gesso::model {
 
-// The two modes of the stack of layers. Encoding is causal and writes the cache; denoising is bidirectional and reads
-// it.
-enum class Mode { kEncode, kDenoise };
-
-struct BatchSequence {
+// Neighbouring rows of a pass that belong to one sequence.
+struct Segment {
   KvCache* cache = nullptr;
   int64_t first_row = 0;
   int64_t num_rows = 0;
   int64_t first_position = 0;  // absolute position of first_row
 };
 
-// The same sequences as arguments of the ops of one layer.
+// The same segments as arguments of the ops of one layer.
 struct BatchLayer {
-  Staged<ops::KeyValueRows> key_value_rows;
-  Staged<ops::AttentionSequence> attention_sequences;
+  Staged<ops::KeyValueRows> key_value_rows;  // of all segments
+  Staged<ops::AttentionSequence> canvases;   // their rows count from the first row of the pass
+  Staged<ops::AttentionSequence> texts;      // their rows count from the first row of a text
 };
 
+// A pass has two kinds of segments. The rows of a canvas see each other and the cache, which they only read. The rows
+// of a text are causal: they see what stands before them, and their keys and values are written to the cache. All
+// canvases come before all texts. So what only canvases go through takes the first rows of the pass.
+//
+// A text and a canvas of the same sequence may share a pass. In each layer the text's keys and values are written
+// before the canvas reads them.
 struct Batch {
-  Mode mode = Mode::kEncode;
-  std::vector<BatchSequence> sequences;
-  int64_t num_rows = 0;
+  std::vector<Segment> canvases, texts;
+  int64_t num_canvas_rows = 0, num_rows = 0;
   std::vector<BatchLayer> layers;  // filled by stage_attention
+
+  int64_t num_text_rows() const { return num_rows - num_canvas_rows; }
 };
 
 }  // namespace gesso::model

@@ -1,22 +1,13 @@
-// Denoising: one bidirectional pass over canvases, which reads the caches.
+// Denoising: bidirectional passes over canvases, which read the caches.
 #pragma once
 
-#include <cstdint>
 #include <span>
 
 #include "core/tensor.h"
-#include "model/kv_cache.h"
-#include "model/pass_context.h"
+#include "model/pass.h"
 #include "ops/head_stats.h"
 
 namespace gesso::model {
-
-struct DenoiseRequest {
-  KvCache* cache = nullptr;         // read only
-  std::span<const int32_t> canvas;  // [C], in [0, V)
-  // Whether the soft embedding's rows hold the soft embedding of the step before. If not, they are not read.
-  bool has_self_conditioning = false;
-};
 
 // The rows of n requests. A step reads and writes them beside the canvases. Row i * C + c is position c of request i.
 struct CanvasRows {
@@ -29,7 +20,9 @@ struct CanvasRows {
 // result of a canvas does not depend on the cut. On a device they may return before the work is done: see
 // ops::synchronize.
 
-// One denoising step up to the statistics of the logits. No memory of size C x V is used.
+// One denoising step up to the statistics of the logits. No memory of size C x V is used. Each request must fit a pass:
+// its text has at most pass.memory.text_rows(C) ids. After an exception the caller must rewind the caches of requests
+// with a text.
 void denoise(const PassContext& pass, std::span<const DenoiseRequest> requests, const CanvasRows& rows);
 
 // The same up to the soft-capped logits [n * C, V]. `soft_embedding` [n * C, D] is read and not written.

@@ -1,70 +1,41 @@
 #include "model/encode.h"
 
 #include <algorithm>
+#include <vector>
 
-#include "model/layer.h"
-#include "model/self_conditioning.h"
-#include "ops/embed.h"
+#include "ops/memory.h"
 
 namespace gesso::model {
 namespace {
 
-void encode_pass(const PassContext& pass, Batch& batch, const std::vector<int32_t>& ids, const Observer& observer) {
-  const Matrix hidden = pass.memory.hidden(batch.num_rows);
-  pass.memory.staging().clear();
-  const Staged<int32_t> staged_ids = pass.memory.staging().put(ids);
-  stage_attention(pass, batch);
-  pass.memory.staging().upload(pass.context);
-  ops::embed(pass.context,
-             {.table = pass.weights.token_embd, .ids = staged_ids, .scale = embed_scale(pass.config), .out = hidden});
-  if (observer) observer(kEmbedding, hidden);
-  for (int64_t layer = 0; layer < pass.config.num_hidden_layers; ++layer) {
-    const bool last = layer + 1 == pass.config.num_hidden_layers;
-    transformer_layer(pass, layer, last ? AttentionPart::kKeysAndValues : AttentionPart::kAll, batch);
-    if (observer && !last) observer(layer, hidden);
-  }
+void encode_pass(const PassContext& context, std::span<const EncodeRequest> slices, const Observer& observer) {
+  Pass pass(context, {}, slices);
+  context.memory.staging().upload(context.context);
+  pass.run({}, observer);
   // This waits before the staging memory is written again. It also makes a failure appear in the pass that it belongs
   // to.
-  ops::synchronize(pass.context);
+  ops::synchronize(context.context);
 }
-
-// Rewinds the caches to the lengths that they had at first, unless release() is called.
-class Rollback {
- public:
-  explicit Rollback(std::span<const EncodeRequest> requests) : requests_(requests) {
-    for (const EncodeRequest& request : requests) lengths_.push_back(request.cache->length());
-  }
-  ~Rollback() {
-    for (size_t i = 0; i < lengths_.size() && !done_; ++i) requests_[i].cache->rewind(lengths_[i]);
-  }
-  void release() { done_ = true; }
-
- private:
-  std::span<const EncodeRequest> requests_;
-  std::vector<int64_t> lengths_;
-  bool done_ = false;
-};
 
 }  // namespace
 
 void encode(const PassContext& pass, std::span<const EncodeRequest> requests, const Observer& observer) {
-  Rollback rollback(requests);
-  Batch batch;
-  std::vector<int32_t> ids;
+  CacheRollback rollback;
+  for (const EncodeRequest& request : requests) rollback.add(*request.cache);
+  std::vector<EncodeRequest> slices;
+  int64_t num_rows = 0;
   const auto flush = [&] {
-    if (batch.num_rows > 0) encode_pass(pass, batch, ids, observer);
-    batch = Batch();
-    ids.clear();
+    if (num_rows > 0) encode_pass(pass, slices, observer);
+    slices.clear();
+    num_rows = 0;
   };
   for (const EncodeRequest& request : requests) {
-    request.cache->reserve(pass.context, request.cache->length() + static_cast<int64_t>(request.ids.size()));
+    request.cache->reserve(pass.context, request.cache->length() + std::ssize(request.ids));
     for (size_t done = 0; done < request.ids.size();) {
-      if (batch.num_rows == pass.memory.max_rows()) flush();
-      const int64_t count = std::min<int64_t>(request.ids.size() - done, pass.memory.max_rows() - batch.num_rows);
-      batch.sequences.push_back({request.cache, batch.num_rows, count, request.cache->length()});
-      request.cache->append(pass.context, count);
-      ids.insert(ids.end(), request.ids.begin() + done, request.ids.begin() + done + count);
-      batch.num_rows += count;
+      if (num_rows == pass.memory.encode_rows()) flush();
+      const int64_t count = std::min<int64_t>(request.ids.size() - done, pass.memory.encode_rows() - num_rows);
+      slices.push_back({request.cache, request.ids.subspan(done, count)});
+      num_rows += count;
       done += count;
     }
   }

@@ -79,4 +79,24 @@ class KvCache {
   int64_t length_ = 0;
 };
 
+// Rewinds caches to the lengths that they had when they were added, unless release() is called.
+class CacheRollback {
+ public:
+  CacheRollback() = default;
+  CacheRollback(const CacheRollback&) = delete;
+  CacheRollback& operator=(const CacheRollback&) = delete;
+  ~CacheRollback() {
+    for (const Entry& entry : entries_) entry.cache->rewind(entry.length);
+  }
+  void add(KvCache& cache) { entries_.push_back({&cache, cache.length()}); }
+  void release() { entries_.clear(); }
+
+ private:
+  struct Entry {
+    KvCache* cache;
+    int64_t length;
+  };
+  std::vector<Entry> entries_;
+};
+
 }  // namespace gesso::model

@@ -1,4 +1,4 @@
-// One layer of the stack, for both modes.
+// One layer of the stack, for canvases and texts.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace gesso::model {
 
-// Changes the residual stream, pass.memory.hidden [R, D], in place. With kKeysAndValues it ends when the keys and
-// values are written.
-void transformer_layer(const PassContext& pass, int64_t layer, AttentionPart part, const Batch& batch);
+// Changes the residual stream, pass.memory.hidden [R, D], in place. In the last layer nobody reads more of a text than
+// its keys and values: its rows end there, and only those of the canvases are changed.
+void transformer_layer(const PassContext& pass, int64_t layer, const Batch& batch);
 
 }  // namespace gesso::model

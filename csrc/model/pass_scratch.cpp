@@ -40,8 +40,9 @@ int64_t num_expert_ids(const ModelConfig& config, const PassLimits& limits) {
 // Bytes for the ids, the arrays of attention for each layer, and the options of the head.
 int64_t staging_bytes(const ModelConfig& config, const PassLimits& limits) {
   const auto bytes = [](int64_t count, size_t size) { return Staging::num_bytes(count * static_cast<int64_t>(size)); };
-  const int64_t per_layer = bytes(limits.max_sequences, sizeof(ops::KeyValueRows)) +
-                            bytes(limits.max_sequences, sizeof(ops::AttentionSequence));
+  // A sequence may have a canvas and a text in the same pass.
+  const int64_t per_layer = bytes(2 * limits.max_sequences, sizeof(ops::KeyValueRows)) +
+                            2 * bytes(limits.max_sequences, sizeof(ops::AttentionSequence));
   return bytes(limits.max_rows, sizeof(int32_t)) + config.num_hidden_layers * per_layer +
          bytes(limits.max_rows, sizeof(ops::HeadRow));
 }

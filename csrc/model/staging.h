@@ -29,7 +29,7 @@ class Staging {
     const int64_t bytes = static_cast<int64_t>(values.size_bytes());
     check(used_ + num_bytes(bytes) <= host_.size(), "staging: ", bytes, " bytes do not fit");
     std::byte* place = host_.data() + used_;
-    std::memcpy(place, values.data(), values.size_bytes());
+    if (bytes > 0) std::memcpy(place, values.data(), values.size_bytes());  // no values may have no address
     const std::byte* read_at = device_.size() > 0 ? device_.data() + used_ : place;
     used_ += num_bytes(bytes);
     return {{reinterpret_cast<const T*>(place), values.size()}, reinterpret_cast<const T*>(read_at)};

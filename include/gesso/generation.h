@@ -83,6 +83,8 @@ struct GenerationOptions {
 };
 
 struct Timings {
+  // Passes that only encode. The last slice of a prompt and every committed canvas are encoded by the first step of the
+  // canvas behind them, and their time counts as that of the step.
   double encode_ms = 0;
   double denoise_ms = 0;
   double first_canvas_ms = 0;   // from the call to the first committed canvas

@@ -183,3 +183,40 @@ def test_two_calls_are_as_one(name, load):
     parts.append(session.generate(max_new_tokens=2 * model.config.canvas_length, **options))
     assert parts[0].sequences[0] + parts[1].sequences[0] == whole.sequences[0]
     assert session.ids == [[5, 6, 7, *whole.sequences[0]]]
+
+
+def canvas_by_canvas(session: gesso.Session, prompts: list, count: int, separately: bool, **options) -> list[list[int]]:
+    """The ids of every sequence after `count` canvases. Separately: everything is encoded in passes of its own, instead
+    of by the first step of the canvas behind it."""
+    lengths = [len(prompt) for prompt in prompts]
+    if separately:
+        session.encode(prompts)
+    for index in range(count):
+        if separately:
+            session.encode([[] for _ in prompts])
+        first = index == 0 and not separately
+        session.generate(prompts if first else None, max_new_tokens=session.model.config.canvas_length, **options)
+    return [ids[length:] for ids, length in zip(session.ids, lengths, strict=True)]
+
+
+def test_what_stands_before_a_canvas_is_encoded_by_its_first_step(path, load):
+    """That step's rows, and what is kept of the text for later, are those of separate passes. The prompts are shorter
+    than a slice, as long as one, and longer; the canvases of the first batch do not fit one pass with their texts."""
+    options = {"max_denoising_steps": 2, "end_token_ids": [], "seed": 3}
+    for num_threads, lengths in ((1, (1, 256, 255)), (3, (257, 3)), (2, (400,))):
+        model = load(path, num_threads=num_threads)
+        rng = np.random.default_rng(len(lengths))
+        prompts = [rng.integers(0, model.config.vocab_size, length).tolist() for length in lengths]
+        count = len(prompts)
+        expected = canvas_by_canvas(model.session(count), prompts, 2, True, **options)
+        assert canvas_by_canvas(model.session(count), prompts, 2, False, **options) == expected
+
+
+def test_no_sweep_over_the_weights_is_for_encoding_alone(load):
+    """A block of k steps reads the weights k times, and so does a prompt of one slice with its first canvas."""
+    session = load(GOLDEN / "mixed.gguf").session()
+    session._native.set_profiling(True)
+    options = {"max_denoising_steps": 4, "confidence_threshold": 0.0, "end_token_ids": []}
+    session.generate([5, 6, 7], max_new_tokens=3 * session.model.config.canvas_length, **options)
+    calls = {op.weight: op.calls for op in session._native.take_profile()}
+    assert calls["attn_k"] == 3 * 4 * session.model.config.num_hidden_layers

@@ -210,7 +210,9 @@ def print_stats(output: GenerationOutput, seconds: float) -> None:
     lines = [
         f"{num_tokens} tokens in {seconds:.2f} s: {num_tokens / seconds:.1f} tokens/s",
         f"{len(steps)} canvases, steps {' '.join(map(str, steps))}: {output.tokens_per_forward[0]:.1f} tokens per step",
-        f"encoding {timings.encode_ms:.0f} ms, denoising {timings.denoise_ms:.0f} ms,"
+        # A short prompt is encoded by the first step alone.
+        (f"encoding {timings.encode_ms:.0f} ms, " if timings.encode_ms >= 1 else "")
+        + f"denoising {timings.denoise_ms:.0f} ms,"
         f" first canvas after {timings.first_canvas_ms:.0f} ms",
     ]
     sys.stdout.flush()
