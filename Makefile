@@ -40,7 +40,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Where the package is compiled.
 PACKAGE := build/package
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Python compiles the modules that are imported. Compiling all of torch and transformers would take half a minute.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
 # The system's nvcc, or else the one that `make cuda` installs.
 NVCC ?= $(shell command -v nvcc || ls $(abspath $(VENV))/lib/python3*/site-packages/nvidia/cu13/bin/nvcc)

@@ -98,8 +98,8 @@ void bind_generation(nb::module_& module) {
               "[C], the committed token ids, padded after the first end token.");
 
   nb::class_<Timings>(module, "Timings", "Where the time of a generation went.")
-      .def_ro("encode_ms", &Timings::encode_ms)
-      .def_ro("denoise_ms", &Timings::denoise_ms)
+      .def_ro("encode_ms", &Timings::encode_ms, "The time of the passes that only encoded.")
+      .def_ro("denoise_ms", &Timings::denoise_ms, "The time of the denoising passes, with what they encoded.")
       .def_ro("first_canvas_ms", &Timings::first_canvas_ms, "The time from the call to the first committed canvas.")
       .def_ro("steps", &Timings::steps, "How many denoising passes over the whole batch were made.")
       .def_ro("step_ms", &Timings::step_ms, "The time of each denoising pass, with its callbacks.")

@@ -489,10 +489,12 @@ class Timings:
     """Where the time of a generation went."""
 
     @property
-    def encode_ms(self) -> float: ...
+    def encode_ms(self) -> float:
+        """The time of the passes that only encoded."""
 
     @property
-    def denoise_ms(self) -> float: ...
+    def denoise_ms(self) -> float:
+        """The time of the denoising passes, with what they encoded."""
 
     @property
     def first_canvas_ms(self) -> float:
