@@ -21,7 +21,8 @@ std::vector<int64_t> recording_key(std::span<const DenoiseRequest> requests, con
   return key;
 }
 
-// Cuts the requests into parts of at most pass.memory.max_rows() rows, and calls body(requests, first_row) for each.
+// Cuts the requests into parts of at most pass.memory.max_rows() rows, of which canvas_rows() may be of canvases, and
+// calls body(requests, first_row) for each. A request is not cut.
 // first_row counts the rows of canvases.
 template <typename Body>
 void for_each_pass(const PassContext& pass, std::span<const DenoiseRequest> requests, const Body& body) {

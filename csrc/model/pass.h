@@ -39,7 +39,7 @@ class Pass {
   Matrix final_rows() { return pass_.memory.normed(num_canvas_rows()); }
 
   // Runs all layers. soft_embedding [num_canvas_rows, D] is that of the step before. The observer sees the rows of
-  // canvases and texts alike.
+  // canvases and texts alike, but after the last layer those of the canvases alone.
   void run(ConstMatrix soft_embedding, const Observer& observer = {});
 
  private:
