@@ -40,7 +40,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Where the package is compiled.
 PACKAGE := build/package
-# Python compiles the modules that are imported. Compiling all of torch and transformers would take half a minute.
+# Python compiles the modules that are imported. Compiling all of torch and transformers would take some 20 s.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
 # The system's nvcc, or else the one that `make cuda` installs.

@@ -12,7 +12,7 @@ namespace {
 
 model::PassLimits limits(const ModelConfig& config, int64_t num_canvases) {
   const int64_t rows = num_canvases * config.canvas_length;
-  return {rows, rows, rows, num_canvases, rows};
+  return {.rows_per_kind = rows, .max_rows = rows, .max_sequences = num_canvases, .expert_rows = rows};
 }
 
 void fill_gaussian(RandomModel& model, Matrix matrix) {

@@ -56,7 +56,7 @@ int64_t scratch_bytes(const ModelConfig& config) {
 }
 
 int64_t cache_bytes(const ModelConfig& config, int64_t length) {
-  return model::KvCache::max_bytes(config, cpu_layouts(config), length, cpu_limits(config).encode_rows);
+  return model::KvCache::max_bytes(config, cpu_layouts(config), length, cpu_limits(config).rows_per_kind);
 }
 
 Model Model::load(const std::string& path, const LoadOptions& options) {

@@ -82,17 +82,20 @@ class Generation {
     return std::any_of(tracks_.begin(), tracks_.end(), [](const Track& track) { return !track.finished; });
   }
 
-  // The last slice of what is not encoded yet waits for the canvas' first step, which encodes it in the same pass.
+  // The last slice of what is not encoded yet waits for the canvas' first step, which encodes it in the same pass. The
+  // slices of canvases that share a pass must fit beside them, since the canvases would else take more passes.
   void start_canvas(int64_t index) {
     const Stopwatch watch;
-    const int64_t slice = pass_.memory.text_rows(config_.canvas_length);
+    const int64_t num_open = std::count_if(tracks_.begin(), tracks_.end(), [](const Track& t) { return !t.finished; });
+    const int64_t together = std::min(num_open, pass_.memory.rows_per_kind() / config_.canvas_length);
+    const int64_t slice = pass_.memory.text_rows(together * config_.canvas_length) / together;
     std::vector<model::EncodeRequest> before;
     for (const Track& track : tracks_) {
       if (track.finished) continue;
       model::Sequence& sequence = *track.sequence;
       sequence.cache.reserve(pass_.context, std::ssize(sequence.ids));
       const std::span<const int32_t> pending = sequence.pending();
-      before.push_back({&sequence.cache, pending.first((std::ssize(pending) - 1) / slice * slice)});
+      before.push_back({&sequence.cache, pending.first(std::max<int64_t>(0, std::ssize(pending) - slice))});
     }
     model::encode(pass_, before);
     result_.timings.encode_ms += watch.ms();
@@ -145,7 +148,7 @@ class Generation {
       const Canvas& canvas = *track->canvas;
       model::Sequence& sequence = *track->sequence;
       requests.push_back({&sequence.cache, canvas.ids, track->steps > 0, sequence.pending()});
-      rollback.add(sequence.cache);
+      if (!requests.back().text.empty()) rollback.add(sequence.cache);
       for (int64_t i = 0; i < canvas.length(); ++i) {
         rows_.push_back({{canvas.seed, canvas.first_position + i, static_cast<int32_t>(step)}, temperature});
       }

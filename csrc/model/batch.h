@@ -23,7 +23,7 @@ struct Segment {
 struct BatchLayer {
   Staged<ops::KeyValueRows> key_value_rows;  // of all segments
   Staged<ops::AttentionSequence> canvases;   // their rows count from the first row of the pass
-  Staged<ops::AttentionSequence> texts;      // their rows count from the first row of a text
+  Staged<ops::AttentionSequence> texts;      // their rows count from the first row of the first text
 };
 
 // A pass has two kinds of segments. The rows of a canvas see each other and the cache, which they only read. The rows

@@ -17,7 +17,7 @@ struct CanvasRows {
 };
 
 // Both functions cut their work into passes of at most pass.memory.max_rows() rows, of which at most
-// pass.memory.canvas_rows() are of canvases. A pass has at least one canvas, and a request is not cut. The
+// pass.memory.rows_per_kind() are of canvases. A pass has at least one canvas, and a request is not cut. The
 // result of a canvas does not depend on the cut. On a device they may return before the work is done: see
 // ops::synchronize.
 

@@ -32,8 +32,8 @@ void encode(const PassContext& pass, std::span<const EncodeRequest> requests, co
   for (const EncodeRequest& request : requests) {
     request.cache->reserve(pass.context, request.cache->length() + std::ssize(request.ids));
     for (size_t done = 0; done < request.ids.size();) {
-      if (num_rows == pass.memory.encode_rows()) flush();
-      const int64_t count = std::min<int64_t>(request.ids.size() - done, pass.memory.encode_rows() - num_rows);
+      if (num_rows == pass.memory.rows_per_kind()) flush();
+      const int64_t count = std::min<int64_t>(request.ids.size() - done, pass.memory.rows_per_kind() - num_rows);
       slices.push_back({request.cache, request.ids.subspan(done, count)});
       num_rows += count;
       done += count;

@@ -7,7 +7,7 @@
 
 namespace gesso::model {
 
-// Appends each request's ids to its cache. The work is cut into passes of at most pass.memory.encode_rows() rows. A
+// Appends each request's ids to its cache. The work is cut into passes of at most pass.memory.rows_per_kind() rows. A
 // pass may hold parts of several sequences, and a sequence's result does not depend on the cut. The last layer computes
 // only its keys and values. If an exception ends the call (an interrupt, for example), KvCache::rewind takes every
 // cache back to its length before the call.

@@ -9,27 +9,30 @@ namespace gesso::model {
 
 Pass::Pass(const PassContext& pass, std::span<const DenoiseRequest> canvases, std::span<const EncodeRequest> texts)
     : pass_(pass), canvases_(canvases) {
-  const int64_t canvas_length = pass.config.canvas_length;
-  batch_.num_canvas_rows = batch_.num_rows = std::ssize(canvases) * canvas_length;
-  for (const DenoiseRequest& request : canvases) add_text({request.cache, request.text});
-  for (const EncodeRequest& text : texts) add_text(text);
   std::vector<int32_t> ids;
   for (const DenoiseRequest& request : canvases) {
-    batch_.canvases.push_back({request.cache, std::ssize(ids), canvas_length, request.cache->length()});
     ids.insert(ids.end(), request.canvas.begin(), request.canvas.end());
   }
-  ids.insert(ids.end(), text_ids_.begin(), text_ids_.end());
+  batch_.num_canvas_rows = batch_.num_rows = std::ssize(ids);
+  for (const DenoiseRequest& request : canvases) add_text({request.cache, request.text}, ids);
+  for (const EncodeRequest& text : texts) add_text(text, ids);
+  // A canvas stands behind its text, so the caches must have their new lengths.
+  const int64_t canvas_length = pass.config.canvas_length;
+  for (const DenoiseRequest& request : canvases) {
+    const int64_t first_row = std::ssize(batch_.canvases) * canvas_length;
+    batch_.canvases.push_back({request.cache, first_row, canvas_length, request.cache->length()});
+  }
   pass.memory.staging().clear();
   ids_ = pass.memory.staging().put(ids);
   stage_attention(pass, batch_);
 }
 
-void Pass::add_text(const EncodeRequest& text) {
+void Pass::add_text(const EncodeRequest& text, std::vector<int32_t>& ids) {
   if (text.ids.empty()) return;
   const int64_t count = std::ssize(text.ids);
   batch_.texts.push_back({text.cache, batch_.num_rows, count, text.cache->length()});
   text.cache->append(pass_.context, count);
-  text_ids_.insert(text_ids_.end(), text.ids.begin(), text.ids.end());
+  ids.insert(ids.end(), text.ids.begin(), text.ids.end());
   batch_.num_rows += count;
 }
 

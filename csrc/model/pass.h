@@ -43,14 +43,13 @@ class Pass {
   void run(ConstMatrix soft_embedding, const Observer& observer = {});
 
  private:
-  void add_text(const EncodeRequest& text);
+  void add_text(const EncodeRequest& text, std::vector<int32_t>& ids);
   void embed_canvases(ConstMatrix soft_embedding);
   void embed_texts();
 
   const PassContext& pass_;
   std::span<const DenoiseRequest> canvases_;
   Batch batch_;
-  std::vector<int32_t> text_ids_;
   Staged<int32_t> ids_;
 };
 

@@ -10,9 +10,8 @@ namespace gesso::model {
 
 // A session's memory is sized by these numbers.
 struct PassLimits {
-  int64_t canvas_rows = 0;    // rows of all canvases of a pass
-  int64_t encode_rows = 0;    // rows of a pass that only encodes, and of the texts beside canvases
-  int64_t max_rows = 0;       // rows of one pass
+  int64_t rows_per_kind = 0;  // rows of all canvases of a pass; all its texts have no more
+  int64_t max_rows = 0;       // rows of canvases and texts together
   int64_t max_sequences = 0;  // sequences of one pass
   // How many rows the experts work on at a time. Each row takes the scratch memory of A experts.
   int64_t expert_rows = 0;
@@ -28,14 +27,13 @@ constexpr int64_t kTextRows = 256;
 // or as many as a canvas has.
 inline PassLimits pass_limits(const ModelConfig& config, int64_t batch_size, bool on_device) {
   constexpr int64_t kCpuRows = 256, kCpuExpertRows = 512, kDeviceRows = 1024, kMaxDeviceRows = 2048;
-  const int64_t text_rows = std::max(kTextRows, config.canvas_length);
-  if (!on_device) {
-    const int64_t rows = std::max(kCpuRows, config.canvas_length);
-    return {rows, rows, rows + text_rows, std::min(batch_size, rows), kCpuExpertRows};
-  }
   const int64_t together = std::clamp(batch_size * config.canvas_length, kDeviceRows, kMaxDeviceRows);
-  const int64_t rows = std::max(together, config.canvas_length);
-  return {rows, rows, rows + text_rows, std::min(batch_size, rows), rows + text_rows};
+  const int64_t rows = std::max(on_device ? together : kCpuRows, config.canvas_length);
+  const int64_t max_rows = rows + std::max(kTextRows, config.canvas_length);
+  return {.rows_per_kind = rows,
+          .max_rows = max_rows,
+          .max_sequences = std::min(batch_size, rows),
+          .expert_rows = on_device ? max_rows : kCpuExpertRows};
 }
 
 }  // namespace gesso::model

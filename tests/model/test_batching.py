@@ -218,5 +218,27 @@ def test_no_sweep_over_the_weights_is_for_encoding_alone(load):
     session._native.set_profiling(True)
     options = {"max_denoising_steps": 4, "confidence_threshold": 0.0, "end_token_ids": []}
     session.generate([5, 6, 7], max_new_tokens=3 * session.model.config.canvas_length, **options)
+    assert num_passes(session) == 3 * 4
+
+
+def num_passes(session: gesso.Session) -> int:
+    """Passes since the last call. Each has one product with the keys' weights in every layer."""
     calls = {op.weight: op.calls for op in session._native.take_profile()}
-    assert calls["attn_k"] == 3 * 4 * session.model.config.num_hidden_layers
+    return calls["attn_k"] // session.model.config.num_hidden_layers
+
+
+@pytest.mark.parametrize(("count", "length"), [(6, 645), (3, 430)])
+def test_a_batch_takes_no_more_passes_than_if_it_encoded_apart(count, length, load):
+    """The texts beside canvases must not keep the canvases from sharing a pass."""
+    model = load(GOLDEN / "mixed.gguf")
+    options = {"max_new_tokens": 1, "max_denoising_steps": 1}
+    prompts = [[5 + i] * length for i in range(count)]
+    passes = []
+    for encode_apart in (True, False):
+        session = model.session(count)
+        session._native.set_profiling(True)
+        if encode_apart:
+            session.encode(prompts)
+        session.generate(None if encode_apart else prompts, **options)
+        passes.append(num_passes(session))
+    assert passes[1] <= passes[0]
