@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gesso.arguments import as_ids
-from gesso.call_reader import QUOTE
+from gesso.calls.reader import QUOTE
 from gesso.handle import Handle
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import CallText, ToolCall

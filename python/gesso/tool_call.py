@@ -30,8 +30,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gesso.call_reader import QUOTE, Reader, Source, shown
-from gesso.call_repair import RepairingReader
+from gesso.calls.reader import QUOTE, Reader, Source, shown
+from gesso.calls.repair import RepairingReader
 
 MAX_READINGS = 32  # how many ways to read one call are tried, at most
 

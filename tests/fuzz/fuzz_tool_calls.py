@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from gesso import Reply, ReplyParser, ToolCall
-from gesso.call_reader import KEY, NAME, QUOTE, Source
+from gesso.calls.reader import KEY, NAME, QUOTE, Source
 from gesso.reply import CALL_BEGIN, ENDS, MARKERS
 from gesso.tool_call import MAX_READINGS, parse_calls
 

@@ -6,7 +6,7 @@ import pytest
 
 from fuzz import fuzz_tool_calls
 from gesso import tool_call
-from gesso.call_reader import Reader, Source
+from gesso.calls.reader import Reader, Source
 
 parse_calls = tool_call.parse_calls
 

@@ -8,7 +8,7 @@ import pytest
 
 import gesso
 from gesso import _ops, synth
-from gesso.call_reader import MAX_DEPTH, MAX_DIGITS
+from gesso.calls.reader import MAX_DEPTH, MAX_DIGITS
 from gesso.tokenizer import Tokenizer
 from python.expect import raises
 from python.tiny_model import BOS, tiny_model

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import gesso
 from gesso import Reply, ReplyDecoder, ReplyParser, TextDelta, ThoughtDelta, ToolCall, parse_reply, synth
-from gesso.call_reader import KEY
-from gesso.call_repair import SLOPPY_KEY
+from gesso.calls.reader import KEY
+from gesso.calls.repair import SLOPPY_KEY
 from gesso.reply import MARKERS, decode_reply, marker_ids
 from gesso.tokenizer import Tokenizer
 from python.tiny_model import BOS, MERGED, VOCABULARY, tiny_model, tokenizer_metadata

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from gesso import Reply, ToolCall, parse_reply
-from gesso.call_reader import MAX_DEPTH, MAX_DIGITS, Source
+from gesso.calls.reader import MAX_DEPTH, MAX_DIGITS, Source
 from gesso.tool_call import parse_calls
 
 # In the format

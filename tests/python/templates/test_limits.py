@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gesso import call_reader, chat_template
+from gesso import chat_template
+from gesso.calls import reader
 from gesso.templates import budget
 from gesso.templates.budget import MAX_BRANCHING, MAX_DEPTH, MAX_INT_BITS, MAX_SOURCE, MAX_STEPS
 
@@ -142,10 +143,10 @@ def test_three_macros_may_be_called_for_each_list_in_a_tool_call():
         "{% macro c(v) %}[{% for x in v %}{{ a(x) }}{% endfor %}]{% endmacro %}{{ a(messages[0]) }}"
     )
     value = []
-    for _ in range(call_reader.MAX_DEPTH - 1):
+    for _ in range(reader.MAX_DEPTH - 1):
         value = [value]
     rendered = chat_template.render(chat_template.compile_template(source), {"messages": [value]}, {})
-    assert rendered == "[" * call_reader.MAX_DEPTH + "]" * call_reader.MAX_DEPTH
+    assert rendered == "[" * reader.MAX_DEPTH + "]" * reader.MAX_DEPTH
 
 
 @pytest.mark.parametrize("name", BITS)

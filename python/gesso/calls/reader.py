@@ -1,4 +1,4 @@
-"""Reads the text of one tool call strictly, as the format has it. `call_repair` reads what is not quite in the format.
+"""Reads the text of one tool call strictly, as the format has it. `repair` reads what is not quite in the format.
 
 A reader raises ValueError where it cannot go on. The message says what was expected, and at which character.
 """

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from gesso.call_reader import CALL, NAME, NUMBER, QUOTE, SPACE, Container, Reader, Source, shown
+from gesso.calls.reader import CALL, NAME, NUMBER, QUOTE, SPACE, Container, Reader, Source, shown
 
 NEXT_CALL = re.compile(r"[\s,;]*(?=call:)")
 SLOPPY_CONSTANTS = {"True": True, "False": False}
