@@ -148,12 +148,12 @@ gesso::GenerationOptions to_options(const gesso_options& options) {
 // Takes `model` by value, because a callback may free the handle that it came from.
 gesso_result* generate(const gesso::Model model, std::vector<int32_t> prompt, const gesso_options* options) {
   const gesso_options chosen = read_struct("gesso_options", options, default_options(), kFirstOptionsSize);
-  gesso::GenerationResult generated = model.generate({std::move(prompt)}, to_options(chosen));
+  gesso::Result generated = std::move(model.generate({std::move(prompt)}, to_options(chosen)).results[0]);
   auto result = std::make_unique<gesso_result>();
-  result->ids = std::move(generated.sequences[0]);
+  result->ids = std::move(generated.ids);
   const auto& tokenizer = model.tokenizer();
   if (tokenizer) result->text = tokenizer->decode(result->ids);
-  const std::vector<int64_t>& steps = generated.denoising_steps[0];
+  const std::vector<int64_t>& steps = generated.denoising_steps;
   result->denoising_steps = std::accumulate(steps.begin(), steps.end(), int64_t{0});
   return result.release();
 }

@@ -31,12 +31,10 @@ class Stopwatch {
 
 // What a generation keeps for one sequence.
 struct Track {
-  Track(model::Sequence& sequence, int64_t index)
-      : sequence(&sequence), index(index), prompt_length(std::ssize(sequence.ids)) {}
+  Track(model::Sequence& sequence, int64_t index) : sequence(&sequence), index(index) {}
 
   model::Sequence* sequence;
-  int64_t index;          // in the batch
-  int64_t prompt_length;  // ids before this generation
+  int64_t index;  // in the batch
   std::optional<Canvas> canvas;
   std::optional<Stopping> stopping;
   int64_t steps = 0;      // of the current canvas
@@ -52,18 +50,17 @@ class Generation {
         options_(options),
         resolved_(resolve_options(options, pass.config, static_cast<int64_t>(sequences.size()))),
         memory_(pass.context, pass.config, static_cast<int64_t>(sequences.size())) {
-    const size_t batch_size = sequences.size();
-    result_.sequences.resize(batch_size);
-    result_.canvases.resize(batch_size);
-    result_.denoising_steps.resize(batch_size);
-    for (size_t i = 0; i < batch_size; ++i) {
+    for (size_t i = 0; i < sequences.size(); ++i) {
       const int64_t length = static_cast<int64_t>(sequences[i].ids.size());
       const int64_t needed = length + resolved_.num_canvases * config_.canvas_length;
       check(needed <= config_.max_position_embeddings, "sequence ", i, ": ", length, " tokens and ",
             resolved_.num_canvases, " canvases of ", config_.canvas_length, " need ", needed,
             " positions, but the model's context is ", config_.max_position_embeddings);
       tracks_.emplace_back(sequences[i], i);
-      result_.prompts.push_back(sequences[i].ids);
+      Result& result = result_.results.emplace_back();
+      result.prompt = sequences[i].ids;
+      result.usage = {.prompt_tokens = length, .cached_tokens = sequences[i].cache.length()};
+      result.seed = options.seeds[options.seeds.size() == 1 ? 0 : i];
     }
   }
 
@@ -105,13 +102,12 @@ class Generation {
   }
 
   void reset_track(Track& track, int64_t canvas_index) {
-    const uint64_t seed = options_.seeds[options_.seeds.size() == 1 ? 0 : track.index];
     const bool warm = canvas_index == 0 && !options_.canvas.empty();
     PinnedTokens pinned;
     if (!options_.pinned.empty() && canvas_index < static_cast<int64_t>(options_.pinned[track.index].size())) {
       pinned = options_.pinned[track.index][canvas_index];
     }
-    track.canvas.emplace(config_.canvas_length, config_.vocab_size, seed,
+    track.canvas.emplace(config_.canvas_length, config_.vocab_size, result_.results[track.index].seed,
                          static_cast<int64_t>(track.sequence->ids.size()),
                          warm ? options_.canvas[track.index] : std::vector<int32_t>(), std::move(pinned));
     track.stopping.emplace(resolved_.settings);
@@ -212,8 +208,8 @@ class Generation {
       track.finished = length < std::ssize(ids);
       track.sequence->ids.insert(track.sequence->ids.end(), ids.begin(), ids.begin() + length);
       if (track.finished) pad_behind_end(ids, length, config_.pad_token_id);
-      result_.denoising_steps[track.index].push_back(track.steps);
-      result_.canvases[track.index].push_back(ids);
+      result_.results[track.index].denoising_steps.push_back(track.steps);
+      result_.results[track.index].canvases.push_back(ids);
       if (result_.timings.first_canvas_ms == 0) result_.timings.first_canvas_ms = total_.ms();
       const CanvasEvent event{track.index, index, track.steps, track.finished, ids};
       if (options_.on_canvas && !options_.on_canvas(event)) result_.stopped = true;
@@ -222,15 +218,24 @@ class Generation {
 
   void finish() {
     for (const Track& track : tracks_) {
-      const std::vector<int32_t>& ids = track.sequence->ids;
-      result_.sequences[track.index].assign(ids.begin() + track.prompt_length, ids.end());
+      Result& result = result_.results[track.index];
+      result.ids.assign(track.sequence->ids.begin() + result.usage.prompt_tokens, track.sequence->ids.end());
+      result.usage.completion_tokens = std::ssize(result.ids);
+      result.finish_reason = finish_reason(track);
       int64_t num_tokens = 0, num_steps = 0;
-      for (const std::vector<int32_t>& canvas : result_.canvases[track.index]) {
+      for (const std::vector<int32_t>& canvas : result.canvases) {
         num_tokens += canvas.size() - std::count(canvas.begin(), canvas.end(), config_.pad_token_id);
       }
-      for (int64_t steps : result_.denoising_steps[track.index]) num_steps += steps;
-      result_.tokens_per_forward.push_back(num_steps > 0 ? static_cast<double>(num_tokens) / num_steps : 0.0);
+      for (int64_t steps : result.denoising_steps) num_steps += steps;
+      result.tokens_per_forward = num_steps > 0 ? static_cast<double>(num_tokens) / num_steps : 0.0;
     }
+  }
+
+  FinishReason finish_reason(const Track& track) const {
+    if (track.finished) return FinishReason::kStop;
+    const bool has_all = std::ssize(result_.results[track.index].canvases) == resolved_.num_canvases;
+    const bool last_is_whole = track.settled || track.steps == resolved_.settings.max_denoising_steps;
+    return has_all && last_is_whole ? FinishReason::kLength : FinishReason::kCancelled;
   }
 
   const model::PassContext& pass_;

@@ -1,6 +1,7 @@
 // What a generation takes, reports and returns.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -92,13 +93,41 @@ struct Timings {
   std::vector<double> step_ms;  // of each of these passes, callbacks included
 };
 
+// Why a sequence ends where it does.
+enum class FinishReason {
+  kStop,       // it has an end token
+  kLength,     // it has all the canvases that were asked for
+  kCancelled,  // it was ended early: a canvas is missing, or the last one was committed before it settled
+  kDeadline,   // its time was over; it has whole canvases only
+};
+
+// The words for them in Python and JSON.
+inline constexpr std::string_view kFinishReasonNames[] = {"stop", "length", "cancelled", "deadline"};
+constexpr std::string_view name_of(FinishReason reason) { return kFinishReasonNames[static_cast<size_t>(reason)]; }
+
+// How many tokens one sequence took. Example: a session has encoded 100 tokens, and generates behind 20 further ones.
+// Then prompt_tokens is 120 and cached_tokens 100.
+struct Usage {
+  int64_t prompt_tokens = 0;      // all in front of the new ones
+  int64_t cached_tokens = 0;      // of these, the ones whose keys and values were there already
+  int64_t completion_tokens = 0;  // the new ones, up to the first end token and without it
+};
+
+// What became of one sequence.
+struct Result {
+  std::vector<int32_t> prompt;                 // what stands in front of the new tokens, all earlier tokens included
+  std::vector<int32_t> ids;                    // the new tokens, up to the first end token and without it
+  std::vector<std::vector<int32_t>> canvases;  // [canvas][C] as committed, padded behind an end token
+  std::vector<int64_t> denoising_steps;        // [canvas]
+  FinishReason finish_reason = FinishReason::kLength;
+  Usage usage;
+  uint64_t seed = 0;              // the one that the sequence was drawn with
+  double tokens_per_forward = 0;  // tokens that are not padding, divided by denoising steps
+};
+
 struct GenerationResult {
-  std::vector<std::vector<int32_t>> prompts;                // what stands in front of them, all earlier tokens included
-  std::vector<std::vector<int32_t>> sequences;              // the new tokens, up to the first end token and without it
-  std::vector<std::vector<std::vector<int32_t>>> canvases;  // [sequence][canvas][C] as committed
-  std::vector<std::vector<int64_t>> denoising_steps;        // [sequence][canvas]
-  std::vector<double> tokens_per_forward;                   // tokens that are not padding, divided by denoising steps
-  bool stopped = false;                                     // whether a callback returned false
+  std::vector<Result> results;  // one for each sequence
+  bool stopped = false;         // whether a callback returned false
   Timings timings;
 };
 

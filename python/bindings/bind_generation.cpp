@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include "bindings.h"
@@ -66,9 +67,9 @@ NumpyCanvases stack(const std::vector<std::vector<int32_t>>& canvases) {
   return {owned->data(), {canvases.size(), canvases.empty() ? 0 : canvases[0].size()}, owner};
 }
 
-// The last token in front of a sequence's new tokens that is one of `ids`.
-std::optional<int32_t> last_before(const GenerationResult& result, size_t sequence, const std::vector<int32_t>& ids) {
-  const std::vector<int32_t>& prompt = result.prompts.at(sequence);
+// The last token in front of the new tokens that is one of `ids`.
+std::optional<int32_t> last_before(const Result& result, const std::vector<int32_t>& ids) {
+  const std::vector<int32_t>& prompt = result.prompt;
   const auto found = std::find_first_of(prompt.rbegin(), prompt.rend(), ids.begin(), ids.end());
   return found == prompt.rend() ? std::nullopt : std::optional(*found);
 }
@@ -126,20 +127,28 @@ void bind_generation(nb::module_& module) {
           },
           nb::arg("values"), nb::arg("on_step") = nb::none(), nb::arg("on_canvas") = nb::none());
 
-  nb::class_<GenerationResult>(module, "GenerationResult")
-      .def_ro("sequences", &GenerationResult::sequences)
-      .def("last_before", last_before, nb::arg("sequence"), nb::arg("ids"),
-           "The last of `ids` among the tokens in front of a sequence's new ones; None where there is none.")
+  nb::enum_<FinishReason> reasons(module, "FinishReason", "Why a sequence ends where it does.");
+  for (size_t i = 0; i < std::size(kFinishReasonNames); ++i) {
+    reasons.value(kFinishReasonNames[i].data(), static_cast<FinishReason>(i));
+  }
+  nb::class_<Usage>(module, "Usage")
+      .def_ro("prompt_tokens", &Usage::prompt_tokens)
+      .def_ro("cached_tokens", &Usage::cached_tokens)
+      .def_ro("completion_tokens", &Usage::completion_tokens);
+  nb::class_<Result>(module, "Result", "One sequence. `gesso.Result` is made of it, once.")
+      .def_ro("ids", &Result::ids)
+      .def("last_before", last_before, nb::arg("ids"),
+           "The last of `ids` among the tokens in front of the new ones; None where there is none.")
       .def_prop_ro(
-          "canvases",
-          [](const GenerationResult& self) {
-            std::vector<NumpyCanvases> arrays;
-            for (const std::vector<std::vector<int32_t>>& canvases : self.canvases) arrays.push_back(stack(canvases));
-            return arrays;
-          },
-          nb::rv_policy::move, "For each sequence a new array [canvases, C].")
-      .def_ro("denoising_steps", &GenerationResult::denoising_steps)
-      .def_ro("tokens_per_forward", &GenerationResult::tokens_per_forward)
+          "canvases", [](const Result& self) { return stack(self.canvases); }, nb::rv_policy::move,
+          "A new array [canvases, C].")
+      .def_ro("denoising_steps", &Result::denoising_steps)
+      .def_ro("finish_reason", &Result::finish_reason)
+      .def_ro("usage", &Result::usage)
+      .def_ro("seed", &Result::seed)
+      .def_ro("tokens_per_forward", &Result::tokens_per_forward);
+  nb::class_<GenerationResult>(module, "GenerationResult")
+      .def_ro("results", &GenerationResult::results, "One for each sequence of the batch.")
       .def_ro("stopped", &GenerationResult::stopped)
       .def_ro("timings", &GenerationResult::timings);
 }

@@ -32,9 +32,10 @@ from gesso._native import (
 from gesso.config import Config
 from gesso.files.tensor import dequantize, quantize
 from gesso.loading import load
-from gesso.model import GenerationOutput, Model, Session
+from gesso.model import Model, Session
 from gesso.options import GenerationOptions
 from gesso.reply import Reply, ReplyDecoder, ReplyEvent, ReplyParser, TextDelta, ThoughtDelta, parse_reply
+from gesso.result import GenerationOutput, Result, Usage
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
@@ -58,6 +59,7 @@ __all__ = [
     "ReplyDecoder",
     "ReplyEvent",
     "ReplyParser",
+    "Result",
     "Session",
     "StepEvent",
     "StreamDecoder",
@@ -66,6 +68,7 @@ __all__ = [
     "Timings",
     "Tokenizer",
     "ToolCall",
+    "Usage",
     "WeightImportance",
     "dequantize",
     "devices",

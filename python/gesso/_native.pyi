@@ -519,24 +519,61 @@ class GenerationOptions:
 
     def __init__(self, values: dict[str, int | float | Sequence[int] | Sequence[int] | Sequence[Sequence[int]] | Sequence[Sequence[Mapping[int, int]]]], on_step: Callable[[StepEvent], object] | None = None, on_canvas: Callable[[CanvasEvent], object] | None = None) -> None: ...
 
+class FinishReason(enum.Enum):
+    """Why a sequence ends where it does."""
+
+    stop = 0
+
+    length = 1
+
+    cancelled = 2
+
+    deadline = 3
+
+class Usage:
+    @property
+    def prompt_tokens(self) -> int: ...
+
+    @property
+    def cached_tokens(self) -> int: ...
+
+    @property
+    def completion_tokens(self) -> int: ...
+
+class Result:
+    """One sequence. `gesso.Result` is made of it, once."""
+
+    @property
+    def ids(self) -> list[int]: ...
+
+    def last_before(self, ids: Sequence[int]) -> int | None:
+        """
+        The last of `ids` among the tokens in front of the new ones; None where there is none.
+        """
+
+    @property
+    def canvases(self) -> Annotated[NDArray[numpy.int32], dict(shape=(None, None))]:
+        """A new array [canvases, C]."""
+
+    @property
+    def denoising_steps(self) -> list[int]: ...
+
+    @property
+    def finish_reason(self) -> FinishReason: ...
+
+    @property
+    def usage(self) -> Usage: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def tokens_per_forward(self) -> float: ...
+
 class GenerationResult:
     @property
-    def sequences(self) -> list[list[int]]: ...
-
-    def last_before(self, sequence: int, ids: Sequence[int]) -> int | None:
-        """
-        The last of `ids` among the tokens in front of a sequence's new ones; None where there is none.
-        """
-
-    @property
-    def canvases(self) -> list[Annotated[NDArray[numpy.int32], dict(shape=(None, None))]]:
-        """For each sequence a new array [canvases, C]."""
-
-    @property
-    def denoising_steps(self) -> list[list[int]]: ...
-
-    @property
-    def tokens_per_forward(self) -> list[float]: ...
+    def results(self) -> list[Result]:
+        """One for each sequence of the batch."""
 
     @property
     def stopped(self) -> bool: ...

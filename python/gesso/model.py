@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gesso import _native
-from gesso._native import CanvasEvent, StepEvent, Timings
+from gesso._native import CanvasEvent, StepEvent
 from gesso.arguments import (
     as_array,
     as_batch_size,
@@ -24,7 +23,7 @@ from gesso.config import Config
 from gesso.files.callback import plain_callback
 from gesso.handle import Handle, UnchangingHandle
 from gesso.options import Array, GenerationOptions, Ids, Prompt
-from gesso.reply import THOUGHT_BOUNDS, Reply, decode_reply, marker_ids
+from gesso.result import GenerationOutput, Result
 from gesso.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -32,20 +31,6 @@ if TYPE_CHECKING:
 
 OnStep = Callable[[StepEvent], object]
 OnCanvas = Callable[[CanvasEvent], object]
-
-
-@dataclass(frozen=True)
-class GenerationOutput:
-    """What a generation returns. The outer lists run over the sequences of the batch."""
-
-    sequences: list[list[int]]  # new tokens up to and without the first end token
-    texts: list[str] | None  # the same as text, without special tokens; None for a model without a tokenizer
-    replies: list[Reply] | None = field(repr=False)  # the sequences, split into thought, text and tool calls
-    canvases: list[NDArray[np.int32]] = field(repr=False)  # [canvases, C] as committed, padded behind an end token
-    denoising_steps: list[list[int]]  # per canvas
-    tokens_per_forward: list[float]  # tokens that are not padding, divided by denoising steps
-    stopped: bool  # whether a callback returned something false
-    timings: Timings
 
 
 class Model(UnchangingHandle):
@@ -258,31 +243,5 @@ class Session(Handle):
         callbacks = plain_callback("on_step", on_step), plain_callback("on_canvas", on_canvas)
         values = make_options(options, self.batch_size, single)
         result = self._native.generate(ids, _native.GenerationOptions(values, *callbacks))
-        sequences = result.sequences
-        texts, replies = self._decode(result, sequences)
-        return GenerationOutput(
-            sequences=sequences,
-            texts=texts,
-            replies=replies,
-            canvases=result.canvases,
-            denoising_steps=result.denoising_steps,
-            tokens_per_forward=result.tokens_per_forward,
-            stopped=result.stopped,
-            timings=result.timings,
-        )
-
-    def _decode(
-        self, result: _native.GenerationResult, sequences: list[list[int]]
-    ) -> tuple[list[str] | None, list[Reply] | None]:
-        """Returns the texts and replies of what was generated. It does not ask the session, which may have gone on."""
-        tokenizer = self.model.tokenizer
-        if tokenizer is None:
-            return None, None
-        texts = [tokenizer.native.decode(ids, True) for ids in sequences]
-        # Of the tokens in front of a reply, only the last of these markers matters.
-        bounds = list(marker_ids(tokenizer, THOUGHT_BOUNDS))
-        replies = []
-        for i, (ids, text) in enumerate(zip(sequences, texts, strict=True)):
-            marker = result.last_before(i, bounds)
-            replies.append(decode_reply(tokenizer, ids, () if marker is None else (marker,), text))
-        return texts, replies
+        results = tuple(Result.from_native(native, self.model.tokenizer) for native in result.results)
+        return GenerationOutput(results, result.stopped, result.timings)

@@ -25,10 +25,10 @@ void use(const gesso::Model& model, const std::function<bool()>& interrupted) {
   gesso::Session session(model);
   session.generate({{0}}, options);
   const gesso::GenerationResult result = session.generate({{0, 1}}, options);
-  for (const int32_t id : result.sequences[0]) {
+  for (const int32_t id : result.results[0].ids) {
     if (id < 0 || id >= model.config().vocab_size) std::abort();
   }
-  if (model.tokenizer()) model.tokenizer()->decode(result.sequences[0]);
+  if (model.tokenizer()) model.tokenizer()->decode(result.results[0].ids);
   session.rewind({1});
 }
 

@@ -36,7 +36,10 @@ def answer(model: gesso.Model, prompt: str) -> str:
 
     output: gesso.GenerationOutput = model.generate(prompt, max_new_tokens=8, seed=[1], on_canvas=keep)
     timings: gesso.Timings = output.timings
-    print(timings.encode_ms, output.canvases[0].shape)
+    result: gesso.Result = output[0]
+    usage: gesso.Usage = result.usage
+    print(timings.encode_ms, output.canvases[0].shape, [other.finish_reason for other in output[1:]])
+    print(result.finish_reason == "stop", usage.total_tokens, result.to_dict()["seed"])
     return "".join(event.text for event in found if isinstance(event, gesso.TextDelta))
 
 
@@ -70,6 +73,8 @@ WRONG = {
     "misspelt_field_of_an_event": ("model.generate([1], on_step=lambda event: event.entropy > 0)", "entropy"),
     "callback_for_another_event": ("model.generate([1], on_step=keep)", "CanvasEvent"),
     "text_that_may_be_missing": ('model.generate("x").texts[0]', "None"),
+    "text_of_a_result_that_may_be_missing": ('model.generate("x")[0].text.strip()', "None"),
+    "reason_that_does_not_exist": ('print(model.generate("x")[0].finish_reason == "stopped")', "stopped"),
 }
 WRONG_PROGRAM = """\
 import gesso

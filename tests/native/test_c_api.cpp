@@ -29,7 +29,7 @@ using gesso::test::said;
 
 // What the library gives for a prompt, without C between.
 std::vector<int32_t> expected_ids(const gesso::GenerationOptions& options) {
-  return gesso::Model::load(kModel, {"cpu", 1}).generate({{5, 6, 7}}, options).sequences[0];
+  return gesso::Model::load(kModel, {"cpu", 1}).generate({{5, 6, 7}}, options).results[0].ids;
 }
 
 // Few steps of one canvas, in C and in C++: what an emulated processor has time for.

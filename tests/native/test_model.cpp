@@ -2,7 +2,9 @@
 // for any weights.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -83,8 +85,8 @@ TEST_CASE("a sequence comes out the same alone and in a batch") {
   const gesso::GenerationResult batch = model.generate(prompts, short_options());
   for (size_t i = 0; i < prompts.size(); ++i) {
     const gesso::GenerationResult alone = model.generate({prompts[i]}, short_options());
-    CHECK(alone.canvases[0] == batch.canvases[i]);
-    CHECK(alone.denoising_steps[0] == batch.denoising_steps[i]);
+    CHECK(alone.results[0].canvases == batch.results[i].canvases);
+    CHECK(alone.results[0].denoising_steps == batch.results[i].denoising_steps);
   }
 }
 
@@ -95,9 +97,9 @@ TEST_CASE("two threads with a session each on one model get what one thread gets
   const std::vector<Ids> prompts = {some_ids(12, 1), some_ids(31, 9)};
   const auto generate = [&](const Ids& prompt) {
     gesso::Session session(model);
-    Ids ids = session.generate({prompt}, short_options()).canvases[0].back();
+    Ids ids = session.generate({prompt}, short_options()).results[0].canvases.back();
     const gesso::GenerationResult further = session.generate({}, short_options());
-    for (const Ids& canvas : further.canvases[0]) ids.insert(ids.end(), canvas.begin(), canvas.end());
+    for (const Ids& canvas : further.results[0].canvases) ids.insert(ids.end(), canvas.begin(), canvas.end());
     return ids;
   };
   std::vector<Ids> expected, results(2);
@@ -117,12 +119,41 @@ TEST_CASE("a session continues as one long generation would") {
   gesso::GenerationOptions two = short_options(2);
   two.end_token_ids = Ids{};
   gesso::Session session(model);
-  const Ids first = session.generate({some_ids(9, 4)}, one).sequences[0];
-  const Ids second = session.generate({}, one).sequences[0];
+  const Ids first = session.generate({some_ids(9, 4)}, one).results[0].ids;
+  const Ids second = session.generate({}, one).results[0].ids;
   Ids both = first;
   both.insert(both.end(), second.begin(), second.end());
-  CHECK(both == model.generate({some_ids(9, 4)}, two).sequences[0]);
+  CHECK(both == model.generate({some_ids(9, 4)}, two).results[0].ids);
   CHECK(session.length(0) == 9 + 2 * TinySizes().canvas);
+}
+
+TEST_CASE("a result says what the sequence took and why it ends") {
+  using gesso::FinishReason;
+  const int64_t length = TinySizes().canvas;
+  gesso::Session session(tiny_model(), 2);
+  session.encode({some_ids(9, 4), some_ids(3, 4)});
+  gesso::GenerationOptions options = short_options(2);
+  options.end_token_ids = Ids{7};
+  gesso::PinnedTokens no_end;
+  for (int64_t i = 0; i < length; ++i) no_end[i] = 8;
+  options.pinned = {{{{2, 7}}}, {no_end}};
+  options.seeds = {5, 6};
+  // The first sequence ends in its first canvas, and the callback leaves out the second canvas of the other one.
+  options.on_canvas = [](const gesso::CanvasEvent&) { return false; };
+  const gesso::GenerationResult generated = session.generate({some_ids(2, 0), some_ids(1, 0)}, options);
+  CHECK(generated.stopped);
+  const gesso::Result &first = generated.results[0], &second = generated.results[1];
+  CHECK(first.finish_reason == FinishReason::kStop);
+  CHECK(second.finish_reason == FinishReason::kCancelled);
+  CHECK(gesso::name_of(first.finish_reason) == "stop");
+  CHECK(gesso::name_of(second.finish_reason) == "cancelled");
+  CHECK(std::array{first.seed, second.seed} == std::array<uint64_t, 2>{5, 6});
+  CHECK(first.prompt.size() == 11);
+  CHECK(std::array{first.usage.prompt_tokens, first.usage.cached_tokens} == std::array<int64_t, 2>{11, 9});
+  CHECK(std::array{second.usage.prompt_tokens, second.usage.cached_tokens} == std::array<int64_t, 2>{4, 3});
+  CHECK(first.usage.completion_tokens == std::ssize(first.ids));
+  CHECK(first.usage.completion_tokens <= 2);
+  CHECK(second.usage.completion_tokens == length);
 }
 
 TEST_CASE("pinned tokens are committed as given") {
@@ -130,9 +161,9 @@ TEST_CASE("pinned tokens are committed as given") {
   options.pinned = {{{{0, 5}, {6, 9}}, {{3, 30}}}};
   options.end_token_ids = Ids{};
   const gesso::GenerationResult result = tiny_model().generate({some_ids(5, 0)}, options);
-  CHECK(result.canvases[0][0][0] == 5);
-  CHECK(result.canvases[0][0][6] == 9);
-  CHECK(result.canvases[0][1][3] == 30);
+  CHECK(result.results[0].canvases[0][0] == 5);
+  CHECK(result.results[0].canvases[0][6] == 9);
+  CHECK(result.results[0].canvases[1][3] == 30);
 }
 
 TEST_CASE("an interrupt leaves the session as it was") {

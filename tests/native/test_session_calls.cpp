@@ -63,14 +63,14 @@ void check_all_refused(gesso::Session& session) {
 
 TEST_CASE("a session refuses every call from its own callbacks, and the text is what it would have been") {
   const gesso::Model model = tiny_model();
-  const Ids expected = model.generate({{5, 6}}, two_canvases()).canvases[0][1];
+  const Ids expected = model.generate({{5, 6}}, two_canvases()).results[0].canvases[1];
   gesso::Session session(model);
   int num_steps = 0, num_canvases = 0, num_polls = 0;
   gesso::GenerationOptions options = two_canvases();
   options.on_step = [&](const gesso::StepEvent&) { return ++num_steps, check_all_refused(session), true; };
   options.on_canvas = [&](const gesso::CanvasEvent&) { return ++num_canvases, check_all_refused(session), true; };
   options.interrupted = [&] { return ++num_polls, check_all_refused(session), false; };
-  CHECK(session.generate({{5, 6}}, options).canvases[0][1] == expected);
+  CHECK(session.generate({{5, 6}}, options).results[0].canvases[1] == expected);
   CHECK(session.length(0) == 2 + 2 * TinySizes().canvas);
   CHECK(num_steps > 0);
   CHECK(num_canvases == 2);
@@ -88,7 +88,8 @@ TEST_CASE("a refused call that leaves its callback ends the outer one, and the s
   options.on_canvas = [&](const gesso::CanvasEvent&) { return session.rewind({0}), true; };  // used to crash
   CHECK_THROWS_AS(session.generate({{7}}, options), BusyError);
   CHECK(session.ids(0) == Ids{5, 6});
-  CHECK(session.generate({{7}}, two_canvases()).sequences == model.generate({{5, 6, 7}}, two_canvases()).sequences);
+  CHECK(session.generate({{7}}, two_canvases()).results[0].ids ==
+        model.generate({{5, 6, 7}}, two_canvases()).results[0].ids);
 }
 
 TEST_CASE("a session refuses every call of another thread") {
@@ -102,12 +103,12 @@ TEST_CASE("a session refuses every call of another thread") {
     return true;
   };
   Ids written;
-  std::thread thread([&] { written = session.generate({{5}}, options).sequences[0]; });
+  std::thread thread([&] { written = session.generate({{5}}, options).results[0].ids; });
   while (!is_inside) std::this_thread::yield();
   check_all_refused(session);
   may_leave = true;
   thread.join();
-  CHECK(written == model.generate({{5}}, two_canvases()).sequences[0]);
+  CHECK(written == model.generate({{5}}, two_canvases()).results[0].ids);
   for (const auto& [name, call] : refused_calls()) CHECK_NOTHROW(call(session));
 }
 
@@ -142,12 +143,12 @@ TEST_CASE("several calls may read at once, and a call that changes is refused me
 }
 
 TEST_CASE("a callback may destroy or move the session, the model and the checkpoint that it came from") {
-  const Ids expected = tiny_model().generate({{5}}, two_canvases()).sequences[0];
+  const Ids expected = tiny_model().generate({{5}}, two_canvases()).results[0].ids;
   gesso::GenerationOptions options = two_canvases();
 
   std::optional<gesso::Session> session(tiny_model());
   options.on_step = [&](const gesso::StepEvent&) { return session.reset(), true; };
-  CHECK(session->generate({{5}}, options).sequences[0] == expected);
+  CHECK(session->generate({{5}}, options).results[0].ids == expected);
 
   session.emplace(tiny_model());
   options.on_step = [&](const gesso::StepEvent& event) {
@@ -159,12 +160,12 @@ TEST_CASE("a callback may destroy or move the session, the model and the checkpo
     }
     return true;
   };
-  CHECK(session->generate({{5}}, options).sequences[0] == expected);
+  CHECK(session->generate({{5}}, options).results[0].ids == expected);
   CHECK(session->length(0) == 1 + std::ssize(expected));
 
   std::optional<gesso::Model> model(tiny_model());
   options.on_step = [&](const gesso::StepEvent&) { return model.reset(), true; };
-  CHECK(model->generate({{5}}, options).sequences[0] == expected);
+  CHECK(model->generate({{5}}, options).results[0].ids == expected);
 }
 
 TEST_CASE("another thread may destroy a session whose call is under way") {
@@ -177,12 +178,12 @@ TEST_CASE("another thread may destroy a session whose call is under way") {
     return true;
   };
   Ids written;
-  std::thread thread([&, pointer = &*session] { written = pointer->generate({{5}}, options).sequences[0]; });
+  std::thread thread([&, pointer = &*session] { written = pointer->generate({{5}}, options).results[0].ids; });
   while (!is_inside) std::this_thread::yield();
   session.reset();
   is_gone = true;
   thread.join();
-  CHECK(written == tiny_model().generate({{5}}, two_canvases()).sequences[0]);
+  CHECK(written == tiny_model().generate({{5}}, two_canvases()).results[0].ids);
 }
 
 TEST_CASE("a session that was moved from says so") {

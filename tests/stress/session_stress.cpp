@@ -40,7 +40,7 @@ gesso::GenerationOptions two_canvases() {
 // What the session writes behind the prompt.
 Ids text(gesso::Session& session) {
   session.rewind({0});
-  return session.generate({kPrompt}, two_canvases()).sequences[0];
+  return session.generate({kPrompt}, two_canvases()).results[0].ids;
 }
 
 // Makes call number `kind` of a session that any thread may have left in any state.
@@ -60,7 +60,8 @@ void call(gesso::Session& session, int kind, Counts& counts) {
         return true;
       };
       const gesso::GenerationResult result = session.generate({kPrompt}, options);
-      expect(counts, !result.sequences[0].empty() || !result.canvases[0].empty(), "a generation wrote nothing");
+      expect(counts, !result.results[0].ids.empty() || !result.results[0].canvases.empty(),
+             "a generation wrote nothing");
       return;
     }
     case 1:

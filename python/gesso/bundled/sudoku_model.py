@@ -9,7 +9,8 @@ import numpy as np
 
 from gesso._native import StepEvent
 from gesso.bundled import sudoku
-from gesso.model import GenerationOutput, Model
+from gesso.model import Model
+from gesso.result import GenerationOutput
 
 BUNDLED = "sudoku-6x6.gguf"
 NUM_GIVEN = sudoku.NUM_CELLS // 2

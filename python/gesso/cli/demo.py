@@ -17,7 +17,8 @@ from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, mak
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer, seed
 from gesso.cli.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
 from gesso.loading import load
-from gesso.model import GenerationOutput, Model
+from gesso.model import Model
+from gesso.result import GenerationOutput
 
 NUM_SHOWN = 3
 PASS_SHARE = 0.9

@@ -16,9 +16,10 @@ from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut
 from gesso.cli.progress import Progress
 from gesso.files.regular_file import as_path, read_text
 from gesso.loading import load
-from gesso.model import GenerationOutput, Model
+from gesso.model import Model
 from gesso.options import GenerationOptions
 from gesso.reply import ReplyDecoder
+from gesso.result import GenerationOutput
 from gesso.tokenizer import Tokenizer
 
 

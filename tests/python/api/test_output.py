@@ -44,6 +44,6 @@ def test_the_last_of_some_ids(model, data):
     if num_encoded:
         session.encode(ids[:num_encoded])
     options = gesso._native.GenerationOptions({"max_new_tokens": 8, "max_denoising_steps": 1})
-    result = session._native.generate([ids[num_encoded:]], options)
-    assert result.last_before(0, wanted) == next((i for i in reversed(ids) if i in wanted), None)
-    assert session.ids == [ids + result.sequences[0]]
+    (result,) = session._native.generate([ids[num_encoded:]], options).results
+    assert result.last_before(wanted) == next((i for i in reversed(ids) if i in wanted), None)
+    assert session.ids == [ids + result.ids]
