@@ -1,159 +1,54 @@
-#include <cstring>
+#include "api/session_impl.h"
 
-#include "api/append_ids.h"
-#include "api/model_impl.h"
+#include <memory>
+
 #include "api/op_profile.h"
-#include "core/check.h"
 #include "core/finite.h"
-#include "core/importance.h"
-#include "core/profile.h"
-#include "core/users.h"
 #include "diffusion/generate.h"
 #include "diffusion/not_finite.h"
 #include "gesso/limits.h"
-#include "model/denoise.h"
 #include "model/self_conditioning.h"
-#include "model/sequence.h"
-#include "ops/memory.h"
 #include "ops/soft_embed.h"
 
 namespace gesso {
-namespace {
 
-constexpr char kBusy[] =
-    "the session is busy: another call has not returned. Each thread needs a session of its own, and a callback cannot"
-    " use the session that called it";
-
-}  // namespace
-
-struct Session::Impl {
-  // One call of a session. It keeps the session's content until it ends, so that a callback may destroy the Session.
-  template <typename Hold>
-  class Call {
-   public:
-    Call(const std::shared_ptr<Impl>& session, const char* name)
-        : impl_((check(session != nullptr, name, ": the session was moved to another one"), session)),
-          hold_(session->users, name) {}
-    Impl* operator->() const { return impl_.get(); }
-
-   private:
-    std::shared_ptr<Impl> impl_;  // destroyed after `hold_`, which refers to it
-    Hold hold_;
-  };
-  using ReadingCall = Call<Reading>;
-  using ChangingCall = Call<Changing>;
-  using NestingCall = Call<Nesting>;
-
-  Model model;
-  std::shared_ptr<const Model::Impl> shared;
-  ops::QueuePointer queue;  // declared before all memory of its device, so that it is destroyed last
-  model::PassScratch memory;
-  std::vector<model::Sequence> sequences;
-  std::unique_ptr<Importance> importance;  // only while it is collected
-  std::unique_ptr<Profile> profile;        // only while ops are profiled
-  Users users{kBusy};
-
-  Context context(const std::function<bool()>& interrupted) const {
-    Context context = shared->context(interrupted, queue);
-    context.importance = importance.get();
-    context.profile = profile.get();
-    ops::activate(context);
-    return context;
+void Session::Impl::denoise(const Context& context, std::span<const model::DenoiseRequest> requests, Matrix logits) {
+  const model::Weights& weights = shared->weights;
+  const int64_t size = logits.rows * logits.columns, num_bytes = size * static_cast<int64_t>(sizeof(float));
+  const bool on_host = !context.queue;
+  const Buffer<float> logit_memory = on_host ? Buffer<float>() : ops::allocate<float>(context, size);
+  const Buffer<float> soft_memory = ops::allocate<float>(context, logits.rows * config().hidden_size);
+  const Matrix on_device(on_host ? logits.data : logit_memory.data(), logits.rows, logits.columns);
+  const Matrix soft_embedding(soft_memory.data(), logits.rows, config().hidden_size);
+  if (requests[0].has_self_conditioning) {
+    if (!on_host) ops::copy_to_device(context, logits.data, num_bytes, logit_memory.data());
+    ops::soft_embed(context, {.logits = on_device,
+                              .table = weights.token_embd,
+                              .scale = model::embed_scale(config()),
+                              .out = soft_embedding,
+                              .left_out_share = model::left_out_share(pass(context))});
   }
-  // The result refers to `context` and is used for one call.
-  model::PassContext pass(const Context& context) {
-    return {context, config(), shared->weights, memory, shared->exact_soft_embedding};
+  model::denoise_logits(pass(context), requests, soft_embedding, on_device);
+  if (!on_host) {
+    ops::copy_to_host(context, logit_memory.data(), num_bytes, logits.data);
+    ops::synchronize(context);
   }
-  const ModelConfig& config() const { return shared->config; }
-  int64_t batch_size() const { return static_cast<int64_t>(sequences.size()); }
-  int64_t length(int64_t sequence) const { return std::ssize(sequences[sequence].ids); }
+  check_finite(context, requests, soft_embedding, logits);
+}
 
-  const model::Sequence& at(int64_t sequence) const {
-    check(sequence >= 0 && sequence < batch_size(), "sequence: expected 0 to ", batch_size() - 1, ", got ", sequence);
-    return sequences[sequence];
+void Session::Impl::check_finite(const Context& context, std::span<const model::DenoiseRequest> requests,
+                                 ConstMatrix soft_embedding, ConstMatrix logits) {
+  const int64_t length = config().canvas_length;
+  for (int64_t row = 0; row < logits.rows; ++row) {
+    if (all_finite(logits.row(row), logits.columns)) continue;
+    const int64_t index = row / length;
+    throw diffusion::find_not_finite(pass(context), {.sequence = sequences[index],
+                                                     .request = requests[index],
+                                                     .soft_embedding = soft_embedding.row_range(index * length, length),
+                                                     .row = row % length,
+                                                     .index = index});
   }
-
-  void check_batch(const char* what, size_t size) const {
-    check(static_cast<int64_t>(size) == batch_size(), what, ": expected one entry per sequence (", batch_size(),
-          "), got ", size);
-  }
-
-  // Appends ids without encoding them. If any ids are refused, no sequence changes.
-  void append(const std::vector<std::vector<int32_t>>& ids) {
-    check_batch("ids", ids.size());
-    append_ids(ids, sequences, config());
-  }
-
-  void encode_pending(const Context& context) {
-    std::vector<model::Sequence*> all;
-    for (model::Sequence& sequence : sequences) all.push_back(&sequence);
-    model::encode_pending(pass(context), all);
-  }
-
-  // Runs one pass whose logits are on the host, those that it reads and those that it writes. On a device the pass uses
-  // a copy of all of them in the device's memory.
-  void denoise(const Context& context, std::span<const model::DenoiseRequest> requests, Matrix logits) {
-    const model::Weights& weights = shared->weights;
-    const int64_t size = logits.rows * logits.columns, num_bytes = size * static_cast<int64_t>(sizeof(float));
-    const bool on_host = !context.queue;
-    const Buffer<float> logit_memory = on_host ? Buffer<float>() : ops::allocate<float>(context, size);
-    const Buffer<float> soft_memory = ops::allocate<float>(context, logits.rows * config().hidden_size);
-    const Matrix on_device(on_host ? logits.data : logit_memory.data(), logits.rows, logits.columns);
-    const Matrix soft_embedding(soft_memory.data(), logits.rows, config().hidden_size);
-    if (requests[0].has_self_conditioning) {
-      if (!on_host) ops::copy_to_device(context, logits.data, num_bytes, logit_memory.data());
-      ops::soft_embed(context, {.logits = on_device,
-                                .table = weights.token_embd,
-                                .scale = model::embed_scale(config()),
-                                .out = soft_embedding,
-                                .left_out_share = model::left_out_share(pass(context))});
-    }
-    model::denoise_logits(pass(context), requests, soft_embedding, on_device);
-    if (!on_host) {
-      ops::copy_to_host(context, logit_memory.data(), num_bytes, logits.data);
-      ops::synchronize(context);
-    }
-    check_finite(context, requests, soft_embedding, logits);
-  }
-
-  void check_finite(const Context& context, std::span<const model::DenoiseRequest> requests, ConstMatrix soft_embedding,
-                    ConstMatrix logits) {
-    const int64_t length = config().canvas_length;
-    for (int64_t row = 0; row < logits.rows; ++row) {
-      if (all_finite(logits.row(row), logits.columns)) continue;
-      const int64_t index = row / length;
-      throw diffusion::find_not_finite(pass(context),
-                                       {.sequence = sequences[index],
-                                        .request = requests[index],
-                                        .soft_embedding = soft_embedding.row_range(index * length, length),
-                                        .row = row % length,
-                                        .index = index});
-    }
-  }
-
-  // After a failure: work that is still under way uses memory that the next call writes.
-  void wait_for_leftovers() const {
-    try {
-      ops::synchronize(context({}));
-    } catch (const CudaError&) {
-      // The error that led here is the one to report, whatever this one is.
-    }
-  }
-
-  // Runs `body`. If it throws, every sequence gets back the ids that it had before.
-  template <typename Body>
-  auto all_or_nothing(const Body& body) {
-    std::vector<int64_t> lengths;
-    for (const model::Sequence& sequence : sequences) lengths.push_back(static_cast<int64_t>(sequence.ids.size()));
-    try {
-      return body();
-    } catch (...) {
-      wait_for_leftovers();
-      for (size_t i = 0; i < lengths.size(); ++i) sequences[i].rewind(lengths[i]);
-      throw;
-    }
-  }
-};
+}
 
 Session::Session(const Model& model, int64_t batch_size) {
   check(batch_size >= 1 && batch_size <= kMaxBatch, "batch_size: expected 1 to ", kMaxBatch, ", got ", batch_size);
