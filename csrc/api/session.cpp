@@ -40,6 +40,7 @@ void Session::Impl::check_finite(const Context& context, std::span<const model::
                                  ConstMatrix soft_embedding, ConstMatrix logits) {
   const int64_t length = config().canvas_length;
   for (int64_t row = 0; row < logits.rows; ++row) {
+    context.poll_if_due();
     if (all_finite(logits.row(row), logits.columns)) continue;
     const int64_t index = row / length;
     throw diffusion::find_not_finite(pass(context), {.sequence = sequences[index],

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <thread>
+#include <type_traits>
 
 #include "core/context.h"
 #include "core/thread_pool.h"
@@ -25,30 +27,56 @@ constexpr int64_t kRunsPerThread = 8;
 // How many operations one exp, tanh or sine counts as in these estimates.
 constexpr int64_t kExpOperations = 20;
 
-// Calls body(index) once for each 0 <= index < count, in any order and on any thread. Each index must write only its
-// own results; so the results of an op do not depend on the number of threads. `operations_each` is a rough count of
-// the arithmetic operations of one call; small jobs stay on the calling thread. When body throws, parallel_for throws
-// the first exception after all threads have returned.
+// Lets the threads of one job stop early. parallel_for calls it before each run of indices. A body whose indices may
+// take longer than some milliseconds calls it itself, now and then.
+class JobPoll {
+ public:
+  explicit JobPoll(const Context& context) : context_(context) {}
+
+  // Throws Interrupted if the job has failed on any thread. On the thread that began the job it also asks the caller,
+  // as Context::poll_if_due says.
+  void operator()() const {
+    if (has_failed_.load(std::memory_order_relaxed)) throw Interrupted();
+    if (std::this_thread::get_id() == caller_) context_.poll_if_due();
+  }
+  // Notes a failure. Returns whether it is the first one.
+  bool fail() { return !has_failed_.exchange(true); }
+
+ private:
+  const Context& context_;
+  const std::thread::id caller_ = std::this_thread::get_id();
+  std::atomic<bool> has_failed_ = false;
+};
+
+// Calls body(index), or body(index, poll) with a JobPoll, once for each 0 <= index < count, in any order and on any
+// thread. Each index must write only its own results; so the results of an op do not depend on the number of threads.
+// `operations_each` is a rough count of the arithmetic operations of one call; small jobs stay on the calling thread.
+// When body throws, or the caller interrupts the job, the other threads stop, too, and not every index is done.
+// parallel_for throws the first exception after all threads have returned.
 template <typename Body>
 void parallel_for(const Context& context, int64_t count, int64_t operations_each, const Body& body) {
   const int64_t useful = count * operations_each / kMinOperationsPerThread;
-  const int num_threads = static_cast<int>(std::min<int64_t>({context.num_threads, count, useful}));
-  if (num_threads <= 1) {
-    for (int64_t index = 0; index < count; ++index) body(index);
-    return;
-  }
-  std::atomic<int64_t> next = 0;
-  std::atomic_flag has_failed;
-  std::exception_ptr error;  // what the first failed call threw
+  const int num_threads =
+      static_cast<int>(std::max<int64_t>(std::min<int64_t>({context.num_threads, count, useful}), 1));
   const int64_t run = std::max<int64_t>(
       std::min(kOperationsPerRun / std::max<int64_t>(operations_each, 1), count / (num_threads * kRunsPerThread)), 1);
+  JobPoll poll(context);
+  std::atomic<int64_t> next = 0;
+  std::exception_ptr error;  // what the first failed call threw
   const auto work = [&] {
-    for (int64_t begin; (begin = next.fetch_add(run, std::memory_order_relaxed)) < count;) {
-      try {
-        for (int64_t index = begin; index < std::min(begin + run, count); ++index) body(index);
-      } catch (...) {
-        if (!has_failed.test_and_set()) error = std::current_exception();
+    try {
+      for (int64_t begin; (begin = next.fetch_add(run, std::memory_order_relaxed)) < count;) {
+        poll();
+        for (int64_t index = begin; index < std::min(begin + run, count); ++index) {
+          if constexpr (std::is_invocable_v<const Body&, int64_t, const JobPoll&>) {
+            body(index, poll);
+          } else {
+            body(index);
+          }
+        }
       }
+    } catch (...) {
+      if (poll.fail()) error = std::current_exception();
     }
   };
   run_on_threads(num_threads, std::ref(work));

@@ -106,8 +106,8 @@ void hide_unseen(const Head& head, const Group& group, Range positions, float* s
   }
 }
 
-// Computes the queries first .. end - 1 of a key-value head.
-void run_task(const Head& head, int64_t first, int64_t end, ConstMatrix q, Matrix out) {
+// Computes the queries first .. end - 1 of a key-value head. With 100000 keys this takes a second, so it polls.
+void run_task(const Head& head, int64_t first, int64_t end, ConstMatrix q, Matrix out, const JobPoll& poll) {
   const int64_t num_lanes = AttentionLanes::num_lanes();
   const int64_t state_size = AttentionLanes::memory_size(head.head_dim);
   float* scores = thread_scratch(AttentionLanes::scores_size() + KeyBlock::memory_size(head.head_dim) +
@@ -123,6 +123,7 @@ void run_task(const Head& head, int64_t first, int64_t end, ConstMatrix q, Matri
   }
   const Range seen = {head.seen(first).begin, head.seen(end - 1).end};
   for (int64_t begin = seen.begin / KeyBlock::kKeys * KeyBlock::kKeys; begin < seen.end; begin += KeyBlock::kKeys) {
+    poll();
     const Range positions = seen & Range{begin, begin + KeyBlock::kKeys};
     copy_block(head, positions, block);
     for (Group& group : std::span(groups, num_groups)) {
@@ -154,10 +155,10 @@ void attention(const Context& context, const ops::AttentionArguments& a) {
     const int64_t tasks_each = (num_queries + size - 1) / size;
     const int64_t num_keys = sequence.first_position + sequence.num_rows - sequence.cached_begin;
     const int64_t operations = std::min(size, num_queries) * num_keys * (4 * head_dim + kExpOperations);
-    parallel_for(context, num_key_value_heads * tasks_each, operations, [&](int64_t task) {
+    parallel_for(context, num_key_value_heads * tasks_each, operations, [&](int64_t task, const JobPoll& poll) {
       const Head head{sequence, a.mode, a.window, head_dim, num_key_value_heads * head_dim, group, task / tasks_each};
       const int64_t first = task % tasks_each * size;
-      run_task(head, first, std::min(first + size, num_queries), a.q, a.out);
+      run_task(head, first, std::min(first + size, num_queries), a.q, a.out, poll);
     });
   }
 }

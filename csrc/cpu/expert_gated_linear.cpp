@@ -27,10 +27,10 @@ void int8_expert_gated_linear(const Context& context, const ops::ExpertGatedLine
   const Int8Rows packed = pack_int8(context, a.x, integers);
   const int64_t operations = 2 * tile_operations(rows_per_expert(a.routing), a.x.columns);
   for_each_expert_tiles(context, a.routing, a.out.columns, operations,
-                        [&](const ExpertSlots& slots, const TileRange& tiles) {
+                        [&](const ExpertSlots& slots, const TileRange& tiles, const JobPoll& poll) {
                           const GatedMatrices matrices = expert_matrices(a.weights, slots.expert);
                           multiply_tiles_gated(slots.rows_of_tokens(packed, a.routing), matrices.gate, matrices.up,
-                                               integers, tiles, a.out.row_range(slots.begin, slots.count));
+                                               integers, tiles, a.out.row_range(slots.begin, slots.count), poll);
                         });
 }
 

@@ -11,11 +11,13 @@ void int8_expert_linear(const Context& context, const ops::ExpertLinearArguments
   const Int8Rows packed = pack_int8(context, a.x, integers);
   const int64_t operations = tile_operations(rows_per_expert(a.routing), a.x.columns);
   for_each_expert_tiles(
-      context, a.routing, a.weight.num_outputs(), operations, [&](const ExpertSlots& slots, const TileRange& tiles) {
+      context, a.routing, a.weight.num_outputs(), operations,
+      [&](const ExpertSlots& slots, const TileRange& tiles, const JobPoll& poll) {
         const StoredMatrix matrix = {expert_matrix(a.weight.values, slots.expert), a.weight.scale_of(slots.expert)};
         const SelectedRows rows =
             a.input == ops::ExpertInput::kTokens ? slots.rows_of_tokens(packed, a.routing) : slots.own_rows(packed);
-        multiply_tiles(rows, matrix, integers, tiles, a.out.row_range(slots.begin, slots.count), stores_of(a.out));
+        multiply_tiles(rows, matrix, integers, tiles, a.out.row_range(slots.begin, slots.count), stores_of(a.out),
+                       poll);
       });
 }
 

@@ -11,9 +11,10 @@ namespace {
 void int8_gated_linear(const Context& context, const ops::GatedLinearArguments& a, const quant::Integers& integers) {
   const Int8Rows packed = pack_int8(context, a.x, integers);
   const StoredMatrix gate = {a.gate.values, a.gate.scale_of(0)}, up = {a.up.values, a.up.scale_of(0)};
-  parallel_for(context, num_tiles(a.out.columns), 2 * tile_operations(a.x.rows, a.x.columns), [&](int64_t tile) {
-    multiply_tiles_gated({packed, nullptr, a.x.rows}, gate, up, integers, {tile, tile + 1}, a.out);
-  });
+  parallel_for(context, num_tiles(a.out.columns), 2 * tile_operations(a.x.rows, a.x.columns),
+               [&](int64_t tile, const JobPoll& poll) {
+                 multiply_tiles_gated({packed, nullptr, a.x.rows}, gate, up, integers, {tile, tile + 1}, a.out, poll);
+               });
 }
 
 }  // namespace

@@ -10,9 +10,11 @@ namespace {
 void int8_linear(const Context& context, const ops::LinearArguments& a, const quant::Integers& integers) {
   const Int8Rows packed = pack_int8(context, a.x, integers);
   const StoredMatrix matrix = {a.weight.values, a.weight.scale_of(0)};
-  parallel_for(context, num_tiles(a.weight.num_outputs()), tile_operations(a.x.rows, a.x.columns), [&](int64_t tile) {
-    multiply_tiles({packed, nullptr, a.x.rows}, matrix, integers, {tile, tile + 1}, a.out, stores_of(a.out));
-  });
+  parallel_for(context, num_tiles(a.weight.num_outputs()), tile_operations(a.x.rows, a.x.columns),
+               [&](int64_t tile, const JobPoll& poll) {
+                 multiply_tiles({packed, nullptr, a.x.rows}, matrix, integers, {tile, tile + 1}, a.out,
+                                stores_of(a.out), poll);
+               });
 }
 
 }  // namespace

@@ -93,7 +93,8 @@ inline std::span<const ExpertTiles> expert_tiles(const Context& context, const o
   return ranges;
 }
 
-// Calls body(slots, tiles) for all ranges of expert_tiles. `operations` is a rough count of the operations of one tile.
+// Calls body(slots, tiles, poll) for all ranges of expert_tiles. `operations` is a rough count of the operations of one
+// tile.
 template <typename Body>
 void for_each_expert_tiles(const Context& context, const ops::Routing& routing, int64_t num_outputs, int64_t operations,
                            const Body& body) {
@@ -101,7 +102,8 @@ void for_each_expert_tiles(const Context& context, const ops::Routing& routing, 
   const int64_t num_ranges = static_cast<int64_t>(ranges.size());
   const int64_t all_operations = operations * num_tiles(num_outputs) * num_experts(routing);
   const int64_t operations_each = all_operations / std::max<int64_t>(num_ranges, 1);
-  parallel_for(context, num_ranges, operations_each, [&](int64_t i) { body(ranges[i].slots, ranges[i].tiles); });
+  parallel_for(context, num_ranges, operations_each,
+               [&](int64_t i, const JobPoll& poll) { body(ranges[i].slots, ranges[i].tiles, poll); });
 }
 
 // How many rows an expert multiplies on average, rounded up, for estimates of the work.

@@ -41,19 +41,21 @@ const quant::Integers* integers_of(const Context& context, const GatedWeights& w
 }
 
 void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
-                    const TileRange& tiles, Matrix out, Stores stores) {
+                    const TileRange& tiles, Matrix out, Stores stores, const JobPoll& poll) {
   if (x.num_rows == 0) return;
   fetch_first_tile(tiles, weight.values);
   for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
+    poll();
     multiply(x, weight, integers, tile, tiles.stored_behind(tile, weight.values), tile_columns(out, tile), stores);
   }
 }
 
 void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
-                          const quant::Integers& integers, const TileRange& tiles, Matrix out) {
+                          const quant::Integers& integers, const TileRange& tiles, Matrix out, const JobPoll& poll) {
   if (x.num_rows == 0) return;
   fetch_first_tile(tiles, gate.values);
   for (int64_t tile = tiles.first; tile < tiles.end; ++tile) {
+    poll();
     const Matrix gated = tile_columns(out, tile);
     multiply(x, gate, integers, tile, stored_tile(up.values, tile * kTileOutputs), gated, Stores::kCached);
     const Matrix ups(thread_scratch(x.num_rows * kTileOutputs), x.num_rows, gated.columns, kTileOutputs);

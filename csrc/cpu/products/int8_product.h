@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/context.h"
+#include "core/threads.h"
 #include "cpu/kernels/int8_kernels.h"
 #include "cpu/products/int8_rows.h"
 #include "cpu/products/int8_tile.h"
@@ -58,13 +59,14 @@ inline Stores stores_of(Matrix all_outputs) {
   return bytes > kCachesBytes ? Stores::kStreamed : Stores::kCached;
 }
 
-// out[i, n] = scale * dot(x[rows[i]], values[n]) for the outputs n of the given tiles.   out [num_rows, N].
+// out[i, n] = scale * dot(x[rows[i]], values[n]) for the outputs n of the given tiles.   out [num_rows, N]. A tile
+// takes some milliseconds where many rows meet, so there is a poll before each of them.
 void multiply_tiles(const SelectedRows& x, const StoredMatrix& weight, const quant::Integers& integers,
-                    const TileRange& tiles, Matrix out, Stores stores);
+                    const TileRange& tiles, Matrix out, Stores stores, const JobPoll& poll);
 
 // out[i, n] = gelu_tanh(gate.scale * dot(x[rows[i]], gate[n])) * up.scale * dot(x[rows[i]], up[n]) for the outputs n of
 // the given tiles.
 void multiply_tiles_gated(const SelectedRows& x, const StoredMatrix& gate, const StoredMatrix& up,
-                          const quant::Integers& integers, const TileRange& tiles, Matrix out);
+                          const quant::Integers& integers, const TileRange& tiles, Matrix out, const JobPoll& poll);
 
 }  // namespace gesso::cpu

@@ -125,10 +125,12 @@ void SoftSums::add_lists(int64_t longer_than) {
   // each part decodes the slice for itself.
   const int64_t num_parts = (context_.num_threads + num_slices_ - 1) / num_slices_;
   const int64_t part_rows = (num_rows_ + num_parts - 1) / num_parts;
-  parallel_for(context_, num_slices_ * num_parts, kSliceColumns * (num_tokens + part_rows), [&](int64_t task) {
-    const int64_t begin = task % num_parts * part_rows;
-    add_slice(task / num_parts, longer_than, num_tokens, begin, std::min(begin + part_rows, num_rows_));
-  });
+  parallel_for(context_, num_slices_ * num_parts, kSliceColumns * (num_tokens + part_rows),
+               [&](int64_t task, const JobPoll& poll) {
+                 const int64_t begin = task % num_parts * part_rows;
+                 add_slice(task / num_parts, longer_than, num_tokens, begin, std::min(begin + part_rows, num_rows_),
+                           poll);
+               });
   for (int64_t r = 0; r < num_rows_; ++r) {
     if (lists_[r].size > longer_than) lists_[r] = List();
   }
@@ -175,8 +177,10 @@ int64_t SoftSums::number_tokens(int64_t longer_than) {
   return number;
 }
 
-// Adds one slice of the listed tokens to the sums of rows begin .. end - 1.
-void SoftSums::add_slice(int64_t slice, int64_t longer_than, int64_t num_tokens, int64_t begin, int64_t end) {
+// Adds one slice of the listed tokens to the sums of rows begin .. end - 1. The first step of a canvas may list the
+// whole vocabulary, and takes a second. So this polls.
+void SoftSums::add_slice(int64_t slice, int64_t longer_than, int64_t num_tokens, int64_t begin, int64_t end,
+                         const JobPoll& poll) {
   float* decoded = thread_scratch((kTileTokens + kBandRows) * kSliceColumns);
   float* partial = decoded + kTileTokens * kSliceColumns;  // [R, kSliceColumns]: float32 sums not yet added to sums_
   int64_t done[kBandRows] = {};                            // how many tokens of the row's list are added
@@ -184,6 +188,7 @@ void SoftSums::add_slice(int64_t slice, int64_t longer_than, int64_t num_tokens,
     if (lists_[r].size > longer_than) scale_sums(slice, r);
   }
   for (int64_t tile = 0; tile < num_tokens; tile += kTileTokens) {
+    poll();
     const int64_t tile_end = std::min(tile + kTileTokens, num_tokens);
     decode_tile(slice, tile, tile_end, decoded);
     for (int64_t r = begin; r < end; ++r) {

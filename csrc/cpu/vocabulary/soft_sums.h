@@ -10,6 +10,10 @@
 #include "core/tensor.h"
 #include "cpu/vocabulary/row_progress.h"
 
+namespace gesso {
+class JobPoll;
+}
+
 namespace gesso::cpu {
 
 // How many rows read the vocabulary together. With more rows the table is read less often, but the scratch memory
@@ -51,7 +55,8 @@ class SoftSums {
   void shorten(int64_t r);
   void add_lists(int64_t longer_than);
   int64_t number_tokens(int64_t longer_than);
-  void add_slice(int64_t slice, int64_t longer_than, int64_t num_tokens, int64_t begin, int64_t end);
+  void add_slice(int64_t slice, int64_t longer_than, int64_t num_tokens, int64_t begin, int64_t end,
+                 const JobPoll& poll);
   void scale_sums(int64_t slice, int64_t r);
   void decode_tile(int64_t slice, int64_t tile, int64_t tile_end, float* decoded);
   int64_t add_tile(int64_t slice, int64_t r, int64_t k, int64_t tile, int64_t tile_end, const float* decoded,
