@@ -60,7 +60,7 @@ SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(wildcard cmake/*.cm
 # Tests that also run on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
 # Tests whose models go to a GPU by themselves. How they round activations does not matter.
-MODEL_TESTS := $(addprefix tests/model/test_,batching.py interrupting.py numerics.py pinned.py)
+MODEL_TESTS := $(addprefix tests/model/test_,batching.py fork_and_save.py interrupting.py numerics.py pinned.py)
 # Tests for which 8-bit activations make a difference on the CPU.
 PRODUCT_TESTS := $(wildcard tests/ops/test_*linear.py) tests/ops/test_head_stats.py
 # A process that has run its tests takes some of another one's. PARALLEL= runs all in one process, as a debugger needs.

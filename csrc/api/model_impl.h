@@ -1,6 +1,9 @@
 // What the copies of a Model share.
 #pragma once
 
+#include <mutex>
+
+#include "api/model_hash.h"
 #include "core/context.h"
 #include "gesso/model.h"
 #include "io/gguf.h"
@@ -27,6 +30,15 @@ struct Model::Impl {
   Context context(const std::function<bool()>& interrupted, const ops::QueuePointer& queue) const {
     return {num_threads, interrupted, nullptr, queue.get(), activations};
   }
+  // See model_hash(). The first call computes it, and reads the samples from the file.
+  uint64_t hash() const {
+    std::call_once(hash_once_, [this] { hash_ = model_hash(config, tensors); });
+    return hash_;
+  }
+
+ private:
+  mutable std::once_flag hash_once_;
+  mutable uint64_t hash_ = 0;
 };
 
 }  // namespace gesso

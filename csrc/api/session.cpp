@@ -61,6 +61,14 @@ Session::Session(const Model& model, int64_t batch_size) {
   for (int64_t i = 0; i < batch_size; ++i) impl_->sequences.emplace_back(shared.config, shared.weights);
 }
 
+Session Session::fork() const {
+  const Impl::ReadingCall session(impl_, "fork");
+  ops::synchronize(session->context({}));  // the fork's queue does not wait for what this one's still writes
+  Session fork(session->model, session->batch_size());
+  fork.impl_->sequences = session->sequences;
+  return fork;
+}
+
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;

@@ -1,8 +1,11 @@
 // What a Session has: its sequences, the memory of its passes, and who is using them.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "api/append_ids.h"
@@ -94,6 +97,11 @@ struct Session::Impl {
   // Throws NumericsError where a logit is not finite.
   void check_finite(const Context& context, std::span<const model::DenoiseRequest> requests, ConstMatrix soft_embedding,
                     ConstMatrix logits);
+
+  // The content of Session::save, piece by piece, and Session::load. Errors begin with `name`.
+  void save(const Context& context, const std::function<void(std::span<const std::byte>)>& sink) const;
+  static Session load(const Model& model, std::string name, std::span<const std::byte> bytes,
+                      const std::function<bool()>& interrupted);
 
   // After a failure: work that is still under way uses memory that the next call writes.
   void wait_for_leftovers() const {

@@ -1,7 +1,8 @@
-// Buffer: a piece of host or device memory for plain values, with one owner. Host memory is aligned to 64 bytes and is
-// not initialised.
+// Buffer: a piece of host or device memory for plain values, with one owner. SharedBuffer: the same with several
+// owners. Host memory is aligned to 64 bytes and is not initialised.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <type_traits>
@@ -48,6 +49,39 @@ class Buffer {
   T* data_ = nullptr;
   int64_t size_ = 0;
   void (*release_)(void*) = std::free;
+};
+
+// A Buffer with several owners: a copy is another owner of the same memory, which is freed with the last one. Threads:
+// each owner may be used by one thread, and other owners by other threads. The owners must not write memory that is
+// shared.
+template <typename T>
+class SharedBuffer {
+ public:
+  SharedBuffer() = default;
+  explicit SharedBuffer(Buffer<T> buffer) : block_(new Block{std::move(buffer)}) {}
+  SharedBuffer(const SharedBuffer& other) : block_(other.block_) {
+    if (block_) ++block_->num_owners;
+  }
+  SharedBuffer(SharedBuffer&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  SharedBuffer& operator=(SharedBuffer other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~SharedBuffer() {
+    if (block_ && --block_->num_owners == 0) delete block_;
+  }
+
+  T* data() const { return block_ ? block_->buffer.data() : nullptr; }
+  int64_t size() const { return block_ ? block_->buffer.size() : 0; }
+  // If this is false, all that other owners did with the memory is done, and nobody else can reach it.
+  bool is_shared() const { return block_ && block_->num_owners > 1; }
+
+ private:
+  struct Block {
+    Buffer<T> buffer;
+    std::atomic<int64_t> num_owners = 1;
+  };
+  Block* block_ = nullptr;
 };
 
 }  // namespace gesso

@@ -8,21 +8,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 
 #include "core/check.h"
 #include "io/available_memory.h"
-#include "io/metadata.h"
+#include "io/path_error.h"
 
 namespace gesso::io {
 namespace {
 
 constexpr size_t kPieceBytes = size_t{64} << 20;  // so many bytes are read before somebody may interrupt
-
-[[noreturn]] void fail(const std::string& path, const char* action, int error_number) {
-  throw IoError(concat("cannot ", action, " ", path, ": ", std::strerror(error_number)), error_number);
-}
 
 // What a file is that holds no bytes of its own; nullptr for a regular file.
 const char* special_kind(mode_t mode) {
@@ -49,7 +44,7 @@ class Descriptor {
     const int error_number = errno;
     struct stat status {};
     if (::stat(path.c_str(), &status) == 0) check_regular(path, status.st_mode);  // a socket cannot be opened at all
-    fail(path, "open", error_number);
+    fail_on(path, "open", error_number);
   }
   ~Descriptor() { ::close(fd_); }
   Descriptor(const Descriptor&) = delete;
@@ -63,15 +58,15 @@ class Descriptor {
 
 size_t regular_file_bytes(int fd, const std::string& path) {
   struct stat status {};
-  if (::fstat(fd, &status) != 0) fail(path, "stat", errno);
+  if (::fstat(fd, &status) != 0) fail_on(path, "stat", errno);
   check_regular(path, status.st_mode);
-  if (static_cast<uint64_t>(status.st_size) > SIZE_MAX) fail(path, "map", EFBIG);
+  if (static_cast<uint64_t>(status.st_size) > SIZE_MAX) fail_on(path, "map", EFBIG);
   return static_cast<size_t>(status.st_size);
 }
 
 std::byte* map_memory(const std::string& path, int fd, size_t size) {
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (address == MAP_FAILED) fail(path, "map", errno);
+  if (address == MAP_FAILED) fail_on(path, "map", errno);
   return static_cast<std::byte*>(address);
 }
 
@@ -92,7 +87,7 @@ void read_all(const std::string& path, int fd, std::span<std::byte> out, const s
     const size_t wanted = std::min(kPieceBytes, out.size() - done);
     const ssize_t count = ::pread(fd, out.data() + done, wanted, static_cast<off_t>(done));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(path, "read", errno);
+    if (count < 0) fail_on(path, "read", errno);
     if (count == 0) {
       throw IoError(concat("cannot read ", path, ": it became shorter, expected ", out.size(), " bytes, got ", done),
                     EIO);
@@ -107,8 +102,7 @@ void read_all(const std::string& path, int fd, std::span<std::byte> out, const s
 // will read all of it uses ReadAhead.
 FileBytes::FileBytes(const std::string& path, FileAccess access, const std::function<bool()>& interrupted)
     : path_(path), access_(access) {
-  check(!path.empty(), "path: expected the name of a file, got an empty text");
-  check(path.find('\0') == std::string::npos, "path: expected no NUL character, got ", quoted(path));
+  check_path(path);
   const Descriptor descriptor(path);
   const size_t size = regular_file_bytes(descriptor.get(), path);
   if (size == 0) return;  // mmap refuses a length of 0

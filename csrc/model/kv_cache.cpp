@@ -16,12 +16,16 @@ constexpr int64_t kGrowth = 256;
 
 void LayerCache::move_to(const Context& context, int64_t begin, int64_t new_capacity) {
   const int64_t kept = end_ - begin, dropped = begin - begin_;
-  if (new_capacity > capacity()) {
+  const bool shared = is_shared();
+  if (new_capacity > capacity() || shared) {
     // Both allocations come before any change, since either of them may fail.
-    Buffer<std::byte> keys = ops::allocate<std::byte>(context, new_capacity * keys_.row_bytes);
-    Buffer<std::byte> values = ops::allocate<std::byte>(context, new_capacity * values_.row_bytes);
+    SharedBuffer<std::byte> keys(ops::allocate<std::byte>(context, new_capacity * keys_.row_bytes));
+    SharedBuffer<std::byte> values(ops::allocate<std::byte>(context, new_capacity * values_.row_bytes));
     ops::copy_within_device(context, keys_.row(dropped), kept * keys_.row_bytes, keys.data());
     ops::copy_within_device(context, values_.row(dropped), kept * values_.row_bytes, values.data());
+    // Once this cache has given the rows up, another one may write them, and that one's queue does not wait for this
+    // one's.
+    if (shared) ops::synchronize(context);
     keys_.bytes = std::move(keys);
     values_.bytes = std::move(values);
   } else if (dropped > 0) {
@@ -37,8 +41,10 @@ void LayerCache::reserve(const Context& context, int64_t length) {
 }
 
 void LayerCache::append(const Context& context, int64_t count) {
-  if (end_ + count - begin_ > capacity()) {
-    const int64_t begin = std::max(begin_, first_seen(window_, end_));  // the first that a new position sees
+  const bool fits = end_ + count - begin_ <= capacity();
+  if (!fits || is_shared()) {
+    // The first position that a new one sees, where others have to go.
+    const int64_t begin = fits ? begin_ : std::max(begin_, first_seen(window_, end_));
     const int64_t needed = end_ + count - begin;
     move_to(context, begin, needed > capacity() ? needed + kGrowth : capacity());
   }
@@ -61,6 +67,14 @@ KvCache::KvCache(const ModelConfig& config, const std::vector<ops::KeyValueLayou
 void KvCache::append(const Context& context, int64_t count) {
   for (LayerCache& layer : layers_) layer.append(context, count);
   length_ += count;
+}
+
+void KvCache::restore(const Context& context, std::span<const int64_t> begins, int64_t length) {
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i].begin_at(begins[i]);
+    layers_[i].append(context, length - begins[i]);
+  }
+  length_ = length;
 }
 
 void KvCache::reserve(const Context& context, int64_t length) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/buffer.h"
@@ -15,6 +16,8 @@ namespace gesso::model {
 // The keys and values of one layer, for the positions begin .. end - 1. The layout says how a row is stored. The rows
 // are in the memory of the context's device. (Keys and values are never stored in less than bf16: the scale of q . k is
 // 1, so it does not make their error smaller.)
+//
+// A copy shares the rows, in no time and without memory. Whichever of the two appends first makes a copy of its own.
 class LayerCache {
  public:
   // `window` is 0 for a full layer, which keeps everything. A sliding layer keeps at least the last window - 1
@@ -25,9 +28,11 @@ class LayerCache {
   // Allocates memory for all positions up to `length`. Otherwise each pass of a long prompt might have to copy the
   // cache.
   void reserve(const Context& context, int64_t length);
-  // Appends `count` positions; the caller writes their memory through keys() and values(). A sliding layer drops
-  // positions before its window only when it runs out of room.
+  // Appends `count` positions; the caller writes their memory through keys() and values(). Afterwards no other cache
+  // shares the rows. A sliding layer drops positions before its window only when it runs out of room.
   void append(const Context& context, int64_t count);
+  // Makes an empty layer begin at `position`, before rows that were saved are appended.
+  void begin_at(int64_t position) { begin_ = end_ = position; }
   // Forgets the positions from `length` on. The caller must have asked can_rewind().
   void rewind(int64_t length);
   // Whether the layer still has every position that a token at position `length` sees.
@@ -42,12 +47,13 @@ class LayerCache {
  private:
   struct Rows {
     int64_t row_bytes = 0;
-    Buffer<std::byte> bytes;
+    SharedBuffer<std::byte> bytes;
 
     std::byte* row(int64_t index) const { return bytes.data() + index * row_bytes; }
   };
 
   int64_t capacity() const { return keys_.bytes.size() / keys_.row_bytes; }
+  bool is_shared() const { return keys_.bytes.is_shared() || values_.bytes.is_shared(); }
   void move_to(const Context& context, int64_t begin, int64_t capacity);
 
   int64_t window_;
@@ -55,6 +61,7 @@ class LayerCache {
   Rows keys_, values_;
 };
 
+// A copy shares the rows, see LayerCache.
 class KvCache {
  public:
   // `layouts` has one entry per layer.
@@ -62,12 +69,17 @@ class KvCache {
 
   int64_t length() const { return length_; }
   LayerCache& layer(int64_t index) { return layers_[index]; }
+  const LayerCache& layer(int64_t index) const { return layers_[index]; }
+  int64_t num_layers() const { return static_cast<int64_t>(layers_.size()); }
   void reserve(const Context& context, int64_t length);
   // Appends to every layer at once, so that a batch of rows can be written layer by layer.
   void append(const Context& context, int64_t count);
   // Keeps the positions below `length`. If a sliding layer has dropped a position that a token at `length` would see,
   // all positions are dropped: length() is 0 afterwards, and the tokens must be encoded again.
   void rewind(int64_t length);
+  // Makes room in an empty cache for `length` positions, of which layer i has those from begins[i] on. The caller
+  // writes the rows.
+  void restore(const Context& context, std::span<const int64_t> begins, int64_t length);
   int64_t num_bytes() const;
   // The most that num_bytes() can be for a sequence of `length` tokens that is encoded in passes of at most
   // `rows_per_pass`.

@@ -10,6 +10,7 @@
 
 namespace gesso::model {
 
+// A copy shares the rows of the cache until one of the two appends.
 struct Sequence {
   Sequence(const ModelConfig& config, const Weights& weights) : cache(config, weights.key_value_layouts) {}
 

@@ -25,7 +25,7 @@ class ArgumentError : public Error {
   using Error::Error;
 };
 
-// The operating system refused to open, read or map a file. Python: OSError (FileNotFoundError for ENOENT).
+// The operating system refused to open, read, map or write a file. Python: OSError (FileNotFoundError for ENOENT).
 class IoError : public Error {
  public:
   IoError(const std::string& message, int error_number) : Error(message), error_number(error_number) {}

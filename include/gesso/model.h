@@ -1,6 +1,7 @@
 // Models and sessions: the classes that a program begins with.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -108,8 +109,27 @@ class Session {
   std::vector<int32_t> ids(int64_t sequence) const;
   std::vector<std::vector<int32_t>> ids() const;  // of all sequences at one time
   int64_t length(int64_t sequence) const;
-  // The bytes that the caches take.
+  // The bytes that the caches take. What a session shares with its forks counts in each of them.
   int64_t cache_bytes() const;
+
+  // Makes an independent session with the same content: each of the two goes on as if the other did not exist. It takes
+  // no time, because both share the cache. Whichever appends to a sequence first makes a copy of that sequence's part.
+  // The fork has its own scratch memory, and a queue of its own on a GPU. It collects no importance and no profile.
+  Session fork() const;
+  // Writes everything that the session holds: the ids, also those that are not encoded yet, and the cache. The form
+  // with a path writes a temporary file beside it, which only its owner may read, and then renames that. IoError. The
+  // other form returns the bytes. From a GPU rows come through the host's memory. `interrupted` is polled meanwhile;
+  // true ends the call by throwing Interrupted.
+  void save(const std::string& path, const std::function<bool()>& interrupted = {}) const;
+  std::vector<std::byte> save(const std::function<bool()>& interrupted = {}) const;
+  // Makes a session of what save() has written. It generates, bit for bit, what the saved session would have generated.
+  // The model must be the same: its configuration, and its tensors' names, types, shapes and samples of their bytes. It
+  // must be on the CPU if it was, or on a GPU, and have the same activations. LoadOptions::exact_soft_embedding may
+  // differ, since the cache does not depend on it. FormatError says what differs, or that the bytes are truncated or
+  // damaged. While a file is loaded, it takes as much memory as it is long.
+  static Session load(const Model& model, const std::string& path, const std::function<bool()>& interrupted = {});
+  static Session load(const Model& model, std::span<const std::byte> bytes,
+                      const std::function<bool()>& interrupted = {});
 
   // Appends ids to each sequence and encodes them. A sequence that has tokens already may get an empty list.
   // ArgumentError for a wrong batch size, for ids outside the vocabulary or that stand for other media, and for more

@@ -14,6 +14,7 @@ namespace {
 using Ids = std::vector<std::vector<int32_t>>;
 using NumpyVector = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>>;  // a view into the object that it belongs to
 using NumpyMatrix = nb::ndarray<nb::numpy, const float, nb::ndim<2>>;
+using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 using Progress = Function<nb::object(int64_t, int64_t)>;  // on_progress(bytes_done, bytes_in_all)
@@ -118,6 +119,40 @@ void bind_model(nb::module_& module) {
           "ids", [](const Session& self) { return self.ids(); },
           "A copy of the tokens of all sequences, all at one time.")
       .def_prop_ro("cache_bytes", &Session::cache_bytes)
+      .def("fork", &Session::fork, nb::call_guard<ReleaseGil>())
+      .def(
+          "save",
+          [](const Session& self, nb::bytes path) {
+            const std::string name(path.c_str(), path.size());
+            ReleaseGil release;
+            self.save(name, poll_signals);
+          },
+          nb::arg("path"), "Writes a file. The path is what os.fsencode() gives.")
+      .def(
+          "save_bytes",
+          [](const Session& self) {
+            const std::vector<std::byte> all = [&] {
+              ReleaseGil release;
+              return self.save(poll_signals);
+            }();
+            return nb::bytes(all.data(), all.size());
+          },
+          "Returns what save() writes.")
+      .def_static(
+          "load",
+          [](const Model& model, nb::bytes path) {
+            const std::string name(path.c_str(), path.size());
+            ReleaseGil release;
+            return Session::load(model, name, poll_signals);
+          },
+          nb::arg("model"), nb::arg("path"))
+      .def_static(
+          "load_bytes",
+          [](const Model& model, Bytes data) {
+            ReleaseGil release;
+            return Session::load(model, std::as_bytes(std::span(data.data(), data.size())), poll_signals);
+          },
+          nb::arg("model"), nb::arg("data"))
       .def(
           "encode", [](Session& self, const Ids& ids) { self.encode(ids, poll_signals); }, nb::arg("ids"),
           nb::call_guard<ReleaseGil>())

@@ -715,6 +715,20 @@ class Session:
     @property
     def cache_bytes(self) -> int: ...
 
+    def fork(self) -> Session: ...
+
+    def save(self, path: bytes) -> None:
+        """Writes a file. The path is what os.fsencode() gives."""
+
+    def save_bytes(self) -> bytes:
+        """Returns what save() writes."""
+
+    @staticmethod
+    def load(model: Model, path: bytes) -> Session: ...
+
+    @staticmethod
+    def load_bytes(model: Model, data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]) -> Session: ...
+
     def encode(self, ids: Sequence[Sequence[int]]) -> None: ...
 
     def rewind(self, lengths: Sequence[int]) -> None: ...

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,14 @@ from gesso.arguments import (
 )
 from gesso.config import Config
 from gesso.files.callback import plain_callback
+from gesso.files.regular_file import AnyPath, as_path
 from gesso.handle import Handle, UnchangingHandle
 from gesso.options import Array, GenerationOptions, Ids, Prompt
 from gesso.result import GenerationOutput, Result
 from gesso.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Buffer, Unpack
 
 OnStep = Callable[[StepEvent], object]
 OnCanvas = Callable[[CanvasEvent], object]
@@ -131,10 +133,10 @@ class Session(Handle):
     Threads: a session is for one call at a time; give each thread a session of its own. While `generate`, `encode`,
     `denoise` or `rewind` is under way, every other use of the session but `batch_size` raises `gesso.BusyError`, a
     RuntimeError. That is so in another thread and in a callback: a callback gets what it needs from its event. Sessions
-    of one model do not disturb each other. A session can be neither copied nor pickled.
+    of one model do not disturb each other. A session can be neither copied nor pickled; `fork` and `save` do it.
     """
 
-    _instead = "make another session, and give its encode() the ids of this one"
+    _instead = "fork() makes a second session with the same content, save() and Session.load() take it elsewhere"
 
     def __init__(self, model: Model, batch_size: int = 1):
         self.model = model
@@ -157,8 +159,57 @@ class Session(Handle):
 
     @property
     def cache_bytes(self) -> int:
-        """The memory that the key-value caches take."""
+        """The memory that the key-value caches take. What a session shares with its forks counts in each of them."""
         return self._native.cache_bytes
+
+    def fork(self) -> Session:
+        """Makes an independent session with the same content: each of the two goes on as if the other did not exist.
+
+        It takes no time, because both share the cache. Whichever appends to a sequence first makes a copy of that
+        sequence's part. The fork does not collect importance.
+        """
+        return self._of(self.model, self._native.fork())
+
+    @overload
+    def save(self) -> bytes: ...
+
+    @overload
+    def save(self, path: AnyPath) -> None: ...
+
+    def save(self, path: AnyPath | None = None) -> bytes | None:
+        """Writes everything that the session holds to a file: the ids and the cache. Without a path it returns the
+        bytes.
+
+        The file gets its name when it is complete, and then replaces a file of that name. Only its owner may read it,
+        since it holds the conversation. It takes about `cache_bytes`. OSError if the file cannot be written.
+        """
+        if path is None:
+            return self._native.save_bytes()
+        self._native.save(os.fsencode(as_path(path)))
+        return None
+
+    @classmethod
+    def load(cls, model: Model, source: str | os.PathLike[str] | Buffer) -> Session:
+        """Makes a session of what `save` has written. It generates what the saved session would have generated.
+
+        source: a path, or what `save()` has returned (bytes, or another object with bytes in one piece). model: the
+        same model, on the CPU if it was there or on a GPU, with the same `activations`. `gesso.FormatError` says what
+        differs, or that the file is truncated or damaged. OSError if it cannot be read.
+        """
+        if isinstance(source, (str, os.PathLike)):
+            return cls._of(model, _native.Session.load(model.native, os.fsencode(as_path(source))))
+        try:
+            data = np.frombuffer(memoryview(source), np.uint8)
+        except TypeError:
+            raise TypeError(f"source: expected a path or bytes, got {source!r}") from None
+        return cls._of(model, _native.Session.load_bytes(model.native, data))
+
+    @classmethod
+    def _of(cls, model: Model, native: _native.Session) -> Session:
+        session = cls.__new__(cls)
+        session.model = model
+        session._native = native
+        return session
 
     def encode(self, ids: Ids | Sequence[Ids]) -> None:
         """Appends token ids to the sequences and encodes them.

@@ -48,6 +48,8 @@ std::vector<std::pair<const char*, std::function<void(gesso::Session&)>>> refuse
       {"importance", [](gesso::Session& s) { s.importance(); }},
       {"set_profiling", [](gesso::Session& s) { s.set_profiling(true); }},
       {"rewind", [](gesso::Session& s) { s.rewind({0}); }},
+      {"fork", [](gesso::Session& s) { s.fork(); }},
+      {"save", [](gesso::Session& s) { s.save(); }},
   };
 }
 

@@ -50,7 +50,7 @@ void call(gesso::Session& session, int kind, Counts& counts) {
     case 0: {  // from its own callback every call must be refused
       gesso::GenerationOptions options = two_canvases();
       options.on_step = [&](const gesso::StepEvent&) {
-        for (int inner = 1; inner < 9; ++inner) {
+        for (int inner = 1; inner < 11; ++inner) {
           try {
             call(session, inner, counts);
             expect(counts, false, "a callback got into its session");
@@ -87,6 +87,13 @@ void call(gesso::Session& session, int kind, Counts& counts) {
       session.collect_importance();
       session.importance();
       return;
+    case 8:
+      // The fork and the session share the cache, and both may write it at the same time.
+      session.fork().generate({kPrompt}, two_canvases());
+      return;
+    case 9:
+      session.save();
+      return;
     default:
       session.set_profiling(true);
       session.take_profile();
@@ -95,7 +102,7 @@ void call(gesso::Session& session, int kind, Counts& counts) {
 }
 
 void attack(gesso::Session& session, int thread, const std::atomic<bool>& is_over, Counts& counts) {
-  for (int kind = thread; !is_over; kind = (kind + 1) % 9) {
+  for (int kind = thread; !is_over; kind = (kind + 1) % 11) {
     try {
       call(session, kind, counts);
       ++counts.done;

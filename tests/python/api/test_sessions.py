@@ -31,6 +31,8 @@ USES = {
     "collect_importance": lambda s: s.collect_importance(),
     "importance": lambda s: s.importance,
     "set_profiling": lambda s: s._native.set_profiling(True),
+    "fork": lambda s: s.fork(),
+    "save": lambda s: s.save(),
 }
 
 
@@ -178,7 +180,7 @@ def test_a_forked_process_has_no_part_in_a_call_of_the_other(path):
 
 def handles(model):
     return {
-        "Session": (model.session(), "ids"),
+        "Session": (model.session(), r"fork\(\) .* save\(\)"),
         "Model": (model, "load"),
         "Tokenizer": (model.tokenizer, "load"),
         "ReplyDecoder": (gesso.ReplyDecoder(model.tokenizer), "push"),

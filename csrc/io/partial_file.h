@@ -1,0 +1,30 @@
+// PartialFile: writes a file under a temporary name, so that it gets its own name only when it is complete.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace gesso::io {
+
+// A new file beside `path`, for example "chat.session.x7Fq2a", which only its owner may read. If the object ends before
+// finish(), the file is removed, and what was at `path` stays. If the process is killed, the temporary file stays.
+class PartialFile {
+ public:
+  // Throws an ArgumentError for a path that is empty or holds a NUL. All functions throw IoError.
+  explicit PartialFile(const std::string& path);
+  ~PartialFile();
+  PartialFile(const PartialFile&) = delete;
+  PartialFile& operator=(const PartialFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  // Gives the file its name, in place of a file that has it. The content is on the disk before.
+  void finish();
+
+ private:
+  std::string path_, partial_;
+  int fd_ = -1;
+  bool is_finished_ = false;
+};
+
+}  // namespace gesso::io
