@@ -51,6 +51,13 @@ void LayerCache::append(const Context& context, int64_t count) {
   end_ += count;
 }
 
+void LayerCache::adopt(const Context& context, int64_t length) {
+  const int64_t begin = first_seen(window_, length);
+  if (length - begin > capacity()) move_to(context, begin_, length - begin + kGrowth);
+  begin_ = begin;
+  end_ = length;
+}
+
 bool LayerCache::can_rewind(int64_t length) const { return begin_ <= first_seen(window_, length); }
 
 void LayerCache::rewind(int64_t length) {
@@ -79,6 +86,11 @@ void KvCache::restore(const Context& context, std::span<const int64_t> begins, i
 
 void KvCache::reserve(const Context& context, int64_t length) {
   for (LayerCache& layer : layers_) layer.reserve(context, length);
+}
+
+void KvCache::adopt(const Context& context, int64_t length) {
+  for (LayerCache& layer : layers_) layer.adopt(context, length);
+  length_ = length;
 }
 
 void KvCache::rewind(int64_t length) {

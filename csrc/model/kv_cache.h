@@ -31,10 +31,12 @@ class LayerCache {
   // Appends `count` positions; the caller writes their memory through keys() and values(). Afterwards no other cache
   // shares the rows. A sliding layer drops positions before its window only when it runs out of room.
   void append(const Context& context, int64_t count);
-  // Makes an empty layer begin at `position`, before rows that were saved are appended.
-  void begin_at(int64_t position) { begin_ = end_ = position; }
+  // Makes an empty layer hold the positions begin .. end - 1. The caller writes their memory through keys() and values().
+  void adopt(const Context& context, int64_t begin, int64_t end);
   // Forgets the positions from `length` on. The caller must have asked can_rewind().
   void rewind(int64_t length);
+  // The first position that a token at position `length` sees.
+  int64_t first_needed(int64_t length) const;
   // Whether the layer still has every position that a token at position `length` sees.
   bool can_rewind(int64_t length) const;
 
@@ -74,6 +76,8 @@ class KvCache {
   void reserve(const Context& context, int64_t length);
   // Appends to every layer at once, so that a batch of rows can be written layer by layer.
   void append(const Context& context, int64_t count);
+  // Does so in every layer of an empty cache. After an exception the caller must rewind the cache to 0.
+  void adopt(const Context& context, int64_t length);
   // Keeps the positions below `length`. If a sliding layer has dropped a position that a token at `length` would see,
   // all positions are dropped: length() is 0 afterwards, and the tokens must be encoded again.
   void rewind(int64_t length);
@@ -81,7 +85,7 @@ class KvCache {
   // writes the rows.
   void restore(const Context& context, std::span<const int64_t> begins, int64_t length);
   int64_t num_bytes() const;
-  // The most that num_bytes() can be for a sequence of `length` tokens that is encoded in passes of at most
+  // The most that num_bytes() can be for a sequence of `length` tokens that is adopted, or encoded in passes of at most
   // `rows_per_pass`.
   static int64_t max_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts, int64_t length,
                            int64_t rows_per_pass);
