@@ -52,10 +52,8 @@ void LayerCache::append(const Context& context, int64_t count) {
 }
 
 void LayerCache::adopt(const Context& context, int64_t length) {
-  const int64_t begin = first_seen(window_, length);
-  if (length - begin > capacity()) move_to(context, begin_, length - begin + kGrowth);
-  begin_ = begin;
-  end_ = length;
+  begin_ = end_ = first_seen(window_, length);
+  append(context, length - begin_);
 }
 
 bool LayerCache::can_rewind(int64_t length) const { return begin_ <= first_seen(window_, length); }
