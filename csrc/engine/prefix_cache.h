@@ -140,8 +140,8 @@ class PrefixCache {
 };
 
 // At which cuts a prompt of `length` tokens deserves a ring: at its last block end, and 1, 2, 4, 8, ... blocks before
-// that, in rising order. Example: for 2112 tokens in blocks of 256 these are 1024, 1536, 1792 and 2048. Let a later
-// prompt leave this one p blocks before that block end. Then it has fewer than p common blocks to encode again.
+// that, in rising order. Example: for 2112 tokens in blocks of 256 these are 1024, 1536, 1792 and 2048. A later
+// prompt that leaves this one p blocks before that block end, p >= 1, has fewer than p common blocks to encode again.
 std::vector<int64_t> ring_cuts(int64_t length, int64_t block_length);
 
 }  // namespace gesso::engine

@@ -2,6 +2,8 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
-// Where memory cannot be had, the allocators of the sanitizers would end the program. Tests want to see OutOfMemory.
-extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
-extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
+// The sanitizers ask these functions for options. Where memory cannot be had, their allocators would end the program;
+// tests want to see OutOfMemory.
+#define GESSO_EXPORTED extern "C" __attribute__((visibility("default")))
+GESSO_EXPORTED const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+GESSO_EXPORTED const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
