@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/random.h"
-#include "diffusion/generate.h"
+#include "engine/generate.h"
 #include "model/sequence.h"
 #include "ops/memory.h"
 
@@ -87,7 +87,7 @@ void measure_step(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& ce
   RandomModel& model = pass.model;
   const Spread spread = measure_plain(model.context, options, [&] {
     const std::vector<model::DenoiseRequest> requests = pass.requests();
-    model::denoise(pass.context(), requests, pass.canvas_rows());
+    model::step(pass.context(), requests, {}, pass.canvas_rows());
   });
   double stored_bytes = 0, operations = 0, least_ms = 0;
   for (const PassOp& op : ops) {
@@ -111,8 +111,8 @@ void measure_step(Pass& pass, const std::vector<PassOp>& ops, const Ceilings& ce
 void measure_generation(RandomModel& model, int64_t batch_size, int64_t num_prompt, int64_t num_canvases,
                         int64_t num_steps, Report& report) {
   const ModelConfig& config = model.config;
-  const int64_t rows = std::min<int64_t>(batch_size * config.canvas_length, 2048);
-  model::PassScratch memory(model.context, config, model.weights.key_value_layouts, {rows, batch_size, rows});
+  model::PassScratch memory(model.context, config, model.weights.key_value_layouts,
+                            model::pass_limits(config, batch_size, true));
   GenerationOptions options;
   options.max_new_tokens = num_canvases * config.canvas_length;
   options.max_denoising_steps = num_steps;
@@ -129,17 +129,18 @@ void measure_generation(RandomModel& model, int64_t batch_size, int64_t num_prom
         sequence.ids.push_back(uniform_id(key, Draw::kInitialCanvas, config.vocab_size));
       }
     }
-    result = diffusion::generate({model.context, config, model.weights, memory}, sequences, options);
+    result = engine::generate({model.context, config, model.weights, memory}, sequences, options);
   }
   const Timings& timings = result.timings;
   const double tokens = static_cast<double>(batch_size * num_canvases * config.canvas_length);
+  const auto steps = static_cast<double>(num_canvases * num_steps);  // of the whole batch, however many passes each has
   report.add(Record()
                  .add("kind", "generation")
                  .add("batch", batch_size)
                  .add("prompt_tokens", num_prompt)
                  .add("canvases", num_canvases)
                  .add("steps_per_canvas", num_steps)
-                 .add("ms_per_step", timings.denoise_ms / static_cast<double>(timings.steps))
+                 .add("ms_per_step", timings.denoise_ms / steps)
                  .add("encode_ms", timings.encode_ms)
                  .add("first_canvas_ms", timings.first_canvas_ms)
                  .add("tokens_per_s", 1000 * tokens / (timings.denoise_ms + timings.encode_ms))

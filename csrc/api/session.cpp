@@ -4,8 +4,8 @@
 
 #include "api/op_profile.h"
 #include "core/finite.h"
-#include "diffusion/generate.h"
 #include "diffusion/not_finite.h"
+#include "engine/generate.h"
 #include "gesso/limits.h"
 #include "model/self_conditioning.h"
 #include "ops/soft_embed.h"
@@ -159,7 +159,7 @@ GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids,
   return session->all_or_nothing([&] {
     session->append(ids.empty() ? std::vector<std::vector<int32_t>>(session->batch_size()) : ids);
     const Context context = session->context(options.interrupted);
-    return diffusion::generate(session->pass(context), session->sequences, options);
+    return engine::generate(session->pass(context), session->sequences, options);
   });
 }
 

@@ -226,7 +226,7 @@ void read_sequence(Reader& in, const Context& context, const Basis& basis, model
     in.check(id >= 0 && id < config.vocab_size, "token id ", id, " is outside the vocabulary");
   }
   if (length == 0) return;
-  sequence.cache.restore(context, begins, length);
+  sequence.cache.adopt(context, begins, length);
   for (size_t i = 0; i < layouts.size(); ++i) {
     context.poll();
     const model::LayerCache& layer = sequence.cache.layer(i);

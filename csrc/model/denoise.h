@@ -16,17 +16,15 @@ struct CanvasRows {
   ops::TokenStats stats;               // [n * C] in the device's memory
 };
 
-// Both functions cut their work into passes of at most pass.memory.max_rows() rows, of which at most
-// pass.memory.rows_per_kind() are of canvases. A pass has at least one canvas, and a request is not cut. The
-// result of a canvas does not depend on the cut. On a device they may return before the work is done: see
-// ops::synchronize.
+// One pass: a step of each canvas up to the statistics of the logits, and texts of other sequences beside them. No
+// memory of size C x V is used. All rows must fit: canvases have at most pass.memory.rows_per_kind() rows, and all
+// together pass.memory.max_rows(). On a device it may return before the work is done: see ops::synchronize. After an
+// exception the caller must rewind the caches that got a text.
+void step(const PassContext& pass, std::span<const DenoiseRequest> canvases, std::span<const EncodeRequest> texts,
+          const CanvasRows& rows);
 
-// One denoising step up to the statistics of the logits. No memory of size C x V is used. Each request must fit a pass:
-// its text has at most pass.memory.text_rows(C) ids. After an exception the caller must rewind the caches of requests
-// with a text.
-void denoise(const PassContext& pass, std::span<const DenoiseRequest> requests, const CanvasRows& rows);
-
-// The same up to the soft-capped logits [n * C, V]. `soft_embedding` [n * C, D] is read and not written.
+// A step of any number of canvases up to the soft-capped logits [n * C, V], in as many passes as it takes. The result
+// of a canvas does not depend on how they are cut. `soft_embedding` [n * C, D] is read and not written.
 void denoise_logits(const PassContext& pass, std::span<const DenoiseRequest> requests, ConstMatrix soft_embedding,
                     Matrix logits);
 

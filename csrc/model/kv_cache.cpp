@@ -40,7 +40,7 @@ void LayerCache::reserve(const Context& context, int64_t length) {
   if (window_ == 0 && length - begin_ > capacity()) move_to(context, begin_, length - begin_);
 }
 
-void LayerCache::append(const Context& context, int64_t count) {
+void LayerCache::make_room(const Context& context, int64_t count) {
   const bool fits = end_ + count - begin_ <= capacity();
   if (!fits || is_shared()) {
     // The first position that a new one sees, where others have to go.
@@ -48,15 +48,21 @@ void LayerCache::append(const Context& context, int64_t count) {
     const int64_t needed = end_ + count - begin;
     move_to(context, begin, needed > capacity() ? needed + kGrowth : capacity());
   }
+}
+
+void LayerCache::append(const Context& context, int64_t count) {
+  make_room(context, count);
   end_ += count;
 }
 
-void LayerCache::adopt(const Context& context, int64_t length) {
-  begin_ = end_ = first_seen(window_, length);
-  append(context, length - begin_);
+void LayerCache::adopt(const Context& context, int64_t begin, int64_t end) {
+  begin_ = end_ = begin;
+  append(context, end - begin);
 }
 
-bool LayerCache::can_rewind(int64_t length) const { return begin_ <= first_seen(window_, length); }
+int64_t LayerCache::first_needed(int64_t length) const { return first_seen(window_, length); }
+
+bool LayerCache::can_rewind(int64_t length) const { return begin_ <= first_needed(length); }
 
 void LayerCache::rewind(int64_t length) {
   end_ = length;
@@ -74,20 +80,21 @@ void KvCache::append(const Context& context, int64_t count) {
   length_ += count;
 }
 
-void KvCache::restore(const Context& context, std::span<const int64_t> begins, int64_t length) {
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    layers_[i].begin_at(begins[i]);
-    layers_[i].append(context, length - begins[i]);
-  }
-  length_ = length;
-}
-
 void KvCache::reserve(const Context& context, int64_t length) {
   for (LayerCache& layer : layers_) layer.reserve(context, length);
 }
 
+void KvCache::make_room(const Context& context, int64_t count) {
+  for (LayerCache& layer : layers_) layer.make_room(context, count);
+}
+
 void KvCache::adopt(const Context& context, int64_t length) {
-  for (LayerCache& layer : layers_) layer.adopt(context, length);
+  for (LayerCache& layer : layers_) layer.adopt(context, layer.first_needed(length), length);
+  length_ = length;
+}
+
+void KvCache::adopt(const Context& context, std::span<const int64_t> begins, int64_t length) {
+  for (size_t i = 0; i < layers_.size(); ++i) layers_[i].adopt(context, begins[i], length);
   length_ = length;
 }
 

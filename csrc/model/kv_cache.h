@@ -28,10 +28,13 @@ class LayerCache {
   // Allocates memory for all positions up to `length`. Otherwise each pass of a long prompt might have to copy the
   // cache.
   void reserve(const Context& context, int64_t length);
+  // Allocates what append() would allocate. So the append() that follows cannot fail.
+  void make_room(const Context& context, int64_t count);
   // Appends `count` positions; the caller writes their memory through keys() and values(). Afterwards no other cache
   // shares the rows. A sliding layer drops positions before its window only when it runs out of room.
   void append(const Context& context, int64_t count);
-  // Makes an empty layer hold the positions begin .. end - 1. The caller writes their memory through keys() and values().
+  // Makes an empty layer hold the positions begin .. end - 1. The caller writes their memory through keys() and
+  // values().
   void adopt(const Context& context, int64_t begin, int64_t end);
   // Forgets the positions from `length` on. The caller must have asked can_rewind().
   void rewind(int64_t length);
@@ -74,16 +77,16 @@ class KvCache {
   const LayerCache& layer(int64_t index) const { return layers_[index]; }
   int64_t num_layers() const { return static_cast<int64_t>(layers_.size()); }
   void reserve(const Context& context, int64_t length);
+  void make_room(const Context& context, int64_t count);
   // Appends to every layer at once, so that a batch of rows can be written layer by layer.
   void append(const Context& context, int64_t count);
-  // Does so in every layer of an empty cache. After an exception the caller must rewind the cache to 0.
+  // Makes an empty cache hold what a token at position `length` sees, or in layer i the positions from begins[i] on.
+  // The caller writes the rows. After an exception the caller must rewind the cache to 0.
   void adopt(const Context& context, int64_t length);
+  void adopt(const Context& context, std::span<const int64_t> begins, int64_t length);
   // Keeps the positions below `length`. If a sliding layer has dropped a position that a token at `length` would see,
   // all positions are dropped: length() is 0 afterwards, and the tokens must be encoded again.
   void rewind(int64_t length);
-  // Makes room in an empty cache for `length` positions, of which layer i has those from begins[i] on. The caller
-  // writes the rows.
-  void restore(const Context& context, std::span<const int64_t> begins, int64_t length);
   int64_t num_bytes() const;
   // The most that num_bytes() can be for a sequence of `length` tokens that is adopted, or encoded in passes of at most
   // `rows_per_pass`.

@@ -23,8 +23,6 @@ struct DenoiseRequest {
   bool has_self_conditioning = false;
   // What stands in front of the canvas and is not in the cache yet. It is encoded in the same pass.
   std::span<const int32_t> text = {};
-
-  int64_t num_rows() const { return static_cast<int64_t>(canvas.size() + text.size()); }
 };
 
 // The rows of all requests must fit pass.memory.max_rows().
@@ -35,6 +33,7 @@ class Pass {
   Pass(const PassContext& pass, std::span<const DenoiseRequest> canvases, std::span<const EncodeRequest> texts = {});
 
   int64_t num_canvas_rows() const { return batch_.num_canvas_rows; }
+  bool has_texts() const { return batch_.num_text_rows() > 0; }
   // What comes out for the canvases: [num_canvas_rows, D]
   Matrix final_rows() { return pass_.memory.normed(num_canvas_rows()); }
 

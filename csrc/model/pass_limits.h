@@ -10,7 +10,7 @@ namespace gesso::model {
 
 // A session's memory is sized by these numbers.
 struct PassLimits {
-  int64_t rows_per_kind = 0;  // rows of all canvases of a pass; all its texts have no more
+  int64_t rows_per_kind = 0;  // rows of all canvases of a pass; a single text has no more
   int64_t max_rows = 0;       // rows of canvases and texts together
   int64_t max_sequences = 0;  // sequences of one pass
   // How many rows the experts work on at a time. Each row takes the scratch memory of A experts.

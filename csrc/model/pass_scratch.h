@@ -1,7 +1,6 @@
 // The scratch memory of passes. A session allocates it once.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -26,10 +25,6 @@ class PassScratch {
 
   int64_t max_rows() const { return limits_.max_rows; }
   int64_t rows_per_kind() const { return limits_.rows_per_kind; }
-  // How many rows of texts fit a pass beside canvases of `canvas_rows` rows.
-  int64_t text_rows(int64_t canvas_rows) const {
-    return std::min(limits_.rows_per_kind, limits_.max_rows - canvas_rows);
-  }
   int64_t expert_rows() const { return limits_.expert_rows; }
   // The bytes that a PassScratch of this size takes.
   static int64_t num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,

@@ -74,6 +74,20 @@ class BusyError : public Error {
   using Error::Error;
 };
 
+// An engine has as many waiting requests as it may have. The request may be submitted again later. Python:
+// gesso.QueueFull, a RuntimeError. C: GESSO_QUEUE_FULL.
+class QueueFull : public Error {
+ public:
+  using Error::Error;
+};
+
+// A request's deadline passed before its first canvas was done. Python: gesso.DeadlineExceeded, a TimeoutError. C:
+// GESSO_DEADLINE_EXCEEDED.
+class DeadlineExceeded : public Error {
+ public:
+  using Error::Error;
+};
+
 // The caller's `interrupted` callback returned true. Python: what the signal handler raised (KeyboardInterrupt).
 class Interrupted : public Error {
  public:

@@ -89,7 +89,7 @@ struct Timings {
   double encode_ms = 0;
   double denoise_ms = 0;
   double first_canvas_ms = 0;   // from the call to the first committed canvas
-  int64_t steps = 0;            // denoising passes over the batch
+  int64_t steps = 0;            // passes in which canvases take a step; a large batch needs several for each
   std::vector<double> step_ms;  // of each of these passes, callbacks included
 };
 

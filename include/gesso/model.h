@@ -20,6 +20,8 @@
 
 namespace gesso {
 
+class Engine;
+class Request;
 class Session;
 
 // How much each input column of a weight matrix, or of a stack of experts, was used.
@@ -84,6 +86,7 @@ class Model {
   GenerationResult generate(const std::vector<std::vector<int32_t>>& prompts, const GenerationOptions& options) const;
 
  private:
+  friend class Engine;
   friend class Session;
   struct Impl;
   std::shared_ptr<const Impl> impl_;
@@ -165,6 +168,8 @@ class Session {
   std::vector<OpProfile> take_profile();
 
  private:
+  friend class Engine;
+  friend class Request;
   struct Impl;
   std::shared_ptr<Impl> impl_;  // a call that is under way shares it; a session that was moved from has none
 };

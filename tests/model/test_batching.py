@@ -216,9 +216,9 @@ def test_no_sweep_over_the_weights_is_for_encoding_alone(load):
     """A block of k steps reads the weights k times, and so does a prompt of one slice with its first canvas."""
     session = load(GOLDEN / "mixed.gguf").session()
     session._native.set_profiling(True)
-    options = {"max_denoising_steps": 4, "confidence_threshold": 0.0, "end_token_ids": []}
+    options = {"max_denoising_steps": 16, "confidence_threshold": 0.0, "end_token_ids": []}
     session.generate([5, 6, 7], max_new_tokens=3 * session.model.config.canvas_length, **options)
-    assert num_passes(session) == 3 * 4
+    assert num_passes(session) == 3 * 16
 
 
 def num_passes(session: gesso.Session) -> int:

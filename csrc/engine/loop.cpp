@@ -1,0 +1,301 @@
+#include "engine/loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "model/denoise.h"
+#include "ops/device.h"
+#include "ops/memory.h"
+
+namespace gesso::engine {
+
+Loop::Loop(const model::PassContext& pass, int64_t max_slots, int64_t memory_bytes, PrefixCache* prefixes)
+    : pass_(pass),
+      slots_(std::min(max_slots, pass.memory.rows_per_kind() / pass.config.canvas_length)),
+      memory_bytes_(memory_bytes),
+      prefixes_(prefixes),
+      memory_(pass.context, pass.config, slots_) {}
+
+void Loop::add(Job& job) {
+  job.order = num_added_++;
+  keys_.enter(job.key);
+  jobs_.push_back(&job);
+}
+
+bool Loop::is_wanted(Clock::time_point now) const {
+  return std::any_of(jobs_.begin(), jobs_.end(),
+                     [&](const Job* job) { return job->has_slot && !job->is_cancelled() && !job->is_late(now); });
+}
+
+PassReport Loop::run_pass() {
+  const Clock::time_point start = Clock::now();
+  report_ = {};
+  try {
+    ops::activate(pass_.context);
+    end_unwanted();
+    run(plan());
+    drop_ended_canvases();
+  } catch (const Interrupted&) {
+    wait_for_leftovers();
+    report_.was_interrupted = true;
+  } catch (...) {
+    wait_for_leftovers();
+    for (Job* job : std::vector(jobs_)) end(*job, std::current_exception());
+    canvases_.clear();
+  }
+  report_.ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  return std::move(report_);
+}
+
+std::vector<Job*> Loop::stop() {
+  report_ = {};
+  for (Job* job : std::vector(jobs_)) {
+    try {
+      job->generation.commit();
+      if (!job->generation.is_done()) job->generation.end(FinishReason::kCancelled);
+      end(*job);
+    } catch (...) {
+      end(*job, std::current_exception());
+    }
+  }
+  canvases_.clear();
+  return std::move(report_.ended);
+}
+
+void Loop::end_unwanted() {
+  const Clock::time_point now = Clock::now();
+  for (Job* job : std::vector(jobs_)) {
+    if (!job->is_cancelled() && !job->is_late(now)) continue;
+    if (!job->is_cancelled() && job->generation.num_canvases() == 0) {
+      end(*job, std::make_exception_ptr(DeadlineExceeded("the deadline passed before the first canvas was done")));
+    } else {
+      job->generation.end(job->is_cancelled() ? FinishReason::kCancelled : FinishReason::kDeadline);
+      end(*job);
+    }
+  }
+  drop_ended_canvases();  // before others take their rows
+}
+
+std::vector<Entry> Loop::entries() {
+  if (prefixes_) note_waiting();
+  std::vector<Entry> all;
+  for (const Job* job : jobs_) {
+    const diffusion::Generation& g = job->generation;
+    all.push_back({.order = job->order,
+                   .priority = job->priority,
+                   .key = job->key,
+                   .served = keys_.served(job->key),
+                   .num_canvases = g.num_canvases(),
+                   .pending = std::ssize(g.sequence().pending()),
+                   .cache_bytes = job->cache_bytes,
+                   .is_admitted = job->is_admitted,
+                   .has_stepped = g.has_stepped(),
+                   .is_in_canvas = g.is_in_canvas(),
+                   .must_wait = job->must_wait});
+  }
+  return all;
+}
+
+Room Loop::room() const {
+  int64_t free_bytes = memory_bytes_;
+  for (const Job* job : jobs_) free_bytes -= job->is_admitted ? job->cache_bytes : 0;
+  return {slots_, pass_.config.canvas_length, pass_.memory.rows_per_kind(), pass_.memory.max_rows(), free_bytes};
+}
+
+// Jobs begin one by one, because each may find in the prefix cache what it needs, or give another one cause to wait.
+Plan Loop::plan() {
+  for (;;) {
+    Plan plan = plan_pass(entries(), room());
+    const auto first =
+        std::find_if(plan.slots.begin(), plan.slots.end(), [&](size_t i) { return !jobs_[i]->is_admitted; });
+    if (first != plan.slots.end()) {
+      begin(*jobs_[*first]);
+      continue;
+    }
+    for (Job* job : jobs_) job->has_slot = false;
+    for (const size_t i : plan.slots) jobs_[i]->has_slot = true;
+    return plan;
+  }
+}
+
+void Loop::begin(Job& job) {
+  model::Sequence& sequence = job.generation.sequence();
+  job.is_admitted = job.has_slot = true;
+  job.begun_at = Clock::now();
+  report_.begun.push_back(&job);
+  try {
+    sequence.cache.reserve(pass_.context, std::ssize(sequence.ids));
+    if (!prefixes_) return;
+    job.cuts = ring_cuts(std::ssize(sequence.ids), pass_.config.canvas_length);
+    if (sequence.cache.length() > 0) return;
+    // Where this prompt leaves a text that is known, later ones may leave it, too.
+    if (const int64_t known = prefixes_->find(sequence.ids, job.salt).known; known > 0) job.cuts.push_back(known);
+    job.generation.result().usage.cached_tokens =
+        prefixes_->restore(pass_.context, sequence.ids, job.salt, sequence.cache);
+  } catch (...) {
+    end(job, std::current_exception());
+  }
+}
+
+// A job that has not begun waits while another one, which has a slot, encodes a beginning that both have, if the prefix
+// cache will then hold more of it than now.
+void Loop::note_waiting() {
+  const int64_t block = pass_.config.canvas_length;
+  for (Job* job : jobs_) {
+    job->must_wait = false;
+    const model::Sequence& sequence = job->generation.sequence();
+    if (job->is_admitted || sequence.cache.length() > 0) continue;  // the cache restores nothing to a session
+    const std::vector<int32_t>& ids = sequence.ids;
+    for (Job* other : jobs_) {
+      const model::Sequence& encoding = other->generation.sequence();
+      if (!other->has_slot || other->salt != job->salt || encoding.pending().empty()) continue;
+      // Most texts differ in the next block or end before it, and then nothing else is compared.
+      const int64_t next = encoding.cache.length() / block * block;
+      if (next + block > std::min(std::ssize(ids), std::ssize(encoding.ids))) continue;
+      if (!std::equal(ids.begin() + next, ids.begin() + next + block, encoding.ids.begin() + next)) continue;
+      const auto differ = std::mismatch(ids.begin(), ids.end(), encoding.ids.begin(), encoding.ids.end());
+      const int64_t shared = (differ.first - ids.begin()) / block * block;
+      if (shared <= encoding.cache.length() || shared <= prefixes_->find(ids, job->salt).restorable) continue;
+      job->must_wait = true;
+      if (std::find(other->cuts.begin(), other->cuts.end(), shared) == other->cuts.end()) other->cuts.push_back(shared);
+    }
+  }
+}
+
+void Loop::run(const Plan& plan) {
+  if (plan.parts.empty() || !make_room(plan.parts)) return;
+  std::vector<Job*> all;
+  for (const Part& part : plan.parts) all.push_back(jobs_[part.entry]);
+  try {
+    compute(plan.parts);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (...) {
+    wait_for_leftovers();
+    for (Job* job : all) end(*job, std::current_exception());
+  }
+}
+
+// A job whose cache cannot grow ends alone, before the pass. Then the pass is planned anew.
+bool Loop::make_room(const std::vector<Part>& parts) {
+  for (const Part& part : parts) {
+    Job& job = *jobs_[part.entry];
+    try {
+      if (part.text_rows > 0) job.generation.sequence().cache.make_room(pass_.context, part.text_rows);
+    } catch (const OutOfMemory&) {
+      return end(job, std::current_exception()), false;
+    }
+  }
+  return true;
+}
+
+// After a failure: work that is still under way uses memory that the next pass writes, or that jobs give back.
+void Loop::wait_for_leftovers() const {
+  try {
+    ops::synchronize(pass_.context);
+  } catch (const CudaError&) {
+    // An error that led here is the one to report. Otherwise the next pass fails, too.
+  }
+}
+
+void Loop::compute(const std::vector<Part>& parts) {
+  std::vector<model::DenoiseRequest> requests;
+  std::vector<model::EncodeRequest> slices;
+  std::vector<Text> texts;
+  std::vector<Job*> stepping = canvases_;
+  int64_t prompt_rows = 0, committed_rows = 0;
+  for (const Part& part : parts) {
+    Job* job = jobs_[part.entry];
+    model::Sequence& sequence = job->generation.sequence();
+    if (part.has_step && !job->generation.is_in_canvas()) stepping.push_back(job);
+    if (part.text_rows > 0) texts.push_back({job, sequence.cache.length()});
+    if (!part.has_step) slices.push_back({&sequence.cache, sequence.pending().first(part.text_rows)});
+    keys_.serve(job->key, part.text_rows + (part.has_step ? pass_.config.canvas_length : 0));
+    (job->generation.has_stepped() ? committed_rows : prompt_rows) += part.text_rows;
+  }
+  head_rows_.clear();
+  for (Job* job : stepping) {
+    requests.push_back(job->generation.request());
+    job->generation.append_head_rows(head_rows_);
+  }
+  model::CacheRollback rollback;
+  for (const Text& text : texts) rollback.add(text.job->generation.sequence().cache);
+  pass_.context.poll();
+  model::step(pass_, requests, slices, memory_.canvas_rows(head_rows_));
+  if (stepping.empty()) {
+    ops::synchronize(pass_.context);
+  } else {
+    memory_.read_back(pass_.context);
+  }
+  rollback.release();
+
+  report_.canvases = std::ssize(stepping);
+  report_.prompt_rows = prompt_rows;
+  report_.committed_rows = committed_rows;
+  canvases_ = stepping;
+  for (size_t i = 0; i < stepping.size(); ++i) check_finite(*stepping[i], requests[i], i);
+  for (const Text& text : texts) keep_prefix(text);
+  for (size_t i = 0; i < stepping.size(); ++i) {
+    if (!stepping[i]->has_ended) finish_step(*stepping[i], i);
+  }
+}
+
+void Loop::check_finite(Job& job, const model::DenoiseRequest& request, int64_t row) {
+  const std::span<const float> entropies = memory_.statistics(row).entropies;
+  const auto broken = std::find_if(entropies.begin(), entropies.end(), [](float x) { return !std::isfinite(x); });
+  if (broken == entropies.end()) return;
+  const int64_t length = pass_.config.canvas_length;
+  const Matrix soft_embedding = memory_.canvas_rows(head_rows_).soft_embedding.row_range(row * length, length);
+  const NumericsError error =
+      job.generation.find_not_finite(pass_, request, soft_embedding, broken - entropies.begin());
+  job.generation.sequence().cache.rewind(job.generation.sequence().cache.length() - std::ssize(request.text));
+  end(job, std::make_exception_ptr(error));
+}
+
+void Loop::keep_prefix(const Text& text) {
+  if (!prefixes_ || text.job->has_ended) return;
+  model::Sequence& sequence = text.job->generation.sequence();
+  prefixes_->store(pass_.context, sequence.ids, text.job->salt, sequence.cache, text.from, text.job->cuts);
+}
+
+void Loop::finish_step(Job& job, int64_t row) {
+  try {
+    diffusion::Generation& g = job.generation;
+    if (!g.finish_step(memory_.statistics(row))) return;
+    g.commit();
+    report_.committed.push_back(g.result().denoising_steps.back());
+    if (g.num_canvases() == 1) {
+      job.first_canvas_at = Clock::now();
+      report_.first_canvases.push_back(&job);
+    }
+    if (g.is_done()) return end(job);
+    g.sequence().cache.reserve(pass_.context, std::ssize(g.sequence().ids));
+  } catch (...) {
+    end(job, std::current_exception());
+  }
+}
+
+void Loop::end(Job& job, std::exception_ptr error) {
+  if (job.has_ended) return;
+  job.has_ended = true;
+  job.has_slot = false;
+  job.error = std::move(error);
+  keys_.leave(job.key);
+  jobs_.erase(std::find(jobs_.begin(), jobs_.end(), &job));
+  report_.ended.push_back(&job);
+}
+
+// Row i * C + c of a pass is position c of its canvas i. So the soft embeddings of the canvases that go on move
+// together.
+void Loop::drop_ended_canvases() {
+  size_t kept = 0;
+  for (size_t i = 0; i < canvases_.size(); ++i) {
+    if (canvases_[i]->has_ended || !canvases_[i]->generation.is_in_canvas()) continue;
+    memory_.move_soft_embedding(pass_.context, i, kept);
+    canvases_[kept++] = canvases_[i];
+  }
+  canvases_.resize(kept);
+}
+
+}  // namespace gesso::engine
