@@ -11,7 +11,10 @@
 # make clang    does the same with clang 19, with warnings as errors; .ci/run runs this one
 # make fuzz     attacks the readers of files and texts with random inputs: each target for SECONDS=60
 # make tsan     runs the native tests under ThreadSanitizer, among them two threads with a session each
-# make stress   lets eight threads attack one session, a minute under AddressSanitizer and one under ThreadSanitizer
+# make stress   lets threads attack one session, and one engine: each a minute under AddressSanitizer and one under
+#               ThreadSanitizer. STRESS_SECONDS=3600 takes an hour each
+# make schedules runs 500 random schedules of an engine's requests with 1 to 4 threads, and SCHEDULES=50 of them on the
+#               emulated GPU
 # make aarch64  runs the native tests for 64-bit Arm on an emulated processor; needs Debian's g++-aarch64-linux-gnu and
 #               qemu-user
 # make coverage writes which lines of the library the native tests run to build/coverage/index.html
@@ -34,6 +37,8 @@ CMAKE_FLAGS ?=
 # How long `make fuzz` runs each target.
 SECONDS ?= 60
 STRESS_SECONDS ?= 60
+# How many schedules `make schedules` runs on the emulated GPU, which takes about a second for each.
+SCHEDULES ?= 50
 PYTEST_FLAGS ?=
 
 VENV := .venv
@@ -73,7 +78,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity parity-long lint vocabulary sanitize clang fuzz tsan stress aarch64 coverage wheel format stub lock counts clean help
+.PHONY: demo test native emulated cuda parity parity-long lint vocabulary sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -112,8 +117,16 @@ tsan: $(VENV)/.build
 stress: $(VENV)/.build
 	$(call build,asan)
 	build/asan/tests/stress/session_stress $(STRESS_SECONDS)
+	build/asan/tests/stress/engine_soak $(STRESS_SECONDS)
 	$(call build,tsan)
 	build/tsan/tests/stress/session_stress $(STRESS_SECONDS)
+	build/tsan/tests/stress/engine_soak $(STRESS_SECONDS)
+
+# The programs are in the build folders of `make test`.
+schedules: native $(VENV)/.test
+	for threads in 1 2 3 4; do $(PACKAGE)/tests/schedules/engine_schedules --threads $$threads || exit 1; done
+	$(call build,emulated,$(WITH_PYTHON))
+	build/emulated/tests/schedules/engine_schedules --device cuda --count $(SCHEDULES)
 
 aarch64: $(VENV)/.build
 	$(call build,aarch64)

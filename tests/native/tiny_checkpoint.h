@@ -1,6 +1,7 @@
 // A tiny random model that is built in memory.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -17,6 +18,10 @@ struct TinySizes {
   int64_t head_dim_sliding = 6, head_dim_full = 8, kv_heads_sliding = 2, kv_heads_full = 1;
   int64_t window = 5, context = 200, canvas = 7;
   std::vector<int64_t> is_sliding = {1, 0, 1};
+  // A text with this token has numbers that are not finite: its embedding is NaN. The head is a tensor of its own,
+  // which makes the token improbable: at a low temperature the soft embedding leaves it out. -1: there is no such
+  // token.
+  int64_t broken_token = -1;
 };
 
 class TinyCheckpoint {
@@ -59,6 +64,7 @@ class TinyCheckpoint {
 
   void add_globals() {
     add("token_embd.weight", {sizes_.vocab, sizes_.hidden});
+    if (sizes_.broken_token >= 0) add("output.weight", {sizes_.vocab, sizes_.hidden});
     add("output_norm.weight", {sizes_.hidden});
     add("self_cond_pre_norm.weight", {sizes_.hidden});
     add("self_cond_gate.weight", {sizes_.ffn, sizes_.hidden});
@@ -103,7 +109,16 @@ class TinyCheckpoint {
       const float uniform = static_cast<float>(draw_words(key, Draw::kSample, 0)[0]) * 0x1p-31f - 1.0f;
       values->push_back(shape.size() == 1 ? 1.0f + 0.3f * uniform : 0.5f * uniform);
     }
+    if (sizes_.broken_token >= 0) break_token(name, *values);
     checkpoint_.add_tensor(name, "F32", shape, std::as_bytes(std::span(*values)), values);
+  }
+
+  void break_token(const std::string& name, std::vector<float>& values) const {
+    const auto row = values.begin() + sizes_.broken_token * sizes_.hidden;
+    if (name == "token_embd.weight") std::fill(row, row + sizes_.hidden, NAN);
+    if (name != "output.weight") return;
+    for (float& value : values) value *= 6;
+    std::fill(row, row + sizes_.hidden, 0.0f);
   }
 
   TinySizes sizes_;

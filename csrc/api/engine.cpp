@@ -1,0 +1,75 @@
+#include "gesso/engine.h"
+
+#include <utility>
+
+#include "api/engine_impl.h"
+#include "core/check.h"
+#include "diffusion/options.h"
+
+namespace gesso {
+
+void check_options(const GenerationOptions& options, const ModelConfig& config) {
+  diffusion::resolve_options(options, config, 1);
+}
+
+// An engine's thread keeps what it works with, so an engine may be destroyed in one of its callbacks.
+Engine::Engine(const Model& model, const EngineOptions& options)
+    : impl_(std::make_shared<Impl>(model, options, model.impl_->make_queue())) {
+  if (options.has_thread) impl_->thread = std::thread([impl = impl_] { impl->serve(); });
+}
+
+Engine::~Engine() {
+  if (!impl_) return;
+  impl_->close();
+  if (impl_->thread.joinable()) impl_->thread.detach();
+}
+
+Engine::Engine(Engine&&) noexcept = default;
+
+Engine& Engine::operator=(Engine&& other) noexcept {
+  std::swap(impl_, other.impl_);
+  return *this;
+}
+
+// A call keeps what it works with, since a callback may destroy the engine meanwhile.
+std::shared_ptr<Engine::Impl> Engine::kept(const char* call) const {
+  check(impl_ != nullptr, call, ": the engine was moved to another one");
+  return impl_;
+}
+
+Request Engine::submit(std::vector<int32_t> prompt, const RequestOptions& options) {
+  const std::shared_ptr<Impl> impl = kept("submit");
+  const auto request = std::make_shared<Request::Impl>(impl, options);
+  request->own_sequence.emplace(impl->config(), impl->shared->weights);
+  append_ids({&prompt, 1}, {&*request->own_sequence, 1}, impl->config());
+  impl->submit(request);
+  return Request(request);
+}
+
+Request Engine::submit(Session& session, std::vector<int32_t> ids, const RequestOptions& options) {
+  const std::shared_ptr<Impl> impl = kept("submit");
+  const auto request = std::make_shared<Request::Impl>(impl, options);
+  request->session.emplace(session.impl_, "submit");
+  Session::Impl& content = *request->session->operator->();
+  check(content.batch_size() == 1, "submit: expected a session of batch size 1, got ", content.batch_size());
+  check(content.shared == impl->shared, "submit: expected a session of the engine's own model");
+  model::Sequence& sequence = request->sequence();
+  request->length_before = std::ssize(sequence.ids);
+  append_ids({&ids, 1}, {&sequence, 1}, impl->config());
+  try {
+    impl->submit(request);
+  } catch (...) {
+    sequence.rewind(request->length_before);
+    throw;
+  }
+  return Request(request);
+}
+
+bool Engine::run_once() { return kept("run_once")->run_once(); }
+bool Engine::drain(std::optional<double> seconds) { return kept("drain")->drain(seconds); }
+void Engine::close() { kept("close")->close(); }
+EngineCounters Engine::counters() const { return kept("counters")->snapshot(); }
+void Engine::forget_prefixes() { kept("forget_prefixes")->forget_prefixes(); }
+int64_t Engine::max_running() const { return kept("max_running")->slots; }
+
+}  // namespace gesso

@@ -1,0 +1,87 @@
+// What an Engine has: the memory of its passes, its requests, and the thread that serves them.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "api/request_impl.h"
+#include "engine/loop.h"
+#include "engine/prefix_cache.h"
+
+namespace gesso {
+
+// One thread at a time runs passes: the driver. It alone uses the loop, the prefix cache and the running requests.
+// `mutex` guards what other threads see, too. No callback is called while it is held.
+struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
+  using RequestPointer = std::shared_ptr<Request::Impl>;
+
+  Impl(const Model& model, const EngineOptions& options, ops::QueuePointer queue);
+
+  void submit(const RequestPointer& request);
+  // What the engine's thread does.
+  void serve();
+  // Runs one pass, or all that are left after close(). Returns false if there is nothing to do, and if another thread
+  // runs one.
+  bool try_drive();
+  // As Engine::run_once().
+  bool run_once();
+  bool drain(std::optional<double> seconds);
+  void close();
+  void check_not_in_callback(const char* call) const;
+  EngineCounters snapshot() const;
+  void forget_prefixes();
+
+  bool has_thread() const { return options.has_thread; }
+  const ModelConfig& config() const { return shared->config; }
+
+  const Model model;
+  const std::shared_ptr<const Model::Impl> shared;
+  const ops::QueuePointer queue;  // declared before all memory of its device, so that it is destroyed last
+  const EngineOptions options;
+  const int64_t slots;
+  model::PassScratch memory;
+  int64_t memory_bytes, prefix_bytes;
+
+ private:
+  struct Key {
+    int64_t number = 0, num_live = 0;
+  };
+
+  bool drive();
+  bool drive_or_end();
+  void take_requests();
+  void forget_if_asked();
+  void note_memory();
+  void finish(const std::vector<engine::Job*>& ended);
+  void count(const engine::PassReport& report);
+
+  // Used by the driver.
+  Context context;
+  std::optional<engine::PrefixCache> prefixes;
+  std::optional<engine::Loop> loop;
+  std::map<engine::Job*, RequestPointer> running;
+  std::mutex driving;
+  std::atomic<std::thread::id> driver;  // the thread that runs a pass
+  std::atomic<bool> is_closed = false, forgets_prefixes = false;
+
+ public:
+  std::thread thread;
+
+ private:
+  std::mutex joining;        // held while `thread` is joined
+  mutable std::mutex mutex;  // for what follows
+  std::condition_variable changed;
+  std::vector<RequestPointer> incoming;
+  std::map<std::string, Key> keys;  // of requests that have not ended
+  int64_t num_keys = 0;             // that there have been
+  int64_t num_live = 0;             // requests that have not ended
+  EngineCounters counters;
+};
+
+}  // namespace gesso
