@@ -43,9 +43,11 @@ typedef enum gesso_status {
   GESSO_OTHER_ERROR = 5,
   GESSO_CUDA_ERROR = 6, /* a call of the CUDA runtime failed, or a kernel failed */
   GESSO_NUMERICS_ERROR =
-      7,               /* a step's numbers are not finite: a weight is NaN or infinite, or numbers grow too large */
-  GESSO_BUSY_ERROR = 8 /* an object is in use by another call. In C every generation has a session of its own, so
-                          only a callback that uses a session of C++ may cause it */
+      7,                /* a step's numbers are not finite: a weight is NaN or infinite, or numbers grow too large */
+  GESSO_BUSY_ERROR = 8, /* an object is in use by another call: an engine runs a pass, or the call comes from one of its
+                           callbacks and would wait for itself; a session of C++ */
+  GESSO_QUEUE_FULL = 9, /* an engine has as many waiting requests as it may have; try again later */
+  GESSO_DEADLINE_EXCEEDED = 10 /* a request's deadline passed before its first canvas was done */
 } gesso_status;
 
 /* A loaded model. It is immutable: any number of threads and callbacks may use it at the same time. A generation that
@@ -100,10 +102,11 @@ GESSO_API gesso_status gesso_encode_parts(const gesso_model* model, const char* 
 GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text,
                                     size_t capacity, size_t* count);
 
-/* Called after each denoising step, on the thread that called gesso_generate. It gets the canvas as it would be
- * committed now (`length` ids), and for each id whether this step accepted it (1) or not (0). Returning 0 ends the
- * generation; the canvas is committed as it stands. A callback may call every function of this header: it may generate
- * with the same model, and it may free the model. The library has copied the prompt and the options. */
+/* Called after each denoising step, on the thread that called gesso_generate, or that runs an engine's passes. It gets
+ * the canvas as it would be committed now (`length` ids), and for each id whether this step accepted it (1) or not (0).
+ * Returning 0 ends the generation; the canvas is committed as it stands. A callback may call every function of this
+ * header: it may generate with the same model, and it may free the model. The library has copied the prompt and the
+ * options. */
 typedef int (*gesso_step_callback)(void* user_data, int64_t canvas, int64_t step, const int32_t* argmax,
                                    const uint8_t* accepted, size_t length);
 
@@ -136,8 +139,137 @@ GESSO_API void gesso_result_free(gesso_result* result); /* NULL is fine */
 GESSO_API const int32_t* gesso_result_ids(const gesso_result* result, size_t* count);
 /* The same as text; NULL when the model has no tokenizer. */
 GESSO_API const char* gesso_result_text(const gesso_result* result);
-/* How many denoising passes the generation took. */
+/* Why the text ends: "stop" (an end token), "length" (all canvases are there), "cancelled" (by a callback or by
+ * gesso_request_cancel; a canvas is missing, or the last one was committed before it settled) or "deadline" (its time
+ * was over; all canvases are whole). It is valid for ever. */
+GESSO_API const char* gesso_result_finish_reason(const gesso_result* result);
+/* How many denoising steps the generation took, of all canvases together. */
 GESSO_API int64_t gesso_result_denoising_steps(const gesso_result* result);
+/* The committed canvases: gesso_model_canvas_length ids each, padded behind an end token. For an index that is not from
+ * 0 to gesso_result_num_canvases - 1 it is NULL, and *count is 0. Valid until the result is freed. */
+GESSO_API int64_t gesso_result_num_canvases(const gesso_result* result);
+GESSO_API const int32_t* gesso_result_canvas(const gesso_result* result, int64_t index, size_t* count);
+/* The tokens of the prompt; those of them whose keys and values an engine had kept of other prompts; the new tokens. */
+GESSO_API int64_t gesso_result_prompt_tokens(const gesso_result* result);
+GESSO_API int64_t gesso_result_cached_tokens(const gesso_result* result);
+GESSO_API int64_t gesso_result_completion_tokens(const gesso_result* result);
+
+/* An engine serves many requests at once: every pass over the weights computes whatever rows are ready. A request's
+ * text is bit for bit the one that gesso_generate writes.
+ *
+ *   gesso_engine* engine = NULL;
+ *   gesso_request* request = NULL;
+ *   gesso_result* result = NULL;
+ *   if (gesso_engine_create(model, NULL, &engine) == GESSO_OK &&
+ *       gesso_engine_submit_text(engine, "1.3...", NULL, &request) == GESSO_OK &&
+ *       gesso_request_result(request, &result) == GESSO_OK) {
+ *     puts(gesso_result_text(result));
+ *   } else {
+ *     puts(gesso_last_error());
+ *   }
+ *   gesso_result_free(result);
+ *   gesso_request_free(request);
+ *   gesso_engine_free(engine);
+ *
+ * Any number of threads may call an engine at the same time, and so may its callbacks, but no function may get an
+ * engine that was freed. An engine keeps what it needs of its model, which may be freed before. */
+typedef struct gesso_engine gesso_engine;
+/* A request that was submitted. Any number of threads may call it at the same time. It stays valid until it is freed,
+ * also when its engine is freed before: that ends all of its requests as gesso_request_cancel does. */
+typedef struct gesso_request gesso_request;
+
+typedef struct gesso_engine_options {
+  size_t struct_size;   /* set by gesso_engine_options_init */
+  int64_t max_running;  /* how many requests have a place in the passes at a time. 0, or a number that is too large: as
+                           many as their canvases fit a pass */
+  int64_t max_queued;   /* how many requests may wait for a place: 1024. More are refused with GESSO_QUEUE_FULL */
+  int64_t memory_bytes; /* what the requests' caches may take together, at their most. 0: half of what is free */
+  int64_t prefix_bytes; /* what may be kept of prompts for requests that begin alike. 0: nothing. Negative: a quarter of
+                           memory_bytes, which then are not for the requests' caches */
+  int64_t has_thread;   /* 1: the engine runs its passes on a thread of its own. 0: gesso_engine_run_once runs them, and
+                           so do gesso_engine_drain, gesso_request_wait and gesso_request_result */
+} gesso_engine_options;
+/* Fills in the defaults. struct_size must be sizeof(gesso_engine_options). */
+GESSO_API gesso_status gesso_engine_options_init(gesso_engine_options* options, size_t struct_size);
+
+/* Called after each canvas, on the thread that runs the passes. It gets the committed ids (`length`, padded behind an
+ * end token), the steps that they took, and whether they have an end token (1). Returning 0 ends the request. */
+typedef int (*gesso_canvas_callback)(void* user_data, int64_t canvas, int64_t denoising_steps, int finished,
+                                     const int32_t* ids, size_t length);
+
+typedef struct gesso_request_options {
+  size_t struct_size;              /* set by gesso_request_options_init */
+  const gesso_options* generation; /* with on_step; NULL: the defaults. It is copied, and so is all that follows */
+  double deadline;                 /* in seconds from the submission; 0: none. When it passes before the first canvas is
+                                      done, the request ends with GESSO_DEADLINE_EXCEEDED, and later with the canvases
+                                      that are done */
+  int64_t priority;                /* a request with a higher one gets a place first; it must fit an int */
+  const char* key;                 /* whose request it is: the keys that wait share the passes equally. NULL: "" */
+  gesso_canvas_callback on_canvas; /* may be NULL */
+  void* user_data;                 /* handed to on_canvas; on_step gets that of gesso_options */
+} gesso_request_options;
+/* Fills in the defaults. struct_size must be sizeof(gesso_request_options). */
+GESSO_API gesso_status gesso_request_options_init(gesso_request_options* options, size_t struct_size);
+
+/* If options is NULL, the defaults hold. */
+GESSO_API gesso_status gesso_engine_create(const gesso_model* model, const gesso_engine_options* options,
+                                           gesso_engine** out);
+/* Closes and frees the engine. NULL is fine. A callback of the engine may do it, too. */
+GESSO_API void gesso_engine_free(gesso_engine* engine);
+/* Adds a request, as gesso_generate or gesso_generate_text would run it, and does not wait for it. If options is NULL,
+ * the defaults hold. GESSO_OUT_OF_MEMORY when its cache could be larger than memory_bytes, GESSO_QUEUE_FULL. The caller
+ * must free the request. A callback may submit requests. */
+GESSO_API gesso_status gesso_engine_submit(gesso_engine* engine, const int32_t* prompt, size_t prompt_length,
+                                           const gesso_request_options* options, gesso_request** out);
+GESSO_API gesso_status gesso_engine_submit_text(gesso_engine* engine, const char* prompt,
+                                                const gesso_request_options* options, gesso_request** out);
+/* Runs one pass on the calling thread. Sets *has_run, which may be NULL, to 0 if there was nothing to do, or to 1.
+ * GESSO_ARGUMENT_ERROR if the engine has a thread, GESSO_BUSY_ERROR while another thread runs a pass and in a callback.
+ */
+GESSO_API gesso_status gesso_engine_run_once(gesso_engine* engine, int* has_run);
+/* Waits until all requests have ended, for at most `seconds`, or without an end if they are negative. Sets *done, which
+ * may be NULL, to 1 if they have, or to 0. GESSO_BUSY_ERROR in a callback. */
+GESSO_API gesso_status gesso_engine_drain(gesso_engine* engine, double seconds, int* done);
+/* Ends all requests as gesso_request_cancel does, and the engine's thread. Further requests are refused. */
+GESSO_API gesso_status gesso_engine_close(gesso_engine* engine);
+/* Forgets what is kept of prompts. */
+GESSO_API gesso_status gesso_engine_forget_prefixes(gesso_engine* engine);
+
+/* What an engine has done since it was made, and what it holds now. */
+typedef struct gesso_counters {
+  size_t struct_size;
+  int64_t passes;
+  int64_t canvas_rows, prompt_rows, committed_rows; /* that passes computed, by what they were of */
+  int64_t canvases, denoising_steps;                /* canvases that were committed, and the steps that they took */
+  int64_t submitted, refused;                       /* requests; refused: GESSO_QUEUE_FULL */
+  /* Requests that have ended, by how: as "stop", "length", "cancelled", "deadline", as GESSO_DEADLINE_EXCEEDED, or with
+   * another error. */
+  int64_t stopped, full_length, cancelled, late, exceeded, failed;
+  int64_t waiting, running;           /* requests now */
+  double wait_seconds;                /* from the submission to the first place, of `begun` requests */
+  double first_canvas_seconds;        /* from the submission to the first canvas, of `had_first_canvas` requests */
+  int64_t begun, had_first_canvas;    /* requests */
+  double pass_seconds;                /* of all passes */
+  int64_t cache_bytes, prefix_bytes;  /* now: the caches of running requests, and what is kept of prompts */
+  int64_t prefix_hits, prefix_misses; /* requests that began with something that was kept, and others */
+  int64_t prefix_hit_tokens;          /* tokens that were not encoded again */
+} gesso_counters;
+/* Fills in the counters. struct_size must be sizeof(gesso_counters). It does not wait for a pass. */
+GESSO_API gesso_status gesso_engine_counters(const gesso_engine* engine, gesso_counters* counters, size_t struct_size);
+
+/* Ends the request. Its result has the canvases that are done by then; a canvas under way is dropped. It takes effect
+ * before the next pass, and at once when no other request takes part in the pass under way. */
+GESSO_API gesso_status gesso_request_cancel(const gesso_request* request);
+/* Waits until the request has ended, for at most `seconds`, or without an end if they are negative. Sets *done, which
+ * may be NULL, to 1 if it has ended, or to 0. GESSO_BUSY_ERROR if it would wait in a callback of the request's engine.
+ */
+GESSO_API gesso_status gesso_request_wait(const gesso_request* request, double seconds, int* done);
+/* Waits until the request has ended, and gives its result, which the caller must free. If an error ended the request,
+ * it is the status: GESSO_DEADLINE_EXCEEDED, GESSO_NUMERICS_ERROR, GESSO_OUT_OF_MEMORY, GESSO_CUDA_ERROR, or what a
+ * callback in C++ threw. */
+GESSO_API gesso_status gesso_request_result(const gesso_request* request, gesso_result** out);
+/* The request goes on without its handle, unless it was cancelled. NULL is fine. A callback may do it, too. */
+GESSO_API void gesso_request_free(gesso_request* request);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "api/sized_struct.h"
+#include "api/c/sized_struct.h"
 #include "c_model.h"
 #include "gesso/gesso.h"
 #include "gesso/model.h"

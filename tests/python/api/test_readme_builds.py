@@ -132,12 +132,15 @@ def test_the_examples_write_the_same_text(project):
         assert (done.returncode, done.stdout) == (0, expected.texts[0] + "\n"), done.stderr
 
 
-def test_the_example_in_the_c_header_compiles(project):
-    """It is the body of a function. It is compiled as C99, with all warnings."""
+def test_the_examples_in_the_c_header_compile(project):
+    """Each is the body of a function; the second one is given a model. They are compiled as C99, with all warnings."""
     header = (ROOT / "include/gesso/gesso.h").read_text(encoding="utf-8")
-    lines = re.findall(r"^ \*   (.+)$", header, re.MULTILINE)
-    body = "\n".join(lines)
-    assert "gesso_generate_text" in body and body.endswith("gesso_model_free(model);")
-    source = f'#include <stdio.h>\n#include "gesso/gesso.h"\nint main(void) {{\n{body}\nreturn 0;\n}}\n'
+    blocks = re.findall(r"^(?: \*   .+\n)+", header, re.MULTILINE)
+    bodies = [re.sub(r"^ \*   ", "", block, flags=re.MULTILINE) for block in blocks]
+    assert "gesso_generate_text" in bodies[0] and bodies[0].endswith("gesso_model_free(model);\n")
+    assert "gesso_engine_submit_text" in bodies[1] and bodies[1].endswith("gesso_engine_free(engine);\n")
+    heads = ["int main(void)", "void serve(gesso_model* model)"]
+    functions = [f"{head};\n{head} {{\n{body}}}\n" for head, body in zip(heads, bodies, strict=True)]
+    source = '#include <stdio.h>\n#include "gesso/gesso.h"\n' + "".join(functions)
     command = ["cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-xc", "-"]
     subprocess.run([*command, f"-I{ROOT / 'include'}"], input=source, text=True, check=True)

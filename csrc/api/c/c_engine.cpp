@@ -1,0 +1,227 @@
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "api/c/c_objects.h"
+#include "api/c/sized_struct.h"
+#include "core/check.h"
+
+struct gesso_engine {
+  gesso::Engine engine;
+  gesso_model model;
+};
+
+struct gesso_request {
+  gesso::Request request;
+  std::optional<gesso::Tokenizer> tokenizer;  // for the text of its results
+};
+
+namespace {
+
+using gesso::check;
+using gesso::init_struct;
+using gesso::read_struct;
+using gesso::c::check_pointer;
+using gesso::c::guarded;
+
+// Structs of the first version end with these fields. Later ones are longer, and never shorter.
+constexpr size_t kFirstEngineOptionsSize = offsetof(gesso_engine_options, has_thread) + sizeof(int64_t);
+constexpr size_t kFirstRequestOptionsSize = offsetof(gesso_request_options, user_data) + sizeof(void*);
+constexpr size_t kFirstCountersSize = offsetof(gesso_counters, prefix_hit_tokens) + sizeof(int64_t);
+// Bytes behind the last field would hide a field that a later version has there.
+static_assert(sizeof(gesso_engine_options) == kFirstEngineOptionsSize, "fill it up with a reserved field");
+static_assert(sizeof(gesso_request_options) == kFirstRequestOptionsSize, "fill it up with a reserved field");
+static_assert(sizeof(gesso_counters) == kFirstCountersSize, "fill it up with a reserved field");
+
+gesso_engine_options default_engine_options() {
+  const gesso::EngineOptions o;
+  return {sizeof(gesso_engine_options), o.max_running, o.max_queued, o.memory_bytes, o.prefix_bytes, o.has_thread};
+}
+
+gesso::EngineOptions to_engine_options(const gesso_engine_options* options) {
+  const gesso_engine_options o =
+      read_struct("gesso_engine_options", options, default_engine_options(), kFirstEngineOptionsSize);
+  return {.max_running = o.max_running,
+          .max_queued = o.max_queued,
+          .memory_bytes = o.memory_bytes,
+          .prefix_bytes = o.prefix_bytes,
+          .has_thread = gesso::c::to_bool("gesso_engine_options.has_thread", o.has_thread)};
+}
+
+gesso_request_options default_request_options() {
+  gesso_request_options options = {};
+  options.struct_size = sizeof options;
+  return options;
+}
+
+gesso::RequestOptions to_request_options(const gesso_request_options* options) {
+  const gesso_request_options o =
+      read_struct("gesso_request_options", options, default_request_options(), kFirstRequestOptionsSize);
+  using Priority = std::numeric_limits<int>;
+  check(o.priority >= Priority::min() && o.priority <= Priority::max(),
+        "gesso_request_options.priority: expected an integer from ", Priority::min(), " to ", Priority::max(), ", got ",
+        o.priority);
+  gesso::RequestOptions out;
+  out.generation = gesso::c::to_options(o.generation);
+  if (o.deadline != 0) out.deadline = o.deadline;
+  out.priority = static_cast<int>(o.priority);
+  if (o.key) out.key = o.key;
+  if (o.on_canvas) {
+    out.generation.on_canvas = [on_canvas = o.on_canvas, user_data = o.user_data](const gesso::CanvasEvent& event) {
+      return on_canvas(user_data, event.canvas, event.denoising_steps, event.finished, event.ids.data(),
+                       event.ids.size()) != 0;
+    };
+  }
+  return out;
+}
+
+// Negative seconds have no end.
+std::optional<double> to_wait(double seconds) {
+  check(!std::isnan(seconds), "seconds: expected a number, got NaN");
+  return seconds < 0 ? std::nullopt : std::optional(seconds);
+}
+
+gesso_request* submit(gesso_engine& engine, std::vector<int32_t> prompt, const gesso_request_options* options) {
+  auto request = engine.engine.submit(std::move(prompt), to_request_options(options));
+  return new gesso_request{std::move(request), engine.model.model.tokenizer()};
+}
+
+gesso_counters to_counters(const gesso::EngineCounters& c) {
+  return {.struct_size = sizeof(gesso_counters),
+          .passes = c.passes,
+          .canvas_rows = c.canvas_rows,
+          .prompt_rows = c.prompt_rows,
+          .committed_rows = c.committed_rows,
+          .canvases = c.canvases,
+          .denoising_steps = c.denoising_steps,
+          .submitted = c.submitted,
+          .refused = c.refused,
+          .stopped = c.stopped,
+          .full_length = c.full_length,
+          .cancelled = c.cancelled,
+          .late = c.late,
+          .exceeded = c.exceeded,
+          .failed = c.failed,
+          .waiting = c.waiting,
+          .running = c.running,
+          .wait_seconds = c.wait_seconds,
+          .first_canvas_seconds = c.first_canvas_seconds,
+          .begun = c.begun,
+          .had_first_canvas = c.had_first_canvas,
+          .pass_seconds = c.pass_seconds,
+          .cache_bytes = c.cache_bytes,
+          .prefix_bytes = c.prefix_bytes,
+          .prefix_hits = c.prefix_hits,
+          .prefix_misses = c.prefix_misses,
+          .prefix_hit_tokens = c.prefix_hit_tokens};
+}
+
+}  // namespace
+
+gesso_status gesso_engine_options_init(gesso_engine_options* options, size_t struct_size) {
+  return guarded([&] {
+    init_struct("gesso_engine_options", options, struct_size, default_engine_options(), kFirstEngineOptionsSize);
+  });
+}
+
+gesso_status gesso_request_options_init(gesso_request_options* options, size_t struct_size) {
+  return guarded([&] {
+    init_struct("gesso_request_options", options, struct_size, default_request_options(), kFirstRequestOptionsSize);
+  });
+}
+
+gesso_status gesso_engine_create(const gesso_model* model, const gesso_engine_options* options, gesso_engine** out) {
+  return guarded([&] {
+    check_pointer(model, "model");
+    check_pointer(out, "out");
+    *out = new gesso_engine{gesso::Engine(model->model, to_engine_options(options)), *model};
+  });
+}
+
+void gesso_engine_free(gesso_engine* engine) { delete engine; }
+
+gesso_status gesso_engine_submit(gesso_engine* engine, const int32_t* prompt, size_t prompt_length,
+                                 const gesso_request_options* options, gesso_request** out) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    check_pointer(out, "out");
+    if (prompt_length > 0) check_pointer(prompt, "prompt");
+    *out = submit(*engine, {prompt, prompt + prompt_length}, options);
+  });
+}
+
+gesso_status gesso_engine_submit_text(gesso_engine* engine, const char* prompt, const gesso_request_options* options,
+                                      gesso_request** out) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    check_pointer(prompt, "prompt");
+    check_pointer(out, "out");
+    *out = submit(*engine, gesso::c::tokenizer_of(&engine->model).encode_prompt(prompt), options);
+  });
+}
+
+gesso_status gesso_engine_run_once(gesso_engine* engine, int* has_run) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    const bool ran = engine->engine.run_once();
+    if (has_run) *has_run = ran;
+  });
+}
+
+gesso_status gesso_engine_drain(gesso_engine* engine, double seconds, int* done) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    const bool is_done = engine->engine.drain(to_wait(seconds));
+    if (done) *done = is_done;
+  });
+}
+
+gesso_status gesso_engine_close(gesso_engine* engine) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    engine->engine.close();
+  });
+}
+
+gesso_status gesso_engine_forget_prefixes(gesso_engine* engine) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    engine->engine.forget_prefixes();
+  });
+}
+
+gesso_status gesso_engine_counters(const gesso_engine* engine, gesso_counters* counters, size_t struct_size) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    init_struct("gesso_counters", counters, struct_size, to_counters(engine->engine.counters()), kFirstCountersSize);
+  });
+}
+
+gesso_status gesso_request_cancel(const gesso_request* request) {
+  return guarded([&] {
+    check_pointer(request, "request");
+    request->request.cancel();
+  });
+}
+
+gesso_status gesso_request_wait(const gesso_request* request, double seconds, int* done) {
+  return guarded([&] {
+    check_pointer(request, "request");
+    const gesso::Request held = request->request;  // a callback may free the handle
+    const bool is_done = held.wait(to_wait(seconds));
+    if (done) *done = is_done;
+  });
+}
+
+gesso_status gesso_request_result(const gesso_request* request, gesso_result** out) {
+  return guarded([&] {
+    check_pointer(request, "request");
+    check_pointer(out, "out");
+    const gesso_request held = *request;  // a callback may free the handle
+    *out = gesso::c::make_result(held.request.result(), held.tokenizer);
+  });
+}
+
+void gesso_request_free(gesso_request* request) { delete request; }
