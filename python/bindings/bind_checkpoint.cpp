@@ -29,15 +29,6 @@ Checkpoint::Value to_value(nb::handle value, const std::string& key) {
   return nb::cast<std::vector<int64_t>>(value);
 }
 
-// Keeps a Python object alive from C++. It is released under the GIL, and when Python has ended, not at all.
-std::shared_ptr<const void> keep_alive(nb::object object) {
-  return std::shared_ptr<const void>(new nb::object(std::move(object)), [](const void* pointer) {
-    if (!Py_IsInitialized()) return;
-    const HoldGil hold;
-    delete static_cast<const nb::object*>(pointer);
-  });
-}
-
 // The keys and strings of a hostile file need not be UTF-8.
 nb::str decode(const std::string& text) {
   return nb::steal<nb::str>(

@@ -34,27 +34,14 @@ template <typename PyEvent>
 using Callback = Function<nb::object(PyEvent)>;
 
 template <typename Event, typename PyEvent>
-std::function<bool(const Event&)> wrap_callback(Callback<PyEvent> callback, PyEvent (*convert)(const Event&)) {
+std::function<bool(const Event&)> wrap_callback(Callback<PyEvent> callback) {
   if (!callback) return {};
-  return [callback = nb::object(*std::move(callback)), convert](const Event& event) {
+  return [callback = keep_alive(*std::move(callback))](const Event& event) {
     const HoldGil hold;
-    const nb::object argument = nb::cast(convert(event));
-    const nb::object answer = call_python(callback, argument);
+    const nb::object argument = to_python(event);
+    const nb::object answer = call_python(*callback, argument);
     return outlive_python([&] { return answer.is_none() || nb::cast<bool>(nb::bool_(answer)); });
   };
-}
-
-PyStepEvent convert_step(const StepEvent& event) {
-  nb::object accepted = nb::cast(copy_to_numpy<uint8_t>(event.accepted)).attr("astype")("bool");
-  return {event.sequence,     event.canvas,
-          event.step,         event.max_denoising_steps,
-          event.mean_entropy, nb::cast(copy_to_numpy<int32_t>(event.argmax)),
-          accepted,           nb::cast(copy_to_numpy<float>(event.entropies))};
-}
-
-PyCanvasEvent convert_canvas(const CanvasEvent& event) {
-  return {event.sequence, event.canvas, event.denoising_steps, event.finished,
-          nb::cast(copy_to_numpy<int32_t>(event.ids))};
 }
 
 using NumpyCanvases = nb::ndarray<nb::numpy, int32_t, nb::ndim<2>>;
@@ -75,6 +62,18 @@ std::optional<int32_t> last_before(const Result& result, const std::vector<int32
 }
 
 }  // namespace
+
+nb::object to_python(const StepEvent& event) {
+  nb::object accepted = nb::cast(copy_to_numpy<uint8_t>(event.accepted)).attr("astype")("bool");
+  return nb::cast(PyStepEvent{event.sequence, event.canvas, event.step, event.max_denoising_steps, event.mean_entropy,
+                              nb::cast(copy_to_numpy<int32_t>(event.argmax)), accepted,
+                              nb::cast(copy_to_numpy<float>(event.entropies))});
+}
+
+nb::object to_python(const CanvasEvent& event) {
+  return nb::cast(PyCanvasEvent{event.sequence, event.canvas, event.denoising_steps, event.finished,
+                                nb::cast(copy_to_numpy<int32_t>(event.ids))});
+}
 
 void bind_generation(nb::module_& module) {
   nb::class_<PyStepEvent>(module, "StepEvent", "What a denoising step left of one sequence, for `on_step`.")
@@ -102,7 +101,8 @@ void bind_generation(nb::module_& module) {
       .def_ro("encode_ms", &Timings::encode_ms, "The time of the passes that only encoded.")
       .def_ro("denoise_ms", &Timings::denoise_ms, "The time of the denoising passes, with what they encoded.")
       .def_ro("first_canvas_ms", &Timings::first_canvas_ms, "The time from the call to the first committed canvas.")
-      .def_ro("steps", &Timings::steps, "How many denoising passes over the whole batch were made.")
+      .def_ro("steps", &Timings::steps,
+              "How many passes had canvases that took a step. A large batch needs several for each step.")
       .def_ro("step_ms", &Timings::step_ms, "The time of each denoising pass, with its callbacks.")
       .def(
           "__getstate__",
@@ -122,8 +122,8 @@ void bind_generation(nb::module_& module) {
           [](GenerationOptions* self, const OptionValues& values, Callback<PyStepEvent> on_step,
              Callback<PyCanvasEvent> on_canvas) {
             new (self) GenerationOptions(options_from(values));
-            self->on_step = wrap_callback(std::move(on_step), convert_step);
-            self->on_canvas = wrap_callback(std::move(on_canvas), convert_canvas);
+            self->on_step = wrap_callback<StepEvent>(std::move(on_step));
+            self->on_canvas = wrap_callback<CanvasEvent>(std::move(on_canvas));
           },
           nb::arg("values"), nb::arg("on_step") = nb::none(), nb::arg("on_canvas") = nb::none());
 

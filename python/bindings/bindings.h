@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "gesso/generation.h"
 #include "gesso/options.h"
 #include "gil.h"
 
@@ -20,6 +22,7 @@ void bind_errors(nb::module_& module);
 void bind_bench(nb::module_& module);
 void bind_checkpoint(nb::module_& module);
 void bind_device(nb::module_& module);
+void bind_engine(nb::module_& module);
 void bind_generation(nb::module_& module);
 void bind_limits(nb::module_& module);
 void bind_model(nb::module_& module);
@@ -31,6 +34,20 @@ void bind_tokenizer(nb::module_& module);
 // value of another kind.
 using OptionValues = nb::typed<nb::dict, nb::str, OptionValue>;
 GenerationOptions options_from(const OptionValues& values);
+
+// The events as Python has them, with arrays of their own.
+nb::object to_python(const StepEvent& event);
+nb::object to_python(const CanvasEvent& event);
+
+// Keeps a Python object alive from C++, which may let go of it on any thread. It is released under the GIL, and when
+// Python has ended, not at all.
+inline std::shared_ptr<nb::object> keep_alive(nb::object object) {
+  return std::shared_ptr<nb::object>(new nb::object(std::move(object)), [](nb::object* pointer) {
+    if (!Py_IsInitialized()) return;
+    const HoldGil hold;
+    outlive_python([&] { delete pointer; });
+  });
+}
 
 // Calls a Python function with the arguments. nb::python_error if it raises.
 template <typename... Arguments>

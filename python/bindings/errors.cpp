@@ -1,6 +1,6 @@
 // Turns gesso's exceptions into Python's. FormatError and ArgumentError are ValueError, IoError is OSError
-// (FileNotFoundError and others, by errno), OutOfMemory is MemoryError, CudaError and BusyError are RuntimeError, and
-// NumericsError is ArithmeticError.
+// (FileNotFoundError and others, by errno), OutOfMemory is MemoryError, CudaError, BusyError and QueueFull are
+// RuntimeError, DeadlineExceeded is TimeoutError, and NumericsError is ArithmeticError.
 #include <nanobind/stl/string.h>
 
 #include <cstring>
@@ -51,6 +51,9 @@ void bind_errors(nb::module_& module) {
   static const auto& argument_error = *new nb::exception<ArgumentError>(module, "ArgumentError", PyExc_ValueError);
   static const auto& cuda_error = *new nb::exception<CudaError>(module, "CudaError", PyExc_RuntimeError);
   static const auto& busy_error = *new nb::exception<BusyError>(module, "BusyError", PyExc_RuntimeError);
+  static const auto& queue_full = *new nb::exception<QueueFull>(module, "QueueFull", PyExc_RuntimeError);
+  static const auto& deadline_exceeded =
+      *new nb::exception<DeadlineExceeded>(module, "DeadlineExceeded", PyExc_TimeoutError);
   static const auto& numerics_error = *new nb::exception<NumericsError>(module, "NumericsError", PyExc_ArithmeticError);
   numerics_error.attr("__doc__") =
       "A step's numbers are not finite: a weight is NaN or infinite, or the numbers grow beyond float32.\n\n"
@@ -75,6 +78,10 @@ void bind_errors(nb::module_& module) {
       set_numerics_error(numerics_error, error);
     } catch (const BusyError& error) {
       PyErr_SetObject(busy_error.ptr(), message_of(error).ptr());
+    } catch (const QueueFull& error) {
+      PyErr_SetObject(queue_full.ptr(), message_of(error).ptr());
+    } catch (const DeadlineExceeded& error) {
+      PyErr_SetObject(deadline_exceeded.ptr(), message_of(error).ptr());
     } catch (const FormatError& error) {
       PyErr_SetObject(format_error.ptr(), message_of(error).ptr());
     } catch (const ArgumentError& error) {

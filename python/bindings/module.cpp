@@ -15,5 +15,6 @@ NB_MODULE(_native, module) {
   gesso::bindings::bind_options(module);
   gesso::bindings::bind_generation(module);
   gesso::bindings::bind_model(module);
+  gesso::bindings::bind_engine(module);
   gesso::bindings::bind_quantize(module);
 }

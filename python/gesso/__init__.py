@@ -16,11 +16,14 @@ from gesso._native import (
     BusyError,
     CanvasEvent,
     CudaError,
+    DeadlineExceeded,
     DeviceInfo,
+    EngineCounters,
     FormatError,
     NumericsError,
     OptionInfo,
     OptionKind,
+    QueueFull,
     StepEvent,
     StreamDecoder,
     Timings,
@@ -30,12 +33,14 @@ from gesso._native import (
     has_cuda,
 )
 from gesso.config import Config
+from gesso.engine import EndEvent, Engine, Request
 from gesso.files.tensor import dequantize, quantize
 from gesso.loading import load
-from gesso.model import Model, Session
+from gesso.model import Model
 from gesso.options import GenerationOptions
 from gesso.reply import Reply, ReplyDecoder, ReplyEvent, ReplyParser, TextDelta, ThoughtDelta, parse_reply
 from gesso.result import GenerationOutput, Result, Usage
+from gesso.session import Session
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
@@ -47,7 +52,11 @@ __all__ = [
     "CanvasEvent",
     "Config",
     "CudaError",
+    "DeadlineExceeded",
     "DeviceInfo",
+    "EndEvent",
+    "Engine",
+    "EngineCounters",
     "FormatError",
     "GenerationOptions",
     "GenerationOutput",
@@ -55,10 +64,12 @@ __all__ = [
     "NumericsError",
     "OptionInfo",
     "OptionKind",
+    "QueueFull",
     "Reply",
     "ReplyDecoder",
     "ReplyEvent",
     "ReplyParser",
+    "Request",
     "Result",
     "Session",
     "StepEvent",

@@ -21,6 +21,12 @@ class CudaError(RuntimeError):
 class BusyError(RuntimeError):
     pass
 
+class QueueFull(RuntimeError):
+    pass
+
+class DeadlineExceeded(TimeoutError):
+    pass
+
 class NumericsError(ArithmeticError):
     """
     A step's numbers are not finite: a weight is NaN or infinite, or the numbers grow beyond float32.
@@ -502,7 +508,9 @@ class Timings:
 
     @property
     def steps(self) -> int:
-        """How many denoising passes over the whole batch were made."""
+        """
+        How many passes had canvases that took a step. A large batch needs several for each step.
+        """
 
     @property
     def step_ms(self) -> list[float]:
@@ -751,6 +759,153 @@ class Session:
 
     @property
     def importance(self) -> list[WeightImportance]: ...
+
+class EngineCounters:
+    """What an engine has done since it was made, and what it holds now."""
+
+    @property
+    def passes(self) -> int: ...
+
+    @property
+    def canvas_rows(self) -> int:
+        """Rows of canvases that passes have computed."""
+
+    @property
+    def prompt_rows(self) -> int:
+        """Rows of prompts that passes have computed."""
+
+    @property
+    def committed_rows(self) -> int:
+        """Rows of committed canvases that passes have encoded."""
+
+    @property
+    def canvases(self) -> int:
+        """Canvases that were committed."""
+
+    @property
+    def denoising_steps(self) -> int:
+        """The steps that these took."""
+
+    @property
+    def submitted(self) -> int: ...
+
+    @property
+    def refused(self) -> int:
+        """Requests that were refused with QueueFull."""
+
+    @property
+    def stopped(self) -> int:
+        """Requests that ended with "stop"."""
+
+    @property
+    def full_length(self) -> int:
+        """Requests that ended with "length"."""
+
+    @property
+    def cancelled(self) -> int:
+        """Requests that ended with "cancelled"."""
+
+    @property
+    def late(self) -> int:
+        """Requests that ended with "deadline"."""
+
+    @property
+    def exceeded(self) -> int:
+        """Requests that ended with DeadlineExceeded."""
+
+    @property
+    def failed(self) -> int:
+        """Requests that ended with another exception."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place now."""
+
+    @property
+    def running(self) -> int:
+        """Requests that run now."""
+
+    @property
+    def wait_seconds(self) -> float:
+        """From submit to the first place, of all requests in `begun`."""
+
+    @property
+    def first_canvas_seconds(self) -> float:
+        """
+        From submit to the first canvas, of all requests in `had_first_canvas`.
+        """
+
+    @property
+    def begun(self) -> int:
+        """Requests that got a place."""
+
+    @property
+    def had_first_canvas(self) -> int:
+        """Requests that came to a first canvas."""
+
+    @property
+    def pass_seconds(self) -> float:
+        """The time of all passes."""
+
+    @property
+    def cache_bytes(self) -> int:
+        """What the caches of running requests take now."""
+
+    @property
+    def prefix_bytes(self) -> int:
+        """What is kept of prompts now."""
+
+    @property
+    def prefix_hits(self) -> int:
+        """Requests that began with something that was kept."""
+
+    @property
+    def prefix_misses(self) -> int:
+        """Requests that began without."""
+
+    @property
+    def prefix_hit_tokens(self) -> int:
+        """Tokens that were not encoded again."""
+
+class Request:
+    def cancel(self) -> None: ...
+
+    def is_done(self) -> bool: ...
+
+    def wait(self, seconds: float | None) -> bool: ...
+
+    def result(self) -> Result: ...
+
+    def next(self) -> StepEvent | CanvasEvent | None:
+        """The next event; None for the end."""
+
+class Engine:
+    def __init__(self, model: Model, max_running: int, max_queued: int, memory_bytes: int, prefix_bytes: int, has_thread: bool) -> None: ...
+
+    def submit(self, ids: Sequence[int], session: Session | None, options: GenerationOptions, deadline: float | None, priority: int, key: bytes, keep_events: bool) -> Request: ...
+
+    def run_once(self) -> bool: ...
+
+    def drain(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def counters(self) -> EngineCounters: ...
+
+    def forget_prefixes(self) -> None: ...
+
+    @property
+    def max_running(self) -> int: ...
+
+def check_options(options: GenerationOptions, config: ModelConfig) -> None:
+    """
+    Raises ArgumentError if the options are wrong for one sequence, whatever its prompt is.
+    """
+
+def end_engines() -> None:
+    """
+    Python ends: from now on the calls of other threads, which use engines, do not return.
+    """
 
 class TensorType:
     """A tensor type that a GGUF file may hold."""

@@ -1,8 +1,10 @@
-"""Converts generation arguments, as callers write them, into what the native library takes."""
+"""Converts arguments, as callers write them, into what the native library takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from types import NoneType
 from typing import Any, TypeGuard
 
@@ -76,17 +78,77 @@ def as_id_lists(value: object, batch_size: int, what: str) -> list[list[int]]:
     return [as_ids(x, what) for x in value]
 
 
-def make_options(given: Mapping[str, object], batch_size: int, single: bool) -> dict[str, NativeValue]:
+def as_integer(name: str, value: object, least: int = -(2**63), most: int = 2**63 - 1) -> int:
+    """Converts an integer argument. The bounds are part of the range."""
+    if not _is_int(value):
+        raise TypeError(f"{name}: expected an int, got {_short(value)}")
+    if not least <= value <= most:
+        bounds = f"at least {least}" if value < least else f"at most {most}"
+        raise _native.ArgumentError(f"{name}: expected {bounds}, got {_short(int(value))}")
+    return int(value)
+
+
+def as_seconds(name: str, value: object) -> float | None:
+    """Converts a time. None means that there is no limit."""
+    if value is None:
+        return None
+    seconds = _float(name, value)
+    if math.isnan(seconds):
+        raise _native.ArgumentError(f"{name}: expected seconds, got {seconds}")
+    return seconds
+
+
+def as_bool(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}: expected True or False, got {_short(value)}")
+    return value
+
+
+def as_bytes(name: str, value: object) -> bytes:
+    """Converts a text that only has to differ from other ones."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected a str, got {_short(value)}")
+    return value.encode("utf-8", "surrogatepass")
+
+
+def as_prompts(value: object) -> Iterable[Any]:
+    """Checks that `value` has any number of prompts, and is not a prompt itself. The prompts are not looked at."""
+    value = as_array(value)
+    is_prompt = isinstance(value, str) or (is_ids(value) and len(value) > 0)
+    if is_prompt or not _is_iterable(value):
+        raise TypeError(f"prompts: expected an iterable of prompts, for example a list, got {_short(value)}")
+    return value
+
+
+def as_seeds_of_many(value: object, prompts: Iterable[object]) -> Iterable[Any]:
+    """Converts one seed for all prompts, or an iterable with one for each. The seeds are not looked at."""
+    value = as_array(value)
+    if not _is_iterable(value):
+        _seeds("seed", value)
+        return itertools.repeat(value)
+    if isinstance(value, Sized) and isinstance(prompts, Sized) and len(value) < len(prompts):
+        raise _native.ArgumentError(f"seed: expected one for each of {len(prompts)} prompts, got {len(value)}")
+    return value
+
+
+def _is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
+
+
+def make_options(
+    given: Mapping[str, object], batch_size: int, single: bool, call: str = "generate"
+) -> dict[str, NativeValue]:
     """Returns the options by their names, as the native library takes them.
 
     single: whether the caller gave one prompt, so that `pinned` may leave out the list over the sequences.
+    call: the method that got them, for messages.
     TypeError for an option that the table does not have, and for a value of the wrong kind. The native library checks
     ranges.
     """
     table = {option.name: option for option in _native.generation_options()}
     unknown = given.keys() - table.keys()
     if unknown:
-        raise TypeError(f"generate() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+        raise TypeError(f"{call}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
     return {
         name: _convert(table[name], value, batch_size, single)
         for name, value in given.items()

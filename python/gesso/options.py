@@ -18,8 +18,8 @@ Prompt = str | Ids
 Pins = Mapping[int, int]  # token ids by position
 
 
-class GenerationOptions(TypedDict, total=False):
-    """Keyword arguments of `Model.generate` and `Session.generate`.
+class OptionsOfMany(TypedDict, total=False):
+    """Keyword arguments of `Model.generate_many`.
 
     An option that is left out has its default. Where `None` is allowed, it means the same.
     """
@@ -41,15 +41,20 @@ class GenerationOptions(TypedDict, total=False):
     """A canvas may stop early only when the mean entropy of its tokens is below this, in nats."""
     end_token_ids: Ids | None
     """A text ends in front of the first of these tokens."""
-    seed: int | Ids
-    """One seed for all sequences, or one for each, from 0 to 2^64 - 1; -1 counts as 2^64 - 1, and so on down to -2^63.
-    The default is 0. A sequence depends on its prompt and its seed alone, not on the batch. Give equal prompts
-    different seeds to get different texts."""
     canvas: Ids | Sequence[Ids] | None
     """Token ids that the first canvas starts from instead of noise, [B][C], or [C] for one prompt."""
     pinned: Pins | Sequence[Pins | Sequence[Pins | None] | None] | None
     """{position: id} of canvas tokens that stay as given: a dict for each sequence, or one dict for one prompt. A dict
     pins the first canvas. A list of dicts pins one canvas after the other."""
+
+
+class GenerationOptions(OptionsOfMany, total=False):
+    """Keyword arguments of `Model.generate`, `Session.generate` and `Engine.submit`, which has one sequence."""
+
+    seed: int | Ids
+    """One seed for all sequences, or one for each, from 0 to 2^64 - 1; -1 counts as 2^64 - 1, and so on down to -2^63.
+    The default is 0. A sequence depends on its prompt and its seed alone, not on the batch. Give equal prompts
+    different seeds to get different texts."""
 
 
 @dataclass(frozen=True, kw_only=True)

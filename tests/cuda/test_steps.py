@@ -43,6 +43,24 @@ def test_a_step(batch_size, load, counters):
     assert len({step["num_kernels_run"] for step in later}) == 1
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_pass_of_an_engine(count, load, counters):
+    """The first pass encodes the prompts, too. The second one is the first of its kind, and the third is recorded."""
+    model = load(GOLDEN / "mixed.gguf")
+    options = {"max_new_tokens": 1, "max_denoising_steps": 8, "confidence_threshold": 0.0, "end_token_ids": []}
+    seen = [counters()]
+    with gesso.Engine(model, thread=False, max_running=count) as engine:
+        for i in range(count):
+            engine.submit([5 + i, 6], **options)
+        while engine.run_once():
+            seen.append(counters())
+    passes = [{name: b[name] - a[name] for name in a} for a, b in pairwise(seen)]
+    assert len(passes) == 8
+    assert [each["num_graph_launches"] for each in passes] == [0, 0] + 6 * [1]
+    assert {each["num_host_waits"] for each in passes} == {1}
+    assert {each["num_allocations"] for each in passes[3:]} == {0}
+
+
 def test_replayed_steps_are_those_that_were_recorded(load, emulator):
     """Step n of a generation, replayed where n > 2, equals the last step of a generation that stops after n steps."""
     model = load(GOLDEN / "q8_0.gguf")

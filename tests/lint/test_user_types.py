@@ -52,6 +52,19 @@ def talk(model: gesso.Model) -> None:
         print(reply.text, [call.name for call in calls if not call.repaired])
 
 
+def serve(model: gesso.Model, prompts: list[str]) -> None:
+    with gesso.Engine(model, max_queued=8, thread=True) as engine:
+        request: gesso.Request = engine.submit(prompts[0], deadline=1.5, key="a", seed=1, on_step=watch, events=True)
+        for event in request:
+            if isinstance(event, gesso.EndEvent):
+                print(event.result.ids, event.finish_reason == "deadline")
+            else:
+                print(event.canvas)
+        print(request.result(timeout=5).text, engine.counters().passes)
+    for result in model.generate_many(iter(prompts), seed=range(9), max_new_tokens=8):
+        print(repr(result) if isinstance(result, Exception) else result.usage.total_tokens)
+
+
 def show(done: int, total: int) -> None:
     print(done, total)
 
@@ -60,6 +73,7 @@ if __name__ == "__main__":
     loaded = gesso.load("model.gguf", device="cpu", num_threads=2, activations="f32", on_progress=show)
     print(answer(loaded, "Why is the sky blue?"))
     talk(loaded)
+    serve(loaded, ["x"])
     stored = gesso.quantize(np.ones((2, 256), np.float32), "Q4_K")
     print(gesso.dequantize(stored, "Q4_K").shape, gesso.devices()[0].name, loaded.config.t_max)
 """
@@ -69,6 +83,9 @@ WRONG = {
     "misspelt_option": ('model.generate("x", max_new_token=8)', "max_new_token"),
     "misspelt_option_of_a_session": ('model.session().generate("x", max_new_token=8)', "max_new_token"),
     "option_of_a_wrong_type": ('model.generate("x", t_max="hot")', "float"),
+    "misspelt_option_of_many": ('model.generate_many(["x"], max_new_token=8)', "max_new_token"),
+    "misspelt_option_of_a_request": ('gesso.Engine(model).submit("x", deadlin=8)', "deadlin"),
+    "text_of_a_row_that_may_be_an_exception": ('print(next(model.generate_many(["x"])).text)', "text"),
     "misspelt_load_option": ('gesso.load("model.gguf", num_thread=2)', "num_thread"),
     "misspelt_field_of_an_event": ("model.generate([1], on_step=lambda event: event.entropy > 0)", "entropy"),
     "callback_for_another_event": ("model.generate([1], on_step=keep)", "CanvasEvent"),
