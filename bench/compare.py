@@ -45,6 +45,7 @@ MOST_PROCESSES = 10  # of each version. More do not make the test better, and it
 IDENTITY = (
     *("kind", "device.name", "num_threads", "activations"),
     *("model.name", "model.synthetic", "model.num_layers", "prompt_tokens", "batch", "steps", "canvas_length"),
+    *("clients", "rate", "requests", "canvases", "common_tokens"),
     *("op", "case", "types", "rows"),
     *("peer", "runtime", "work", "quant", "layers"),
 )

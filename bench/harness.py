@@ -163,7 +163,7 @@ def commit() -> str | None:
 def origin(kind: str) -> dict[str, Any]:
     """The fields that all records of a run share."""
     command = ["python", *sys.argv]
-    return make_origin({}, command) | {"kind": kind, "commit": commit(), "device": {"name": "cpu"}}
+    return make_origin({}, command, kind) | {"commit": commit(), "device": {"name": "cpu"}}
 
 
 COLUMNS = (

@@ -1,9 +1,10 @@
-"""Draws what `gesso bench -o json` wrote: step time by op, and step time against context and batch.
+"""Draws what `gesso bench -o json` wrote: step time by op, step time against context and batch, and how an engine
+serves clients.
 
     python bench/plot.py RESULT.json [-o PREFIX]
 
-PREFIX-ops is drawn from records with a profile, PREFIX-scaling from records that differ in prompt or batch. Each is
-written as PNG and SVG. The script needs matplotlib.
+PREFIX-ops is drawn from records with a profile, PREFIX-scaling from records that differ in prompt or batch,
+PREFIX-clients from those of --clients and --rate. Each is written as PNG and SVG. The script needs matplotlib.
 """
 
 from __future__ import annotations
@@ -156,6 +157,29 @@ def draw_scaling(records: Sequence[Record], across: str, axes: Any) -> None:
         axes.set_xticks(ticks)
 
 
+def draw_load(records: Sequence[Record], across: str, rate_axes: Any, time_axes: Any) -> None:
+    """Tokens per second, and the times of requests, against the number of clients or the rate of requests. Each prompt
+    length has a colour."""
+    names = {"clients": "clients", "rate": "requests per second"}
+    times = (("first_text_ms", "first text", "o"), ("request_ms", "request", "s"))
+    for prompt, colour in zip(sorted({record["prompt_tokens"] for record in records}), LINES, strict=False):
+        points = sorted((r for r in records if r["prompt_tokens"] == prompt), key=lambda record: record[across])
+        xs = [point[across] for point in points]
+        label = f"prompt {context_label(prompt)}"
+        rate_axes.plot(xs, [point["tokens_per_s"] for point in points], "o-", color=colour, label=label)
+        for key, name, marker in times:
+            for part, word, line in (("median", "median", "-"), ("p95", "95th percentile", "--")):
+                seconds = [point[key][part] / 1000 for point in points]
+                time_axes.plot(xs, seconds, line, marker=marker, color=colour, label=f"{name}, {word}, {label}")
+    for axes, label in ((rate_axes, "committed tokens per second"), (time_axes, "seconds since a request arrived")):
+        axes.set_xlabel(names[across])
+        axes.set_ylabel(label)
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, loc="best")
+
+
 def save(figure: Any, path: str) -> None:
     for suffix in ("png", "svg"):
         figure.savefig(f"{path}.{suffix}", dpi=150, bbox_inches="tight")
@@ -168,6 +192,16 @@ def draw(records: Sequence[Record], prefix: str) -> int:
 
     plt.switch_backend("Agg")
     plots = 0
+    loads = [(across, [r for r in records if r.get(across) is not None]) for across in ("clients", "rate")]
+    loads = [(across, group) for across, group in loads if group]
+    if loads:
+        figure, panels = plt.subplots(len(loads), 2, figsize=(13, 5.5 * len(loads)), squeeze=False)
+        for (across, group), axes in zip(loads, panels, strict=True):
+            draw_load(group, across, *axes)
+        figure.suptitle(title(records[0]))
+        save(figure, f"{prefix}-clients")
+        plots += 1
+    records = [record for record in records if record["kind"] == "bench"]
     profiled = [record for record in records if record.get("profile")]
     if profiled:
         figure, axes = plt.subplots(figsize=(4.5 + 1.6 * len(profiled), 6.5))
@@ -188,7 +222,7 @@ def draw(records: Sequence[Record], prefix: str) -> int:
 
 def read_records(file: Path) -> list[Record]:
     """The records of `gesso bench` in the file. They must all be of one model on one machine."""
-    records = [record for record in json.loads(file.read_text()) if record.get("kind") == "bench"]
+    records = [record for record in json.loads(file.read_text()) if record.get("kind") in ("bench", "clients")]
     if not records:
         raise ValueError(f"{file}: no records of `gesso bench`")
     titles = {title(record) for record in records}

@@ -40,6 +40,15 @@ def test_a_row(path, activations, capsys):
     assert head["float_operations"] > 0 == head["int8_operations"]
 
 
+def test_clients(path, capsys):
+    arguments = ["-p", "5", "--clients", "1,2", "--requests", "4", "--canvases", "2", "--steps", "4", "-o", "json"]
+    assert cli.main(["bench", path, "--device", "cuda", *arguments]) == 0
+    one, two = json.loads(capsys.readouterr().out)
+    assert (one["passes"], one["sweeps_per_block"]) == (4 * 2 * 4, 4)
+    assert two["passes"] <= 4 * 2 * 4 and two["canvas_rows"] == one["canvas_rows"] == 4 * 2 * 4 * 8
+    assert one["waiting_share"] is None and one["peak_memory_kind"] == "allocated, device"
+
+
 def test_the_table_shows_plans(path, activations, capsys):
     arguments = ["--device", "cuda", "--activations", activations, "-p", "5", "--steps", "2", "-r", "1", "--profile"]
     assert cli.main(["bench", path, *arguments]) == 0

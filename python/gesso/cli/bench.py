@@ -5,24 +5,35 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from gesso import ArgumentError, _native
-from gesso.cli.command_parser import CommandParser, add_no_mmap, integer, list_of, seed, thread_count
-from gesso.cli.progress import Progress
+from gesso.cli.bench_rows import measure_all, measure_loads
+from gesso.cli.command_parser import (
+    CommandParser,
+    add_no_mmap,
+    integer,
+    list_of,
+    positive_number,
+    seed,
+    thread_count,
+)
 from gesso.files.partial_file import check_not_a_source, check_output
 from gesso.files.regular_file import as_path
-from gesso.measure.bench import Setting, measure
-from gesso.measure.floor import Ceilings, measure_ceilings
-from gesso.measure.record import make_origin, make_record
-from gesso.measure.record_types import Record
+from gesso.measure import client_report
+from gesso.measure.record_types import ClientRecord, Record, Row
 from gesso.measure.report import to_csv, to_json, to_markdown
 from gesso.measure.subject import Subject, check_memory, from_file, from_preset
-from gesso.model import Model
 
-FORMATS = {"md": to_markdown, "json": to_json, "csv": to_csv}
+Measured = TypeVar("Measured", bound=Row)
+FORMATS: dict[str, Callable[[list[Record]], str]] = {"md": to_markdown, "json": to_json, "csv": to_csv}
+LOAD_FORMATS: dict[str, Callable[[list[ClientRecord]], str]] = {
+    "md": client_report.to_markdown,
+    "json": to_json,
+    "csv": to_csv,
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -32,7 +43,8 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         description="Measures how long a model takes to read a prompt (encode), to refine a canvas once (a denoising"
         " step) and to take the finished canvas into its cache (commit). It also measures how fast this machine copies"
         " memory and multiplies, and shows how close the model comes to that. There is one row for each combination of"
-        " threads, prompt length and batch. Every canvas takes exactly --steps steps.",
+        " threads, prompt length and batch. Every canvas takes exactly --steps steps. With --clients or --rate it"
+        " measures instead how an engine serves many requests at once.",
     )
     parser.set_defaults(command=bench)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")
@@ -55,7 +67,6 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         "-b",
         "--batch",
         type=list_of(integer(1)),
-        default=[1],
         metavar="N,..",
         help="sequences that run together; default: 1",
     )
@@ -66,7 +77,6 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         "-r",
         "--repetitions",
         type=integer(1),
-        default=5,
         metavar="N",
         help="canvases to measure for each row; default: 5",
     )
@@ -79,6 +89,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     work.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="seed of random prompts, noise and weights; default: 0"
     )
+    add_load(parser)
     machine = parser.add_argument_group("machine")
     machine.add_argument(
         "--device", default="auto", help="where to run: cpu, cuda, cuda:1, or auto (default): a GPU if there is one"
@@ -110,9 +121,53 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     )
 
 
+def add_load(parser: CommandParser) -> None:
+    load = parser.add_argument_group("requests to an engine")
+    load.add_argument(
+        "--clients",
+        type=list_of(integer(1)),
+        metavar="N,..",
+        help="a row for each number of clients; a client sends its next request when its last one has ended",
+    )
+    load.add_argument(
+        "--rate",
+        type=list_of(positive_number),
+        metavar="X,..",
+        help="a row for each rate: so many requests per second arrive in the mean, at random times",
+    )
+    load.add_argument("--requests", type=integer(1), metavar="N", help="requests of each row, in all; default: 32")
+    load.add_argument("--canvases", type=integer(1), metavar="N", help="canvases of each request; default: 4")
+    load.add_argument(
+        "--common",
+        type=integer(0),
+        metavar="N",
+        help="tokens at the beginning of each prompt that are the same in all; default: 0",
+    )
+
+
+# The options of one kind of rows alone, with their defaults. The parser gives None, or False, where one is not given.
+BATCH_DEFAULTS = {"batch": [1], "repetitions": 5, "profile": False}
+LOAD_DEFAULTS = {"clients": [], "rate": [], "requests": 32, "canvases": 4, "common": 0}
+
+
+def is_load(options: argparse.Namespace) -> bool:
+    return bool(options.clients or options.rate)
+
+
+def set_defaults(options: argparse.Namespace) -> None:
+    for name in BATCH_DEFAULTS if is_load(options) else LOAD_DEFAULTS:
+        if getattr(options, name):
+            verb = "does not go with" if is_load(options) else "needs"
+            options.usage_error(f"--{name} {verb} --clients or --rate")
+    for name, default in (BATCH_DEFAULTS | LOAD_DEFAULTS).items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+
+
 def bench(options: argparse.Namespace) -> int:
     if (options.model is None) == (options.synthetic is None):
         options.usage_error("expected either MODEL or --synthetic")
+    set_defaults(options)
     if options.output is not None:
         check_result_file(options.output)
     if options.model is None:
@@ -122,14 +177,23 @@ def bench(options: argparse.Namespace) -> int:
     if options.output is not None:
         check_not_a_source(Path(options.output), *subject.files)
     check_sizes(options, subject)
-    records: list[Record] = []
-    try:
-        for record in measure_all(options, subject):
-            records.append(record)
-    finally:  # after Ctrl-C, the rows that are complete are written
-        if records:
-            write(FORMATS[options.format](records), options.output)
+    if is_load(options):
+        write_all(measure_loads(options, subject), LOAD_FORMATS, options)
+    else:
+        write_all(measure_all(options, subject), FORMATS, options)
     return 0
+
+
+def write_all(
+    records: Iterator[Measured], formats: Mapping[str, Callable[[list[Measured]], str]], options: argparse.Namespace
+) -> None:
+    done: list[Measured] = []
+    try:
+        for record in records:
+            done.append(record)
+    finally:  # after Ctrl-C, the rows that are complete are written
+        if done:
+            write(formats[options.format](done), options.output)
 
 
 def check_result_file(output: str) -> None:
@@ -145,47 +209,22 @@ def check_sizes(options: argparse.Namespace, subject: Subject) -> None:
 
     The check comes first, because the rows may take hours.
     """
-    config = subject.config
-    longest = max(options.prompt) + config.canvas_length
+    config, prompt = subject.config, max(options.prompt)
+    num_canvases = options.canvases if is_load(options) else 1
+    longest = prompt + num_canvases * config.canvas_length
     if longest > config.max_position_embeddings:
+        canvases = "a canvas" if num_canvases == 1 else f"{num_canvases} canvases"
         raise ArgumentError(
-            f"--prompt: {max(options.prompt):,} tokens and a canvas of {config.canvas_length} are more than the model's"
-            f" context of {config.max_position_embeddings:,}"
+            f"--prompt: {prompt:,} tokens and {canvases} of {config.canvas_length} are more than the model's context of"
+            f" {config.max_position_embeddings:,}"
+        )
+    if options.common >= min(options.prompt):
+        raise ArgumentError(
+            f"--common: expected less than the shortest prompt, of {min(options.prompt)} tokens, got {options.common}"
         )
     check_memory(subject, max(options.batch), longest)
     if options.device == "cpu" or len(_native.devices()) == 1:  # on the CPU a model of the outline copies no weights
         _native.Model(subject.outline, options.device, 1, options.activations, None)
-
-
-def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[Record]:
-    settings = [
-        Setting(prompt, batch, options.steps, options.repetitions, options.profile, options.seed)
-        for prompt, batch in product(options.prompt, options.batch)
-    ]
-    threads = options.threads or [0]
-    with Progress("weights") as progress:
-        checkpoint = subject.open(progress.update)
-    origin = make_origin(subject.description, ["gesso", *options.arguments])
-    total, done = len(threads) * len(settings) * (options.repetitions + 1), 0
-    with Progress("bench", "runs") as progress:
-        for num_threads in threads:
-            model = Model(_native.Model(checkpoint, options.device, num_threads, options.activations, None))
-            ceilings = None
-            for setting in settings:
-                title = f"{model.num_threads} threads, prompt {setting.prompt_tokens}, batch {setting.batch}"
-                first = done
-
-                def show(num_runs: int, first: int = first, title: str = title) -> None:
-                    progress.update(first + num_runs, total, title)
-
-                show(0)
-                found = measure(model, setting, show)
-                done += options.repetitions + 1
-                # The ceilings are measured after the first row: while the file is still being read, they would come
-                # out too low.
-                if ceilings is None:
-                    ceilings = measure_ceilings(model.num_threads) if model.device == "cpu" else Ceilings()
-                yield make_record(origin, model, setting, found, ceilings)
 
 
 def write(text: str, path: str | None) -> None:

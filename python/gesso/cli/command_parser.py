@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from gesso._native import OptionInfo, OptionKind
 from gesso.loading import check_num_threads
 
+Value = TypeVar("Value")
 BEHIND = "\0"  # in front of an argument that came behind `--`. No argument of a process can hold a NUL
 
 
@@ -75,7 +77,14 @@ def integer(least: int, most: int | None = None) -> Callable[[str], int]:
     return convert
 
 
-def list_of(convert: Callable[[str], int]) -> Callable[[str], list[int]]:
+def positive_number(text: str) -> float:
+    value = _float(text)
+    if value is None or not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number > 0, got {text!r}")
+    return value
+
+
+def list_of(convert: Callable[[str], Value]) -> Callable[[str], list[Value]]:
     """Values with commas between them."""
     return lambda text: [convert(word) for word in text.split(",")]
 

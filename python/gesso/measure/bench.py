@@ -4,16 +4,20 @@
 
 A repetition begins with an empty session. It encodes the prompt, denoises one canvas with a fixed number of steps and
 encodes the finished canvas (the commit). A warm-up run comes first; its times are not among the samples.
+
+A pass may have room for only some canvases of a batch. Then they take all their steps, and only then the others take
+theirs. So a step of the whole batch is several passes, which do not follow each other. For example, with room for one
+canvas, a batch of 3 and 16 steps, the second step is the passes 2, 18 and 34. `of_whole_batch` finds them.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -21,11 +25,13 @@ from gesso import _native
 from gesso.measure.compare import random_prompt
 from gesso.measure.memory import peak_bytes, reset_peak
 from gesso.measure.record_types import Op, total_work
-from gesso.model import Model, Session
+from gesso.model import Model
+from gesso.session import Session
 
 PHASES = ("encode", "step", "step_without_self_conditioning", "commit")
 WARM_UP_STEPS = 3  # a GPU records a step the second time and replays it from the third on
 Arguments = ParamSpec("Arguments")
+Pass = TypeVar("Pass")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Measurements:
     step_ms: list[float] = field(default_factory=list)  # steps with self-conditioning: all but a canvas' first
     step_without_self_conditioning_ms: list[float] = field(default_factory=list)
     commit_ms: list[float] = field(default_factory=list)
-    first_canvas_ms: list[float] = field(default_factory=list)
+    first_canvas_ms: list[float] = field(default_factory=list)  # until all sequences have one
     mean_entropy_nats: list[float] = field(default_factory=list)  # one for each step: the mean over the batch
     first_encode_ms: float = 0.0
     first_step_ms: float = 0.0
@@ -76,12 +82,15 @@ def measure(model: Model, setting: Setting, on_done: Callable[[int], object] = l
             on_done(repetition + 2)
     if model.device == "cpu":
         found.waiting_share = waiting.share
-        found.peak_memory_bytes = peak_bytes()
-        found.peak_memory_kind = "resident, process" + ("" if is_fresh else ", since its start")
-    else:
-        found.peak_memory_bytes = next(x.used_bytes for x in _native.devices() if x.name == model.device)
-        found.peak_memory_kind = "allocated, device"
+    found.peak_memory_bytes, found.peak_memory_kind = peak_memory(model, is_fresh)
     return found
+
+
+def peak_memory(model: Model, is_fresh: bool) -> tuple[int, str]:
+    """Returns a number of bytes, and what it counts. is_fresh: what reset_peak() has returned."""
+    if model.device == "cpu":
+        return peak_bytes(), "resident, process" + ("" if is_fresh else ", since its start")
+    return next(x.used_bytes for x in _native.devices() if x.name == model.device), "allocated, device"
 
 
 class WaitingShare:
@@ -115,14 +124,19 @@ def waited_seconds() -> float | None:
         return None
 
 
+def of_whole_batch(passes: Sequence[Pass], steps: int) -> list[list[Pass]]:
+    """Returns the passes of each step of the whole batch. Every canvas takes `steps` steps."""
+    return [list(passes[step::steps]) for step in range(steps)]
+
+
 def _generate(
     session: Session, setting: Setting, steps: int, on_step: Callable[[_native.StepEvent], None] | None = None
-) -> _native.Timings:
-    """Generates one canvas with exactly `steps` steps.
+) -> list[float]:
+    """Generates one canvas per sequence with exactly `steps` steps. Returns the times of the steps in milliseconds.
 
     It cannot stop early, because no mean entropy is below 0. No token ends the text, because there are no end tokens.
     """
-    return session.generate(
+    timings = session.generate(
         max_new_tokens=session.model.config.canvas_length,
         max_denoising_steps=steps,
         confidence_threshold=0.0,
@@ -130,6 +144,7 @@ def _generate(
         seed=list(range(setting.seed, setting.seed + setting.batch)),
         on_step=on_step,
     ).timings
+    return [sum(passes) for passes in of_whole_batch(timings.step_ms, steps)]
 
 
 def _timed_ms(function: Callable[Arguments, object], *arguments: Arguments.args, **options: Arguments.kwargs) -> float:
@@ -148,11 +163,11 @@ def _repeat(
         entropies[event.step].append(event.mean_entropy)
 
     encode_ms = _timed_ms(session.encode, prompts)
-    timings = _generate(session, setting, setting.steps, keep_entropy if with_entropies else None)
+    step_ms = _generate(session, setting, setting.steps, keep_entropy if with_entropies else None)
     found.encode_ms.append(encode_ms)
-    found.step_without_self_conditioning_ms.append(timings.step_ms[0])
-    found.step_ms += timings.step_ms[1:]
-    found.first_canvas_ms.append(encode_ms + timings.first_canvas_ms)
+    found.step_without_self_conditioning_ms.append(step_ms[0])
+    found.step_ms += step_ms[1:]
+    found.first_canvas_ms.append(encode_ms + sum(step_ms))
     # Encoding no further tokens encodes those that were generated and are not encoded yet.
     found.commit_ms.append(_timed_ms(session.encode, _nothing(setting)))
     if with_entropies:
@@ -170,22 +185,27 @@ def _warm_up(session: Session, prompts: list[list[int]], setting: Setting, found
         session._native.set_profiling(True)
     phases: dict[str, list[list[Op]]] = {phase: [] for phase in PHASES}
 
-    def take(phase: str) -> None:
-        phases[phase].append([_fields(op) for op in session._native.take_profile()])
-
-    def take_step(event: _native.StepEvent) -> None:
-        if event.sequence == setting.batch - 1:
-            take("step" if event.step > 0 else "step_without_self_conditioning")
+    def take() -> list[Op]:
+        return [_fields(op) for op in session._native.take_profile()]
 
     def run(steps: int) -> None:
+        passes: list[list[Op]] = []
+
+        def take_pass(_: _native.StepEvent) -> None:
+            if ops := take():  # the first event behind a pass; the others of the pass find nothing
+                passes.append(ops)
+
         session.rewind(0)
         encode_ms = _timed_ms(session.encode, prompts)
-        take("encode")
-        timings = _generate(session, setting, steps, take_step)
+        phases["encode"].append(take())
+        step_ms = _generate(session, setting, steps, take_pass)
+        first, *others = map(_sum_of_ops, of_whole_batch(passes, steps))
+        phases["step_without_self_conditioning"].append(first)
+        phases["step"] += others
         session.encode(_nothing(setting))
-        take("commit")
+        phases["commit"].append(take())
         if not found.first_step_ms:
-            found.first_encode_ms, found.first_step_ms = encode_ms, timings.step_ms[0]
+            found.first_encode_ms, found.first_step_ms = encode_ms, step_ms[0]
 
     few = min(setting.steps, WARM_UP_STEPS)
     run(few)
@@ -216,16 +236,35 @@ def _fields(op: _native.OpProfile) -> Op:
     }
 
 
+def _sum_of_ops(passes: list[list[Op]]) -> list[Op]:
+    """The ops of several passes as those of one. Each op keeps all its plans."""
+    return [
+        {
+            **calls[0],
+            **total_work(calls),
+            "plan": "; ".join(dict.fromkeys(plan for op in calls for plan in op["plan"].split("; "))),
+            "calls": sum(op["calls"] for op in calls),
+            "ms": sum(op["ms"] for op in calls),
+        }
+        for calls in _by_name(passes)
+    ]
+
+
+def _by_name(passes: list[list[Op]]) -> list[list[Op]]:
+    """The calls of each op with each weight in all passes."""
+    found: dict[tuple[str, str], list[Op]] = {}
+    for ops in passes:
+        for op in ops:
+            found.setdefault((op["op"], op["weight"]), []).append(op)
+    return list(found.values())
+
+
 def _typical_ops(passes: list[list[Op]]) -> list[Op]:
     """Combines the ops of several passes of one kind to those of one typical pass, the longest op first.
 
     Times are medians. Counts are means: they may differ from pass to pass, because other experts run.
     """
-    found: dict[tuple[str, str], list[Op]] = {}
-    for ops in passes:
-        for op in ops:
-            found.setdefault((op["op"], op["weight"]), []).append(op)
-    typical = [_typical_op(each, len(passes)) for each in found.values()]
+    typical = [_typical_op(each, len(passes)) for each in _by_name(passes)]
     return sorted(typical, key=lambda op: -op["ms"])
 
 

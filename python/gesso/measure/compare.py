@@ -15,7 +15,8 @@ from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.folder import read_checkpoint
 from gesso.files.locate import locate
 from gesso.files.tensor import Tensor, release_pages, stored_bytes, tensor_types
-from gesso.model import Model, Session
+from gesso.model import Model
+from gesso.session import Session
 
 CHUNK_ELEMENTS = 1 << 22  # at most so many elements of a tensor are decoded at a time
 CHUNK_LOGITS = 1 << 21  # about so many logits are converted to float64 at a time

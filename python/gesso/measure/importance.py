@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.callback import plain_callback
-from gesso.model import Model, Session
+from gesso.model import Model
+from gesso.session import Session
 
 
 def collect(

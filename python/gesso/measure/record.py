@@ -95,20 +95,27 @@ def profiled(op: Op, ceilings: Ceilings) -> ProfiledOp:
 
 def notes(model: Model, setting: Setting, found: Measurements, ceilings: Ceilings) -> list[str]:
     """Returns sentences that a reader needs so that the figures do not mislead."""
-    lines = [
-        f"every canvas takes {setting.steps} denoising steps: no early stop",
-        "prompts are random tokens",
-    ]
+    lines = work_notes(setting.steps)
     if setting.steps == 1:
         lines.append("the only step of a canvas has no self-conditioning")
     if not ceilings.entries:
         lines.append("the ceilings of a GPU are not measured by this command, so there are no floors")
-    if model.device == "cpu" and model.num_threads > num_processors():
-        lines.append(f"{model.num_threads} threads on {num_processors()} processors")
-    lines += busy_notes(found.waiting_share)
+    lines += machine_notes(model, found.waiting_share)
     if setting.profile and model.device != "cpu":
         lines.append("on a GPU, profiled ops wait for each other, so their times add up to more than a step's")
     return lines
+
+
+def work_notes(steps: int) -> list[str]:
+    return [f"every canvas takes {steps} denoising steps: no early stop", "prompts are random tokens"]
+
+
+def machine_notes(model: Model, waiting_share: float | None) -> list[str]:
+    """Returns what made the times longer than they could be."""
+    lines = []
+    if model.device == "cpu" and model.num_threads > num_processors():
+        lines.append(f"{model.num_threads} threads on {num_processors()} processors")
+    return lines + busy_notes(waiting_share)
 
 
 def busy_notes(waiting_share: float | None) -> list[str]:
@@ -121,11 +128,11 @@ def busy_notes(waiting_share: float | None) -> list[str]:
     ]
 
 
-def make_origin(model: Subject, command: Sequence[str]) -> Origin:
+def make_origin(model: Subject, command: Sequence[str], kind: str) -> Origin:
     """Returns the part that all records of a run share."""
     return {
         "schema": SCHEMA,
-        "kind": "bench",
+        "kind": kind,
         "gesso_version": __version__,
         "build": "cuda" if _native.has_cuda() else "cpu",
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),

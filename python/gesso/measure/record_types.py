@@ -66,6 +66,12 @@ class Spread(TypedDict):
     samples: list[float]
 
 
+class Latency(Spread):
+    """How long requests took."""
+
+    p95: float
+
+
 class CeilingEntry(TypedDict):
     """How fast a loop is that does nothing else. One of the two rates is None."""
 
@@ -129,18 +135,27 @@ class Origin(TypedDict):
     model: Subject
 
 
-class Record(Origin):
-    """One setting, and what was measured with it."""
+class Row(Origin):
+    """What the records of both kinds have."""
 
     device: Device
     activations: str
     num_threads: int
     prompt_tokens: int
-    batch: int
     steps: int
     canvas_length: int
-    repetitions: int
     seed: int
+    waiting_share: float | None
+    peak_memory_bytes: int
+    peak_memory_kind: str
+    notes: list[str]
+
+
+class Record(Row):
+    """One setting, and what was measured with it. Its kind is "bench"."""
+
+    batch: int
+    repetitions: int
     encode_ms: Spread
     step_ms: Spread | None  # None where each canvas had a single step, which has no self-conditioning
     step_without_self_conditioning_ms: Spread
@@ -151,14 +166,33 @@ class Record(Origin):
     first_encode_ms: float
     first_step_ms: float
     mean_entropy_nats: list[float | None]
-    waiting_share: float | None
-    peak_memory_bytes: int
-    peak_memory_kind: str
     passes: dict[str, Pass]
     first_canvas_share_of_floor: float | None
     ceilings: list[CeilingEntry]
     profile: dict[str, list[ProfiledOp]] | None
-    notes: list[str]
+
+
+class ClientRecord(Row):
+    """One load, and how an engine served it. Its kind is "clients"."""
+
+    common_tokens: int
+    clients: int | None
+    rate: float | None
+    requests: int
+    canvases: int
+    seconds: float
+    tokens_per_s: float
+    first_text_ms: Latency
+    request_ms: Latency
+    rows_per_pass: float
+    sweeps_per_block: float
+    passes: int
+    canvas_rows: int
+    prompt_rows: int
+    committed_rows: int
+    prefix_hits: int
+    prefix_misses: int
+    prefix_hit_tokens: int
 
 
 def total_work(parts: Iterable[Work]) -> Work:

@@ -7,17 +7,17 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from gesso.measure.record_types import CeilingEntry, ProfiledOp, Record, Spread
+from gesso.measure.record_types import CeilingEntry, ProfiledOp, Record, Row, Spread
 from gesso.measure.text import show_bytes, show_ms, visible
 
 PROFILED = {"encode": "encoding the prompts", "step": "one denoising step"}  # the tables have these two, JSON has all
 
 
-def to_json(records: Sequence[Record]) -> str:
+def to_json(records: Sequence[Row]) -> str:
     return json.dumps(list(records), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_csv(records: Sequence[Record]) -> str:
+def to_csv(records: Sequence[Row]) -> str:
     """Writes one line per record. The keys of nested objects are joined by underscores, as in step_ms_median.
 
     Lists are left out: samples, ceilings and profiles.
@@ -51,7 +51,7 @@ def to_markdown(records: Sequence[Record]) -> str:
     return visible("\n".join(lines)) + "\n"
 
 
-def heading(record: Record) -> list[str]:
+def heading(record: Row) -> list[str]:
     model, machine, device = record["model"], record["machine"], record["device"]
     where = machine["cpu"]
     if device["name"] != "cpu":
@@ -107,7 +107,11 @@ def legend(records: Sequence[Record]) -> list[str]:
     known = [entropy for entropy in entropies if entropy is not None]
     if known and len(known) == len(entropies):
         lines.append(f"Mean entropy: {known[0]:.3f} nats in the first step, {known[-1]:.3f} in the last.")
-    return lines + [f"Note: {note}." for note in dict.fromkeys(note for record in records for note in record["notes"])]
+    return lines + note_lines(records)
+
+
+def note_lines(records: Sequence[Row]) -> list[str]:
+    return [f"Note: {note}." for note in dict.fromkeys(note for record in records for note in record["notes"])]
 
 
 def ceiling_table(records: Sequence[Record]) -> list[str]:

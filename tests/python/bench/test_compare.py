@@ -135,6 +135,7 @@ def test_a_disturbed_record_is_named(tmp_path, capsys):
 def test_every_field_of_the_identity_tells_records_apart():
     base = {"kind": "bench", "device": {"name": "cpu"}, "model": {"name": "a", "synthetic": "b", "num_layers": 6}}
     base |= {"num_threads": 1, "activations": "f32", "prompt_tokens": 1, "batch": 1, "steps": 1, "canvas_length": 1}
+    base |= {"clients": 1, "rate": 0.5, "requests": 1, "canvases": 1, "common_tokens": 1}
     base |= {
         "op": "x",
         "case": "x",

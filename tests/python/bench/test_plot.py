@@ -80,6 +80,25 @@ def test_pictures_of_both_kinds(tmp_path):
     assert text.startswith("<?xml")
 
 
+def client_record(prompt, clients, rate, seconds):
+    times = {"median": 1e3 * seconds, "p95": 1.2e3 * seconds}
+    load = {"clients": clients, "rate": rate, "tokens_per_s": 1.0, "first_text_ms": times, "request_ms": times}
+    return record(prompt, None, 1.0, kind="clients", **load)
+
+
+def test_the_picture_of_clients(tmp_path):
+    """A row of panels for clients and one for rates. Each prompt has five lines: a rate, and two of each time."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    records = [client_record(prompt, n, None, n) for prompt in (64, 512) for n in (1, 2, 4)]
+    records += [client_record(64, None, rate, 1 / rate) for rate in (0.5, 0.25)]
+    status, files = draw(tmp_path, records)
+    assert status == 0 and files == {"result-clients.png", "result-clients.svg"}
+    panels = pyplot.gcf().axes
+    assert [len(axes.lines) for axes in panels] == [2, 8, 1, 4]
+    assert [axes.get_xlabel() for axes in panels] == ["clients"] * 2 + ["requests per second"] * 2
+    assert panels[3].lines[1].get_xydata().tolist() == [[0.25, pytest.approx(4.8)], [0.5, pytest.approx(2.4)]]
+
+
 @pytest.mark.parametrize(
     ("records", "message"),
     [

@@ -14,7 +14,7 @@ import pytest
 
 import gesso
 from gesso import _native
-from gesso.cli import bench as bench_command
+from gesso.cli import bench_rows
 from gesso.cli import program as cli
 from gesso.files.gguf_writer import matrices_as
 from gesso.measure import bench, floor, memory, subject
@@ -98,6 +98,21 @@ def test_rates_follow_from_the_times(path, run_bench):
         assert work["share_of_floor"] == pytest.approx(work["floor_ms"] / record[f"{phase}_ms"]["median"])
 
 
+def test_a_batch_larger_than_a_pass(tmp_path, run_bench):
+    """On the CPU a pass has room for two canvases of 128. The figures of a batch of 3 are those of both its passes."""
+    path = str(tiny_model(tmp_path / "long.gguf", canvas_length=128, num_experts=EXPERTS))
+    one, three = json.loads(run_bench(path, "-p", "5", "-b", "1,3", "--activations", "f32", "--profile", "-o", "json"))
+    for phase in bench.PHASES:
+        assert three["passes"][phase]["float_operations"] == 3 * one["passes"][phase]["float_operations"] > 0
+    for phase in ("step", "step_without_self_conditioning"):
+        calls = [{(op["op"], op["weight"]): op["calls"] for op in record["profile"][phase]} for record in (one, three)]
+        assert calls[1] == {op: 2 * count for op, count in calls[0].items()}
+    names = ("encode", "step_without_self_conditioning", "step", "first_canvas")
+    *parts, first_canvas_ms = (three[f"{name}_ms"]["samples"] for name in names)
+    assert [*map(len, parts), len(first_canvas_ms)] == [2, 2, 2 * 2, 2]
+    assert sum(first_canvas_ms) == pytest.approx(sum(map(sum, parts)))
+
+
 def test_a_single_step_has_no_self_conditioning(path, capsys):
     assert cli.main(["bench", path, "-p", "5", "--steps", "1", "-r", "1", "--device", "cpu", "-o", "json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
@@ -149,14 +164,14 @@ def test_output_goes_to_a_file(path, run_bench, tmp_path):
 
 
 def test_ctrl_c_prints_what_was_measured(path, capsys, monkeypatch):
-    original = bench_command.measure
+    original = bench_rows.measure
 
     def measure(model, setting, on_done):
         if setting.prompt_tokens == 9:
             raise KeyboardInterrupt
         return original(model, setting, on_done)
 
-    monkeypatch.setattr(bench_command, "measure", measure)
+    monkeypatch.setattr(bench_rows, "measure", measure)
     assert cli.main(["bench", path, "-p", "5,9", "--steps", "2", "-r", "1", "-o", "json"]) == 130
     assert [x["prompt_tokens"] for x in json.loads(capsys.readouterr().out)] == [5]
 
