@@ -4,6 +4,11 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+# A test must not fail because the machine is busy.
+settings.register_profile("gesso")
+settings.load_profile("gesso")
 
 # The emulated GPU's threads are OpenMP's, which else spin between kernels; read when its library is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

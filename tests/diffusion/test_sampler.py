@@ -76,7 +76,7 @@ ENTROPIES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ENTROPIES, st.one_of(st.floats(0, 20, width=32), st.sampled_from([0.0, 0.1, 0.25])), st.data())
 def test_any_entropies(entropies, bound, data):
     pinned = data.draw(st.sets(st.integers(0, len(entropies) - 1))) if entropies else []

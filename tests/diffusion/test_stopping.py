@@ -45,7 +45,7 @@ def test_nan_never_stops():
     assert stops([(A, float("nan"))] * 3, 1, confidence_threshold=100.0) == [False] * 3
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(0, 4), st.lists(st.tuples(st.sampled_from([A, B]), st.sampled_from([CONFIDENT, UNSURE])), min_size=1)
 )

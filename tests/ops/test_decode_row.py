@@ -42,14 +42,14 @@ def test_every_type_of_a_weight_is_here():
 
 
 @pytest.mark.parametrize("name", SIZES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), num_blocks=st.integers(1, 40))
 def test_any_bytes(name, seed, num_blocks):
     assert_same_as_reference(name, np.random.default_rng(seed).bytes(num_blocks * SIZES[name][1]))
 
 
 @pytest.mark.parametrize("name", SIZES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_chosen_blocks(name, data):
     size = SIZES[name][1]

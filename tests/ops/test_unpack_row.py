@@ -36,7 +36,7 @@ def test_other_types_have_no_integers():
 
 
 @pytest.mark.parametrize("name", INTEGER_TYPES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), num_blocks=st.integers(0, 70))
 def test_any_bytes(name, seed, num_blocks):
     assert_same_as_decoded(name, np.random.default_rng(seed).bytes(num_blocks * SIZES[name][1]))

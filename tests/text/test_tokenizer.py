@@ -178,14 +178,14 @@ def draw_split(data, ids):
 
 
 @given(text=TEXTS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_encode_with_trained_vocabulary(trained, text):
     tokenizer, reference = trained
     assert tokenizer.encode(text) == reference_encode(reference, text)
 
 
 @given(text=TEXTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_encode_without_special_tokens(trained, text):
     tokenizer, reference = trained
     reference.encode_special_tokens = True
@@ -196,7 +196,7 @@ def test_encode_without_special_tokens(trained, text):
 
 
 @given(metadata=metadata_with_random_merges(), texts=st.lists(TEXTS, min_size=1, max_size=8), data=st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_random_vocabulary(metadata, texts, data):
     tokenizer, reference = both(metadata)
     for text in texts:
@@ -207,7 +207,7 @@ def test_random_vocabulary(metadata, texts, data):
 
 
 @given(data=st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_decode_and_stream(trained, data):
     tokenizer, reference = trained
     ids = draw_ids(data, reference)
@@ -220,7 +220,7 @@ def test_decode_and_stream(trained, data):
 
 
 @given(text=st.text())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_round_trip(full, text):
     tokenizer, _ = full
     assert tokenizer.decode(tokenizer.encode(text), skip_special_tokens=False) == text.replace("▁", " ")

@@ -113,7 +113,7 @@ TEXTS = TEXTS.filter(lambda text: text and "▁" not in text)  # an empty one le
 
 @pytest.mark.parametrize(("name", "revision"), SHAPES)
 @given(text=TEXTS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_a_text_never_makes_or_breaks_a_marker(name, revision, text):
     tokenizer = TOKENIZERS[name]
     given_text, harmless = conversation(text), conversation("x")
@@ -128,7 +128,7 @@ def test_a_text_never_makes_or_breaks_a_marker(name, revision, text):
 
 @pytest.mark.parametrize(("name", "revision"), SHAPES)
 @given(text=st.lists(st.sampled_from(["hi", " a", "\n", "\n\n", "é", " ", "b"]), max_size=6).map("".join))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_harmless_texts_have_the_ids_of_the_string(name, revision, text):
     # Fails if text is cut where the template's text and the caller's meet: "\n" and "\n" are one token there.
     tokenizer = TOKENIZERS[name]
@@ -146,7 +146,7 @@ def plain_jinja(name):
 
 @pytest.mark.parametrize(("name", "revision"), SHAPES)
 @given(text=TEXTS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_the_string_is_what_jinja_makes(name, revision, text):
     given_text = conversation(text)
     given_text["messages"][6]["content"] = tojson(given_text["messages"][6]["content"])
@@ -306,7 +306,7 @@ def test_a_number_of_the_caller_is_not_trusted():
 
 
 @given(text=TEXTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_encode_without_special_tokens(text):
     ids = TOKENIZER.encode(text, parse_special=False)
     assert markers_of(TOKENIZER, ids) == []

@@ -129,7 +129,7 @@ def has_odd_key(value):
 
 
 @given(thought=TEXTS.map(str.strip), text=TEXTS.map(str.strip), calls=CALLS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_the_template_writes_is_read_back(tokenizer, thought, text, calls):
     functions = [{"name": name, "arguments": arguments} for name, arguments in calls]
     message = {
@@ -177,7 +177,7 @@ def push_all(parser, pieces):
 
 
 @given(text=REPLIES, in_thought=st.booleans(), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_split_gives_the_same(text, in_thought, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
     pieces = [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
@@ -265,7 +265,7 @@ def quoted(tokenizer, text):
 
 
 @given(pieces=st.lists(st.tuples(st.booleans(), st.sampled_from(PIECES))), data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_only_ids_are_markers(tokenizer, pieces, data):
     """The same reply with its quoted markers replaced by letters has the same parts with the same letters."""
     letters = {marker: chr(ord("α") + i) for i, marker in enumerate(MARKERS)}

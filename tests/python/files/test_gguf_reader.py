@@ -238,7 +238,7 @@ def test_any_byte_changed_is_refused_or_harmless():
 EDITS = st.lists(st.tuples(st.integers(0, len(small_file()) - 1), st.binary(min_size=1, max_size=8)), max_size=6)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(EDITS)
 def test_any_edits_are_refused_or_harmless(edits):
     data = bytearray(small_file())
@@ -247,7 +247,7 @@ def test_any_edits_are_refused_or_harmless(edits):
     parses(bytes(data))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 3), st.integers(0, 3), st.binary(max_size=300))
 def test_noise_is_refused_or_harmless(num_tensors, num_keys, noise):
     parses(b"GGUF" + struct.pack("<IQQ", 3, num_tensors, num_keys) + noise)
@@ -282,7 +282,7 @@ VALUES = st.one_of(SCALARS + ARRAYS)
 SHAPES = st.lists(st.integers(1, 3), min_size=1, max_size=4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     values=st.dictionaries(NAMES, VALUES, max_size=6),
     matrices=st.dictionaries(NAMES, st.tuples(st.sampled_from(list(Type)), SHAPES), max_size=5),

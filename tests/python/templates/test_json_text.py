@@ -38,14 +38,14 @@ def outcome(function):
 
 
 @given(value=VALUES, layout=LAYOUTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_it_is_what_json_dumps_writes(value, layout):
     written = outcome(lambda: JsonWriter(**layout).write(Caller().mark(value)))
     assert written == outcome(lambda: json.dumps(value, **layout))
 
 
 @given(left=STRINGS, right=STRINGS, layout=LAYOUTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_each_character_keeps_its_origin(left, right, layout):
     # A string that both have written, as a key and as a value inside other values. X and Y stand for the brackets.
     both = Text(left, CALLER) + Text(right, TEMPLATE)

@@ -66,7 +66,7 @@ PARTS = [
 
 
 @given(plain=PLAIN, other=PIECES, i=st.integers(-5, 9), j=st.integers(-5, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @pytest.mark.parametrize("function", PARTS)
 def test_parts_and_sums(function, plain, other, i, j):
     # It fails if an operation forgets where its pieces come from, or differs from that of str.
@@ -74,7 +74,7 @@ def test_parts_and_sums(function, plain, other, i, j):
 
 
 @given(plain=st.text(max_size=8), letters=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @pytest.mark.parametrize("name", ["upper", "lower", "casefold", "swapcase", "title", "capitalize"])
 def test_changed_characters_keep_their_origin(name, plain, letters):
     origins = letters.draw(st.lists(st.sampled_from([b"t", b"c"]), min_size=len(plain), max_size=len(plain)))
