@@ -99,7 +99,7 @@ void Engine::Impl::submit(const RequestPointer& request) {
   }
   const std::lock_guard lock(mutex);
   check(!is_closed, "submit: the engine is closed");
-  if (num_live >= slots + options.max_queued) {
+  if (num_live - slots >= options.max_queued) {
     ++counters.refused;
     throw QueueFull(concat("the engine's queue is full: ", num_live - slots, " requests wait, and max_queued is ",
                            options.max_queued));

@@ -43,6 +43,7 @@ struct Job {
   int64_t order = 0;
   bool is_admitted = false, has_slot = false, must_wait = false;  // see Entry
   std::vector<int64_t> cuts;  // block ends of the prompt where the prefix cache keeps a ring
+  int64_t last_cut = 0;  // the block end behind which the last ring of a committed canvas is kept; 0: there is none
 
   bool is_cancelled() const { return cancelled && *cancelled; }
   bool is_late(Clock::time_point now) const { return deadline && *deadline <= now; }

@@ -14,7 +14,7 @@ Loop::Loop(const model::PassContext& pass, int64_t max_slots, int64_t memory_byt
     : pass_(pass),
       slots_(std::min(max_slots, pass.memory.rows_per_kind() / pass.config.canvas_length)),
       memory_bytes_(memory_bytes),
-      prefixes_(prefixes),
+      sharing_(pass_, prefixes),
       memory_(pass.context, pass.config, slots_) {}
 
 void Loop::add(Job& job) {
@@ -78,7 +78,7 @@ void Loop::end_unwanted() {
 }
 
 std::vector<Entry> Loop::entries() {
-  if (prefixes_) note_waiting();
+  sharing_.note_waiting(jobs_);
   std::vector<Entry> all;
   for (const Job* job : jobs_) {
     const diffusion::Generation& g = job->generation;
@@ -126,40 +126,9 @@ void Loop::begin(Job& job) {
   report_.begun.push_back(&job);
   try {
     sequence.cache.reserve(pass_.context, std::ssize(sequence.ids));
-    if (!prefixes_) return;
-    job.cuts = ring_cuts(std::ssize(sequence.ids), pass_.config.canvas_length);
-    if (sequence.cache.length() > 0) return;
-    // Where this prompt leaves a text that is known, later ones may leave it, too.
-    if (const int64_t known = prefixes_->find(sequence.ids, job.salt).known; known > 0) job.cuts.push_back(known);
-    job.generation.result().usage.cached_tokens =
-        prefixes_->restore(pass_.context, sequence.ids, job.salt, sequence.cache);
+    sharing_.begin(job);
   } catch (...) {
     end(job, std::current_exception());
-  }
-}
-
-// A job that has not begun waits while another one, which has a slot, encodes a beginning that both have, if the prefix
-// cache will then hold more of it than now.
-void Loop::note_waiting() {
-  const int64_t block = pass_.config.canvas_length;
-  for (Job* job : jobs_) {
-    job->must_wait = false;
-    const model::Sequence& sequence = job->generation.sequence();
-    if (job->is_admitted || sequence.cache.length() > 0) continue;  // the cache restores nothing to a session
-    const std::vector<int32_t>& ids = sequence.ids;
-    for (Job* other : jobs_) {
-      const model::Sequence& encoding = other->generation.sequence();
-      if (!other->has_slot || other->salt != job->salt || encoding.pending().empty()) continue;
-      // Most texts differ in the next block or end before it, and then nothing else is compared.
-      const int64_t next = encoding.cache.length() / block * block;
-      if (next + block > std::min(std::ssize(ids), std::ssize(encoding.ids))) continue;
-      if (!std::equal(ids.begin() + next, ids.begin() + next + block, encoding.ids.begin() + next)) continue;
-      const auto differ = std::mismatch(ids.begin(), ids.end(), encoding.ids.begin(), encoding.ids.end());
-      const int64_t shared = (differ.first - ids.begin()) / block * block;
-      if (shared <= encoding.cache.length() || shared <= prefixes_->find(ids, job->salt).restorable) continue;
-      job->must_wait = true;
-      if (std::find(other->cuts.begin(), other->cuts.end(), shared) == other->cuts.end()) other->cuts.push_back(shared);
-    }
   }
 }
 
@@ -235,7 +204,7 @@ void Loop::compute(const std::vector<Part>& parts) {
   report_.committed_rows = committed_rows;
   canvases_ = stepping;
   for (size_t i = 0; i < stepping.size(); ++i) check_finite(*stepping[i], requests[i], i);
-  for (const Text& text : texts) keep_prefix(text);
+  for (const Text& text : texts) sharing_.keep(*text.job, text.from);
   for (size_t i = 0; i < stepping.size(); ++i) {
     if (!stepping[i]->has_ended) finish_step(*stepping[i], i);
   }
@@ -251,12 +220,6 @@ void Loop::check_finite(Job& job, const model::DenoiseRequest& request, int64_t 
       job.generation.find_not_finite(pass_, request, soft_embedding, broken - entropies.begin());
   job.generation.sequence().cache.rewind(job.generation.sequence().cache.length() - std::ssize(request.text));
   end(job, std::make_exception_ptr(error));
-}
-
-void Loop::keep_prefix(const Text& text) {
-  if (!prefixes_ || text.job->has_ended) return;
-  model::Sequence& sequence = text.job->generation.sequence();
-  prefixes_->store(pass_.context, sequence.ids, text.job->salt, sequence.cache, text.from, text.job->cuts);
 }
 
 void Loop::finish_step(Job& job, int64_t row) {

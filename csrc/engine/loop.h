@@ -7,7 +7,7 @@
 #include "diffusion/step_memory.h"
 #include "engine/job.h"
 #include "engine/key_shares.h"
-#include "engine/prefix_cache.h"
+#include "engine/prefix_sharing.h"
 #include "engine/schedule.h"
 #include "model/pass_context.h"
 
@@ -34,6 +34,8 @@ class Loop {
   // At most `max_slots` canvases are under way at a time, or as many as fit a pass. The caches of admitted jobs take at
   // most `memory_bytes`. `pass` and `prefixes`, which may be null, must outlive the object.
   Loop(const model::PassContext& pass, int64_t max_slots, int64_t memory_bytes, PrefixCache* prefixes = nullptr);
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
 
   void add(Job& job);
   bool is_idle() const { return jobs_.empty(); }
@@ -60,12 +62,10 @@ class Loop {
   Room room() const;
   Plan plan();
   void begin(Job& job);
-  void note_waiting();
   void run(const Plan& plan);
   bool make_room(const std::vector<Part>& parts);
   void compute(const std::vector<Part>& parts);
   void check_finite(Job& job, const model::DenoiseRequest& request, int64_t row);
-  void keep_prefix(const Text& text);
   void finish_step(Job& job, int64_t row);
   void end_unwanted();
   void end(Job& job, std::exception_ptr error = nullptr);
@@ -73,7 +73,7 @@ class Loop {
 
   model::PassContext pass_;
   int64_t slots_, memory_bytes_;
-  PrefixCache* prefixes_;
+  PrefixSharing sharing_;
   diffusion::StepMemory memory_;
   std::vector<Job*> jobs_;      // all that have not ended, in the order of submission
   std::vector<Job*> canvases_;  // those whose canvas goes on; canvas i has row i of memory_

@@ -154,6 +154,16 @@ void PrefixCache::drop_oldest() {
   }
 }
 
+void PrefixCache::drop_ring(std::span<const int32_t> ids, uint64_t salt, int64_t cut) {
+  const Path path = find_path(ids.first(cut), salt);
+  if (path.empty() || std::ssize(path) * block_length_ != cut || path.back()->ring.size() == 0) return;
+  Block& block = *path.back();
+  num_bytes_ -= block.ring.size();
+  block.ring = Buffer<std::byte>();
+  pieces_.erase(block.ring_place);
+  ++counters_.evicted_rings;
+}
+
 void PrefixCache::clear() {
   while (!pieces_.empty()) drop_oldest();
 }

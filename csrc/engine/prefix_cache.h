@@ -64,6 +64,8 @@ class PrefixCache {
   void store(const Context& context, std::span<const int32_t> ids, uint64_t salt, model::KvCache& cache, int64_t from,
              std::span<const int64_t> cuts);
 
+  // Drops the ring at `cut`, if there is one. The blocks stay.
+  void drop_ring(std::span<const int32_t> ids, uint64_t salt, int64_t cut);
   // Drops everything.
   void clear();
 

@@ -45,6 +45,11 @@ TEST_CASE("NULL for an object of an engine is an argument error") {
       gesso_request_options_init(nullptr, sizeof(gesso_request_options)),
   };
   for (const gesso_status status : statuses) CHECK(status == GESSO_ARGUMENT_ERROR);
+  for (const size_t length : {(SIZE_MAX / 4) + 1, (SIZE_MAX / 4) + 2, SIZE_MAX}) {  // 4 bytes each, they overflow
+    CHECK(gesso_engine_submit(serving.engine, kPrompt, length, nullptr, &request) == GESSO_ARGUMENT_ERROR);
+    CHECK(said("prompt_length: expected at most"));
+    CHECK(gesso_generate(serving.loaded.model, kPrompt, length, nullptr, &result) == GESSO_ARGUMENT_ERROR);
+  }
   CHECK(gesso_request_wait(serving.requests[0], std::nan(""), nullptr) == GESSO_ARGUMENT_ERROR);
   CHECK(gesso_engine_drain(serving.engine, std::nan(""), nullptr) == GESSO_ARGUMENT_ERROR);
   CHECK(engine == nullptr);

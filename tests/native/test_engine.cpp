@@ -300,3 +300,11 @@ TEST_CASE("an engine refuses options and prompts that it cannot serve") {
   CHECK(engine.counters().submitted == 0);
   check_same(engine.submit(kPrompt, canvases(2)).result(), alone(model, kPrompt, canvases(2)));
 }
+
+TEST_CASE("any number of requests may wait where the caller says so") {
+  const gesso::Model model = tiny_model();
+  gesso::EngineOptions options = without_thread();
+  options.max_queued = std::numeric_limits<int64_t>::max();
+  gesso::Engine engine(model, options);
+  check_same(engine.submit({5}, canvases(1)).result(), alone(model, {5}, canvases(1)));
+}

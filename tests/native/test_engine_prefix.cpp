@@ -89,3 +89,20 @@ TEST_CASE("the third prompt that leaves a text at a place has only its own part 
   }
   CHECK(cached == std::vector<int64_t>{0, 0, 64 * 5});
 }
+
+// The last canvas of a reply is encoded by nobody, so the next turn begins behind the one before.
+TEST_CASE("the next turn of a conversation finds the prompt and the canvases before the last") {
+  const gesso::Model model = tiny_model(sizes());
+  Engine engine(model, without_thread());
+  gesso::RequestOptions options = one_canvas();
+  options.generation.max_new_tokens = 4 * sizes().canvas;
+  Ids prompt = prompts()[0];
+  prompt.resize(100);
+  for (int64_t turn = 0; turn < 3; ++turn) {
+    const gesso::Result result = engine.submit(prompt, options).result();
+    check_same(result, alone(model, prompt, options));
+    CHECK(result.usage.cached_tokens == (turn == 0 ? 0 : (std::ssize(prompt) - 2 - 64) / 64 * 64));
+    prompt.insert(prompt.end(), result.ids.begin(), result.ids.end());
+    prompt.insert(prompt.end(), {1, 2});
+  }
+}

@@ -15,6 +15,7 @@ using gesso::check;
 using gesso::init_struct;
 using gesso::read_struct;
 using gesso::c::check_pointer;
+using gesso::c::copy_prompt;
 using gesso::c::guarded;
 using gesso::c::make_result;
 using gesso::c::to_bool;
@@ -113,8 +114,7 @@ gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, siz
   return guarded([&] {
     check_pointer(model, "model");
     check_pointer(out, "out");
-    if (prompt_length > 0) check_pointer(prompt, "prompt");
-    *out = generate(model->model, {prompt, prompt + prompt_length}, options);
+    *out = generate(model->model, copy_prompt(prompt, prompt_length), options);
   });
 }
 

@@ -24,6 +24,7 @@ using gesso::check;
 using gesso::init_struct;
 using gesso::read_struct;
 using gesso::c::check_pointer;
+using gesso::c::copy_prompt;
 using gesso::c::guarded;
 
 // Structs of the first version end with these fields. Later ones are longer, and never shorter.
@@ -147,8 +148,7 @@ gesso_status gesso_engine_submit(gesso_engine* engine, const int32_t* prompt, si
   return guarded([&] {
     check_pointer(engine, "engine");
     check_pointer(out, "out");
-    if (prompt_length > 0) check_pointer(prompt, "prompt");
-    *out = submit(*engine, {prompt, prompt + prompt_length}, options);
+    *out = submit(*engine, copy_prompt(prompt, prompt_length), options);
   });
 }
 

@@ -7,6 +7,7 @@
 #include "api/c/sized_struct.h"
 #include "core/check.h"
 #include "diffusion/option_table.h"
+#include "gesso/limits.h"
 
 namespace gesso::c {
 namespace {
@@ -72,6 +73,12 @@ const char* last_error() { return message_of_last_error.c_str(); }
 
 void check_pointer(const void* pointer, const char* name) {
   check(pointer != nullptr, name, ": expected an object, got NULL");
+}
+
+std::vector<int32_t> copy_prompt(const int32_t* prompt, size_t length) {
+  if (length > 0) check_pointer(prompt, "prompt");
+  check(length <= static_cast<size_t>(kMaxContext), "prompt_length: expected at most ", kMaxContext, ", got ", length);
+  return {prompt, prompt + length};
 }
 
 bool to_bool(const char* name, int64_t value) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gesso/engine.h"
 #include "gesso/gesso.h"
@@ -57,6 +58,8 @@ gesso_status guarded(const Body& body) noexcept {
 }
 
 void check_pointer(const void* pointer, const char* name);
+// ArgumentError for NULL, and for a length that is no prompt's.
+std::vector<int32_t> copy_prompt(const int32_t* prompt, size_t length);
 // A field that says yes or no.
 bool to_bool(const char* name, int64_t value);
 // ArgumentError when the model has none.

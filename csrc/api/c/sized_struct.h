@@ -16,7 +16,7 @@ inline constexpr size_t kMaxStructSize = 4096;
 // `first` is the struct's size in bytes in the first published version, and `current` its size in this version.
 inline void check_struct_size(const char* name, size_t given, size_t first, size_t current) {
   check(given >= first && given <= kMaxStructSize, name, ".struct_size: expected ", current, " bytes (or from ", first,
-        " on with an older header), got ", given, "; ", name, "_init sets it");
+        " on with an older header), got ", given);
 }
 
 // The caller's struct as this version knows it. Fields that the caller's struct is too short for come from `defaults`.
