@@ -75,7 +75,7 @@ class Request(Handle):
         if not self.wait(timeout):
             raise TimeoutError(f"the request is not done after {timeout} seconds")
         if self._result is None:
-            self._result = Result.from_native(self._native.result(), self._engine.model.tokenizer)
+            self._result = self._engine.model._result(self._native.result())
         return self._result
 
     def __iter__(self) -> Iterator[RequestEvent]:

@@ -113,6 +113,9 @@ class Model(UnchangingHandle):
         """
         return generate_many(self, prompts, seed, options)
 
+    def _result(self, native: _native.Result) -> Result:
+        return Result.from_native(native, self.config.canvas_length, self.tokenizer)
+
     def _prompt_ids(self, prompt: Prompt) -> list[int]:
         if not isinstance(prompt, str):
             return as_ids(prompt, "prompts")

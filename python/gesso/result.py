@@ -56,7 +56,7 @@ class Result:
     tokens_per_forward: float  # tokens that are not padding, divided by denoising steps
 
     @classmethod
-    def from_native(cls, native: _native.Result, tokenizer: Tokenizer | None) -> Result:
+    def from_native(cls, native: _native.Result, canvas_length: int, tokenizer: Tokenizer | None) -> Result:
         """Decodes what was generated. This is the only place that makes results.
 
         It does not ask the session, which may have gone on.
@@ -72,7 +72,7 @@ class Result:
             ids=ids,
             text=text,
             reply=reply,
-            canvases=native.canvases,
+            canvases=native.canvases.reshape(-1, canvas_length),  # [0, 0] where there is none
             denoising_steps=native.denoising_steps,
             finish_reason=cast(FinishReason, native.finish_reason.name),
             usage=Usage(usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens),

@@ -16,7 +16,7 @@ from gesso.files.callback import plain_callback
 from gesso.files.regular_file import AnyPath, as_path
 from gesso.handle import Handle
 from gesso.options import Array, GenerationOptions, Ids, Prompt
-from gesso.result import GenerationOutput, Result
+from gesso.result import GenerationOutput
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Unpack
@@ -194,5 +194,5 @@ class Session(Handle):
         callbacks = plain_callback("on_step", on_step), plain_callback("on_canvas", on_canvas)
         values = make_options(options, self.batch_size, single)
         result = self._native.generate(ids, _native.GenerationOptions(values, *callbacks))
-        results = tuple(Result.from_native(native, self.model.tokenizer) for native in result.results)
+        results = tuple(self.model._result(native) for native in result.results)
         return GenerationOutput(results, result.stopped, result.timings)

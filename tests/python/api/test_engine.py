@@ -104,7 +104,7 @@ def test_a_request_that_has_not_begun_is_cancelled(driven):
     request = driven.submit([9])
     request.cancel()
     assert not request.done()
-    assert request.result().canvases.shape == (0, 0)
+    assert request.result().canvases.shape == (0, C)
 
 
 def test_a_callback_that_returns_false_ends_its_request_alone(model, engine):

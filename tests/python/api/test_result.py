@@ -181,6 +181,18 @@ def test_a_step_that_ends_a_sequence_early_cancels_it(model, canvas, step, reaso
     assert out[0].denoising_steps == [3] * canvas + [step + 1]
 
 
+def test_a_request_without_a_canvas(model):
+    """Its array has no rows, and columns like any other."""
+    with gesso.Engine(model) as engine:
+        request = engine.submit([5], max_denoising_steps=2**30, confidence_threshold=0.0)  # its canvas never settles
+        request.cancel()
+        result = request.result()
+    assert (result.finish_reason, result.ids, result.denoising_steps) == ("cancelled", [], [])
+    for each in (result, pickle.loads(pickle.dumps(result))):
+        assert each.canvases.shape == (0, CANVAS) and each.canvases.dtype == np.int32
+    assert json.loads(json.dumps(result.to_dict()))["canvases"] == []
+
+
 def test_a_canvas_that_ends_a_sequence_early_cancels_it(model):
     for canvas, reason in ((0, "cancelled"), (1, "length")):
         out = model.generate([5], on_canvas=lambda event, last=canvas: event.canvas < last, **TWO)
@@ -217,6 +229,6 @@ def test_the_usage_of_a_session_that_goes_on(model):
 def test_results_are_made_of_one_native_result_and_the_tokenizer(model):
     options = _native.GenerationOptions(TWO | {"seed": [3]})
     native = _native.Session(model.native, 1).generate([[5]], options)
-    (made,) = (Result.from_native(result, model.tokenizer) for result in native.results)
+    (made,) = (Result.from_native(result, CANVAS, model.tokenizer) for result in native.results)
     assert made == model.generate([5], seed=3, **TWO)[0]
-    assert Result.from_native(native.results[0], None) == replace(made, text=None, reply=None)
+    assert Result.from_native(native.results[0], CANVAS, None) == replace(made, text=None, reply=None)
