@@ -125,7 +125,7 @@ def add_load(parser: CommandParser) -> None:
     load = parser.add_argument_group("requests to an engine")
     load.add_argument(
         "--clients",
-        type=list_of(integer(1)),
+        type=list_of(integer(1, 65536)),  # each is a thread
         metavar="N,..",
         help="a row for each number of clients; a client sends its next request when its last one has ended",
     )

@@ -42,6 +42,11 @@ class Load:
     steps: int  # of a canvas
     seed: int = 0
 
+    @property
+    def most_together(self) -> int:
+        """How many requests there are at a time, at most."""
+        return min(self.clients or self.requests, self.requests)
+
 
 @dataclass
 class LoadMeasurements:
@@ -102,7 +107,7 @@ def measure_load(model: Model, load: Load, on_done: Callable[[int], object] = la
     is_fresh = reset_peak()
     prompts = make_prompts(model, load)
     # The pool ends behind the engine, which ends the requests that its threads wait for.
-    with ThreadPoolExecutor(load.clients or 1) as pool, Engine(model, max_queued=load.requests) as engine:
+    with ThreadPoolExecutor(load.most_together) as pool, Engine(model, max_queued=load.requests) as engine:
         _warm_up(engine, load)
         before = engine.counters()
 
@@ -111,7 +116,7 @@ def measure_load(model: Model, load: Load, on_done: Callable[[int], object] = la
 
         with WaitingShare(model.num_threads) as waiting:
             if load.clients is not None:
-                sent = _closed_loop(pool, load.clients, load.requests, send, on_done)
+                sent = _closed_loop(pool, load.most_together, load.requests, send, on_done)
             else:
                 sent = _arrivals(arrival_times(load), send, on_done)
         after = engine.counters()
@@ -145,7 +150,7 @@ def _warm_up(engine: Engine, load: Load) -> None:
     """Reads the file, takes memory, and on a GPU records steps of as many canvases as the load has at most."""
     rng = np.random.default_rng([load.seed, 2])
     short = Load(load.prompt_tokens, 0, 1, None, 1, 1, min(load.steps, WARM_UP_STEPS), load.seed)
-    together = min(load.clients or load.requests, engine.max_running)
+    together = min(load.most_together, engine.max_running)
     sent = [Sent(engine, random_prompt(engine.model, rng, short.prompt_tokens), short, i) for i in range(together)]
     for each in sent:
         each.wait()

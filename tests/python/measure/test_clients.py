@@ -74,6 +74,19 @@ def test_clients_that_take_turns_wait(tmp_path):
     assert STEPS <= np.mean(found.sweeps_per_block) <= 2 * STEPS and max(found.sweeps_per_block) > STEPS
 
 
+def test_clients_without_a_request_take_no_thread(run_bench, monkeypatch):
+    threads = []
+
+    class Pool(clients.ThreadPoolExecutor):
+        def submit(self, *arguments):
+            threads.append(arguments)
+            return super().submit(*arguments)
+
+    monkeypatch.setattr(clients, "ThreadPoolExecutor", Pool)
+    (record,) = json.loads(run_bench("--clients", "65536", "-o", "json"))
+    assert record["clients"] == 65536 and len(record["request_ms"]["samples"]) == len(threads) == REQUESTS
+
+
 def test_prompts_with_a_common_beginning_hit(run_bench):
     (apart,) = json.loads(run_bench("--clients", "1", "-o", "json", prompt=3 * C))
     assert (apart["prefix_hits"], apart["prefix_misses"], apart["prefix_hit_tokens"]) == (0, REQUESTS, 0)
@@ -158,7 +171,8 @@ def test_ctrl_c_prints_what_was_measured(run_bench, path, capsys, monkeypatch):
         (["--common", "3"], "--common needs --clients or --rate"),
         (["--clients", "1", "-b", "2"], "--batch does not go with --clients or --rate"),
         (["--rate", "1", "--profile"], "--profile does not go with --clients or --rate"),
-        (["--clients", "0"], "--clients: expected an integer >= 1, got '0'"),
+        (["--clients", "0"], "--clients: expected an integer from 1 to 65536, got '0'"),
+        (["--clients", "1,65537"], "--clients: expected an integer from 1 to 65536, got '65537'"),
         (["--rate", "1,0"], "--rate: expected a number > 0, got '0'"),
         (["--rate", "nan"], "--rate: expected a number > 0, got 'nan'"),
     ],
