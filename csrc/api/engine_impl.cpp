@@ -101,8 +101,8 @@ void Engine::Impl::submit(const RequestPointer& request) {
   check(!is_closed, "submit: the engine is closed");
   if (num_live - slots >= options.max_queued) {
     ++counters.refused;
-    throw QueueFull(concat("the engine's queue is full: ", num_live - slots, " requests wait, and max_queued is ",
-                           options.max_queued));
+    throw QueueFull(concat("the engine's queue is full: it has ", num_live, " requests, ", num_live - slots,
+                           " more than places, and max_queued is ", options.max_queued));
   }
   Key& key = keys[request->options.key];
   if (key.num_live++ == 0) key.number = num_keys++;

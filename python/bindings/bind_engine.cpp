@@ -226,7 +226,11 @@ void bind_counters(nb::module_& module) {
       .def_ro("prefix_bytes", &C::prefix_bytes, "What is kept of prompts now.")
       .def_ro("prefix_hits", &C::prefix_hits, "Requests that began with something that was kept.")
       .def_ro("prefix_misses", &C::prefix_misses, "Requests that began without.")
-      .def_ro("prefix_hit_tokens", &C::prefix_hit_tokens, "Tokens that were not encoded again.");
+      .def_ro("prefix_hit_tokens", &C::prefix_hit_tokens, "Tokens that were not encoded again.")
+      .def("__repr__", [](const C& c) {
+        return nb::str("EngineCounters(submitted={}, waiting={}, running={}, passes={}, canvases={})")
+            .format(c.submitted, c.waiting, c.running, c.passes, c.canvases);
+      });
 }
 
 }  // namespace

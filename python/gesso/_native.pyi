@@ -867,6 +867,8 @@ class EngineCounters:
     def prefix_hit_tokens(self) -> int:
         """Tokens that were not encoded again."""
 
+    def __repr__(self) -> str: ...
+
 class Request:
     def cancel(self) -> None: ...
 

@@ -154,7 +154,7 @@ TEST_CASE("a full queue refuses requests, and whoever sees that a request is don
   Engine engine(model, options);
   std::vector<Request> requests;
   for (int i = 0; i < 3; ++i) requests.push_back(engine.submit({5 + i}, canvases(1, 1)));
-  CHECK_THROWS_WITH_AS(engine.submit({8}, canvases(1)), doctest::Contains("2 requests wait"), gesso::QueueFull);
+  CHECK_THROWS_WITH_AS(engine.submit({8}, canvases(1)), doctest::Contains("2 more than places"), gesso::QueueFull);
   CHECK(engine.counters().refused == 1);
   CHECK(engine.counters().submitted == 3);
   CHECK(engine.counters().waiting == 3);

@@ -225,7 +225,7 @@ def test_a_full_queue(model):
         requests = [engine.submit([9], on_step=gate, max_new_tokens=1)]
         assert gate.is_reached.wait(60)
         requests += [engine.submit([10], max_new_tokens=1) for _ in range(2)]
-        with raises(gesso.QueueFull, "2 requests wait", "max_queued is 2"):
+        with raises(gesso.QueueFull, "2 more than places", "max_queued is 2"):
             engine.submit([10])
         counters = engine.counters()
         assert (counters.refused, counters.waiting + counters.running) == (1, 3)
@@ -249,6 +249,7 @@ def test_counters(engine):
     c = engine.counters()
     assert (c.submitted, c.full_length, c.begun, c.had_first_canvas) == (6, 6, 6, 6)
     assert (c.waiting, c.running, c.cache_bytes) == (0, 0, 0)
+    assert repr(c).startswith(f"EngineCounters(submitted=6, waiting=0, running=0, passes={c.passes}, canvases=")
     assert c.canvases == sum(len(result.canvases) for result in results)
     assert c.denoising_steps == sum(sum(result.denoising_steps) for result in results)
     assert c.canvas_rows == c.denoising_steps * C
