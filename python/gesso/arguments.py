@@ -124,6 +124,8 @@ def as_seeds_of_many(value: object, prompts: Iterable[object]) -> Iterable[Any]:
     """Converts one seed for all prompts, or an iterable with one for each. The seeds are not looked at."""
     value = as_array(value)
     if not _is_iterable(value):
+        if not _is_int(value):
+            raise TypeError(f"seed: expected an int, or an iterable with one for each prompt, got {_short(value)}")
         _seeds("seed", value)
         return itertools.repeat(value)
     if isinstance(value, Sized) and isinstance(prompts, Sized) and len(value) < len(prompts):
@@ -132,6 +134,8 @@ def as_seeds_of_many(value: object, prompts: Iterable[object]) -> Iterable[Any]:
 
 
 def _is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gesso import _native
 from gesso._native import CanvasEvent, EngineCounters, StepEvent
-from gesso.arguments import as_bool, as_bytes, as_integer, as_prompts, as_seconds, as_seeds_of_many, make_options
+from gesso.arguments import as_bool, as_bytes, as_integer, as_seconds, make_options
 from gesso.files.callback import plain_callback
 from gesso.handle import Handle
-from gesso.options import GenerationOptions, OptionsOfMany, Prompt
+from gesso.options import GenerationOptions, Prompt
 from gesso.result import FinishReason, Result
 
 if TYPE_CHECKING:
@@ -238,61 +237,3 @@ def _end_engines() -> None:
     _native.end_engines()
     for engine in list(_engines):
         engine.close()
-
-
-def generate_many(
-    model: Model, prompts: Iterable[Prompt], seed: int | Iterable[int], options: OptionsOfMany
-) -> Iterator[Result | Exception]:
-    """What `Model.generate_many` does."""
-    prompts = as_prompts(prompts)
-    seeds = as_seeds_of_many(seed, prompts)
-    values = make_options(options, 1, True, "generate_many")
-    _native.check_options(_native.GenerationOptions(values), model.native.config)
-    return _stream(model, iter(prompts), iter(seeds), options)
-
-
-def _stream(
-    model: Model, prompts: Iterator[Prompt], seeds: Iterator[int], options: OptionsOfMany
-) -> Iterator[Result | Exception]:
-    engine = Engine(model)
-    try:
-        submitted = _submit_all(engine, prompts, seeds, options)
-        most = 2 * engine.max_running  # so many rows are under way, or wait for the rows in front of them
-        rows: deque[Request | Exception] = deque()
-        while True:
-            # One prompt is taken for each result, so that the engine stays busy. Further ones are taken only until a
-            # result is there, since the prompts may come slowly.
-            while len(rows) < most and (row := next(submitted, None)) is not None:
-                rows.append(row)
-                if isinstance(rows[0], Exception) or rows[0].done():
-                    break
-            if not rows:
-                return
-            yield _outcome(rows.popleft())
-    finally:
-        engine.close()
-
-
-def _submit_all(
-    engine: Engine, prompts: Iterator[Prompt], seeds: Iterator[int], options: OptionsOfMany
-) -> Iterator[Request | Exception]:
-    """Yields the request of each prompt, or what is wrong with the prompt."""
-    for prompt in prompts:
-        try:
-            seed = next(seeds)
-        except StopIteration:
-            raise _native.ArgumentError("seed: expected one for each prompt, got fewer seeds than prompts") from None
-        try:
-            row: Request | Exception = engine.submit(prompt, seed=seed, **options)
-        except Exception as error:
-            row = error.with_traceback(None)  # its frames would keep what they refer to
-        yield row
-
-
-def _outcome(row: Request | Exception) -> Result | Exception:
-    if isinstance(row, Exception):
-        return row
-    try:
-        return row.result()
-    except Exception as error:
-        return error.with_traceback(None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gesso import _native
-from gesso.arguments import as_array, as_ids, is_ids
+from gesso.arguments import as_array, as_ids, as_prompts, as_seeds_of_many, is_ids, make_options
 from gesso.config import Config
-from gesso.engine import generate_many
+from gesso.engine import Engine, Request
 from gesso.handle import UnchangingHandle
 from gesso.options import GenerationOptions, OptionsOfMany, Prompt
 from gesso.result import GenerationOutput, Result
@@ -103,22 +104,30 @@ class Model(UnchangingHandle):
     ) -> Iterator[Result | Exception]:
         """Writes a continuation of each of any number of prompts, and yields the results in the order of the prompts.
 
-        Prompts are taken as places become free in an engine of its own: about twice as many as it has places are under
-        way. If a prompt cannot be continued, its place in the results has the exception, and the others go on. An
-        exception that `prompts` itself raises ends everything, and so does closing the iterator early.
+        They run in an engine of its own, at most twice as many at a time as it has places. Prompts are asked for ahead
+        of results: further ones while the next result is not done. A result that is done is yielded first. So
+        `prompts` may be slow. But if it waits for a result that was not done when it was asked, it waits forever.
 
-        prompts: text or token ids, as in `generate`; any iterable serves, also one that waits for its prompts.
+        If a prompt cannot be continued, its place in the results has the exception, and the others go on. If `prompts`
+        or `seed` raises, or there are fewer seeds than prompts, the rows in front come first, and then the exception.
+        Closing the iterator early ends everything, and so does Ctrl-C.
+
+        prompts: text or token ids, as in `generate`; any iterable serves.
         seed: one for all prompts, or an iterable with one for each.
         options: as in `generate`. What is wrong with them for any prompt raises at once.
         """
-        return generate_many(self, prompts, seed, options)
+        prompts = as_prompts(prompts)
+        seeds = as_seeds_of_many(seed, prompts)
+        values = make_options(options, 1, True, "generate_many")
+        _native.check_options(_native.GenerationOptions(values), self.native.config)
+        return _stream(self, iter(prompts), iter(seeds), options)
 
     def _result(self, native: _native.Result) -> Result:
         return Result.from_native(native, self.config.canvas_length, self.tokenizer)
 
-    def _prompt_ids(self, prompt: Prompt) -> list[int]:
+    def _prompt_ids(self, prompt: Prompt, name: str = "prompts") -> list[int]:
         if not isinstance(prompt, str):
-            return as_ids(prompt, "prompts")
+            return as_ids(prompt, name)
         if prompt == "":
             raise _native.ArgumentError("the prompt is empty; at least one token is needed")
         return self._require_tokenizer().encode_prompt(prompt)
@@ -127,3 +136,62 @@ class Model(UnchangingHandle):
         if self.tokenizer is None:
             raise ValueError("this checkpoint has no tokenizer; pass token ids instead of text")
         return self.tokenizer
+
+
+def _stream(
+    model: Model, prompts: Iterator[Prompt], seeds: Iterator[int], options: OptionsOfMany
+) -> Iterator[Result | Exception]:
+    """What `Model.generate_many` yields."""
+    engine = Engine(model)
+    failure: Exception | None = None  # of the prompts or the seeds
+    try:
+        submitted = _submit_all(engine, prompts, seeds, options)
+        most = 2 * engine.max_running  # so many rows are under way, or wait for the rows in front of them
+        rows: deque[Request | Exception] = deque()
+        while True:
+            # The next prompt may be long in coming, so a row that is done goes out before it is asked for.
+            while len(rows) < most and not (rows and _is_done(rows[0])):
+                try:
+                    rows.append(next(submitted))
+                except StopIteration:
+                    break
+                except Exception as error:
+                    failure = error
+            if rows:
+                yield _outcome(rows.popleft())
+            elif failure is None:
+                return
+            else:
+                raise failure
+    finally:
+        del failure  # its traceback refers to this frame
+        engine.close()
+
+
+def _submit_all(
+    engine: Engine, prompts: Iterator[Prompt], seeds: Iterator[int], options: OptionsOfMany
+) -> Iterator[Request | Exception]:
+    """Yields the request of each prompt, or what is wrong with the prompt."""
+    for prompt in prompts:
+        try:
+            seed = next(seeds)
+        except StopIteration:
+            raise _native.ArgumentError("seed: expected one for each prompt, got fewer seeds than prompts") from None
+        try:
+            row: Request | Exception = engine.submit(prompt, seed=seed, **options)
+        except Exception as error:
+            row = error.with_traceback(None)  # its frames would keep what they refer to
+        yield row
+
+
+def _is_done(row: Request | Exception) -> bool:
+    return isinstance(row, Exception) or row.done()
+
+
+def _outcome(row: Request | Exception) -> Result | Exception:
+    if isinstance(row, Exception):
+        return row
+    try:
+        return row.result()
+    except Exception as error:
+        return error.with_traceback(None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -113,7 +113,10 @@ def test_seeds_that_are_wrong(model):
         ({"prompts": 5}, TypeError, "prompts"),
         ({"prompts": {"a": 1}}, TypeError, "prompts"),
         ({"seed": "5"}, TypeError, "seed"),
+        ({"prompts": np.array(7)}, TypeError, "prompts: expected an iterable"),
         ({"seed": 1.5}, TypeError, "seed"),
+        ({"seed": None}, TypeError, "seed: expected an int, or an iterable with one for each prompt, got NoneType"),
+        ({"seed": np.array(7)}, TypeError, "seed: expected an int, or an iterable .* got ndarray array"),
         ({"seed": 2**64}, ValueError, "seed"),
         ({"max_new_token": 5}, TypeError, "generate_many.*max_new_token"),
         ({"max_new_tokens": "5"}, TypeError, "max_new_tokens"),
@@ -145,19 +148,32 @@ def test_bounded_look_ahead(narrow):
     assert len(taken) == 20
 
 
-def test_prompts_that_wait_for_results(narrow):
-    """The next prompt comes only after the result of the one before the last."""
-    queue = [[9], [10]]
+@pytest.mark.parametrize("second", [[10], ""])
+def test_a_row_that_is_done_comes_before_the_next_prompt_is_asked_for(narrow, monkeypatch, second):
+    requests, asked = [], []
+
+    class Watched(gesso.Engine):
+        def submit(self, *arguments, **options):
+            requests.append(super().submit(*arguments, **options))
+            return requests[-1]
+
+    def wait_for_all():
+        assert all(request.wait(60) for request in requests)
 
     def prompts():
-        while queue:
-            yield queue.pop(0)
-            time.sleep(0.1)  # so that the result of the first is there
+        yield [9]
+        wait_for_all()
+        yield second
+        asked.append("third")
+        yield [11]
 
+    monkeypatch.setattr(sys.modules["gesso.model"], "Engine", Watched)
     results = narrow.generate_many(prompts(), max_new_tokens=1)
-    first = next(results)
-    queue.append([11])
-    assert len([first, *results]) == 3
+    assert isinstance(next(results), gesso.Result) and asked == []
+    wait_for_all()
+    assert isinstance(next(results), gesso.ArgumentError if second == "" else gesso.Result) and asked == []
+    assert isinstance(next(results), gesso.Result) and asked == ["third"]
+    assert list(results) == []
 
 
 def num_threads():
@@ -165,16 +181,35 @@ def num_threads():
         return next(int(line.split()[1]) for line in status if line.startswith("Threads"))
 
 
-def test_prompts_that_raise(model):
-    def prompts():
-        yield [9]
-        yield [10]
-        raise LookupError("no more prompts")
+def broken(values, error):
+    yield from values
+    raise error
 
-    results = model.generate_many(prompts(), **FOREVER)
+
+@pytest.mark.parametrize(
+    ("prompts", "seeds", "error", "message"),
+    [
+        (lambda: broken([[9], "", [10]], LookupError("no more")), lambda: 5, LookupError, "no more"),
+        (lambda: [[9], "", [10], [11]], lambda: broken([5, 5, 5], OSError("no seed")), OSError, "no seed"),
+        (lambda: [[9], "", [10], [11]], lambda: iter([5, 5, 5]), gesso.ArgumentError, "seed: expected one for each"),
+        (lambda: broken([[9], "", [10]], StopIteration()), lambda: 5, RuntimeError, "StopIteration"),
+    ],
+)
+def test_the_rows_in_front_come_before_what_prompts_or_seeds_raise(model, prompts, seeds, error, message):
+    before, rows = num_threads(), []
+    with raises(error, message):
+        rows.extend(model.generate_many(prompts(), seed=seeds(), **OPTIONS))  # keeps those that came
+    first, second, third = rows
+    assert isinstance(second, gesso.ArgumentError)
+    for row, prompt in ((first, [9]), (third, [10])):
+        assert same(row, model.generate(prompt, seed=5, **OPTIONS)[0])
+    assert num_threads() <= before
+
+
+def test_ctrl_c_in_the_prompts_ends_at_once(model):
     before = num_threads()
-    with raises(LookupError, "no more prompts"):
-        list(results)
+    with pytest.raises(KeyboardInterrupt):
+        list(model.generate_many(broken([[9], [10]], KeyboardInterrupt()), **FOREVER))
     assert num_threads() <= before  # the engine's thread has ended, though its requests would never end
 
 
