@@ -92,7 +92,7 @@ def as_seconds(name: str, value: object) -> float | None:
     """Converts a time. None means that there is no limit."""
     if value is None:
         return None
-    seconds = _float(name, value)
+    seconds = _float(name, value, "float64")
     if math.isnan(seconds):
         raise _native.ArgumentError(f"{name}: expected seconds, got {seconds}")
     return seconds
@@ -190,13 +190,13 @@ def _integer(name: str, value: object) -> int:
     return int(value)
 
 
-def _float(name: str, value: object) -> float:
+def _float(name: str, value: object, holder: str = "float32") -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name}: expected a number, got {value!r}")
     try:
         return float(value)
     except OverflowError:
-        raise _native.ArgumentError(f"{name}: expected a number that a float32 holds, got {_short(value)}") from None
+        raise _native.ArgumentError(f"{name}: expected a number that a {holder} holds, got {_short(value)}") from None
 
 
 def _seeds(name: str, value: object) -> list[int]:

@@ -39,8 +39,8 @@ class Request(Handle):
 
     Iterating over it gives its events as they come, if it was submitted with events=True: a `StepEvent` after each
     step, a `CanvasEvent` after each canvas, and at last an `EndEvent`. Of steps that are not taken fast enough only the
-    newest is kept, canvases are all kept, and `sequence` is 0. Each event is given once. A request that ended with an
-    exception raises it in place of the `EndEvent`.
+    newest is kept, canvases are all kept, and `sequence` is 0. Each event is given once, so a second iteration gives
+    the `EndEvent` alone. A request that ended with an exception raises it in place of the `EndEvent`.
 
     Threads: any number of threads may use a request. In asyncio, `await asyncio.to_thread(request.result)` waits for
     it. A wait inside a callback of the engine raises `gesso.BusyError`, since it would wait for itself.
@@ -55,7 +55,11 @@ class Request(Handle):
         self._result: Result | None = None
 
     def cancel(self) -> None:
-        """Ends the request. Its result then has the canvases that are done by now; one under way is dropped."""
+        """Ends the request. Its result then has the canvases that are done by now; one under way is dropped.
+
+        It takes effect before the next pass, also for a request that still waits for a place. It takes effect at once
+        when no other request takes part in the pass under way.
+        """
         self._native.cancel()
 
     def done(self) -> bool:
@@ -70,6 +74,7 @@ class Request(Handle):
         """Waits as `wait` does, and returns the result. TimeoutError if it is not there in time.
 
         Raises what ended the request, for example `gesso.DeadlineExceeded`, or what a callback raised.
+        `DeadlineExceeded` is a TimeoutError, too: a loop that catches the one of `timeout` has to ask `done()`.
         """
         if not self.wait(timeout):
             raise TimeoutError(f"the request is not done after {timeout} seconds")
@@ -169,7 +174,8 @@ class Engine(Handle):
         prompt is appended to it, and may be None. Until the request has ended, other uses of the session raise
         `gesso.BusyError`. If the request ends with an exception, the session is as before.
         deadline: in seconds from now. If it passes before the first canvas is done, the request ends with
-        `gesso.DeadlineExceeded`. Later the result has the canvases that are done, and "deadline" as its reason.
+        `gesso.DeadlineExceeded`. Later the result has the canvases that are done, and "deadline" as its reason. It
+        takes effect when `Request.cancel` would.
         priority: a request with a higher one gets a place first, from -2^31 to 2^31 - 1.
         key: whose request it is. The keys that wait share the passes equally, however many requests each has.
         on_step(event), on_canvas(event): as in `Model.generate`, but they run on the thread that runs the passes. If
@@ -178,9 +184,9 @@ class Engine(Handle):
         events: whether the request is iterated over.
         options: those of `Model.generate`, for one prompt.
 
-        Raises `gesso.QueueFull`, a RuntimeError, when max_queued requests wait; MemoryError when the request alone
-        could need more than memory_bytes; ValueError and TypeError as `Model.generate` does, and ValueError when the
-        engine is closed.
+        Raises `gesso.QueueFull`, a RuntimeError, when there are max_queued more requests than places; MemoryError when
+        the request alone could need more than memory_bytes; ValueError and TypeError as `Model.generate` does, and
+        ValueError when the engine is closed.
         """
         callbacks = plain_callback("on_step", on_step), plain_callback("on_canvas", on_canvas)
         values = make_options(options, 1, True, "submit")
@@ -188,11 +194,11 @@ class Engine(Handle):
         if session is None:
             if prompt is None:
                 raise TypeError("prompt: expected text or token ids, got None; only a session can do without")
-            ids = self.model._prompt_ids(prompt)
+            ids = self.model._prompt_ids(prompt, "prompt")
         elif not isinstance(native_session, _native.Session):
             raise TypeError(f"session: expected a gesso.Session, got {session!r}")
         else:
-            ids = [] if prompt is None else session._text_ids(prompt)
+            ids = [] if prompt is None else session._text_ids(prompt, "prompt")
         native = self._native.submit(
             ids,
             native_session,

@@ -180,8 +180,8 @@ class Session(Handle):
             ids = as_id_lists([self._text_ids(entry) for entry in entries], self.batch_size, "prompts")
         return self._generate(ids, self.batch_size == 1, on_step, on_canvas, options)
 
-    def _text_ids(self, prompt: Prompt) -> list[int]:
-        return self.model._require_tokenizer().encode(prompt) if isinstance(prompt, str) else as_ids(prompt, "prompts")
+    def _text_ids(self, prompt: Prompt, name: str = "prompts") -> list[int]:
+        return self.model._require_tokenizer().encode(prompt) if isinstance(prompt, str) else as_ids(prompt, name)
 
     def _generate(
         self,

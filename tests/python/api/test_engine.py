@@ -335,6 +335,7 @@ def test_engines_and_requests_are_not_copied(engine):
         ("deadline", True, TypeError),
         ("deadline", 0, ValueError),
         ("deadline", float("nan"), ValueError),
+        ("deadline", 10**400, ValueError),
         ("priority", 1.5, TypeError),
         ("priority", 2**31, ValueError),
         ("key", b"a", TypeError),
@@ -352,6 +353,14 @@ def test_wrong_arguments_of_submit(engine, name, value, error):
     with raises(error, "prompt" if name == "prompt" and value is None else "" if name == "prompt" else name):
         engine.submit(**({"prompt": [9]} | {name: value}))
     assert engine.counters().submitted == 0
+
+
+def test_messages_name_the_argument(model, engine):
+    for given in ({"prompt": [1.0]}, {"prompt": 3.5, "session": model.session()}):
+        with raises(TypeError, "^prompt: expected a list of token ids"):
+            engine.submit(**given)
+    with raises(gesso.ArgumentError, "^deadline: expected a number that a float64 holds, got int 1000"):
+        engine.submit([9], deadline=10**400)
 
 
 @pytest.mark.parametrize(
