@@ -19,21 +19,6 @@ namespace {
 
 constexpr size_t kPieceBytes = size_t{64} << 20;  // so many bytes are read before somebody may interrupt
 
-// What a file is that holds no bytes of its own; nullptr for a regular file.
-const char* special_kind(mode_t mode) {
-  if (S_ISREG(mode)) return nullptr;
-  if (S_ISDIR(mode)) return "a folder";
-  if (S_ISFIFO(mode)) return "a pipe";
-  if (S_ISSOCK(mode)) return "a socket";
-  return "a device";
-}
-
-void check_regular(const std::string& path, mode_t mode) {
-  const char* kind = special_kind(mode);
-  if (!kind) return;
-  throw IoError(concat("cannot read ", path, ": expected a regular file, got ", kind), S_ISDIR(mode) ? EISDIR : ENODEV);
-}
-
 // An open file. It is closed when the constructor of FileBytes returns; a mapping stays valid without it.
 class Descriptor {
  public:
@@ -43,7 +28,7 @@ class Descriptor {
     if (fd_ >= 0) return;
     const int error_number = errno;
     struct stat status {};
-    if (::stat(path.c_str(), &status) == 0) check_regular(path, status.st_mode);  // a socket cannot be opened at all
+    if (::stat(path.c_str(), &status) == 0) check_regular(path, "read", status.st_mode);  // a socket cannot be opened at all
     fail_on(path, "open", error_number);
   }
   ~Descriptor() { ::close(fd_); }
@@ -59,7 +44,7 @@ class Descriptor {
 size_t regular_file_bytes(int fd, const std::string& path) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) fail_on(path, "stat", errno);
-  check_regular(path, status.st_mode);
+  check_regular(path, "read", status.st_mode);
   if (static_cast<uint64_t>(status.st_size) > SIZE_MAX) fail_on(path, "map", EFBIG);
   return static_cast<size_t>(status.st_size);
 }

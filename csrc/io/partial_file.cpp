@@ -1,6 +1,7 @@
 #include "io/partial_file.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +13,9 @@ namespace gesso::io {
 
 PartialFile::PartialFile(const std::string& path) : path_(path), partial_(path + ".XXXXXX") {
   check_path(path);
+  // A rename would put a file in place of a device or a pipe: /dev/null, for example, would be gone for everybody.
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) check_regular(path, "write", status.st_mode);
   fd_ = ::mkstemp(partial_.data());  // follows no link, and replaces the X
   if (fd_ < 0) fail_on(path_, "write", errno);
 }

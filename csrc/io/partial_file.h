@@ -11,14 +11,16 @@ namespace gesso::io {
 // finish(), the file is removed, and what was at `path` stays. If the process is killed, the temporary file stays.
 class PartialFile {
  public:
-  // Throws an ArgumentError for a path that is empty or holds a NUL. All functions throw IoError.
+  // Throws an ArgumentError for a path that is empty or holds a NUL. All functions throw IoError. The constructor does
+  // so when `path` leads to what is no regular file (a folder, a pipe, a socket, a device), also through a link.
   explicit PartialFile(const std::string& path);
   ~PartialFile();
   PartialFile(const PartialFile&) = delete;
   PartialFile& operator=(const PartialFile&) = delete;
 
   void write(std::span<const std::byte> bytes);
-  // Gives the file its name, in place of a file that has it. The content is on the disk before.
+  // Gives the file its name, in place of a file that has it. The content is on the disk before. Where a link has the
+  // name, the link is replaced, and the file that it leads to stays as it is.
   void finish();
 
  private:

@@ -120,8 +120,9 @@ class Session {
   // The fork has its own scratch memory, and a queue of its own on a GPU. It collects no importance and no profile.
   Session fork() const;
   // Writes everything that the session holds: the ids, also those that are not encoded yet, and the cache. The form
-  // with a path writes a temporary file beside it, which only its owner may read, and then renames that. IoError. The
-  // other form returns the bytes. From a GPU rows come through the host's memory. `interrupted` is polled meanwhile;
+  // with a path writes a temporary file beside it, which only its owner may read, and then renames that. It replaces a
+  // file of that name; a link of that name is replaced, not followed. IoError, also where the path leads to a folder, a
+  // pipe, a socket or a device, which stay as they are. The other form returns the bytes. From a GPU rows come through the host's memory. `interrupted` is polled meanwhile;
   // true ends the call by throwing Interrupted.
   void save(const std::string& path, const std::function<bool()>& interrupted = {}) const;
   std::vector<std::byte> save(const std::function<bool()>& interrupted = {}) const;

@@ -1,5 +1,6 @@
 // Forks share memory until one of the two writes; files of sessions that are damaged, foreign or hostile are refused.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -19,6 +20,16 @@ namespace {
 using tests::TinyCheckpoint;
 using tests::TinySizes;
 using Bytes = std::vector<std::byte>;
+namespace fs = std::filesystem;
+
+// It is removed when the test ends.
+struct TemporaryFolder {
+  fs::path path = fs::temp_directory_path() / ("gesso_session_" + std::to_string(::getpid()));
+  TemporaryFolder() { fs::create_directory(path); }
+  ~TemporaryFolder() { fs::remove_all(path); }
+
+  int64_t num_files() const { return std::distance(fs::directory_iterator(path), fs::directory_iterator()); }
+};
 
 Model tiny_model(const TinySizes& sizes = {}) { return Model(TinyCheckpoint(sizes).get(), {"cpu", 1}); }
 
@@ -161,10 +172,8 @@ TEST_CASE("a model is another one if its sizes or a weight differ") {
 }
 
 TEST_CASE("a file that is not finished leaves nothing, and what was there stays") {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::temp_directory_path() / ("gesso_session_" + std::to_string(::getpid()));
-  fs::create_directory(folder);
-  const std::string path = folder / "chat";
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "chat";
   const Model model = tiny_model();
   const Session session = tiny_session(model);
   session.save(path);
@@ -172,8 +181,36 @@ TEST_CASE("a file that is not finished leaves nothing, and what was there stays"
   CHECK_THROWS_AS(session.save([] { return true; }), Interrupted);
   CHECK_THROWS_AS(Session::load(model, path, [] { return true; }), Interrupted);
   CHECK(Session::load(model, path).ids() == session.ids());
-  CHECK(std::distance(fs::directory_iterator(folder), fs::directory_iterator()) == 1);
-  fs::remove_all(folder);
+  CHECK(folder.num_files() == 1);
+}
+
+TEST_CASE("a session does not replace what is no regular file, and replaces a link") {
+  const TemporaryFolder folder;
+  const Model model = tiny_model();
+  const Session session = tiny_session(model);
+  const auto check_kept = [&](const std::string& path, fs::file_type type, const char* kind) {
+    const std::string message = "cannot write " + path + ": expected a regular file, got " + kind;
+    CHECK_THROWS_WITH_AS(session.save(path), message.c_str(), IoError);
+    CHECK(fs::status(path).type() == type);
+  };
+  check_kept(folder.path, fs::file_type::directory, "a folder");
+  const std::string pipe = folder.path / "pipe", link = folder.path / "link", file = folder.path / "file";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  check_kept(pipe, fs::file_type::fifo, "a pipe");
+  fs::create_symlink("/dev/null", link);
+  check_kept(link, fs::file_type::character, "a device");
+  CHECK(fs::is_symlink(link));
+  CHECK(folder.num_files() == 2);
+
+  session.save(file);
+  fs::remove(link);
+  fs::create_symlink("file", link);
+  Session longer = session.fork();
+  longer.encode({{8}});
+  longer.save(link);
+  CHECK_FALSE(fs::is_symlink(link));
+  CHECK(Session::load(model, link).ids() == longer.ids());
+  CHECK(Session::load(model, file).ids() == session.ids());
 }
 
 }  // namespace gesso
