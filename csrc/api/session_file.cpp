@@ -16,6 +16,7 @@
 
 #include "api/checksum.h"
 #include "api/session_impl.h"
+#include "api/session_reader.h"
 #include "gesso/limits.h"
 #include "io/file_bytes.h"
 #include "io/partial_file.h"
@@ -123,58 +124,27 @@ void write_sequence(Writer& out, const model::Sequence& sequence, const std::vec
   }
 }
 
-// The bytes of a saved session that are not read yet. The messages of all errors begin with its name.
-class Reader {
- public:
-  Reader(std::string name, std::span<const std::byte> bytes) : name_(std::move(name)), bytes_(bytes) {}
-
-  template <typename... Parts>
-  void check(bool condition, const Parts&... parts) const {
-    if (!condition) throw FormatError(concat(name_, ": ", parts...));
-  }
-  std::span<const std::byte> left() const { return bytes_; }
-  std::span<const std::byte> take(int64_t count) {
-    check(count <= std::ssize(bytes_), "expected ", count, " more bytes, got ", bytes_.size());
-    const std::span<const std::byte> taken = bytes_.first(static_cast<size_t>(count));
-    bytes_ = bytes_.subspan(static_cast<size_t>(count));
-    return taken;
-  }
-  // A number of things, each of which takes at least `bytes_each` of the bytes that are left.
-  int64_t count(const char* what, int64_t bytes_each) {
-    const int64_t value = number();
-    check(value >= 0 && value <= std::ssize(bytes_) / bytes_each, what, ": ", value, " do not fit the ", bytes_.size(),
-          " bytes that are left");
-    return value;
-  }
-  int64_t number() {
-    int64_t value = 0;
-    std::memcpy(&value, take(sizeof(value)).data(), sizeof(value));
-    return value;
-  }
-
- private:
-  std::string name_;
-  std::span<const std::byte> bytes_;
-};
-
-// Reads the header and checks the file as a whole. Afterwards nothing but the header is read.
-Header read_header(Reader& in) {
+// Reads the header of a session whose length is `file_bytes`. `in` may end anywhere behind the layout.
+Header read_header(SessionReader& in, uint64_t file_bytes) {
   Header header;
-  const std::span<const std::byte> all = in.left();
-  in.check(!all.empty() && std::memcmp(all.data(), kMagic.data(), std::min(all.size(), sizeof(kMagic))) == 0,
+  const std::span<const std::byte> first = in.left();
+  in.check(!first.empty() && std::memcmp(first.data(), kMagic.data(), std::min(first.size(), sizeof(kMagic))) == 0,
            "is no saved session; one begins with \"", std::string_view(kMagic.data(), kMagic.size()), "\"");
-  in.check(all.size() >= sizeof(Header) + sizeof(uint64_t), "the saved session is truncated: expected at least ",
-           sizeof(Header) + sizeof(uint64_t), " bytes, got ", all.size());
+  in.check(file_bytes >= sizeof(Header) + sizeof(uint64_t), "the saved session is truncated: expected at least ",
+           sizeof(Header) + sizeof(uint64_t), " bytes, got ", file_bytes);
   std::memcpy(&header, in.take(sizeof(Header)).data(), sizeof(Header));
   in.check(header.version == kVersion, "the saved session has version ", header.version, ", expected ", kVersion);
-  in.check(header.file_bytes == all.size(), "the saved session is ",
-           header.file_bytes > all.size() ? "truncated" : "followed by other bytes", ": expected ", header.file_bytes,
-           " bytes, got ", all.size());
+  in.check(header.file_bytes == file_bytes, "the saved session is ",
+           header.file_bytes > file_bytes ? "truncated" : "followed by other bytes", ": expected ", header.file_bytes,
+           " bytes, got ", file_bytes);
+  return header;
+}
+
+void check_checksum(const SessionReader& in, std::span<const std::byte> all) {
   Checksum sum;
   sum.add(all.first(all.size() - sizeof(uint64_t)));
   in.check(std::memcmp(all.last(sizeof(uint64_t)).data(), bytes_of(sum.value()).data(), sizeof(uint64_t)) == 0,
            "the saved session is damaged: its checksum is wrong");
-  return header;
 }
 
 const char* device_name(uint64_t is_on_gpu) { return is_on_gpu ? "a GPU" : "the CPU"; }
@@ -184,8 +154,8 @@ std::string activations_name(uint64_t activations) {
   return activations < kNames.size() ? kNames[activations] : concat("type ", activations);
 }
 
-// Throws unless the session was saved with such a model as this one.
-void check_model(Reader& in, const Header& header, const Basis& basis) {
+// Throws unless the session was saved with such a model as this one. Reads the layout, which follows the header.
+void check_model(SessionReader& in, const Header& header, const Basis& basis) {
   const Header& expected = basis.header;
   in.check(header.model_hash == expected.model_hash, "the session was saved with another model");
   in.check(header.extra_hash == expected.extra_hash, "the session was saved with something beside the model");
@@ -201,9 +171,14 @@ void check_model(Reader& in, const Header& header, const Basis& basis) {
     in.check(keys == layout.key_row_bytes && values == layout.value_row_bytes, "layout of layer ", i, ": expected ",
              layout.key_row_bytes, " + ", layout.value_row_bytes, " bytes for each token, got ", keys, " + ", values);
   }
+  in.check(header.batch_size >= 1 && header.batch_size <= kMaxBatch, "sequences: expected 1 to ", kMaxBatch, ", got ",
+           static_cast<int64_t>(header.batch_size));
 }
 
-void read_sequence(Reader& in, const Context& context, const Basis& basis, model::Sequence& sequence) {
+// How many bytes read_header() and check_model() read.
+size_t head_bytes(size_t num_layers) { return sizeof(Header) + num_layers * 2 * sizeof(uint64_t); }
+
+void read_sequence(SessionReader& in, const Context& context, const Basis& basis, model::Sequence& sequence) {
   const auto& [config, layouts, header] = basis;
   const int64_t num_ids = in.count("ids", sizeof(int32_t)), length = in.number();
   in.check(num_ids <= config.max_position_embeddings, "ids: ", num_ids, " are more than the context of ",
@@ -222,6 +197,7 @@ void read_sequence(Reader& in, const Context& context, const Basis& basis, model
   sequence.ids.resize(num_ids);
   const std::span<const std::byte> ids = in.take(num_ids * static_cast<int64_t>(sizeof(int32_t)));
   if (!ids.empty()) std::memcpy(sequence.ids.data(), ids.data(), ids.size());
+  // An id that stands for an image is no error here: no prompt has one, but a generation may, where it was pinned.
   for (const int32_t id : sequence.ids) {
     in.check(id >= 0 && id < config.vocab_size, "token id ", id, " is outside the vocabulary");
   }
@@ -272,13 +248,12 @@ std::vector<std::byte> Session::save(const std::function<bool()>& interrupted) c
 
 Session Session::Impl::load(const Model& model, std::string name, std::span<const std::byte> bytes,
                             const std::function<bool()>& interrupted) {
-  Reader in(std::move(name), bytes);
-  const Header header = read_header(in);
+  SessionReader in(std::move(name), bytes);
+  const Header header = read_header(in, bytes.size());
   const Basis basis = basis_of(*model.impl_);
   check_model(in, header, basis);
-  const int64_t batch_size = static_cast<int64_t>(header.batch_size);
-  in.check(batch_size >= 1 && batch_size <= kMaxBatch, "sequences: expected 1 to ", kMaxBatch, ", got ", batch_size);
-  Session session(model, batch_size);
+  check_checksum(in, bytes);
+  Session session(model, static_cast<int64_t>(header.batch_size));
   const Context context = session.impl_->context(interrupted);
   for (model::Sequence& sequence : session.impl_->sequences) read_sequence(in, context, basis, sequence);
   in.check(in.left().size() == sizeof(uint64_t), in.left().size() - sizeof(uint64_t), " bytes are behind the rows");
@@ -287,7 +262,12 @@ Session Session::Impl::load(const Model& model, std::string name, std::span<cons
 }
 
 Session Session::load(const Model& model, const std::string& path, const std::function<bool()>& interrupted) {
-  // The file is read, not mapped: whatever others do to it meanwhile, its bytes stay those that were checked.
+  // The first bytes are looked at before the others are read: a foreign file of 64 GB takes no time and no memory.
+  const io::FileHead head = io::read_head(path, head_bytes(model.impl_->weights.key_value_layouts.size()));
+  SessionReader in(path, head.bytes);
+  const Header header = read_header(in, head.file_bytes);
+  check_model(in, header, basis_of(*model.impl_));
+  // The file is read, not mapped: whatever others do to it meanwhile, its bytes stay those that are checked again.
   const io::FileBytes file(path, io::FileAccess::kRead, interrupted);
   return Impl::load(model, path, file.bytes(), interrupted);
 }

@@ -28,7 +28,8 @@ class Descriptor {
     if (fd_ >= 0) return;
     const int error_number = errno;
     struct stat status {};
-    if (::stat(path.c_str(), &status) == 0) check_regular(path, "read", status.st_mode);  // a socket cannot be opened at all
+    if (::stat(path.c_str(), &status) == 0)
+      check_regular(path, "read", status.st_mode);  // a socket cannot be opened at all
     fail_on(path, "open", error_number);
   }
   ~Descriptor() { ::close(fd_); }
@@ -61,18 +62,24 @@ std::byte* allocate_pages(const std::string& path, size_t size) {
   void* address = MAP_FAILED;
   if (size <= free) address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address != MAP_FAILED) return static_cast<std::byte*>(address);
-  throw OutOfMemory(concat("reading ", path, " into memory needs ", size, " bytes, ", free,
-                           " bytes are free; a file that is mapped needs none"),
-                    size, free);
+  throw OutOfMemory(concat("reading ", path, " into memory needs ", size, " bytes, ", free, " bytes are free"), size,
+                    free);
+}
+
+// Returns how many bytes were read, 0 at the end of the file.
+size_t read_some(const std::string& path, int fd, std::span<std::byte> out, size_t offset) {
+  ssize_t count = -1;
+  do {
+    count = ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) fail_on(path, "read", errno);
+  return static_cast<size_t>(count);
 }
 
 void read_all(const std::string& path, int fd, std::span<std::byte> out, const std::function<bool()>& interrupted) {
   for (size_t done = 0; done < out.size();) {
     if (interrupted && interrupted()) throw Interrupted();
-    const size_t wanted = std::min(kPieceBytes, out.size() - done);
-    const ssize_t count = ::pread(fd, out.data() + done, wanted, static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_on(path, "read", errno);
+    const size_t count = read_some(path, fd, out.subspan(done, std::min(kPieceBytes, out.size() - done)), done);
     if (count == 0) {
       throw IoError(concat("cannot read ", path, ": it became shorter, expected ", out.size(), " bytes, got ", done),
                     EIO);
@@ -120,6 +127,15 @@ void FileBytes::release(std::span<const std::byte> range) const {
   // The first page may hold another range's bytes, too. They are loaded again as well.
   const size_t first = static_cast<size_t>(range.data() - data_) / page * page;
   ::madvise(data_ + first, static_cast<size_t>(range.data() + range.size() - data_) - first, MADV_DONTNEED);
+}
+
+FileHead read_head(const std::string& path, size_t max_bytes) {
+  check_path(path);
+  const Descriptor descriptor(path);
+  FileHead head = {.bytes = {}, .file_bytes = regular_file_bytes(descriptor.get(), path)};
+  head.bytes.resize(std::min(max_bytes, head.file_bytes));
+  read_all(path, descriptor.get(), head.bytes, {});
+  return head;
 }
 
 }  // namespace gesso::io

@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace gesso::io {
 
@@ -41,5 +42,12 @@ class FileBytes {
   std::byte* data_ = nullptr;
   size_t size_ = 0;
 };
+
+// The first bytes of a regular file, at most max_bytes, and how long all of it is. Throws what FileBytes throws.
+struct FileHead {
+  std::vector<std::byte> bytes;
+  size_t file_bytes = 0;
+};
+FileHead read_head(const std::string& path, size_t max_bytes);
 
 }  // namespace gesso::io

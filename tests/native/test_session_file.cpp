@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
@@ -54,7 +55,8 @@ Bytes with_number(Bytes bytes, size_t offset, uint64_t value) {
 }
 
 // Where numbers stand in a file of tiny_session().
-constexpr size_t kVersion = 8, kModel = 24, kExtra = 32, kIsOnGpu = 40, kActivations = 48, kBatch = 56, kLayers = 64;
+constexpr size_t kVersion = 8, kFileBytes = 16, kModel = 24, kExtra = 32, kIsOnGpu = 40, kActivations = 48, kBatch = 56,
+                 kLayers = 64;
 constexpr size_t kLayout = 72, kIds = kLayout + 3 * 16, kLength = kIds + 8, kBegins = kLength + 8;
 
 }  // namespace
@@ -182,6 +184,26 @@ TEST_CASE("a file that is not finished leaves nothing, and what was there stays"
   CHECK_THROWS_AS(Session::load(model, path, [] { return true; }), Interrupted);
   CHECK(Session::load(model, path).ids() == session.ids());
   CHECK(folder.num_files() == 1);
+}
+
+TEST_CASE("a file that cannot be a session is refused by its first bytes, however long it is") {
+  constexpr uint64_t kHuge = uint64_t{1} << 42;  // reading so many bytes would be an OutOfMemory
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "huge";
+  const Model model = tiny_model();
+  const Bytes bytes = tiny_session(model).save();
+  const auto check_huge = [&](const Bytes& start, const char* message) {
+    std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(start.data()), std::ssize(start));
+    REQUIRE(::truncate(path.c_str(), off_t{kHuge}) == 0);  // a hole behind them
+    CHECK_THROWS_WITH_AS(Session::load(model, path), doctest::Contains(message), FormatError);
+  };
+  const Bytes right_size = with_number(bytes, kFileBytes, kHuge);
+  check_huge({}, "huge: is no saved session");
+  check_huge(with_number(bytes, kVersion, 2), "huge: the saved session has version 2");
+  check_huge(bytes, "huge: the saved session is followed by other bytes");
+  check_huge(with_number(right_size, kModel, 2), "huge: the session was saved with another model");
+  check_huge(with_number(right_size, kLayout + 16, 64), "huge: layout of layer 1");
+  check_huge(with_number(right_size, kBatch, 5000), "huge: sequences: expected 1 to 4096, got 5000");
 }
 
 TEST_CASE("a session does not replace what is no regular file, and replaces a link") {
