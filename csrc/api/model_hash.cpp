@@ -33,30 +33,38 @@ void add_config(Checksum& sum, const ModelConfig& config) {
   }
 }
 
-// The pieces are evenly spread, and the last one ends with the tensor.
-void add_samples(Checksum& sum, const Tensor& tensor) {
-  constexpr int64_t kPieces = 8, kPieceBytes = 512;
-  const std::span bytes(tensor.data, static_cast<size_t>(tensor.num_bytes()));
-  if (std::ssize(bytes) <= kPieces * kPieceBytes) return sum.add(bytes);
-  for (int64_t piece = 0; piece < kPieces; ++piece) {
-    sum.add(bytes.subspan((std::ssize(bytes) - kPieceBytes) / (kPieces - 1) * piece, kPieceBytes));
-  }
+constexpr int64_t kAllBytes = int64_t{256} << 20;  // of a model up to this size each byte counts
+constexpr int64_t kStride = int64_t{4} << 20, kPieceBytes = 4096;
+
+// The first bytes of each stretch of kStride, and the last bytes of the tensor.
+void add_samples(Checksum& sum, std::span<const std::byte> bytes) {
+  const int64_t last = std::ssize(bytes) - kPieceBytes;
+  if (last <= kPieceBytes) return sum.add(bytes);
+  for (int64_t begin = 0; begin < last; begin += kStride) sum.add(bytes.subspan(begin, kPieceBytes));
+  sum.add(bytes.subspan(last));
 }
 
-uint64_t tensor_hash(const io::NamedTensor& named) {
+uint64_t tensor_hash(const io::NamedTensor& named, bool all_bytes) {
   Checksum sum;
   sum.add(std::as_bytes(std::span(named.name)));
   add_number(sum, static_cast<int64_t>(named.tensor.dtype));
   for (int i = 0; i < named.tensor.shape.rank; ++i) add_number(sum, named.tensor.shape[i]);
-  add_samples(sum, named.tensor);
+  const std::span bytes(named.tensor.data, static_cast<size_t>(named.tensor.num_bytes()));
+  if (all_bytes) {
+    sum.add(bytes);
+  } else {
+    add_samples(sum, bytes);
+  }
   return sum.value();
 }
 
 }  // namespace
 
 uint64_t model_hash(const ModelConfig& config, const std::vector<io::NamedTensor>& tensors) {
+  int64_t num_bytes = 0;
+  for (const io::NamedTensor& named : tensors) num_bytes += named.tensor.num_bytes();
   std::vector<uint64_t> hashes;
-  for (const io::NamedTensor& named : tensors) hashes.push_back(tensor_hash(named));
+  for (const io::NamedTensor& named : tensors) hashes.push_back(tensor_hash(named, num_bytes <= kAllBytes));
   std::sort(hashes.begin(), hashes.end());
   Checksum sum;
   add_config(sum, config);

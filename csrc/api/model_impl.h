@@ -30,7 +30,7 @@ struct Model::Impl {
   Context context(const std::function<bool()>& interrupted, const ops::QueuePointer& queue) const {
     return {num_threads, interrupted, nullptr, queue.get(), activations};
   }
-  // See model_hash(). The first call computes it, and reads the samples from the file.
+  // See model_hash(). The first call computes it, and reads what it hashes from the file.
   uint64_t hash() const {
     std::call_once(hash_once_, [this] { hash_ = model_hash(config, tensors); });
     return hash_;

@@ -122,15 +122,17 @@ class Session {
   // Writes everything that the session holds: the ids, also those that are not encoded yet, and the cache. The form
   // with a path writes a temporary file beside it, which only its owner may read, and then renames that. It replaces a
   // file of that name; a link of that name is replaced, not followed. IoError, also where the path leads to a folder, a
-  // pipe, a socket or a device, which stay as they are. The other form returns the bytes. From a GPU rows come through the host's memory. `interrupted` is polled meanwhile;
-  // true ends the call by throwing Interrupted.
+  // pipe, a socket or a device, which stay as they are. The other form returns the bytes. From a GPU rows come through
+  // the host's memory. `interrupted` is polled meanwhile; true ends the call by throwing Interrupted.
   void save(const std::string& path, const std::function<bool()>& interrupted = {}) const;
   std::vector<std::byte> save(const std::function<bool()>& interrupted = {}) const;
   // Makes a session of what save() has written. It generates, bit for bit, what the saved session would have generated.
-  // The model must be the same: its configuration, and its tensors' names, types, shapes and samples of their bytes. It
-  // must be on the CPU if it was, or on a GPU, and have the same activations. LoadOptions::exact_soft_embedding may
-  // differ, since the cache does not depend on it. FormatError says what differs, or that the bytes are truncated or
-  // damaged. While a file is loaded, it takes as much memory as it is long.
+  // The model must be the same: its configuration, and its tensors' names, types, shapes and bytes. Of a model of more
+  // than 256 MiB only samples of the bytes are compared, 4 KiB of every 4 MiB: a fine-tune is noticed, and a change of
+  // single bytes may not be. The model must be on the CPU if it was, or on a GPU, and have the same activations.
+  // LoadOptions::exact_soft_embedding may differ, since the cache does not depend on it. FormatError says what differs,
+  // or that the bytes are truncated or damaged. A file of another kind or model is refused by its first bytes. While a
+  // file is loaded, it takes as much memory as it is long.
   static Session load(const Model& model, const std::string& path, const std::function<bool()>& interrupted = {});
   static Session load(const Model& model, std::span<const std::byte> bytes,
                       const std::function<bool()>& interrupted = {});
