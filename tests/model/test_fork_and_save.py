@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,17 @@ def test_an_empty_session_can_be_saved(model):
     assert go_on(loaded, 1) == go_on(model.session(3), 1)
 
 
+def test_a_generated_placeholder_can_be_saved(load, tmp_path):
+    """A prompt may not have an id that stands for an image. A generation may, for example because it was pinned."""
+    model = load(tiny_model(tmp_path / "a.gguf"))
+    image = model.config.placeholder_token_ids[0]
+    session = encoded(model, [[5, 6]])
+    session.generate(max_new_tokens=1, pinned={0: image}, **OPTIONS)
+    loaded = gesso.Session.load(model, session.save())
+    assert loaded.ids == session.ids and loaded.ids[0][2] == image
+    assert go_on(loaded, 1) == go_on(session, 1)
+
+
 def test_another_model_is_refused(model, windowed):
     saved = windowed.session().save()
     with pytest.raises(gesso.FormatError, match="buffer: the session was saved with another model"):
@@ -184,6 +196,8 @@ def test_paths(model, tmp_path):
         session.save(tmp_path)
     with pytest.raises(ValueError, match="empty text"):
         session.save("")
+    with pytest.raises(TypeError, match=r"path: expected a str or an os\.PathLike, got bytes"):
+        session.save(os.fsencode(tmp_path / "bytes"))  # for load they would be a session
     (tmp_path / "text").write_text("gessoled")
     with pytest.raises(gesso.FormatError, match="text: is no saved session"):
         gesso.Session.load(model, tmp_path / "text")
