@@ -133,8 +133,11 @@ class Planner {
     const size_t oldest = prompts.front();
     const int64_t most_text_rows = std::max(room_.rows_per_kind, text_rows_ + prompt_rows_);
     int64_t kept = std::min(entries_[oldest].pending, prompt_rows_ / 2);  // for the oldest
-    const auto by_length = [&](size_t i) { return std::pair(-int64_t{entries_[i].priority}, entries_[i].pending); };
-    std::stable_sort(prompts.begin(), prompts.end(), [&](size_t a, size_t b) { return by_length(a) < by_length(b); });
+    const auto rank = [&](size_t i) {
+      const Entry& e = entries_[i];
+      return std::tuple(-int64_t{e.priority}, e.pending, e.order);
+    };
+    std::sort(prompts.begin(), prompts.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
     for (const size_t i : prompts) {
       if (i == oldest) kept = 0;
       const int64_t pending = entries_[i].pending;
