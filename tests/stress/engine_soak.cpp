@@ -33,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kClients = 4, kRequests = 60;
 // What the allocator keeps of freed memory varies by some MiB from round to round.
-constexpr int64_t kMaxGrowth = 32 << 20;
+[[maybe_unused]] constexpr int64_t kMaxGrowth = 32 << 20;
 
 struct Counts {
   std::atomic<int64_t> submitted = 0, refused = 0, cancelled = 0, late = 0, turns = 0, wrong = 0;
