@@ -9,6 +9,7 @@
 #include "io/available_memory.h"
 #include "model/pass_limits.h"
 #include "ops/device.h"
+#include "ops/memory.h"
 
 namespace gesso {
 namespace {
@@ -68,7 +69,7 @@ Engine::Impl::Impl(const Model& model, const EngineOptions& options, ops::QueueP
              model::pass_limits(shared->config, slots, queue != nullptr)),
       context(shared->context([this] { return is_closed || !loop->is_wanted(engine::Clock::now()); }, queue)) {
   memory_bytes = options.memory_bytes > 0 ? options.memory_bytes : free_bytes(shared->device) / 2;
-  prefix_bytes = options.prefix_bytes;
+  int64_t prefix_bytes = options.prefix_bytes;
   if (prefix_bytes < 0) {
     prefix_bytes = memory_bytes / 4;
     memory_bytes -= prefix_bytes;
@@ -210,7 +211,7 @@ void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
   std::vector<RequestPointer> requests;  // the last pointers to them go when the lock is free
   for (engine::Job* job : ended) {
     const RequestPointer& request = requests.emplace_back(running.extract(job).mapped());
-    if (request->session) loop->wait_for_leftovers();  // what is kept of its prompt may be still under way
+    if (request->session) ops::wait_for_leftovers(context);  // what is kept of its prompt may be still under way
     request->settle();
   }
   // Whoever sees that a request is done finds its place in the queue free.

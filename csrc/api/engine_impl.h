@@ -46,7 +46,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   const EngineOptions options;
   const int64_t slots;
   model::PassScratch memory;
-  int64_t memory_bytes, prefix_bytes;
+  int64_t memory_bytes;
 
  private:
   struct Key {

@@ -149,7 +149,7 @@ void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_
     session->encode_pending(context);
     session->denoise(context, requests, rows);
   } catch (...) {
-    session->wait_for_leftovers();
+    ops::wait_for_leftovers(session->shared->context({}, session->queue));
     throw;
   }
 }

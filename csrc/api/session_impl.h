@@ -103,15 +103,6 @@ struct Session::Impl {
   static Session load(const Model& model, std::string name, std::span<const std::byte> bytes,
                       const std::function<bool()>& interrupted);
 
-  // After a failure: work that is still under way uses memory that the next call writes.
-  void wait_for_leftovers() const {
-    try {
-      ops::synchronize(context({}));
-    } catch (const CudaError&) {
-      // The error that led here is the one to report, whatever this one is.
-    }
-  }
-
   // Runs `body`. If it throws, every sequence gets back the ids that it had before.
   template <typename Body>
   auto all_or_nothing(const Body& body) {
@@ -120,7 +111,7 @@ struct Session::Impl {
     try {
       return body();
     } catch (...) {
-      wait_for_leftovers();
+      ops::wait_for_leftovers(shared->context({}, queue));
       for (size_t i = 0; i < lengths.size(); ++i) sequences[i].rewind(lengths[i]);
       throw;
     }

@@ -26,7 +26,6 @@ class Generation {
              model::Sequence& sequence, int64_t index);
 
   model::Sequence& sequence() const { return sequence_; }
-  int64_t index() const { return index_; }
   // Whether a canvas is under way that has taken a step.
   bool is_in_canvas() const { return steps_ > 0; }
   bool has_stepped() const { return is_in_canvas() || !result_.canvases.empty(); }

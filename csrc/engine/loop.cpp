@@ -37,10 +37,10 @@ PassReport Loop::run_pass() {
     run(plan());
     drop_ended_canvases();
   } catch (const Interrupted&) {
-    wait_for_leftovers();
+    ops::wait_for_leftovers(pass_.context);
     report_.was_interrupted = true;
   } catch (...) {
-    wait_for_leftovers();
+    ops::wait_for_leftovers(pass_.context);
     for (Job* job : std::vector(jobs_)) end(*job, std::current_exception());
     canvases_.clear();
   }
@@ -141,7 +141,7 @@ void Loop::run(const Plan& plan) {
   } catch (const Interrupted&) {
     throw;
   } catch (...) {
-    wait_for_leftovers();
+    ops::wait_for_leftovers(pass_.context);
     for (Job* job : all) end(*job, std::current_exception());
   }
 }
@@ -157,15 +157,6 @@ bool Loop::make_room(const std::vector<Part>& parts) {
     }
   }
   return true;
-}
-
-// After a failure: work that is still under way uses memory that the next pass writes, or that jobs give back.
-void Loop::wait_for_leftovers() const {
-  try {
-    ops::synchronize(pass_.context);
-  } catch (const CudaError&) {
-    // An error that led here is the one to report. Otherwise the next pass fails, too.
-  }
 }
 
 void Loop::compute(const std::vector<Part>& parts) {

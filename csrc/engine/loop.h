@@ -49,8 +49,6 @@ class Loop {
   PassReport run_pass();
   // Commits all canvases under way as they stand, and ends all jobs. Returns them.
   std::vector<Job*> stop();
-  // Waits for work that is still under way on a device. An error in it is not reported.
-  void wait_for_leftovers() const;
 
  private:
   struct Text {

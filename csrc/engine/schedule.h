@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "model/pass_limits.h"
+
 namespace gesso::engine {
 
 // What is known of one request that has not ended.
@@ -47,7 +49,7 @@ struct Plan {
 };
 
 // The prompts of a pass get at least this many rows, however many canvases there are.
-constexpr int64_t kPromptRows = 256;
+constexpr int64_t kPromptRows = model::kTextRows;
 // A slot that a key holds counts as so many steps of a canvas that the key was served already. Else all slots that are
 // free at one time would go to one key.
 constexpr int64_t kTypicalSteps = 16;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/device.h"
+
 namespace gesso::ops {
 
 std::byte* allocate_bytes(const Context& context, int64_t num_bytes) {
@@ -65,6 +67,14 @@ void fill_zero(const Context& context, void* target, int64_t num_bytes) {
 void synchronize(const Context& context) {
   if constexpr (kHasCuda) {
     if (context.queue) return cuda::synchronize(context);
+  }
+}
+
+void wait_for_leftovers(const Context& context) {
+  try {
+    activate(context);
+    synchronize(context);
+  } catch (const CudaError&) {
   }
 }
 

@@ -42,6 +42,9 @@ void move_down(const Context& context, std::byte* source, int64_t num_bytes, std
 void fill_zero(const Context& context, void* target, int64_t num_bytes);
 // Waits for all work in the queue. CudaError when any of it failed.
 void synchronize(const Context& context);
+// The same from any thread after a failure, before memory is written or given back that work in the queue still uses. A
+// CudaError is not reported, since the failure that led here is.
+void wait_for_leftovers(const Context& context);
 
 }  // namespace gesso::ops
 
