@@ -58,8 +58,7 @@ constexpr int64_t kTypicalSteps = 16;
 // - A canvas under way takes a step in every pass. Nothing interrupts it.
 // - A slot that no canvas holds goes to the entry with the highest priority, then to the key that was served least,
 //   then to the oldest request. So a request keeps its slot from canvas to canvas while no other deserves it more.
-// - While few requests wait, at most as many as there are slots, those of a key take turns: with each canvas that it
-// has
+// - While few requests wait, at most as many as there are slots, those of a key take turns: with each canvas that is
 //   committed, a request moves back by twice as many places as there are slots. Else the last ones would run alone, in
 //   short passes. It moves back, and not behind all others, so that it comes to its next turn however many requests
 //   follow. For 8 slots, request 3 with two canvases goes behind request 34, and before request 35, if these have none.
