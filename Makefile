@@ -243,5 +243,5 @@ $(VENV)/.nvcc: pyproject.toml | $(VENV)/.build
 
 # mypy reads the types of the packages that gesso uses. gesso itself need not be built.
 $(VENV)/.lint: pyproject.toml | $(VENV)/.python
-	$(PIP) $(call requirements,lint) $(call requirements,dependencies) "pytest>=8"
+	$(PIP) $(call requirements,lint) $(call requirements,dependencies) $(call requirements,test)
 	@touch $@

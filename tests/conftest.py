@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 # A test must not fail because the machine is busy.
-settings.register_profile("gesso")
+settings.register_profile("gesso", deadline=None)
 settings.load_profile("gesso")
 
 # The emulated GPU's threads are OpenMP's, which else spin between kernels; read when its library is loaded.
