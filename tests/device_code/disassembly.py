@@ -21,21 +21,26 @@ def nvidia_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", ""), *folders])
 
 
-def disassemble(compiled: Path) -> Opcodes:
-    """The opcodes of all machine code in an object or cubin."""
+def listing(compiled: Path, *selection: str) -> str:
+    """What cuobjdump shows of all machine code in an object or cubin, or of what its options -arch and -fun select."""
     program = shutil.which("cuobjdump", path=nvidia_path())
     assert program, "cuobjdump is missing: make cuda installs it"
     # cuobjdump calls nvdisasm, which it looks for on the search path.
     environment = os.environ | {"PATH": nvidia_path()}
-    command = [program, "-sass", str(compiled)]
-    return parse(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    command = [program, "-sass", *selection, str(compiled)]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-def parse(listing: str) -> Opcodes:
+def disassemble(compiled: Path) -> Opcodes:
+    """The opcodes of all machine code in an object or cubin."""
+    return parse(listing(compiled))
+
+
+def parse(text: str) -> Opcodes:
     opcodes: Opcodes = {}
     architecture = ""
     found: set[str] = set()
-    for line in listing.splitlines():
+    for line in text.splitlines():
         if match := ARCHITECTURE.match(line):
             architecture = match[1]
         elif match := FUNCTION.match(line):

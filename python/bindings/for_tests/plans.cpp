@@ -5,6 +5,7 @@
 #ifdef GESSO_HAS_CUDA
 #include "cuda/attention/attention_plan.h"
 #include "cuda/gemm/gemm_plan.h"
+#include "cuda/vocabulary/soft_embed_mma.h"
 #endif
 
 namespace gesso::bindings {
@@ -39,7 +40,9 @@ nb::dict gemm_plan(const Card& card, const std::string& type, int64_t num_output
                                   plan.sums.rows.num_terms, plan.sums.num_steps, plan.sums.splits.count,
                                   plan.sums.splits.steps_each);
   fields["steps_per_split"] = plan.sums.splits.steps_each;
+  fields["tile_rows"] = plan.tiles.rows;
   fields["grid"] = nb::make_tuple(plan.tiles.grid_x, plan.tiles.grid_y);
+  fields["blocks_at_a_time"] = plan.tiles.blocks_at_a_time;
   fields["shared_bytes"] = plan.tiles.shared_bytes;
   return fields;
 }
@@ -51,9 +54,14 @@ nb::dict attention_plan(const Card& card, int64_t head_dim, int64_t num_heads, i
   nb::dict fields;
   fields["text"] = describe(plan);
   fields["sums"] = nb::make_tuple(plan.sums.dim, plan.sums.slices, plan.sums.keys);
+  fields["bands"] = plan.tiles.bands;
   fields["grid"] = nb::make_tuple(plan.tiles.grid_x, plan.tiles.grid_y);
   fields["shared_bytes"] = plan.tiles.shared_bytes;
   return fields;
+}
+
+int soft_segments(const Card& card, int64_t num_columns) {
+  return cuda::num_soft_segments(properties(card), num_columns);
 }
 
 }  // namespace
@@ -65,6 +73,7 @@ void bind_plans([[maybe_unused]] nb::module_& module) {
              "num_rows"_a, "is_gated"_a = false, "num_experts"_a = 0);
   module.def("plan_attention", &attention_plan, "card"_a, "head_dim"_a, "num_heads"_a, "num_key_value_heads"_a,
              "own_key_bytes"_a, "num_rows"_a, "num_sequences"_a = 1);
+  module.def("plan_soft_segments", &soft_segments, "card"_a, "num_columns"_a);
 #endif
 }
 
