@@ -2,6 +2,7 @@
 #               packages of requirements/locked.txt, and pip compares their hashes
 # make test     runs all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
+# make step-model predicts from that machine code how long a step takes on each card, see bench/gpu/step_model
 # make parity   compares gesso with the reference implementation; installs torch and two versions of transformers
 # make parity-long compares the logits of five times as many random models; takes some minutes
 # make vocabulary compares the tokenizer with `tokenizers` on the released tokens; installs them (250 MB, Gemma's
@@ -40,6 +41,8 @@ STRESS_SECONDS ?= 60
 # How many schedules `make schedules` runs on the emulated GPU, which takes about a second for each.
 SCHEDULES ?= 50
 PYTEST_FLAGS ?=
+# For example --goals, or --card H200 --canvases 8.
+STEP_MODEL_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -78,7 +81,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda parity parity-long lint vocabulary sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub lock counts clean help
+.PHONY: demo test native emulated cuda step-model parity parity-long lint vocabulary sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -157,6 +160,11 @@ emulated: $(VENV)/.test
 cuda: $(VENV)/.nvcc $(VENV)/.test
 	$(call build,cuda,$(WITH_PYTHON) -DCMAKE_CUDA_COMPILER=$(NVCC))
 	$(PYTEST) tests/device_code
+
+# The objects and the package with the plans are those of `make cuda`.
+step-model:
+	@test -d build/cuda/site || { echo "There is no build/cuda: run make cuda first." >&2; exit 1; }
+	@PYTHONPATH=build/cuda/site:bench:tests $(BIN)/python -m gpu.step_model $(STEP_MODEL_FLAGS)
 
 parity: $(VENV)/.parity
 	$(PYTEST) tests/parity

@@ -1,0 +1,135 @@
+"""The kernels with a main loop: where their machine code is and how it is read. Each has one entry in KERNELS.
+
+A product's entry has the name that its plan begins with ("mma int8"), so a new kernel of products is one entry more.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from device_code.disassembly import listing
+from device_code.ptxas_report import Usage, read_report
+from gesso.files.tensor import tensor_types
+from gpu.step_model.loops import Case, Rule, Work, attention, count, soft_embedding, warp_product, warpgroup_product
+from gpu.step_model.machine_code import Block, loop_blocks, read
+
+ROOT = Path(__file__).resolve().parents[3]
+OBJECTS = ROOT / "build/cuda/CMakeFiles/gesso.dir/csrc/cuda"  # `make cuda` puts them there
+
+# Steps of 64 columns in a raw span of weights, by the type (RawSpan in gemm/kernels/raw_tile.cuh).
+SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, "Q4_0": 4}
+# How many lanes meet in a bank when raw weights are read by words of 32 bits. Rows of these types lie 4 times an odd
+# number of words apart.
+RAW_READ_PASSES = {"Q6_K": 4, "Q5_0": 4, "Q8_0": 4, "NVFP4": 4, "Q4_0": 4}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    source: str  # the objects' names below csrc/cuda, as a pattern: the types of weights are spread over several
+    symbol: str  # a regular expression of the mangled name; {decoder}, {rows} and others are filled in
+    rule: Rule  # how often each block of its loop runs
+    warps: int = 4  # of a block
+    weight_rows: int = 64  # of a block's tile of a product
+    step_row_bytes: int = 128  # of a row of x and its scales, in a step of 64 columns
+    architecture: str = ""  # "a" where it is compiled for sm_90a or sm_120a
+    reads_raw: bool = True  # by words, whose conflicts RAW_READ_PASSES has
+    products_read_raw: bool = False  # also in blocks with matrix instructions
+    is_asynchronous: bool = False  # whether a step's products run beside what the same warps do next
+
+
+KERNELS = {
+    "mma bf16": Kernel("gemm/kernels/gemm_bf16_*.cu", "gemm_bf16_kernelINS0_{decoder}ELi{rows}E", warp_product),
+    "mma int8": Kernel(
+        "gemm/kernels/gemm_int8_*.cu", "gemm_int8_kernelINS0_{decoder}ELi{rows}E", warp_product, step_row_bytes=80
+    ),
+    "mma fp4": Kernel(
+        "gemm/kernels/gemm_fp4_sm120a.cu",
+        "gemm_fp4_kernelINS0_12NvFp4WeightsELi{terms}ELi{rows}E",
+        warp_product,
+        architecture="a",
+        step_row_bytes=80,
+        reads_raw=False,
+    ),
+    "wgmma bf16": Kernel(
+        "gemm/kernels/gemm_wgmma_sm90a.cu",
+        "gemm_wgmma_kernelINS0_{decoder}ELi{rows}E",
+        warpgroup_product,
+        warps=8,
+        weight_rows=128,
+        architecture="a",
+        products_read_raw=True,
+        is_asynchronous=True,
+    ),
+    "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{bands}E", attention, reads_raw=False),
+    "soft embedding": Kernel(
+        "vocabulary/soft_embed_mma.cu",
+        "soft_embed_mma_kernelINS0_{decoder}E",
+        soft_embedding,
+        warps=8,
+        products_read_raw=True,
+    ),
+}
+
+
+def kernel_of(plan: str) -> str:
+    """The entry that a plan's text begins with: "mma int8 24 rows x 1 split, .." is of "mma int8"."""
+    for name in KERNELS:
+        if plan.startswith(f"{name} "):
+            return name
+    raise LookupError(f"no entry of KERNELS is for the plan {plan!r}")
+
+
+def decoder(dtype: str) -> str:
+    """The mangled name of the decoder that a kernel is instantiated with."""
+    return "12SplitDecoder" if dtype == "F32" else f"11TileDecoderILNS_5DTypeE{tensor_types()[dtype].id}EE"
+
+
+@cache
+def usages(pattern: str) -> dict[Path, list[Usage]]:
+    """The registers of all kernels in the objects that a pattern names."""
+    objects = sorted(OBJECTS.glob(f"{pattern}.o"))
+    if not objects:
+        raise FileNotFoundError(f"{OBJECTS}/{pattern}.o: there is none; `make cuda` makes it")
+    return {compiled: read_report(compiled) for compiled in objects}
+
+
+@cache
+def find(kernel: str, arch: str, **names: object) -> tuple[Path, Usage]:
+    """The object and the compiler's report of one instance. names: what the kernel's symbol has in braces."""
+    entry = KERNELS[kernel]
+    pattern = re.compile(entry.symbol.format(**names))
+    found = [
+        (compiled, usage)
+        for compiled, list_of_object in usages(entry.source).items()
+        for usage in list_of_object
+        if usage.architecture == arch + entry.architecture and pattern.search(usage.symbol)
+    ]
+    if not found:
+        raise LookupError(f"{kernel}: no {pattern.pattern} for {arch + entry.architecture} in {entry.source}")
+    return found[0]
+
+
+def registers(kernel: str, arch: str, **names: object) -> int:
+    return find(kernel, arch, **names)[1].registers
+
+
+@cache
+def blocks_of(compiled: Path, architecture: str, symbol: str) -> list[Block]:
+    return loop_blocks(read(listing(compiled, "-arch", architecture, "-fun", symbol)))
+
+
+def work(kernel: str, arch: str, case: Case, **names: object) -> Work:
+    """What a warp of the kernel issues in a step."""
+    compiled, usage = find(kernel, arch, **names)
+    entry = KERNELS[kernel]
+    blocks = blocks_of(compiled, usage.architecture, usage.symbol)
+    return count(blocks, entry.rule, case, entry.products_read_raw)
+
+
+def product_case(kernel: str, dtype: str, **more: object) -> Case:
+    """The case of a kernel that reads raw weights of a type."""
+    passes = RAW_READ_PASSES.get(dtype, 1) if KERNELS[kernel].reads_raw else 1
+    return Case(span_steps=SPAN_STEPS[dtype], read_passes=passes, **more)

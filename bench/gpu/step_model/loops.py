@@ -1,0 +1,178 @@
+"""What a warp issues in one step of a kernel's main loop: its instructions by pipe, each block times how often it runs.
+
+A rule says how often the blocks of a loop run in a step. It recognises them by what they hold, since the compiler
+decides where they are. For example, blocks that copy raw weights run once per span of several steps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gpu.step_model.machine import Machine
+from gpu.step_model.machine_code import Block, Instruction
+
+NEVER = 0.0
+MASKS = 0.06  # of attention's steps, how many hold keys that some query does not see
+RISES = 0.25  # of attention's steps, in how many a maximum rises, so that the sums are scaled
+
+
+@dataclass(frozen=True)
+class Case:
+    """What decides how often the blocks of a loop run, besides the code."""
+
+    span_steps: int = 1  # steps of 64 columns that a raw span of weights holds
+    read_passes: int = 1  # of a 32-bit read of raw weights in shared memory, by its bank conflicts
+    shares: tuple[float, ...] = ()  # how often the n-th block with matrix instructions runs
+    other_share: float = 1.0  # and those behind them
+    row_copies: float = 1.0  # how often a loop that copies rows or keys runs
+
+
+@dataclass
+class Work:
+    """What a warp issues in a step. smem: cycles of shared memory."""
+
+    issue: float = 0
+    alu: float = 0  # instructions
+    fma: float = 0  # cycles, as all below
+    xu: float = 0
+    smem: float = 0
+    products: float = 0  # instructions of HMMA, IMMA and OMMA
+    hmma: float = 0
+    imma: float = 0
+    omma: float = 0
+    wgmma_columns: float = 0  # of all warpgroup products together; each multiplies 64 rows by 16
+    groups: float = 0  # blocks with matrix instructions
+    stores: float = 0  # instructions that store to shared memory
+
+    def add(self, instruction: Instruction, times: float, read_passes: int) -> None:
+        name, pipe = instruction.name, instruction.pipe
+        self.issue += times
+        if pipe == "alu":
+            self.alu += times
+        elif pipe == "fp32":
+            self.fma += times
+        elif pipe == "imad":
+            self.fma += times * (1 if ".MOV" in instruction.opcode else 1.5)
+        elif pipe == "xu":
+            self.xu += times * 8
+        elif name == "HGMMA":
+            self.wgmma_columns += times * wgmma_columns(instruction)
+            self.smem += times * wgmma_passes(instruction) / 4  # a warpgroup's pass counts for each of its 4 warps
+        elif pipe == "matrix":
+            setattr(self, name.lower(), getattr(self, name.lower()) + times)
+            self.products += times
+        elif pipe == "memory":
+            self.smem += times * passes(instruction, read_passes)
+            self.stores += times if name.startswith("STS") else 0
+
+    def cycles(self, machine: Machine, warps: int) -> dict[str, float]:
+        """Cycles of a multiprocessor for a step of a block, by pipe. It has four schedulers and one shared memory."""
+        products = self.hmma * machine.hmma + self.imma * machine.imma + self.omma * machine.omma
+        each = warps / 4
+        return {
+            "issue": self.issue * each,
+            "alu": self.alu * machine.alu * each,
+            "fma": self.fma * each,
+            "xu": self.xu * each,
+            "smem": self.smem * warps,
+            "tensor": (products + self.wgmma_columns / 2 * machine.wgmma) * each,
+        }
+
+
+def wgmma_columns(instruction: Instruction) -> int:
+    """HGMMA.64x256x16.F32.BF16 -> 256. 64 x 256 x 16 products take 128 cycles at 2048 of them per cycle."""
+    found = re.search(r"64x(\d+)x16", instruction.opcode)
+    if not found:
+        raise ValueError(f"{instruction.opcode}: expected a product of 64 x n x 16")
+    return int(found[1])
+
+
+def wgmma_passes(instruction: Instruction) -> float:
+    """Passes of 128 bytes that a warpgroup product reads: B [n, 16], and A [64, 16] unless it lies in registers."""
+    a_in_registers = re.match(r"R\d+[^,]*, R\d+[^,]*, gdesc", instruction.arguments)  # else one gdesc is of both
+    return wgmma_columns(instruction) / 4 + (0 if a_in_registers else 16)
+
+
+def passes(instruction: Instruction, read_passes: int) -> float:
+    """How many cycles shared memory is busy with an instruction of a warp."""
+    opcode, name = instruction.opcode, instruction.name
+    if name == "LDS" and "RZ, [RZ" in instruction.arguments:
+        return 1  # ptxas puts three of them before LDGSTS
+    if name == "LDSM":
+        return 4 if opcode.endswith(".4") else 2
+    if name == "LDGSTS":
+        return 3.2  # 4, but some are predicated off
+    if opcode.startswith(("LDS.128", "STS.128")):
+        return 4
+    if opcode.startswith(("LDS.64", "STS.64")):
+        return 2
+    return read_passes if name == "LDS" else 1 if name.startswith("STS") else 0
+
+
+Rule = Callable[[Sequence[Block], Case], list[float]]  # how often each block runs in a step
+
+
+def warp_product(blocks: Sequence[Block], case: Case) -> list[float]:
+    """gemm_bf16, gemm_int8, gemm_fp4. The first copies are of rows of x. Those behind the first short branch, or behind
+    the first block of copies, are of raw weights."""
+    copies = [i for i, block in enumerate(blocks) if block.has("LDGSTS") and not block.multiplies]
+    skips = [i for i, block in enumerate(blocks) if len(block) <= 3 and block.has("BRA")]
+    behind = [i for i in copies[1:] if any(copies[0] < skip < i for skip in skips)]
+    raw_copies = [i for i in copies if i >= (behind or copies[1:] or copies)[0]]
+    times = [1.0] * len(blocks)
+    for i in raw_copies:
+        times[i] = 1 / case.span_steps
+    for n, i in enumerate(i for i, block in enumerate(blocks) if block.multiplies):
+        times[i] = case.shares[n] if n < len(case.shares) else case.other_share
+    return times
+
+
+def warpgroup_product(blocks: Sequence[Block], case: Case) -> list[float]:
+    """gemm_wgmma. The loop over rows of x is unrolled: blocks before it are its rest. Those behind copy weights."""
+    times, is_behind = [], False
+    for block in blocks:
+        if not block.has("LDGSTS"):
+            times.append(1.0)
+        elif block.is_loop:
+            times.append(case.row_copies)
+            is_behind = True
+        else:
+            times.append(1 / case.span_steps if is_behind else NEVER)
+    return times
+
+
+def attention(blocks: Sequence[Block], case: Case) -> list[float]:
+    def times(block: Block) -> float:
+        if block.has("LDGSTS") and block.is_loop:
+            return case.row_copies
+        if block.multiplies:
+            return 1.0
+        return MASKS if block.count("FSEL") > 6 else RISES if block.count("FMUL") > 40 else 1.0
+
+    return [times(block) for block in blocks]
+
+
+def soft_embedding(blocks: Sequence[Block], case: Case) -> list[float]:
+    """The first loop copies weights of 256 rows. The blocks behind it copy a stored row each. Half of the warps
+    decode a step, the other half the next."""
+    times, loops = [], 0
+    for block in blocks:
+        if not block.has("LDGSTS"):
+            times.append(0.5 if block.has("F2FP", "STS") else 1.0)
+            continue
+        loops += block.is_loop
+        times.append(1.0 if loops == 1 or (loops > 1 and not block.is_loop) else NEVER)
+    return times
+
+
+def count(blocks: Sequence[Block], rule: Rule, case: Case, products_read_raw: bool) -> Work:
+    """products_read_raw: whether raw weights are also read in blocks with matrix instructions."""
+    work = Work()
+    for block, times in zip(blocks, rule(blocks, case), strict=True):
+        reads_raw = products_read_raw or not block.multiplies
+        work.groups += times if block.multiplies else 0
+        for instruction in block:
+            work.add(instruction, times, case.read_passes if reads_raw else 1)
+    return work

@@ -1,0 +1,107 @@
+"""Where the model was wrong: its predictions beside measured times.
+
+The times come from a file of records: bench/gpu writes one of kind "op" for each op and one of kind "step", and `gesso
+bench --profile -o json` one with a profile of the step. Their ops have the names that the launches of step.py have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu.step_model.assumptions import CARDS, MIDDLE, OPTIMISTIC, PESSIMISTIC, SUSPECTS
+from gpu.step_model.prediction import Entry, Prediction
+
+STEP = "step"
+
+
+@dataclass(frozen=True)
+class Measured:
+    op: str  # STEP: the step as a whole
+    ms: float  # of all calls in a step
+    canvases: int
+    cached: int
+    device: str
+
+
+def card_of(device: str) -> str:
+    """The card in a device's name: "NVIDIA H100 80GB HBM3" is an H100."""
+    for card in CARDS:
+        if card in device:
+            return card
+    raise ValueError(f"device: expected one of {', '.join(CARDS)}, got {device!r}")
+
+
+def read_measured(path: Path) -> list[Measured]:
+    content = json.loads(path.read_text())
+    if not isinstance(content, list):
+        raise ValueError(f"{path}: expected a list of records, got {type(content).__name__}")
+    found = [measured for record in content for measured in measured_in(record)]
+    if not found:
+        raise ValueError(f"{path}: none of its {len(content)} records has the times of ops or of a step")
+    return found
+
+
+def measured_in(record: dict[str, Any]) -> Iterator[Measured]:
+    kind = record.get("kind")
+    if kind in ("op", STEP):  # bench/gpu
+        calls = record["calls_per_step"] if kind == "op" else 1
+        name = record["op"] if kind == "op" else STEP
+        yield Measured(name, calls * record["median_ms"], record["canvases"], record["cached"], record["device"])
+    elif kind == "bench":
+        where = record["batch"], record["prompt_tokens"], record["device"]["description"]
+        yield Measured(STEP, record["step_ms"]["median"], *where)
+        for op in (record.get("profile") or {}).get("step", []):
+            yield Measured(" ".join(filter(None, (op["op"], op["weight"]))), op["ms"], *where)
+
+
+def matches(measured: str, predicted: str) -> bool:
+    """Whether a predicted op is the measured one, or a kind of it: "attention sliding" is one of "attention"."""
+    return predicted == measured or predicted.startswith(f"{measured} ") or measured.startswith(f"{predicted} ")
+
+
+def predicted(measured: Measured, prediction: Prediction) -> Entry | None:
+    """The prediction of what was measured, added up, or None where the model has no such op."""
+    if measured.op == STEP:
+        return Entry(STEP, prediction.num_launches, prediction.total_ms)
+    total = Entry(measured.op)
+    for entry in prediction.ops:
+        if matches(measured.op, entry.name):
+            total.launches += entry.launches
+            total.ms = [a + b for a, b in zip(total.ms, entry.ms, strict=True)]
+            total.bounds += entry.bounds
+    return total if total.launches else None
+
+
+def verdict(ms: float, entry: Entry) -> str:
+    if entry.ms[OPTIMISTIC] <= ms <= entry.ms[PESSIMISTIC]:
+        return "as predicted"
+    side = "slower than pessimistic" if ms > entry.ms[PESSIMISTIC] else "faster than optimistic"
+    bounds = [name for name, _ in entry.bounds.most_common(2)]
+    return "; ".join([side, *(f"{name}: {SUSPECTS[name]}" for name in bounds)])
+
+
+def comparison(measured: list[Measured], prediction: Prediction) -> Iterator[str]:
+    """A line for each measured op, the largest difference from the middle first."""
+    yield f"{'op':44s}{'measured':>9s}{'middle':>9s}{'optimistic..pessimistic':>26s}{'ratio':>7s}"
+    rows, missing = [], []
+    for each in measured:
+        entry = predicted(each, prediction)
+        if entry:
+            rows.append((each, entry))
+        else:
+            missing.append(each.op)
+    for each, entry in sorted(rows, key=lambda row: -abs(row[0].ms - row[1].ms[MIDDLE])):
+        interval = f"{entry.ms[OPTIMISTIC]:.3f} .. {entry.ms[PESSIMISTIC]:.3f}"
+        ratio = each.ms / entry.ms[MIDDLE]
+        yield (
+            f"{each.op:44s}{each.ms:9.3f}{entry.ms[MIDDLE]:9.3f}{interval:>26s}{ratio:7.2f}  {verdict(each.ms, entry)}"
+        )
+    if missing:
+        yield f"measured, but not in the model: {', '.join(missing)}"
+    found = {entry.name for each in measured for entry in prediction.ops if matches(each.op, entry.name)}
+    if unmeasured := [entry.name for entry in prediction.ops if entry.name not in found]:
+        yield f"predicted, but not measured: {', '.join(unmeasured)}"

@@ -1,0 +1,84 @@
+"""The plans of products and attention, which the library itself makes: gesso._ops of a build with the CUDA backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from gesso import _ops
+from gpu.step_model.assumptions import CARDS
+from gpu.step_model.kernels import kernel_of
+
+
+@dataclass(frozen=True)
+class ProductPlan:
+    kernel: str  # an entry of kernels.KERNELS
+    num_terms: int  # of a row that is a sum of 4-bit floats
+    tile_rows: int
+    steps: int  # of 64 columns, in each split
+    splits: int
+    blocks: int
+    resident: int  # blocks of a multiprocessor, as the plan counts
+    shared_bytes: int
+
+
+@dataclass(frozen=True)
+class AttentionPlan:
+    dim: int
+    slices: int
+    keys: int  # of a step
+    bands: int  # of 16 queries
+    blocks: int
+    shared_bytes: int
+
+
+@cache
+def card_of(name: str) -> tuple[int, int, int]:
+    """Compute capability, multiprocessors, bytes of shared memory of a block."""
+    card: dict[str, Any] = CARDS[name]
+    return int(card["arch"].removeprefix("sm_")), card["sms"], card["smem_kb"] * 1024
+
+
+@cache
+def product_plan(
+    card: str,
+    dtype: str,
+    outputs: int,
+    columns: int,
+    rows: int,
+    activations: str,
+    is_gated: bool = False,
+    num_experts: int = 0,
+) -> ProductPlan:
+    plan = _ops.plan_gemm(
+        card_of(card), dtype, outputs, columns, activations, rows, is_gated=is_gated, num_experts=num_experts
+    )
+    _, _, num_terms, _, splits, steps = plan["sums"]
+    grid_x, grid_y = plan["grid"]
+    return ProductPlan(
+        kernel=kernel_of(plan["text"]),
+        num_terms=num_terms,
+        tile_rows=plan["tile_rows"],
+        steps=steps,
+        splits=splits,
+        blocks=grid_x * grid_y,
+        resident=plan["blocks_at_a_time"] // card_of(card)[1],
+        shared_bytes=plan["shared_bytes"],
+    )
+
+
+@cache
+def attention_plan(
+    card: str, dim: int, heads: int, key_value_heads: int, own_key_bytes: int, rows: int, sequences: int
+) -> AttentionPlan:
+    plan = _ops.plan_attention(card_of(card), dim, heads, key_value_heads, own_key_bytes, rows, sequences)
+    grid_x, grid_y = plan["grid"]
+    # A tile for each sequence may be empty. It is, where the rows of a sequence fill whole tiles.
+    return AttentionPlan(*plan["sums"], plan["bands"], (grid_x - sequences) * grid_y, plan["shared_bytes"])
+
+
+@cache
+def soft_segments(card: str, columns: int) -> int:
+    """Into how many parts the sums of a chunk's soft embedding are cut."""
+    return _ops.plan_soft_segments(card_of(card), columns)

@@ -1,0 +1,113 @@
+"""Products with a matrix, and with those of experts, and the sums of their splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from gpu.step_model import kernels
+from gpu.step_model.bounds import Grid, Occupancy, Time, kernel_time, resident_blocks, sm_cycles
+from gpu.step_model.launch import Launch, RowKernel
+from gpu.step_model.loops import Case, Work
+from gpu.step_model.machine import Machine
+from gpu.step_model.plans import ProductPlan
+from gpu.step_model.shape import Matrix, Routing
+
+NARROW_ROWS = 32  # with more, a warp has every other group of 8 rows
+ROWS_PER_COPY_LOOP = 128  # of gemm_wgmma: four copies of 32 rows
+
+
+@dataclass(frozen=True)
+class Product(Launch):
+    matrix: Matrix
+    plan: ProductPlan
+    rows: int  # of the result; with experts: slots
+
+    @property
+    def kernel(self) -> kernels.Kernel:
+        return kernels.KERNELS[self.plan.kernel]
+
+    @property
+    def symbol(self) -> dict[str, object]:
+        return {
+            "decoder": kernels.decoder(self.matrix.dtype),
+            "rows": self.plan.tile_rows,
+            "terms": self.plan.num_terms,
+        }
+
+    def work(self, machine: Machine) -> Work:
+        return kernels.work(self.plan.kernel, machine.arch, self.case(), **self.symbol)
+
+    def case(self) -> Case:
+        copies = self.plan.tile_rows / ROWS_PER_COPY_LOOP
+        return kernels.product_case(self.plan.kernel, self.matrix.dtype, row_copies=copies, **self.shares())
+
+    def shares(self) -> dict[str, object]:
+        """How often the blocks with matrix instructions run in a step, if not always."""
+        return {}
+
+    def floor(self, machine: Machine) -> float:
+        rate = machine.bf16_rate if "bf16" in self.plan.kernel else machine.int8_rate
+        weights_of_row = self.matrix.rows_of_all // max(1, self.matrix.num_experts) * self.matrix.columns
+        return max(self.matrix.num_bytes / machine.bw, 2 * self.rows * weights_of_row / rate)
+
+    def occupancy(self, machine: Machine) -> Occupancy:
+        warps = self.kernel.warps
+        registers = kernels.registers(self.plan.kernel, machine.arch, **self.symbol)
+        resident = min(self.plan.resident, resident_blocks(machine, self.plan.shared_bytes, registers, 32 * warps))
+        blocks = min(resident, ceil(self.plan.blocks / machine.sms))
+        return Occupancy(resident, blocks * warps)
+
+    def time(self, machine: Machine) -> Time:
+        blocks = ceil(self.plan.blocks / machine.sms)
+        bytes_of_rows = self.plan.blocks * self.plan.steps * self.plan.tile_rows * self.kernel.step_row_bytes
+        return self._time(machine, blocks, bytes_of_rows)
+
+    def _time(self, machine: Machine, blocks: float, bytes_of_rows: float) -> Time:
+        work, kernel = self.work(machine), self.kernel
+        latency, prologue = machine.step_latency, machine.wgmma_prologue
+        if not kernel.is_asynchronous:
+            latency += work.groups * machine.group_latency
+            prologue = machine.prologue_issue * kernel.warps / 4
+        grid = Grid(blocks, self.occupancy(machine).blocks, self.plan.steps, machine.fill, latency, prologue)
+        cycles = sm_cycles(machine, work, kernel.warps, grid, kernel.is_asynchronous)
+        return kernel_time(machine, cycles, self.matrix.num_bytes, bytes_of_rows)
+
+
+@dataclass(frozen=True)
+class ExpertProduct(Product):
+    """A block takes several tiles, each of an expert."""
+
+    routing: Routing
+
+    @property
+    def tiles(self) -> float:
+        return self.routing.tiles * self.matrix.num_experts * ceil(self.outputs / self.kernel.weight_rows)
+
+    @property
+    def outputs(self) -> int:
+        """Weight rows of an expert."""
+        return self.matrix.rows_of_all // self.matrix.num_experts
+
+    def shares(self) -> dict[str, object]:
+        """Rows that a tile does not have are not multiplied. The code of a narrow tile has a block for each 8 rows."""
+        if self.plan.tile_rows > NARROW_ROWS:
+            return {"other_share": self.routing.mean_share}
+        return {"shares": self.routing.groups, "other_share": 0.0}
+
+    def time(self, machine: Machine) -> Time:
+        resident = self.occupancy(machine).blocks
+        blocks = ceil(self.tiles / (machine.sms * resident)) * resident
+        copied_rows = 8 * sum(self.routing.groups)
+        return self._time(machine, blocks, self.tiles * self.plan.steps * copied_rows * self.kernel.step_row_bytes)
+
+
+def pack(op: str, rows: int, columns: int) -> RowKernel:
+    """Rounds rows for a product: reads 4 bytes of an element, and writes at most 2."""
+    return RowKernel("packs", op, rows * columns * 6)
+
+
+def partial_sums(op: str, matrix: Matrix, plan: ProductPlan, rows: int) -> list[RowKernel]:
+    """Adds the sums of the splits, if there are several: each was written, and is read again."""
+    sums = plan.splits * rows * matrix.rows_of_all * 4
+    return [RowKernel("partial sums", op, 2 * sums)] if plan.splits > 1 else []

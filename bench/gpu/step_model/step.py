@@ -1,0 +1,145 @@
+"""The launches of a denoising step, in their order: what csrc/model and csrc/cuda start, op by op.
+
+Whoever fuses two kernels, or adds one, changes the list here. tests/cuda/test_full_size.py compares its length
+with the launches that the library makes.
+"""
+
+from __future__ import annotations
+
+from gpu.step_model.assumptions import CARDS
+from gpu.step_model.attention import Attention
+from gpu.step_model.head import BAND_ROWS, CHUNK_TOKENS, SoftEmbedding, Statistics
+from gpu.step_model.launch import Launch, RowKernel
+from gpu.step_model.plans import attention_plan, product_plan, soft_segments
+from gpu.step_model.products import ExpertProduct, Product, pack, partial_sums
+from gpu.step_model.shape import Matrix, Shape, routing, shape
+
+FLOAT = 4
+
+
+class Step:
+    """Collects the launches of a step of `canvases` canvases, behind `cached` tokens each."""
+
+    def __init__(self, card: str, preset: str, canvases: int, cached: int) -> None:
+        self.card, self.canvases, self.cached = card, canvases, cached
+        self.shape: Shape = shape(preset)
+        self.rows = canvases * self.shape.canvas
+        self.activations = "int8" if CARDS[card]["int8"] else "bf16"
+        self.launches: list[Launch] = []
+
+    def add_rows(self, group: str, op: str, num_bytes: int) -> None:
+        self.launches.append(RowKernel(group, op, num_bytes))
+
+    def add_norm(self, reads_residual: bool = False) -> None:
+        matrices = 3 if reads_residual else 2
+        self.add_rows("norms", "rms_norm_add" if reads_residual else "rms_norm", matrices * self.matrix_bytes)
+
+    @property
+    def matrix_bytes(self) -> int:
+        """Of a row of the residual stream for each row of the pass."""
+        return self.rows * self.shape.hidden * FLOAT
+
+    def add_linear(self, group: str, op: str, matrix: Matrix) -> None:
+        arguments = (matrix.dtype, matrix.outputs, matrix.columns, self.rows, self.activations, matrix.is_gated)
+        plan = product_plan(self.card, *arguments)
+        self.launches += [
+            pack(op, self.rows, matrix.columns),
+            Product(group, op, matrix, plan, self.rows),
+            *partial_sums(op, matrix, plan, self.rows),
+        ]
+
+    def add_experts(self, group: str, op: str, matrix: Matrix, num_x_rows: int) -> None:
+        slots = self.rows * self.shape.experts_per_row
+        arguments = (matrix.dtype, matrix.outputs, matrix.columns, slots, self.activations, matrix.is_gated)
+        plan = product_plan(self.card, *arguments, num_experts=matrix.num_experts)
+        rows = routing(self.rows, matrix.num_experts, self.shape.experts_per_row, plan.tile_rows)
+        self.launches += [
+            pack(op, num_x_rows, matrix.columns),
+            ExpertProduct(group, op, matrix, plan, slots, routing=rows),
+        ]
+
+    def add_attention(self, layer: int) -> None:
+        name, kind = f"blk.{layer}", "sliding" if self.shape.is_sliding[layer] else "full"
+        columns = 0
+        for part in ("attn_q", "attn_k", "attn_v"):
+            if self.shape.has(f"{name}.{part}"):
+                matrix = self.shape.matrix(f"{name}.{part}")
+                columns += matrix.outputs
+                self.add_linear("attention projections", f"linear {part}", matrix)
+        self.add_rows("qk_norm_rope", f"qk_norm_rope {kind}", self.rows * columns * 2 * FLOAT)
+        heads = self.shape.heads(layer)
+        plan = attention_plan(
+            self.card,
+            heads.dim,
+            heads.num_heads,
+            heads.num_key_value_heads,
+            heads.own_key_bytes,
+            self.rows,
+            self.canvases,
+        )
+        op = f"attention {kind}"
+        self.launches.append(Attention("attention", op, heads, plan, self.canvases, self.shape.canvas, self.cached))
+        self.add_linear("attention projections", "linear attn_output", self.shape.matrix(f"{name}.attn_output"))
+
+    def add_experts_of(self, layer: int) -> None:
+        name, slots = f"blk.{layer}", self.rows * self.shape.experts_per_row
+        self.add_norm()
+        self.add_linear("router", "linear ffn_gate_inp", self.shape.matrix(f"{name}.ffn_gate_inp"))
+        self.add_rows("route", "route", 0)
+        self.add_rows("route", "route", 0)
+        self.add_norm()
+        gate_up, down = self.shape.matrix(f"{name}.ffn_gate_up_exps"), self.shape.matrix(f"{name}.ffn_down_exps")
+        self.add_experts("experts gate|up", "expert_gated_linear ffn_gate_up_exps", gate_up, self.rows)
+        self.add_experts("experts down", "expert_linear ffn_down_exps", down, slots)
+        self.add_rows("expert_combine", "expert_combine", slots * self.shape.hidden * FLOAT)
+
+    def add_layer(self, layer: int) -> None:
+        name = f"blk.{layer}"
+        self.add_norm()
+        self.add_attention(layer)
+        self.add_norm(reads_residual=True)
+        self.add_norm()
+        gate, down = self.shape.matrix(f"{name}.ffn_gate", True), self.shape.matrix(f"{name}.ffn_down")
+        self.add_linear("dense MLP", "gated_linear ffn_gate, ffn_up", gate)
+        self.add_linear("dense MLP", "linear ffn_down", down)
+        self.add_norm()
+        self.add_experts_of(layer)
+        self.add_norm(reads_residual=True)
+        self.add_norm(reads_residual=True)
+
+    def add_embedding(self) -> None:
+        self.add_rows("embed, add", "embed", 3 * self.matrix_bytes)
+        self.add_norm()
+        gate, down = self.shape.matrix("self_cond_gate", True), self.shape.matrix("self_cond_down")
+        self.add_linear("dense MLP", "gated_linear self_cond_gate, self_cond_up", gate)
+        self.add_linear("dense MLP", "linear self_cond_down", down)
+        self.add_rows("embed, add", "add", 3 * self.matrix_bytes)
+        self.add_norm()
+
+    def add_head(self) -> None:
+        """The rows of a band walk over the vocabulary in chunks."""
+        table = self.shape.matrix("token_embd")
+        segments = soft_segments(self.card, table.columns)
+        for first in range(0, self.rows, BAND_ROWS):
+            rows = min(BAND_ROWS, self.rows - first)
+            chunk = Matrix(table.dtype, CHUNK_TOKENS, table.columns)
+            plan = product_plan(self.card, chunk.dtype, chunk.outputs, chunk.columns, rows, "bf16")
+            self.launches.append(pack("head_stats", rows, table.columns))
+            for _ in range(0, table.outputs, CHUNK_TOKENS):
+                self.launches += [
+                    Product("head product", "head_stats", chunk, plan, rows),
+                    *partial_sums("head_stats", chunk, plan, rows),
+                    Statistics("head statistics", "head_stats", rows),
+                    SoftEmbedding("soft embedding", "head_stats", chunk.dtype, rows, chunk.columns, segments),
+                ]
+            self.add_rows("embed, add", "head_stats", rows * table.columns * FLOAT)
+
+
+def launches(card: str, preset: str, canvases: int = 1, cached: int = 1024) -> list[Launch]:
+    step = Step(card, preset, canvases, cached)
+    step.add_embedding()
+    for layer in range(step.shape.num_layers):
+        step.add_layer(layer)
+    step.add_norm()
+    step.add_head()
+    return step.launches

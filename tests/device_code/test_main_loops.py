@@ -1,0 +1,55 @@
+"""The main loops of the hot kernels: bench/gpu/step_model finds each of them, and they issue no more than they did.
+
+A longer loop makes these tests fail. So does a kernel that is renamed without its entry in KERNELS.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from gpu.step_model import kernels
+from gpu.step_model.kernels import KERNELS
+from gpu.step_model.shape import routing
+
+BUILD = Path(__file__).resolve().parents[2] / "build/cuda"
+pytestmark = pytest.mark.skipif(not BUILD.exists(), reason="nothing compiled: make cuda")
+
+# The instances of each kernel that a step of the 26B model takes, and an architecture that takes them.
+HOT = {
+    "mma bf16": ("sm_90", {"decoder": kernels.decoder("F32"), "rows": 128}),
+    "mma int8": ("sm_89", {"decoder": kernels.decoder("Q4_K"), "rows": 128}),
+    "mma fp4": ("sm_120", {"terms": 2, "rows": 24}),
+    "wgmma bf16": ("sm_90", {"decoder": kernels.decoder("Q4_K"), "rows": 256}),
+    "attention": ("sm_90", {"dim": 512, "slices": 2, "bands": 2}),
+    "soft embedding": ("sm_120", {"decoder": kernels.decoder("Q6_K")}),
+}
+# The experts of a canvas, in tiles of 24 rows: issue slots of a scheduler for 64 x 64 weights.
+EXPERT_SLOTS = {
+    ("mma bf16", "sm_90", "Q4_K"): 285,
+    ("mma int8", "sm_86", "Q4_K"): 247,
+    ("mma int8", "sm_120", "Q5_0"): 308,
+    ("mma int8", "sm_120", "Q8_0"): 245,
+}
+
+
+def test_every_kernel_of_the_model_is_there():
+    assert set(HOT) == set(KERNELS)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_loop_is_found(name):
+    architecture, names = HOT[name]
+    work = kernels.work(name, architecture, kernels.Case(), **names)
+    assert work.products > 0 or work.wgmma_columns > 0
+    assert work.issue > work.products and work.smem > 0
+    assert 32 <= kernels.registers(name, architecture, **names) <= 255
+
+
+@pytest.mark.parametrize(("name", "architecture", "dtype"), EXPERT_SLOTS)
+def test_what_the_experts_issue(name, architecture, dtype):
+    spread = routing(256, 128, 8, 24)
+    case = kernels.product_case(name, dtype, shares=spread.groups, other_share=0.0)
+    work = kernels.work(name, architecture, case, decoder=kernels.decoder(dtype), rows=24)
+    slots = work.issue * KERNELS[name].warps / 4 * 64 / KERNELS[name].weight_rows
+    limit = EXPERT_SLOTS[name, architecture, dtype]
+    assert 0.8 * limit < slots <= limit  # far below it the limit should be lowered

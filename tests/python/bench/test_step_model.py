@@ -1,0 +1,253 @@
+"""bench/gpu/step_model: what it reads from a listing, and its arithmetic.
+
+tests/cuda/test_full_size.py compares its list of launches with those that the library makes, and
+tests/device_code/test_main_loops.py reads the kernels.
+"""
+
+import pytest
+
+from gpu.step_model.assumptions import CARDS, COMMON, LEVELS, MIDDLE, OPTIMISTIC
+from gpu.step_model.attention import Attention
+from gpu.step_model.bounds import Grid, Time, kernel_time, norm, resident_blocks, sm_cycles
+from gpu.step_model.head import Statistics
+from gpu.step_model.kernels import KERNELS, kernel_of
+from gpu.step_model.launch import RowKernel
+from gpu.step_model.loops import Case, Work, attention, count, warp_product, warpgroup_product
+from gpu.step_model.machine import machine
+from gpu.step_model.machine_code import Block, Instruction, loop_blocks, main_loop, read
+from gpu.step_model.plans import AttentionPlan
+from gpu.step_model.shape import routing, shape
+
+# As cuobjdump shows a kernel: a loop without products, and one of five blocks with two products. The first block copies
+# rows of x, the second is a short branch, the third copies raw weights, the fourth multiplies.
+LISTING = """
+		Function : _Z6kernelv
+	.headerflags	@"EF_CUDA_SM90"
+        /*0000*/                   LDC R1, c[0x0][0x28] ;                         /* 0x00000a00ff017b82 */
+                                                                                  /* 0x000ff00000000800 */
+        /*0010*/                   IADD3 R3, R3, 0x1, RZ ;                        /* 0x0000a000ff067b82 */
+        /*0020*/              @!P0 BRA 0x10 ;                                     /* 0xfffffffc00a40947 */
+        /*0030*/                   LDS RZ, [RZ] ;                                 /* 0x0000000000047919 */
+        /*0040*/              @!P2 LDGSTS.E.BYPASS.128 [R9], desc[UR12][R12.64] ; /* 0x000000000c09afae */
+        /*0050*/               @P1 BRA 0x80 ;                                     /* 0x0000000400e81947 */
+        /*0060*/                   LDGSTS.E.BYPASS.128 [R11], desc[UR12][R4.64] ; /* 0x000000000e0b9fae */
+        /*0070*/                   BSSY B0, 0x80 ;                                /* 0x0000000000047919 */
+        /*0080*/                   LDS R4, [R5+0x10] ;                            /* 0x0000000000047919 */
+        /*0090*/                   LDS.128 R8, [R5] ;                             /* 0x0000000000047919 */
+        /*00a0*/                   LOP3.LUT R4, R4, 0xf0f, RZ, 0xc0, !PT ;        /* 0x0000000000047919 */
+        /*00b0*/                   STS.64 [R6], R8 ;                              /* 0x0000000000047919 */
+        /*00c0*/              @!P3 BRA 0x100 ;                                    /* 0x0000000000047919 */
+        /*00d0*/                   LDSM.16.M88.4 R20, [R7] ;                      /* 0x0000000000047919 */
+        /*00e0*/                   HMMA.16816.F32.BF16 R12, R20, R24, R12 ;       /* 0x0000000000047919 */
+        /*00f0*/                   HMMA.16816.F32.BF16 R16, R20, R26, R16 ;       /* 0x0000000000047919 */
+        /*0100*/                   IMAD R30, R30, R31, R32 ;                      /* 0x0000000000047919 */
+        /*0110*/                   MUFU.EX2 R33, R33 ;                            /* 0x0000000000047919 */
+        /*0120*/               @P0 BRA 0x30 ;                                     /* 0x0000000000047919 */
+        /*0130*/                   EXIT ;                                         /* 0x0000000000047919 */
+"""
+
+
+def ins(opcode, arguments="", address=0):
+    return Instruction(address, "", opcode, arguments)
+
+
+def test_a_listing():
+    code = read(LISTING)
+    assert len(code) == 20
+    assert code[4] == (0x40, "!P2", "LDGSTS.E.BYPASS.128", "[R9], desc[UR12][R12.64]")
+    assert (code[4].name, code[4].pipe, code[2].target) == ("LDGSTS", "memory", 0x10)
+
+
+def test_the_main_loop_holds_the_products():
+    code = read(LISTING)
+    assert main_loop(code) == (0x30, 0x120)
+    blocks = loop_blocks(code)
+    assert [[f"{i.address:x}" for i in block][:: len(block) - 1 or 1] for block in blocks] == [
+        ["30", "50"],
+        ["60", "70"],
+        ["80", "c0"],
+        ["d0", "f0"],
+        ["100", "120"],
+    ]
+    assert [block.multiplies for block in blocks] == [False, False, False, True, False]
+    assert not any(block.is_loop for block in blocks)
+    with pytest.raises(ValueError, match="none of 1 loops holds one of the 0 matrix instructions"):
+        main_loop(code[:3])
+
+
+@pytest.mark.parametrize(
+    ("opcode", "pipe"),
+    [
+        ("FFMA", "fp32"),
+        ("IMAD.WIDE", "imad"),
+        ("MUFU.RCP", "xu"),
+        ("LDSM.16.M88.4", "memory"),
+        ("BAR.SYNC", "sync"),
+        ("UIADD3", "uniform"),
+        ("HGMMA.64x256x16.F32.BF16", "matrix"),
+        ("F2FP.BF16.F32.PACK_AB", "alu"),
+        ("LOP3.LUT", "alu"),
+    ],
+)
+def test_pipes(opcode, pipe):
+    assert ins(opcode).pipe == pipe
+
+
+def test_what_a_warp_issues():
+    """The second copy is of raw weights, which a span of four steps shares. Raw reads meet in four banks."""
+    case = Case(span_steps=4, read_passes=4, other_share=0.5)
+    assert warp_product(loop_blocks(read(LISTING)), case) == [1, 0.25, 1, 0.5, 1]
+    work = count(loop_blocks(read(LISTING)), warp_product, case, products_read_raw=False)
+    assert work.issue == 3 + 0.25 * 2 + 5 + 0.5 * 3 + 3
+    assert (work.alu, work.fma, work.xu) == (1, 1.5, 8)
+    assert work.smem == pytest.approx((1 + 3.2) + 0.25 * 3.2 + (4 + 4 + 2) + 0.5 * 4)
+    assert (work.hmma, work.products, work.groups, work.stores) == (1, 1, 0.5, 1)
+
+
+def test_reads_of_products_may_be_raw():
+    block = Block([ins("LDS", "R4, [R5]"), ins("HMMA.16816.F32.BF16")])
+    rule = lambda blocks, case: [1.0]  # noqa: E731
+    cycles = [count([block], rule, Case(read_passes=4), read_raw).smem for read_raw in (False, True)]
+    assert cycles == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passes"),
+    [("R24, gdesc[UR4], R24, !UPT", 24 / 4 + 16), ("R24, R36, gdesc[UR8], R24, gsb0", 24 / 4)],
+    ids=["shared", "registers"],
+)
+def test_warpgroup_products(arguments, passes):
+    """64 x 24 x 16 products take 12 cycles of the tensor cores. B is in shared memory, A there or in registers."""
+    work = Work()
+    work.add(ins("HGMMA.64x24x16.F32.BF16", arguments), 1, 1)
+    on = machine("H100", OPTIMISTIC)
+    assert work.cycles(on, 4)["tensor"] == 12 * on.wgmma
+    assert work.cycles(on, 4)["smem"] == passes
+    assert work.products == 0
+
+
+def test_loops_that_copy():
+    loop = Block([ins("LDGSTS", "[R1], [R2]", 0x10), ins("BRA", "0x10", 0x20)])
+    copy = Block([ins("LDGSTS", "[R1], [R2]", 0x30)])
+    masks = Block([ins("FSEL")] * 7)
+    assert warpgroup_product([copy, loop, copy], Case(span_steps=2, row_copies=3)) == [0, 3, 0.5]
+    assert attention([loop, masks, Block([ins("HMMA")])], Case(row_copies=4)) == [4, 0.06, 1]
+
+
+def test_every_level_has_its_numbers():
+    for card in CARDS:
+        low, middle, high = (machine(card, level) for level in range(len(LEVELS)))
+        for better, worse in ((low, middle), (middle, high)):
+            assert better.hz >= worse.hz and better.memory_rate >= worse.memory_rate and better.l2 >= worse.l2
+            assert better.hmma <= worse.hmma and better.alu == worse.alu
+            assert better.gap_us < worse.gap_us and better.p_norm > worse.p_norm and better.fill < worse.fill
+    assert machine("H200", MIDDLE).memory_rate == pytest.approx(4.8e12 * 0.88)
+    assert machine("RTX 4090", MIDDLE).gap_us == COMMON["gap_us"][MIDDLE]
+
+
+def test_rates_of_data_sheets():
+    """H100: 990 TFLOP/s at 1.83 GHz. RTX 3090: 142 TFLOP/s with f16 sums at 1.7 GHz, half of it with f32 sums."""
+    assert machine("H100", MIDDLE).bf16_rate == pytest.approx(990e12 * 1.75 / 1.83, rel=0.01)
+    assert machine("RTX 3090", MIDDLE).bf16_rate == pytest.approx(71e12 * 1.75 / 1.7, rel=0.04)
+    assert machine("RTX 3090", MIDDLE).int8_rate == pytest.approx(4 * 71e12 * 1.75 / 1.7, rel=0.04)
+
+
+def test_a_norm_is_between_the_largest_and_the_sum():
+    assert norm([3, 4], 2) == 5
+    assert norm([3, 4], 1) == 7
+    assert norm([3, 4], 100) == pytest.approx(4)
+    assert norm([0, 0], 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("shared_bytes", "registers", "threads", "blocks"),
+    [
+        (59392, 230, 128, 1),  # 100 KB / 59 KB
+        (34964, 128, 128, 2),  # 100 KB / 35.1 KB
+        (1024, 128, 128, 4),  # 65536 / (128 x 128)
+        (1024, 121, 128, 4),  # registers are given out by 8
+        (98 * 1024, 255, 256, 1),
+        (120 * 1024, 32, 32, 1),  # it cannot be launched, but counts as one
+    ],
+)
+def test_resident_blocks(shared_bytes, registers, threads, blocks):
+    assert resident_blocks(machine("RTX 3090", MIDDLE), shared_bytes, registers, threads) == blocks
+
+
+def test_a_block_alone_waits_and_many_overlap():
+    on = machine("H100", MIDDLE)
+    work = Work(issue=100, alu=20, hmma=10, products=10)
+    cycles = work.cycles(on, 4)
+    assert (cycles["issue"], cycles["alu"], cycles["tensor"]) == (100, 40, 64)
+    alone = sm_cycles(on, work, 4, Grid(blocks=1, resident=1, steps=10, fill=1000, latency=50))
+    assert alone == Time(10 * (90 + 64 + 50) + 1000, "latency")
+    many = sm_cycles(on, work, 4, Grid(blocks=40, resident=8, steps=1000, fill=0, latency=0, prologue=7))
+    assert many.bound == "issue"
+    assert many.seconds == pytest.approx(40 * (1000 * norm(cycles.values(), on.p_norm) + 7))
+    asynchronous = sm_cycles(on, work, 8, Grid(1, 1, 10, 1000, 50), is_asynchronous=True)
+    both = norm(work.cycles(on, 8).values(), on.p_norm)
+    assert asynchronous == Time(pytest.approx(10 * (both + 50) + 1000), "issue")
+
+
+def test_memory_may_bound_a_kernel():
+    on = machine("H100", OPTIMISTIC)
+    time = kernel_time(on, Time(1.9e3, "issue"), dram_bytes=3.35e9 * 0.93, l2_bytes=0)
+    assert time.bound == "dram"
+    assert 1e-3 <= time.seconds < 1.001e-3
+
+
+def test_row_kernels_and_gaps():
+    on = machine("H200", MIDDLE)
+    assert RowKernel("norms", "rms_norm", 1000).time(on) == Time(pytest.approx(2.3e-6), "latency")
+    assert RowKernel("norms", "rms_norm", int(5.5e9)).time(on).seconds == pytest.approx(1e-3)
+    assert RowKernel("norms", "rms_norm").gap(on) == pytest.approx(1e-6)
+    assert RowKernel("norms", "rms_norm", starts_early=True).gap(on) == pytest.approx(0.45e-6)
+    assert Statistics("head statistics", "head_stats", 256).time(on).bound == "issue"
+
+
+def test_the_steps_of_attention():
+    """Steps begin at multiples of their keys. Cached tokens of a window begin anywhere."""
+    sliding, full = shape("Q4_K_M").heads(0), shape("Q4_K_M").heads(5)
+    assert (sliding.dim, sliding.num_key_value_heads, sliding.read_bytes, sliding.window) == (256, 8, 1024, 1024)
+    assert (full.dim, full.num_key_value_heads, full.own_key_bytes, full.read_bytes) == (512, 2, 256, 1280)
+    plan = AttentionPlan(dim=256, slices=2, keys=32, bands=2, blocks=128, shared_bytes=75776)
+
+    def attention_of(heads, cached):
+        return Attention("attention", "attention", heads, plan, 1, 256, cached)
+
+    assert [attention_of(sliding, cached).keys for cached in (0, 1024, 4096)] == [256, 1279, 1279]
+    assert attention_of(full, 4096).keys == 4352
+    assert [attention_of(full, cached).steps for cached in (1024, 1025)] == [40, 42]
+    assert attention_of(sliding, 1024).steps == 41
+
+
+@pytest.mark.parametrize("rows", [256, 2048])
+def test_rows_spread_over_experts(rows):
+    mean = rows * 8 / 128
+    for tile_rows in (24, 128):
+        spread = routing(rows, 128, 8, tile_rows)
+        assert max(1, mean / tile_rows) * 0.98 <= spread.tiles <= mean / tile_rows + 1
+        assert list(spread.groups) == sorted(spread.groups, reverse=True)
+        assert spread.groups[0] == pytest.approx(1)
+        assert 8 * sum(spread.groups) * spread.tiles >= mean
+
+
+def test_the_types_of_a_preset():
+    q4 = shape("Q4_K_M")
+    gate_up, down = q4.matrix("blk.0.ffn_gate_up_exps"), q4.matrix("blk.5.ffn_down_exps")
+    assert (gate_up.dtype, gate_up.outputs, gate_up.columns, gate_up.num_experts, gate_up.is_gated) == (
+        *("Q4_K", 704, 2816, 128),
+        True,
+    )
+    assert gate_up.num_bytes == 128 * 2 * 704 * 2816 * 144 // 256
+    assert (down.dtype, down.outputs, down.columns, down.is_gated) == ("Q8_0", 2816, 704, False)
+    assert q4.matrix("blk.0.ffn_gate", True).num_bytes == 2 * 2112 * 2816 * 144 // 256
+    assert shape("NVFP4").matrix("blk.0.ffn_down").dtype == "NVFP4"
+    assert (q4.has("blk.0.attn_v"), q4.has("blk.5.attn_v")) == (True, False)
+
+
+def test_a_plan_without_a_kernel():
+    assert kernel_of("mma int8 24 rows x 1 split, 164 blocks, 1.0 waves") == "mma int8"
+    assert {kernel_of(f"{name} 24 rows") for name in KERNELS} == set(KERNELS)
+    with pytest.raises(LookupError, match="no entry of KERNELS is for the plan 'mma int4 24 rows'"):
+        kernel_of("mma int4 24 rows")
