@@ -1,10 +1,13 @@
-"""The memory of the 26B model on a GPU, as its allocator counts it. Memory is requested, but nothing is computed."""
+"""The memory and the launches of the 26B model on a GPU. Memory is requested, but nothing is computed."""
 
 import gc
+from itertools import pairwise
 
 import pytest
 
 import gesso
+from gpu.step_model.assumptions import CARDS
+from gpu.step_model.step import launches
 from python.gguf_manifest import write_hollow
 
 GB = 10**9
@@ -47,3 +50,25 @@ def test_does_not_fit(hollow, dry):
     dry.set_total_bytes(12 * GB)
     with pytest.raises(MemoryError, match=r"the weights need 16[0-9]{9} bytes, 12000000000 bytes are free"):
         gesso.load(hollow, "cuda")
+
+
+def test_launches_of_a_step(hollow, dry):
+    """bench/gpu/step_model lists every launch of a step: as many as the library makes. A kernel that is fused or added
+    without the list makes this fail."""
+    dry.set_num_multiprocessors(CARDS["H200"]["sms"])
+    model = gesso.load(hollow, "cuda")
+    for canvases in (1, 8):
+        session = model.session(canvases)
+        session.encode([[5] * 20] * canvases)
+        seen = [dry.num_kernels_launched()]  # and behind each pass, which has all canvases
+        session.generate(
+            max_new_tokens=256,
+            max_denoising_steps=4,
+            confidence_threshold=0.0,
+            end_token_ids=[],
+            on_step=lambda event, seen=seen: seen.append(dry.num_kernels_launched()),
+        )
+        made = [count for count in (after - before for before, after in pairwise(seen)) if count > 0]
+        print(f"{canvases} canvases: {made} launches")
+        # The first step has no self-conditioning. The third is recorded, and the fourth replays it: it makes none.
+        assert made[1:] == 2 * [len(launches("H200", "Q4_K_M", canvases))]

@@ -9,6 +9,7 @@ Counters& counters() {
   return the_counters;
 }
 
+int64_t num_kernels_launched() { return counters().kernels_launched; }
 int64_t num_kernels_run() { return counters().kernels_run; }
 int64_t num_allocations() { return counters().allocations; }
 int64_t num_host_waits() { return counters().host_waits; }

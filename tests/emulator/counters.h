@@ -12,6 +12,7 @@ struct Counters {
   std::atomic<int64_t> host_waits = 0;
   std::atomic<int64_t> graph_launches = 0;
   std::atomic<int64_t> bytes_to_host = 0;
+  std::atomic<int64_t> kernels_launched = 0;
 };
 
 Counters& counters();

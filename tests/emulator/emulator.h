@@ -60,9 +60,11 @@ GESSO_EMULATOR_EXPORT void set_dry_run(bool is_dry);
 // Sets the number of threads of the host that run blocks; 0 means one for each core.
 GESSO_EMULATOR_EXPORT void set_num_threads(int count);
 
-// Counters since the program began: kernels, allocations (device and pinned memory), waits, graph launches, bytes. A
+// Counters since the program began: kernels, allocations (device and pinned memory), waits, graph launches, bytes.
+// Kernels are launched when the host queues or records them, also in a dry run; they are run when the device does. A
 // wait is a call that returns only after the device has done some work. The bytes are those of copies from the device
 // that have run.
+GESSO_EMULATOR_EXPORT int64_t num_kernels_launched();
 GESSO_EMULATOR_EXPORT int64_t num_kernels_run();
 GESSO_EMULATOR_EXPORT int64_t num_allocations();
 GESSO_EMULATOR_EXPORT int64_t num_host_waits();

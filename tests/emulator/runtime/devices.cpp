@@ -45,6 +45,7 @@ cudaError_t queue_kernel(KernelLaunch launch, cudaStream_t handle) {
     if (!stream) return cudaErrorInvalidResourceHandle;
     const cudaError_t error = check_launch(launch);
     if (error != cudaSuccess) return error;
+    ++counters().kernels_launched;
     const auto shared = std::make_shared<const KernelLaunch>(std::move(launch));
     runtime.queue(stream, [shared, device = stream->device] { return run_grid(*shared, device); });
     return cudaSuccess;

@@ -268,7 +268,8 @@ TEST_CASE("memory has an end, and is counted") {
 TEST_CASE("a dry run only counts") {
   emulator::set_dry_run(true);
   emulator::set_total_bytes(int64_t{1} << 46);
-  const int64_t before = emulator::allocated_bytes(0), kernels = emulator::num_kernels_run();
+  const int64_t before = emulator::allocated_bytes(0), kernels = emulator::num_kernels_run(),
+                launched = emulator::num_kernels_launched();
   {
     const OnDevice<float> x(size_t{1} << 34);
     CHECK(emulator::allocated_bytes(0) - before == int64_t{4} << 34);
@@ -280,6 +281,7 @@ TEST_CASE("a dry run only counts") {
     check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   }
   CHECK(emulator::num_kernels_run() == kernels);
+  CHECK(emulator::num_kernels_launched() == launched + 1);
   emulator::reset_settings();
 }
 
