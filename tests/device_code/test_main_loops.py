@@ -16,12 +16,12 @@ pytestmark = pytest.mark.skipif(not BUILD.exists(), reason="nothing compiled: ma
 
 # The instances of each kernel that a step of the 26B model takes, and an architecture that takes them.
 HOT = {
-    "mma bf16": ("sm_90", {"decoder": kernels.decoder("F32"), "rows": 128}),
-    "mma int8": ("sm_89", {"decoder": kernels.decoder("Q4_K"), "rows": 128}),
+    "mma bf16": ("sm_90", kernels.names_of("F32") | {"rows": 128}),
+    "mma int8": ("sm_89", kernels.names_of("Q4_K") | {"rows": 128}),
     "mma fp4": ("sm_120", {"terms": 2, "rows": 24}),
-    "wgmma bf16": ("sm_90", {"decoder": kernels.decoder("Q4_K"), "rows": 256}),
+    "wgmma bf16": ("sm_90", kernels.names_of("Q4_K") | {"rows": 256}),
     "attention": ("sm_90", {"dim": 512, "slices": 2, "bands": 2}),
-    "soft embedding": ("sm_120", {"decoder": kernels.decoder("Q6_K")}),
+    "soft embedding": ("sm_120", kernels.names_of("Q6_K")),
 }
 # The experts of a canvas, in tiles of 24 rows: issue slots of a scheduler for 64 x 64 weights.
 EXPERT_SLOTS = {
@@ -49,7 +49,7 @@ def test_a_loop_is_found(name):
 def test_what_the_experts_issue(name, architecture, dtype):
     spread = routing(256, 128, 8, 24)
     case = kernels.product_case(name, dtype, shares=spread.groups, other_share=0.0)
-    work = kernels.work(name, architecture, case, decoder=kernels.decoder(dtype), rows=24)
+    work = kernels.work(name, architecture, case, rows=24, **kernels.names_of(dtype))
     slots = work.issue * KERNELS[name].warps / 4 * 64 / KERNELS[name].weight_rows
     limit = EXPERT_SLOTS[name, architecture, dtype]
     assert 0.8 * limit < slots <= limit  # far below it the limit should be lowered

@@ -53,7 +53,7 @@ def expert_goals() -> Iterator[Goal]:
     on = machine("H200", MIDDLE)
     products = [x for x in launches("H200", "Q4_K_M") if isinstance(x, ExpertProduct) and x.matrix.dtype == "Q4_K"]
     work, kernel = products[0].work(on), products[0].kernel
-    slots = work.cycles(on, kernel.warps)["issue"] * 64 / kernel.weight_rows
+    slots = work.cycles(on, products[0].warps)["issue"] * 64 / kernel.weight_rows
     yield Goal("Hopper's expert loop: issue slots of a step of 64 x 64 Q4_K weights", slots, EXPERT_SLOTS)
     yield Goal("Hopper's expert loop: stores to shared memory of a warp and step", work.stores, 0)
 
@@ -66,7 +66,7 @@ def occupancy_goals() -> Iterator[Goal]:
             continue
         on = machine(card, MIDDLE)
         wide = {x for x in launches(card, "Q4_K_M") if isinstance(x, Product) and not isinstance(x, ExpertProduct)}
-        fewest = min(x.occupancy(on).blocks * x.kernel.warps for x in wide)
+        fewest = min(x.occupancy(on).blocks * x.warps for x in wide)
         yield Goal(f"{card}: warps of wide tiles that a multiprocessor holds", fewest, WIDE_WARPS, is_upper=False)
 
 

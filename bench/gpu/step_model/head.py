@@ -49,13 +49,13 @@ class SoftEmbedding(Launch):
 
     def occupancy(self, machine: Machine) -> Occupancy:
         warps = kernels.KERNELS["soft embedding"].warps
-        registers = kernels.registers("soft embedding", machine.arch, decoder=kernels.decoder(self.dtype))
+        registers = kernels.registers("soft embedding", machine.arch, **kernels.names_of(self.dtype))
         return Occupancy(resident_blocks(machine, 0, registers, 32 * warps), warps)
 
     def time(self, machine: Machine) -> Time:
         blocks, steps = ceil(self.blocks / machine.sms), CHUNK_TOKENS / SOFT_TOKENS / self.segments
         case = kernels.product_case("soft embedding", self.dtype)
-        work = kernels.work("soft embedding", machine.arch, case, decoder=kernels.decoder(self.dtype))
+        work = kernels.work("soft embedding", machine.arch, case, **kernels.names_of(self.dtype))
         grid = Grid(blocks, 1, steps, machine.soft_fill, machine.step_latency)
         cycles = sm_cycles(machine, work, kernels.KERNELS["soft embedding"].warps, grid)
         sums = 2 * self.segments * self.rows * self.columns * 4  # read and written

@@ -25,19 +25,25 @@ SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, 
 # number of words apart.
 RAW_READ_PASSES = {"Q6_K": 4, "Q5_0": 4, "Q8_0": 4, "NVFP4": 4, "Q4_0": 4}
 
+NARROW_ROWS = 32  # a tile with more rows of x is wide
+
 
 @dataclass(frozen=True)
 class Kernel:
     source: str  # the objects' names below csrc/cuda, as a pattern: the types of weights are spread over several
-    symbol: str  # a regular expression of the mangled name; {decoder}, {rows} and others are filled in
+    symbol: str  # a regular expression of the mangled name; {type}, {decoder}, {rows} and others are filled in
     rule: Rule  # how often each block of its loop runs
     warps: int = 4  # of a block
+    wide_groups: int = 1  # so many times that in a block with more than 32 rows of x; the groups decode in turn
     weight_rows: int = 64  # of a block's tile of a product
     step_row_bytes: int = 128  # of a row of x and its scales, in a step of 64 columns
     architecture: str = ""  # "a" where it is compiled for sm_90a or sm_120a
     reads_raw: bool = True  # by words, whose conflicts RAW_READ_PASSES has
     products_read_raw: bool = False  # also in blocks with matrix instructions
     is_asynchronous: bool = False  # whether a step's products run beside what the same warps do next
+
+    def groups_of(self, tile_rows: int) -> int:
+        return self.wide_groups if tile_rows > NARROW_ROWS else 1
 
 
 KERNELS = {
@@ -82,9 +88,10 @@ def kernel_of(plan: str) -> str:
     raise LookupError(f"no entry of KERNELS is for the plan {plan!r}")
 
 
-def decoder(dtype: str) -> str:
-    """The mangled name of the decoder that a kernel is instantiated with."""
-    return "12SplitDecoder" if dtype == "F32" else f"11TileDecoderILNS_5DTypeE{tensor_types()[dtype].id}EE"
+def names_of(dtype: str) -> dict[str, object]:
+    """What a symbol has of a type: the type's number, and the mangled name of its decoder."""
+    number = tensor_types()[dtype].id
+    return {"type": number, "decoder": "12SplitDecoder" if dtype == "F32" else f"11TileDecoderILNS_5DTypeE{number}EE"}
 
 
 @cache

@@ -27,6 +27,7 @@ class Case:
     shares: tuple[float, ...] = ()  # how often the n-th block with matrix instructions runs
     other_share: float = 1.0  # and those behind them
     row_copies: float = 1.0  # how often a loop that copies rows or keys runs
+    decodes: float = 1.0  # of a step: 0.5 where two groups of warps take turns
 
 
 @dataclass
@@ -45,10 +46,12 @@ class Work:
     wgmma_columns: float = 0  # of all warpgroup products together; each multiplies 64 rows by 16
     groups: float = 0  # blocks with matrix instructions
     stores: float = 0  # instructions that store to shared memory
+    barriers: float = 0  # of the block
 
     def add(self, instruction: Instruction, times: float, read_passes: int) -> None:
         name, pipe = instruction.name, instruction.pipe
         self.issue += times
+        self.barriers += times if name == "BAR" else 0
         if pipe == "alu":
             self.alu += times
         elif pipe == "fp32":
@@ -124,6 +127,9 @@ def warp_product(blocks: Sequence[Block], case: Case) -> list[float]:
     times = [1.0] * len(blocks)
     for i in raw_copies:
         times[i] = 1 / case.span_steps
+    for i, block in enumerate(blocks):
+        if block.has("STS") and not block.multiplies:
+            times[i] = case.decodes
     for n, i in enumerate(i for i, block in enumerate(blocks) if block.multiplies):
         times[i] = case.shares[n] if n < len(case.shares) else case.other_share
     return times
@@ -140,6 +146,16 @@ def warpgroup_product(blocks: Sequence[Block], case: Case) -> list[float]:
             is_behind = True
         else:
             times.append(1 / case.span_steps if is_behind else NEVER)
+    return times
+
+
+def warpgroup_spans(blocks: Sequence[Block], case: Case) -> list[float]:
+    """A loop over whole spans, or over steps: four warpgroup products are a step. In a loop over steps the first copies
+    are of rows of x. Those behind them are of raw weights."""
+    steps = sum(block.count("HGMMA") for block in blocks) / 4
+    times = [1 / steps] * len(blocks)
+    for i in [i for i, block in enumerate(blocks) if block.has("LDGSTS")][1:]:
+        times[i] = 1 / max(steps, case.span_steps)
     return times
 
 

@@ -13,7 +13,6 @@ from gpu.step_model.machine import Machine
 from gpu.step_model.plans import ProductPlan
 from gpu.step_model.shape import Matrix, Routing
 
-NARROW_ROWS = 32  # with more, a warp has every other group of 8 rows
 ROWS_PER_COPY_LOOP = 128  # of gemm_wgmma: four copies of 32 rows
 
 
@@ -28,9 +27,13 @@ class Product(Launch):
         return kernels.KERNELS[self.plan.kernel]
 
     @property
+    def warps(self) -> int:
+        return self.kernel.warps * self.kernel.groups_of(self.plan.tile_rows)
+
+    @property
     def symbol(self) -> dict[str, object]:
         return {
-            "decoder": kernels.decoder(self.matrix.dtype),
+            **kernels.names_of(self.matrix.dtype),
             "rows": self.plan.tile_rows,
             "terms": self.plan.num_terms,
         }
@@ -40,7 +43,10 @@ class Product(Launch):
 
     def case(self) -> Case:
         copies = self.plan.tile_rows / ROWS_PER_COPY_LOOP
-        return kernels.product_case(self.plan.kernel, self.matrix.dtype, row_copies=copies, **self.shares())
+        decodes = 1 / self.kernel.groups_of(self.plan.tile_rows)
+        return kernels.product_case(
+            self.plan.kernel, self.matrix.dtype, row_copies=copies, decodes=decodes, **self.shares()
+        )
 
     def shares(self) -> dict[str, object]:
         """How often the blocks with matrix instructions run in a step, if not always."""
@@ -52,11 +58,10 @@ class Product(Launch):
         return max(self.matrix.num_bytes / machine.bw, 2 * self.rows * weights_of_row / rate)
 
     def occupancy(self, machine: Machine) -> Occupancy:
-        warps = self.kernel.warps
         registers = kernels.registers(self.plan.kernel, machine.arch, **self.symbol)
-        resident = min(self.plan.resident, resident_blocks(machine, self.plan.shared_bytes, registers, 32 * warps))
+        resident = min(self.plan.resident, resident_blocks(machine, self.plan.shared_bytes, registers, 32 * self.warps))
         blocks = min(resident, ceil(self.plan.blocks / machine.sms))
-        return Occupancy(resident, blocks * warps)
+        return Occupancy(resident, blocks * self.warps)
 
     def time(self, machine: Machine) -> Time:
         blocks = ceil(self.plan.blocks / machine.sms)
@@ -65,12 +70,13 @@ class Product(Launch):
 
     def _time(self, machine: Machine, blocks: float, bytes_of_rows: float) -> Time:
         work, kernel = self.work(machine), self.kernel
-        latency, prologue = machine.step_latency, machine.wgmma_prologue
+        latency = machine.step_latency * min(1, work.barriers)
+        prologue = machine.wgmma_prologue
         if not kernel.is_asynchronous:
             latency += work.groups * machine.group_latency
-            prologue = machine.prologue_issue * kernel.warps / 4
+            prologue = machine.prologue_issue * self.warps / 4
         grid = Grid(blocks, self.occupancy(machine).blocks, self.plan.steps, machine.fill, latency, prologue)
-        cycles = sm_cycles(machine, work, kernel.warps, grid, kernel.is_asynchronous)
+        cycles = sm_cycles(machine, work, self.warps, grid, kernel.is_asynchronous)
         return kernel_time(machine, cycles, self.matrix.num_bytes, bytes_of_rows)
 
 
@@ -91,7 +97,7 @@ class ExpertProduct(Product):
 
     def shares(self) -> dict[str, object]:
         """Rows that a tile does not have are not multiplied. The code of a narrow tile has a block for each 8 rows."""
-        if self.plan.tile_rows > NARROW_ROWS:
+        if self.plan.tile_rows > kernels.NARROW_ROWS:
             return {"other_share": self.routing.mean_share}
         return {"shares": self.routing.groups, "other_share": 0.0}
 

@@ -12,7 +12,7 @@ from gpu.step_model.bounds import Grid, Time, kernel_time, norm, resident_blocks
 from gpu.step_model.head import Statistics
 from gpu.step_model.kernels import KERNELS, kernel_of
 from gpu.step_model.launch import RowKernel
-from gpu.step_model.loops import Case, Work, attention, count, warp_product, warpgroup_product
+from gpu.step_model.loops import Case, Work, attention, count, warp_product, warpgroup_product, warpgroup_spans
 from gpu.step_model.machine import machine
 from gpu.step_model.machine_code import Block, Instruction, loop_blocks, main_loop, read
 from gpu.step_model.plans import AttentionPlan
@@ -104,6 +104,12 @@ def test_what_a_warp_issues():
     assert (work.hmma, work.products, work.groups, work.stores) == (1, 1, 0.5, 1)
 
 
+def test_groups_of_warps_decode_in_turn():
+    blocks = loop_blocks(read(LISTING))
+    assert warp_product(blocks, Case(span_steps=4, decodes=0.5)) == [1, 0.25, 0.5, 1, 1]
+    assert {kernel.groups_of(24) for kernel in KERNELS.values()} == {1}
+
+
 def test_reads_of_products_may_be_raw():
     block = Block([ins("LDS", "R4, [R5]"), ins("HMMA.16816.F32.BF16")])
     rule = lambda blocks, case: [1.0]  # noqa: E731
@@ -131,6 +137,12 @@ def test_loops_that_copy():
     copy = Block([ins("LDGSTS", "[R1], [R2]", 0x30)])
     masks = Block([ins("FSEL")] * 7)
     assert warpgroup_product([copy, loop, copy], Case(span_steps=2, row_copies=3)) == [0, 3, 0.5]
+    for num_products, times in (
+        (4, [1, 0.25, 1]),
+        (16, [0.25, 0.25, 0.25]),
+    ):  # a loop over steps, or over spans of four
+        products = Block([ins("HGMMA.64x24x16.F32.BF16")] * num_products)
+        assert warpgroup_spans([copy, copy, products], Case(span_steps=4)) == times
     assert attention([loop, masks, Block([ins("HMMA")])], Case(row_copies=4)) == [4, 0.06, 1]
 
 
