@@ -73,7 +73,7 @@ class Product(Launch):
         latency = machine.step_latency * min(1, work.barriers)
         prologue = machine.wgmma_prologue
         if not kernel.is_asynchronous:
-            latency += work.groups * machine.group_latency
+            latency += work.groups * machine.group_latency / (self.warps / 4)  # a scheduler's other warps fill it
             prologue = machine.prologue_issue * self.warps / 4
         grid = Grid(blocks, self.occupancy(machine).blocks, self.plan.steps, machine.fill, latency, prologue)
         cycles = sm_cycles(machine, work, self.warps, grid, kernel.is_asynchronous)

@@ -193,6 +193,8 @@ def test_a_block_alone_waits_and_many_overlap():
     assert (cycles["issue"], cycles["alu"], cycles["tensor"]) == (100, 40, 64)
     alone = sm_cycles(on, work, 4, Grid(blocks=1, resident=1, steps=10, fill=1000, latency=50))
     assert alone == Time(10 * (90 + 64 + 50) + 1000, "latency")
+    shared = sm_cycles(on, Work(smem=50, hmma=20), 4, Grid(1, 1, 10, 0, 0))
+    assert shared == Time(10 * (0.75 * 200 + 128), "latency")
     many = sm_cycles(on, work, 4, Grid(blocks=40, resident=8, steps=1000, fill=0, latency=0, prologue=7))
     assert many.bound == "issue"
     assert many.seconds == pytest.approx(40 * (1000 * norm(cycles.values(), on.p_norm) + 7))
