@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "emulator/accesses.h"
+
 constinit thread_local uint3 threadIdx = {0, 0, 0};
 constinit thread_local uint3 blockIdx = {0, 0, 0};
 constinit thread_local dim3 blockDim = {0, 0, 0};
@@ -48,6 +50,7 @@ std::string Block::run(const BlockSettings& settings, uint3 index) {
     if (!damage.empty()) failure_ = where() + damage;
   }
   if (!failure_.empty()) fibers_.reset();
+  if (is_watching_accesses) accesses_.hand_over(settings.launch->name);
   return failure_;
 }
 
@@ -65,6 +68,8 @@ void Block::begin(const BlockSettings& settings, uint3 index) {
   const uint64_t linear = index.x + uint64_t{launch.grid.x} * (index.y + uint64_t{launch.grid.y} * index.z);
   random_ = Random(settings.seed + linear);
   shared_.begin(launch.shared_bytes);
+  accesses_.clear();
+  if (is_watching_accesses) order_.begin_block();
   num_warps_ = launch.block / kLanes;
   num_finished_ = 0;
   num_ready_ = 0;
@@ -136,6 +141,7 @@ void Block::advance() {
 // Called when all lanes have had their turn. Then all must have come to the same instruction, or all must have ended.
 void Block::finish_phase() {
   Warp& warp = *warp_;
+  if (is_watching_accesses) accesses_.finish_turns();
   if (warp.num_exited == kLanes) {
     ++num_finished_;
   } else if (warp.arrived != kAllLanes) {
@@ -189,6 +195,24 @@ void Block::complete(Warp& warp) {
   }
 }
 
+// If the address is wrong, the access itself fails.
+void Block::begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place) {
+  const auto offset = static_cast<size_t>(static_cast<const std::byte*>(address) - shared_.memory().data);
+  if (offset >= shared_.memory().bytes) {
+    if (kind == AccessKind::kLoad) accesses_.add_global(bytes);
+    return;
+  }
+  const std::string problem = order_.begin(kind, static_cast<int>(threadIdx.x), offset, bytes);
+  if (!problem.empty()) emulator::fail(problem, place);
+  const bool is_store = kind == AccessKind::kStore || kind == AccessKind::kCopy;
+  if (kind != AccessKind::kProduct) accesses_.add_shared(lane_, offset, bytes, is_store, place);
+}
+
+void Block::end_access(AccessKind kind, const void* address, size_t bytes) {
+  const auto offset = static_cast<size_t>(static_cast<const std::byte*>(address) - shared_.memory().data);
+  order_.end(kind, static_cast<int>(threadIdx.x), offset, bytes);
+}
+
 void Block::complete_group(Warp& warp, const Instruction& instruction) {
   const int first = warp.index / kWarpsOfGroup * kWarpsOfGroup;
   if (first + kWarpsOfGroup > num_warps_) fail(std::string(instruction.name) + ": no four warps in this warp group");
@@ -203,6 +227,7 @@ void Block::complete_group(Warp& warp, const Instruction& instruction) {
     void** mine = reinterpret_cast<void**>(member.operands[member.area ^ 1]);
     std::copy(mine, mine + kLanes, threads + i * kLanes);
   }
+  if (is_watching_accesses) order_.meet(group.warps);
   group = {};
   if (instruction.compute) instruction.compute(threads);
   for (int i = 0; i < kWarpsOfGroup; ++i) make_ready(*warps_[first + i]);
@@ -222,6 +247,7 @@ void Block::complete_barrier(Warp& warp, const Barrier& barrier) {
   if (gathering.num_threads < num_threads) return;
   if (gathering.num_threads > num_threads) fail("more threads have come to a barrier than it waits for");
   const uint32_t warps = gathering.warps;
+  if (is_watching_accesses) order_.meet(warps);
   gathering = {};
   for (int i = 0; i < num_warps_; ++i) {
     if (warps >> i & 1) make_ready(*warps_[i]);

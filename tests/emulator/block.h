@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "access_log.h"
+#include "access_order.h"
 #include "emulator/kernel_launch.h"
 #include "emulator/rendezvous.h"
 #include "fiber.h"
@@ -36,6 +38,9 @@ struct Warp {
   alignas(64) std::byte operands[2][kOperandBytes];
 };
 
+// Where a place is, as in "words.h:21".
+std::string place_text(const Place& place);
+
 // The settings that a kernel runs with, the same for all its blocks.
 struct BlockSettings {
   const KernelLaunch* launch;
@@ -55,6 +60,8 @@ class Block {
   // These are for the emulated instructions.
   void meet(const Instruction& instruction, const Place& place);
   [[noreturn]] void fail(const std::string& message);
+  void begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place);
+  void end_access(AccessKind kind, const void* address, size_t bytes);
   ThreadCopies& copies() { return warp_->copies[lane_]; }
   const SharedMemory& shared_memory() const { return shared_.memory(); }
   uint64_t number() const { return number_; }
@@ -93,6 +100,8 @@ class Block {
 
   FiberPool fibers_;
   SharedRegion shared_;
+  AccessLog accesses_;
+  AccessOrder order_;
   std::vector<std::unique_ptr<Warp>> warps_;
   BlockSettings settings_ = {};
   Random random_{0};

@@ -7,11 +7,6 @@
 namespace gesso::emulator {
 namespace {
 
-std::string at(const Place& place) {
-  const std::string path = place.file_name();
-  return path.substr(path.find_last_of('/') + 1) + ":" + std::to_string(place.line());
-}
-
 std::string lane_list(uint32_t lanes) {
   std::string text;
   for (int lane = 0; lane < kLanes; ++lane) {
@@ -21,6 +16,11 @@ std::string lane_list(uint32_t lanes) {
 }
 
 }  // namespace
+
+std::string place_text(const Place& place) {
+  const std::string path = place.file_name();
+  return path.substr(path.find_last_of('/') + 1) + ":" + std::to_string(place.line());
+}
 
 std::string Block::where() const {
   const std::string x = std::to_string(blockIdx.x), y = std::to_string(blockIdx.y), z = std::to_string(blockIdx.z);
@@ -34,13 +34,13 @@ void Block::fail(const std::string& message) {
 }
 
 void Block::fail_different(const Instruction& instruction, const Place& place) {
-  fail(std::string("divergence: comes to ") + instruction.name + " (" + at(place) + ") while other lanes are at " +
-       warp_->instruction->name + " (" + at(warp_->place) + ")");
+  fail(std::string("divergence: comes to ") + instruction.name + " (" + place_text(place) +
+       ") while other lanes are at " + warp_->instruction->name + " (" + place_text(warp_->place) + ")");
 }
 
 void Block::fail_missing(const Warp& warp) {
   fail(std::string("divergence: lanes ") + lane_list(warp.arrived) + " of warp " + std::to_string(warp.index) +
-       " wait at " + warp.instruction->name + " (" + at(warp.place) + "), lanes " + lane_list(~warp.arrived) +
+       " wait at " + warp.instruction->name + " (" + place_text(warp.place) + "), lanes " + lane_list(~warp.arrived) +
        " have ended");
 }
 
@@ -51,7 +51,7 @@ void Block::fail_deadlock() {
     text += " warp " + std::to_string(i);
     text += warp.num_exited == kLanes
                 ? " has ended;"
-                : std::string(" waits at ") + warp.instruction->name + " (" + at(warp.place) + ");";
+                : std::string(" waits at ") + warp.instruction->name + " (" + place_text(warp.place) + ");";
   }
   fail(text);
 }
@@ -74,7 +74,7 @@ std::string Block::signal_text() const {
 
 void meet(const Instruction& instruction, const Place& place) { Block::mine().meet(instruction, place); }
 void fail(const std::string& message) { Block::mine().fail(message); }
-void fail(const std::string& message, const Place& place) { fail(message + " (" + at(place) + ")"); }
+void fail(const std::string& message, const Place& place) { fail(message + " (" + place_text(place) + ")"); }
 SharedMemory block_shared_memory() { return Block::mine().shared_memory(); }
 uint64_t block_number() { return Block::mine().number(); }
 int kernel_architecture() { return Block::mine().architecture(); }

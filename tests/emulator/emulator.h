@@ -31,7 +31,8 @@
 
 namespace gesso::emulator {
 
-// Sets all settings to what they were when the program began. Memory and streams are not changed.
+// Sets all settings to what they were when the program began, and counts no accesses. Memory and streams are not
+// changed.
 GESSO_EMULATOR_EXPORT void reset_settings();
 
 // The orders of threads and of blocks follow from the seed.
@@ -70,6 +71,37 @@ GESSO_EMULATOR_EXPORT int64_t num_allocations();
 GESSO_EMULATOR_EXPORT int64_t num_host_waits();
 GESSO_EMULATOR_EXPORT int64_t num_graph_launches();
 GESSO_EMULATOR_EXPORT int64_t bytes_to_host();
+
+// While watch_accesses is on, the emulator looks at the accesses of kernels to shared and global memory: those of
+// load_from and store_to (cuda/device/access.h), of asynchronous copies, of matrix loads and of a warpgroup's products.
+// Plain loads and stores are not seen.
+//
+// It is an error when barriers do not make the order of two accesses certain; access_order.h has the rules. And
+// accesses are counted for each kernel, by the name that it is launched with. take_counts returns the counts since the
+// last call.
+//
+// Shared memory has 32 banks of 4 bytes. An access of a warp needs one pass for 32 lanes with up to 4 bytes each, for
+// 16 lanes with 8 bytes, for 8 lanes with 16 bytes, and for each 8 x 8 matrix of a matrix load. Lanes that need
+// different words of one bank need further passes. Lanes with the same word do not. What products read is not counted.
+struct SharedAccesses {
+  std::string place;  // the file and line of the call, for example "words.h:21"
+  bool is_store = false;
+  int bytes = 0;                // of a lane
+  int64_t num_accesses = 0;     // of warps
+  int64_t num_passes = 0;       // that the accesses need
+  int64_t num_free_passes = 0;  // that they would need without conflicts
+  int num_ways = 0;             // the most words of one bank in one pass; 1 is without conflicts
+};
+
+struct KernelCounts {
+  std::string name;
+  int64_t num_launches = 0;
+  int64_t global_bytes = 0;  // loaded
+  std::vector<SharedAccesses> shared;
+};
+
+GESSO_EMULATOR_EXPORT void watch_accesses(bool is_on);
+GESSO_EMULATOR_EXPORT std::vector<KernelCounts> take_counts();
 
 // While record_ranges is on, the ranges that were opened for NVIDIA's tools are written down, each with those around
 // it: "step/linear". It is off unless a test turns it on. num_open_ranges counts those of the calling thread.

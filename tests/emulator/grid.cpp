@@ -13,6 +13,7 @@
 
 #include "block.h"
 #include "counters.h"
+#include "emulator/accesses.h"
 #include "heap.h"
 #include "settings.h"
 #include "signals.h"
@@ -131,6 +132,7 @@ std::string check_arguments(const KernelLaunch& launch, int device) {
 
 std::string run_grid(const KernelLaunch& launch, int device) {
   ++counters().kernels_run;
+  if (is_watching_accesses) count_launch(launch.name);
   std::string failure = check_arguments(launch, device);
   if (!failure.empty()) return failure;
   take_signals();

@@ -110,7 +110,11 @@ bool device_attribute(cudaDeviceAttr attribute, int* value) {
   return false;
 }
 
-void reset_settings() { settings() = Settings(); }
+void reset_settings() {
+  settings() = Settings();
+  watch_accesses(false);
+}
+
 void set_seed(uint64_t seed) { settings().seed = seed; }
 uint64_t seed() { return settings().seed; }
 

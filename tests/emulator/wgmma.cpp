@@ -11,6 +11,7 @@
 
 #include "block.h"
 #include "canary.h"
+#include "emulator/accesses.h"
 
 namespace gesso::emulator {
 namespace {
@@ -77,6 +78,16 @@ struct Product {
   Lines a, b;
   Place place;
 };
+
+// Calls use(piece) for the pieces of shared memory that a product reads, while they are watched.
+template <typename Use>
+void for_each_piece(const Product& product, const Use& use) {
+  if (!is_watching_accesses) return;
+  for (int index = 0; index < 2; ++index) {
+    for (int i = 0; i < kRowsOfWarp; ++i) use(product.tile_a.piece(product.first_row + i, index, product.place));
+    for (int i = 0; i < product.target->n; ++i) use(product.tile_b.piece(i, index, product.place));
+  }
+}
 
 struct WarpState {
   std::array<bool, kLanes> has_proxy_fence{};
@@ -188,6 +199,8 @@ void issue(void* operands) {
                      request.place};
   product.a = product.tile_a.read(product.first_row, kRowsOfWarp, request.place);
   product.b = product.tile_b.read(0, request.n, request.place);
+  for_each_piece(
+      product, [&](const std::byte* piece) { begin_access(AccessKind::kProduct, piece, kPieceBytes, request.place); });
   multiply(product.a, product.b, request.accumulate, product.target->values);
   ++product.target->num_pending;
   warp.open.push_back(std::move(product));
@@ -198,6 +211,7 @@ void complete(Product& product) {
       product.tile_b.read(0, product.target->n, product.place) != product.b) {
     fail("wgmma: a tile was written while its product was under way", product.place);
   }
+  for_each_piece(product, [](const std::byte* piece) { end_access(AccessKind::kProduct, piece, kPieceBytes); });
   Accumulators& target = *product.target;
   if (--target.num_pending > 0) return;
   for (int lane = 0; lane < kLanes; ++lane) {

@@ -3,6 +3,7 @@
 
 #include "cuda/decode/codes.h"
 #include "cuda/decode/words.h"
+#include "cuda/device/access.h"
 #include "quant/blocks/mxfp4.h"
 #include "quant/blocks/nvfp4.h"
 
@@ -152,7 +153,7 @@ struct TileDecoder<DType::kMXFP4> : BlockDecoder<TileDecoder<DType::kMXFP4>, 32,
     const uint8_t* block = span + 17 * unit;
     Codes codes = {};
     look_up_nibbles(e2m1_codes(), block + 1, codes.bytes);
-    set_scale(codes, quant::mxfp4_scale(block[0]));
+    set_scale(codes, quant::mxfp4_scale(load_from<uint8_t>(block)));
     return codes;
   }
 };
@@ -172,7 +173,7 @@ struct TileDecoder<DType::kNVFP4> : BlockDecoder<TileDecoder<DType::kNVFP4>, 64,
     for (int s = 0; s < 2; ++s) {
       look_up(e2m1_codes(), words[2 * s], codes.bytes[4 * s], codes.bytes[4 * s + 2]);
       look_up(e2m1_codes(), words[2 * s + 1], codes.bytes[4 * s + 1], codes.bytes[4 * s + 3]);
-      codes.scale[s] = quant::nvfp4_scale(block[2 * half + s]);
+      codes.scale[s] = quant::nvfp4_scale(load_from<uint8_t>(block + 2 * half + s));
     }
     return codes;
   }

@@ -1,6 +1,7 @@
 // Reads words from shared memory at any address, and looks up values of four bits in a table of bytes.
 #pragma once
 
+#include "cuda/device/access.h"
 #include "cuda/device/bytes.h"
 #include "cuda/device/kernel.h"
 
@@ -13,7 +14,7 @@ __device__ inline void load_words(const uint8_t* bytes, uint32_t (&words)[kCount
   if constexpr (kAlignment >= 16 && kCount % 4 == 0) {
 #pragma unroll
     for (int i = 0; i < kCount; i += 4) {
-      const uint4 four = *reinterpret_cast<const uint4*>(bytes + 4 * i);
+      const uint4 four = load_from<uint4>(bytes + 4 * i);
       words[i] = four.x;
       words[i + 1] = four.y;
       words[i + 2] = four.z;
@@ -21,15 +22,15 @@ __device__ inline void load_words(const uint8_t* bytes, uint32_t (&words)[kCount
     }
   } else if constexpr (kAlignment >= 4) {
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) words[i] = *reinterpret_cast<const uint32_t*>(bytes + 4 * i);
+    for (int i = 0; i < kCount; ++i) words[i] = load_from<uint32_t>(bytes + 4 * i);
   } else {
     const uint32_t offset = reinterpret_cast<uintptr_t>(bytes) % 4;
-    const auto* aligned = reinterpret_cast<const uint32_t*>(bytes - offset);
+    const uint8_t* aligned = bytes - offset;
     const uint32_t selector = 0x3210 + 0x1111 * offset;
-    uint32_t low = aligned[0];
+    uint32_t low = load_from<uint32_t>(aligned);
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
-      const uint32_t high = aligned[i + 1];
+      const uint32_t high = load_from<uint32_t>(aligned + 4 * (i + 1));
       words[i] = permute_bytes(low, high, selector);
       low = high;
     }
@@ -37,7 +38,7 @@ __device__ inline void load_words(const uint8_t* bytes, uint32_t (&words)[kCount
 }
 
 // A half precision number at an even address.
-__device__ inline uint16_t load_half_word(const uint8_t* bytes) { return *reinterpret_cast<const uint16_t*>(bytes); }
+__device__ inline uint16_t load_half_word(const uint8_t* bytes) { return load_from<uint16_t>(bytes); }
 
 // The low nibbles, or the high ones, of four bytes: one in each byte of the result.
 __device__ inline uint32_t low_nibbles(uint32_t word) { return word & 0x0f0f0f0fu; }

@@ -16,6 +16,7 @@
 
 #include "cuda/block/swizzle.h"
 #include "cuda/decode/with_decoder.h"
+#include "cuda/device/access.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
@@ -59,9 +60,6 @@ template <typename Decoder>
 constexpr int64_t kSharedBytes = kTableSlots * kTableSlotBytes + kWeightSlots * kTileRows<Decoder> * kWeightRowBytes +
                                  kStoredSlots * StoredWindow<Decoder>::kSlotBytes;
 
-struct alignas(16) Piece {
-  uint32_t v[4];
-};
 struct alignas(8) Pair {
   float v[2];
 };
@@ -131,8 +129,8 @@ __device__ void decode_tile(const Decoder& decoder, const Table& table, int64_t 
   uint8_t* half = tile + unit / 2 * kTableHalfBytes;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    *reinterpret_cast<Piece*>(half + swizzled_offset(row, unit % 2 * 4 + i)) = {
-        {columns[4 * i], columns[4 * i + 1], columns[4 * i + 2], columns[4 * i + 3]}};
+    store_to(half + swizzled_offset(row, unit % 2 * 4 + i),
+             make_uint4(columns[4 * i], columns[4 * i + 1], columns[4 * i + 2], columns[4 * i + 3]));
   }
 }
 

@@ -34,6 +34,23 @@ NB_MODULE(_emulator, module) {
   module.def("num_host_waits", emulator::num_host_waits);
   module.def("num_graph_launches", emulator::num_graph_launches);
   module.def("bytes_to_host", emulator::bytes_to_host);
+
+  nanobind::class_<emulator::SharedAccesses>(module, "SharedAccesses")
+      .def_ro("place", &emulator::SharedAccesses::place)
+      .def_ro("is_store", &emulator::SharedAccesses::is_store)
+      .def_ro("bytes", &emulator::SharedAccesses::bytes)
+      .def_ro("num_accesses", &emulator::SharedAccesses::num_accesses)
+      .def_ro("num_passes", &emulator::SharedAccesses::num_passes)
+      .def_ro("num_free_passes", &emulator::SharedAccesses::num_free_passes)
+      .def_ro("num_ways", &emulator::SharedAccesses::num_ways);
+  nanobind::class_<emulator::KernelCounts>(module, "KernelCounts")
+      .def_ro("name", &emulator::KernelCounts::name)
+      .def_ro("num_launches", &emulator::KernelCounts::num_launches)
+      .def_ro("global_bytes", &emulator::KernelCounts::global_bytes)
+      .def_ro("shared", &emulator::KernelCounts::shared);
+  module.def("watch_accesses", emulator::watch_accesses, "is_on"_a);
+  module.def("take_counts", emulator::take_counts);
+
   module.def("record_ranges", emulator::record_ranges, "is_on"_a);
   module.def("take_ranges", emulator::take_ranges);
   module.def("num_open_ranges", emulator::num_open_ranges);

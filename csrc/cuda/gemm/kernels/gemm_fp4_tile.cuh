@@ -4,6 +4,7 @@
 
 #include "cuda/decode/blocks.h"
 #include "cuda/decode/words.h"
+#include "cuda/device/access.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/mma.h"
@@ -19,13 +20,11 @@ struct NvFp4Weights {
   using Decoder = TileDecoder<DType::kNVFP4>;
   static constexpr int kStepBytes = 36;
 
-  __device__ static uint32_t values(const uint8_t* bytes, int i) {
-    return *reinterpret_cast<const uint32_t*>(bytes + 4 + 4 * i);
-  }
+  __device__ static uint32_t values(const uint8_t* bytes, int i) { return load_from<uint32_t>(bytes + 4 + 4 * i); }
 
   // As in quant/blocks/nvfp4.h, the sign of a scale is ignored, and 0x7f, which would be NaN, counts as 0.
   __device__ static uint32_t scales(const uint8_t* bytes, bool) {
-    const uint32_t scales = *reinterpret_cast<const uint32_t*>(bytes) & 0x7f7f7f7fu;
+    const uint32_t scales = load_from<uint32_t>(bytes) & 0x7f7f7f7fu;
     const uint32_t nans = (scales + 0x01010101u) >> 7 & 0x01010101u;
     return scales & ~(nans * 0x7fu);
   }
@@ -51,7 +50,7 @@ struct MxFp4Weights {
   // A row may end with the first block. Behind it x is zero, but whatever lies in the place of a second scale could
   // make the product NaN.
   __device__ static uint32_t scales(const uint8_t* bytes, bool has_second) {
-    return bytes[0] | (has_second ? uint32_t{bytes[17]} << 8 : 0u);
+    return load_from<uint8_t>(bytes) | (has_second ? uint32_t{load_from<uint8_t>(bytes + 17)} << 8 : 0u);
   }
 
   __device__ static void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], uint32_t scales_a,
@@ -137,7 +136,7 @@ struct RowFragments {
     }
     if constexpr (kTerms % 2 == 1) load_matrix_x2(values[kTerms - 1], row + (2 * (kTerms - 1) + lane / 8 % 2) * 16);
 #pragma unroll
-    for (int term = 0; term < kTerms; ++term) scales[term] = rows[lane / 4].scales[term];
+    for (int term = 0; term < kTerms; ++term) scales[term] = load_from<uint32_t>(&rows[lane / 4].scales[term]);
   }
 };
 

@@ -10,6 +10,7 @@
 
 #include "cuda/decode/codes.h"
 #include "cuda/decode/list_decoder.h"
+#include "cuda/device/access.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/mma.h"
@@ -84,13 +85,13 @@ __device__ inline void unpack_step(const Raw& raw, int step, int num_columns, ui
     uint32_t words[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) words[j] = signed_codes<Decoder>(codes.bytes[4 * i + j]);
-    *reinterpret_cast<uint4*>(tile + piece_offset<kStepColumns>(row, 2 * half + i)) =
-        make_uint4(words[0], words[1], words[2], words[3]);
+    store_to(tile + piece_offset<kStepColumns>(row, 2 * half + i), make_uint4(words[0], words[1], words[2], words[3]));
   }
   // Behind the last column x is zero. But a scale there may be NaN, and would make the product NaN.
   const bool is_there = step * kStepColumns + half * kUnitColumns < num_columns;
   const float second = Decoder::kHasTwoScales ? codes.scale[1] : codes.min;
-  scales[half * kTileWeightRows + row] = {is_there ? codes.scale[0] : 0.0f, is_there ? second : 0.0f};
+  store_to(scales + half * kTileWeightRows + row,
+           UnitScales{is_there ? codes.scale[0] : 0.0f, is_there ? second : 0.0f});
 }
 
 // An integer accumulator that starts with these bits can be read as a float, without a conversion. The float is 1.5 *
@@ -148,7 +149,9 @@ __device__ inline void multiply_int8_step(const uint8_t* tile, const UnitScales*
     for (int unit = 0; unit < 2; ++unit) {
       load_matrix_x4(a[m][unit], tile + piece_offset<kStepColumns>(first + lane % 16, 2 * unit + lane / 16));
 #pragma unroll
-      for (int i = 0; i < 2; ++i) w[m][unit][i] = scales[unit * kTileWeightRows + first + lane / 4 + 8 * i];
+      for (int i = 0; i < 2; ++i) {
+        w[m][unit][i] = load_from<UnitScales>(scales + unit * kTileWeightRows + first + lane / 4 + 8 * i);
+      }
     }
   }
 #pragma unroll
@@ -157,7 +160,8 @@ __device__ inline void multiply_int8_step(const uint8_t* tile, const UnitScales*
     const int first = 8 * Warp::row_tile(n);
     uint32_t b[4];
     load_matrix_x4(b, rows + piece_offset<kStepColumns>(first + lane % 8, lane / 8));
-    const StepScales x = row_scales[first + lane % 4 * 2], x_1 = row_scales[first + lane % 4 * 2 + 1];
+    const auto x = load_from<StepScales>(row_scales + first + lane % 4 * 2);
+    const auto x_1 = load_from<StepScales>(row_scales + first + lane % 4 * 2 + 1);
 #pragma unroll
     for (int m = 0; m < Warp::kWeightTiles; ++m) {
 #pragma unroll

@@ -11,6 +11,7 @@
 #include "cuda/block/swizzle.h"
 #include "cuda/decode/codes.h"
 #include "cuda/decode/tile_decoder.h"
+#include "cuda/device/access.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/kernel.h"
 #include "cuda/gemm/gemm_arguments.h"
@@ -122,8 +123,8 @@ __device__ inline void decode_step(const Raw& raw, int step, int num_columns, ui
   const int offset = piece_offset<2 * kStepColumns>(Raw::decoded_row(), Raw::decoded_half() * 4);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    *reinterpret_cast<uint4*>(weights + pieces_on(offset, i)) =
-        make_uint4(values[4 * i], values[4 * i + 1], values[4 * i + 2], values[4 * i + 3]);
+    store_to(weights + pieces_on(offset, i),
+             make_uint4(values[4 * i], values[4 * i + 1], values[4 * i + 2], values[4 * i + 3]));
   }
 }
 

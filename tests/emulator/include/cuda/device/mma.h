@@ -7,6 +7,7 @@
 
 #include "cuda/device/async_copy.h"
 #include "cuda/device/kernel.h"
+#include "emulator/accesses.h"
 
 namespace gesso::cuda {
 namespace emulated {
@@ -62,7 +63,10 @@ inline void load(const Instruction& instruction, uint32_t (&r)[kMatrices], const
                  const emulator::Place& place) {
   LoadMatrix& all = emulator::operands<LoadMatrix>();
   const int lane = emulator::lane();
-  if (lane < 8 * kMatrices) emulator::check_shared(row, 16, 16, place);
+  if (lane < 8 * kMatrices) {
+    emulator::check_shared(row, 16, 16, place);
+    emulator::begin_access(emulator::AccessKind::kLoad, row, 16, place);
+  }
   all.row[lane] = row;
   emulator::meet(instruction, place);
   for (int i = 0; i < kMatrices; ++i) r[i] = all.r[i][lane];
