@@ -1,5 +1,6 @@
 """What all tests need."""
 
+import importlib
 import os
 import signal
 
@@ -25,6 +26,11 @@ def pytest_addoption(parser):
         choices=("f32", "bf16", "int8"),
         help="how products round their operands; default: f32 on the CPU, bf16 on a GPU",
     )
+    parser.addoption(
+        "--truncated-sums",
+        action="store_true",
+        help="the emulated GPU's matrix units truncate their sums, as those of real ones do; for tests/ops",
+    )
 
 
 def pytest_configure(config):
@@ -46,5 +52,7 @@ def device(request):
     from reference import device
 
     device.use(name, activations)
+    if request.config.getoption("--truncated-sums"):
+        importlib.import_module("gesso._emulator").set_truncated_sums(True)
     yield name
     device.use("cpu", "f32")

@@ -20,7 +20,7 @@
 //            later call, until cudaGetLastError has returned the error. cudaGetErrorString gives the whole text.
 //
 // These things are not emulated: blocks that wait for each other, captures of several streams, limits on registers, the
-// time that an operation takes, the order in which an mma adds its products.
+// time that an operation takes.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +60,10 @@ GESSO_EMULATOR_EXPORT void set_dry_run(bool is_dry);
 
 // Sets the number of threads of the host that run blocks; 0 means one for each core.
 GESSO_EMULATOR_EXPORT void set_num_threads(int count);
+
+// Matrix instructions add float products one by one, and round each sum to the nearest float. With truncated sums they
+// add some at once and round toward zero, as the hardware does; truncated_sum.h says what is known of it.
+GESSO_EMULATOR_EXPORT void set_truncated_sums(bool is_on);
 
 // Counters since the program began: kernels, allocations (device and pinned memory), waits, graph launches, bytes.
 // Kernels are launched when the host queues or records them, also in a dry run; they are run when the device does. A

@@ -3,10 +3,14 @@
 //
 // Products of bf16 are exact in float32. They are added one by one, in the order of rising k, to what was in d, and
 // each sum is rounded to float32: c = ((d + p0) + p1) + ... The device adds the products in groups and rounds
-// differently. A test must pass with either.
+// differently, as truncated_sum.h says. A test must pass with either.
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "cuda/device/mma.h"
+#include "settings.h"
+#include "truncated_sum.h"
 
 #if defined(__x86_64__) && !defined(GESSO_SINGLE_TARGET)
 #define GESSO_TARGETS __attribute__((target_clones("arch=haswell", "default")))
@@ -66,6 +70,25 @@ GESSO_TARGETS void product_bf16(const uint16_t (&a)[4][kHalf][kHalf], const uint
   std::memcpy(d, sums, sizeof(sums));
 }
 
+// The same with truncated sums.
+void truncated_product_bf16(const uint16_t (&a)[4][kHalf][kHalf], const uint16_t (&b)[2][kColumns][kHalf],
+                            float (&d)[kRows][kColumns]) {
+  const emulator::SumRule rule = emulator::sum_rule(emulator::kernel_architecture());
+  const auto value = [](uint16_t bits) { return static_cast<double>(std::bit_cast<float>(uint32_t{bits} << 16)); };
+  for (int row = 0; row < kRows; ++row) {
+    for (int n = 0; n < kColumns; ++n) {
+      double products[2 * kHalf];
+      for (int k = 0; k < 2 * kHalf; ++k) {
+        products[k] =
+            value(a[row / kHalf + 2 * (k / kHalf)][row % kHalf][k % kHalf]) * value(b[k / kHalf][n][k % kHalf]);
+      }
+      for (size_t first = 0; first < 2 * kHalf; first += rule.num_at_once) {
+        d[row][n] = emulator::truncated_sum(d[row][n], products + first, rule.num_at_once, rule.num_bits);
+      }
+    }
+  }
+}
+
 // A sum of up to 32 products of int8 is exact in float32, too.
 template <int kDepth>
 inline __attribute__((always_inline)) void add_product_s8(const int8_t (*a)[kHalf][16], const int8_t (*b)[kColumns][16],
@@ -115,8 +138,9 @@ void load_matrices(LoadMatrix& all, int count, bool is_transposed) {
 
 void compute_mma_bf16(void* operands) {
   MmaBf16& all = *static_cast<MmaBf16*>(operands);
-  product_bf16(as<const uint16_t[4][kHalf][kHalf]>(all.a), as<const uint16_t[2][kColumns][kHalf]>(all.b),
-               as<float[kRows][kColumns]>(all.d));
+  const auto product = emulator::settings().truncates_sums ? truncated_product_bf16 : product_bf16;
+  product(as<const uint16_t[4][kHalf][kHalf]>(all.a), as<const uint16_t[2][kColumns][kHalf]>(all.b),
+          as<float[kRows][kColumns]>(all.d));
 }
 
 void compute_mma_s8(void* operands) {

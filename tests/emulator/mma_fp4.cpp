@@ -2,6 +2,9 @@
 
 #include <bit>
 
+#include "settings.h"
+#include "truncated_sum.h"
+
 namespace gesso::cuda::emulated {
 namespace {
 
@@ -46,10 +49,15 @@ Line read_line(const uint32_t* first_half, const uint32_t* second_half, uint32_t
   return line;
 }
 
-double dot(const Line& a, const Line& b) {
-  double sum = 0;
-  for (int k = 0; k < kDepth; ++k) sum += a.values[k] * b.values[k];
-  return sum;
+// sum + a b
+float add_dot(float sum, const Line& a, const Line& b) {
+  double products[kDepth], total = 0;
+  for (int k = 0; k < kDepth; ++k) products[k] = a.values[k] * b.values[k];
+  if (emulator::settings().truncates_sums) {
+    return emulator::truncated_sum(sum, products, kDepth, emulator::sum_rule(emulator::kernel_architecture()).num_bits);
+  }
+  for (double product : products) total += product;
+  return static_cast<float>(static_cast<double>(sum) + total);
 }
 
 template <int kBlock>
@@ -68,7 +76,7 @@ void compute(MmaFp4& all, ScaleOf scale_of) {
                                      all.place);
     for (int column = 0; column < 8; ++column) {
       float& d = all.d[half][4 * g + column / 2][column % 2];
-      d = static_cast<float>(static_cast<double>(d) + dot(a, b[column]));
+      d = add_dot(d, a, b[column]);
     }
   }
 }

@@ -144,5 +144,6 @@ void reset_peak_bytes(int device) { Heap::instance().reset_peak(device); }
 int64_t pinned_bytes() { return Heap::instance().pinned_bytes(); }
 void set_dry_run(bool is_dry) { settings().is_dry = is_dry; }
 void set_num_threads(int count) { settings().num_threads = count; }
+void set_truncated_sums(bool is_on) { settings().truncates_sums = is_on; }
 
 }  // namespace gesso::emulator

@@ -16,6 +16,7 @@ struct Settings {
   bool is_integrated = false;
   bool is_dry = false;
   int num_threads = 0;
+  bool truncates_sums = false;
   int64_t total_bytes = int64_t{16} << 30;
 };
 

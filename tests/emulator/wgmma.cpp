@@ -12,6 +12,8 @@
 #include "block.h"
 #include "canary.h"
 #include "emulator/accesses.h"
+#include "settings.h"
+#include "truncated_sum.h"
 
 namespace gesso::emulator {
 namespace {
@@ -180,6 +182,21 @@ void multiply(const Lines& a, const Lines& b, bool accumulate, std::vector<float
   }
 }
 
+// The same with truncated sums.
+void multiply_truncated(const Lines& a, const Lines& b, bool accumulate, std::vector<float>& values) {
+  const SumRule rule = sum_rule(kernel_architecture());
+  for (size_t row = 0; row < kRowsOfWarp; ++row) {
+    for (size_t column = 0; column < b.size(); ++column) {
+      double products[kDepth];
+      for (size_t k = 0; k < kDepth; ++k) {
+        products[k] = static_cast<double>(to_float(a[row][k])) * static_cast<double>(to_float(b[column][k]));
+      }
+      float& sum = values[row * b.size() + column];
+      sum = truncated_sum(accumulate ? sum : 0.0f, products, kDepth, rule.num_bits);
+    }
+  }
+}
+
 void issue(void* operands) {
   auto** all = static_cast<Request**>(operands);
   const Request& request = *all[0];
@@ -201,7 +218,8 @@ void issue(void* operands) {
   product.b = product.tile_b.read(0, request.n, request.place);
   for_each_piece(
       product, [&](const std::byte* piece) { begin_access(AccessKind::kProduct, piece, kPieceBytes, request.place); });
-  multiply(product.a, product.b, request.accumulate, product.target->values);
+  (settings().truncates_sums ? multiply_truncated : multiply)(product.a, product.b, request.accumulate,
+                                                              product.target->values);
   ++product.target->num_pending;
   warp.open.push_back(std::move(product));
 }

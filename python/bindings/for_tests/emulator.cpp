@@ -29,6 +29,7 @@ NB_MODULE(_emulator, module) {
   module.def("set_dry_run", emulator::set_dry_run, "is_dry"_a);
   module.def("set_num_threads", emulator::set_num_threads, "count"_a);
   module.def("num_kernels_launched", emulator::num_kernels_launched);
+  module.def("set_truncated_sums", emulator::set_truncated_sums, "is_on"_a);
   module.def("num_kernels_run", emulator::num_kernels_run);
   module.def("num_allocations", emulator::num_allocations);
   module.def("num_host_waits", emulator::num_host_waits);
