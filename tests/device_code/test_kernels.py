@@ -14,8 +14,9 @@ import pytest
 
 from device_code.checks import check_architectures, check_opcodes, check_usage
 from device_code.claims import Claim, read_claims
-from device_code.disassembly import Opcodes, disassemble, has_instruction
+from device_code.disassembly import Opcodes, disassemble, has_instruction, listing
 from device_code.ptxas_report import Usage, read_report
+from device_code.warpgroups import check_warpgroups
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/cuda"
@@ -96,3 +97,10 @@ def test_matrix_products_are_instructions(pattern):
         for architecture, names in found.items():
             missing = [name for name in MUST_USE[pattern] if not has_instruction(names, name)]
             assert missing == [], (path.name, architecture)
+
+
+def test_sums_of_warpgroups_are_left_alone():
+    """An instruction that reads or writes a sum too early would give wrong results, and only on real hardware."""
+    checked = [check_warpgroups(listing(path)) for path in kernel_files() if path.stem.endswith("_sm90a.cu")]
+    assert sum(num_kernels for num_kernels, _ in checked) > 0
+    assert [problem for _, problems in checked for problem in problems] == []
