@@ -1,5 +1,5 @@
-"""What a denoising step costs beside its kernels: no allocation, one wait, one small copy back. Later steps replay a
-graph."""
+"""What a denoising step costs beside the work of its kernels: so many launches, no allocation, one wait, one small copy
+back. Later steps replay a graph."""
 
 from itertools import pairwise
 
@@ -8,6 +8,10 @@ import pytest
 
 import gesso
 from cuda.models import GOLDEN
+
+# The kernels that a step of mixed.gguf launches, which has three layers. Each costs a GPU some microseconds. Where a
+# change saves launches, this number becomes smaller.
+LAUNCHES_OF_A_STEP = 105
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def test_a_step(batch_size, load, counters):
         assert step["bytes_to_host"] == results
     for step in later[1:]:  # the step before recorded the graph
         assert step["num_allocations"] == 0
-    assert len({step["num_kernels_run"] for step in later}) == 1
+    assert {step["num_kernels_run"] for step in later} == {LAUNCHES_OF_A_STEP}
 
 
 @pytest.mark.parametrize("count", [1, 3])

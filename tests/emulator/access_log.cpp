@@ -22,18 +22,18 @@ struct Access {
 // How many different words of one bank some lanes access, at most; 0 if none of them is active. Lanes that access the
 // same word do so together.
 int count_ways(const Access& access, int first_lane, int num_lanes, int bytes) {
-  std::vector<uintptr_t> words[kNumBanks];
-  size_t num_ways = 0;
+  uintptr_t words[kNumBanks][kLanes];  // a lane accesses at most one word of a bank
+  int num_words[kNumBanks] = {};
   for (int lane = first_lane; lane < first_lane + num_lanes; ++lane) {
     if (!access.is_active[lane]) continue;
     const uintptr_t first = access.offsets[lane], last = first + static_cast<uintptr_t>(bytes) - 1;
     for (uintptr_t word = first / kBankBytes; word <= last / kBankBytes; ++word) {
-      std::vector<uintptr_t>& of_bank = words[word % kNumBanks];
-      if (std::find(of_bank.begin(), of_bank.end(), word) == of_bank.end()) of_bank.push_back(word);
-      num_ways = std::max(num_ways, of_bank.size());
+      uintptr_t* of_bank = words[word % kNumBanks];
+      int& num_of_bank = num_words[word % kNumBanks];
+      if (std::find(of_bank, of_bank + num_of_bank, word) == of_bank + num_of_bank) of_bank[num_of_bank++] = word;
     }
   }
-  return static_cast<int>(num_ways);
+  return *std::max_element(std::begin(num_words), std::end(num_words));
 }
 
 // The lanes whose accesses the banks serve at once, if there are no conflicts: all of a warp with 4 bytes each, half of

@@ -1,0 +1,128 @@
+"""What the kernels of products do to memory: launches, bytes and bank conflicts, as the emulator counts them. While it
+counts, a race between threads is an error, even one that changes no result."""
+
+import numpy as np
+import pytest
+
+from gesso import _ops
+from reference import device
+from reference.stored import SIZES, random_weight
+
+ARCHITECTURES = [86, 90, 120]
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def stored(name, *shape, seed=9):
+    return random_weight(np.random.default_rng(seed), name, shape)
+
+
+@pytest.fixture
+def watch(emulator, activations):
+    """watch(architecture, run) calls run() on such a GPU with its accesses watched, and returns the counts by the
+    kernel's name."""
+
+    def run_watched(architecture, run):
+        emulator.set_architecture(architecture)
+        device.use("cuda", activations)
+        emulator.take_counts()
+        emulator.watch_accesses(True)
+        run()
+        emulator.watch_accesses(False)
+        return {counts.name: counts for counts in emulator.take_counts()}
+
+    yield run_watched
+    emulator.reset_settings()
+    emulator.take_counts()
+    device.use("cuda", activations)
+
+
+# Formats with spans of 64, 128 and 256 columns, of one block, of several and of a part of one.
+SPANS = ["F32", "BF16", "Q8_0", "Q4_0", "MXFP4", "NVFP4", "Q4_K", "Q6_K", "Q3_K"]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", SPANS)
+def test_no_races(watch, architecture, name):
+    """Sums of 1 to 20 steps of 64 columns, with narrow and with wide tiles. A ring that is too short for its copies, or
+    a copy that is not waited for, ends the kernel with an error."""
+    block = SIZES[name][0]
+
+    def run():
+        for columns in (64, 256, 1280):
+            weight = stored(name, 70, -(-columns // block) * block)
+            for rows in (5, 40):
+                _ops.linear(draw(rows, weight[1][1]), weight)
+
+    linear = watch(architecture, run)["linear"]
+    assert linear.num_launches >= 6
+    assert {accesses.is_store for accesses in linear.shared} == {False, True}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_no_races_in_parts_of_the_sum(watch, emulator, architecture):
+    """Parts begin at any step."""
+    emulator.set_num_multiprocessors(200)
+    for name in ("BF16", "Q4_K", "NVFP4"):
+        counts = watch(architecture, lambda name=name: _ops.linear(draw(9, 2816), stored(name, 20, 2816)))
+        assert counts["linear"].num_launches == 2  # the second adds the parts
+
+
+def test_no_races_with_experts(watch, emulator):
+    """A block computes tiles of several experts, one after another."""
+    emulator.set_num_multiprocessors(2)
+    routing = _ops.route(draw(40, 256, seed=3), ("F32", [256], np.ones(256, np.float32).view(np.uint8)), 2)
+    weight = stored("Q4_K", 256, 20, 256)
+    assert "expert_linear" in watch(86, lambda: _ops.expert_linear(draw(40, 256), weight, routing))
+
+
+# The most words of one bank that the loads of a warp ask for. A smaller number is better, and 1 is without conflicts.
+MOST_WAYS = {
+    "BF16": 1,
+    "Q4_0": 8,
+    "Q5_0": 4,
+    "Q8_0": 8,
+    "Q4_K": 1,
+    "Q5_K": 1,
+    "Q6_K": 4,
+    "MXFP4": 5,
+    "NVFP4": 4,
+}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", MOST_WAYS)
+def test_bank_conflicts(watch, architecture, name):
+    linear = watch(architecture, lambda: _ops.linear(draw(40, 768), stored(name, 128, 768)))["linear"]
+    loads = [accesses for accesses in linear.shared if not accesses.is_store]
+    assert max(accesses.num_ways for accesses in loads) <= MOST_WAYS[name]
+    for accesses in loads:
+        is_free = accesses.num_passes == accesses.num_free_passes
+        assert (accesses.num_ways == 1) == is_free, accesses.place
+
+
+def x_bytes_read(architecture, activations, columns):
+    """What a product of 5 rows with 128 outputs reads of its rows."""
+    if architecture == 90 and activations == "bf16":
+        return 5 * 2 * columns  # one tile of 128 outputs
+    scales = 16 * columns // 64  # of each step of 64 columns
+    # Two tiles of 64 outputs read the rows in groups of 8.
+    return 2 * 8 * (2 * columns if activations == "bf16" else columns + scales)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", ["Q4_K", "Q5_K"])
+def test_a_product_reads_each_weight_once(watch, activations, architecture, name):
+    weight = stored(name, 128, 768)
+    counts = watch(architecture, lambda: _ops.linear(draw(5, 768), weight))
+    assert counts["linear"].global_bytes == weight[2].nbytes + x_bytes_read(architecture, activations, 768)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_launches_of_an_op(watch, architecture):
+    """A product packs its rows, and multiplies."""
+    counts = watch(architecture, lambda: _ops.linear(draw(5, 256), stored("NVFP4", 128, 256)))
+    pack = "pack_fp4_activations" if architecture == 120 else "pack_activations"
+    assert {name: kernel.num_launches for name, kernel in counts.items()} == {"linear": 1, pack: 1}
