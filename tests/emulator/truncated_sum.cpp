@@ -8,10 +8,10 @@
 namespace gesso::emulator {
 namespace {
 
-// Toward zero.
+// Toward zero. But what is beyond float32 becomes infinite.
 float to_float(double value) {
   const auto nearest = static_cast<float>(value);
-  if (std::abs(static_cast<double>(nearest)) <= std::abs(value)) return nearest;
+  if (std::isinf(nearest) || std::abs(static_cast<double>(nearest)) <= std::abs(value)) return nearest;
   return std::nextafter(nearest, 0.0f);
 }
 

@@ -39,6 +39,7 @@ TEST_CASE("what is not finite, and nothing at all") {
   CHECK(std::isnan(sum_of(0, {std::nan("")}, 24)));
   CHECK(std::isnan(sum_of(-std::numeric_limits<float>::infinity(), {HUGE_VAL}, 24)));
   CHECK(sum_of(1, {HUGE_VAL}, 24) == std::numeric_limits<float>::infinity());
+  CHECK(sum_of(0, {-0x1p100, -0x1p200}, 24) == -std::numeric_limits<float>::infinity());
 }
 
 enum Kind { kMma, kFp4, kWgmma };
