@@ -4,6 +4,7 @@ counts, a race between threads is an error, even one that changes no result."""
 import numpy as np
 import pytest
 
+from cuda.models import GOLDEN
 from gesso import _ops
 from reference import device
 from reference.stored import SIZES, random_weight
@@ -76,6 +77,13 @@ def test_no_races_with_experts(watch, emulator):
     routing = _ops.route(draw(40, 256, seed=3), ("F32", [256], np.ones(256, np.float32).view(np.uint8)), 2)
     weight = stored("Q4_K", 256, 20, 256)
     assert "expert_linear" in watch(86, lambda: _ops.expert_linear(draw(40, 256), weight, routing))
+
+
+def test_no_races_in_a_step(watch, load):
+    """The other kernels, as far as their accesses are seen."""
+    model = load(GOLDEN / "mixed.gguf")
+    counts = watch(90, lambda: model.generate([5, 6], max_new_tokens=1, max_denoising_steps=3))
+    assert {"attention", "head_stats", "soft_embed"} <= counts.keys()
 
 
 # The most words of one bank that the loads of a warp ask for. A smaller number is better, and 1 is without conflicts.
