@@ -192,7 +192,7 @@ def test_errors_of_4_bit_floats(on, name, activations, limit, rows):
 
 
 def test_scales_of_nvfp4(on):
-    """A scale of 0x7f counts as 0 and a sign is ignored, as in the format's decoder."""
+    """A scale of 0x7f or 0xff counts as 0 and a sign is ignored, as in the format's decoder."""
     on(120)
     x, (name, shape, data) = draw(5, 128), stored("NVFP4", 20, 128)
     blocks = data.reshape(-1, 36)
@@ -201,7 +201,23 @@ def test_scales_of_nvfp4(on):
     arguments = (x, values_of((name, shape, blocks.reshape(-1))))
     assert_within_rule(expected, linear, *arguments, magnitude=magnitude(*arguments), product_with=name)
     blocks[::2, 2] |= 0x80
+    blocks[::3, 1] |= 0x80
     assert_same_bits(_ops.linear(x, (name, shape, blocks.reshape(-1))), expected)
+
+
+@pytest.mark.parametrize(("arch", "activations"), [(90, "bf16"), (86, "int8"), (120, "bf16"), (121, "int8")])
+@pytest.mark.parametrize("num_rows", [5, 100])
+def test_every_product_reads_scales_of_nvfp4_alike(on, arch, activations, num_rows):
+    """NaN is 0, with a sign and without, whichever kernel reads it."""
+    on(arch, activations)
+    x, (name, shape, data) = draw(num_rows, 128), stored("NVFP4", 80, 128)
+    blocks = data.reshape(-1, 36)
+    results = []
+    for code in (0, 0x7F, 0xFF):
+        blocks[::3, 1] = code
+        results.append(_ops.linear(x, (name, shape, blocks.reshape(-1).copy())))
+    assert_same_bits(results[1], results[0])
+    assert_same_bits(results[2], results[0])
 
 
 @pytest.mark.parametrize("name", FP4)

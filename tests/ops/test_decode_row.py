@@ -88,8 +88,8 @@ def test_extreme_scales_over_extreme_content(name, content):
 @pytest.mark.parametrize(("name", "num_scales"), [("MXFP4", 1), ("NVFP4", 4)])
 @pytest.mark.parametrize("content", [0x00, 0x10, 0x98, 0xEF])
 def test_every_8_bit_scale(name, num_scales, content):
-    """E8M0 goes down to 2^-128, a denormal, and 255 is NaN. UE4M3 here has its sign bit set, denormals, and 0x7f, which
-    means 0."""
+    """E8M0 goes down to 2^-128, a denormal, and 255 is NaN. UE4M3 here has its sign bit set, denormals, and 0x7f and
+    0xff, which mean 0."""
     blocks = np.full((256 * num_scales, SIZES[name][1]), content, np.uint8)
     blocks[:, :num_scales] = 0x30
     for sub_block in range(num_scales):

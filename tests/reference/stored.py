@@ -38,13 +38,20 @@ def as_stored(name, values):
 
 def decoded(name, blocks):
     """The float32 values [N, block elements] of blocks, uint8 [N, block bytes]. The package gguf decodes the types that
-    it knows."""
+    it knows.
+
+    NVFP4's scales have no sign, and the code of NaN counts as 0. The package and ggml's C code look for that code
+    before they drop the sign, so they read 0xff as 480. ggml's CUDA code reads it as 0, as gesso does: a GPU's products
+    of 4-bit floats have no scale of 480."""
     scales = blocks[:, :2].copy().view(np.float16).astype(np.float32)
     if name == "Q1_0":
         return np.where(np.unpackbits(blocks[:, 2:], axis=1, bitorder="little"), scales, -scales)
     if name == "Q2_0":
         crumbs = blocks[:, 2:, None] >> np.arange(0, 8, 2, dtype=np.uint8) & 3
         return scales * (crumbs.reshape(len(blocks), -1).astype(np.float32) - 1)
+    if name == "NVFP4":
+        blocks = blocks.copy()
+        blocks[:, :4] &= 0x7F
     return dequantize(blocks, gguf.GGMLQuantizationType[name]).astype(np.float32)
 
 

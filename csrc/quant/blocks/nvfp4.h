@@ -27,9 +27,9 @@ struct BlockNVFP4 {
 static_assert(sizeof(BlockNVFP4) == 36 && alignof(BlockNVFP4) == 1);
 
 // Returns half of the E4M3 float (bias 7) that `d` stores; half, because kE2M1Values are doubled. The sign is ignored.
-// 0x7f, a NaN, counts as 0.
+// 0x7f and 0xff, which are NaN, count as 0.
 GESSO_HOST_DEVICE constexpr float nvfp4_scale(uint8_t d) {
-  if (d == 0x7f) return 0.0f;
+  if ((d & 0x7f) == 0x7f) return 0.0f;
   const uint32_t exponent = d >> 3 & 15, mantissa = d & 7;
   if (exponent == 0) return static_cast<float>(mantissa) * 0x1p-10f;
   return std::bit_cast<float>((exponent + 127 - 7 - 1) << 23 | mantissa << 20);

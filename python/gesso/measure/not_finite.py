@@ -12,9 +12,9 @@ from gesso import _native
 from gesso.files.gguf_writer import chunks
 from gesso.files.tensor import Tensor, tensor_types
 
-# Formats whose scales have codes for NaN that decode to finite values: the scale bytes of a block, and the code. In all
-# other formats a scale that is not finite makes values that are not.
-SCALE_CODES = {"NVFP4": (slice(0, 4), 0x7F), "MXFP4": (slice(0, 1), 0xFF)}
+# Formats whose scales have codes for NaN that decode to finite values: the scale bytes of a block, which of their bits
+# count, and the code. In all other formats a scale that is not finite makes values that are not.
+SCALE_CODES = {"NVFP4": (slice(0, 4), 0x7F, 0x7F), "MXFP4": (slice(0, 1), 0xFF, 0xFF)}
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,6 @@ def find_not_finite(
 def _count_scales(dtype: str, chunk: npt.NDArray[np.uint8]) -> int:
     if dtype not in SCALE_CODES:
         return 0
-    places, code = SCALE_CODES[dtype]
+    places, bits, code = SCALE_CODES[dtype]
     blocks = chunk.reshape(-1, tensor_types()[dtype].block_bytes)
-    return int(np.count_nonzero(blocks[:, places] == code))
+    return int(np.count_nonzero(blocks[:, places] & bits == code))

@@ -82,6 +82,7 @@ def test_a_folder(tmp_path):
         ("Q8_0", slice(0, 2), [0x00, 0x7C], (31, 1, 0)),  # the scale is infinite; a level of 0 makes NaN
         ("Q4_K", slice(0, 2), [0x00, 0x7E], (256, 0, 0)),  # the scale is NaN
         ("NVFP4", slice(1, 2), [0x7F], (0, 0, 1)),  # NaN, which decodes as 0
+        ("NVFP4", slice(3, 4), [0xFF], (0, 0, 1)),  # the same with a sign, which does not count
         ("MXFP4", slice(0, 1), [0xFF], None),  # NaN, which decodes as 2^127
     ],
 )

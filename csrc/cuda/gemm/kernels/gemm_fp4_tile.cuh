@@ -22,7 +22,7 @@ struct NvFp4Weights {
 
   __device__ static uint32_t values(const uint8_t* bytes, int i) { return load_from<uint32_t>(bytes + 4 + 4 * i); }
 
-  // As in quant/blocks/nvfp4.h, the sign of a scale is ignored, and 0x7f, which would be NaN, counts as 0.
+  // As in quant/blocks/nvfp4.h, the sign of a scale is ignored, and a NaN (0x7f, 0xff) counts as 0.
   __device__ static uint32_t scales(const uint8_t* bytes, bool) {
     const uint32_t scales = load_from<uint32_t>(bytes) & 0x7f7f7f7fu;
     const uint32_t nans = (scales + 0x01010101u) >> 7 & 0x01010101u;
