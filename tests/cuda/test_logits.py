@@ -40,7 +40,7 @@ def test_types(tmp_path, dtype, load, activations):
     check(retyped(tmp_path / "typed.gguf", dtype), load, activations, [7, 20])
 
 
-@pytest.mark.parametrize("arch", [80, 86, 89, 90, 120, 121])
+@pytest.mark.parametrize("arch", [80, 86, 89, 90, 100, 120, 121])
 def test_architectures(tmp_path, arch, load, activations, emulator):
     """Each architecture chooses kernels of its own; all must give good logits."""
     emulator.set_architecture(arch)

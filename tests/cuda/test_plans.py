@@ -20,6 +20,12 @@ CARDS = {
     "GB10": (121, 48, 99 * 1024),
 }
 SAME_AS = {"H200": "H100"}  # but for its memory
+# Cards that gesso has no kernels of their own for. They take those that every card has.
+OTHERS = {
+    "B200": (100, 148, 227 * 1024),
+    "B300": (103, 148, 227 * 1024),
+    "Thor": (110, 20, 227 * 1024),
+}
 # How activations are rounded when nobody asks for anything else.
 ROUNDING = {"A100": "bf16", "H100": "bf16", "H200": "bf16"}  # the others: int8
 
@@ -188,6 +194,18 @@ def test_products(card):
 def test_attention(card):
     plans = {name: _ops.plan_attention(CARDS[card], *heads) for name, heads in HEADS.items()}
     assert {name: (plan["text"], plan["shared_bytes"]) for name, plan in plans.items()} == table_of(ATTENTION, card)
+
+
+@pytest.mark.parametrize("activations", ["bf16", "int8"])
+@pytest.mark.parametrize("card", OTHERS)
+def test_cards_without_kernels_of_their_own(card, activations):
+    """They have no instructions of sm_90a or sm_120a, which would be refused there."""
+    for dtype in (*FLOATS, *BLOCKS):
+        for rows in (1, 256, 100_000):
+            for experts in (0, 128):
+                plan = _ops.plan_gemm(OTHERS[card], dtype, 704, 2816, activations, rows, num_experts=experts)
+                assert plan["text"].startswith(("mma bf16 ", f"mma {activations} "))
+                assert plan["shared_bytes"] <= OTHERS[card][2]
 
 
 @pytest.mark.parametrize("activations", ["bf16", "int8"])

@@ -7,6 +7,8 @@ from device_code.claims import Claim
 from device_code.disassembly import Opcodes, has_instruction
 from device_code.ptxas_report import Usage
 
+# csrc/cuda/backend.cmake says what each of them serves.
+EVERYWHERE = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120", "sm_121")
 LOCAL_MEMORY = ("LDL", "STL")
 
 
@@ -47,7 +49,7 @@ def check_opcodes(opcodes: Opcodes, claims: dict[str, Claim]) -> list[str]:
 
 def check_architectures(file_name: str, compiled: Iterable[str]) -> list[str]:
     """The object must hold machine code for the architectures that the file's name says, and for no others."""
-    expected = {"sm_80", "sm_86", "sm_89", "sm_90", "sm_120", "sm_121"}
+    expected = set(EVERYWHERE)
     if "_sm90a." in file_name:
         expected = {"sm_90a"}
     elif "_sm120a." in file_name:

@@ -27,6 +27,8 @@ size_t multiprocessor_shared_bytes() {
       return 164 * kKilobyte;
     case 90:
     case 100:
+    case 103:
+    case 110:
       return 228 * kKilobyte;
     default:
       return 100 * kKilobyte;
@@ -38,7 +40,7 @@ size_t max_shared_bytes() { return multiprocessor_shared_bytes() - kKilobyte; }
 
 int max_threads_per_multiprocessor() {
   const int architecture = settings().architecture;
-  return architecture == 80 || architecture == 90 || architecture == 100 ? 2048 : 1536;
+  return architecture == 80 || (architecture >= 90 && architecture < 110) ? 2048 : 1536;
 }
 
 void describe_device(cudaDeviceProp* properties) {
@@ -120,11 +122,14 @@ uint64_t seed() { return settings().seed; }
 
 void set_architecture(int architecture) {
   switch (architecture) {
+    case 75:
     case 80:
     case 86:
     case 89:
     case 90:
     case 100:
+    case 103:
+    case 110:
     case 120:
     case 121:
       settings().architecture = architecture;
@@ -135,6 +140,8 @@ void set_architecture(int architecture) {
 }
 
 void set_num_devices(int count) { settings().num_devices = count; }
+void set_driver_version(int version) { settings().driver_version = version; }
+void set_startup_error(int error) { settings().startup_error = static_cast<cudaError_t>(error); }
 void set_num_multiprocessors(int count) { settings().num_multiprocessors = count; }
 void set_integrated(bool is_integrated) { settings().is_integrated = is_integrated; }
 void set_total_bytes(int64_t bytes) { settings().total_bytes = bytes; }
@@ -142,6 +149,7 @@ int64_t allocated_bytes(int device) { return Heap::instance().allocated_bytes(de
 int64_t peak_bytes(int device) { return Heap::instance().peak_bytes(device); }
 void reset_peak_bytes(int device) { Heap::instance().reset_peak(device); }
 int64_t pinned_bytes() { return Heap::instance().pinned_bytes(); }
+std::string largest_allocation(int device) { return Heap::instance().largest_allocation(device); }
 void set_dry_run(bool is_dry) { settings().is_dry = is_dry; }
 void set_num_threads(int count) { settings().num_threads = count; }
 void set_truncated_sums(bool is_on) { settings().truncates_sums = is_on; }

@@ -9,7 +9,7 @@ namespace gesso::cuda {
 
 struct DeviceProperties {
   std::string name;
-  int arch = 0;  // compute capability, 10 * major + minor: 80, 86, 89, 90, 120, 121
+  int arch = 0;  // compute capability, 10 * major + minor: 80, 86, 89, 90, 100, 103, 110, 120, 121
   int num_multiprocessors = 0;
   int64_t max_shared_bytes = 0;  // of one block; a multiprocessor has 1 KB more, for the system
   int64_t l2_bytes = 0;
