@@ -51,11 +51,13 @@ io::GgufFile open_writable(const std::string& path) {
 }  // namespace
 
 RandomModel::RandomModel(const std::string& path, int device_index, const std::string& activations)
-    : device(find_device(device_index)), queue(ops::make_queue(device_index)), random(context) {
+    : device(find_device(device_index)),
+      queue(ops::make_queue(device_index)),
+      current_device(device_index),
+      random(context) {
   context.num_threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   context.queue = queue.get();
   context.activations = choose_activations(activations, device);
-  ops::activate(context);
   const io::GgufFile file = open_writable(path);
   config = model::read_config(file);
   config.generation = diffusion::read_defaults(file.metadata, config);

@@ -6,7 +6,9 @@
 #include "core/context.h"
 #include "gesso/config.h"
 #include "model/weights.h"
+#include "ops/current_device.h"
 #include "ops/device.h"
+#include "ops/memory.h"
 #include "random_blocks.h"
 
 namespace gesso::bench {
@@ -16,10 +18,12 @@ struct RandomModel {
   RandomModel(const std::string& path, int device_index, const std::string& activations);
   RandomModel(const RandomModel&) = delete;
   RandomModel& operator=(const RandomModel&) = delete;
+  ~RandomModel() { ops::wait_for_leftovers(context); }
 
   ops::Device device;
   ops::QueuePointer queue;  // declared before all memory of its device, so that the memory is freed first
-  Context context;          // activations included
+  const cuda::CurrentDevice current_device;  // the benchmark has kernels of its own
+  Context context;                           // activations included
   ModelConfig config;
   model::Weights weights;
   RandomBlocks random;

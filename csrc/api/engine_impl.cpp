@@ -74,7 +74,6 @@ Engine::Impl::Impl(const Model& model, const EngineOptions& options, ops::QueueP
     prefix_bytes = memory_bytes / 4;
     memory_bytes -= prefix_bytes;
   }
-  ops::activate(context);
   const model::PassContext pass{context, config(), shared->weights, memory, shared->exact_soft_embedding};
   if (prefix_bytes > 0) prefixes.emplace(config(), shared->weights.key_value_layouts, prefix_bytes);
   loop.emplace(pass, slots, memory_bytes, prefixes ? &*prefixes : nullptr);
@@ -208,10 +207,11 @@ void Engine::Impl::close() {
 }
 
 void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
+  // What the prefix cache keeps of a prompt may still be under way. Then it is read from a cache that goes now.
+  if (prefixes && !ended.empty()) prefixes->wait(context);
   std::vector<RequestPointer> requests;  // the last pointers to them go when the lock is free
   for (engine::Job* job : ended) {
     const RequestPointer& request = requests.emplace_back(running.extract(job).mapped());
-    if (request->session) ops::wait_for_leftovers(context);  // what is kept of its prompt may be still under way
     request->settle();
   }
   // Whoever sees that a request is done finds its place in the queue free.
@@ -289,7 +289,7 @@ void Engine::Impl::forget_prefixes() {
 
 void Engine::Impl::forget_if_asked() {
   if (!forgets_prefixes.exchange(false) || !prefixes) return;
-  prefixes->clear();
+  prefixes->clear(context);
   const std::lock_guard lock(mutex);
   note_memory();
 }

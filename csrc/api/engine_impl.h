@@ -13,6 +13,7 @@
 #include "api/request_impl.h"
 #include "engine/loop.h"
 #include "engine/prefix_cache.h"
+#include "ops/memory.h"
 
 namespace gesso {
 
@@ -22,6 +23,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   using RequestPointer = std::shared_ptr<Request::Impl>;
 
   Impl(const Model& model, const EngineOptions& options, ops::QueuePointer queue);
+  ~Impl() { ops::wait_for_leftovers(context); }  // before its memory goes
 
   void submit(const RequestPointer& request);
   // What the engine's thread does.

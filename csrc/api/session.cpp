@@ -18,6 +18,7 @@ void Session::Impl::denoise(const Context& context, std::span<const model::Denoi
   const bool on_host = !context.queue;
   const Buffer<float> logit_memory = on_host ? Buffer<float>() : ops::allocate<float>(context, size);
   const Buffer<float> soft_memory = ops::allocate<float>(context, logits.rows * config().hidden_size);
+  const ops::WaitAtEnd wait(context);
   const Matrix on_device(on_host ? logits.data : logit_memory.data(), logits.rows, logits.columns);
   const Matrix soft_embedding(soft_memory.data(), logits.rows, config().hidden_size);
   if (requests[0].has_self_conditioning) {

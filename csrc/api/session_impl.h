@@ -54,11 +54,12 @@ struct Session::Impl {
   std::unique_ptr<Profile> profile;        // only while ops are profiled
   Users users{kSessionIsBusy};
 
+  ~Impl() { ops::wait_for_leftovers(shared->context({}, queue)); }  // before its memory goes
+
   Context context(const std::function<bool()>& interrupted) const {
     Context context = shared->context(interrupted, queue);
     context.importance = importance.get();
     context.profile = profile.get();
-    ops::activate(context);
     return context;
   }
   // The result refers to `context` and is used for one call.

@@ -47,6 +47,7 @@ class Search {
       return {without == part ? "the embedding" : "self-conditioning"};
     }
     model::KvCache nothing(pass_.config, pass_.weights.key_value_layouts);
+    const ops::WaitAtEnd wait(pass_.context);
     return denoise(nothing, conditioned) == part ? Place{name_of(*part), *part} : in_the_text(*part);
   }
 
@@ -71,6 +72,7 @@ class Search {
   // The canvas is finite without the text before it. `reader` is the layer that reads the text's broken keys or values.
   Place in_the_text(int64_t reader) {
     model::KvCache again(pass_.config, pass_.weights.key_value_layouts);
+    const ops::WaitAtEnd wait(pass_.context);
     const std::span ids(broken_.sequence.ids);
     const model::EncodeRequest request{&again, ids.first(broken_.request.cache->length())};
     Part first;
@@ -88,6 +90,7 @@ class Search {
     const int64_t vocab_size = pass_.config.vocab_size, hidden_size = pass_.config.hidden_size;
     const Buffer<float> logits = ops::allocate<float>(context, vocab_size);
     const Buffer<float> mean = ops::allocate<float>(context, hidden_size);
+    const ops::WaitAtEnd wait(context);
     const Matrix row(logits.data(), 1, vocab_size), soft_embedding(mean.data(), 1, hidden_size);
     ops::lm_head(
         context,

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/loop.h"
+#include "ops/memory.h"
 
 namespace gesso::engine {
 namespace {
@@ -30,6 +31,7 @@ GenerationResult generate(const model::PassContext& pass, std::span<model::Seque
     jobs.emplace_back(diffusion::Generation(pass.config, options, resolved, sequence, std::ssize(jobs)));
   }
   Loop loop(pass, std::ssize(sequences), std::numeric_limits<int64_t>::max());
+  const ops::WaitAtEnd wait(pass.context);
   for (Job& job : jobs) loop.add(job);
 
   GenerationResult result;

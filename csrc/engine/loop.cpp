@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "model/denoise.h"
-#include "ops/device.h"
 #include "ops/memory.h"
 
 namespace gesso::engine {
@@ -32,7 +31,6 @@ PassReport Loop::run_pass() {
   const Clock::time_point start = Clock::now();
   report_ = {};
   try {
-    ops::activate(pass_.context);
     end_unwanted();
     run(plan());
     drop_ended_canvases();

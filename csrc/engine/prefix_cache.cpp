@@ -101,6 +101,7 @@ int64_t PrefixCache::restore(const Context& context, std::span<const int32_t> id
     model::CacheRollback rollback;
     rollback.add(empty);
     empty.adopt(context, length);
+    is_copying_ = true;
     for (int64_t i = 0; i < std::ssize(path); ++i) {
       unpack(context, full_layers_, empty, i * block_length_, (i + 1) * block_length_, path[i]->rows.data());
     }
@@ -134,8 +135,14 @@ void PrefixCache::add_pinned(std::list<Piece>& piece, int64_t num_bytes) noexcep
   num_bytes_ += num_bytes;
 }
 
-bool PrefixCache::make_room(int64_t num_bytes) {
+void PrefixCache::wait(const Context& context) {
+  if (is_copying_) ops::wait_for_leftovers(context);
+  is_copying_ = false;
+}
+
+bool PrefixCache::make_room(const Context& context, int64_t num_bytes) {
   if (num_bytes > max_bytes_ - pinned_bytes_) return false;
+  if (num_bytes_ > max_bytes_ - num_bytes) wait(context);
   while (num_bytes_ > max_bytes_ - num_bytes) drop_oldest();
   return true;
 }
@@ -154,9 +161,10 @@ void PrefixCache::drop_oldest() {
   }
 }
 
-void PrefixCache::drop_ring(std::span<const int32_t> ids, uint64_t salt, int64_t cut) {
+void PrefixCache::drop_ring(const Context& context, std::span<const int32_t> ids, uint64_t salt, int64_t cut) {
   const Path path = find_path(ids.first(cut), salt);
   if (path.empty() || std::ssize(path) * block_length_ != cut || path.back()->ring.size() == 0) return;
+  wait(context);
   Block& block = *path.back();
   num_bytes_ -= block.ring.size();
   block.ring = Buffer<std::byte>();
@@ -164,7 +172,8 @@ void PrefixCache::drop_ring(std::span<const int32_t> ids, uint64_t salt, int64_t
   ++counters_.evicted_rings;
 }
 
-void PrefixCache::clear() {
+void PrefixCache::clear(const Context& context) {
+  wait(context);
   while (!pieces_.empty()) drop_oldest();
 }
 
@@ -190,13 +199,14 @@ void PrefixCache::store_blocks(const Context& context, std::span<const int32_t> 
     const int64_t begin = std::ssize(path) * block_length_, end = begin + block_length_;
     if (end <= from || end > std::ssize(ids)) return;
     const bool fits = ring_bytes(end) + std::ssize(path) * block_bytes_ <= max_bytes_ - block_bytes_;
-    if (!fits || !make_room(block_bytes_)) return;
+    if (!fits || !make_room(context, block_bytes_)) return;
 
     const std::span<const int32_t> own = ids.subspan(begin, block_length_);
     auto block = std::make_unique<Block>();
     block->ids.assign(own.begin(), own.end());
     block->key = {path.empty() ? nullptr : path.back(), salt, block->ids};
     block->rows = ops::allocate<std::byte>(context, row_bytes_);
+    is_copying_ = true;
     pack(context, full_layers_, cache, begin, end, block->rows.data());
     std::list<Piece> piece = {{block.get(), false}};
     block->place = piece.begin();
@@ -217,9 +227,10 @@ void PrefixCache::store_rings(const Context& context, model::KvCache& cache, int
     const int64_t num_bytes = ring_bytes(cut);
     if (cut <= from || cut / block_length_ > std::ssize(path) || num_bytes == 0) continue;
     Block& block = *path[cut / block_length_ - 1];
-    if (block.ring.size() > 0 || !has_window(cache, cut) || !make_room(num_bytes)) continue;
+    if (block.ring.size() > 0 || !has_window(cache, cut) || !make_room(context, num_bytes)) continue;
 
     Buffer<std::byte> ring = ops::allocate<std::byte>(context, num_bytes);
+    is_copying_ = true;
     pack(context, sliding_layers_, cache, model::first_seen(window_, cut), cut, ring.data());
     std::list<Piece> piece = {{&block, true}};
     block.ring_place = piece.begin();

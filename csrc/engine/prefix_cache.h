@@ -34,8 +34,8 @@ namespace gesso::engine {
 // its block, and a block before the block in front of it.
 //
 // One model, one device and one type of activations have a PrefixCache of their own. It is used by one thread at a
-// time, and all contexts must have the same queue. A piece may be dropped while the queue still copies it: giving back
-// a device's memory waits for the device.
+// time, and all contexts must have the same queue. Rows are copied by this queue, after the calls that ask for it.
+// Before a piece is dropped, the call waits for the copies; see wait(), too.
 class PrefixCache {
  public:
   // What is held takes at most `max_bytes` in the memory of the contexts' device. This counts the ids, too, which are
@@ -65,9 +65,12 @@ class PrefixCache {
              std::span<const int64_t> cuts);
 
   // Drops the ring at `cut`, if there is one. The blocks stay.
-  void drop_ring(std::span<const int32_t> ids, uint64_t salt, int64_t cut);
+  void drop_ring(const Context& context, std::span<const int32_t> ids, uint64_t salt, int64_t cut);
   // Drops everything.
-  void clear();
+  void clear(const Context& context);
+  // Waits for the copies that are still under way, if there are any. It must be called before a cache is destroyed from
+  // which store() copies.
+  void wait(const Context& context);
 
   int64_t num_bytes() const { return num_bytes_; }
   int64_t max_bytes() const { return max_bytes_; }
@@ -122,10 +125,10 @@ class PrefixCache {
   int64_t ring_bytes(int64_t cut) const;
   // Drops what was used least recently until `num_bytes` more fit. If they do not fit beside what is pinned, it drops
   // nothing and returns false.
-  bool make_room(int64_t num_bytes);
+  bool make_room(const Context& context, int64_t num_bytes);
   // Takes the only element of `piece` and pins it, as the one of the pinned pieces that was used first.
   void add_pinned(std::list<Piece>& piece, int64_t num_bytes) noexcept;
-  void drop_oldest();
+  void drop_oldest();  // wait() must have been called
 
   int64_t block_length_, window_;  // C, W
   int64_t max_bytes_;
@@ -138,6 +141,7 @@ class PrefixCache {
   Place pinned_;  // during a call: the first of the pieces that it uses, which are the last ones
   int64_t pinned_bytes_ = 0;
   int64_t num_bytes_ = 0;
+  bool is_copying_ = false;  // whether copies may be under way
   Counters counters_;
 };
 

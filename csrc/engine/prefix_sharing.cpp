@@ -51,7 +51,7 @@ void PrefixSharing::keep(Job& job, int64_t from) const {
   const int64_t block = pass_.config.canvas_length, cut = sequence.cache.length() / block * block;
   const bool is_new = prefixes_->find(std::span(sequence.ids).first(cut), job.salt).restorable < cut;
   prefixes_->store(pass_.context, sequence.ids, job.salt, sequence.cache, from, {&cut, 1});
-  if (job.last_cut > 0) prefixes_->drop_ring(sequence.ids, job.salt, job.last_cut);
+  if (job.last_cut > 0) prefixes_->drop_ring(pass_.context, sequence.ids, job.salt, job.last_cut);
   job.last_cut = is_new ? cut : 0;
 }
 

@@ -16,16 +16,15 @@ constexpr int64_t kGrowth = 256;
 
 void LayerCache::move_to(const Context& context, int64_t begin, int64_t new_capacity) {
   const int64_t kept = end_ - begin, dropped = begin - begin_;
-  const bool shared = is_shared();
-  if (new_capacity > capacity() || shared) {
+  if (new_capacity > capacity() || is_shared()) {
     // Both allocations come before any change, since either of them may fail.
     SharedBuffer<std::byte> keys(ops::allocate<std::byte>(context, new_capacity * keys_.row_bytes));
     SharedBuffer<std::byte> values(ops::allocate<std::byte>(context, new_capacity * values_.row_bytes));
     ops::copy_within_device(context, keys_.row(dropped), kept * keys_.row_bytes, keys.data());
     ops::copy_within_device(context, values_.row(dropped), kept * values_.row_bytes, values.data());
-    // Once this cache has given the rows up, another one may write them, and that one's queue does not wait for this
-    // one's.
-    if (shared) ops::synchronize(context);
+    // Once this cache has given the rows up, they are freed, or another cache may write them, and that one's queue does
+    // not wait for this one's.
+    if (capacity() > 0) ops::synchronize(context);
     keys_.bytes = std::move(keys);
     values_.bytes = std::move(values);
   } else if (dropped > 0) {

@@ -13,7 +13,8 @@ namespace gesso::model {
 namespace {
 
 // In a device's memory tensors begin at multiples of this. Kernels copy whole 16-byte pieces, so some bytes behind the
-// last tensor must be readable, too.
+// last tensor must be readable, too. The bytes between the tensors are zero, so that no kernel reads what nobody has
+// written.
 constexpr int64_t kAlignment = 256;
 constexpr int64_t kChunkBytes = int64_t{32} << 20;  // large enough for full speed over PCIe, small beside the model
 
@@ -109,9 +110,9 @@ class Uploader {
 
  private:
   struct Lane {
+    Buffer<std::byte> block;  // declared before the queue, whose end waits for the copies from the block
     ops::QueuePointer queue;
     Context context;
-    Buffer<std::byte> block;
   };
 
   // All threads copy, because one alone reads a mapped file more slowly than a good disk delivers it.
@@ -141,6 +142,10 @@ void upload(const Context& context, const ops::Device& device, Weights& weights,
   check_fit(placement.num_bytes, device);
   weights.device_copy = ops::allocate<std::byte>(context, placement.num_bytes);
   std::byte* base = weights.device_copy.data();
+  for (const auto& [data, range] : placement.ranges) {
+    const int64_t end = range.offset + range.num_bytes;
+    ops::fill_zero(context, base + end, range.offset + padded(range.num_bytes) - end);
+  }
   Uploader uploader(context, device);
   int64_t done = 0, total = 0;
   for (const auto& [data, range] : placement.ranges) total += range.num_bytes;
@@ -151,6 +156,7 @@ void upload(const Context& context, const ops::Device& device, Weights& weights,
     });
   }
   uploader.finish();
+  ops::synchronize(context);
   const auto placed = [&](const void* data) {
     const auto found = placement.ranges.find(static_cast<const std::byte*>(data));
     return found == placement.ranges.end() ? static_cast<const std::byte*>(data) : base + found->second.offset;

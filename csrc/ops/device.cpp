@@ -9,15 +9,14 @@ std::vector<Device> devices() {
   return {};
 }
 
+std::string device_problem() {
+  if constexpr (kHasCuda) return cuda::device_problem();
+  return "";
+}
+
 QueuePointer make_queue([[maybe_unused]] int device) {
   if constexpr (kHasCuda) return cuda::make_queue(device);
   throw ArgumentError("this build of gesso has no CUDA backend");
-}
-
-void activate(const Context& context) {
-  if constexpr (kHasCuda) {
-    if (context.queue) cuda::activate(*context.queue);
-  }
 }
 
 ActivationType default_activations(const Device& device) {

@@ -25,13 +25,14 @@ struct Device {
 
 // All devices but the CPU. The list is empty where there is no driver, and in a build without CUDA.
 std::vector<Device> devices();
+// Why a GPU of this machine is not in that list: its driver is too old, or does not start, or the GPU is too old. It is
+// empty if there is no such GPU, and also where there is no driver.
+std::string device_problem();
 // Whether this build can use devices other than the CPU.
 constexpr bool has_device_backend() { return kHasCuda; }
 
 // Makes the queue of a session. It lives as long as a pointer to it. CudaError.
 QueuePointer make_queue(int device);
-// Must be called before the first op of a call, since the calling thread may have used another device before.
-void activate(const Context& context);
 // What "auto" means on a GPU: int8 where 16-bit products are slow in comparison with the memory, else bf16.
 ActivationType default_activations(const Device& device);
 // The bytes that gesso has taken from a device, and the bytes that are free on it. Asking for the latter starts the
@@ -43,8 +44,8 @@ int64_t free_bytes(int device);
 
 namespace gesso::cuda {
 std::vector<ops::Device> devices();
+std::string device_problem();
 std::shared_ptr<Queue> make_queue(int device);
-void activate(const Queue& queue);
 ActivationType default_activations(int arch);
 int64_t allocated_bytes(int device);
 int64_t free_bytes(int device);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "ops/device.h"
-
 namespace gesso::ops {
 
 std::byte* allocate_bytes(const Context& context, int64_t num_bytes) {
@@ -12,17 +10,13 @@ std::byte* allocate_bytes(const Context& context, int64_t num_bytes) {
   return nullptr;
 }
 
-void release_device(void* data) {
-  if constexpr (kHasCuda) cuda::release_device(data);
-}
-
-std::byte* allocate_host_bytes(const Context&, int64_t num_bytes) {
-  if constexpr (kHasCuda) return cuda::allocate_host_bytes(num_bytes);
+std::byte* allocate_host_bytes(const Context& context, int64_t num_bytes) {
+  if constexpr (kHasCuda) return cuda::allocate_host_bytes(context, num_bytes);
   return nullptr;
 }
 
-void release_host(void* data) {
-  if constexpr (kHasCuda) cuda::release_host(data);
+void release_bytes(void* data) {
+  if constexpr (kHasCuda) cuda::release_bytes(data);
 }
 
 void copy_to_device(const Context& context, const void* source, int64_t num_bytes, void* target) {
@@ -72,7 +66,6 @@ void synchronize(const Context& context) {
 
 void wait_for_leftovers(const Context& context) {
   try {
-    activate(context);
     synchronize(context);
   } catch (const CudaError&) {
   }

@@ -10,25 +10,26 @@
 
 namespace gesso::ops {
 
-// Uninitialised bytes, which release_device() frees. OutOfMemory says how many bytes were asked for and are free.
+// Uninitialised bytes, which release_bytes() gives back. OutOfMemory says how many bytes were asked for and are free.
 std::byte* allocate_bytes(const Context& context, int64_t num_bytes);
-void release_device(void* data);
-// Host memory from which a device can copy while the host goes on. release_host() frees it.
+// The same of the host's memory. A device can copy from there while the host goes on.
 std::byte* allocate_host_bytes(const Context& context, int64_t num_bytes);
-void release_host(void* data);
+// Nothing waits here: before it, and so before a Buffer is destroyed, the work in queues that uses the memory must be
+// done. synchronize() and WaitAtEnd see to that.
+void release_bytes(void* data);
 
 template <typename T>
 Buffer<T> allocate(const Context& context, int64_t size) {
   if (!context.queue) return Buffer<T>(size);
   const int64_t num_bytes = size * static_cast<int64_t>(sizeof(T));
-  return {reinterpret_cast<T*>(allocate_bytes(context, num_bytes)), size, release_device};
+  return {reinterpret_cast<T*>(allocate_bytes(context, num_bytes)), size, release_bytes};
 }
 
 template <typename T>
 Buffer<T> allocate_host(const Context& context, int64_t size) {
   if (!context.queue) return Buffer<T>(size);
   const int64_t num_bytes = size * static_cast<int64_t>(sizeof(T));
-  return {reinterpret_cast<T*>(allocate_host_bytes(context, num_bytes)), size, release_host};
+  return {reinterpret_cast<T*>(allocate_host_bytes(context, num_bytes)), size, release_bytes};
 }
 
 // `source` must stay as it is until the queue has come to the copy; see synchronize().
@@ -46,13 +47,25 @@ void synchronize(const Context& context);
 // CudaError is not reported, since the failure that led here is.
 void wait_for_leftovers(const Context& context);
 
+// Calls wait_for_leftovers() when it is destroyed. Declared behind buffers, it lets their memory live until the queue
+// is done with it, also where an exception ends their scope.
+class WaitAtEnd {
+ public:
+  explicit WaitAtEnd(const Context& context) : context_(context) {}
+  ~WaitAtEnd() { wait_for_leftovers(context_); }
+  WaitAtEnd(const WaitAtEnd&) = delete;
+  WaitAtEnd& operator=(const WaitAtEnd&) = delete;
+
+ private:
+  const Context& context_;
+};
+
 }  // namespace gesso::ops
 
 namespace gesso::cuda {
 std::byte* allocate_bytes(const Context& context, int64_t num_bytes);
-void release_device(void* data);
-std::byte* allocate_host_bytes(int64_t num_bytes);
-void release_host(void* data);
+std::byte* allocate_host_bytes(const Context& context, int64_t num_bytes);
+void release_bytes(void* data);
 void copy(const Context& context, const void* source, int64_t num_bytes, void* target);
 void fill_zero(const Context& context, void* target, int64_t num_bytes);
 void synchronize(const Context& context);

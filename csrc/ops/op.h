@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/context.h"
+#include "ops/current_device.h"
 
 // GESSO_OP(linear, LinearArguments), below the struct gesso::ops::LinearArguments, declares
 //   ops::linear                what callers call; csrc/ops/linear.cpp checks the arguments and dispatches;
@@ -23,7 +24,10 @@
   Result name(const Context& context, const Arguments& arguments);             \
   inline Result dispatch(const Context& context, const Arguments& arguments) { \
     if constexpr (kHasCuda) {                                                  \
-      if (context.queue) return cuda::name(context, arguments);                \
+      if (context.queue) {                                                     \
+        const cuda::CurrentDevice device(*context.queue);                      \
+        return cuda::name(context, arguments);                                 \
+      }                                                                        \
     }                                                                          \
     return cpu::name(context, arguments);                                      \
   }                                                                            \

@@ -1,6 +1,8 @@
 """Fixtures for whole models on a GPU. In most runs it is the emulated GPU."""
 
+import gc
 import importlib
+import sys
 
 import pytest
 
@@ -13,6 +15,16 @@ def _needs_cuda(device):
         pytest.skip("needs --device cuda")
 
 
+@pytest.fixture(autouse=True)
+def _no_failure_is_left(_needs_cuda):
+    """An error of the emulated GPU that nobody was told fails the test that has made it. Among these is work that comes
+    too late for the memory that it uses."""
+    yield
+    module = sys.modules.get("gesso._emulator")
+    gc.collect()
+    assert module is None or module.take_failure() == ""
+
+
 @pytest.fixture
 def emulator(_needs_cuda):
     """The module that controls the emulated GPUs. Its settings are reset after the test."""
@@ -21,6 +33,7 @@ def emulator(_needs_cuda):
     except ImportError:
         pytest.skip("needs the emulator, which this build of gesso is not made for")
     yield module
+    module.set_current_device(0)
     module.reset_settings()
 
 

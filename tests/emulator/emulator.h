@@ -14,8 +14,11 @@
 // Streams    Queued work runs only when the host waits for it. So a result that the host reads too early is not there,
 //            and a buffer that the host writes again too early is copied with its new content. A copy from host memory
 //            that is not pinned reads its source at once. A copy into such memory runs at once. CUDA promises both.
+//            Memory is given back at once: CUDA does not promise that cudaFree waits for work that still uses it. Such
+//            work then fails.
 // Capture    A capture records the operations. A call that CUDA forbids during a capture fails and makes the capture
 //            invalid.
+// Devices    A kernel is refused in a stream of a device other than the calling thread's.
 // Errors     After a kernel's mistake the call that waits for the kernel returns cudaErrorLaunchFailure. So does every
 //            later call, until cudaGetLastError has returned the error. cudaGetErrorString gives the whole text.
 //
@@ -39,13 +42,25 @@ GESSO_EMULATOR_EXPORT void reset_settings();
 GESSO_EMULATOR_EXPORT void set_seed(uint64_t seed);
 GESSO_EMULATOR_EXPORT uint64_t seed();
 
-// Sets the compute capability of all devices: 80, 86, 89, 90, 100, 120 or 121. The sizes of shared memory follow from
-// it.
+// Sets the compute capability of all devices: 75, 80, 86, 89, 90, 100, 103, 110, 120 or 121. The sizes of shared memory
+// follow from it. 75 is there to be refused: it lacks what the kernels need.
 GESSO_EMULATOR_EXPORT void set_architecture(int architecture);
 GESSO_EMULATOR_EXPORT void set_num_devices(int count);
+// Sets the version of CUDA that the driver serves, 1000 * major + 10 * minor; 0 means that there is no driver. The
+// runtime is that of CUDA 13.0, and does not start with an older one.
+GESSO_EMULATOR_EXPORT void set_driver_version(int version);
+// Sets the cudaError_t with which the runtime does not start, whatever the driver's version is; 0 for none.
+GESSO_EMULATOR_EXPORT void set_startup_error(int error);
 GESSO_EMULATOR_EXPORT void set_num_multiprocessors(int count);
 // An integrated device can read the host's memory.
 GESSO_EMULATOR_EXPORT void set_integrated(bool is_integrated);
+
+// The calling thread's device, and cudaSetDevice.
+GESSO_EMULATOR_EXPORT int current_device();
+GESSO_EMULATOR_EXPORT void set_current_device(int device);
+// The devices that have a context. On real ones a context takes hundreds of megabytes, so none is made by the way.
+GESSO_EMULATOR_EXPORT std::vector<int> started_devices();
+GESSO_EMULATOR_EXPORT void forget_started_devices();
 
 // Sets the memory of each device. cudaMalloc fails beyond it.
 GESSO_EMULATOR_EXPORT void set_total_bytes(int64_t bytes);
@@ -53,6 +68,10 @@ GESSO_EMULATOR_EXPORT int64_t allocated_bytes(int device);
 GESSO_EMULATOR_EXPORT int64_t peak_bytes(int device);
 GESSO_EMULATOR_EXPORT void reset_peak_bytes(int device);
 GESSO_EMULATOR_EXPORT int64_t pinned_bytes();
+// What the largest allocation of a device holds, as far as work has run.
+GESSO_EMULATOR_EXPORT std::string largest_allocation(int device);
+// Whether a stream captures.
+GESSO_EMULATOR_EXPORT bool is_capturing();
 
 // In a dry run memory is only reserved, and copies and kernels do nothing. Tests use it to count the memory of models
 // that do not fit into the memory of this machine.

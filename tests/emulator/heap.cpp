@@ -222,6 +222,22 @@ int64_t Heap::pinned_bytes() const {
   return pinned_bytes_;
 }
 
+std::string Heap::largest_allocation(int device) {
+  open(device);
+  std::string bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    const Allocation* largest = nullptr;
+    for (const auto& [data, allocation] : allocations_) {
+      if (allocation.kind != MemoryKind::kDevice || allocation.device != device || allocation.is_dry) continue;
+      if (!largest || allocation.bytes > largest->bytes) largest = &allocation;
+    }
+    if (largest) bytes.assign(reinterpret_cast<const char*>(largest->data), largest->bytes);
+  }
+  close(device);
+  return bytes;
+}
+
 std::string describe_address(const void* address) { return Heap::instance().describe(address); }
 
 }  // namespace gesso::emulator

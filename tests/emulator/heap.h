@@ -64,6 +64,7 @@ class Heap {
   int64_t peak_bytes(int device) const;
   void reset_peak(int device);
   int64_t pinned_bytes() const;
+  std::string largest_allocation(int device);  // its bytes
 
  private:
   struct Usage {

@@ -8,10 +8,15 @@
 
 namespace gesso::emulator {
 
+// CUDA's version of the runtime that is emulated, 1000 * major + 10 * minor.
+constexpr int kRuntimeVersion = 13000;
+
 struct Settings {
   uint64_t seed = 1;
   int architecture = 90;
   int num_devices = 1;
+  int driver_version = kRuntimeVersion;     // 0: there is no driver
+  cudaError_t startup_error = cudaSuccess;  // what keeps the runtime from starting
   int num_multiprocessors = 16;
   bool is_integrated = false;
   bool is_dry = false;

@@ -28,6 +28,7 @@ NO_OPS = {
     "expert_check",
     "weight",
     "device",
+    "current_device",
     "memory",
     "replay",
     "ceilings",

@@ -72,6 +72,7 @@ class Tiny {
       encode(ids, end, cache);
       prefixes.store(context_, ids, salt, cache, from, cuts);
     }
+    prefixes.wait(context_);  // before the cache goes
   }
   // The bytes of all rows that a token behind the cache sees, layer by layer.
   std::vector<std::byte> rows(KvCache& cache) const {
@@ -287,7 +288,7 @@ TEST_CASE("counters tell hits, misses and what was copied") {
   CHECK(counters.hit_tokens == 14);
   CHECK(counters.stored_blocks == 2);
   CHECK(counters.stored_rings == 2);
-  prefixes.clear();
+  prefixes.clear(tiny.context());
   CHECK(counters.evicted_blocks == 2);
   CHECK(counters.evicted_rings == 2);
   CHECK(prefixes.num_bytes() == 0);

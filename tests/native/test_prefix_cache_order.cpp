@@ -217,7 +217,7 @@ TEST_CASE("random calls leave in a prefix cache what was used last, within its b
     num_hits += counters.hits;
     num_evicted_rings += counters.evicted_rings;
     num_evicted_blocks += counters.evicted_blocks;
-    prefixes.clear();
+    prefixes.clear({});
     CHECK(prefixes.num_bytes() == 0);
     CHECK(counters.stored_blocks == counters.evicted_blocks);
     CHECK(counters.stored_rings == counters.evicted_rings);

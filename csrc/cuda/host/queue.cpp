@@ -1,32 +1,54 @@
 #include "cuda/host/queue.h"
 
+#include <utility>
+
 #include "core/check.h"
 #include "cuda/host/account.h"
 #include "cuda/host/cuda_error.h"
+#include "ops/current_device.h"
 
 namespace gesso::cuda {
 
 Queue::Queue(int device) : device_(device), properties_(device_properties(device)) {
-  check_cuda(cudaSetDevice(device), "cudaSetDevice");
+  const CurrentDevice current(device);
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }
 
 Queue::~Queue() {
-  cudaSetDevice(device_);
-  cudaStreamSynchronize(stream_);
-  for (Block& block : scratch_) release_on_device(block.data);
-  cudaStreamDestroy(stream_);
+  try {
+    const CurrentDevice current(device_);
+    cudaStreamSynchronize(stream_);
+    release_outgrown();
+    for (Block& block : scratch_) release(block.data);
+    cudaStreamDestroy(stream_);
+  } catch (const Error&) {  // the device is lost, and the queue with it
+  }
 }
 
 std::byte* Queue::scratch_bytes(Scratch which, int64_t bytes) {
   Block& block = scratch_[static_cast<size_t>(which)];
   if (bytes <= block.bytes) return block.data;
-  release_on_device(block.data);  // waits for the kernels that still use the memory
-  block = {};
-  block.data = allocate_on_device(device_, bytes);
+  outgrown_.push_back(std::exchange(block, {}).data);
+  try {
+    block.data = allocate_on_device(device_, bytes);
+  } catch (const OutOfMemory&) {
+    synchronize();
+    block.data = allocate_on_device(device_, bytes);
+  }
   block.bytes = bytes;
   ++scratch_generation_;
   return block.data;
+}
+
+void Queue::synchronize() {
+  const CurrentDevice current(device_);
+  check_cuda(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+  release_outgrown();
+}
+
+void Queue::release_outgrown() {
+  for (std::byte* data : outgrown_) release(data);
+  outgrown_.clear();
 }
 
 }  // namespace gesso::cuda

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "cuda/host/device_properties.h"
 
@@ -26,6 +27,9 @@ class Queue {
   cudaStream_t stream() const { return stream_; }
   const DeviceProperties& properties() const { return properties_; }
 
+  // Waits for all work that is queued. CudaError when any of it failed.
+  void synchronize();
+
   // Returns at least `bytes` bytes, 256-byte aligned and uninitialised. If more is asked for than before, the memory
   // grows, and moves. It must not grow while a step is recorded, so a step runs once before it is recorded.
   std::byte* scratch_bytes(Scratch which, int64_t bytes);
@@ -43,11 +47,14 @@ class Queue {
     int64_t bytes = 0;
   };
 
+  void release_outgrown();
+
   int device_;
   DeviceProperties properties_;
   cudaStream_t stream_ = nullptr;
   std::array<Block, static_cast<size_t>(Scratch::kCount)> scratch_;
   int64_t scratch_generation_ = 0;
+  std::vector<std::byte*> outgrown_;  // was scratch memory; kernels may use it until the next synchronize()
 };
 
 }  // namespace gesso::cuda

@@ -5,6 +5,7 @@
 
 #include "cuda/host/cuda_error.h"
 #include "cuda/host/queue.h"
+#include "ops/current_device.h"
 #include "ops/trace_range.h"
 
 namespace gesso::cuda {
@@ -21,18 +22,26 @@ class Recording {
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
   ~Recording() {
-    if (executable_) cudaGraphExecDestroy(executable_);
+    if (!executable_) return;
+    try {
+      const CurrentDevice current(device_);
+      cudaGraphExecDestroy(executable_);  // one that is still being played back goes later
+    } catch (const Error&) {              // the device is lost, and the graph with it
+    }
   }
 
   bool is_made() const { return executable_ != nullptr; }
   void launch(cudaStream_t stream) { check_cuda(cudaGraphLaunch(executable_, stream), "cudaGraphLaunch"); }
-  void record(cudaStream_t stream, const std::function<void()>& body);
+  void record(const Queue& queue, const std::function<void()>& body);
 
  private:
+  int device_ = 0;
   cudaGraphExec_t executable_ = nullptr;
 };
 
-void Recording::record(cudaStream_t stream, const std::function<void()>& body) {
+void Recording::record(const Queue& queue, const std::function<void()>& body) {
+  const cudaStream_t stream = queue.stream();
+  device_ = queue.device();
   cudaGraph_t graph = nullptr;
   check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
   try {
@@ -55,6 +64,7 @@ using Recordings = std::map<std::vector<int64_t>, Recording>;
 
 void replay(const Context& context, std::shared_ptr<void>& recordings, const std::vector<int64_t>& key,
             const std::function<void()>& body) {
+  const CurrentDevice current(*context.queue);
   const ops::TraceRange range(context, "step");  // tools show it in place of the ops of a graph
   if (!recordings) recordings = std::make_shared<Recordings>();
   Recordings& all = *std::static_pointer_cast<Recordings>(recordings);
@@ -68,9 +78,8 @@ void replay(const Context& context, std::shared_ptr<void>& recordings, const std
     all[full_key];
     return;
   }
-  const cudaStream_t stream = context.queue->stream();
-  if (!found->second.is_made()) found->second.record(stream, body);
-  found->second.launch(stream);
+  if (!found->second.is_made()) found->second.record(*context.queue, body);
+  found->second.launch(context.queue->stream());
 }
 
 }  // namespace gesso::cuda

@@ -17,6 +17,12 @@ NB_MODULE(_emulator, module) {
 
   module.def("set_architecture", emulator::set_architecture, "architecture"_a);
   module.def("set_num_devices", emulator::set_num_devices, "count"_a);
+  module.def("set_driver_version", emulator::set_driver_version, "version"_a);
+  module.def("set_startup_error", emulator::set_startup_error, "error"_a);
+  module.def("current_device", emulator::current_device);
+  module.def("set_current_device", emulator::set_current_device, "device"_a);
+  module.def("started_devices", emulator::started_devices);
+  module.def("forget_started_devices", emulator::forget_started_devices);
   module.def("set_num_multiprocessors", emulator::set_num_multiprocessors, "count"_a);
   module.def("set_integrated", emulator::set_integrated, "is_integrated"_a);
 
@@ -25,6 +31,13 @@ NB_MODULE(_emulator, module) {
   module.def("peak_bytes", emulator::peak_bytes, "device"_a = 0);
   module.def("reset_peak_bytes", emulator::reset_peak_bytes, "device"_a = 0);
   module.def("pinned_bytes", emulator::pinned_bytes);
+  module.def(
+      "largest_allocation",
+      [](int device) {
+        const std::string bytes = emulator::largest_allocation(device);
+        return nanobind::bytes(bytes.data(), bytes.size());
+      },
+      "device"_a = 0);
 
   module.def("set_dry_run", emulator::set_dry_run, "is_dry"_a);
   module.def("set_num_threads", emulator::set_num_threads, "count"_a);

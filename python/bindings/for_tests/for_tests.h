@@ -133,6 +133,7 @@ class Call {
   Context context_;
   std::vector<Buffer<std::byte>> memory_;
   std::vector<Result> results_;
+  ops::WaitAtEnd wait_{context_};  // before the memory goes, also where an op refuses its arguments
 };
 
 }  // namespace gesso::bindings

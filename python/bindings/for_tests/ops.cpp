@@ -93,11 +93,12 @@ Call::Call(int num_threads)
 
 const std::byte* Call::place(const void* data, int64_t num_bytes) {
   if (!context_.queue) return static_cast<const std::byte*>(data);
-  // Kernels may read up to 16 bytes behind an array, as place_weights allows them to. They also make sure that an array
-  // of 0 bytes has an address.
+  // Kernels may read up to 16 bytes behind an array, and they are zero, as place_weights has them. They also make sure
+  // that an array of 0 bytes has an address.
   constexpr int64_t kReadable = 16;
   memory_.push_back(ops::allocate<std::byte>(context_, num_bytes + kReadable));
   ops::copy_to_device(context_, data, num_bytes, memory_.back().data());
+  ops::fill_zero(context_, memory_.back().data() + num_bytes, kReadable);
   return memory_.back().data();
 }
 

@@ -60,8 +60,19 @@ bool is_kind(cudaMemcpyKind kind, const Side& target, const Side& source) {
   return false;
 }
 
+// Says so where one side of a copy was freed before the copy has run.
+std::string find_freed(const Copy& copy, const Side& source, const Side& target) {
+  Side now;
+  const bool lacks_source = !source.is_pageable && (!find_side(copy.source, 1, &now) || now.is_pageable);
+  now = {};
+  const bool lacks_target = !target.is_pageable && (!find_side(copy.target, 1, &now) || now.is_pageable);
+  if (!lacks_source && !lacks_target) return "";
+  return std::string("a copy ") + (lacks_source ? "from " + describe_address(copy.source) : "") +
+         (lacks_target ? " to " + describe_address(copy.target) : "") + ": it was freed before the copy had run";
+}
+
 // Reads the source now, since the caller may change it as soon as the call has returned.
-Operation copy_of_snapshot(Copy copy) {
+Operation copy_of_snapshot(Copy copy, const Side& target) {
   auto bytes = std::make_shared<std::vector<std::byte>>(copy.row_bytes * copy.num_rows);
   Copy snapshot = copy;
   snapshot.target = bytes->data();
@@ -69,7 +80,8 @@ Operation copy_of_snapshot(Copy copy) {
   snapshot.run();
   copy.source = bytes->data();
   copy.source_pitch = copy.row_bytes;
-  return [copy, bytes] {
+  return [copy, bytes, target] {
+    if (const std::string freed = find_freed(copy, Side(), target); !freed.empty()) return freed;
     copy.run();
     return std::string();
   };
@@ -77,6 +89,7 @@ Operation copy_of_snapshot(Copy copy) {
 
 Operation copy_of_source(const Copy& copy, const Side& source, const Side& target) {
   return [copy, source, target] {
+    if (const std::string freed = find_freed(copy, source, target); !freed.empty()) return freed;
     const DeviceAccess source_access(source.device), target_access(target.device);
     copy.run();
     const bool is_to_host = source.is_device && !target.is_device;
@@ -108,7 +121,7 @@ cudaError_t queue_copy(Runtime& runtime, const Copy& copy, cudaMemcpyKind kind, 
   }
   if (settings().is_dry) return cudaSuccess;
   const bool is_snapshot = source.is_pageable && target.is_device;
-  runtime.queue(stream, is_snapshot ? copy_of_snapshot(copy) : copy_of_source(copy, source, target));
+  runtime.queue(stream, is_snapshot ? copy_of_snapshot(copy, target) : copy_of_source(copy, source, target));
   // A copy into memory that is not pinned, or from host to host, is not asynchronous.
   if (target.is_pageable || (!target.is_device && !source.is_device)) wait(runtime, stream);
   return cudaSuccess;
@@ -120,8 +133,10 @@ cudaError_t queue_fill(Runtime& runtime, void* target, int value, size_t bytes, 
   if (bytes == 0) return cudaSuccess;
   Side side;
   if (!find_side(target, bytes, &side) || side.is_pageable) return cudaErrorInvalidValue;
-  runtime.queue(stream, [target, value, bytes, device = side.device] {
-    const DeviceAccess access(device);
+  runtime.queue(stream, [target, value, bytes, side] {
+    const Copy fill = {static_cast<std::byte*>(target), bytes, nullptr, bytes, bytes, 1};
+    if (const std::string freed = find_freed(fill, Side(), side); !freed.empty()) return freed;
+    const DeviceAccess access(side.device);
     std::memset(target, value, bytes);
     return std::string();
   });

@@ -18,10 +18,10 @@ constexpr int kMaxBlocksPerMultiprocessor = 16;
 
 bool is_device(int device) { return device >= 0 && device < settings().num_devices; }
 
-// The shared memory that a kernel was allowed beyond the default, in bytes.
-std::map<const void*, size_t>& shared_limits() {
-  static std::map<const void*, size_t> limits;
-  return limits;
+// The shared memory that a kernel was allowed beyond the default on the current device, in bytes.
+size_t& shared_limit(const void* kernel) {
+  static std::map<std::pair<int, const void*>, size_t> limits;
+  return limits.try_emplace({Runtime::current_device(), kernel}, kDefaultSharedBytes).first->second;
 }
 
 cudaError_t check_launch(const KernelLaunch& launch) {
@@ -29,12 +29,9 @@ cudaError_t check_launch(const KernelLaunch& launch) {
   if (launch.block <= 0 || launch.block > kMaxBlock || launch.block % 32 != 0) return cudaErrorInvalidConfiguration;
   if (grid.x > kMaxGridX || grid.y > kMaxGridYZ || grid.z > kMaxGridYZ) return cudaErrorInvalidConfiguration;
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return cudaErrorInvalidConfiguration;
-  const auto limit = shared_limits().find(launch.kernel);
-  const size_t allowed = limit == shared_limits().end() ? kDefaultSharedBytes : limit->second;
+  const size_t allowed = std::max(shared_limit(launch.kernel), kDefaultSharedBytes);
   // The architecture may have been changed after the kernel was allowed that much.
-  return launch.shared_bytes > std::min(std::max(allowed, kDefaultSharedBytes), max_shared_bytes())
-             ? cudaErrorInvalidValue
-             : cudaSuccess;
+  return launch.shared_bytes > std::min(allowed, max_shared_bytes()) ? cudaErrorInvalidValue : cudaSuccess;
 }
 
 }  // namespace
@@ -42,7 +39,7 @@ cudaError_t check_launch(const KernelLaunch& launch) {
 cudaError_t queue_kernel(KernelLaunch launch, cudaStream_t handle) {
   return call_on_device([&](Runtime& runtime) {
     const auto stream = runtime.find(handle);
-    if (!stream) return cudaErrorInvalidResourceHandle;
+    if (!stream || stream->device != Runtime::current_device()) return cudaErrorInvalidResourceHandle;
     const cudaError_t error = check_launch(launch);
     if (error != cudaSuccess) return error;
     ++counters().kernels_launched;
@@ -58,6 +55,9 @@ using namespace gesso::emulator;
 
 cudaError_t cudaGetDeviceCount(int* count) {
   return call([&](Runtime&) {
+    *count = 0;
+    if (settings().startup_error != cudaSuccess) return settings().startup_error;
+    if (settings().driver_version < kRuntimeVersion) return cudaErrorInsufficientDriver;  // also without a driver
     *count = settings().num_devices;
     return *count == 0 ? cudaErrorNoDevice : cudaSuccess;
   });
@@ -108,17 +108,20 @@ cudaError_t cudaDeviceSynchronize() {
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = 13000;
+  *version = settings().driver_version;
   return cudaSuccess;
 }
 
-cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = kRuntimeVersion;
+  return cudaSuccess;
+}
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
-  return call([&](Runtime&) {
+  return call_on_device([&](Runtime&) {
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
     if (value < 0 || static_cast<size_t>(value) > max_shared_bytes()) return cudaErrorInvalidValue;
-    shared_limits()[kernel] = static_cast<size_t>(value);
+    shared_limit(kernel) = static_cast<size_t>(value);
     return cudaSuccess;
   });
 }

@@ -1,9 +1,19 @@
 // The runtime's functions for graphs. A graph is a list of operations, since captures of several streams are not
 // emulated.
+#include <algorithm>
+
 #include "counters.h"
+#include "emulator.h"
 #include "runtime/runtime.h"
 
 using namespace gesso::emulator;
+
+bool gesso::emulator::is_capturing() {
+  const std::lock_guard lock(Runtime::instance().mutex());
+  const auto& streams = Runtime::instance().streams();
+  return std::any_of(streams.begin(), streams.end(),
+                     [](const auto& entry) { return entry.second->capture != nullptr; });
+}
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode mode) {
   return call_on_device([&](Runtime& runtime) {
@@ -73,7 +83,10 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
-  if (!executable) return cudaErrorInvalidValue;
-  delete executable;
-  return cudaSuccess;
+  return call([&](Runtime&) {
+    start_device(Runtime::current_device());
+    if (!executable) return cudaErrorInvalidValue;
+    delete executable;
+    return cudaSuccess;
+  });
 }

@@ -22,11 +22,11 @@ cudaError_t allocate(Runtime& runtime, MemoryKind kind, void** data, size_t byte
   return *data ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 
-// Waits for all devices first, as CUDA does, since queued work may still use the memory.
+// Queued work may still use the memory, and fails then: CUDA does not promise to wait for it.
 cudaError_t release(Runtime& runtime, MemoryKind kind, void* data) {
   if (!data) return cudaSuccess;
+  start_device(Runtime::current_device());
   if (runtime.is_forbidden()) return cudaErrorStreamCaptureUnsupported;
-  for (int device = 0; device < settings().num_devices; ++device) runtime.run_device(device);
   if (!Heap::instance().release(kind, data)) return cudaErrorInvalidValue;
   return runtime.has_failed() ? cudaErrorLaunchFailure : cudaSuccess;
 }

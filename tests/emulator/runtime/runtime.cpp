@@ -7,7 +7,6 @@
 namespace gesso::emulator {
 namespace {
 
-constinit thread_local int device_of_thread = 0;
 constinit thread_local cudaError_t error_of_thread = cudaSuccess;
 
 }  // namespace
@@ -18,8 +17,6 @@ Runtime& Runtime::instance() {
   return *runtime;
 }
 
-int Runtime::current_device() { return device_of_thread; }
-void Runtime::set_current_device(int device) { device_of_thread = device; }
 cudaError_t& Runtime::last_error() { return error_of_thread; }
 
 std::shared_ptr<CUstream_st> Runtime::default_stream(int device) {

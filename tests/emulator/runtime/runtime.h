@@ -89,7 +89,7 @@ class Runtime {
   std::string take_failure();
   const std::string& peek_failure() const { return failure_; }
 
-  // These belong to the calling thread.
+  // These belong to the calling thread; contexts.cpp has the device.
   static int current_device();
   static void set_current_device(int device);
   static cudaError_t& last_error();
@@ -113,10 +113,14 @@ cudaError_t call(Body body) {
   return error;
 }
 
-// The same for functions that fail after a kernel has failed.
+// A thread does something on the device, which has a context from then on.
+void start_device(int device);
+
+// The same for functions that need a context, and that fail after a kernel has failed.
 template <typename Body>
 cudaError_t call_on_device(Body body) {
   return call([&](Runtime& runtime) {
+    start_device(Runtime::current_device());
     if (runtime.has_failed()) return cudaErrorLaunchFailure;
     const cudaError_t error = body(runtime);
     return runtime.has_failed() ? cudaErrorLaunchFailure : error;

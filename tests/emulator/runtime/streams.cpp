@@ -19,6 +19,7 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWith
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   return call([&](Runtime& runtime) {
+    start_device(Runtime::current_device());
     *stream = runtime.create_stream(flags != cudaStreamNonBlocking);
     return cudaSuccess;
   });

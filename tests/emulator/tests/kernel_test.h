@@ -27,7 +27,10 @@ class OnDevice {
   explicit OnDevice(const std::vector<T>& values) : OnDevice(values.size()) {
     check_cuda(cudaMemcpy(data_, values.data(), bytes(), cudaMemcpyHostToDevice), "cudaMemcpy");
   }
-  ~OnDevice() { cudaFree(data_); }
+  ~OnDevice() {
+    cudaDeviceSynchronize();  // work that is queued may use the memory
+    cudaFree(data_);
+  }
   OnDevice(const OnDevice&) = delete;
   OnDevice& operator=(const OnDevice&) = delete;
 
