@@ -26,6 +26,8 @@ std::vector<DeviceInfo> devices() {
   return infos;
 }
 
+std::string gpu_problem() { return ops::device_problem(); }
+
 std::optional<ops::Device> choose_device(const std::string& name) {
   if (name == "cpu") return std::nullopt;
   const bool is_known = name == "auto" || name == "cuda" || name.starts_with("cuda:");
@@ -36,7 +38,9 @@ std::optional<ops::Device> choose_device(const std::string& name) {
   for (const ops::Device& device : devices) {
     if (name == "auto" || name == "cuda" || name == device.name) return device;
   }
-  throw ArgumentError(concat("device: there is no \"", name, "\" here, only ", names_of(devices)));
+  const std::string problem = gpu_problem();
+  throw ArgumentError(concat("device: there is no \"", name, "\" here, only ", names_of(devices),
+                             problem.empty() ? "" : ": ", problem));
 }
 
 ActivationType choose_activations(const std::string& name, const std::optional<ops::Device>& device) {

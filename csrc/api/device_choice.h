@@ -9,7 +9,7 @@
 namespace gesso {
 
 // "cpu" gives no device, "cuda" the first GPU, "cuda:1" the GPU with index 1, and "auto" the first GPU if there is one.
-// ArgumentError for other names; its message lists the devices that there are.
+// ArgumentError for other names; its message lists the devices that there are, and says why others cannot be used.
 std::optional<ops::Device> choose_device(const std::string& name);
 
 // `name` is "f32", "bf16", "int8", or "auto", which chooses what is fast on the device. No device means the CPU.

@@ -81,8 +81,10 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   }
   const ops::QueuePointer queue = impl->make_queue();
   const Context context = impl->context(options.interrupted, queue);
-  model::place_weights(context, impl->config, impl->device.value_or(ops::Device()), impl->weights, options.progress);
-  if (!impl->device) impl->read_ahead.emplace(bytes_of(file.tensors));
+  ops::Device device = impl->device.value_or(ops::Device());
+  device.reads_host_memory = device.reads_host_memory && !options.copy_weights;
+  model::place_weights(context, impl->config, device, impl->weights, options.progress);
+  if (!impl->device || device.reads_host_memory) impl->read_ahead.emplace(bytes_of(file.tensors));
   impl_ = std::move(impl);
 }
 

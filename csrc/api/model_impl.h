@@ -23,7 +23,7 @@ struct Model::Impl {
   std::optional<ops::Device> device;  // none on the CPU
   ActivationType activations = ActivationType::kF32;
   bool exact_soft_embedding = false;
-  std::optional<io::ReadAhead> read_ahead;  // reads the weights ahead, on the CPU; destroyed before them
+  std::optional<io::ReadAhead> read_ahead;  // reads weights ahead that stay in the file; destroyed before them
 
   // The queue where a new session puts its work. On the CPU there is none.
   ops::QueuePointer make_queue() const { return device ? ops::make_queue(device->index) : nullptr; }

@@ -71,6 +71,8 @@ typedef struct gesso_load_options {
   int exact_soft_embedding; /* 1: the CPU keeps the least probable tokens, too; see gesso/model.h. 0 is the default */
   int64_t no_mmap;          /* 0: the file is mapped. Nobody may change it until the model is freed: the system ends the
                                process if the file is cut off. 1: it is read into memory, which it then takes */
+  int64_t copy_weights;     /* 1: also a GPU that shares the host's memory gets a copy of the weights; see
+                               gesso/model.h. 0 is the default */
 } gesso_load_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_load_options). */
 GESSO_API gesso_status gesso_load_options_init(gesso_load_options* options, size_t struct_size);
@@ -80,6 +82,10 @@ GESSO_API gesso_status gesso_load_options_init(gesso_load_options* options, size
 GESSO_API gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out);
 /* "cpu" or, for example, "cuda:0"; valid as long as the model. */
 GESSO_API const char* gesso_model_device(const gesso_model* model);
+/* Why a GPU of this machine cannot be used, for example because its driver is too old. A model that is loaded with
+ * "auto" runs on the CPU then. Empty where nothing is wrong, also without a GPU or a driver. It is valid until this
+ * thread's next call. */
+GESSO_API const char* gesso_gpu_problem(void);
 /* "f32", "bf16" or "int8"; valid as long as the model. */
 GESSO_API const char* gesso_model_activations(const gesso_model* model);
 GESSO_API void gesso_model_free(gesso_model* model); /* NULL is fine; results stay valid */

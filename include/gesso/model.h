@@ -62,11 +62,15 @@ struct LoadOptions {
   std::function<void(int64_t, int64_t)> progress = {};
   std::function<bool()> interrupted = {};  // called during the whole load; true ends it by throwing Interrupted
   bool mmap = true;                        // for Model::load: how it opens the file, see OpenOptions
+  // A GPU that shares the host's memory (GB10) reads weights where the file is mapped, or where it was read to. True
+  // copies them to memory of its own kind, as for any other GPU. It takes as much memory again. Which is faster has to
+  // be measured: `gesso bench --copy-weights`.
+  bool copy_weights = false;
 };
 
 // A loaded model. On the CPU its weights are views of the checkpoint's bytes; on a GPU they are a copy in its memory,
-// as stored. Threads: a model never changes, so any number of threads may use it, and its copies, at the same time.
-// Copies share the weights, which live as long as any copy or session.
+// as stored, unless it shares the host's memory. Threads: a model never changes, so any number of threads may use it,
+// and its copies, at the same time. Copies share the weights, which live as long as any copy or session.
 class Model {
  public:
   // Loads a GGUF file, or all parts of a split one, see Checkpoint::open. Throws IoError, FormatError, ArgumentError

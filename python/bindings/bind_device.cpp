@@ -1,3 +1,4 @@
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -20,6 +21,15 @@ void bind_device(nb::module_& module) {
         return "<gesso.DeviceInfo: " + self.name + (self.description.empty() ? "" : ", " + self.description) + ">";
       });
   module.def("has_cuda", &has_cuda, "Whether this build can use GPUs at all.");
+  module.def(
+      "gpu_problem",
+      [] {
+        const std::string problem = gpu_problem();
+        return problem.empty() ? std::nullopt : std::optional(problem);
+      },
+      nb::call_guard<ReleaseGil>(),
+      "Why a GPU of this machine cannot be used, for example because its driver is too old. None where nothing is"
+      " wrong, also without a GPU or a driver.");
   module.def("devices", &devices, nb::call_guard<ReleaseGil>(),
              "The CPU, then every GPU of this machine. Where there is no GPU or no driver, it is the CPU alone.");
 }

@@ -92,18 +92,21 @@ void bind_model(nb::module_& module) {
       .def(
           "__init__",
           [](Model* self, const Checkpoint& checkpoint, const std::string& device, int num_threads,
-             const std::string& activations, const Progress& on_progress, bool exact_soft_embedding) {
+             const std::string& activations, const Progress& on_progress, bool exact_soft_embedding,
+             bool copy_weights) {
             const LoadOptions options{.device = device,
                                       .num_threads = num_threads,
                                       .activations = activations,
                                       .exact_soft_embedding = exact_soft_embedding,
                                       .progress = wrap_progress(on_progress),
-                                      .interrupted = poll_signals};
+                                      .interrupted = poll_signals,
+                                      .copy_weights = copy_weights};
             ReleaseGil release;
             new (self) Model(checkpoint, options);
           },
           nb::arg("checkpoint"), nb::arg("device") = "auto", nb::arg("num_threads") = 0,
-          nb::arg("activations") = "auto", nb::arg("on_progress") = nb::none(), nb::arg("exact_soft_embedding") = false)
+          nb::arg("activations") = "auto", nb::arg("on_progress") = nb::none(), nb::arg("exact_soft_embedding") = false,
+          nb::arg("copy_weights") = false)
       .def_prop_ro("config", &Model::config, nb::rv_policy::reference_internal)
       .def_prop_ro("tokenizer", &Model::tokenizer)
       .def_prop_ro("weight_bytes", &Model::weight_bytes)

@@ -30,6 +30,7 @@ from gesso._native import (
     WeightImportance,
     devices,
     generation_options,
+    gpu_problem,
     has_cuda,
 )
 from gesso.config import Config
@@ -84,6 +85,7 @@ __all__ = [
     "dequantize",
     "devices",
     "generation_options",
+    "gpu_problem",
     "has_cuda",
     "load",
     "parse_reply",

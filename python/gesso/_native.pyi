@@ -247,6 +247,11 @@ class DeviceInfo:
 def has_cuda() -> bool:
     """Whether this build can use GPUs at all."""
 
+def gpu_problem() -> str | None:
+    """
+    Why a GPU of this machine cannot be used, for example because its driver is too old. None where nothing is wrong, also without a GPU or a driver.
+    """
+
 def devices() -> list[DeviceInfo]:
     """
     The CPU, then every GPU of this machine. Where there is no GPU or no driver, it is the CPU alone.
@@ -686,7 +691,7 @@ class WeightImportance:
     def sums(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), writable=False)]: ...
 
 class Model:
-    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', num_threads: int = 0, activations: str = 'auto', on_progress: Callable[[int, int], object] | None = None, exact_soft_embedding: bool = False) -> None: ...
+    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', num_threads: int = 0, activations: str = 'auto', on_progress: Callable[[int, int], object] | None = None, exact_soft_embedding: bool = False, copy_weights: bool = False) -> None: ...
 
     @property
     def config(self) -> ModelConfig: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 from gesso import _native
@@ -25,6 +26,7 @@ def load(
     chat_template: str | None = None,
     on_progress: Callable[[int, int], object] | None = None,
     mmap: bool = True,
+    copy_weights: bool = False,
 ) -> Model:
     """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
 
@@ -32,7 +34,7 @@ def load(
     A folder with one .gguf file, and a model's folder in a hub cache (models--ORGANISATION--NAME), serve as well.
 
     On the CPU, a file is mapped into memory and not copied. On a GPU, the weights are copied into the GPU's memory, in
-    the types in which they are stored.
+    the types in which they are stored. A GPU that shares the CPU's memory reads the mapped file, too.
 
     mmap: True maps the files, so loading takes no time, and processes share the memory. Nobody may change the files as
     long as the model lives: if one is cut off, the system ends the process (SIGBUS); if one is written to, the weights
@@ -41,7 +43,8 @@ def load(
     cut off while it is read raises OSError.
 
     device: "cpu", "cuda" (the first GPU), "cuda:1" (the second GPU) or "auto". "auto" takes a GPU if there is one.
-    `gesso.devices()` lists the devices.
+    `gesso.devices()` lists the devices. Where "auto" takes the CPU although there is a GPU, for example because the
+    driver is too old, a RuntimeWarning says why, as `gesso.gpu_problem()` does.
 
     num_threads: 1 to 4096. None takes as many threads as the process may use processors; a CPU quota of its control
     group counts as fewer processors.
@@ -60,6 +63,9 @@ def load(
     2^-12 of the probability. True keeps them, and a step takes longer. With other weights, and on a GPU, they are kept
     in any case.
 
+    copy_weights: True makes a GPU that shares the CPU's memory copy the weights, too. They take as much memory again.
+    `gesso bench --copy-weights` measures whether that is faster.
+
     chat_template: the source of a chat template (not a path) to use instead of the checkpoint's. It must read the
     variable messages. TypeError if it is no string, ValueError if it cannot be compiled.
 
@@ -73,14 +79,25 @@ def load(
     `gesso.NumericsError`.
     """
     check_num_threads(num_threads)
-    if not isinstance(exact_soft_embedding, bool):
-        raise TypeError(f"exact_soft_embedding: expected True or False, got {exact_soft_embedding!r}")
+    for name, value in (("exact_soft_embedding", exact_soft_embedding), ("copy_weights", copy_weights)):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name}: expected True or False, got {value!r}")
     if chat_template is not None:
         compile_chat(chat_template)  # before the weights are loaded, which can take minutes
     progress = plain_callback("on_progress", on_progress)
     checkpoint = open_checkpoint(path, mmap=mmap)
-    native = _native.Model(checkpoint, device, num_threads or 0, activations, progress, exact_soft_embedding)
+    native = _native.Model(
+        checkpoint, device, num_threads or 0, activations, progress, exact_soft_embedding, copy_weights
+    )
+    warn_of_unused_gpu(device, native)
     return Model(native, chat_template)
+
+
+def warn_of_unused_gpu(asked_for: str, model: _native.Model) -> None:
+    """Says why a model is on the CPU although the machine has a GPU."""
+    problem = _native.gpu_problem() if asked_for == "auto" and model.device == "cpu" else None
+    if problem:
+        warnings.warn(f"the model runs on the CPU: {problem}", RuntimeWarning, stacklevel=3)
 
 
 def check_num_threads(num_threads: int | None) -> None:

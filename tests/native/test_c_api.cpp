@@ -126,6 +126,7 @@ TEST_CASE("fields of published structs stay where they are; new ones go to the e
   CHECK(offsetof(gesso_load_options, num_threads) == 24);
   CHECK(offsetof(gesso_load_options, exact_soft_embedding) == 28);
   CHECK(offsetof(gesso_load_options, no_mmap) == 32);
+  CHECK(offsetof(gesso_load_options, copy_weights) == 40);
 }
 
 TEST_CASE("initialised options are the defaults") {
@@ -342,6 +343,10 @@ TEST_CASE("a model that was read into memory does not need its file any more") {
   options.no_mmap = 2;
   CHECK(gesso_model_load(kModel.c_str(), &options, &loaded.model) == GESSO_ARGUMENT_ERROR);
   CHECK(said("gesso_load_options.no_mmap: expected 0 or 1, got 2"));
+  options.no_mmap = 0;
+  options.copy_weights = 2;
+  CHECK(gesso_model_load(kModel.c_str(), &options, &loaded.model) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("gesso_load_options.copy_weights: expected 0 or 1, got 2"));
 }
 
 std::string_view as_text(std::span<const std::byte> bytes) {

@@ -25,10 +25,11 @@ using gesso::c::tokenizer_of;
 constexpr size_t kFirstLoadOptionsSize =
     offsetof(gesso_load_options, exact_soft_embedding) + sizeof(gesso_load_options::exact_soft_embedding);
 // Bytes behind the last field would hide a field that a later version has there.
-static_assert(sizeof(gesso_load_options) == offsetof(gesso_load_options, no_mmap) + sizeof(gesso_load_options::no_mmap),
+static_assert(sizeof(gesso_load_options) ==
+                  offsetof(gesso_load_options, copy_weights) + sizeof(gesso_load_options::copy_weights),
               "gesso_load_options: fill it up, too");
 
-gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0, 0, 0}; }
+gesso_load_options default_load_options() { return {sizeof(gesso_load_options), "auto", "auto", 0, 0, 0, 0}; }
 
 // Takes `model` by value, because a callback may free the handle that it came from.
 gesso_result* generate(const gesso::Model model, std::vector<int32_t> prompt, const gesso_options* options) {
@@ -55,6 +56,7 @@ gesso_status gesso_model_load(const char* path, const gesso_load_options* option
     gesso::LoadOptions load;
     load.exact_soft_embedding = to_bool("gesso_load_options.exact_soft_embedding", chosen.exact_soft_embedding);
     load.mmap = !to_bool("gesso_load_options.no_mmap", chosen.no_mmap);
+    load.copy_weights = to_bool("gesso_load_options.copy_weights", chosen.copy_weights);
     if (chosen.device) load.device = chosen.device;
     if (chosen.activations) load.activations = chosen.activations;
     load.num_threads = chosen.num_threads;
@@ -63,6 +65,10 @@ gesso_status gesso_model_load(const char* path, const gesso_load_options* option
 }
 
 const char* gesso_model_device(const gesso_model* model) { return model ? model->model.device().c_str() : ""; }
+const char* gesso_gpu_problem(void) {
+  thread_local std::string problem;
+  return guarded([&] { problem = gesso::gpu_problem(); }) == GESSO_OK ? problem.c_str() : gesso_last_error();
+}
 const char* gesso_model_activations(const gesso_model* model) {
   return model ? model->model.activations().c_str() : "";
 }

@@ -107,6 +107,11 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="threads to run on; default: one per processor",
     )
     add_no_mmap(machine)
+    machine.add_argument(
+        "--copy-weights",
+        action="store_true",
+        help="also a GPU that shares the CPU's memory gets a copy of the weights; without it, it reads the mapped file",
+    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "-o", "--format", choices=FORMATS, default="md", help="Markdown tables (md, default), json or csv"

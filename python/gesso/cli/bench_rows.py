@@ -8,6 +8,7 @@ from itertools import product
 
 from gesso import _native
 from gesso.cli.progress import Progress
+from gesso.loading import warn_of_unused_gpu
 from gesso.measure.bench import Setting, measure
 from gesso.measure.client_record import make_client_record
 from gesso.measure.client_report import show_load
@@ -67,7 +68,11 @@ def open_weights(subject: Subject) -> _native.Checkpoint:
 
 
 def make_model(checkpoint: _native.Checkpoint, options: argparse.Namespace, num_threads: int) -> Model:
-    return Model(_native.Model(checkpoint, options.device, num_threads, options.activations, None))
+    native = _native.Model(
+        checkpoint, options.device, num_threads, options.activations, copy_weights=options.copy_weights
+    )
+    warn_of_unused_gpu(options.device, native)
+    return Model(native)
 
 
 class Rows:

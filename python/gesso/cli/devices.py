@@ -24,14 +24,17 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 
 
 def devices(options: argparse.Namespace) -> int:
-    found = _native.devices()
+    found, problem = _native.devices(), _native.gpu_problem()
     if options.json:
         entries = [{field: getattr(device, field) for field in FIELDS} for device in found]
-        print(json.dumps({"has_cuda": _native.has_cuda(), "devices": entries}, indent=2))
+        report = {"has_cuda": _native.has_cuda(), "gpu_problem": problem, "devices": entries}
+        print(json.dumps(report, indent=2))
         return 0
     print("\n".join(columns([describe(device) for device in found])))
     if not _native.has_cuda():
         print("This build of gesso has no CUDA backend.")
+    elif problem:
+        print(f"Not every GPU can be used: {visible(problem)}.")
     elif len(found) == 1:
         print("No GPU was found, or no driver for one.")
     return 0

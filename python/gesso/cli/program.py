@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 
 from gesso import ArgumentError, CudaError, NumericsError, __version__, starting
@@ -45,8 +46,10 @@ def run_command(arguments: Sequence[str] | None) -> int:
         options = make_parser().parse_args(arguments)
         options.arguments = arguments
         check_utf8(options)
-        status: int = options.command(options)
-        return status
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            status: int = options.command(options)
+            return status
     except KeyboardInterrupt:
         return starting.EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader has ended, as `| head` does; see standard_streams
@@ -87,6 +90,11 @@ def strings(value: object) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from strings(item)
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Prints what the library warns of, without the place in the source that Python shows with it."""
+    print(f"gesso: warning: {visible(str(message))}", file=sys.stderr)
 
 
 def describe_error(error: Exception) -> str:
