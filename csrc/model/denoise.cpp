@@ -20,10 +20,20 @@ std::vector<int64_t> recording_key(std::span<const DenoiseRequest> requests, con
   return key;
 }
 
+// A caller's callback may do anything, for example run a signal handler of Python, which uses the GPU itself. While a
+// step is recorded, that would spoil the recording. And a device needs no question within a step: the ops only put
+// their work into its queue, which takes milliseconds for a whole step.
+Context without_callback_on_device(Context context) {
+  if (context.queue) context.interrupted = nullptr;
+  return context;
+}
+
 }  // namespace
 
-void step(const PassContext& pass, std::span<const DenoiseRequest> canvases, std::span<const EncodeRequest> texts,
+void step(const PassContext& given, std::span<const DenoiseRequest> canvases, std::span<const EncodeRequest> texts,
           const CanvasRows& rows) {
+  const Context context = without_callback_on_device(given.context);
+  const PassContext pass = {context, given.config, given.weights, given.memory, given.exact_soft_embedding};
   Pass stack(pass, canvases, texts);
   const Staged<ops::HeadRow> head_rows = pass.memory.staging().put(rows.rows);
   pass.memory.staging().upload(pass.context);
