@@ -22,46 +22,46 @@ struct BlockDecoder {
 
   __device__ explicit BlockDecoder(DType) {}
   __device__ static constexpr int span_bytes() { return kMaxSpanBytes; }
-  __device__ static void decode(const uint8_t* span, int unit, uint32_t (&out)[16]) {
+  __device__ static void decode(StoredBytes span, int unit, uint32_t (&out)[16]) {
     codes_to_bf16<Decoder>(Decoder::codes(span, unit), out);
   }
 
  protected:
-  // Unpacks 32 codes of 4 bits from 16 bytes: first all low nibbles, then all high ones.
-  __device__ static void unpack_nibbles(const uint8_t* bytes, uint32_t (&codes)[8]) {
-    uint32_t words[4];
-    load_words < kAligned<4 ? 1 : 4>(bytes, words);
+  // Unpacks 32 codes of 4 bits: first all low nibbles, then all high ones.
+  __device__ static void unpack_nibbles(const uint32_t* words, uint32_t (&codes)[8]) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       codes[i] = low_nibbles(words[i]);
       codes[4 + i] = high_nibbles(words[i]);
     }
   }
-  __device__ static void look_up_nibbles(const ByteTable& table, const uint8_t* bytes, uint32_t (&codes)[8]) {
-    uint32_t words[4];
-    load_words < kAligned<4 ? 1 : 4>(bytes, words);
+  __device__ static void look_up_nibbles(const ByteTable& table, const uint32_t* words, uint32_t (&codes)[8]) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) look_up(table, words[i], codes[i], codes[4 + i]);
   }
-  // Adds a fifth bit to 32 codes: bit 4 of code j is bit j of the four bytes.
-  __device__ static void add_bits_4(const uint8_t* bytes, uint32_t (&codes)[8]) {
-    uint32_t word[1];
-    load_words < kAligned<4 ? 1 : 4>(bytes, word);
+  // Adds a fifth bit to 32 codes: bit 4 of code j is bit j of the word.
+  __device__ static void add_bits_4(uint32_t word, uint32_t (&codes)[8]) {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) codes[i] |= spread_bit_4(word[0] >> 4 * i);
+    for (int i = 0; i < 8; ++i) codes[i] |= spread_bit_4(word >> 4 * i);
   }
   __device__ static void set_scale(Codes& codes, float scale) { codes.scale[0] = codes.scale[1] = scale; }
+  // Both are numbers of half precision, the scale in the low half.
+  __device__ static void set_halves(Codes& codes, uint32_t word) {
+    set_scale(codes, from_half(static_cast<uint16_t>(word)));
+    codes.min = -from_half(static_cast<uint16_t>(word >> 16));
+  }
 };
 
 template <>
 struct TileDecoder<DType::kQ4_0> : BlockDecoder<TileDecoder<DType::kQ4_0>, 32, 18, 8, 2> {
   static constexpr int kZero = 8;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* span, int unit) {
-    const uint8_t* block = span + 18 * unit;
+  __device__ static Codes codes(StoredBytes span, int unit) {
+    const StoredBytes block = span + 18 * unit;
     Codes codes = {};
-    unpack_nibbles(block + 2, codes.bytes);
-    set_scale(codes, from_half(load_half_word(block)));
+    uint32_t words[4];
+    set_scale(codes, from_half(load_half_and_words(block, words)));
+    unpack_nibbles(words, codes.bytes);
     return codes;
   }
 };
@@ -71,12 +71,13 @@ struct TileDecoder<DType::kQ4_1> : BlockDecoder<TileDecoder<DType::kQ4_1>, 32, 2
   static constexpr int kZero = 0;
   static constexpr bool kHasMin = true;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* span, int unit) {
-    const uint8_t* block = span + 20 * unit;
+  __device__ static Codes codes(StoredBytes span, int unit) {
+    const StoredBytes block = span + 20 * unit;
     Codes codes = {};
-    unpack_nibbles(block + 4, codes.bytes);
-    set_scale(codes, from_half(load_half_word(block)));
-    codes.min = -from_half(load_half_word(block + 2));
+    uint32_t words[5];  // scale and minimum, codes
+    load_words<4>(block, words);
+    set_halves(codes, words[0]);
+    unpack_nibbles(words + 1, codes.bytes);
     return codes;
   }
 };
@@ -85,12 +86,13 @@ template <>
 struct TileDecoder<DType::kQ5_0> : BlockDecoder<TileDecoder<DType::kQ5_0>, 32, 22, 4, 2> {
   static constexpr int kZero = 16;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* span, int unit) {
-    const uint8_t* block = span + 22 * unit;
+  __device__ static Codes codes(StoredBytes span, int unit) {
+    const StoredBytes block = span + 22 * unit;
     Codes codes = {};
-    unpack_nibbles(block + 6, codes.bytes);
-    add_bits_4(block + 2, codes.bytes);
-    set_scale(codes, from_half(load_half_word(block)));
+    uint32_t words[5];  // fifth bits, codes
+    set_scale(codes, from_half(load_half_and_words(block, words)));
+    unpack_nibbles(words + 1, codes.bytes);
+    add_bits_4(words[0], codes.bytes);
     return codes;
   }
 };
@@ -100,13 +102,14 @@ struct TileDecoder<DType::kQ5_1> : BlockDecoder<TileDecoder<DType::kQ5_1>, 32, 2
   static constexpr int kZero = 0;
   static constexpr bool kHasMin = true;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* span, int unit) {
-    const uint8_t* block = span + 24 * unit;
+  __device__ static Codes codes(StoredBytes span, int unit) {
+    const StoredBytes block = span + 24 * unit;
     Codes codes = {};
-    unpack_nibbles(block + 8, codes.bytes);
-    add_bits_4(block + 4, codes.bytes);
-    set_scale(codes, from_half(load_half_word(block)));
-    codes.min = -from_half(load_half_word(block + 2));
+    uint32_t words[6];  // scale and minimum, fifth bits, codes
+    load_words<4>(block, words);
+    set_halves(codes, words[0]);
+    unpack_nibbles(words + 2, codes.bytes);
+    add_bits_4(words[1], codes.bytes);
     return codes;
   }
 };
@@ -115,13 +118,12 @@ template <>
 struct TileDecoder<DType::kQ8_0> : BlockDecoder<TileDecoder<DType::kQ8_0>, 32, 34, 4, 2> {
   static constexpr int kZero = 128;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* span, int unit) {
-    const uint8_t* block = span + 34 * unit;
+  __device__ static Codes codes(StoredBytes span, int unit) {
+    const StoredBytes block = span + 34 * unit;
     Codes codes = {};
-    load_words<2>(block + 2, codes.bytes);
+    set_scale(codes, from_half(load_half_and_words(block, codes.bytes)));
 #pragma unroll
     for (uint32_t& word : codes.bytes) word ^= 0x80808080u;
-    set_scale(codes, from_half(load_half_word(block)));
     return codes;
   }
 };
@@ -133,11 +135,12 @@ template <>
 struct TileDecoder<DType::kIQ4_NL> : BlockDecoder<TileDecoder<DType::kIQ4_NL>, 32, 18, 8, 2> {
   static constexpr int kZero = 128;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* span, int unit) {
-    const uint8_t* block = span + 18 * unit;
+  __device__ static Codes codes(StoredBytes span, int unit) {
+    const StoredBytes block = span + 18 * unit;
     Codes codes = {};
-    look_up_nibbles(iq4_codes(), block + 2, codes.bytes);
-    set_scale(codes, from_half(load_half_word(block)));
+    uint32_t words[4];
+    set_scale(codes, from_half(load_half_and_words(block, words)));
+    look_up_nibbles(iq4_codes(), words, codes.bytes);
     return codes;
   }
 };
@@ -149,11 +152,13 @@ template <>
 struct TileDecoder<DType::kMXFP4> : BlockDecoder<TileDecoder<DType::kMXFP4>, 32, 17, 8, 1> {
   static constexpr int kZero = 16;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* span, int unit) {
-    const uint8_t* block = span + 17 * unit;
+  __device__ static Codes codes(StoredBytes span, int unit) {
+    const StoredBytes block = span + 17 * unit;
     Codes codes = {};
-    look_up_nibbles(e2m1_codes(), block + 1, codes.bytes);
-    set_scale(codes, quant::mxfp4_scale(load_from<uint8_t>(block)));
+    uint32_t words[4];
+    load_words<1>(block + 1, words);
+    look_up_nibbles(e2m1_codes(), words, codes.bytes);
+    set_scale(codes, quant::mxfp4_scale(load_from<uint8_t>(block.at)));
     return codes;
   }
 };
@@ -163,17 +168,18 @@ struct TileDecoder<DType::kNVFP4> : BlockDecoder<TileDecoder<DType::kNVFP4>, 64,
   static constexpr int kZero = 16;
   static constexpr bool kHasTwoScales = true;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* span, int unit) {
-    const uint8_t* block = span + 36 * (unit / 2);
+  __device__ static Codes codes(StoredBytes span, int unit) {
+    const StoredBytes block = span + 36 * (unit / 2);
     const int half = unit % 2;
-    uint32_t words[4];
+    uint32_t scales[1], words[4];
+    load_words<4>(block, scales);
     load_words<4>(block + 4 + 16 * half, words);
     Codes codes = {};
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
       look_up(e2m1_codes(), words[2 * s], codes.bytes[4 * s], codes.bytes[4 * s + 2]);
       look_up(e2m1_codes(), words[2 * s + 1], codes.bytes[4 * s + 1], codes.bytes[4 * s + 3]);
-      codes.scale[s] = quant::nvfp4_scale(load_from<uint8_t>(block + 2 * half + s));
+      codes.scale[s] = quant::nvfp4_scale(static_cast<uint8_t>(scales[0] >> 8 * (2 * half + s)));
     }
     return codes;
   }

@@ -31,16 +31,16 @@ struct FloatDecoder {
 template <>
 struct TileDecoder<DType::kBF16> : FloatDecoder<2> {
   using FloatDecoder::FloatDecoder;
-  __device__ static void decode(const uint8_t* span, int unit, uint32_t (&out)[16]) {
-    load(span + 2 * kUnitColumns * unit, out);
+  __device__ static void decode(StoredBytes span, int unit, uint32_t (&out)[16]) {
+    load(span.at + 2 * kUnitColumns * unit, out);
   }
 };
 
 template <>
 struct TileDecoder<DType::kF16> : FloatDecoder<2> {
   using FloatDecoder::FloatDecoder;
-  __device__ static void decode(const uint8_t* span, int unit, uint32_t (&out)[16]) {
-    load(span + 2 * kUnitColumns * unit, out);
+  __device__ static void decode(StoredBytes span, int unit, uint32_t (&out)[16]) {
+    load(span.at + 2 * kUnitColumns * unit, out);
 #pragma unroll
     for (uint32_t& word : out) {
       word = pack_bf16(from_half(static_cast<uint16_t>(word)), from_half(static_cast<uint16_t>(word >> 16)));
@@ -68,8 +68,8 @@ struct TileDecoder<DType::kF32> : FloatDecoder<4> {
       }
     }
   }
-  __device__ static void decode(const uint8_t* span, int unit, uint32_t (&out)[16]) {
-    decode_part(span + 4 * kUnitColumns * unit, false, out);
+  __device__ static void decode(StoredBytes span, int unit, uint32_t (&out)[16]) {
+    decode_part(span.at + 4 * kUnitColumns * unit, false, out);
   }
 };
 
@@ -79,8 +79,8 @@ struct SplitDecoder : TileDecoder<DType::kF32> {
   static constexpr int kSpanColumns = kPasses * FloatDecoder::kSpanColumns;
   using TileDecoder::TileDecoder;
 
-  __device__ static void decode(const uint8_t* span, int unit, uint32_t (&out)[16]) {
-    decode_part(span + 4 * kUnitColumns * (unit % 2), unit / 2 == 2, out);
+  __device__ static void decode(StoredBytes span, int unit, uint32_t (&out)[16]) {
+    decode_part(span.at + 4 * kUnitColumns * (unit % 2), unit / 2 == 2, out);
   }
 };
 

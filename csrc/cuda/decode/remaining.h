@@ -7,6 +7,7 @@
 #include "cuda/decode/list_decoder.h"
 #include "cuda/decode/tile_decoder.h"
 #include "cuda/decode/visit_block.h"
+#include "cuda/decode/words.h"
 #include "cuda/device/bf16.h"
 
 namespace gesso::cuda {
@@ -25,11 +26,11 @@ struct RemainingDecoder {
   }
   __device__ int span_bytes() const { return span_bytes_; }
 
-  __device__ void decode(const uint8_t* span, int unit, uint32_t (&out)[16]) const {
+  __device__ void decode(StoredBytes span, int unit, uint32_t (&out)[16]) const {
     float values[kUnitColumns];
     visit_block<RemainingTypes>(dtype_, [&]<typename Block>(Block) {
       constexpr int kUnits = Block::kNumElements / kUnitColumns;  // of a block
-      decode_part(reinterpret_cast<const Block*>(span)[unit / kUnits], unit % kUnits, values);
+      decode_part(reinterpret_cast<const Block*>(span.at)[unit / kUnits], unit % kUnits, values);
     });
 #pragma unroll
     for (int i = 0; i < 16; ++i) out[i] = pack_bf16(values[2 * i], values[2 * i + 1]);

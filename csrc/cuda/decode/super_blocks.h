@@ -24,7 +24,7 @@ struct TileDecoder<DType::kQ4_K> : BlockDecoder<TileDecoder<DType::kQ4_K>, 256, 
   static constexpr int kZero = 0;
   static constexpr bool kHasMin = true;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* block, int unit) {
+  __device__ static Codes codes(StoredBytes block, int unit) {
     uint32_t header[4];
     Codes codes = {};
     load_words<16>(block, header);
@@ -41,7 +41,7 @@ struct TileDecoder<DType::kQ5_K> : BlockDecoder<TileDecoder<DType::kQ5_K>, 256, 
   static constexpr int kZero = 0;
   static constexpr bool kHasMin = true;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* block, int unit) {
+  __device__ static Codes codes(StoredBytes block, int unit) {
     uint32_t header[4], high[8];
     Codes codes = {};
     load_words<16>(block, header);
@@ -61,7 +61,7 @@ struct TileDecoder<DType::kQ6_K> : BlockDecoder<TileDecoder<DType::kQ6_K>, 256, 
   static constexpr int kZero = 32;
   static constexpr bool kHasTwoScales = true;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* block, int unit) {
+  __device__ static Codes codes(StoredBytes block, int unit) {
     const int half = unit / 4, k = unit % 4;
     uint32_t high[8];
     Codes codes = {};
@@ -71,8 +71,14 @@ struct TileDecoder<DType::kQ6_K> : BlockDecoder<TileDecoder<DType::kQ6_K>, 256, 
     for (int i = 0; i < 8; ++i) {
       codes.bytes[i] = low_nibbles(codes.bytes[i] >> 4 * (k / 2)) | (high[i] >> 2 * k & 0x03030303u) << 4;
     }
-    const uint16_t scales = load_half_word(block + 192 + 2 * unit);
-    const float d = from_half(load_half_word(block + 208));
+    // As everything else here, the scales are read from a multiple of 4 in the block. Then the words that are read are
+    // at the same place in all rows (raw_tile.cuh), whether a row begins at a multiple of 4 or between two.
+    uint32_t two_units[1];
+    load_words<2>(block + 192 + 4 * (unit / 2), two_units);
+    const uint32_t scales = two_units[0] >> 16 * (unit % 2);
+    uint32_t d_bits[1];
+    load_aligned_words(block + 208, d_bits);
+    const float d = from_half(static_cast<uint16_t>(d_bits[0] >> 8 * block.offset_in(4)));
     codes.scale[0] = d * static_cast<float>(static_cast<int8_t>(scales));
     codes.scale[1] = d * static_cast<float>(static_cast<int8_t>(scales >> 8));
     return codes;
@@ -83,12 +89,13 @@ template <>
 struct TileDecoder<DType::kIQ4_XS> : BlockDecoder<TileDecoder<DType::kIQ4_XS>, 256, 136, 1, 8> {
   static constexpr int kZero = 128;
   using BlockDecoder::BlockDecoder;
-  __device__ static Codes codes(const uint8_t* block, int unit) {
-    uint32_t header[2];
+  __device__ static Codes codes(StoredBytes block, int unit) {
+    uint32_t header[2], words[4];
     Codes codes = {};
     load_words<4>(block, header);
     const uint32_t low = header[1] >> 4 * unit & 15, high = header[0] >> 16 >> 2 * unit & 3;
-    look_up_nibbles(iq4_codes(), block + 8 + 16 * unit, codes.bytes);
+    load_words<4>(block + 8 + 16 * unit, words);
+    look_up_nibbles(iq4_codes(), words, codes.bytes);
     set_scale(codes,
               from_half(static_cast<uint16_t>(header[0])) * static_cast<float>(static_cast<int>(low | high << 4) - 32));
     return codes;

@@ -12,9 +12,9 @@
 // and in device code
 //   explicit TileDecoder(DType)           only RemainingDecoder looks at the type
 //   int span_bytes()
-//   void decode(const uint8_t* span, int unit, uint32_t (&out)[16])      to bf16, two in a word
+//   void decode(StoredBytes span, int unit, uint32_t (&out)[16])         to bf16, two in a word
 // If kHasCodes is true, it also gives the elements as integers (codes.h):
-//   Codes codes(const uint8_t* span, int unit)
+//   Codes codes(StoredBytes span, int unit)
 // Behind the last column of a row a span may hold anything, and so do the elements that are decoded from there.
 // clear_columns makes these elements zero. A decoder may read up to 4 bytes behind its unit.
 #pragma once

@@ -53,7 +53,8 @@ struct StoredWindow {
   static constexpr int kReadBehind = 4;                     // a decoder may read so many bytes behind the columns
   // The number of 16-byte pieces is odd, so that the same piece of 8 neighbouring rows is in different banks.
   static constexpr int kBytes = (kOffset + kSpans * Decoder::kMaxSpanBytes + kReadBehind + 15) / 16 * 16 | 16;
-  static constexpr int kSlotBytes = kStepTokens * kBytes;
+  using Windows = RowWindows<Decoder, kBytes>;
+  static constexpr int kSlotBytes = Windows::bytes(kStepTokens);
 };
 
 template <typename Decoder>
@@ -103,10 +104,11 @@ __device__ void copy_stored(const Decoder& decoder, const Table& table, int64_t 
   const uint8_t* row_end = table.data + (token + row + 1) * table.row_bytes;
   const uint8_t* end = std::min(first + StoredWindow<Decoder>::kSpans * decoder.span_bytes(), row_end);
   const uint8_t* window = first - reinterpret_cast<uintptr_t>(first) % 16;
+  uint8_t* target = slot + StoredWindow<Decoder>::Windows::place(row, table.row_bytes);
   const int64_t num_bytes = end - window;
   for (int offset = 16 * (static_cast<int>(threadIdx.x) % kRowThreads); offset < num_bytes;
        offset += 16 * kRowThreads) {
-    copy_async_16(slot + row * StoredWindow<Decoder>::kBytes + offset, window + offset);
+    copy_async_16(target + offset, window + offset);
   }
 }
 
@@ -120,10 +122,12 @@ __device__ void decode_tile(const Decoder& decoder, const Table& table, int64_t 
   uint32_t columns[kUnitColumns / 2] = {};
   if (token + row < table.num_tokens) {
     const uint8_t* first = stored_columns(decoder, table, token + row, first_column);
-    const uint8_t* window = slot + row * StoredWindow<Decoder>::kBytes;
+    const uint8_t* window = slot + StoredWindow<Decoder>::Windows::place(row, table.row_bytes);
+    const bool begin_alike = kReadsWords<Decoder> && table.row_bytes % 16 == 0;
     constexpr int kSpanUnits = Decoder::kSpanColumns / kUnitColumns;
     const int from_span = first_column % Decoder::kSpanColumns / kUnitColumns + unit;
-    decoder.decode(window + reinterpret_cast<uintptr_t>(first) % 16 + from_span / kSpanUnits * decoder.span_bytes(),
+    const int offset = static_cast<int>(reinterpret_cast<uintptr_t>(first) % 16);
+    decoder.decode(StoredBytes(window + offset, begin_alike) + from_span / kSpanUnits * decoder.span_bytes(),
                    from_span % kSpanUnits, columns);
   }
   uint8_t* half = tile + unit / 2 * kTableHalfBytes;

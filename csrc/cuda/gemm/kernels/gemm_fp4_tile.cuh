@@ -82,6 +82,7 @@ class WeightReader {
       for (int half = 0; half < 2; ++half) {
         offsets_[m][half] =
             static_cast<int>(reinterpret_cast<uintptr_t>(weight_row(arguments, work, row(m, half))) % 16);
+        places_[m][half] = Span::Windows::place(row(m, half), arguments.row_bytes);
       }
     }
   }
@@ -107,13 +108,14 @@ class WeightReader {
   __device__ const uint8_t* bytes(int m, int half, int step) const {
     const int span = step / Span::kSteps;
     const int offset = (offsets_[m][half] + span * Weights::Decoder::span_bytes()) % 16;
-    return ring_ + span % kRawSlots * Span::kBytes + row(m, half) * Span::kPitch + offset +
+    return ring_ + span % kRawSlots * Span::kBytes + places_[m][half] + offset +
            step % Span::kSteps * Weights::kStepBytes;
   }
 
   const uint8_t* ring_;
   int num_columns_;
   int offsets_[Warp::kWeightTiles][2];  // the rows' addresses modulo 16
+  int places_[Warp::kWeightTiles][2];   // where their windows begin in a slot
 };
 
 // The part of eight rows of x that a lane holds, with all terms.

@@ -2,15 +2,19 @@
 // at a time. From there they are decoded, 64 columns at a time.
 //
 // A row's span may begin at any byte. What is copied is the window of whole 16-byte pieces around the span. It reaches
-// at most 15 bytes past the span on either side, and a tensor's memory is still readable there. The windows of
-// neighbouring rows lie an odd number of pieces apart. So threads that read the same piece of these rows use different
-// banks.
+// at most 15 bytes past the span on either side, and a tensor's memory is still readable there.
+//
+// The threads of a warp read the same place of 32 rows at once. Shared memory has 32 banks of 4 bytes, so the rows of
+// such a read should be in different banks. The windows of neighbouring rows lie an odd number of pieces apart. That
+// suffices for reads of 16 bytes, which the memory serves for 8 rows at a time. For reads of words see
+// decode/words.h.
 #pragma once
 
 #include "cuda/block/ring.h"
 #include "cuda/block/swizzle.h"
 #include "cuda/decode/codes.h"
 #include "cuda/decode/tile_decoder.h"
+#include "cuda/decode/words.h"
 #include "cuda/device/access.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/kernel.h"
@@ -22,8 +26,8 @@ template <typename Decoder>
 struct RawSpan {
   static constexpr int kSteps = Decoder::kSpanColumns / kStepColumns;
   static constexpr int kPieces = (16 - Decoder::kAlignment + Decoder::kMaxSpanBytes + 15) / 16;
-  static constexpr int kPitch = (kPieces | 1) * 16;
-  static constexpr int kBytes = kTileWeightRows * kPitch;
+  using Windows = RowWindows<Decoder, (kPieces | 1) * 16>;
+  static constexpr int kBytes = Windows::bytes(kTileWeightRows);
 
   __device__ static int of_step(int step) { return static_cast<int>(static_cast<unsigned>(step) / kSteps); }
 
@@ -47,7 +51,13 @@ class RawTile {
   __device__ void begin(const Row& row, int64_t row_bytes, int end_step) {
     const int thread = thread_index();
 #pragma unroll
-    for (int i = 0; i < kRowsPerThread; ++i) rows_[i] = row(thread / kThreadsPerRow + i * kCopiedRows);
+    for (int i = 0; i < kRowsPerThread; ++i) {
+      const int copied = thread / kThreadsPerRow + i * kCopiedRows;
+      rows_[i] = row(copied);
+      places_[i] = Span::Windows::place(copied, row_bytes);
+    }
+    decoded_place_ = Span::Windows::place(decoded_row(), row_bytes);
+    rows_begin_alike_ = kReadsWords<Decoder> && row_bytes % 16 == 0;
     decoded_row_offset_ = offset_in_window(row(decoded_row()));
     const int end_byte = Span::of_step(end_step + Span::kSteps - 1) * decoder_.span_bytes();
     end_byte_ = end_byte < row_bytes ? end_byte : static_cast<int>(row_bytes);
@@ -59,7 +69,7 @@ class RawTile {
     const int left = end_byte_ - begin;
     const int bytes = left < decoder_.span_bytes() ? left : decoder_.span_bytes();
     const int thread = thread_index();
-    uint8_t* target = ring_ + ring_slot<kSlots>(span) * Span::kBytes + thread / kThreadsPerRow * Span::kPitch;
+    uint8_t* slot = ring_ + ring_slot<kSlots>(span) * Span::kBytes;
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
       const std::byte* row = rows_[i] + begin;
@@ -67,9 +77,8 @@ class RawTile {
 #pragma unroll
       for (int first = 0; first < Span::kPieces; first += kThreadsPerRow) {
         const int byte = 16 * (first + thread % kThreadsPerRow);
-        if (byte < offset + bytes) copy_async_16(target + byte, row - offset + byte);
+        if (byte < offset + bytes) copy_async_16(slot + places_[i] + byte, row - offset + byte);
       }
-      target += kCopiedRows * Span::kPitch;
     }
   }
 
@@ -77,10 +86,10 @@ class RawTile {
   // row's span begins in shared memory, and which unit of the span the half is.
   __device__ static int decoded_row() { return thread_index() % kTileWeightRows; }
   __device__ static int decoded_half() { return thread_index() / kTileWeightRows; }
-  __device__ const uint8_t* span_of(int step) const {
+  __device__ StoredBytes span_of(int step) const {
     const int span = Span::of_step(step);
     const int offset = Decoder::kAlignment == 16 ? 0 : (decoded_row_offset_ + span * decoder_.span_bytes()) % 16;
-    return ring_ + ring_slot<kSlots>(span) * Span::kBytes + decoded_row() * Span::kPitch + offset;
+    return {ring_ + ring_slot<kSlots>(span) * Span::kBytes + decoded_place_ + offset, rows_begin_alike_};
   }
   __device__ static int unit_of(int step) { return ring_slot<Span::kSteps>(step) * 2 + decoded_half(); }
   __device__ const Decoder& decoder() const { return decoder_; }
@@ -100,6 +109,9 @@ class RawTile {
   uint8_t* ring_;
   Decoder decoder_;
   const std::byte* rows_[kRowsPerThread];  // the rows that this thread copies
+  int places_[kRowsPerThread];             // and where their windows begin in a slot
+  int decoded_place_ = 0;                  // the same of the row that this thread decodes
+  bool rows_begin_alike_ = false;          // see StoredBytes
   int decoded_row_offset_ = 0;             // the address, modulo 16, of the row that this thread decodes
   int end_byte_ = 0;                       // where the needed bytes of a row end
 };
