@@ -18,7 +18,14 @@
 
 namespace gesso::cuda {
 
+// So many threads decode the 64 x 64 weights of a step: each half a row.
 constexpr int kGemmThreads = 128;
+// A block with wide tiles has two such groups, which take turns at decoding: while one decodes, the other multiplies. A
+// multiprocessor with 100 KB of shared memory has room for one such block, and so two warps for each of its four
+// schedulers.
+constexpr int kWideGroups = 2;
+// The threads of a block with tiles of `tile_rows` rows of x. (kWgmmaBF16 has its own number.)
+constexpr int gemm_threads(int tile_rows) { return (tile_rows == kWideRows ? kWideGroups : 1) * kGemmThreads; }
 
 struct GemmArguments {
   // x, packed [num_x_rows, padded columns].

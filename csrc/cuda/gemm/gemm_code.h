@@ -25,8 +25,8 @@ constexpr int kMaxGemmSharedBytes = 99 * 1024;
 constexpr int kWorkListRoom = 1024;
 
 // The shared memory that this list takes (gemm_work.cuh): where each expert's tiles begin, and a sum per warp.
-constexpr int64_t work_list_bytes(int num_experts) {
-  return num_experts == 0 ? 0 : (num_experts + 1 + kGemmThreads / 32) * static_cast<int64_t>(sizeof(int32_t));
+constexpr int64_t work_list_bytes(int num_experts, int tile_rows) {
+  return num_experts == 0 ? 0 : (num_experts + 1 + gemm_threads(tile_rows) / 32) * int64_t{sizeof(int32_t)};
 }
 
 struct GemmLaunch {

@@ -47,16 +47,21 @@ int choose_tile_rows(const GemmWeights& weights, GemmKernel kernel, int64_t num_
   if (kernel == GemmKernel::kWgmmaBF16) return num_rows <= 64 ? 64 : num_rows <= 128 ? 128 : 256;
   bool is_wide = num_rows > kNarrowRows;
   if (weights.num_experts > 0) {
-    const bool has_room = work_list_bytes(weights.num_experts) <= kWorkListRoom;  // beside a wide tile
+    const bool has_room = work_list_bytes(weights.num_experts, kWideRows) <= kWorkListRoom;
     is_wide = has_room && num_rows > int64_t{kNarrowRows} * weights.num_experts;  // more than 24 an expert, in the mean
   }
   return is_wide ? kWideRows : kNarrowRows;
 }
 
-// How many blocks a multiprocessor runs at a time, as far as registers allow.
+int block_threads(GemmKernel kernel, int tile_rows) {
+  return kernel == GemmKernel::kWgmmaBF16 ? kWgmmaGroups * kGemmThreads : gemm_threads(tile_rows);
+}
+
+// How many blocks a multiprocessor runs at a time, as far as registers allow. The kernels' __launch_bounds__ say it to
+// the compiler.
 int blocks_by_registers(GemmKernel kernel, int tile_rows) {
-  if (kernel == GemmKernel::kWgmmaBF16) return 1;
-  return tile_rows == kWideRows ? 2 : 4;
+  if (kernel == GemmKernel::kWgmmaBF16 || tile_rows == kWideRows) return 1;
+  return kernel == GemmKernel::kMmaInt8 ? 3 : 4;
 }
 
 void plan_grid(const GemmWeights& weights, const GemmSums& sums, int64_t num_rows, GemmTiles& tiles) {
@@ -128,7 +133,9 @@ GemmTiles plan_tiles(const DeviceProperties& device, const GemmWeights& weights,
   GemmTiles tiles;
   tiles.rows = choose_tile_rows(weights, sums.kernel, num_rows);
   const GemmCode& code = gemm_code(sums.kernel, weights.dtype);
-  tiles.shared_bytes = code.shared_bytes(weights.dtype, sums.rows, tiles.rows) + work_list_bytes(weights.num_experts);
+  tiles.threads = block_threads(sums.kernel, tiles.rows);
+  tiles.shared_bytes =
+      code.shared_bytes(weights.dtype, sums.rows, tiles.rows) + work_list_bytes(weights.num_experts, tiles.rows);
   const int of_multiprocessor =
       std::min(blocks_by_shared_memory(device, tiles.shared_bytes), blocks_by_registers(sums.kernel, tiles.rows));
   tiles.blocks_at_a_time = device.num_multiprocessors * of_multiprocessor;

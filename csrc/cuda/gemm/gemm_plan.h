@@ -89,6 +89,7 @@ struct GemmSums {
 // How many rows are computed together.
 struct GemmTiles {
   int rows = 0;              // rows of x in a tile
+  int threads = 0;           // of a block
   int grid_x = 0;            // blocks; each takes one tile, or with experts several
   int grid_y = 1;            // the number of splits for kWgmmaBF16, else 1
   int64_t shared_bytes = 0;  // shared memory of a block

@@ -44,6 +44,7 @@ nb::dict gemm_plan(const Card& card, const std::string& type, int64_t num_output
   fields["grid"] = nb::make_tuple(plan.tiles.grid_x, plan.tiles.grid_y);
   fields["blocks_at_a_time"] = plan.tiles.blocks_at_a_time;
   fields["shared_bytes"] = plan.tiles.shared_bytes;
+  fields["resident_threads"] = plan.tiles.threads * (plan.tiles.blocks_at_a_time / std::get<1>(card));
   return fields;
 }
 

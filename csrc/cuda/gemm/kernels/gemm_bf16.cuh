@@ -2,7 +2,7 @@
 //
 // Three things run side by side, with one barrier per step:
 // - copies of raw weights and of rows of x, which are needed some steps later;
-// - decoding of the 64 x 64 weights of the next step to bf16, where every thread decodes half a row;
+// - decoding of the 64 x 64 weights of the next step to bf16, where each of 128 threads decodes half a row;
 // - matrix instructions on the weights and rows of this step.
 // With few rows of x the bytes of the weights bound the speed. (For 4-bit types on the fastest memories decoding does.)
 // With many rows matrix instructions do.
@@ -35,7 +35,7 @@ struct Bf16Memory {
   static constexpr int kRoom = kMaxGemmSharedBytes - kWorkListRoom - Rows::kBytes - 2 * kWeightBytes;
   static constexpr int kWantedRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
   static constexpr int kRawSlots = kWantedRawSlots * RawSpan<Decoder>::kBytes <= kRoom ? kWantedRawSlots : 2;
-  using Raw = RawTile<Decoder, kRawSlots>;
+  using Raw = RawTile<Decoder, kRawSlots, gemm_threads(kRows)>;
 
   // How many groups of copies may still be on their way while a step is computed: the steps between the start of a copy
   // and its use, less one.
@@ -115,7 +115,9 @@ __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const 
         const int next = step + 1;
         if (ring_slot<kSpanSteps>(next) == 0) raw.copy(RawSpan<Decoder>::of_step(next) + Memory::kRawSlots - 1);
       },
-      [&](int step) { decode_step(raw, step, arguments.num_columns, weights(step)); },
+      [&](int step) {
+        if (decodes_step<kRows>(step)) decode_step(raw, step, arguments.num_columns, weights(step));
+      },
       [&](int step) {
         multiply_bf16_step<kRows>(weights(step), rows.slot(step), WarpTile<kRows>::num_row_tiles(work), sums);
       });
@@ -124,7 +126,8 @@ __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const 
 // out = W x^T in tiles of 64 by kRows, see gemm_arguments.h.   grid: at most a block per tile; shared Bf16Memory.
 // ptxas: <= 255 registers, <= 128 bytes of stack: the remaining formats are decoded in an array; HMMA, LDSM, LDGSTS
 template <typename Decoder, int kRows>
-__global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 4 : 2) gemm_bf16_kernel(GemmArguments arguments) {
+__global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideRows ? 1 : 4)
+    gemm_bf16_kernel(GemmArguments arguments) {
   using Memory = Bf16Memory<Decoder, kRows>;
   uint8_t* shared = shared_memory<uint8_t>();
   const WorkList<kRows> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin));
@@ -150,7 +153,7 @@ struct Bf16Decoder<TileDecoder<DType::kF32>> {
 template <typename Decoder, int kRows>
 void launch_gemm_bf16(const GemmLaunch& gemm) {
   const GemmTiles& tiles = gemm.plan.tiles;
-  launch(gemm.name, {dim3(tiles.grid_x), kGemmThreads, tiles.shared_bytes, gemm.queue.stream()},
+  launch(gemm.name, {dim3(tiles.grid_x), gemm_threads(kRows), tiles.shared_bytes, gemm.queue.stream()},
          gemm_bf16_kernel<Decoder, kRows>, gemm.arguments);
 }
 

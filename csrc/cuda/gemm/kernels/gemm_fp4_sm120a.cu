@@ -23,7 +23,7 @@ struct Fp4Memory {
   static constexpr int kSlots = 4;
   using Span = RawSpan<typename Weights::Decoder>;
   static constexpr int kRawSlots = Span::num_slots(kSlots - 1);
-  using Raw = RawTile<typename Weights::Decoder, kRawSlots>;
+  using Raw = RawTile<typename Weights::Decoder, kRawSlots, gemm_threads(kRows)>;
   using Rows = Fp4RowTile<kTerms, kRows, kSlots>;
 
   // How many groups of copies may still be on their way when a step needs its own.
@@ -108,7 +108,8 @@ __device__ inline void scale_rows(const GemmArguments& arguments, const TileWork
 // out = W x^T in tiles of 64 by kRows, see gemm_arguments.h.   grid: at most a block per tile; shared Fp4Memory.
 // ptxas: <= 255 registers; OMMA, LDSM, LDGSTS
 template <typename Weights, int kTerms, int kRows>
-__global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 2 : 1) gemm_fp4_kernel(GemmArguments arguments) {
+__global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideRows ? 1 : 4)
+    gemm_fp4_kernel(GemmArguments arguments) {
   using Memory = Fp4Memory<Weights, kTerms, kRows>;
   auto* shared = shared_memory<uint8_t>();
   const WorkList<kRows> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin));
@@ -125,7 +126,7 @@ __global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 2 : 1) gemm_fp4_ke
 template <typename Weights, int kTerms, int kRows>
 void launch_gemm_fp4(const GemmLaunch& gemm) {
   const GemmTiles& tiles = gemm.plan.tiles;
-  launch(gemm.name, {dim3(tiles.grid_x), kGemmThreads, tiles.shared_bytes, gemm.queue.stream()},
+  launch(gemm.name, {dim3(tiles.grid_x), gemm_threads(kRows), tiles.shared_bytes, gemm.queue.stream()},
          gemm_fp4_kernel<Weights, kTerms, kRows>, gemm.arguments);
 }
 

@@ -175,10 +175,11 @@ class Fp4RowTile {
   __device__ const Chunk* slot(int step) const { return ring_ + step % kSlots * kRows; }
 
  private:
+  static constexpr int kThreads = gemm_threads(kRows);
   static constexpr int kPieces = sizeof(Chunk) / 16;
-  static constexpr int kCopies = (kRows * kPieces + kGemmThreads - 1) / kGemmThreads;
+  static constexpr int kCopies = (kRows * kPieces + kThreads - 1) / kThreads;
 
-  __device__ static int copied_piece(int i) { return static_cast<int>(threadIdx.x) + i * kGemmThreads; }
+  __device__ static int copied_piece(int i) { return static_cast<int>(threadIdx.x) + i * kThreads; }
 
   Chunk* ring_;
   const std::byte* sources_[kCopies] = {};

@@ -40,7 +40,7 @@ struct Int8Memory {
   using Rows = RowTile<kRows, kRowBytes, kSlots>;
   static constexpr int kRowScaleBytes = kRows * sizeof(StepScales);  // of one step
   static constexpr int kRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
-  using Raw = RawTile<Decoder, kRawSlots>;
+  using Raw = RawTile<Decoder, kRawSlots, gemm_threads(kRows)>;
   static constexpr int kInFlight = kSlots - 2;  // as in Bf16Memory; raw spans are at least as far ahead
 
   static constexpr int kRawBegin = 0;
@@ -69,7 +69,7 @@ class RowScales {
   __device__ const StepScales* slot(int step) const { return ring_ + ring_slot<kSlots>(step) * kRows; }
 
  private:
-  static_assert(kRows <= kGemmThreads);
+  static_assert(kRows <= gemm_threads(kRows));
   StepScales* ring_;
   const StepScales* scales_ = nullptr;
   bool is_copying_ = false;
@@ -204,7 +204,11 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
         const int next = step + 1;
         if (ring_slot<kSpanSteps>(next) == 0) raw.copy(RawSpan<Decoder>::of_step(next) + Memory::kRawSlots - 1);
       },
-      [&](int step) { unpack_step<Decoder>(raw, step, arguments.num_columns, tile(step), scales(step)); },
+      [&](int step) {
+        if (decodes_step<kRows>(step)) {
+          unpack_step<Decoder>(raw, step, arguments.num_columns, tile(step), scales(step));
+        }
+      },
       [&](int step) {
         multiply_int8_step<Decoder, kRows>(tile(step), scales(step), rows.slot(step), row_scales.slot(step),
                                            WarpTile<kRows>::num_row_tiles(work), sums);
@@ -214,7 +218,8 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
 // out = W x^T in tiles of 64 by kRows, see gemm_arguments.h.   grid: at most a block per tile; shared Int8Memory.
 // ptxas: <= 255 registers; IMMA, LDSM, LDGSTS
 template <typename Decoder, int kRows>
-__global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 4 : 2) gemm_int8_kernel(GemmArguments arguments) {
+__global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideRows ? 1 : 3)
+    gemm_int8_kernel(GemmArguments arguments) {
   using Memory = Int8Memory<Decoder, kRows>;
   uint8_t* shared = shared_memory<uint8_t>();
   const WorkList<kRows> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin));
@@ -230,7 +235,7 @@ __global__ void __launch_bounds__(kGemmThreads, kRows <= 32 ? 4 : 2) gemm_int8_k
 template <typename Decoder, int kRows>
 void launch_gemm_int8(const GemmLaunch& gemm) {
   const GemmTiles& tiles = gemm.plan.tiles;
-  launch(gemm.name, {dim3(tiles.grid_x), kGemmThreads, tiles.shared_bytes, gemm.queue.stream()},
+  launch(gemm.name, {dim3(tiles.grid_x), gemm_threads(kRows), tiles.shared_bytes, gemm.queue.stream()},
          gemm_int8_kernel<Decoder, kRows>, gemm.arguments);
 }
 

@@ -35,14 +35,14 @@ __device__ inline int64_t x_row(const GemmArguments& arguments, const TileWork& 
   return arguments.x_row_of_slot ? arguments.x_row_of_slot[row] : row;
 }
 
-// The matrix instructions of a tile that a warp does, each of 16 weight rows times 8 rows of x. With few rows of x a
-// warp has 16 weight rows and all rows of x. With many rows it has 32 weight rows and every other group of 8 rows of x.
-// Then two loads serve four products.
+// The matrix instructions of a tile that a warp does, each of 16 weight rows times 8 rows of x. In a narrow tile each
+// of the 4 warps has 16 weight rows and all rows of x. In a wide tile each of the 8 warps has 32 weight rows and every
+// fourth group of 8 rows of x. Then two loads serve four products.
 template <int kRows>
 struct WarpTile {
-  static constexpr int kWarpColumns = kRows > 32 ? 2 : 1;
-  static constexpr int kWeightTiles = kWarpColumns;           // of a warp, each of 16 weight rows
-  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;  // of a warp, each of 8 rows of x
+  static constexpr int kWarpColumns = kRows == kWideRows ? 4 : 1;
+  static constexpr int kWeightTiles = kRows == kWideRows ? 2 : 1;  // of a warp, each of 16 weight rows
+  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;       // of a warp, each of 8 rows of x
 
   __device__ static int weight_tile(int m) { return warp_index() / kWarpColumns * kWeightTiles + m; }
   __device__ static int row_tile(int n) { return n * kWarpColumns + warp_index() % kWarpColumns; }
@@ -100,7 +100,7 @@ class RowTile {
 
  private:
   static constexpr int kPieces = kRowBytes / 16;
-  static constexpr int kCopiedRows = kGemmThreads / kPieces;
+  static constexpr int kCopiedRows = gemm_threads(kRows) / kPieces;
   static constexpr int kRowsPerThread = (kRows + kCopiedRows - 1) / kCopiedRows;
   static_assert(kCopiedRows % 8 == 0);
 

@@ -35,8 +35,9 @@ struct RawSpan {
   static constexpr int num_slots(int num_steps) { return 1 + (num_steps + kSteps - 1) / kSteps; }
 };
 
-// A ring of kSlots spans in shared memory, filled and read by 128 threads. Span s is in slot s % kSlots.
-template <typename D, int kSlots>
+// A ring of kSlots spans in shared memory. Span s is in slot s % kSlots. kThreads threads fill it, and each group of
+// 128 threads can decode a step of it.
+template <typename D, int kSlots, int kThreads = kGemmThreads>
 class RawTile {
  public:
   using Decoder = D;
@@ -49,7 +50,7 @@ class RawTile {
   // the last one that is needed.
   template <typename Row>
   __device__ void begin(const Row& row, int64_t row_bytes, int end_step) {
-    const int thread = thread_index();
+    const int thread = copying_thread();
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
       const int copied = thread / kThreadsPerRow + i * kCopiedRows;
@@ -68,7 +69,7 @@ class RawTile {
     const int begin = span * decoder_.span_bytes();
     const int left = end_byte_ - begin;
     const int bytes = left < decoder_.span_bytes() ? left : decoder_.span_bytes();
-    const int thread = thread_index();
+    const int thread = copying_thread();
     uint8_t* slot = ring_ + ring_slot<kSlots>(span) * Span::kBytes;
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
@@ -84,8 +85,8 @@ class RawTile {
 
   // Each thread decodes half a row of the 64 columns of a step. These functions say which row and half it is, where the
   // row's span begins in shared memory, and which unit of the span the half is.
-  __device__ static int decoded_row() { return thread_index() % kTileWeightRows; }
-  __device__ static int decoded_half() { return thread_index() / kTileWeightRows; }
+  __device__ static int decoded_row() { return static_cast<int>(threadIdx.x) % kTileWeightRows; }
+  __device__ static int decoded_half() { return static_cast<int>(threadIdx.x) / kTileWeightRows % 2; }
   __device__ StoredBytes span_of(int step) const {
     const int span = Span::of_step(step);
     const int offset = Decoder::kAlignment == 16 ? 0 : (decoded_row_offset_ + span * decoder_.span_bytes()) % 16;
@@ -96,11 +97,11 @@ class RawTile {
 
  private:
   static constexpr int kThreadsPerRow = 4;  // they copy 64 bytes of a row at once
-  static constexpr int kCopiedRows = kGemmThreads / kThreadsPerRow;
+  static constexpr int kCopiedRows = kThreads / kThreadsPerRow;
   static constexpr int kRowsPerThread = kTileWeightRows / kCopiedRows;
 
-  // A block may have several groups of 128 threads, each with a ring of its own.
-  __device__ static int thread_index() { return static_cast<int>(threadIdx.x) % kGemmThreads; }
+  // A block may have several groups of kThreads threads, each with a ring of its own.
+  __device__ static int copying_thread() { return static_cast<int>(threadIdx.x) % kThreads; }
 
   __device__ static int offset_in_window(const std::byte* address) {
     return Decoder::kAlignment == 16 ? 0 : static_cast<int>(reinterpret_cast<uintptr_t>(address) % 16);
