@@ -136,13 +136,13 @@ HEADS = {
 # The plan, bytes of shared memory of a block.
 ATTENTION = {
     "A100": {
-        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 0.6 waves", 75776),
-        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.6 waves", 46080),
+        "sliding": ("mma bf16 64 queries, keys by 32, 72 blocks, 0.7 waves", 83968),
+        "full": ("mma bf16 64 queries, keys by 16, 66 blocks, 0.6 waves", 50176),
         "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 5.3 waves", 83968),
     },
     "RTX 3090": {
-        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 1.7 waves", 75776),
-        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.8 waves", 46080),
+        "sliding": ("mma bf16 64 queries, keys by 32, 72 blocks, 0.9 waves", 83968),
+        "full": ("mma bf16 64 queries, keys by 16, 66 blocks, 0.8 waves", 50176),
         "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 7.0 waves", 83968),
     },
     "RTX 4090": {
@@ -240,6 +240,14 @@ def test_wide_tiles_leave_no_scheduler_with_one_warp(card):
             for experts in (0, 128):
                 plan = _ops.plan_gemm(CARDS[card], dtype, 704, 2816, activations, 100_000, num_experts=experts)
                 assert plan["resident_threads"] >= 8 * 32
+
+
+@pytest.mark.parametrize(("multiprocessors", "queries"), [(48, 64), (64, 64), (82, 64), (128, 32), (170, 32)])
+def test_attention_tiles_by_waves(multiprocessors, queries):
+    """One canvas has 64 tiles of 64 queries, or 128 of 32. Halves pay where the busiest multiprocessor has one of them.
+    Where it has two, whole tiles take less: a tile copies all keys, however many queries it has."""
+    plan = _ops.plan_attention((89, multiprocessors, 99 * 1024), *HEADS["sliding"])
+    assert plan["text"].startswith(f"mma bf16 {queries} queries")
 
 
 def test_formats_without_a_product():

@@ -10,9 +10,21 @@
 namespace gesso::cuda {
 namespace {
 
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 int64_t num_tiles(const AttentionShape& shape, int64_t num_rows, int bands) {
-  const int64_t queries = num_rows * (shape.num_heads / shape.num_key_value_heads), tile = bands * kBandQueries;
-  return (queries + tile - 1) / tile;
+  return divide_up(num_rows * (shape.num_heads / shape.num_key_value_heads), int64_t{bands} * kBandQueries);
+}
+
+// Estimates the time of the multiprocessor with the most blocks, for sequences of the same length. The unit is what one
+// band takes. A block takes two units more, however many bands it has: it copies all keys, and waits for them.
+// Example: one canvas of 256 rows with 16 heads and 8 key-value heads has 64 tiles of 4 bands or 128 of 2. With 82
+// multiprocessors the busiest one has one block or two, which take 6 or 8 units. With 128 it has one, 6 or 4 units.
+int64_t estimated_time(const DeviceProperties& device, const AttentionShape& shape, int64_t num_rows, int num_sequences,
+                       int bands) {
+  constexpr int kUnitsOfBlock = 2;
+  const int64_t tiles = num_tiles(shape, divide_up(num_rows, num_sequences), bands) * num_sequences;
+  return divide_up(tiles * shape.num_key_value_heads, device.num_multiprocessors) * (bands + kUnitsOfBlock);
 }
 
 // How many blocks a multiprocessor runs at a time, as far as registers allow: it has 65536, and a thread may take 255.
@@ -34,10 +46,8 @@ AttentionSums plan_attention_sums(const AttentionShape& shape) {
 AttentionTiles plan_attention_tiles(const DeviceProperties& device, const AttentionShape& shape,
                                     const AttentionSums& sums, int64_t num_rows, int num_sequences) {
   AttentionTiles tiles;
-  // A single canvas may have fewer tiles of kWholeBands bands than a large GPU has multiprocessors. Then tiles are
-  // halved.
-  const int64_t whole_blocks = num_tiles(shape, num_rows, kWholeBands) * shape.num_key_value_heads;
-  tiles.bands = whole_blocks < device.num_multiprocessors ? kHalfBands : kWholeBands;
+  const auto time = [&](int bands) { return estimated_time(device, shape, num_rows, num_sequences, bands); };
+  tiles.bands = time(kHalfBands) < time(kWholeBands) ? kHalfBands : kWholeBands;
   tiles.key_tile_bytes = static_cast<int>(shape.own_key_bytes > 0 ? shape.own_key_bytes : value_tile_bytes(sums.dim));
   tiles.shared_bytes = kStages * stage_bytes(sums.dim, sums.keys, tiles.key_tile_bytes) +
                        exchange_bytes(sums.slices, tiles.bands, sums.keys);
