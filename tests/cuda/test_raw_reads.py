@@ -1,0 +1,71 @@
+"""Reads of stored weights from shared memory. The threads of a warp read the same word of 32 rows. If these rows shared
+banks, the read would take several times as long."""
+
+import numpy as np
+import pytest
+
+from gesso import _ops
+from reference import device
+from reference.stored import SIZES, random_weight
+
+# The formats of published files, and the columns of the 26B model's matrices in them.
+COLUMNS = {
+    "Q4_0": (704, 2112, 2816, 4096, 8192),
+    "Q5_0": (704, 2112),
+    "Q8_0": (704, 2112, 2816, 4096, 8192),
+    "NVFP4": (704, 2112, 2816, 4096, 8192),
+    "Q4_K": (2816, 4096, 8192),
+    "Q5_K": (2816, 4096, 8192),
+    "Q6_K": (2816, 4096, 8192),
+}
+# The kernel: architecture and rounding of the rows of x.
+KERNELS = {"bf16": (86, "bf16"), "int8": (86, "int8"), "wgmma": (90, "bf16")}
+READERS = "words.h"  # all reads of stored bytes are there
+
+
+def bytes_behind(name, columns):
+    """How many bytes the second row begins behind a multiple of 16. The banks of all rows depend on this alone."""
+    elements, size = SIZES[name]
+    return columns // elements * size % 16
+
+
+def small(name, columns):
+    """The fewest columns whose rows begin at the same places."""
+    step = max(64, SIZES[name][0])
+    return next(few for few in range(step, columns + 1, step) if bytes_behind(name, few) == bytes_behind(name, columns))
+
+
+@pytest.fixture
+def count(emulator, request):
+    """A function count(kernel, op): what the op's warps read with the functions of words.h."""
+
+    def use(kernel, op):
+        architecture, activations = KERNELS[kernel]
+        emulator.set_architecture(architecture)
+        device.use("cuda", activations)
+        emulator.take_counts()
+        emulator.watch_accesses(True)
+        op()
+        emulator.watch_accesses(False)
+        shared = [accesses for launch in emulator.take_counts() for accesses in launch.shared]
+        return [accesses for accesses in shared if accesses.place.startswith(READERS) and not accesses.is_store]
+
+    yield use
+    emulator.reset_settings()
+    device.use("cuda", request.config.getoption("--activations"))
+
+
+# On sm_90 products with rows of Q5_0 use the kernel "bf16".
+CASES = [(kernel, name) for kernel in KERNELS for name in COLUMNS if (kernel, name) != ("wgmma", "Q5_0")]
+
+
+@pytest.mark.parametrize(("kernel", "name"), CASES)
+def test_rows_are_in_different_banks(count, kernel, name):
+    rng = np.random.default_rng(1)
+    for columns in sorted({small(name, columns) for columns in COLUMNS[name]}):
+        weight = random_weight(rng, name, (128, columns))
+        for rows in (5, 40):
+            x = rng.standard_normal((rows, columns)).astype(np.float32)
+            reads = count(kernel, lambda x=x, weight=weight: _ops.linear(x, weight))
+            assert reads
+            assert [(read.place, read.bytes, read.num_ways) for read in reads if read.num_ways > 1] == []
