@@ -67,7 +67,7 @@ void head_stats_band(const Context& context, const ops::HeadStatsArguments& a, i
   const int64_t vocab_size = a.head.num_outputs();
   const SoftSums soft = make_soft_sums(queue, x.rows, a.table);
   float* logits = queue.scratch<float>(Scratch::kHead, x.rows * soft.weights_stride);
-  const PackedRows packed = pack_bf16_rows(context, x, a.head.values.dtype);
+  const PackedRows packed = pack_rows(context, x, a.head.values.dtype);
   const Launch grid = {dim3(static_cast<unsigned>(x.rows)), chunk_threads(vocab_size), sizeof(ChunkScratch),
                        queue.stream()};
   for (int64_t first = 0; first < vocab_size; first += soft.weights_stride) {

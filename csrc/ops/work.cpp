@@ -1,7 +1,6 @@
 #include "ops/work.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "quant/integers.h"
 
@@ -120,7 +119,6 @@ Work soft_embed_work(double rows, const Tensor& table) {
 Work head_work(const Context& context, double rows, const Weight& head, const Tensor& table) {
   Work work = product_work(context, rows, {&head}, 0);  // logits are never written
   if (!context.queue) return work;
-  work.float_operations += std::exchange(work.int8_operations, 0);  // the head is never rounded to int8
   const bool is_tied = head.values.data == table.data;
   Work soft = soft_embed_work(rows, table);
   if (is_tied) soft.stored_bytes = 0;  // one table, read once for both

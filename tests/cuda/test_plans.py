@@ -70,7 +70,7 @@ PRODUCTS = {
         "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.3 waves", 24, 100352),
         "ffn_gate_up_exps": ("mma int8 24 rows x 1 split, 164 blocks, 1.0 waves", 44, 34964),
         "ffn_gate_up_exps of 8 canvases": ("mma int8 128 rows x 1 split, 82 blocks, 1.0 waves", 44, 59940),
-        "output": ("mma bf16 128 rows x 1 split, 128 blocks, 1.6 waves", 44, 96736),
+        "output": ("mma int8 128 rows x 1 split, 128 blocks, 1.6 waves", 44, 72160),
     },
     "RTX 4090": {
         "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 59392),
@@ -83,7 +83,7 @@ PRODUCTS = {
         "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.2 waves", 24, 100352),
         "ffn_gate_up_exps": ("mma int8 24 rows x 1 split, 256 blocks, 1.0 waves", 44, 34964),
         "ffn_gate_up_exps of 8 canvases": ("mma int8 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 59940),
-        "output": ("mma bf16 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 96736),
+        "output": ("mma int8 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 72160),
     },
     "H100": {
         "attn_q": ("wgmma bf16 256 rows x 4 splits, 128 blocks, 1.0 waves", 12, 168960),
@@ -109,7 +109,7 @@ PRODUCTS = {
         "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.1 waves", 24, 100352),
         "ffn_gate_up_exps": ("mma int8 24 rows x 1 split, 340 blocks, 1.0 waves", 44, 34964),
         "ffn_gate_up_exps of 8 canvases": ("mma int8 128 rows x 1 split, 170 blocks, 1.0 waves", 44, 59940),
-        "output": ("mma bf16 128 rows x 1 split, 128 blocks, 0.8 waves", 44, 96736),
+        "output": ("mma int8 128 rows x 1 split, 128 blocks, 0.8 waves", 44, 72160),
     },
     "GB10": {
         "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 2.7 waves", 44, 59392),
@@ -122,7 +122,7 @@ PRODUCTS = {
         "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.5 waves", 24, 100352),
         "ffn_gate_up_exps": ("mma int8 24 rows x 1 split, 96 blocks, 1.0 waves", 44, 34964),
         "ffn_gate_up_exps of 8 canvases": ("mma int8 128 rows x 1 split, 48 blocks, 1.0 waves", 44, 59940),
-        "output": ("mma bf16 128 rows x 1 split, 128 blocks, 2.7 waves", 44, 96736),
+        "output": ("mma int8 128 rows x 1 split, 128 blocks, 2.7 waves", 44, 72160),
     },
 }
 
@@ -171,7 +171,7 @@ ATTENTION = {
 def plan_product(card, name, **changes):
     dtype, num_outputs, num_columns, num_rows = WEIGHTS[name]
     arguments = {
-        "activations": "bf16" if name == "output" else ROUNDING.get(card, "int8"),
+        "activations": ROUNDING.get(card, "int8"),
         "num_rows": num_rows,
         "is_gated": "gate_up" in name or "ffn_up" in name,
         "num_experts": 128 if "exps" in name else 0,

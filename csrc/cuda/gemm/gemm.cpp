@@ -110,10 +110,6 @@ PackedRows pack_rows(const Context& context, ConstMatrix x, DType weight_type) {
   return pack(context, x, context.activations, weight_type);
 }
 
-PackedRows pack_bf16_rows(const Context& context, ConstMatrix x, DType weight_type) {
-  return pack(context, x, ActivationType::kBF16, weight_type);
-}
-
 void multiply(const Context& context, const PackedRows& x, const Weight& weight, Matrix out) {
   if (out.rows == 0) return;
   GemmArguments arguments = make_arguments(x, weight.values, out);

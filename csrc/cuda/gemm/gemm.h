@@ -39,8 +39,6 @@ struct PackedRows {
 
 // Packs x, of any stride and alignment, for weights of a type. Context::activations says how x is rounded.
 PackedRows pack_rows(const Context& context, ConstMatrix x, DType weight_type);
-// The same, but x is never rounded to int8: the head needs more exact logits.
-PackedRows pack_bf16_rows(const Context& context, ConstMatrix x, DType weight_type);
 
 // out[r, n] = scale * sum_k x[r, k] * weight[n, k].   weight [N, K], scale absent or F32 [1]; out [R, N].
 // The same packed rows may be multiplied with several weights.
