@@ -13,6 +13,7 @@ from reference.stored import SIZES, random_weight, values_of, vector
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_within_rule
 
 WGMMA = ["BF16", "Q4_0", "Q8_0", "MXFP4", "NVFP4", "Q4_K", "Q5_K", "Q6_K"]
+EXPERTS = ["Q5_0", "Q8_0", "NVFP4", "Q4_K", "Q6_K"]  # those that warpgroups multiply from registers
 FP4 = ["NVFP4", "MXFP4"]
 
 
@@ -95,21 +96,101 @@ def test_any_company_by_warpgroups(on):
         assert_same_bits(_ops.linear(x[rows], weight), together[rows])
 
 
-def test_the_warpgroups_are_used(on):
-    """The emulated warpgroup adds in another order than a warp, so the last bits must differ."""
-    x, weight = draw(64, 2048), stored("Q8_0", 64, 2048)
-    on(80)
-    other = _ops.linear(x, weight)
-    on(90)
-    assert (_ops.linear(x, weight) != other).any()
-
-
 def test_special_values_by_warpgroups(on):
     on(90)
     x = draw(70, 256)
     x[3, 5] = np.inf
     got = _ops.linear(x, stored("Q8_0", 70, 256))
     assert not np.isfinite(got[3]).any() and np.isfinite(np.delete(got, 3, axis=0)).all()
+
+
+def route(tokens, num_experts, num_active):
+    return _ops.route(draw(tokens, num_experts, seed=3), vector(np.ones(num_experts)), num_active)
+
+
+def gated_experts(x, weight, experts, rows):
+    ones = np.ones(len(weight), x.dtype)
+    both = expert_linear(x, weight, experts, rows, ones)
+    return gelu_mul(*np.split(both, 2, axis=1))
+
+
+def check_experts(name, tokens, num_experts, outputs, columns):
+    """Each token has two experts."""
+    x, routing = draw(tokens, columns), route(tokens, num_experts, 2)
+    weight, scale = stored(name, num_experts, outputs, columns), draw(num_experts, seed=4)
+    experts = np.repeat(np.arange(num_experts), np.diff(routing.expert_offsets))
+    arguments = (x, values_of(weight), experts, routing.token_of_slot, scale)
+    got = _ops.expert_linear(x, weight, routing, by_slot=False, scale=vector(scale))
+    assert_within_rule(got, expert_linear, *arguments, product_with=name)
+    return got
+
+
+# Tokens, experts and outputs: narrow tiles and wide ones (more than 24 rows an expert), with fewer outputs than a block
+# has (128 or 256) and more.
+EXPERT_SHAPES = [(1, 3, 64), (9, 5, 70), (40, 3, 257), (100, 2, 330)]
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_experts_by_warpgroups(on, name):
+    """Rows end anywhere in a span of 128 or 256 columns, and begin at odd addresses."""
+    on(90)
+    for shape, blocks in zip(EXPERT_SHAPES, (1, 3, 2, 5), strict=True):
+        check_experts(name, *shape, blocks * SIZES[name][0])
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_gated_experts_by_warpgroups(on, name):
+    on(90)
+    for tokens, outputs, columns in [(20, 33, 512), (70, 150, 256)]:
+        x, routing, weight = draw(tokens, columns) / 4, route(tokens, 4, 2), stored(name, 4, 2 * outputs, columns)
+        experts = np.repeat(np.arange(4), np.diff(routing.expert_offsets))
+        got = _ops.expert_gated_linear(x, weight, None, None, routing)
+        assert_within_rule(got, gated_experts, x, values_of(weight), experts, routing.token_of_slot, product_with=name)
+
+
+@pytest.mark.parametrize(("name", "columns"), [("Q4_K", 2816), ("Q8_0", 704)])
+def test_experts_in_any_order_by_warpgroups(on, name, columns):
+    """Sizes of the model, in several orders of the threads."""
+    results = []
+    for seed in (1, 2, 3):
+        on(90, seed=seed)
+        results.append(check_experts(name, 6, 4, 80, columns))
+        assert_same_bits(results[-1], results[0])
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_any_company_of_experts_by_warpgroups(on, name):
+    """A token alone has narrow tiles, and among 60 others wide ones."""
+    on(90)
+    x, weight, scores = draw(61, 512), stored(name, 2, 70, 512), draw(61, 2, seed=3)
+
+    def by_token(tokens):
+        routing = _ops.route(scores[tokens], vector(np.ones(2)), 2)
+        return _ops.expert_linear(x[tokens], weight, routing, by_slot=False)[routing.slot_of_pair]
+
+    together = by_token(slice(0, 61))
+    for tokens in (slice(0, 1), slice(3, 24), slice(60, 61)):
+        assert_same_bits(by_token(tokens), together[tokens])
+
+
+def test_special_values_of_experts_by_warpgroups(on):
+    on(90)
+    x, weight = draw(40, 256), stored("Q4_K", 2, 70, 256)
+    x[3, 5], x[7, 9] = np.inf, np.nan
+    routing = route(40, 2, 2)
+    got = _ops.expert_linear(x, weight, routing, by_slot=False)[routing.slot_of_pair]
+    assert not np.isfinite(got[[3, 7]]).any() and np.isfinite(np.delete(got, [3, 7], axis=0)).all()
+
+
+def test_the_warpgroups_are_used(on):
+    """The emulated warpgroup adds in another order than a warp, so the last bits must differ."""
+    x, weight = draw(64, 2048), stored("Q8_0", 64, 2048)
+    routing, experts = route(64, 2, 1), stored("Q8_0", 2, 64, 2048)
+    on(80)
+    others = _ops.linear(x, weight), _ops.expert_linear(x, experts, routing, by_slot=False)
+    on(90)
+    results = _ops.linear(x, weight), _ops.expert_linear(x, experts, routing, by_slot=False)
+    assert all((result != other).any() for result, other in zip(results, others, strict=True))
 
 
 GPUS_WITH_FP4 = [(120, "bf16"), (121, "int8")]
@@ -127,27 +208,12 @@ def test_linear_of_4_bit_floats(on, gpu, name):
     check_gated(name, 3, 64, 12 * block)
 
 
-def route(tokens, num_experts, num_active):
-    return _ops.route(draw(tokens, num_experts, seed=3), vector(np.ones(num_experts)), num_active)
-
-
 @pytest.mark.parametrize("gpu", GPUS_WITH_FP4)
 @pytest.mark.parametrize("name", FP4)
 def test_experts_of_4_bit_floats(on, gpu, name):
     on(*gpu)
     for tokens, num_experts, columns in [(9, 5, 64), (150, 2, 320)]:
-        x, routing = draw(tokens, columns), route(tokens, num_experts, 2)
-        weight, scale = stored(name, num_experts, 70, columns), draw(num_experts, seed=4)
-        experts = np.repeat(np.arange(num_experts), np.diff(routing.expert_offsets))
-        arguments = (x, values_of(weight), experts, routing.token_of_slot, scale)
-        got = _ops.expert_linear(x, weight, routing, by_slot=False, scale=vector(scale))
-        assert_within_rule(got, expert_linear, *arguments, product_with=name)
-
-
-def gated_experts(x, weight, experts, rows):
-    ones = np.ones(len(weight), x.dtype)
-    both = expert_linear(x, weight, experts, rows, ones)
-    return gelu_mul(*np.split(both, 2, axis=1))
+        check_experts(name, tokens, num_experts, 70, columns)
 
 
 @pytest.mark.parametrize("gpu", GPUS_WITH_FP4)

@@ -6,6 +6,7 @@
 #include "canary.h"
 #include "emulator/accesses.h"
 #include "emulator/async_copies.h"
+#include "emulator/wgmma.h"
 
 namespace gesso::emulator {
 
@@ -44,6 +45,9 @@ void start_copy(void* shared, const void* global, size_t bytes, bool valid, cons
 
 void commit_copies() { Block::mine().copies().commit(); }
 
-void wait_copies(int num_in_flight) { Block::mine().copies().wait(num_in_flight); }
+void wait_copies(int num_in_flight) {
+  Block::mine().copies().wait(num_in_flight);
+  if (kernel_architecture() == 90) forget_proxy_fence();
+}
 
 }  // namespace gesso::emulator

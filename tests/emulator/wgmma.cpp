@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "block.h"
@@ -22,6 +23,8 @@ constexpr int kDepth = 16;  // the number of values of k in one product
 constexpr int kRowsOfWarp = 16;
 constexpr int kRowBytes = 128;
 constexpr int kPieceBytes = 16;
+
+int warp_of_thread() { return static_cast<int>(threadIdx.x) / kLanes; }
 
 using Lines = std::vector<std::array<uint16_t, kDepth>>;  // rows of A, columns of B
 
@@ -73,10 +76,31 @@ struct Accumulators {
   }
 };
 
+// Where A is: in a tile, or in four registers of each lane.
+struct OperandA {
+  std::optional<Tile> tile;
+  const uint32_t* registers[kLanes] = {};
+
+  // The 16 rows of the calling warp. The registers' layout is that of cuda/device/wgmma.h.
+  Lines read(const Place& place) const {
+    if (tile) return tile->read(warp_of_thread() % kWarpsOfGroup * kRowsOfWarp, kRowsOfWarp, place);
+    Lines lines(kRowsOfWarp);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      for (int i = 0; i < 4; ++i) {
+        auto& line = lines[static_cast<size_t>(lane / 4 + i % 2 * 8)];
+        const auto column = static_cast<size_t>(lane % 4 * 2 + i / 2 * 8);
+        line[column] = static_cast<uint16_t>(registers[lane][i]);
+        line[column + 1] = static_cast<uint16_t>(registers[lane][i] >> 16);
+      }
+    }
+    return lines;
+  }
+};
+
 struct Product {
   std::shared_ptr<Accumulators> target;
-  Tile tile_a, tile_b;
-  int first_row;
+  OperandA operand_a;
+  Tile tile_b;
   Lines a, b;
   Place place;
 };
@@ -111,13 +135,14 @@ BlockState& block_state() {
   return *state;
 }
 
-int warp_of_thread() { return static_cast<int>(threadIdx.x) / kLanes; }
 WarpState& warp_state() { return block_state().warps[static_cast<size_t>(warp_of_thread())]; }
 
 struct Request {
   float* d;
   int n;
-  uint64_t a, b;
+  uint64_t a;                   // 0 where A is in registers
+  const uint32_t* a_registers;  // null where A is in shared memory
+  uint64_t b;
   bool accumulate;
   Place place;
 };
@@ -205,16 +230,15 @@ void issue(void* operands) {
   check_same(all);
   if (!warp.has_fence) fail("wgmma: no wgmma_fence before the group", request.place);
   for (bool has_proxy_fence : warp.has_proxy_fence) {
-    if (!has_proxy_fence) fail("wgmma: no fence_async_proxy since the last group", request.place);
+    if (!has_proxy_fence) fail("wgmma: no fence_async_proxy since the last group or copy", request.place);
   }
-  Product product = {find_accumulators(warp, all),
-                     Tile(request.a, request.place),
-                     Tile(request.b, request.place),
-                     warp_of_thread() % kWarpsOfGroup * kRowsOfWarp,
-                     {},
-                     {},
-                     request.place};
-  product.a = product.tile_a.read(product.first_row, kRowsOfWarp, request.place);
+  Product product = {find_accumulators(warp, all), {}, Tile(request.b, request.place), {}, {}, request.place};
+  if (request.a_registers) {
+    for (int lane = 0; lane < kLanes; ++lane) product.operand_a.registers[lane] = all[lane]->a_registers;
+  } else {
+    product.operand_a.tile.emplace(request.a, request.place);
+  }
+  product.a = product.operand_a.read(request.place);
   product.b = product.tile_b.read(0, request.n, request.place);
   for_each_piece(
       product, [&](const std::byte* piece) { begin_access(AccessKind::kProduct, piece, kPieceBytes, request.place); });
@@ -225,9 +249,9 @@ void issue(void* operands) {
 }
 
 void complete(Product& product) {
-  if (product.tile_a.read(product.first_row, kRowsOfWarp, product.place) != product.a ||
+  if (product.operand_a.read(product.place) != product.a ||
       product.tile_b.read(0, product.target->n, product.place) != product.b) {
-    fail("wgmma: a tile was written while its product was under way", product.place);
+    fail("wgmma: an operand was written while its product was under way", product.place);
   }
   for_each_piece(product, [](const std::byte* piece) { end_access(AccessKind::kProduct, piece, kPieceBytes); });
   Accumulators& target = *product.target;
@@ -239,10 +263,12 @@ void complete(Product& product) {
 
 void commit(void*) {
   WarpState& warp = warp_state();
+  for (const Product& product : warp.open) {
+    if (product.operand_a.tile) warp.has_proxy_fence.fill(false);
+  }
   warp.groups.push_back(std::move(warp.open));
   warp.open.clear();
   warp.has_fence = false;
-  warp.has_proxy_fence.fill(false);
 }
 
 struct WaitRequest {
@@ -268,11 +294,17 @@ constexpr Instruction kWait = {"wgmma_wait", Scope::kWarp, wait};
 }  // namespace
 
 void fence_async_proxy() { warp_state().has_proxy_fence[static_cast<size_t>(lane())] = true; }
+void forget_proxy_fence() { warp_state().has_proxy_fence[static_cast<size_t>(lane())] = false; }
 
 void wgmma_fence(const Place& place) { rendezvous(kFence, place); }
 
 void wgmma_bf16(float* d, int n, uint64_t a, uint64_t b, bool accumulate, const Place& place) {
-  Request mine = {d, n, a, b, accumulate, place};
+  Request mine = {d, n, a, nullptr, b, accumulate, place};
+  rendezvous(kProduct, mine, place);
+}
+
+void wgmma_bf16(float* d, int n, const uint32_t* a, uint64_t b, bool accumulate, const Place& place) {
+  Request mine = {d, n, 0, a, b, accumulate, place};
   rendezvous(kProduct, mine, place);
 }
 

@@ -9,6 +9,9 @@ namespace gesso::cuda {
 // Waits for all threads of the block. What they wrote before the barrier is seen by all of them after it.
 __device__ inline void sync_block() { __syncthreads(); }
 
+// The same for the 32 threads of a warp.
+__device__ inline void sync_warp() { __syncwarp(); }
+
 // Waits until `num_threads` threads have named the same barrier. `num_threads` is a multiple of 32. `barrier_id` is 1
 // to 15; the hardware's barrier 0 is sync_block's.
 __device__ inline void sync_warps(int barrier_id, int num_threads) {

@@ -22,6 +22,13 @@ __device__ inline float from_bf16(uint16_t bits) { return __uint_as_float(static
 __device__ inline float bf16_low(uint32_t packed) { return __uint_as_float(packed << 16); }
 __device__ inline float bf16_high(uint32_t packed) { return __uint_as_float(packed & 0xffff0000u); }
 
+// Two products at once. Each is rounded to nearest, and very small factors and products are kept (subnormals).
+__device__ inline uint32_t multiply_bf16(uint32_t a, uint32_t b) {
+  uint32_t product;
+  asm("{ .reg .b32 zero; mov.b32 zero, 0x80008000; fma.rn.bf16x2 %0, %1, %2, zero; }" : "=r"(product) : "r"(a), "r"(b));
+  return product;
+}
+
 __device__ inline float from_half(uint16_t bits) {
   float value;
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));

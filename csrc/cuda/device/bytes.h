@@ -1,4 +1,4 @@
-// Operations on the bytes of a register.
+// Operations on the bits and bytes of a register.
 #pragma once
 
 #include "cuda/device/kernel.h"
@@ -10,6 +10,13 @@ namespace gesso::cuda {
 // 0x7531 picks the odd bytes.
 __device__ inline uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selector) {
   return __byte_perm(low, high, selector);
+}
+
+// (word & mask) ^ bits in one instruction. The compiler would take two where both `mask` and `bits` are constants.
+__device__ inline uint32_t mask_and_flip(uint32_t word, uint32_t mask, uint32_t bits) {
+  uint32_t result;
+  asm("lop3.b32 %0, %1, %2, %3, 0x6a;" : "=r"(result) : "r"(word), "r"(mask), "r"(bits));
+  return result;
 }
 
 }  // namespace gesso::cuda

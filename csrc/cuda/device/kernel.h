@@ -21,4 +21,12 @@ __device__ inline T* shared_memory() {
 __device__ inline int lane_index() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 __device__ inline int warp_index() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 
+// threadIdx.x, read anew. In a loop over tiles the compiler keeps everything that follows from threadIdx.x in registers
+// from one tile to the next. What follows from this value it computes for each tile.
+__device__ inline int thread_index_anew() {
+  int index;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+  return index;
+}
+
 }  // namespace gesso::cuda

@@ -7,6 +7,9 @@
 // inner dimension: 64 columns of a row of A, or 64 rows of a column of B. With w = the thread's warp in the group, g =
 // lane / 4, t = lane % 4 and j = 0..N / 8 - 1, a thread holds of D
 //   d[4j], d[4j + 1] = row 16w + g, columns 8j + 2t, 8j + 2t + 1;   d[4j + 2], d[4j + 3] = the same of row 16w + g + 8
+// A may also be in registers. Then a thread holds of A
+//   a[0] = row 16w + g, columns 2t, 2t + 1;   a[1] = row 16w + g + 8;   a[2], a[3] = the same, 8 columns on
+// with the first value in the low bits.
 //
 // The products run while the threads go on. So the calls have this order:
 //   write tiles; fence_async_proxy(); barrier    every thread that writes does this, before a product reads the tiles
@@ -15,6 +18,7 @@
 //   wgmma_wait<n>()                              waits until at most the n youngest groups still run; nobody may write
 //                                                the tiles of a group that still runs
 //   wgmma_finish(d)                              waits for all groups; nobody may touch d before
+// Registers with A may be changed after the wait for their group.
 #pragma once
 
 #include "cuda/device/async_copy.h"
@@ -57,11 +61,26 @@ __device__ inline WgmmaOperand wgmma_operand(const void* tile, int k) {
   return {(address & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62};
 }
 
+// The operand that lies `bytes` further on, a multiple of 16. The address is in the lower half of the descriptor, which
+// does not overflow.
+__device__ inline WgmmaOperand further_on(WgmmaOperand operand, int bytes) {
+  return {operand.descriptor + static_cast<uint32_t>(bytes) / 16};
+}
+
+// The same operand, in a way that shows the compiler that all threads of a warp have the same. Descriptors are in
+// registers that a warp shares, and each would be moved there one by one.
+__device__ inline WgmmaOperand of_warp(WgmmaOperand operand) {
+  const uint32_t low = __shfl_sync(0xffffffffu, static_cast<uint32_t>(operand.descriptor), 0);
+  return {operand.descriptor >> 32 << 32 | low};
+}
+
 // The text and the register operands of an instruction with N / 2 sums per thread. TEXT_* are the operands' numbers in
 // the instruction's text.
+#define GESSO_TEXT_12 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11"
 #define GESSO_TEXT_0                                                                                               \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, " \
   "%24, %25, %26, %27, %28, %29, %30, %31"
+#define GESSO_TEXT_32_TO_47 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
 #define GESSO_TEXT_32                                                                                                \
   ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, " \
   "%54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
@@ -103,7 +122,26 @@ __device__ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand 
       : "l"(a.descriptor), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
+// The same with A in registers; N is 24 or 96.
+__device__ inline void wgmma_bf16(float (&d)[12], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %17, 0; wgmma.mma_async.sync.aligned.m64n24k16.f32.bf16.bf16 {" GESSO_TEXT_12
+      "}, {%12, %13, %14, %15}, %16, p, 1, 1, 0; }"
+      : GESSO_4(0), GESSO_4(4), GESSO_4(8)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_bf16(float (&d)[48], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %53, 0; wgmma.mma_async.sync.aligned.m64n96k16.f32.bf16.bf16 "
+      "{" GESSO_TEXT_0 GESSO_TEXT_32_TO_47 "}, {%48, %49, %50, %51}, %52, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_16(32)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+#undef GESSO_TEXT_12
 #undef GESSO_TEXT_0
+#undef GESSO_TEXT_32_TO_47
 #undef GESSO_TEXT_32
 #undef GESSO_TEXT_64
 #undef GESSO_TEXT_96

@@ -18,6 +18,8 @@ const GemmCode* find_code(GemmKernel kernel, DType weight) {
       return &kGemmFp4;  // it refuses other types of weights itself
     case GemmKernel::kWgmmaBF16:
       return WgmmaTypes::has(weight) ? &kGemmWgmma : nullptr;
+    case GemmKernel::kWgmmaExperts:
+      return FragmentTypes::has(weight) ? &kGemmExperts : nullptr;
   }
   return nullptr;
 }

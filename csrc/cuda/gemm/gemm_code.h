@@ -19,6 +19,11 @@ using WgmmaTypes = DTypeList<DType::kBF16, DType::kQ4_0, DType::kQ8_0, DType::kM
 // How many groups of 128 threads a block of kWgmmaBF16 has. Each has 64 weight rows.
 constexpr int kWgmmaGroups = 2;
 
+// The same of kWgmmaExperts. With narrow tiles two blocks share a multiprocessor: while one begins a tile or stores it,
+// the other one multiplies. With wide tiles the groups of one block share the rows of x, which then are most of what is
+// copied.
+constexpr int expert_groups(int tile_rows) { return tile_rows == kNarrowRows ? 2 : 4; }
+
 // Every supported GPU lets a block have this much shared memory. kWorkListRoom of it is left for the list of the
 // experts' tiles, so that the same number of experts fits on all GPUs.
 constexpr int kMaxGemmSharedBytes = 99 * 1024;
@@ -55,6 +60,7 @@ extern const GemmCode kGemmInt8Blocks;
 extern const GemmCode kGemmInt8SuperBlocks;
 extern const GemmCode kGemmFp4;
 extern const GemmCode kGemmWgmma;
+extern const GemmCode kGemmExperts;
 
 // Adds the sums of the splits, in their order, and writes out.
 void finish_partials(const GemmLaunch& gemm);

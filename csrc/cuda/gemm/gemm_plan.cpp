@@ -15,7 +15,6 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 bool has_fp4(const DeviceProperties& device) { return device.arch == 120 || device.arch == 121; }
 bool has_wgmma(const DeviceProperties& device) { return device.arch == 90; }
 
-// Experts do not use warpgroups: an expert has few rows (16, for example), so the bytes of its weights take the time.
 GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weights, RowType rows) {
   switch (rows) {
     case RowType::kNvFp4:
@@ -28,8 +27,11 @@ GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weig
     case RowType::kBF16:
       break;
   }
-  const bool has_warpgroups = has_wgmma(device) && weights.num_experts == 0 && WgmmaTypes::has(weights.dtype);
-  return has_warpgroups ? GemmKernel::kWgmmaBF16 : GemmKernel::kMmaBF16;
+  if (!has_wgmma(device)) return GemmKernel::kMmaBF16;
+  if (weights.num_experts > 0) {
+    return FragmentTypes::has(weights.dtype) ? GemmKernel::kWgmmaExperts : GemmKernel::kMmaBF16;
+  }
+  return WgmmaTypes::has(weights.dtype) ? GemmKernel::kWgmmaBF16 : GemmKernel::kMmaBF16;
 }
 
 // With experts there are so many tiles that k is never cut.
@@ -50,16 +52,19 @@ int choose_tile_rows(const GemmWeights& weights, GemmKernel kernel, int64_t num_
     const bool has_room = work_list_bytes(weights.num_experts, kWideRows) <= kWorkListRoom;
     is_wide = has_room && num_rows > int64_t{kNarrowRows} * weights.num_experts;  // more than 24 an expert, in the mean
   }
-  return is_wide ? kWideRows : kNarrowRows;
+  if (!is_wide) return kNarrowRows;
+  return kernel == GemmKernel::kWgmmaExperts ? kWideExpertRows : kWideRows;
 }
 
 int block_threads(GemmKernel kernel, int tile_rows) {
+  if (kernel == GemmKernel::kWgmmaExperts) return expert_groups(tile_rows) * kGemmThreads;
   return kernel == GemmKernel::kWgmmaBF16 ? kWgmmaGroups * kGemmThreads : gemm_threads(tile_rows);
 }
 
 // How many blocks a multiprocessor runs at a time, as far as registers allow. The kernels' __launch_bounds__ say it to
 // the compiler.
 int blocks_by_registers(GemmKernel kernel, int tile_rows) {
+  if (kernel == GemmKernel::kWgmmaExperts) return tile_rows == kNarrowRows ? 2 : 1;
   if (kernel == GemmKernel::kWgmmaBF16 || tile_rows == kWideRows) return 1;
   return kernel == GemmKernel::kMmaInt8 ? 3 : 4;
 }
@@ -76,7 +81,9 @@ void plan_grid(const GemmWeights& weights, const GemmSums& sums, int64_t num_row
     // grid depends on sizes only. At most one tile of each expert is not full. More blocks than run at a time are not
     // needed, because a block takes several tiles.
     const int64_t most_tiles = row_tiles + std::min<int64_t>(weights.num_experts, num_rows);
-    tiles.grid_x = static_cast<int>(std::min<int64_t>(tiles.blocks_at_a_time, most_tiles * weights.num_tiles()));
+    const int groups = sums.kernel == GemmKernel::kWgmmaExperts ? expert_groups(tiles.rows) : 1;
+    const int64_t weight_tiles = divide_up(weights.num_tiles(), groups);
+    tiles.grid_x = static_cast<int>(std::min<int64_t>(tiles.blocks_at_a_time, most_tiles * weight_tiles));
   }
 }
 
@@ -90,6 +97,8 @@ const char* kernel_name(GemmKernel kernel) {
       return "mma fp4";
     case GemmKernel::kWgmmaBF16:
       return "wgmma bf16";
+    case GemmKernel::kWgmmaExperts:
+      return "wgmma experts";
   }
   return "";
 }

@@ -25,7 +25,7 @@ namespace gesso::cuda {
 constexpr int kStepColumns = 64;
 
 // A block multiplies 64 weight rows with 24 or 128 rows of x. (With warpgroups: 128 weight rows with up to 256 rows of
-// x.)
+// x; for experts 128 weight rows with 24 rows of x, or 256 with 96.)
 constexpr int kTileWeightRows = 64;
 // The outputs that a tile makes. In a gated product half of its weight rows are the gate's.
 constexpr int outputs_per_tile(bool is_gated) { return is_gated ? kTileWeightRows / 2 : kTileWeightRows; }
@@ -34,6 +34,8 @@ constexpr int outputs_per_tile(bool is_gated) { return is_gated ? kTileWeightRow
 constexpr int kNarrowRows = 24;
 // Wide tiles are for many rows. They decode a weight once for 128 rows.
 constexpr int kWideRows = 128;
+// The wide tiles of kWgmmaExperts. More rows would take more registers than 16 warps have.
+constexpr int kWideExpertRows = 96;
 
 enum class RowType : uint8_t {
   kBF16,
@@ -61,6 +63,8 @@ enum class GemmKernel : uint8_t {
   kMmaInt8,    // the same on 8-bit integers
   kMmaFp4,     // the same on 4-bit floats: compute capability 12.0 and 12.1
   kWgmmaBF16,  // matrix instructions of a warpgroup on bf16: compute capability 9.0
+  // The same for experts, with weights that are decoded in registers.
+  kWgmmaExperts,
 };
 
 // The weights of a product: one matrix [N, K], a gate's and an up's, or those of each expert.

@@ -18,20 +18,26 @@ struct TileWork {
   int first_step = 0, end_step = 0;
 };
 
-// All tiles of a product. Each has at most kRows rows of x.
-template <int kRows>
+// All tiles of a product. Each has at most kRows rows of x, and kWeightTiles tiles of 64 weight rows: weight_tile is
+// the first of them.
+template <int kRows, int kWeightTiles = 1>
 class WorkList {
  public:
   // `shared` has work_list_bytes bytes. All threads of the block take part.
-  __device__ WorkList(const GemmArguments& arguments, int32_t* shared) : arguments_(arguments), tile_begin_(shared) {
+  __device__ WorkList(const GemmArguments& arguments, int32_t* shared)
+      : WorkList(arguments, shared, shared + arguments.num_experts + 1) {}
+  // The same in a block of more than kGemmThreads threads. `scratch` is one value per warp in shared memory. It is not
+  // used after the call.
+  __device__ WorkList(const GemmArguments& arguments, int32_t* shared, int32_t* scratch)
+      : arguments_(arguments), tile_begin_(shared) {
     if (arguments.num_experts == 0) {
       num_row_tiles_ = (arguments.num_rows + kRows - 1) / kRows;
     } else {
-      count_expert_tiles(shared + arguments.num_experts + 1);
+      count_expert_tiles(scratch);
     }
   }
 
-  __device__ int size() const { return num_row_tiles_ * arguments_.num_weight_tiles() * arguments_.num_splits; }
+  __device__ int size() const { return num_row_tiles_ * num_weight_tiles() * arguments_.num_splits; }
 
   __device__ TileWork operator[](int index) const {
     TileWork work;
@@ -41,11 +47,11 @@ class WorkList {
       work.first_row = index % num_row_tiles_ * kRows;
       work.num_rows = min_of(kRows, arguments_.num_rows - work.first_row);
       index /= num_row_tiles_;
-      work.weight_tile = index % arguments_.num_weight_tiles();
-      work.split = index / arguments_.num_weight_tiles();
+      work.weight_tile = index % num_weight_tiles() * kWeightTiles;
+      work.split = index / num_weight_tiles();
     } else {
-      work.weight_tile = index % arguments_.num_weight_tiles();
-      find_expert(index / arguments_.num_weight_tiles(), work);
+      work.weight_tile = index % num_weight_tiles() * kWeightTiles;
+      find_expert(index / num_weight_tiles(), work);
     }
     work.first_step = work.split * arguments_.steps_per_split;
     work.end_step = min_of(arguments_.num_steps, work.first_step + arguments_.steps_per_split);
@@ -54,6 +60,8 @@ class WorkList {
 
  private:
   __device__ static int min_of(int a, int b) { return a < b ? a : b; }
+
+  __device__ int num_weight_tiles() const { return (arguments_.num_weight_tiles() + kWeightTiles - 1) / kWeightTiles; }
 
   __device__ int rows_of(int expert) const {
     return arguments_.expert_offsets[expert + 1] - arguments_.expert_offsets[expert];

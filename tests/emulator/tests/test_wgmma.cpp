@@ -33,7 +33,7 @@ std::vector<uint16_t> random_bf16(size_t count, uint32_t seed) {
 
 float value_of(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
-enum Mistake { kNone, kNoSwizzle, kNoBarrier, kNoWait, kNoProxyFence, kNoFence, kOverwrites };
+enum Mistake { kNone, kNoSwizzle, kNoBarrier, kNoWait, kNoProxyFence, kNoFence, kOverwrites, kTouchesRegisters };
 
 // `mistake` chooses what the kernel does wrong. a is [steps, 64, 64], b is [steps, N, 64], and out [64, N] = the sum
 // over steps s of a[s] b[s]^T.
@@ -53,13 +53,22 @@ void write_tile(std::byte* tile, const uint16_t* values, int rows, bool is_swizz
   }
 }
 
-template <int N>
+// The registers of A [64, 16], which begins at `a` in rows of 64 values.
+void load_fragment(const uint16_t* a, uint32_t (&fragment)[4]) {
+  for (int i = 0; i < 4; ++i) {
+    const int row = warp_index() * 16 + lane_index() / 4 + i % 2 * 8, column = lane_index() % 4 * 2 + i / 2 * 8;
+    std::memcpy(&fragment[i], a + row * kColumns + column, 4);
+  }
+}
+
+template <int N, bool kInRegisters>
 void product_kernel(Arguments arguments) {
   const Mistake mistake = arguments.mistake;
   std::byte* memory = shared_memory<std::byte>();
   memory += (1024 - shared_address(memory) % 1024) % 1024;
   constexpr int kTileBytes = kRows * 128, kStageBytes = kTileBytes + N * 128;
   float sums[N / 2];
+  uint32_t fragments[2][4][4];
   for (int step = 0; step < arguments.num_steps; ++step) {
     std::byte* tile_a = memory + (mistake == kOverwrites ? 0 : step % 2) * kStageBytes;
     std::byte* tile_b = tile_a + kTileBytes;
@@ -69,7 +78,14 @@ void product_kernel(Arguments arguments) {
     if (mistake != kNoBarrier) sync_block();
     if (mistake != kNoFence) wgmma_fence();
     for (int k = 0; k < 4; ++k) {
-      wgmma_bf16(sums, wgmma_operand(tile_a, k), wgmma_operand(tile_b, k), step > 0 || k > 0);
+      const WgmmaOperand b = further_on(wgmma_operand(tile_b, 0), 32 * k);
+      if constexpr (kInRegisters) {
+        uint32_t(&fragment)[4] = fragments[mistake == kTouchesRegisters ? 0 : step % 2][k];
+        load_fragment(arguments.a + step * kRows * kColumns + 16 * k, fragment);
+        wgmma_bf16(sums, fragment, b, step > 0 || k > 0);
+      } else {
+        wgmma_bf16(sums, wgmma_operand(tile_a, k), b, step > 0 || k > 0);
+      }
     }
     wgmma_commit();
     wgmma_wait<1>();
@@ -91,7 +107,7 @@ T* to_device(const std::vector<T>& values) {
   return static_cast<T*>(data);
 }
 
-template <int N>
+template <int N, bool kInRegisters = false>
 struct Problem {
   std::vector<uint16_t> a, b;
   std::vector<float> out;
@@ -106,7 +122,8 @@ struct Problem {
   // Returns an empty string, or what the kernel did wrong.
   std::string run(Mistake mistake) {
     Arguments arguments = {to_device(a), to_device(b), to_device(out), num_steps, mistake};
-    launch("product", {dim3(1), kThreads, 1024 + 2 * (kRows + N) * 128, nullptr}, product_kernel<N>, arguments);
+    launch("product", {dim3(1), kThreads, 1024 + 2 * (kRows + N) * 128, nullptr}, product_kernel<N, kInRegisters>,
+           arguments);
     const cudaError_t error = cudaDeviceSynchronize();
     std::string failure = error == cudaSuccess ? "" : emulator::take_failure();
     if (error == cudaSuccess) {
@@ -146,22 +163,23 @@ struct Device {
   ~Device() { emulator::reset_settings(); }
 };
 
-template <int N>
+template <int N, bool kInRegisters = false>
 void check_products() {
   Device device;
   for (uint64_t seed : {1, 2, 3}) {
     emulator::set_seed(seed);
-    Problem<N> problem(3, static_cast<uint32_t>(seed));
+    Problem<N, kInRegisters> problem(3, static_cast<uint32_t>(seed));
     CHECK(problem.run(kNone) == "");
     CHECK(problem.worst_error() < 1e-6);
   }
 }
 
 // True if for some order of the threads the emulator reports the mistake, or, without a message, the result is wrong.
+template <int N = 64, bool kInRegisters = false>
 bool is_seen(Mistake mistake, const std::string& message) {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     emulator::set_seed(seed);
-    Problem<64> problem(3, static_cast<uint32_t>(seed));
+    Problem<N, kInRegisters> problem(3, static_cast<uint32_t>(seed));
     const std::string failure = problem.run(mistake);
     if (message.empty() ? !(problem.worst_error() < 1e-6) || !failure.empty()
                         : failure.find(message) != std::string::npos) {
@@ -175,6 +193,19 @@ TEST_CASE("wgmma multiplies as plain loops do") {
   check_products<64>();
   check_products<128>();
   check_products<256>();
+}
+
+TEST_CASE("wgmma multiplies registers as plain loops do") {
+  check_products<24, true>();
+  check_products<96, true>();
+}
+
+TEST_CASE("mistakes with registers are seen") {
+  Device device;
+  CHECK(is_seen<24, true>(kNoBarrier, ""));
+  CHECK(is_seen<24, true>(kNoProxyFence, "no fence_async_proxy"));
+  CHECK(is_seen<24, true>(kOverwrites, "written while its product was under way"));
+  CHECK(is_seen<24, true>(kTouchesRegisters, "written while its product was under way"));
 }
 
 TEST_CASE("mistakes with wgmma are seen") {

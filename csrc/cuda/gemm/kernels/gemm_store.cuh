@@ -59,4 +59,23 @@ __device__ inline void store_tile(const GemmArguments& arguments, const TileWork
   }
 }
 
+// The same for the sums of a warpgroup (cuda/device/wgmma.h), which has the 64 weight rows of the tile.
+template <int kRows>
+__device__ inline void store_group_sums(const GemmArguments& arguments, const TileWork& work,
+                                        const float (&sums)[kRows / 2]) {
+  const float first_scale = weight_scale(arguments, 0, work.expert);
+  const float second_scale = arguments.is_gated ? weight_scale(arguments, 1, work.expert) : first_scale;
+  const TileRow first = tile_row(arguments, work.weight_tile, warp_index() % 4 * 16 + lane_index() / 4);
+#pragma unroll
+  for (int n = 0; n < kRows / 8; ++n) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int row = 8 * n + lane_index() % 4 * 2 + i;
+      if (row >= work.num_rows) continue;
+      float* results = result_row(arguments, work, work.first_row + row);
+      store_pair(arguments, results, first, sums[4 * n + i] * first_scale, sums[4 * n + i + 2] * second_scale);
+    }
+  }
+}
+
 }  // namespace gesso::cuda

@@ -137,24 +137,6 @@ __device__ inline void multiply_tile(const GemmArguments& arguments, const TileW
   wgmma_finish(sums);
 }
 
-template <int kRows>
-__device__ inline void store_sums(const GemmArguments& arguments, const TileWork& work,
-                                  const float (&sums)[kRows / 2]) {
-  const float first_scale = weight_scale(arguments, 0, work.expert);
-  const float second_scale = arguments.is_gated ? weight_scale(arguments, 1, work.expert) : first_scale;
-  const TileRow first = tile_row(arguments, work.weight_tile, warp_index() % 4 * 16 + lane_index() / 4);
-#pragma unroll
-  for (int n = 0; n < kRows / 8; ++n) {
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int row = 8 * n + lane_index() % 4 * 2 + i;
-      if (row >= work.num_rows) continue;
-      float* results = result_row(arguments, work, work.first_row + row);
-      store_pair(arguments, results, first, sums[4 * n + i] * first_scale, sums[4 * n + i + 2] * second_scale);
-    }
-  }
-}
-
 // out = W x^T in tiles of 2 * 64 by kRows, see gemm_arguments.h.   grid: see block_work; shared WgmmaMemory.
 // ptxas: <= 255 registers; HGMMA, LDGSTS
 template <typename Decoder, int kRows>
@@ -164,7 +146,7 @@ __global__ void __launch_bounds__(kThreads, 1) gemm_wgmma_kernel(GemmArguments a
   const TileWork work = block_work<kRows>(arguments);
   float sums[kRows / 2];
   multiply_tile<Decoder, kRows>(arguments, work, shared, sums);
-  store_sums<kRows>(arguments, work, sums);
+  store_group_sums<kRows>(arguments, work, sums);
 }
 
 template <typename Decoder, int kRows>

@@ -7,6 +7,7 @@ namespace gesso::cuda {
 namespace emulated {
 
 inline constexpr emulator::Instruction kSyncBlock = {"sync_block", emulator::Scope::kBarrier, nullptr};
+inline constexpr emulator::Instruction kSyncWarp = {"sync_warp", emulator::Scope::kWarp, nullptr};
 inline constexpr emulator::Instruction kSyncWarps = {"sync_warps", emulator::Scope::kBarrier, nullptr};
 
 inline void wait_at(const emulator::Instruction& instruction, int id, int num_threads, const emulator::Place& place) {
@@ -20,6 +21,10 @@ inline void wait_at(const emulator::Instruction& instruction, int id, int num_th
 
 inline void sync_block(const emulator::Place& place = emulator::Place::current()) {
   emulated::wait_at(emulated::kSyncBlock, 0, static_cast<int>(blockDim.x), place);
+}
+
+inline void sync_warp(const emulator::Place& place = emulator::Place::current()) {
+  emulator::rendezvous(emulated::kSyncWarp, place);
 }
 
 inline void sync_warps(int barrier_id, int num_threads, const emulator::Place& place = emulator::Place::current()) {

@@ -21,6 +21,10 @@ inline float from_bf16(uint16_t bits) { return std::bit_cast<float>(static_cast<
 inline float bf16_low(uint32_t packed) { return std::bit_cast<float>(packed << 16); }
 inline float bf16_high(uint32_t packed) { return std::bit_cast<float>(packed & 0xffff0000u); }
 
+inline uint32_t multiply_bf16(uint32_t a, uint32_t b) {
+  return pack_bf16(bf16_low(a) * bf16_low(b), bf16_high(a) * bf16_high(b));
+}
+
 inline float from_half(uint16_t bits) {
   const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
   const uint32_t exponent = (bits >> 10) & 31;

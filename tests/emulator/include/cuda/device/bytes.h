@@ -12,4 +12,6 @@ inline uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selector) {
   return result;
 }
 
+inline uint32_t mask_and_flip(uint32_t word, uint32_t mask, uint32_t bits) { return (word & mask) ^ bits; }
+
 }  // namespace gesso::cuda

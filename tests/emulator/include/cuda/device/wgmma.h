@@ -32,6 +32,12 @@ inline WgmmaOperand wgmma_operand(const void* tile, int k) {
   return {(address & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62};
 }
 
+inline WgmmaOperand further_on(WgmmaOperand operand, int bytes) {
+  return {operand.descriptor + static_cast<uint64_t>(bytes) / 16};
+}
+
+inline WgmmaOperand of_warp(WgmmaOperand operand) { return operand; }
+
 inline void wgmma_bf16(float (&d)[32], WgmmaOperand a, WgmmaOperand b, bool accumulate,
                        const emulator::Place& place = emulator::Place::current()) {
   emulator::wgmma_bf16(d, 64, a.descriptor, b.descriptor, accumulate, place);
@@ -45,6 +51,16 @@ inline void wgmma_bf16(float (&d)[64], WgmmaOperand a, WgmmaOperand b, bool accu
 inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand b, bool accumulate,
                        const emulator::Place& place = emulator::Place::current()) {
   emulator::wgmma_bf16(d, 256, a.descriptor, b.descriptor, accumulate, place);
+}
+
+inline void wgmma_bf16(float (&d)[12], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate,
+                       const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_bf16(d, 24, a, b.descriptor, accumulate, place);
+}
+
+inline void wgmma_bf16(float (&d)[48], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate,
+                       const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_bf16(d, 96, a, b.descriptor, accumulate, place);
 }
 
 }  // namespace gesso::cuda
