@@ -20,12 +20,13 @@ HOT = {
     "mma int8": ("sm_89", kernels.names_of("Q4_K") | {"rows": 128}),
     "mma fp4": ("sm_120", {"terms": 2, "rows": 24}),
     "wgmma bf16": ("sm_90", kernels.names_of("Q4_K") | {"rows": 256}),
+    "wgmma experts": ("sm_90", kernels.names_of("Q4_K") | {"rows": 24}),
     "attention": ("sm_90", {"dim": 512, "slices": 2, "bands": 2}),
     "soft embedding": ("sm_120", kernels.names_of("Q6_K")),
 }
 # The experts of a canvas, in tiles of 24 rows: issue slots of a scheduler for 64 x 64 weights.
 EXPERT_SLOTS = {
-    ("mma bf16", "sm_90", "Q4_K"): 285,
+    ("wgmma experts", "sm_90", "Q4_K"): 155,
     ("mma int8", "sm_86", "Q4_K"): 247,
     ("mma int8", "sm_120", "Q5_0"): 308,
     ("mma int8", "sm_120", "Q8_0"): 245,

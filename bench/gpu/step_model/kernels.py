@@ -13,7 +13,17 @@ from pathlib import Path
 from device_code.disassembly import listing
 from device_code.ptxas_report import Usage, read_report
 from gesso.files.tensor import tensor_types
-from gpu.step_model.loops import Case, Rule, Work, attention, count, soft_embedding, warp_product, warpgroup_product
+from gpu.step_model.loops import (
+    Case,
+    Rule,
+    Work,
+    attention,
+    count,
+    soft_embedding,
+    warp_product,
+    warpgroup_product,
+    warpgroup_spans,
+)
 from gpu.step_model.machine_code import Block, loop_blocks, read
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -68,6 +78,15 @@ KERNELS = {
         architecture="a",
         products_read_raw=True,
         is_asynchronous=True,
+    ),
+    "wgmma experts": Kernel(
+        "gemm/kernels/gemm_experts_wgmma_sm90a.cu",
+        "gemm_experts_kernelILNS_5DTypeE{type}ELi{rows}E",
+        warpgroup_spans,
+        warps=16,
+        weight_rows=256,
+        architecture="a",
+        products_read_raw=True,
     ),
     "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{bands}E", attention, reads_raw=False),
     "soft embedding": Kernel(
