@@ -31,9 +31,8 @@ OBJECTS = ROOT / "build/cuda/CMakeFiles/gesso.dir/csrc/cuda"  # `make cuda` puts
 
 # Steps of 64 columns in a raw span of weights, by the type (RawSpan in gemm/kernels/raw_tile.cuh).
 SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, "Q4_0": 4}
-# How many lanes meet in a bank when raw weights are read by words of 32 bits. Rows of these types lie 4 times an odd
-# number of words apart.
-RAW_READ_PASSES = {"Q6_K": 4, "Q5_0": 4, "Q8_0": 4, "NVFP4": 4, "Q4_0": 4}
+# How many lanes meet in a bank when raw weights are read by words of 32 bits, where it is not one.
+RAW_READ_PASSES: dict[str, int] = {}
 
 NARROW_ROWS = 32  # a tile with more rows of x is wide
 
@@ -57,14 +56,21 @@ class Kernel:
 
 
 KERNELS = {
-    "mma bf16": Kernel("gemm/kernels/gemm_bf16_*.cu", "gemm_bf16_kernelINS0_{decoder}ELi{rows}E", warp_product),
+    "mma bf16": Kernel(
+        "gemm/kernels/gemm_bf16_*.cu", "gemm_bf16_kernelINS0_{decoder}ELi{rows}E", warp_product, wide_groups=2
+    ),
     "mma int8": Kernel(
-        "gemm/kernels/gemm_int8_*.cu", "gemm_int8_kernelINS0_{decoder}ELi{rows}E", warp_product, step_row_bytes=80
+        "gemm/kernels/gemm_int8_*.cu",
+        "gemm_int8_kernelINS0_{decoder}ELi{rows}E",
+        warp_product,
+        wide_groups=2,
+        step_row_bytes=80,
     ),
     "mma fp4": Kernel(
         "gemm/kernels/gemm_fp4_sm120a.cu",
         "gemm_fp4_kernelINS0_12NvFp4WeightsELi{terms}ELi{rows}E",
         warp_product,
+        wide_groups=2,
         architecture="a",
         step_row_bytes=80,
         reads_raw=False,
