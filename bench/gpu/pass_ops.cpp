@@ -106,8 +106,8 @@ void add_embedding(const Scene& scene, std::vector<PassOp>& list) {
 }
 
 void add_norms(const Scene& scene, std::vector<PassOp>& list) {
-  // Five norms for each layer, two for self-conditioning, and the last one.
-  const int64_t norms = 5 * scene.num_layers() + 2 + 1, residuals = 3 * scene.num_layers();
+  // Two norms for each layer, two for self-conditioning, and the last one.
+  const int64_t norms = 2 * scene.num_layers() + 2 + 1, residuals = 3 * scene.num_layers();
   list.push_back(plain_op(scene, "rms_norm", norms, [](const Scene& s) {
     ops::rms_norm(
         s.context(),

@@ -24,8 +24,8 @@ GatedMatrices expert_matrices(const GatedWeights& weights, int64_t expert) {
 
 void int8_expert_gated_linear(const Context& context, const ops::ExpertGatedLinearArguments& a,
                               const quant::Integers& integers) {
-  const Int8Rows packed = pack_int8(context, a.x, integers);
-  const int64_t operations = 2 * tile_operations(rows_per_expert(a.routing), a.x.columns);
+  const Int8Rows packed = pack_int8(context, a.x.values, integers);
+  const int64_t operations = 2 * tile_operations(rows_per_expert(a.routing), a.x.values.columns);
   for_each_expert_tiles(context, a.routing, a.out.columns, operations,
                         [&](const ExpertSlots& slots, const TileRange& tiles, const JobPoll& poll) {
                           const GatedMatrices matrices = expert_matrices(a.weights, slots.expert);

@@ -8,8 +8,8 @@ namespace gesso::cpu {
 namespace {
 
 void int8_expert_linear(const Context& context, const ops::ExpertLinearArguments& a, const quant::Integers& integers) {
-  const Int8Rows packed = pack_int8(context, a.x, integers);
-  const int64_t operations = tile_operations(rows_per_expert(a.routing), a.x.columns);
+  const Int8Rows packed = pack_int8(context, a.x.values, integers);
+  const int64_t operations = tile_operations(rows_per_expert(a.routing), a.x.values.columns);
   for_each_expert_tiles(
       context, a.routing, a.weight.num_outputs(), operations,
       [&](const ExpertSlots& slots, const TileRange& tiles, const JobPoll& poll) {
@@ -27,12 +27,12 @@ void expert_linear(const Context& context, const ops::ExpertLinearArguments& a) 
   if (const auto* integers = integers_of(context, a.weight)) {
     return int8_expert_linear(context, a, *integers);
   }
-  const int64_t operations = block_operations(rows_per_expert(a.routing), a.x.columns);
+  const int64_t operations = block_operations(rows_per_expert(a.routing), a.x.values.columns);
   const MatmulBlock multiply = matmul_block_for(context);
   for_each_expert_part(context, a.routing, num_blocks(a.weight.num_outputs()), operations,
                        [&](const ExpertSlots& slots, int64_t block) {
                          const bool by_token = a.input == ops::ExpertInput::kTokens;
-                         const ConstMatrix source = by_token ? a.x : a.x.row_range(slots.begin, slots.count);
+                         const ConstMatrix source = by_token ? a.x.values : a.x.values.row_range(slots.begin, slots.count);
                          const int32_t* rows = by_token ? a.routing.token_of_slot.data() + slots.begin : nullptr;
                          multiply(source, rows, slots.count, expert_matrix(a.weight.values, slots.expert),
                                   a.weight.scale_of(slots.expert), block, a.out.row_range(slots.begin, slots.count));

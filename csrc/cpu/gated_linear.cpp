@@ -9,11 +9,11 @@ namespace gesso::cpu {
 namespace {
 
 void int8_gated_linear(const Context& context, const ops::GatedLinearArguments& a, const quant::Integers& integers) {
-  const Int8Rows packed = pack_int8(context, a.x, integers);
+  const Int8Rows packed = pack_int8(context, a.x.values, integers);
   const StoredMatrix gate = {a.gate.values, a.gate.scale_of(0)}, up = {a.up.values, a.up.scale_of(0)};
-  parallel_for(context, num_tiles(a.out.columns), 2 * tile_operations(a.x.rows, a.x.columns),
+  parallel_for(context, num_tiles(a.out.columns), 2 * tile_operations(a.x.values.rows, a.x.values.columns),
                [&](int64_t tile, const JobPoll& poll) {
-                 multiply_tiles_gated({packed, nullptr, a.x.rows}, gate, up, integers, {tile, tile + 1}, a.out, poll);
+                 multiply_tiles_gated({packed, nullptr, a.x.values.rows}, gate, up, integers, {tile, tile + 1}, a.out, poll);
                });
 }
 

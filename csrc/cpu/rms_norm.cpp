@@ -37,6 +37,10 @@ void rms_norm_add(const Context& context, const ops::RmsNormAddArguments& a) {
     const float factor = inverse_rms(in, a.x.columns, a.eps);
     for (int64_t i = 0; i < a.x.columns; ++i) sum[i] = (sum[i] + in[i] * factor * weight[i]) * scale;
   });
+  for (const ops::NormedRows& next : a.next) {
+    cpu::rms_norm(context,
+                  {.x = a.residual, .weight = next.weight, .eps = a.eps, .scale = next.scale, .out = next.out});
+  }
 }
 
 }  // namespace gesso::cpu

@@ -63,7 +63,8 @@ void stage_attention(const PassContext& pass, Batch& batch) {
   }
 }
 
-void attention_block(const PassContext& pass, int64_t layer, const Batch& batch, ConstMatrix normed, Matrix out) {
+void attention_block(const PassContext& pass, int64_t layer, const Batch& batch, const ops::Activations& normed,
+                     Matrix out) {
   const Context& context = pass.context;
   const LayerWeights& w = pass.weights.layers[layer];
   const ops::KeyValueLayout& layout = pass.weights.key_value_layouts[layer];

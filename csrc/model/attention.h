@@ -4,6 +4,7 @@
 #include "core/tensor.h"
 #include "model/batch.h"
 #include "model/pass_context.h"
+#include "ops/activations.h"
 
 namespace gesso::model {
 
@@ -15,6 +16,7 @@ void stage_attention(const PassContext& pass, Batch& batch);
 // their caches, those of canvases to the pass scratch. `out` has the rows that are still read after this layer's keys
 // and values are written: all, only those of the canvases, or none.
 //   normed [R, D]; out [R, D], [num_canvas_rows, D] or [0, D].
-void attention_block(const PassContext& pass, int64_t layer, const Batch& batch, ConstMatrix normed, Matrix out);
+void attention_block(const PassContext& pass, int64_t layer, const Batch& batch, const ops::Activations& normed,
+                     Matrix out);
 
 }  // namespace gesso::model

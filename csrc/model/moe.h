@@ -5,15 +5,17 @@
 #include "core/tensor.h"
 #include "model/pass_context.h"
 #include "model/weights.h"
+#include "ops/activations.h"
 
 namespace gesso::model {
 
 // out = down(gelu_tanh(gate(x)) * up(x)).   x, out [R, D]; scratch [R, 2F].
-void gated_mlp(const Context& context, ConstMatrix x, const Weight& gate, const Weight& up, const Weight& down,
+void gated_mlp(const Context& context, const ops::Activations& x, const Weight& gate, const Weight& up, const Weight& down,
                Matrix scratch, Matrix out);
 
-// out = sum over each row's experts of weight * expert(rms(h, pre_ffw_norm_2)). The router reads h through a norm of
-// its own, and chooses the experts and their weights.   h, out [R, D]; normed [R, D] is scratch.
-void routed_experts(const PassContext& pass, const LayerWeights& w, ConstMatrix h, Matrix normed, Matrix out);
+// out = sum over each row's experts of weight * expert(of_experts). The router reads rows of its own, and chooses the
+// experts and their weights.   All are [R, D].
+void routed_experts(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
+                    const ops::Activations& of_experts, Matrix out);
 
 }  // namespace gesso::model

@@ -36,7 +36,10 @@ class PassScratch {
 
   // Each of these views has the first `rows` rows.
   Matrix hidden(int64_t rows) { return {hidden_.data(), rows, hidden_size_}; }        // the residual stream
-  Matrix normed(int64_t rows) { return {normed_.data(), rows, hidden_size_}; }        // input of a projection
+  // The input of a projection. One op may make as many of them as a Rounding has slots.
+  Matrix normed(int64_t rows, int slot = 0) {
+    return {normed_.data() + slot * limits_.max_rows * hidden_size_, rows, hidden_size_};
+  }
   Matrix projected(int64_t rows) { return {projected_.data(), rows, hidden_size_}; }  // output of attention or an MLP
   // First the dense MLP's part of the feed-forward half; then the experts' part is added.
   Matrix feed_forward_sum(int64_t rows) { return {feed_forward_sum_.data(), rows, hidden_size_}; }

@@ -21,10 +21,10 @@ void check_projection(const Context& context, ConstMatrix x, const Weight& weigh
 
 void expert_gated_linear(const Context& context, const ExpertGatedLinearArguments& a) {
   if (a.weights.gate_up) {
-    check_projection(context, a.x, a.weights.gate_up, a.routing, 2 * a.out.columns);
+    check_projection(context, a.x.values, a.weights.gate_up, a.routing, 2 * a.out.columns);
   } else {
-    check_projection(context, a.x, a.weights.gate, a.routing, a.out.columns);
-    check_projection(context, a.x, a.weights.up, a.routing, a.out.columns);
+    check_projection(context, a.x.values, a.weights.gate, a.routing, a.out.columns);
+    check_projection(context, a.x.values, a.weights.up, a.routing, a.out.columns);
   }
   const int64_t num_slots = static_cast<int64_t>(a.routing.token_of_slot.size());
   check_rows("expert_gated_linear: out", a.out.rows, num_slots);
@@ -32,7 +32,7 @@ void expert_gated_linear(const Context& context, const ExpertGatedLinearArgument
   check_columns("expert_gated_linear: scratch", a.scratch.columns, 2 * a.out.columns);
   const ProfileSpan span(context, "expert_gated_linear",
                          (a.weights.gate_up ? a.weights.gate_up : a.weights.gate).values.data, [&] {
-                           return expert_work(context, a.routing, a.x.rows, a.out.columns,
+                           return expert_work(context, a.routing, a.x.values.rows, a.out.columns,
                                               {&a.weights.gate_up, &a.weights.gate, &a.weights.up});
                          });
   dispatch(context, a);

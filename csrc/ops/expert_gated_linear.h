@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/tensor.h"
+#include "ops/activations.h"
 #include "ops/op.h"
 #include "ops/route.h"
 #include "ops/weight.h"
@@ -11,7 +12,7 @@ namespace gesso::ops {
 // out[s] = gelu_tanh(gate_e . x[t]) * (up_e . x[t]), where e is the expert of slot s and t = token_of_slot[s]. Each
 // product is multiplied by its weight's scale.
 struct ExpertGatedLinearArguments {
-  ConstMatrix x;                // [R, K]
+  Activations x;                // [R, K]
   const GatedWeights& weights;  // gate_up [E, 2M, K], gate rows first, or gate and up [E, M, K]
   const Routing& routing;
   Matrix scratch;  // [R * A, 2M], for the CPU; what it holds afterwards is unspecified

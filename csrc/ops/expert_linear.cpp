@@ -8,12 +8,12 @@
 namespace gesso::ops {
 
 void expert_linear(const Context& context, const ExpertLinearArguments& a) {
-  check_experts("expert_linear", a.x, a.input, a.weight, a.routing);
+  check_experts("expert_linear", a.x.values, a.input, a.weight, a.routing);
   check_rows("expert_linear: out", a.out.rows, static_cast<int64_t>(a.routing.token_of_slot.size()));
   check_columns("expert_linear: out", a.out.columns, a.weight.num_outputs());
-  add_importance(context, a.x, a.input, a.weight, a.routing);
+  add_importance(context, a.x.values, a.input, a.weight, a.routing);
   const ProfileSpan span(context, "expert_linear", a.weight.values.data,
-                         [&] { return expert_work(context, a.routing, a.x.rows, a.out.columns, {&a.weight}); });
+                         [&] { return expert_work(context, a.routing, a.x.values.rows, a.out.columns, {&a.weight}); });
   dispatch(context, a);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/tensor.h"
+#include "ops/activations.h"
 #include "ops/op.h"
 #include "ops/route.h"
 #include "ops/weight.h"
@@ -15,7 +16,7 @@ enum class ExpertInput {
 
 // out[s, n] = scale[e] * sum_k x[row(s), k] * weight[e, n, k], where e is the expert of slot s.
 struct ExpertLinearArguments {
-  ConstMatrix x;  // [R, K] or [R * A, K], as `input` says
+  Activations x;  // [R, K] or [R * A, K], as `input` says
   ExpertInput input;
   const Weight& weight;  // [E, N, K]
   const Routing& routing;

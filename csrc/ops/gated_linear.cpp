@@ -18,17 +18,17 @@ void check_projection(const char* what, const char* scale, ConstMatrix x, const 
 }  // namespace
 
 void gated_linear(const Context& context, const GatedLinearArguments& a) {
-  check_projection("gated_linear: gate", "gated_linear: gate's scale", a.x, a.gate, a.out);
-  check_projection("gated_linear: up", "gated_linear: up's scale", a.x, a.up, a.out);
-  check_rows("gated_linear: out", a.out.rows, a.x.rows);
-  check_rows("gated_linear: scratch", a.scratch.rows, a.x.rows);
+  check_projection("gated_linear: gate", "gated_linear: gate's scale", a.x.values, a.gate, a.out);
+  check_projection("gated_linear: up", "gated_linear: up's scale", a.x.values, a.up, a.out);
+  check_rows("gated_linear: out", a.out.rows, a.x.values.rows);
+  check_rows("gated_linear: scratch", a.scratch.rows, a.x.values.rows);
   check_columns("gated_linear: scratch", a.scratch.columns, a.out.columns);
   if (context.importance) {
-    context.importance->add(a.gate.values.data, 0, 1, a.x, nullptr, a.x.rows);
-    context.importance->add(a.up.values.data, 0, 1, a.x, nullptr, a.x.rows);
+    context.importance->add(a.gate.values.data, 0, 1, a.x.values, nullptr, a.x.values.rows);
+    context.importance->add(a.up.values.data, 0, 1, a.x.values, nullptr, a.x.values.rows);
   }
   const ProfileSpan span(context, "gated_linear", a.gate.values.data,
-                         [&] { return product_work(context, a.x.rows, {&a.gate, &a.up}, a.out.columns); });
+                         [&] { return product_work(context, a.x.values.rows, {&a.gate, &a.up}, a.out.columns); });
   dispatch(context, a);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/tensor.h"
+#include "ops/activations.h"
 #include "ops/op.h"
 #include "ops/weight.h"
 
@@ -10,7 +11,7 @@ namespace gesso::ops {
 // out = gelu_tanh(gate.scale * (x . gate^T)) * (up.scale * (x . up^T)),
 // gelu_tanh(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
 struct GatedLinearArguments {
-  ConstMatrix x;       // [R, K]
+  Activations x;       // [R, K]
   const Weight& gate;  // [F, K] of any computable type
   const Weight& up;    // [F, K] of any computable type
   Matrix scratch;      // [R, F], for the CPU; what it holds afterwards is unspecified

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/tensor.h"
+#include "ops/activations.h"
 #include "ops/op.h"
 #include "ops/weight.h"
 
@@ -10,7 +11,7 @@ namespace gesso::ops {
 // out[r, n] = scale * sum_k x[r, k] * weight[n, k].
 // A row's result depends on that row alone: the order of its sum is the same for every R and thread count.
 struct LinearArguments {
-  ConstMatrix x;         // [R, K]
+  Activations x;         // [R, K]
   const Weight& weight;  // [N, K] of any computable type
   Matrix out;            // [R, N]
 };

@@ -24,6 +24,7 @@ MAX_BYTES = 8 << 20
 # Headers of ops/ that declare no op: shared checks and types, parts of a device besides its ops, and measurements.
 NO_OPS = {
     "op",
+    "activations",
     "check",
     "expert_check",
     "weight",

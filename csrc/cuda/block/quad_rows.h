@@ -64,6 +64,10 @@ struct QuadRows {
 __device__ inline int64_t first_column() { return 4 * static_cast<int64_t>(threadIdx.x); }
 __device__ inline int64_t column_step() { return 4 * static_cast<int64_t>(blockDim.x); }
 
+// Whether the warp still has columns. A loop whose threads exchange values asks this: all lanes of a warp leave it
+// together. The columns of a lane may then be behind the end.
+__device__ inline bool is_warp_inside(int64_t column, int64_t columns) { return column - 4 * lane_index() < columns; }
+
 // The number of threads for such a block. It depends on the number of columns alone, and with it the order of a row's
 // sums.
 constexpr int kMaxRowThreads = 1024;

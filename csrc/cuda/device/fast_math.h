@@ -13,4 +13,7 @@ __device__ inline float fast_exp2(float x) {
   return power;
 }
 
+// a * b, rounded to float32. With a plain product the compiler may round only once, after an addition behind it.
+__device__ inline float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+
 }  // namespace gesso::cuda

@@ -1,5 +1,7 @@
 #include "cuda/gemm/gemm.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/profile.h"
 #include "cuda/gemm/gemm_arguments.h"
@@ -31,8 +33,8 @@ int64_t step_bytes(const RowFormat& format) {
   return 0;
 }
 
-PackedRows pack(const Context& context, ConstMatrix x, ActivationType activations, DType weight) {
-  Queue& queue = *context.queue;
+// Takes memory for packed rows like x.
+PackedRows take_rows(Queue& queue, ConstMatrix x, ActivationType activations, DType weight, Scratch where) {
   PackedRows packed;
   packed.activations = activations;
   packed.format = plan_rows(queue.properties(), weight, activations);
@@ -44,12 +46,23 @@ PackedRows pack(const Context& context, ConstMatrix x, ActivationType activation
   const bool is_int8 = packed.format.type == RowType::kInt8, is_fp4 = packed.format.num_terms > 0;
   const int64_t value_bytes = round_up(x.rows * packed.row_bytes, kScratchAlignment);
   const int64_t scale_bytes = is_int8 ? packed.num_steps * sizeof(StepScales) : is_fp4 ? sizeof(float) : 0;  // of a row
-  std::byte* memory = queue.scratch_bytes(Scratch::kActivations, value_bytes + x.rows * scale_bytes);
+  std::byte* memory = queue.scratch_bytes(where, value_bytes + x.rows * scale_bytes);
   packed.values = memory;
   if (is_int8) packed.scales = reinterpret_cast<const StepScales*>(memory + value_bytes);
   if (is_fp4) packed.row_scales = reinterpret_cast<const float*>(memory + value_bytes);
-  is_fp4 ? pack_fp4_activations(queue, x, packed) : pack_activations(queue, x, packed);
   return packed;
+}
+
+PackedRows pack(const Context& context, ConstMatrix x, ActivationType activations, DType weight) {
+  Queue& queue = *context.queue;
+  const PackedRows packed = take_rows(queue, x, activations, weight, Scratch::kActivations);
+  packed.format.num_terms > 0 ? pack_fp4_activations(queue, x, packed) : pack_activations(queue, x, packed);
+  return packed;
+}
+
+// The rounding of rows for a weight that Context::activations asks for.
+RowFormat format_for(const Context& context, DType weight) {
+  return plan_rows(context.queue->properties(), weight, context.activations);
 }
 
 // Fills in what all products have in common. `out` has a row per row of x, or per slot.
@@ -106,8 +119,24 @@ void run(const char* name, const Context& context, const PackedRows& x, GemmArgu
 
 }  // namespace
 
-PackedRows pack_rows(const Context& context, ConstMatrix x, DType weight_type) {
-  return pack(context, x, context.activations, weight_type);
+PackedRows pack_rows(const Context& context, const ops::Activations& x, DType weight_type) {
+  const ops::Rounding& rounding = x.rounding;
+  if (rounding.slot >= 0 && format_for(context, rounding.weights[0]) == format_for(context, weight_type)) {
+    return packed_rows(context, x.values, rounding);
+  }
+  return pack(context, x.values, context.activations, weight_type);
+}
+
+PackedRows packed_rows(const Context& context, ConstMatrix x, const ops::Rounding& rounding) {
+  const auto where = static_cast<Scratch>(static_cast<int>(Scratch::kRounded) + rounding.slot);
+  return take_rows(*context.queue, x, context.activations, rounding.weights[0], where);
+}
+
+bool rounds_alike(const Context& context, const ops::Rounding& rounding) {
+  const auto is_alike = [&](DType weight) {
+    return format_for(context, weight) == format_for(context, rounding.weights[0]);
+  };
+  return std::all_of(rounding.weights.begin(), rounding.weights.begin() + rounding.num_weights, is_alike);
 }
 
 void multiply(const Context& context, const PackedRows& x, const Weight& weight, Matrix out) {

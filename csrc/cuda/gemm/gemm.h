@@ -13,6 +13,7 @@
 #include "core/activation_type.h"
 #include "core/context.h"
 #include "cuda/gemm/gemm_plan.h"
+#include "ops/activations.h"
 #include "ops/route.h"
 #include "ops/weight.h"
 
@@ -24,7 +25,8 @@ struct alignas(16) StepScales {
   float sum[2];    // scale * the sum of the 32 integers; formats with a minimum need it
 };
 
-// Rows as the kernels read them. They are in scratch memory, and stay valid until the queue packs rows again.
+// Rows as the kernels read them. They are in scratch memory, and stay valid until the queue packs rows again, or, in a
+// slot of ops::Rounding, until other rows take the slot.
 struct PackedRows {
   ActivationType activations = ActivationType::kBF16;  // what the caller asked for
   RowFormat format;                                    // what this means for the type of the weights, see plan_rows
@@ -37,8 +39,33 @@ struct PackedRows {
   const float* row_scales = nullptr;   // 4-bit floats only: [rows]
 };
 
-// Packs x, of any stride and alignment, for weights of a type. Context::activations says how x is rounded.
-PackedRows pack_rows(const Context& context, ConstMatrix x, DType weight_type);
+// Packed rows of bf16, split bf16 or int8, as a kernel writes them. (Rows of 4-bit floats need the largest value of a
+// whole row first, so a kernel of its own packs them.)
+struct PackedTarget {
+  std::byte* values = nullptr;  // null: there is nothing to pack
+  StepScales* scales = nullptr;
+  int64_t row_bytes = 0;
+  int32_t num_steps = 0;  // of 64 columns of float32
+  int32_t type = 0;       // a RowType; an enum of one byte would be followed by padding
+
+  PackedTarget() = default;
+  explicit PackedTarget(const PackedRows& packed)
+      : values(const_cast<std::byte*>(packed.values)),
+        scales(const_cast<StepScales*>(packed.scales)),
+        row_bytes(packed.row_bytes),
+        num_steps(num_row_steps(RowType::kBF16, packed.columns)),
+        type(static_cast<int32_t>(packed.format.type)) {}
+};
+
+// Packs x, of any stride and alignment, for weights of a type. Context::activations says how x is rounded. If the op
+// that made the rows has packed them in this way, nothing is left to do.
+PackedRows pack_rows(const Context& context, const ops::Activations& x, DType weight_type);
+
+// For an op that makes rows and packs them itself: the memory in the slot of `rounding` for rows like x, packed for the
+// first of its weights.
+PackedRows packed_rows(const Context& context, ConstMatrix x, const ops::Rounding& rounding);
+// Whether rows that are packed like this serve all weights of `rounding`.
+bool rounds_alike(const Context& context, const ops::Rounding& rounding);
 
 // out[r, n] = scale * sum_k x[r, k] * weight[n, k].   weight [N, K], scale absent or F32 [1]; out [R, N].
 // The same packed rows may be multiplied with several weights.

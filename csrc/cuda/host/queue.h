@@ -9,12 +9,13 @@
 #include <vector>
 
 #include "cuda/host/device_properties.h"
+#include "ops/activations.h"
 
 namespace gesso::cuda {
 
 // The uses of scratch memory. The ops of a queue run in order, so an op has its scratch memory to itself until its last
-// kernel has run.
-enum class Scratch { kActivations, kPartials, kWorkList, kHead, kSoftSums, kAttention, kGated, kCount };
+// kernel has run. Only kRounded, one for each slot of ops::Rounding, is kept for later ops.
+enum class Scratch { kActivations, kRounded, kPartials = kRounded + ops::Rounding::kNumSlots, kWorkList, kHead, kSoftSums, kAttention, kGated, kCount };
 
 class Queue {
  public:

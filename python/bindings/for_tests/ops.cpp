@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "for_tests.h"
+#include "normed_products.h"
 #include "ops/add.h"
 #include "ops/device.h"
 #include "ops/embed.h"
@@ -165,6 +166,44 @@ NumpyRows<float> rms_norm_add(Rows x, std::optional<Stored> weight, float eps, f
   return out.finish();
 }
 
+// rms_norm, and the products of what it has rounded for them.
+std::vector<NumpyRows<float>> rms_norm_products(Rows x, float eps, const NormsOfTest& norms, int num_threads) {
+  Call call(num_threads);
+  NormedProducts normed(call, norms, x.shape(0), x.shape(1));
+  for (const ops::NormedRows& rows : normed.rows()) {
+    ops::rms_norm(call.context(), {.x = call.matrix(x),
+                                   .weight = rows.weight,
+                                   .eps = eps,
+                                   .scale = rows.scale,
+                                   .out = rows.out,
+                                   .rounding = rows.rounding});
+  }
+  normed.multiply(call);
+  call.finish();
+  std::vector<NumpyRows<float>> results;
+  normed.append_to(results);
+  return results;
+}
+
+// rms_norm_add with further norms: the residual, and then the products of what was rounded for them.
+std::vector<NumpyRows<float>> rms_norm_add_products(Rows x, Stored weight, float eps, float scale, Rows residual,
+                                                    const NormsOfTest& next, int num_threads) {
+  Call call(num_threads);
+  Output out(to_matrix(residual));
+  NormedProducts normed(call, next, residual.shape(0), residual.shape(1));
+  ops::rms_norm_add(call.context(), {.x = call.matrix(x),
+                                     .weight = call.tensor(weight),
+                                     .eps = eps,
+                                     .scale = scale,
+                                     .residual = call.output(out),
+                                     .next = normed.rows()});
+  normed.multiply(call);
+  call.finish();
+  std::vector<NumpyRows<float>> results = {out.finish()};
+  normed.append_to(results);
+  return results;
+}
+
 NumpyRows<float> linear(Rows x, Stored weight, std::optional<Stored> scale, int num_threads) {
   Call call(num_threads);
   Output out(x.shape(0), std::get<1>(weight).front());
@@ -227,6 +266,9 @@ void bind_dense_ops(nb::module_& module) {
              "in_place"_a = false, num_threads());
   module.def("rms_norm_add", rms_norm_add, "x"_a, "weight"_a.none(), "eps"_a, "scale"_a, "residual"_a, nb::kw_only(),
              num_threads());
+  module.def("rms_norm_products", rms_norm_products, "x"_a, "eps"_a, "norms"_a, nb::kw_only(), num_threads());
+  module.def("rms_norm_add_products", rms_norm_add_products, "x"_a, "weight"_a, "eps"_a, "scale"_a, "residual"_a,
+             "next"_a, nb::kw_only(), num_threads());
   module.def("linear", linear, "x"_a, "weight"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
   module.def("lm_head", lm_head, "x"_a, "head"_a, "cap"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
   module.def("gated_linear", gated_linear, "x"_a, "gate"_a, "up"_a, nb::kw_only(), "gate_scale"_a.none() = nb::none(),

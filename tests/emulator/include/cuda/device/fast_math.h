@@ -13,4 +13,6 @@ inline float fast_exp2(float x) {
   return power < FLT_MIN ? 0.0f : power;
 }
 
+inline float rounded_product(float a, float b) { return a * b; }
+
 }  // namespace gesso::cuda

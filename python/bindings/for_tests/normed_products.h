@@ -1,0 +1,35 @@
+// The rows that a norm rounds for products, and these products: tests see what was rounded only through them.
+#pragma once
+
+#include <deque>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include "for_tests.h"
+#include "ops/rms_norm.h"
+#include "ops/weight.h"
+
+namespace gesso::bindings {
+
+// For each norm its weight, its scale, and the weights that its rows are multiplied with.
+using NormsOfTest = std::vector<std::tuple<Stored, float, std::vector<Stored>>>;
+
+class NormedProducts {
+ public:
+  NormedProducts(Call& call, const NormsOfTest& norms, int64_t num_rows, int64_t num_columns);
+  // What the op under test makes. The norms have the slots 0, 1 and 2.
+  std::span<const ops::NormedRows> rows() const { return rows_; }
+  // Multiplies the rows with their weights. To be called once, behind the op.
+  void multiply(Call& call);
+  // The products, once the call has finished, in the order of the weights.
+  void append_to(std::vector<NumpyRows<float>>& results);
+
+ private:
+  std::deque<Tensor> norms_;
+  std::deque<Output> normed_, products_;
+  std::vector<std::vector<Weight>> weights_;
+  std::vector<ops::NormedRows> rows_;
+};
+
+}  // namespace gesso::bindings
