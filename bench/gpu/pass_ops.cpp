@@ -1,14 +1,17 @@
 #include "pass_ops.h"
 
+#include <initializer_list>
+#include <span>
+
 #include "api/op_profile.h"
 #include "core/profile.h"
 #include "model/self_conditioning.h"
 #include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/embed.h"
-#include "ops/expert_combine.h"
 #include "ops/expert_gated_linear.h"
 #include "ops/expert_linear.h"
+#include "ops/feed_forward_add.h"
 #include "ops/gated_linear.h"
 #include "ops/head_stats.h"
 #include "ops/linear.h"
@@ -91,7 +94,23 @@ PassOp linear_op(const Scene& scene, const std::string& name, Weight LayerWeight
   });
 }
 
-Matrix normed_of(const Scene& s, int64_t /*layer*/) { return s.normed(); }
+// Inputs of products. As in a pass, the norm before has rounded them, into the slot that is named here.
+ops::Activations input_of(const Scene& s, int slot, std::initializer_list<const Weight*> weights) {
+  return {s.pass->memory.normed(s.rows(), slot), {slot, weights}};
+}
+ops::Activations attention_input(const Scene& s, int64_t layer) {
+  const LayerWeights& w = s.layer(layer);
+  return input_of(s, 0, {&w.attn_q, &w.attn_k, &w.attn_v});
+}
+ops::Activations router_input(const Scene& s, int64_t layer) { return input_of(s, 1, {&s.layer(layer).ffn_gate_inp}); }
+ops::Activations experts_input(const Scene& s, int64_t layer) {
+  const GatedWeights& w = s.layer(layer).ffn_gate_up_exps;
+  return input_of(s, 2, {&w.gate_up, &w.gate, &w.up});
+}
+// The norm that makes an input.
+ops::NormedRows norm_of(const Scene& s, const Tensor& weight, const ops::Activations& input) {
+  return {.weight = weight, .out = s.pass->memory.normed(s.rows(), input.rounding.slot), .rounding = input.rounding};
+}
 Matrix projected_of(const Scene& s, int64_t /*layer*/) { return s.projected(); }
 
 void add_embedding(const Scene& scene, std::vector<PassOp>& list) {
@@ -106,19 +125,23 @@ void add_embedding(const Scene& scene, std::vector<PassOp>& list) {
 }
 
 void add_norms(const Scene& scene, std::vector<PassOp>& list) {
-  // Two norms for each layer, two for self-conditioning, and the last one.
-  const int64_t norms = 2 * scene.num_layers() + 2 + 1, residuals = 3 * scene.num_layers();
-  list.push_back(plain_op(scene, "rms_norm", norms, [](const Scene& s) {
+  // The first layer's norm, and two for self-conditioning.
+  list.push_back(plain_op(scene, "rms_norm", 3, [](const Scene& s) {
     ops::rms_norm(
         s.context(),
         {.x = s.hidden(), .weight = s.weights().output_norm, .eps = s.config().rms_norm_eps, .out = s.normed()});
   }));
-  list.push_back(plain_op(scene, "rms_norm_add", residuals, [](const Scene& s) {
+  list.push_back(layer_op(scene, "rms_norm_add", [](const Scene& s, int64_t layer) {
+    const LayerWeights& w = s.layer(layer);
+    const ops::NormedRows next[] = {norm_of(s, w.ffn_norm, input_of(s, 0, {&w.ffn_gate, &w.ffn_up})),
+                                    norm_of(s, w.ffn_gate_inp_scale, router_input(s, layer)),
+                                    norm_of(s, w.pre_ffw_norm_2, experts_input(s, layer))};
     ops::rms_norm_add(s.context(), {.x = s.projected(),
-                                    .weight = s.weights().output_norm,
+                                    .weight = w.post_attention_norm,
                                     .eps = s.config().rms_norm_eps,
                                     .scale = 0.5f,
-                                    .residual = s.hidden()});
+                                    .residual = s.hidden(),
+                                    .next = next});
   }));
 }
 
@@ -153,11 +176,11 @@ void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>
 }
 
 void add_attention(const Scene& scene, std::vector<PassOp>& list) {
-  list.push_back(linear_op(scene, "attn_q", &LayerWeights::attn_q, normed_of,
+  list.push_back(linear_op(scene, "attn_q", &LayerWeights::attn_q, attention_input,
                            [](const Scene& s, int64_t layer) { return s.attention(layer).q; }));
-  list.push_back(linear_op(scene, "attn_k", &LayerWeights::attn_k, normed_of,
+  list.push_back(linear_op(scene, "attn_k", &LayerWeights::attn_k, attention_input,
                            [](const Scene& s, int64_t layer) { return s.attention(layer).k; }));
-  list.push_back(linear_op(scene, "attn_v", &LayerWeights::attn_v, normed_of,
+  list.push_back(linear_op(scene, "attn_v", &LayerWeights::attn_v, attention_input,
                            [](const Scene& s, int64_t layer) { return s.attention(layer).v; }));
   for (const bool is_sliding : {true, false}) add_attention_core(scene, is_sliding, list);
   list.push_back(linear_op(
@@ -167,9 +190,11 @@ void add_attention(const Scene& scene, std::vector<PassOp>& list) {
 
 void run_gated(const Scene& s, const Weight& gate, const Weight& up) {
   const int64_t ffn = s.config().intermediate_size;
-  ops::gated_linear(
-      s.context(),
-      {.x = s.normed(), .gate = gate, .up = up, .scratch = s.gate_up().column_range(ffn, ffn), .out = s.gated()});
+  ops::gated_linear(s.context(), {.x = input_of(s, 0, {&gate, &up}),
+                                  .gate = gate,
+                                  .up = up,
+                                  .scratch = s.gate_up().column_range(ffn, ffn),
+                                  .out = s.gated()});
 }
 
 void add_dense_mlp(const Scene& scene, std::vector<PassOp>& list) {
@@ -188,7 +213,7 @@ void add_dense_mlp(const Scene& scene, std::vector<PassOp>& list) {
 }
 
 void add_routing(const Scene& scene, std::vector<PassOp>& list) {
-  list.push_back(linear_op(scene, "ffn_gate_inp", &LayerWeights::ffn_gate_inp, normed_of,
+  list.push_back(linear_op(scene, "ffn_gate_inp", &LayerWeights::ffn_gate_inp, router_input,
                            [](const Scene& s, int64_t) { return s.experts().scores; }));
   list.push_back(layer_op(scene, "route", [](const Scene& s, int64_t layer) {
     const PassScratch::Experts scratch = s.experts();
@@ -201,7 +226,7 @@ void add_routing(const Scene& scene, std::vector<PassOp>& list) {
 void add_experts(const Scene& scene, std::vector<PassOp>& list) {
   PassOp gated = layer_op(scene, "expert_gated_linear", [](const Scene& s, int64_t layer) {
     const PassScratch::Experts scratch = s.experts();
-    ops::expert_gated_linear(s.context(), {.x = s.normed(),
+    ops::expert_gated_linear(s.context(), {.x = experts_input(s, layer),
                                            .weights = s.layer(layer).ffn_gate_up_exps,
                                            .routing = scratch.routing,
                                            .scratch = scratch.gate_up,
@@ -217,9 +242,23 @@ void add_experts(const Scene& scene, std::vector<PassOp>& list) {
   });
   list.push_back(gated);
   list.push_back(down);
-  list.push_back(layer_op(scene, "expert_combine", [](const Scene& s, int64_t) {
+  list.push_back(layer_op(scene, "feed_forward_add", [](const Scene& s, int64_t layer) {
+    const LayerWeights& w = s.layer(layer);
     const PassScratch::Experts scratch = s.experts();
-    ops::expert_combine(s.context(), {.y = scratch.down, .routing = scratch.routing, .out = s.projected()});
+    const ops::NormedRows next = norm_of(s, w.attn_norm, attention_input(s, layer));
+    ops::feed_forward_add(s.context(), {.mlp = s.pass->memory.feed_forward_sum(s.rows()),
+                                        .experts = scratch.down,
+                                        .routing = scratch.routing,
+                                        .mlp_norm = w.post_ffw_norm_1,
+                                        .experts_norm = w.post_ffw_norm_2,
+                                        .sum_norm = w.post_ffw_norm,
+                                        .eps = s.config().rms_norm_eps,
+                                        .canvas_scale = 0.5f,
+                                        .text_scale = 0.5f,
+                                        .num_canvas_rows = s.rows(),
+                                        .scratch = s.projected(),
+                                        .residual = s.hidden(),
+                                        .next = std::span(&next, 1)});
   }));
 }
 

@@ -1,8 +1,5 @@
 #include "model/moe.h"
 
-#include <algorithm>
-
-#include "ops/expert_combine.h"
 #include "ops/expert_gated_linear.h"
 #include "ops/expert_linear.h"
 #include "ops/gated_linear.h"
@@ -10,13 +7,18 @@
 #include "ops/route.h"
 
 namespace gesso::model {
-namespace {
+void gated_mlp(const Context& context, const ops::Activations& x, const Weight& gate, const Weight& up, const Weight& down,
+               Matrix scratch, Matrix out) {
+  const int64_t ffn = scratch.columns / 2;
+  const Matrix gated = scratch.column_range(0, ffn), rest = scratch.column_range(ffn, ffn);
+  ops::gated_linear(context, {.x = x, .gate = gate, .up = up, .scratch = rest, .out = gated});
+  ops::linear(context, {.x = gated, .weight = down, .out = out});
+}
 
-// Computes the experts for one part of the rows, at most expert_rows() of them.
-void experts_of_part(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
-                     const ops::Activations& of_experts, Matrix out) {
+PassScratch::Experts routed_experts(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
+                                    const ops::Activations& of_experts) {
   const Context& context = pass.context;
-  const PassScratch::Experts scratch = pass.memory.experts(out.rows);
+  const PassScratch::Experts scratch = pass.memory.experts(of_router.values.rows);
   const ops::Routing& routing = scratch.routing;
   ops::linear(context, {.x = of_router, .weight = w.ffn_gate_inp, .out = scratch.scores});
   ops::route(context, {.scores = scratch.scores, .per_expert_scale = w.ffn_down_exps_scale, .routing = routing});
@@ -30,26 +32,7 @@ void experts_of_part(const PassContext& pass, const LayerWeights& w, const ops::
                                .weight = w.ffn_down_exps,
                                .routing = routing,
                                .out = scratch.down});
-  ops::expert_combine(context, {.y = scratch.down, .routing = routing, .out = out});
-}
-
-}  // namespace
-
-void gated_mlp(const Context& context, const ops::Activations& x, const Weight& gate, const Weight& up, const Weight& down,
-               Matrix scratch, Matrix out) {
-  const int64_t ffn = scratch.columns / 2;
-  const Matrix gated = scratch.column_range(0, ffn), rest = scratch.column_range(ffn, ffn);
-  ops::gated_linear(context, {.x = x, .gate = gate, .up = up, .scratch = rest, .out = gated});
-  ops::linear(context, {.x = gated, .weight = down, .out = out});
-}
-
-void routed_experts(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
-                    const ops::Activations& of_experts, Matrix out) {
-  for (int64_t first = 0; first < out.rows; first += pass.memory.expert_rows()) {
-    const int64_t count = std::min(pass.memory.expert_rows(), out.rows - first);
-    experts_of_part(pass, w, of_router.row_range(first, count), of_experts.row_range(first, count),
-                    out.row_range(first, count));
-  }
+  return scratch;
 }
 
 }  // namespace gesso::model

@@ -13,9 +13,9 @@ namespace gesso::model {
 void gated_mlp(const Context& context, const ops::Activations& x, const Weight& gate, const Weight& up, const Weight& down,
                Matrix scratch, Matrix out);
 
-// out = sum over each row's experts of weight * expert(of_experts). The router reads rows of its own, and chooses the
-// experts and their weights.   All are [R, D].
-void routed_experts(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
-                    const ops::Activations& of_experts, Matrix out);
+// Chooses the experts of each row, and computes them: `down` of the result has a row for each slot. The router reads
+// rows of its own.   of_router, of_experts [R, D], at most expert_rows() rows. The result is in the pass scratch.
+PassScratch::Experts routed_experts(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
+                                    const ops::Activations& of_experts);
 
 }  // namespace gesso::model

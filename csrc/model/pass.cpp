@@ -3,7 +3,6 @@
 #include "model/layer.h"
 #include "model/self_conditioning.h"
 #include "ops/embed.h"
-#include "ops/rms_norm.h"
 
 namespace gesso::model {
 
@@ -41,18 +40,13 @@ void Pass::run(ConstMatrix soft_embedding, const Observer& observer) {
   embed_canvases(soft_embedding);
   embed_texts();
   if (observer) observer(kEmbedding, pass_.memory.hidden(batch_.num_rows));
+  begin_layers(pass_, batch_);
   for (int64_t layer = 0; layer < num_layers; ++layer) {
     transformer_layer(pass_, layer, batch_);
     const int64_t rows = layer + 1 < num_layers ? batch_.num_rows : num_canvas_rows();
     if (observer && rows > 0) observer(layer, pass_.memory.hidden(rows));
   }
-  if (num_canvas_rows() == 0) return;
-  pass_.context.poll();
-  ops::rms_norm(pass_.context, {.x = pass_.memory.hidden(num_canvas_rows()),
-                                .weight = pass_.weights.output_norm,
-                                .eps = pass_.config.rms_norm_eps,
-                                .out = final_rows()});
-  if (observer) observer(kFinalNorm, final_rows());
+  if (observer && num_canvas_rows() > 0) observer(kFinalNorm, final_rows());
 }
 
 // Neighbouring canvases that have self-conditioning are embedded together, and so are neighbouring ones that have not.

@@ -41,7 +41,7 @@ class PassScratch {
     return {normed_.data() + slot * limits_.max_rows * hidden_size_, rows, hidden_size_};
   }
   Matrix projected(int64_t rows) { return {projected_.data(), rows, hidden_size_}; }  // output of attention or an MLP
-  // First the dense MLP's part of the feed-forward half; then the experts' part is added.
+  // The dense MLP's part of the feed-forward half, and then the sum of both parts.
   Matrix feed_forward_sum(int64_t rows) { return {feed_forward_sum_.data(), rows, hidden_size_}; }
 
   // The scratch memory of attention.

@@ -33,6 +33,10 @@ struct NormedRows {
   Rounding rounding = {};
 
   Activations activations() const { return {out, rounding}; }
+  // As Activations::row_range: a part of the rows is not rounded.
+  NormedRows row_range(int64_t first, int64_t count) const {
+    return {weight, scale, out.row_range(first, count), count == out.rows ? rounding : Rounding()};
+  }
 };
 
 // residual = (residual + rms(x, weight)) * scale. Then the rows of `next` are made of the new residual.

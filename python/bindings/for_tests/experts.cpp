@@ -1,9 +1,10 @@
-// route, expert_linear, expert_gated_linear and expert_combine for NumPy arrays.
+// route, expert_linear, expert_gated_linear and feed_forward_add for NumPy arrays.
 #include "core/check.h"
 #include "for_tests.h"
-#include "ops/expert_combine.h"
+#include "normed_products.h"
 #include "ops/expert_gated_linear.h"
 #include "ops/expert_linear.h"
+#include "ops/feed_forward_add.h"
 #include "ops/route.h"
 
 namespace gesso::bindings {
@@ -89,12 +90,36 @@ NumpyRows<float> expert_gated_linear(Rows x, std::optional<Stored> gate_up, std:
   return out.finish();
 }
 
-NumpyRows<float> expert_combine(Rows y, OwnedRouting& routing, int num_threads) {
+// The norms are those of the MLP, of the experts and of their sum. Returns the residual, and then the products of what
+// was rounded for them.
+std::vector<NumpyRows<float>> feed_forward_add(Rows mlp, Rows experts, OwnedRouting& routing,
+                                               const std::tuple<Stored, Stored, Stored>& norms, float eps,
+                                               std::tuple<float, float> scales, int64_t num_canvas_rows, Rows residual,
+                                               const NormsOfTest& next, int num_threads) {
   Call call(num_threads);
-  Output out(routing.num_tokens, y.shape(1));
-  ops::expert_combine(call.context(), {.y = call.matrix(y), .routing = routing.view(call), .out = call.output(out)});
+  Output sum(to_matrix(mlp)), scratch(residual.shape(0), residual.shape(1)), out(to_matrix(residual));
+  NormedProducts normed(call, next, residual.shape(0), residual.shape(1));
+  const auto& [mlp_norm, experts_norm, sum_norm] = norms;
+  ops::feed_forward_add(call.context(), {.mlp = call.output(sum),
+                                         .experts = call.matrix(experts),
+                                         .routing = routing.view(call),
+                                         .mlp_norm = call.tensor(mlp_norm),
+                                         .experts_norm = call.tensor(experts_norm),
+                                         .sum_norm = call.tensor(sum_norm),
+                                         .eps = eps,
+                                         .canvas_scale = std::get<0>(scales),
+                                         .text_scale = std::get<1>(scales),
+                                         .num_canvas_rows = num_canvas_rows,
+                                         .scratch = call.output(scratch),
+                                         .residual = call.output(out),
+                                         .next = normed.rows()});
+  normed.multiply(call);
   call.finish();
-  return out.finish();
+  std::vector<NumpyRows<float>> results = {out.finish()};
+  normed.append_to(results);
+  sum.finish();
+  scratch.finish();
+  return results;
 }
 
 }  // namespace
@@ -118,7 +143,8 @@ void bind_expert_ops(nb::module_& module) {
              "scale"_a = nb::none(), num_threads());
   module.def("expert_gated_linear", expert_gated_linear, "x"_a, "gate_up"_a.none(), "gate"_a.none(), "up"_a.none(),
              "routing"_a, nb::kw_only(), "gate_scale"_a = nb::none(), "up_scale"_a = nb::none(), num_threads());
-  module.def("expert_combine", expert_combine, "y"_a, "routing"_a, nb::kw_only(), num_threads());
+  module.def("feed_forward_add", feed_forward_add, "mlp"_a, "experts"_a, "routing"_a, "norms"_a, "eps"_a, "scales"_a,
+             "num_canvas_rows"_a, "residual"_a, "next"_a = NormsOfTest(), nb::kw_only(), num_threads());
 }
 
 }  // namespace gesso::bindings
