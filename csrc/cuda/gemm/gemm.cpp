@@ -96,6 +96,12 @@ void set_experts(GemmArguments& arguments, const Weight& weight, const int32_t* 
   arguments.x_row_of_slot = rows;
 }
 
+// The number of sums that a block makes.
+int64_t sums_of_block(const GemmPlan& plan) {
+  const int groups = plan.sums.kernel == GemmKernel::kWgmmaBF16 ? kWgmmaGroups : 1;
+  return int64_t{groups} * kTileWeightRows * plan.tiles.rows;
+}
+
 // Plans the product, and starts it as the plan says.
 void run(const char* name, const Context& context, const PackedRows& x, GemmArguments& arguments) {
   Queue& queue = *context.queue;
@@ -109,12 +115,12 @@ void run(const char* name, const Context& context, const PackedRows& x, GemmArgu
   arguments.num_splits = splits.count;
   arguments.steps_per_split = splits.steps_each;
   if (splits.count > 1) {
-    const int64_t sums = int64_t{splits.count} * arguments.num_rows * arguments.partial_columns();
-    arguments.partials = queue.scratch<float>(Scratch::kPartials, sums);
+    const int64_t blocks = plan.tiles.num_blocks();  // one for each split of a tile
+    arguments.partials = queue.scratch<float>(Scratch::kPartials, blocks * sums_of_block(plan));
+    arguments.counters = queue.counters(blocks / splits.count);
   }
   const GemmLaunch gemm = {name, queue, plan, arguments};
   gemm_code(plan.sums.kernel, weights.dtype).launch(gemm);
-  if (splits.count > 1) finish_partials(gemm);
 }
 
 }  // namespace

@@ -51,10 +51,10 @@ struct GemmArguments {
   int num_rows = 0;  // rows of out: one for each row of x, or for each slot
   float* out = nullptr;
   int64_t out_stride = 0;
-  // If the sum over k is cut into splits, each split writes its sums here, multiplied with the weight's scale.
-  // finish_partials then adds them. [num_splits, num_rows, N], or [.., 2N] in a gated product, with the gate's sums
-  // first. Null if there is one split.
+  // If the sum over k is cut into splits, each block writes its sums here, and the last block of a tile adds them
+  // (kernels/gemm_store.cuh). Each tile has a counter, which is 0 between launches. Both are null if there is one split.
   float* partials = nullptr;
+  int32_t* counters = nullptr;
   int num_splits = 1;
   int steps_per_split = 0;
 
@@ -68,7 +68,6 @@ struct GemmArguments {
   __host__ __device__ int num_weight_tiles() const {
     return (num_outputs + outputs_per_tile(is_gated) - 1) / outputs_per_tile(is_gated);
   }
-  __host__ __device__ int partial_columns() const { return is_gated ? 2 * num_outputs : num_outputs; }
 };
 
 }  // namespace gesso::cuda

@@ -62,7 +62,4 @@ extern const GemmCode kGemmFp4;
 extern const GemmCode kGemmWgmma;
 extern const GemmCode kGemmExperts;
 
-// Adds the sums of the splits, in their order, and writes out.
-void finish_partials(const GemmLaunch& gemm);
-
 }  // namespace gesso::cuda

@@ -51,4 +51,13 @@ void Queue::release_outgrown() {
   outgrown_.clear();
 }
 
+int32_t* Queue::counters(int64_t count) {
+  const int64_t before = scratch_generation_;
+  auto* counters = scratch<int32_t>(Scratch::kCounters, count);
+  if (scratch_generation_ != before) {
+    check_cuda(cudaMemsetAsync(counters, 0, count * sizeof(int32_t), stream_), "cudaMemsetAsync");
+  }
+  return counters;
+}
+
 }  // namespace gesso::cuda

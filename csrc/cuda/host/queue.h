@@ -15,7 +15,7 @@ namespace gesso::cuda {
 
 // The uses of scratch memory. The ops of a queue run in order, so an op has its scratch memory to itself until its last
 // kernel has run. Only kRounded, one for each slot of ops::Rounding, is kept for later ops.
-enum class Scratch { kActivations, kRounded, kPartials = kRounded + ops::Rounding::kNumSlots, kWorkList, kHead, kSoftSums, kAttention, kGated, kCount };
+enum class Scratch { kActivations, kRounded, kPartials = kRounded + ops::Rounding::kNumSlots, kCounters, kHead, kSoftSums, kAttention, kGated, kCount };
 
 class Queue {
  public:
@@ -38,6 +38,8 @@ class Queue {
   T* scratch(Scratch which, int64_t count) {
     return reinterpret_cast<T*>(scratch_bytes(which, count * static_cast<int64_t>(sizeof(T))));
   }
+  // Counters that kernels find at 0 and leave at 0 (block/last_block.h). They grow and move as scratch memory does.
+  int32_t* counters(int64_t count);
   // This number changes when scratch memory has moved. Then steps that were recorded before cannot be played back any
   // more.
   int64_t scratch_generation() const { return scratch_generation_; }

@@ -66,6 +66,7 @@ __device__ TileWork block_work(const GemmArguments& arguments) {
   const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
   const int block = static_cast<int>(blockIdx.x);
   TileWork work;
+  work.tile = block;
   work.weight_tile = block / num_row_tiles * kGroups + group_index();
   work.first_row = block % num_row_tiles * kRows;
   work.num_rows = arguments.num_rows - work.first_row < kRows ? arguments.num_rows - work.first_row : kRows;

@@ -1,0 +1,19 @@
+// What blocks of one grid need to hand results to each other through global memory: a counter, a fence, and a load that
+// sees what others have written. No block may wait for another one, since they need not run at the same time.
+#pragma once
+
+#include "cuda/device/kernel.h"
+
+namespace gesso::cuda {
+
+// Whatever this thread wrote, or saw through a barrier, before the fence is visible on the device before anything that
+// it writes after the fence.
+__device__ inline void fence_device() { __threadfence(); }
+
+// Adds 1 to a counter in global memory, and returns what it was before.
+__device__ inline int32_t count_arrival(int32_t* counter) { return atomicAdd(counter, 1); }
+
+// Loads what other blocks of the same grid may have written. The load does not go through the L1 cache.
+__device__ inline float load_written(const float* data) { return __ldcg(data); }
+
+}  // namespace gesso::cuda
