@@ -1,6 +1,5 @@
 #include "pass_ops.h"
 
-#include <initializer_list>
 #include <span>
 
 #include "api/op_profile.h"
@@ -18,35 +17,10 @@
 #include "ops/qk_norm_rope.h"
 #include "ops/rms_norm.h"
 #include "ops/route.h"
+#include "scene.h"
 
 namespace gesso::bench {
 namespace {
-
-using model::LayerWeights;
-using model::PassScratch;
-
-// What the ops' functions need. Each keeps a copy.
-struct Scene {
-  Pass* pass;
-
-  const Context& context() const { return pass->model.context; }
-  const ModelConfig& config() const { return pass->model.config; }
-  const model::Weights& weights() const { return pass->model.weights; }
-  const LayerWeights& layer(int64_t index) const { return weights().layers[index]; }
-  int64_t num_layers() const { return config().num_hidden_layers; }
-  bool is_sliding(int64_t index) const { return config().layers[index].is_sliding; }
-
-  int64_t rows() const { return pass->num_rows(); }
-  Matrix hidden() const { return pass->memory.hidden(rows()); }
-  Matrix normed() const { return pass->memory.normed(rows()); }
-  Matrix projected() const { return pass->memory.projected(rows()); }
-  Matrix gate_up() const { return pass->memory.gate_up(rows()); }
-  Matrix gated() const { return gate_up().column_range(0, config().intermediate_size); }
-  PassScratch::Experts experts() const { return pass->memory.experts(rows()); }
-  PassScratch::Attention attention(int64_t index) const {
-    return pass->memory.attention(rows(), weights().key_value_layouts[index]);
-  }
-};
 
 // Runs an op once under a profile, to count its calls and their work.
 void count(Pass& pass, PassOp& op) {
@@ -94,23 +68,6 @@ PassOp linear_op(const Scene& scene, const std::string& name, Weight LayerWeight
   });
 }
 
-// Inputs of products. As in a pass, the norm before has rounded them, into the slot that is named here.
-ops::Activations input_of(const Scene& s, int slot, std::initializer_list<const Weight*> weights) {
-  return {s.pass->memory.normed(s.rows(), slot), {slot, weights}};
-}
-ops::Activations attention_input(const Scene& s, int64_t layer) {
-  const LayerWeights& w = s.layer(layer);
-  return input_of(s, 0, {&w.attn_q, &w.attn_k, &w.attn_v});
-}
-ops::Activations router_input(const Scene& s, int64_t layer) { return input_of(s, 1, {&s.layer(layer).ffn_gate_inp}); }
-ops::Activations experts_input(const Scene& s, int64_t layer) {
-  const GatedWeights& w = s.layer(layer).ffn_gate_up_exps;
-  return input_of(s, 2, {&w.gate_up, &w.gate, &w.up});
-}
-// The norm that makes an input.
-ops::NormedRows norm_of(const Scene& s, const Tensor& weight, const ops::Activations& input) {
-  return {.weight = weight, .out = s.pass->memory.normed(s.rows(), input.rounding.slot), .rounding = input.rounding};
-}
 Matrix projected_of(const Scene& s, int64_t /*layer*/) { return s.projected(); }
 
 void add_embedding(const Scene& scene, std::vector<PassOp>& list) {
@@ -133,7 +90,7 @@ void add_norms(const Scene& scene, std::vector<PassOp>& list) {
   }));
   list.push_back(layer_op(scene, "rms_norm_add", [](const Scene& s, int64_t layer) {
     const LayerWeights& w = s.layer(layer);
-    const ops::NormedRows next[] = {norm_of(s, w.ffn_norm, input_of(s, 0, {&w.ffn_gate, &w.ffn_up})),
+    const ops::NormedRows next[] = {norm_of(s, w.ffn_norm, input_of(s, model::kInputSlot, {&w.ffn_gate, &w.ffn_up})),
                                     norm_of(s, w.ffn_gate_inp_scale, router_input(s, layer)),
                                     norm_of(s, w.pre_ffw_norm_2, experts_input(s, layer))};
     ops::rms_norm_add(s.context(), {.x = s.projected(),
@@ -169,7 +126,8 @@ void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>
                                  .mode = ops::AttentionMode::kCanvas,
                                  .window = is_sliding ? s.config().sliding_window : 0,
                                  .sequences = s.pass->batch.layers[layer].canvases,
-                                 .out = scratch.out});
+                                 .out = scratch.out,
+                                 .rounding = rounding_for(s.layer(layer).attn_output)});
   });
   list.push_back(rope);
   list.push_back(attention);
@@ -185,30 +143,39 @@ void add_attention(const Scene& scene, std::vector<PassOp>& list) {
   for (const bool is_sliding : {true, false}) add_attention_core(scene, is_sliding, list);
   list.push_back(linear_op(
       scene, "attn_output", &LayerWeights::attn_output,
-      [](const Scene& s, int64_t layer) { return s.attention(layer).out; }, projected_of));
+      [](const Scene& s, int64_t layer) {
+        return ops::Activations(s.attention(layer).out, rounding_for(s.layer(layer).attn_output));
+      },
+      projected_of));
 }
 
-void run_gated(const Scene& s, const Weight& gate, const Weight& up) {
+void run_gated(const Scene& s, const Weight& gate, const Weight& up, const Weight& down) {
   const int64_t ffn = s.config().intermediate_size;
-  ops::gated_linear(s.context(), {.x = input_of(s, 0, {&gate, &up}),
+  ops::gated_linear(s.context(), {.x = input_of(s, model::kInputSlot, {&gate, &up}),
                                   .gate = gate,
                                   .up = up,
                                   .scratch = s.gate_up().column_range(ffn, ffn),
-                                  .out = s.gated()});
+                                  .out = s.gated(),
+                                  .rounding = rounding_for(down)});
 }
 
 void add_dense_mlp(const Scene& scene, std::vector<PassOp>& list) {
   PassOp gated = layer_op(scene, "gated_linear ffn_gate, ffn_up", [](const Scene& s, int64_t layer) {
-    run_gated(s, s.layer(layer).ffn_gate, s.layer(layer).ffn_up);
+    const LayerWeights& w = s.layer(layer);
+    run_gated(s, w.ffn_gate, w.ffn_up, w.ffn_down);
   });
   list.push_back(gated);
   list.push_back(linear_op(
-      scene, "ffn_down", &LayerWeights::ffn_down, [](const Scene& s, int64_t) { return s.gated(); }, projected_of));
+      scene, "ffn_down", &LayerWeights::ffn_down,
+      [](const Scene& s, int64_t layer) { return ops::Activations(s.gated(), rounding_for(s.layer(layer).ffn_down)); },
+      projected_of));
 
-  list.push_back(plain_op(scene, "gated_linear self_cond_gate, self_cond_up", 1,
-                          [](const Scene& s) { run_gated(s, s.weights().self_cond_gate, s.weights().self_cond_up); }));
+  list.push_back(plain_op(scene, "gated_linear self_cond_gate, self_cond_up", 1, [](const Scene& s) {
+    run_gated(s, s.weights().self_cond_gate, s.weights().self_cond_up, s.weights().self_cond_down);
+  }));
   list.push_back(plain_op(scene, "linear self_cond_down", 1, [](const Scene& s) {
-    ops::linear(s.context(), {.x = s.gated(), .weight = s.weights().self_cond_down, .out = s.projected()});
+    const Weight& down = s.weights().self_cond_down;
+    ops::linear(s.context(), {.x = {s.gated(), rounding_for(down)}, .weight = down, .out = s.projected()});
   }));
 }
 
@@ -230,13 +197,16 @@ void add_experts(const Scene& scene, std::vector<PassOp>& list) {
                                            .weights = s.layer(layer).ffn_gate_up_exps,
                                            .routing = scratch.routing,
                                            .scratch = scratch.gate_up,
-                                           .out = scratch.gate_up.column_range(0, s.config().moe_intermediate_size)});
+                                           .out = scratch.gate_up.column_range(0, s.config().moe_intermediate_size),
+                                           .rounding = rounding_for(s.layer(layer).ffn_down_exps)});
   });
   PassOp down = layer_op(scene, "expert_linear ffn_down_exps", [](const Scene& s, int64_t layer) {
     const PassScratch::Experts scratch = s.experts();
-    ops::expert_linear(s.context(), {.x = scratch.gate_up.column_range(0, s.config().moe_intermediate_size),
+    const Weight& weight = s.layer(layer).ffn_down_exps;
+    const Matrix gated = scratch.gate_up.column_range(0, s.config().moe_intermediate_size);
+    ops::expert_linear(s.context(), {.x = {gated, rounding_for(weight)},
                                      .input = ops::ExpertInput::kSlots,
-                                     .weight = s.layer(layer).ffn_down_exps,
+                                     .weight = weight,
                                      .routing = scratch.routing,
                                      .out = scratch.down});
   });

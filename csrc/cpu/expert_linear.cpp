@@ -29,14 +29,14 @@ void expert_linear(const Context& context, const ops::ExpertLinearArguments& a) 
   }
   const int64_t operations = block_operations(rows_per_expert(a.routing), a.x.values.columns);
   const MatmulBlock multiply = matmul_block_for(context);
-  for_each_expert_part(context, a.routing, num_blocks(a.weight.num_outputs()), operations,
-                       [&](const ExpertSlots& slots, int64_t block) {
-                         const bool by_token = a.input == ops::ExpertInput::kTokens;
-                         const ConstMatrix source = by_token ? a.x.values : a.x.values.row_range(slots.begin, slots.count);
-                         const int32_t* rows = by_token ? a.routing.token_of_slot.data() + slots.begin : nullptr;
-                         multiply(source, rows, slots.count, expert_matrix(a.weight.values, slots.expert),
-                                  a.weight.scale_of(slots.expert), block, a.out.row_range(slots.begin, slots.count));
-                       });
+  for_each_expert_part(
+      context, a.routing, num_blocks(a.weight.num_outputs()), operations, [&](const ExpertSlots& slots, int64_t block) {
+        const bool by_token = a.input == ops::ExpertInput::kTokens;
+        const ConstMatrix source = by_token ? a.x.values : a.x.values.row_range(slots.begin, slots.count);
+        const int32_t* rows = by_token ? a.routing.token_of_slot.data() + slots.begin : nullptr;
+        multiply(source, rows, slots.count, expert_matrix(a.weight.values, slots.expert),
+                 a.weight.scale_of(slots.expert), block, a.out.row_range(slots.begin, slots.count));
+      });
 }
 
 }  // namespace gesso::cpu

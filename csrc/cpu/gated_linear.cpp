@@ -13,7 +13,8 @@ void int8_gated_linear(const Context& context, const ops::GatedLinearArguments& 
   const StoredMatrix gate = {a.gate.values, a.gate.scale_of(0)}, up = {a.up.values, a.up.scale_of(0)};
   parallel_for(context, num_tiles(a.out.columns), 2 * tile_operations(a.x.values.rows, a.x.values.columns),
                [&](int64_t tile, const JobPoll& poll) {
-                 multiply_tiles_gated({packed, nullptr, a.x.values.rows}, gate, up, integers, {tile, tile + 1}, a.out, poll);
+                 multiply_tiles_gated({packed, nullptr, a.x.values.rows}, gate, up, integers, {tile, tile + 1}, a.out,
+                                      poll);
                });
 }
 

@@ -16,6 +16,7 @@
 #include "cuda/attention/attention_plan.h"
 #include "cuda/attention/attention_warp.cuh"
 #include "cuda/device/launch.h"
+#include "cuda/gemm/gemm.h"
 #include "cuda/host/queue.h"
 
 namespace gesso::cuda {
@@ -35,8 +36,8 @@ __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const Atte
 
   const LaneQueries queries(a, tile, find_thread_place<Tile>());
   QueryFragments<Tile> q;
-  q.load({queries.head(a, 0, a.q, a.q_stride), queries.head(a, 1, a.q, a.q_stride)}, find_thread_place<Tile>(), a.half,
-         a.head_dim);
+  q.load({queries.head(a, 0).in(a.q, a.q_stride), queries.head(a, 1).in(a.q, a.q_stride)}, find_thread_place<Tile>(),
+         a.half, a.head_dim);
   const KeyRange seen[2] = {queries.seen(a, 0), queries.seen(a, 1)};
   const KeyRange range = seen_by_tile<Tile>(a, tile);
   OutputFragments<Tile> out;
@@ -89,6 +90,13 @@ AttentionArguments attention_arguments(const ops::AttentionArguments& op) {
   return a;
 }
 
+// Whether the kernel can round its result. It rounds 32 columns of a head together, and writes no zeros behind a row.
+bool can_pack(const Context& context, const ops::AttentionArguments& op) {
+  if (op.rounding.slot < 0) return false;
+  const bool is_whole = op.layout.head_dim % 32 == 0 && op.out.columns % kStepColumns == 0;
+  return is_whole && packed_rows(context, op.out, op.rounding).format.num_terms == 0;
+}
+
 // The kernel for the index-th line of kAttentionSums.
 template <int kIndex>
 void launch_sums(const Queue& queue, const AttentionPlan& plan, AttentionArguments a,
@@ -117,7 +125,9 @@ void launch_plan(std::integer_sequence<int, kIndices...>, const Queue& queue, co
 }  // namespace
 
 void attention(const Context& context, const ops::AttentionArguments& op) {
-  const AttentionArguments a = attention_arguments(op);
+  AttentionArguments a = attention_arguments(op);
+  const bool is_packed_here = can_pack(context, op);
+  if (is_packed_here) a.packed = PackedTarget(packed_rows(context, op.out, op.rounding));
   const ops::KeyValueLayout& layout = op.layout;
   const int64_t rows = op.q.rows;
   if (rows == 0) return;
@@ -127,6 +137,7 @@ void attention(const Context& context, const ops::AttentionArguments& op) {
   if (context.profile) context.profile->note_plan(describe(plan));
   constexpr int kCount = static_cast<int>(std::size(kAttentionSums));
   launch_plan(std::make_integer_sequence<int, kCount>(), *context.queue, plan, a, layout);
+  if (!is_packed_here) fill_slot(context, op.out, op.rounding);
 }
 
 }  // namespace gesso::cuda

@@ -22,7 +22,8 @@ void expert_gated_linear(const Context& context, const ops::ExpertGatedLinearArg
   const int32_t* rows = a.routing.token_of_slot.data();
   if (is_alike(a.weights)) {
     const DType type = (a.weights.gate_up ? a.weights.gate_up : a.weights.gate).values.dtype;
-    return multiply_experts_gated(context, pack_rows(context, a.x, type), rows, a.routing, a.weights, a.out);
+    return multiply_experts_gated(context, pack_rows(context, a.x, type), rows, a.routing, a.weights, a.out,
+                                  a.rounding);
   }
   const Matrix up_out(context.queue->scratch<float>(Scratch::kGated, a.out.rows * a.out.columns), a.out.rows,
                       a.out.columns);
@@ -33,6 +34,7 @@ void expert_gated_linear(const Context& context, const ops::ExpertGatedLinearArg
   project(a.weights.gate, a.out);
   project(a.weights.up, up_out);
   gelu_mul(*context.queue, up_out, a.out);
+  fill_slot(context, a.out, a.rounding);
 }
 
 }  // namespace gesso::cuda

@@ -9,12 +9,15 @@ namespace gesso::cuda {
 
 void gated_linear(const Context& context, const ops::GatedLinearArguments& a) {
   const DType type = a.gate.values.dtype;
-  if (a.up.values.dtype == type) return multiply_gated(context, pack_rows(context, a.x, type), a.gate, a.up, a.out);
+  if (a.up.values.dtype == type) {
+    return multiply_gated(context, pack_rows(context, a.x, type), a.gate, a.up, a.out, a.rounding);
+  }
   const Matrix up_out(context.queue->scratch<float>(Scratch::kGated, a.out.rows * a.out.columns), a.out.rows,
                       a.out.columns);
   cuda::linear(context, {.x = a.x, .weight = a.gate, .out = a.out});
   cuda::linear(context, {.x = a.x, .weight = a.up, .out = up_out});
   gelu_mul(*context.queue, up_out, a.out);
+  fill_slot(context, a.out, a.rounding);
 }
 
 }  // namespace gesso::cuda

@@ -85,6 +85,9 @@ void attention_block(const PassContext& pass, int64_t layer, const Batch& batch,
                               .layout = layout,
                               .sequences = staged.key_value_rows});
   if (!has_queries) return;
+  // Rows of both kinds come from two calls, and rounded rows are there only as a whole.
+  const bool has_one_kind = batch.num_canvas_rows == 0 || batch.num_canvas_rows == out.rows;
+  const ops::Rounding rounding = has_one_kind ? ops::Rounding(kOutputSlot, {&w.attn_output}) : ops::Rounding();
   const auto attend = [&](ops::AttentionMode mode, Staged<ops::AttentionSequence> sequences, int64_t first_row,
                           int64_t num_rows) {
     if (num_rows == 0) return;
@@ -93,11 +96,12 @@ void attention_block(const PassContext& pass, int64_t layer, const Batch& batch,
                              .mode = mode,
                              .window = window_of(pass.config, layer),
                              .sequences = sequences,
-                             .out = scratch.out.row_range(first_row, num_rows)});
+                             .out = scratch.out.row_range(first_row, num_rows),
+                             .rounding = rounding});
   };
   attend(ops::AttentionMode::kCanvas, staged.canvases, 0, batch.num_canvas_rows);
   attend(ops::AttentionMode::kCausal, staged.texts, batch.num_canvas_rows, out.rows - batch.num_canvas_rows);
-  ops::linear(context, {.x = scratch.out.row_range(0, out.rows), .weight = w.attn_output, .out = out});
+  ops::linear(context, {.x = {scratch.out.row_range(0, out.rows), rounding}, .weight = w.attn_output, .out = out});
 }
 
 }  // namespace gesso::model

@@ -21,21 +21,21 @@ ops::NormedRows input_of(const PassContext& pass, int64_t layer, int64_t rows) {
   const LayerWeights& w = pass.weights.layers[layer];
   return {.weight = w.attn_norm,
           .out = pass.memory.normed(rows),
-          .rounding = {0, {&w.attn_q, &w.attn_k, &w.attn_v}}};
+          .rounding = {kInputSlot, {&w.attn_q, &w.attn_k, &w.attn_v}}};
 }
 
 // The inputs of the dense MLP, of the router and of the experts, all made of the residual stream.
 std::array<ops::NormedRows, 3> feed_forward_inputs(const PassContext& pass, const LayerWeights& w, int64_t rows) {
   const float router_scale = 1.0f / std::sqrt(static_cast<float>(pass.config.hidden_size));
   const GatedWeights& experts = w.ffn_gate_up_exps;
-  return {{{.weight = w.ffn_norm, .out = pass.memory.normed(rows, 0), .rounding = {0, {&w.ffn_gate, &w.ffn_up}}},
+  return {{{.weight = w.ffn_norm, .out = pass.memory.normed(rows), .rounding = {kInputSlot, {&w.ffn_gate, &w.ffn_up}}},
            {.weight = w.ffn_gate_inp_scale,
             .scale = router_scale,
-            .out = pass.memory.normed(rows, 1),
-            .rounding = {1, {&w.ffn_gate_inp}}},
+            .out = pass.memory.normed(rows, kRouterSlot),
+            .rounding = {kRouterSlot, {&w.ffn_gate_inp}}},
            {.weight = w.pre_ffw_norm_2,
-            .out = pass.memory.normed(rows, 2),
-            .rounding = {2, {&experts.gate_up, &experts.gate, &experts.up}}}}};
+            .out = pass.memory.normed(rows, kExpertsSlot),
+            .rounding = {kExpertsSlot, {&experts.gate_up, &experts.gate, &experts.up}}}}};
 }
 
 // Runs the experts, for some rows at a time, and ends the layer.

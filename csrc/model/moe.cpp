@@ -7,12 +7,14 @@
 #include "ops/route.h"
 
 namespace gesso::model {
-void gated_mlp(const Context& context, const ops::Activations& x, const Weight& gate, const Weight& up, const Weight& down,
-               Matrix scratch, Matrix out) {
+
+void gated_mlp(const Context& context, const ops::Activations& x, const Weight& gate, const Weight& up,
+               const Weight& down, Matrix scratch, Matrix out) {
   const int64_t ffn = scratch.columns / 2;
   const Matrix gated = scratch.column_range(0, ffn), rest = scratch.column_range(ffn, ffn);
-  ops::gated_linear(context, {.x = x, .gate = gate, .up = up, .scratch = rest, .out = gated});
-  ops::linear(context, {.x = gated, .weight = down, .out = out});
+  const ops::Rounding rounding(kOutputSlot, {&down});
+  ops::gated_linear(context, {.x = x, .gate = gate, .up = up, .scratch = rest, .out = gated, .rounding = rounding});
+  ops::linear(context, {.x = {gated, rounding}, .weight = down, .out = out});
 }
 
 PassScratch::Experts routed_experts(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
@@ -24,10 +26,14 @@ PassScratch::Experts routed_experts(const PassContext& pass, const LayerWeights&
   ops::route(context, {.scores = scratch.scores, .per_expert_scale = w.ffn_down_exps_scale, .routing = routing});
 
   const Matrix gated = scratch.gate_up.column_range(0, pass.config.moe_intermediate_size);
-  ops::expert_gated_linear(
-      context,
-      {.x = of_experts, .weights = w.ffn_gate_up_exps, .routing = routing, .scratch = scratch.gate_up, .out = gated});
-  ops::expert_linear(context, {.x = gated,
+  const ops::Rounding rounding(kOutputSlot, {&w.ffn_down_exps});
+  ops::expert_gated_linear(context, {.x = of_experts,
+                                     .weights = w.ffn_gate_up_exps,
+                                     .routing = routing,
+                                     .scratch = scratch.gate_up,
+                                     .out = gated,
+                                     .rounding = rounding});
+  ops::expert_linear(context, {.x = {gated, rounding},
                                .input = ops::ExpertInput::kSlots,
                                .weight = w.ffn_down_exps,
                                .routing = routing,

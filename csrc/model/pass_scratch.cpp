@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "ops/activations.h"
 #include "ops/attention.h"
 #include "ops/head_stats.h"
 #include "ops/qk_norm_rope.h"
+#include "ops/rms_norm.h"
 
 namespace gesso::model {
 namespace {
@@ -60,7 +60,7 @@ PassScratch::PassScratch(const Context& context, const ModelConfig& config,
       num_experts_(config.num_experts),
       num_active_(config.top_k_experts),
       hidden_(ops::allocate<float>(context, limits.max_rows * config.hidden_size)),
-      normed_(ops::allocate<float>(context, ops::Rounding::kNumSlots * limits.max_rows * config.hidden_size)),
+      normed_(ops::allocate<float>(context, ops::kMaxNormedRows * limits.max_rows * config.hidden_size)),
       projected_(ops::allocate<float>(context, limits.max_rows * config.hidden_size)),
       feed_forward_sum_(ops::allocate<float>(context, limits.max_rows * config.hidden_size)),
       scratch_(ops::allocate<float>(context, scratch_size(config, layouts, limits))),
@@ -70,7 +70,7 @@ PassScratch::PassScratch(const Context& context, const ModelConfig& config,
 
 int64_t PassScratch::num_bytes(const ModelConfig& config, const std::vector<ops::KeyValueLayout>& layouts,
                                const PassLimits& limits) {
-  constexpr int64_t kMatrices = 3 + ops::Rounding::kNumSlots;  // hidden, projected, feed_forward_sum; normed
+  constexpr int64_t kMatrices = 3 + ops::kMaxNormedRows;  // hidden, projected, feed_forward_sum; normed
   const int64_t rows = kMatrices * limits.max_rows * config.hidden_size;
   const int64_t routing = limits.expert_rows * config.top_k_experts + num_expert_ids(config, limits);
   return (rows + scratch_size(config, layouts, limits) + routing) * kFloatBytes + staging_bytes(config, limits);

@@ -16,6 +16,12 @@
 
 namespace gesso::model {
 
+// Which slot a device has for which rounded rows (ops::Rounding). Rows are read while those of other slots are written.
+constexpr int kInputSlot = 0;  // the input of attention, and then that of the dense MLP
+constexpr int kRouterSlot = 1;
+constexpr int kExpertsSlot = 2;
+constexpr int kOutputSlot = 3;  // what attention, or a gated product, has made
+
 // The memory is that of the context's device. Attention and the MLPs use the same part of it, because attention is done
 // before the MLPs start.
 class PassScratch {
@@ -35,9 +41,9 @@ class PassScratch {
   ops::Replay& replay() { return replay_; }
 
   // Each of these views has the first `rows` rows.
-  Matrix hidden(int64_t rows) { return {hidden_.data(), rows, hidden_size_}; }        // the residual stream
-  // The input of a projection. One op may make as many of them as a Rounding has slots.
-  Matrix normed(int64_t rows, int slot = 0) {
+  Matrix hidden(int64_t rows) { return {hidden_.data(), rows, hidden_size_}; }  // the residual stream
+  // The input of a projection. One op may make up to ops::kMaxNormedRows of them.
+  Matrix normed(int64_t rows, int slot = kInputSlot) {
     return {normed_.data() + slot * limits_.max_rows * hidden_size_, rows, hidden_size_};
   }
   Matrix projected(int64_t rows) { return {projected_.data(), rows, hidden_size_}; }  // output of attention or an MLP

@@ -39,11 +39,12 @@ void self_conditioned_embedding(const PassContext& pass, Staged<int32_t> ids, Co
   const int64_t rows = soft_embedding.rows;
   if (rows > 0) {  // the MLP of a zero row is zero, so the first step skips it
     const Matrix normed = pass.memory.normed(rows), signal = pass.memory.projected(rows);
-    const ops::Rounding rounding(0, {&w.self_cond_gate, &w.self_cond_up});
+    const ops::Rounding rounding(kInputSlot, {&w.self_cond_gate, &w.self_cond_up});
     ops::rms_norm(
         context,
         {.x = soft_embedding, .weight = w.self_cond_pre_norm, .eps = eps, .out = normed, .rounding = rounding});
-    gated_mlp(context, {normed, rounding}, w.self_cond_gate, w.self_cond_up, w.self_cond_down, pass.memory.gate_up(rows), signal);
+    gated_mlp(context, {normed, rounding}, w.self_cond_gate, w.self_cond_up, w.self_cond_down,
+              pass.memory.gate_up(rows), signal);
     ops::add(context, {.x = signal, .residual = hidden});
   }
   ops::rms_norm(context, {.x = hidden, .weight = {}, .eps = eps, .out = hidden});

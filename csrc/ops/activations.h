@@ -15,10 +15,10 @@ namespace gesso::ops {
 // CPU's products round float32 rows themselves, so there a Rounding says nothing.
 struct Rounding {
   // A device has room for the rounded rows of this many matrices. They are valid until other rows take their slot.
-  static constexpr int kNumSlots = 3;
+  static constexpr int kNumSlots = 4;
   static constexpr int kMaxProducts = 3;
 
-  int slot = -1;  // -1: the rows are not rounded beforehand
+  int slot = -1;                                 // -1: the rows are not rounded beforehand
   std::array<DType, kMaxProducts> weights = {};  // the types of the weights that the rows are multiplied with
   int num_weights = 0;
 

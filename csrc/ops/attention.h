@@ -6,6 +6,7 @@
 
 #include "core/staged.h"
 #include "core/tensor.h"
+#include "ops/activations.h"
 #include "ops/key_value_layout.h"
 #include "ops/op.h"
 
@@ -44,6 +45,7 @@ struct AttentionArguments {
   int64_t window;                       // 0: there is no window
   Staged<AttentionSequence> sequences;  // on a GPU they share no rows
   Matrix out;                           // [R, H * K]
+  Rounding rounding = {};               // of out, which has a single product
 };
 
 }  // namespace gesso::ops

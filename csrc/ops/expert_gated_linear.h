@@ -15,8 +15,9 @@ struct ExpertGatedLinearArguments {
   Activations x;                // [R, K]
   const GatedWeights& weights;  // gate_up [E, 2M, K], gate rows first, or gate and up [E, M, K]
   const Routing& routing;
-  Matrix scratch;  // [R * A, 2M], for the CPU; what it holds afterwards is unspecified
-  Matrix out;      // [R * A, M]; it may be the left half of scratch
+  Matrix scratch;          // [R * A, 2M], for the CPU; what it holds afterwards is unspecified
+  Matrix out;              // [R * A, M]; it may be the left half of scratch
+  Rounding rounding = {};  // of out, which has a single product
 };
 
 }  // namespace gesso::ops

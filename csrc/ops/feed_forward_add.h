@@ -18,15 +18,15 @@ struct FeedForwardAddArguments {
   Matrix mlp;           // [R, D]; the op leaves `sum` there
   ConstMatrix experts;  // [R * A, D] by slot
   const Routing& routing;
-  const Tensor& mlp_norm;      // F32 [D], as the other norms
+  const Tensor& mlp_norm;  // F32 [D], as the other norms
   const Tensor& experts_norm;
   const Tensor& sum_norm;
   float eps;
   float canvas_scale;
   float text_scale;
   int64_t num_canvas_rows;
-  Matrix scratch;   // [R, D]; the op leaves y there
-  Matrix residual;  // [R, D]
+  Matrix scratch;                         // [R, D]; the op leaves y there
+  Matrix residual;                        // [R, D]
   std::span<const NormedRows> next = {};  // at most kMaxNormedRows
 };
 

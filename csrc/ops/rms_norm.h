@@ -10,7 +10,7 @@
 namespace gesso::ops {
 
 // How many norms of the same rows one op makes.
-constexpr int kMaxNormedRows = Rounding::kNumSlots;
+constexpr int kMaxNormedRows = 3;
 
 // rms(x, w) = x * (mean(x^2) + eps)^-1/2 * w. The weight w is used as it is stored: 1 is not added to it. An absent
 // weight counts as ones.
@@ -45,7 +45,7 @@ struct RmsNormAddArguments {
   const Tensor& weight;  // F32 [D]
   float eps;
   float scale = 1.0f;
-  Matrix residual;  // [R, D]
+  Matrix residual;                        // [R, D]
   std::span<const NormedRows> next = {};  // at most kMaxNormedRows
 };
 

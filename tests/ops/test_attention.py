@@ -7,7 +7,7 @@ from gesso import _ops
 from reference import device
 from reference import qk_norm_rope as rope_oracle
 from reference.attention import attention, canvas_mask, causal_mask
-from reference.stored import vector
+from reference.stored import random_weight, vector
 from reference.tolerance import assert_same_bits, assert_thread_independent, assert_within_rule
 
 HEADS, KV_HEADS, HEAD_DIM = 4, 2, 8
@@ -314,3 +314,15 @@ def test_widest_head():
     tokens = Tokens(2, 1, 1, 520)
     with pytest.raises(ValueError, match="attention: on a GPU head_dim is at most 512, got 520"):
         run(tokens.q, [tokens.causal(0, 2)], True, num_key_value_heads=1)
+
+
+@pytest.mark.parametrize("name", ["Q8_0", "F32", "NVFP4"])
+@pytest.mark.parametrize("head_dim", [32, 64, 128, 256, 512, 40])  # heads of 40 dims are rounded behind the kernel
+@pytest.mark.parametrize("rows", [1, 20])
+def test_rounded_for_the_next_product(rows, head_dim, name):
+    """A result that is rounded at once for the next product gives the bits of one that is stored as float32 first."""
+    tokens = Tokens(rows, num_heads=8, head_dim=head_dim)
+    output = random_weight(np.random.default_rng(9), name, (19, 8 * head_dim))
+    attended = run(tokens.q, [tokens.causal(0, rows)], causal=True)
+    got = run(tokens.q, [tokens.causal(0, rows)], causal=True, output=output)
+    assert_same_bits(got, _ops.linear(attended, output))

@@ -114,3 +114,15 @@ def test_refuses():
     refuses(r"weight: expected rank 3, got \[10, 32\]", stored("F32", 10, 32), None, None)
     refuses("x: expected 33 columns, got 32", stored("F32", 4, 10, 33), None, None)
     refuses(r"scale: expected F32 \[4\], got F32 \[3\]", None, gate, gate, up_scale=vector(draw(3)))
+
+
+@pytest.mark.parametrize("outputs", [32, 64, 96])
+@pytest.mark.parametrize("tokens", [5, 200])  # narrow tiles; wide ones, for few experts
+@pytest.mark.parametrize(("name", "next_name"), [("Q4_0", "Q8_0"), ("Q8_0", "F32"), ("BF16", "Q8_0")])
+def test_rounded_for_the_next_product(name, next_name, tokens, outputs):
+    """A result that is rounded at once for the next product gives the bits of one that is stored as float32 first."""
+    x, routing, weight = draw(tokens, 96) / 4, route(tokens, 3, 2), stored(name, 3, 2 * outputs, 96)
+    down = stored(next_name, 3, 19, outputs, seed=11)
+    gated = _ops.expert_gated_linear(x, weight, None, None, routing)
+    got = _ops.expert_gated_linear(x, weight, None, None, routing, down=down)
+    assert_same_bits(got, _ops.expert_linear(gated, down, routing, by_slot=True))

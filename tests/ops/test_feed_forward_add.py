@@ -8,6 +8,7 @@ from reference.stored import random_weight, vector
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_within_rule
 
 EPS = 1e-6
+ALL = slice(None)
 
 
 def draw(*shape, seed=0):
@@ -27,7 +28,7 @@ class Layer:
         self.residual, self.norms = draw(tokens, columns, seed=2), draw(3, columns, seed=4)
         self.scales = np.full((tokens, 1), 0.7, np.float32)
 
-    def run(self, tokens=slice(None), num_canvas_rows=None, scales=(0.7, 0.7), next_norms=(), num_threads=1):
+    def run(self, tokens=ALL, num_canvas_rows=None, scales=(0.7, 0.7), next_norms=(), num_threads=1):
         routing, experts = self.routed(tokens)
         residual, *products = _ops.feed_forward_add(
             self.mlp[tokens],
@@ -43,7 +44,7 @@ class Layer:
         )
         return (residual, *products) if next_norms else residual
 
-    def routed(self, tokens=slice(None)):
+    def routed(self, tokens=ALL):
         """The routing, and the experts' rows in the order of the slots."""
         routing, parts = route(self.scores[tokens], self.num_active), self.parts[tokens]
         experts = np.empty((parts.shape[0] * parts.shape[1], parts.shape[2]), np.float32)
@@ -70,7 +71,9 @@ def test_feed_forward_add(tokens, num_experts, num_active, columns):
     layer = Layer(tokens, num_experts, num_active, columns)
     arguments = layer.arguments()
     # Where the terms of the experts' sum cancel, the norm enlarges their rounding.
-    sums = combine(*(np.abs(array) for array in arguments[1:4])) / np.abs(combine(*arguments[1:4])).max(1, keepdims=True)
+    sums = combine(*(np.abs(array) for array in arguments[1:4])) / np.abs(combine(*arguments[1:4])).max(
+        1, keepdims=True
+    )
     magnitude = np.maximum(sums.max(axis=1), 1) * (np.abs(layer.residual) + 4 * np.abs(layer.norms[2])).max(axis=1)
     assert_within_rule(layer.run(), feed_forward_add, *arguments, magnitude=magnitude)
 

@@ -110,3 +110,25 @@ def test_refuses():
         _ops.gated_linear(x, ("I32", [5, 32], np.zeros(640, np.uint8)), weight)
     with pytest.raises(ValueError, match=r"gated_linear: up's scale: expected F32 \[1\], got F32 \[5\]"):
         _ops.gated_linear(x, weight, weight, up_scale=vector(draw(5)))
+
+
+@pytest.mark.parametrize("rows", [1, 5, 25, 129])  # narrow and wide tiles
+@pytest.mark.parametrize("outputs", [32, 64, 96, 288])  # one tile; a whole step; a step that ends in its middle
+@pytest.mark.parametrize("name", ["Q8_0", "Q4_K", "BF16", "NVFP4"])
+def test_rounded_for_the_next_product(name, rows, outputs):
+    """A result that is rounded at once for the next product gives the bits of one that is stored as float32 first."""
+    x, weights = draw(rows, 256) / 4, pair(name, outputs, 256)
+    for next_name in ("Q8_0", "F32") if outputs % 64 else ("Q8_0", "NVFP4"):
+        down = stored(next_name, 19, outputs, seed=11)
+        assert_same_bits(_ops.gated_linear(x, *weights, down=down), _ops.linear(_ops.gated_linear(x, *weights), down))
+
+
+def test_rounded_where_the_sum_has_splits():
+    x, weights, down = draw(30, 4096) / 16, pair("Q8_0", 64, 4096), stored("Q8_0", 19, 64, seed=11)
+    assert_same_bits(_ops.gated_linear(x, *weights, down=down), _ops.linear(_ops.gated_linear(x, *weights), down))
+
+
+def test_rounded_after_two_types():
+    x, down = draw(5, 256) / 4, stored("Q8_0", 19, 64, seed=11)
+    weights = stored("Q4_K", 64, 256), stored("Q6_K", 64, 256, seed=10)
+    assert_same_bits(_ops.gated_linear(x, *weights, down=down), _ops.linear(_ops.gated_linear(x, *weights), down))

@@ -6,6 +6,7 @@
 #include "cuda/attention/attention_memory.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/warp.h"
+#include "cuda/gemm/gemm.h"
 #include "ops/attention.h"
 
 namespace gesso::cuda {
@@ -29,6 +30,7 @@ struct AttentionArguments {
   int64_t q_stride;
   float* out;  // [R, H, K]
   int64_t out_stride;
+  PackedTarget packed;  // where the result goes instead, rounded for a product; head_dim is a multiple of 32 then
   const ops::AttentionSequence* sequences;
   int num_sequences;
   int head_dim;  // K
@@ -105,6 +107,15 @@ __device__ ThreadPlace find_thread_place() {
   return {thread % kWarpSize, warp / Tile::kSlices, warp % Tile::kSlices};
 }
 
+struct HeadPlace {
+  int64_t row, column;
+
+  template <typename T>
+  __device__ T* in(T* rows, int64_t stride) const {
+    return rows + row * stride + column;
+  }
+};
+
 // The two queries of a lane.
 struct LaneQueries {
   const ops::AttentionSequence& sequence;
@@ -118,13 +129,12 @@ struct LaneQueries {
   }
 
   __device__ bool exists(int i) const { return query[i] < num_queries; }
-  // Where the query's head begins in its row of `rows`. For a query that does not exist it is the head of another
+  // The query's row, and the column where its head begins. For a query that does not exist it is the head of another
   // query.
-  template <typename T>
-  __device__ T* head(const AttentionArguments& a, int i, T* rows, int64_t stride) const {
+  __device__ HeadPlace head(const AttentionArguments& a, int i) const {
     const int index = exists(i) ? query[i] : 0;
     const int head = static_cast<int>(blockIdx.y) * a.group + index % a.group;
-    return rows + (sequence.first_row + index / a.group) * stride + static_cast<int64_t>(head) * a.head_dim;
+    return {sequence.first_row + index / a.group, static_cast<int64_t>(head) * a.head_dim};
   }
   // A query that does not exist sees nothing.
   __device__ KeyRange seen(const AttentionArguments& a, int i) const {

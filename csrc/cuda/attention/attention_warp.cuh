@@ -12,6 +12,7 @@
 #include "cuda/device/fast_math.h"
 #include "cuda/device/mma.h"
 #include "cuda/device/warp.h"
+#include "cuda/gemm/pack/store_packed.h"
 
 namespace gesso::cuda {
 
@@ -208,17 +209,35 @@ struct OutputFragments {
   }
   __device__ void store(const AttentionArguments& a, const float (&sums)[2], const LaneQueries& queries,
                         const ThreadPlace& place) const {
+    if (a.packed.values) return store_packed_rows(a, sums, queries, place);
     const int lane_dim = place.slice * Tile::kSliceDims + 2 * (place.lane % 4);
 #pragma unroll
     for (int row = 0; row < 2; ++row) {
       if (!queries.exists(row)) continue;
-      float* head = queries.head(a, row, a.out, a.out_stride);
+      float* head = queries.head(a, row).in(a.out, a.out_stride);
       const float factor = 1.0f / sums[row];
 #pragma unroll
       for (int n = 0; n < kFragments; ++n) {
         const int dim = lane_dim + n * kStepKeys;
         if (dim < a.head_dim) head[dim] = d[n][2 * row] * factor;
         if (dim + 1 < a.head_dim) head[dim + 1] = d[n][2 * row + 1] * factor;
+      }
+    }
+  }
+  __device__ void store_packed_rows(const AttentionArguments& a, const float (&sums)[2], const LaneQueries& queries,
+                                    const ThreadPlace& place) const {
+    static_assert(kFragments % 4 == 0, "32 columns are rounded together");
+#pragma unroll
+    for (int row = 0; row < 2; ++row) {
+      const HeadPlace head = queries.head(a, row);
+      const float factor = 1.0f / sums[row];
+#pragma unroll
+      for (int n = 0; n < kFragments; n += 4) {
+        const int dim = place.slice * Tile::kSliceDims + n * kStepKeys;
+        float values[4][2];
+#pragma unroll
+        for (int i = 0; i < 8; ++i) values[i / 2][i % 2] = rounded_product(d[n + i / 2][2 * row + i % 2], factor);
+        store_packed_fragments(a.packed, head.row, head.column + dim, values, queries.exists(row) && dim < a.head_dim);
       }
     }
   }

@@ -53,10 +53,13 @@ PackedRows take_rows(Queue& queue, ConstMatrix x, ActivationType activations, DT
   return packed;
 }
 
-PackedRows pack(const Context& context, ConstMatrix x, ActivationType activations, DType weight) {
-  Queue& queue = *context.queue;
-  const PackedRows packed = take_rows(queue, x, activations, weight, Scratch::kActivations);
+void fill(const Queue& queue, ConstMatrix x, const PackedRows& packed) {
   packed.format.num_terms > 0 ? pack_fp4_activations(queue, x, packed) : pack_activations(queue, x, packed);
+}
+
+PackedRows pack(const Context& context, ConstMatrix x, ActivationType activations, DType weight) {
+  const PackedRows packed = take_rows(*context.queue, x, activations, weight, Scratch::kActivations);
+  fill(*context.queue, x, packed);
   return packed;
 }
 
@@ -123,6 +126,19 @@ void run(const char* name, const Context& context, const PackedRows& x, GemmArgu
   gemm_code(plan.sums.kernel, weights.dtype).launch(gemm);
 }
 
+// The same for a gated product, whose results are packed where `rounding` has a slot. The kernels do it, except for
+// 4-bit floats, whose scale needs a whole row.
+void run_gated(const char* name, const Context& context, const PackedRows& x, GemmArguments& arguments, Matrix out,
+               const ops::Rounding& rounding) {
+  arguments.is_gated = true;
+  const bool has_slot = rounding.slot >= 0;
+  const PackedRows packed = has_slot ? packed_rows(context, out, rounding) : PackedRows();
+  const bool is_packed_later = packed.format.num_terms > 0;
+  if (has_slot && !is_packed_later) arguments.packed = PackedTarget(packed);
+  run(name, context, x, arguments);
+  if (is_packed_later) fill(*context.queue, out, packed);
+}
+
 }  // namespace
 
 PackedRows pack_rows(const Context& context, const ops::Activations& x, DType weight_type) {
@@ -136,6 +152,10 @@ PackedRows pack_rows(const Context& context, const ops::Activations& x, DType we
 PackedRows packed_rows(const Context& context, ConstMatrix x, const ops::Rounding& rounding) {
   const auto where = static_cast<Scratch>(static_cast<int>(Scratch::kRounded) + rounding.slot);
   return take_rows(*context.queue, x, context.activations, rounding.weights[0], where);
+}
+
+void fill_slot(const Context& context, ConstMatrix x, const ops::Rounding& rounding) {
+  if (rounding.slot >= 0) fill(*context.queue, x, packed_rows(context, x, rounding));
 }
 
 bool rounds_alike(const Context& context, const ops::Rounding& rounding) {
@@ -152,13 +172,13 @@ void multiply(const Context& context, const PackedRows& x, const Weight& weight,
   run("linear", context, x, arguments);
 }
 
-void multiply_gated(const Context& context, const PackedRows& x, const Weight& gate, const Weight& up, Matrix out) {
+void multiply_gated(const Context& context, const PackedRows& x, const Weight& gate, const Weight& up, Matrix out,
+                    const ops::Rounding& rounding) {
   if (out.rows == 0) return;
   GemmArguments arguments = make_arguments(x, gate.values, out);
-  arguments.is_gated = true;
   set_weight(arguments, 0, gate, 0);
   set_weight(arguments, 1, up, 0);
-  run("gated_linear", context, x, arguments);
+  run_gated("gated_linear", context, x, arguments, out, rounding);
 }
 
 void multiply_experts(const Context& context, const PackedRows& x, const int32_t* rows, const ops::Routing& routing,
@@ -171,16 +191,16 @@ void multiply_experts(const Context& context, const PackedRows& x, const int32_t
 }
 
 void multiply_experts_gated(const Context& context, const PackedRows& x, const int32_t* rows,
-                            const ops::Routing& routing, const GatedWeights& weights, Matrix out) {
+                            const ops::Routing& routing, const GatedWeights& weights, Matrix out,
+                            const ops::Rounding& rounding) {
   if (out.rows == 0) return;
   const Weight& gate = weights.gate_up ? weights.gate_up : weights.gate;
   const Weight& up = weights.gate_up ? weights.gate_up : weights.up;
   GemmArguments arguments = make_arguments(x, gate.values, out);
-  arguments.is_gated = true;
   set_weight(arguments, 0, gate, 0);
   set_weight(arguments, 1, up, weights.gate_up ? out.columns : 0);
   set_experts(arguments, gate, rows, routing);
-  run("expert_gated_linear", context, x, arguments);
+  run_gated("expert_gated_linear", context, x, arguments, out, rounding);
 }
 
 }  // namespace gesso::cuda

@@ -2,7 +2,8 @@
 //
 //   float32 rows --pack--> PackedRows --multiply--> float32 rows
 //
-// The rows are rounded once per op: to bf16, to int8 with a scale per 32 columns, or to sums of 4-bit floats. The
+// An op that makes rows may pack them as it goes (ops::Rounding), and a gated product packs its results for the next
+// product. All other rows are packed once per op: rounded to bf16, to int8 with a scale per 32 columns, or to sums of 4-bit floats. The
 // weights stay in memory as the file has them, and are decoded tile by tile. All sums are float32. A row gets the same
 // bits alone as among other rows. gemm_plan.h chooses how all of this is done.
 #pragma once
@@ -64,6 +65,8 @@ PackedRows pack_rows(const Context& context, const ops::Activations& x, DType we
 // For an op that makes rows and packs them itself: the memory in the slot of `rounding` for rows like x, packed for the
 // first of its weights.
 PackedRows packed_rows(const Context& context, ConstMatrix x, const ops::Rounding& rounding);
+// Packs x into the slot of `rounding`, for an op that could not pack its rows itself.
+void fill_slot(const Context& context, ConstMatrix x, const ops::Rounding& rounding);
 // Whether rows that are packed like this serve all weights of `rounding`.
 bool rounds_alike(const Context& context, const ops::Rounding& rounding);
 
@@ -72,14 +75,16 @@ bool rounds_alike(const Context& context, const ops::Rounding& rounding);
 void multiply(const Context& context, const PackedRows& x, const Weight& weight, Matrix out);
 
 // out = gelu_tanh(x . gate^T) * (x . up^T), where each product has its own scale. gate and up must have the same type.
-// gate, up [N, K], out [R, N].
-void multiply_gated(const Context& context, const PackedRows& x, const Weight& gate, const Weight& up, Matrix out);
+// Where `rounding` has a slot, the results go there, packed, and not to out.   gate, up [N, K], out [R, N].
+void multiply_gated(const Context& context, const PackedRows& x, const Weight& gate, const Weight& up, Matrix out,
+                    const ops::Rounding& rounding);
 
 // The same for slots, each of which has the matrices [E, N, K] and the scale of its own expert. `rows` [R * A], in
 // device memory, has the row of x that each slot reads. If it is nullptr, slot i reads row i.   out [R * A, N].
 void multiply_experts(const Context& context, const PackedRows& x, const int32_t* rows, const ops::Routing& routing,
                       const Weight& weight, Matrix out);
 void multiply_experts_gated(const Context& context, const PackedRows& x, const int32_t* rows,
-                            const ops::Routing& routing, const GatedWeights& weights, Matrix out);
+                            const ops::Routing& routing, const GatedWeights& weights, Matrix out,
+                            const ops::Rounding& rounding);
 
 }  // namespace gesso::cuda

@@ -51,8 +51,10 @@ struct GemmArguments {
   int num_rows = 0;  // rows of out: one for each row of x, or for each slot
   float* out = nullptr;
   int64_t out_stride = 0;
+  PackedTarget packed;  // in a gated product: where its rows go instead, rounded for the next product
   // If the sum over k is cut into splits, each block writes its sums here, and the last block of a tile adds them
-  // (kernels/gemm_store.cuh). Each tile has a counter, which is 0 between launches. Both are null if there is one split.
+  // (kernels/gemm_store.cuh). Each tile has a counter, which is 0 between launches. Both are null if there is one
+  // split.
   float* partials = nullptr;
   int32_t* counters = nullptr;
   int num_splits = 1;

@@ -10,7 +10,6 @@
 namespace gesso::cuda {
 
 struct TileWork {
-  int tile = 0;  // its number; the splits of a tile share it
   int expert = 0;
   int weight_tile = 0;
   int first_row = 0;  // the tile's first row of out
@@ -42,7 +41,6 @@ class WorkList {
 
   __device__ TileWork operator[](int index) const {
     TileWork work;
-    work.tile = index % (num_row_tiles_ * arguments_.num_weight_tiles());
     if (arguments_.num_experts == 0) {
       // Tiles with the same weight rows follow one another. The first one reads them from memory, and the others find
       // them in the L2 cache.

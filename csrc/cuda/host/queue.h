@@ -15,7 +15,17 @@ namespace gesso::cuda {
 
 // The uses of scratch memory. The ops of a queue run in order, so an op has its scratch memory to itself until its last
 // kernel has run. Only kRounded, one for each slot of ops::Rounding, is kept for later ops.
-enum class Scratch { kActivations, kRounded, kPartials = kRounded + ops::Rounding::kNumSlots, kCounters, kHead, kSoftSums, kAttention, kGated, kCount };
+enum class Scratch {
+  kActivations,
+  kRounded,
+  kPartials = kRounded + ops::Rounding::kNumSlots,
+  kCounters,
+  kHead,
+  kSoftSums,
+  kAttention,
+  kGated,
+  kCount
+};
 
 class Queue {
  public:

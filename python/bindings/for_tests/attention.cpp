@@ -7,7 +7,9 @@
 
 #include "core/check.h"
 #include "for_tests.h"
+#include "normed_products.h"
 #include "ops/attention.h"
+#include "ops/linear.h"
 #include "ops/qk_norm_rope.h"
 #include "quant/half.h"
 
@@ -142,24 +144,31 @@ struct OwnedSequence {
   }
 };
 
+// With the weight `output`, the result is rounded for it, and the product with it is returned.
 NumpyRows<float> attention(Rows q, int64_t num_key_value_heads, int64_t head_dim, bool causal, int64_t window,
                            const std::vector<OwnedSequence>& sequences, std::optional<int64_t> num_rotated,
-                           bool is_shared, int num_threads) {
+                           bool is_shared, const std::optional<Stored>& output, int num_threads) {
   Call call(num_threads);
   const ops::KeyValueLayout layout = ops::key_value_layout(
       call.context(), {num_key_value_heads, head_dim, num_rotated.value_or(head_dim / 2), is_shared});
   std::list<std::vector<std::byte>> stored;
   std::vector<ops::AttentionSequence> views;
   for (const OwnedSequence& sequence : sequences) views.push_back(sequence.view(call, layout, stored));
-  Output out(q.shape(0), q.shape(1));
+  const NextWeight next(call, output);
+  Output out(q.shape(0), q.shape(1)), product(q.shape(0), next.num_outputs());
+  const Matrix attended = call.output(out);
   ops::attention(call.context(), {.q = call.matrix(q),
                                   .layout = layout,
                                   .mode = causal ? ops::AttentionMode::kCausal : ops::AttentionMode::kCanvas,
                                   .window = window,
                                   .sequences = call.staged(views),
-                                  .out = call.output(out)});
+                                  .out = attended,
+                                  .rounding = next.rounding});
+  if (next) {
+    ops::linear(call.context(), {.x = {attended, next.rounding}, .weight = next.weight, .out = call.output(product)});
+  }
   call.finish();
-  return out.finish();
+  return next ? product.finish() : out.finish();
 }
 
 }  // namespace
@@ -181,7 +190,8 @@ void bind_attention_ops(nb::module_& module) {
           "cached_keys"_a = nb::none(), "cached_values"_a = nb::none(), "own_keys"_a = nb::none(),
           "own_values"_a = nb::none());
   module.def("attention", attention, "q"_a, "num_key_value_heads"_a, "head_dim"_a, nb::kw_only(), "causal"_a,
-             "window"_a = 0, "sequences"_a, "num_rotated"_a = nb::none(), "is_shared"_a = false, num_threads());
+             "window"_a = 0, "sequences"_a, "num_rotated"_a = nb::none(), "is_shared"_a = false,
+             "output"_a = nb::none(), num_threads());
 }
 
 }  // namespace gesso::bindings

@@ -66,10 +66,11 @@ NumpyRows<float> expert_linear(Rows x, Stored weight, OwnedRouting& routing, boo
   return out.finish();
 }
 
-// Takes either gate_up, or gate and up. With gate_up, gate_scale is the scale of both.
+// Takes either gate_up, or gate and up. With gate_up, gate_scale is the scale of both. With `down`, the result is
+// rounded for that weight, and the product with it is returned.
 NumpyRows<float> expert_gated_linear(Rows x, std::optional<Stored> gate_up, std::optional<Stored> gate,
                                      std::optional<Stored> up, OwnedRouting& routing, std::optional<Stored> gate_scale,
-                                     std::optional<Stored> up_scale, int num_threads) {
+                                     std::optional<Stored> up_scale, std::optional<Stored> down, int num_threads) {
   Call call(num_threads);
   GatedWeights weights;
   if (gate_up) {
@@ -80,14 +81,25 @@ NumpyRows<float> expert_gated_linear(Rows x, std::optional<Stored> gate_up, std:
   }
   const int64_t slots = routing.token_of_slot.size();
   const int64_t outputs = gate_up ? std::get<1>(*gate_up)[1] / 2 : std::get<1>(gate.value())[1];
-  Output scratch(slots, 2 * outputs), out(slots, outputs);
+  const NextWeight next(call, down);
+  Output scratch(slots, 2 * outputs), out(slots, outputs), product(slots, next.num_outputs());
+  const Matrix gated = call.output(out);
+  const ops::Routing view = routing.view(call);
   ops::expert_gated_linear(call.context(), {.x = call.matrix(x),
                                             .weights = weights,
-                                            .routing = routing.view(call),
+                                            .routing = view,
                                             .scratch = call.output(scratch),
-                                            .out = call.output(out)});
+                                            .out = gated,
+                                            .rounding = next.rounding});
+  if (next) {
+    ops::expert_linear(call.context(), {.x = {gated, next.rounding},
+                                        .input = ops::ExpertInput::kSlots,
+                                        .weight = next.weight,
+                                        .routing = view,
+                                        .out = call.output(product)});
+  }
   call.finish();
-  return out.finish();
+  return next ? product.finish() : out.finish();
 }
 
 // The norms are those of the MLP, of the experts and of their sum. Returns the residual, and then the products of what
@@ -142,7 +154,8 @@ void bind_expert_ops(nb::module_& module) {
   module.def("expert_linear", expert_linear, "x"_a, "weight"_a, "routing"_a, nb::kw_only(), "by_slot"_a = false,
              "scale"_a = nb::none(), num_threads());
   module.def("expert_gated_linear", expert_gated_linear, "x"_a, "gate_up"_a.none(), "gate"_a.none(), "up"_a.none(),
-             "routing"_a, nb::kw_only(), "gate_scale"_a = nb::none(), "up_scale"_a = nb::none(), num_threads());
+             "routing"_a, nb::kw_only(), "gate_scale"_a = nb::none(), "up_scale"_a = nb::none(), "down"_a = nb::none(),
+             num_threads());
   module.def("feed_forward_add", feed_forward_add, "mlp"_a, "experts"_a, "routing"_a, "norms"_a, "eps"_a, "scales"_a,
              "num_canvas_rows"_a, "residual"_a, "next"_a = NormsOfTest(), nb::kw_only(), num_threads());
 }

@@ -26,6 +26,7 @@ namespace gesso::bindings {
 using nb::literals::operator""_a;
 
 void bind_dense_ops(nb::module_& module);
+void bind_norms(nb::module_& module);
 void bind_attention_ops(nb::module_& module);
 void bind_expert_ops(nb::module_& module);
 void bind_sampler(nb::module_& module);

@@ -1,7 +1,8 @@
-// The rows that a norm rounds for products, and these products: tests see what was rounded only through them.
+// Products of rows that an op has rounded for them: tests see what was rounded only through them.
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <span>
 #include <tuple>
 #include <vector>
@@ -30,6 +31,18 @@ class NormedProducts {
   std::deque<Output> normed_, products_;
   std::vector<std::vector<Weight>> weights_;
   std::vector<ops::NormedRows> rows_;
+};
+
+// A weight behind an op, or none. The op under test rounds its result for the weight.
+struct NextWeight {
+  Weight weight;
+  ops::Rounding rounding;
+
+  NextWeight(Call& call, const std::optional<Stored>& stored) : weight{call.tensor(stored), {}} {
+    if (weight) rounding = ops::Rounding(ops::Rounding::kNumSlots - 1, {&weight});
+  }
+  explicit operator bool() const { return static_cast<bool>(weight); }
+  int64_t num_outputs() const { return weight ? weight.num_outputs() : 0; }
 };
 
 }  // namespace gesso::bindings

@@ -12,7 +12,6 @@
 #include "ops/gated_linear.h"
 #include "ops/linear.h"
 #include "ops/lm_head.h"
-#include "ops/rms_norm.h"
 #include "ops/soft_embed.h"
 
 namespace gesso::bindings {
@@ -141,69 +140,6 @@ NumpyRows<float> embed(Stored table, Vector<int32_t> ids, float scale, int num_t
   return out.finish();
 }
 
-NumpyRows<float> rms_norm(Rows x, std::optional<Stored> weight, float eps, float scale, bool in_place,
-                          int num_threads) {
-  Call call(num_threads);
-  Output out = in_place ? Output(to_matrix(x)) : Output(x.shape(0), x.shape(1));
-  const Matrix target = call.output(out);
-  ops::rms_norm(call.context(), {.x = in_place ? ConstMatrix(target) : call.matrix(x),
-                                 .weight = call.tensor(weight),
-                                 .eps = eps,
-                                 .scale = scale,
-                                 .out = target});
-  call.finish();
-  return out.finish();
-}
-
-NumpyRows<float> rms_norm_add(Rows x, std::optional<Stored> weight, float eps, float scale, Rows residual,
-                              int num_threads) {
-  Call call(num_threads);
-  Output out(to_matrix(residual));
-  ops::rms_norm_add(
-      call.context(),
-      {.x = call.matrix(x), .weight = call.tensor(weight), .eps = eps, .scale = scale, .residual = call.output(out)});
-  call.finish();
-  return out.finish();
-}
-
-// rms_norm, and the products of what it has rounded for them.
-std::vector<NumpyRows<float>> rms_norm_products(Rows x, float eps, const NormsOfTest& norms, int num_threads) {
-  Call call(num_threads);
-  NormedProducts normed(call, norms, x.shape(0), x.shape(1));
-  for (const ops::NormedRows& rows : normed.rows()) {
-    ops::rms_norm(call.context(), {.x = call.matrix(x),
-                                   .weight = rows.weight,
-                                   .eps = eps,
-                                   .scale = rows.scale,
-                                   .out = rows.out,
-                                   .rounding = rows.rounding});
-  }
-  normed.multiply(call);
-  call.finish();
-  std::vector<NumpyRows<float>> results;
-  normed.append_to(results);
-  return results;
-}
-
-// rms_norm_add with further norms: the residual, and then the products of what was rounded for them.
-std::vector<NumpyRows<float>> rms_norm_add_products(Rows x, Stored weight, float eps, float scale, Rows residual,
-                                                    const NormsOfTest& next, int num_threads) {
-  Call call(num_threads);
-  Output out(to_matrix(residual));
-  NormedProducts normed(call, next, residual.shape(0), residual.shape(1));
-  ops::rms_norm_add(call.context(), {.x = call.matrix(x),
-                                     .weight = call.tensor(weight),
-                                     .eps = eps,
-                                     .scale = scale,
-                                     .residual = call.output(out),
-                                     .next = normed.rows()});
-  normed.multiply(call);
-  call.finish();
-  std::vector<NumpyRows<float>> results = {out.finish()};
-  normed.append_to(results);
-  return results;
-}
-
 NumpyRows<float> linear(Rows x, Stored weight, std::optional<Stored> scale, int num_threads) {
   Call call(num_threads);
   Output out(x.shape(0), std::get<1>(weight).front());
@@ -224,18 +160,25 @@ NumpyRows<float> lm_head(Rows x, Stored head, float cap, std::optional<Stored> s
   return logits.finish();
 }
 
+// With `down`, the result is rounded for that weight, and the product with it is returned.
 NumpyRows<float> gated_linear(Rows x, Stored gate, Stored up, std::optional<Stored> gate_scale,
-                              std::optional<Stored> up_scale, int num_threads) {
+                              std::optional<Stored> up_scale, std::optional<Stored> down, int num_threads) {
   Call call(num_threads);
   const int64_t rows = x.shape(0), outputs = std::get<1>(gate).front();
-  Output scratch(rows, outputs), out(rows, outputs);
+  const NextWeight next(call, down);
+  Output scratch(rows, outputs), out(rows, outputs), product(rows, next.num_outputs());
+  const Matrix gated = call.output(out);
   ops::gated_linear(call.context(), {.x = call.matrix(x),
                                      .gate = {call.tensor(gate), call.tensor(gate_scale)},
                                      .up = {call.tensor(up), call.tensor(up_scale)},
                                      .scratch = call.output(scratch),
-                                     .out = call.output(out)});
+                                     .out = gated,
+                                     .rounding = next.rounding});
+  if (next) {
+    ops::linear(call.context(), {.x = {gated, next.rounding}, .weight = next.weight, .out = call.output(product)});
+  }
   call.finish();
-  return out.finish();
+  return next ? product.finish() : out.finish();
 }
 
 NumpyRows<float> add(Rows x, Rows residual, int num_threads) {
@@ -262,17 +205,10 @@ NumpyRows<float> soft_embed(Rows logits, Stored table, float scale, double left_
 
 void bind_dense_ops(nb::module_& module) {
   module.def("embed", embed, "table"_a, "ids"_a, "scale"_a, nb::kw_only(), num_threads());
-  module.def("rms_norm", rms_norm, "x"_a, "weight"_a.none(), "eps"_a, "scale"_a = 1.0f, nb::kw_only(),
-             "in_place"_a = false, num_threads());
-  module.def("rms_norm_add", rms_norm_add, "x"_a, "weight"_a.none(), "eps"_a, "scale"_a, "residual"_a, nb::kw_only(),
-             num_threads());
-  module.def("rms_norm_products", rms_norm_products, "x"_a, "eps"_a, "norms"_a, nb::kw_only(), num_threads());
-  module.def("rms_norm_add_products", rms_norm_add_products, "x"_a, "weight"_a, "eps"_a, "scale"_a, "residual"_a,
-             "next"_a, nb::kw_only(), num_threads());
   module.def("linear", linear, "x"_a, "weight"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
   module.def("lm_head", lm_head, "x"_a, "head"_a, "cap"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
   module.def("gated_linear", gated_linear, "x"_a, "gate"_a, "up"_a, nb::kw_only(), "gate_scale"_a.none() = nb::none(),
-             "up_scale"_a.none() = nb::none(), num_threads());
+             "up_scale"_a.none() = nb::none(), "down"_a.none() = nb::none(), num_threads());
   module.def("add", add, "x"_a, "residual"_a, nb::kw_only(), num_threads());
   module.def("soft_embed", soft_embed, "logits"_a, "table"_a, "scale"_a, nb::kw_only(),
              "left_out_share"_a = ops::kExactShare, num_threads());
@@ -288,6 +224,7 @@ NB_MODULE(_ops, module) {
   module.def("use_device", use_device, "device"_a, "activations"_a = "bf16",
              "Where all ops of this module run from now on.");
   bind_dense_ops(module);
+  bind_norms(module);
   bind_attention_ops(module);
   bind_expert_ops(module);
   bind_sampler(module);

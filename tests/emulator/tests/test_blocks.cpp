@@ -1,7 +1,9 @@
 // How the threads of a block meet. Kernels with a mistake run here, and the same kernels without the mistake.
 #include <atomic>
 
+#include "cuda/block/last_block.h"
 #include "cuda/block/reduce.h"
+#include "cuda/device/arrival.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/warp.h"
 #include "tests/kernel_test.h"
@@ -253,6 +255,36 @@ TEST_CASE("other ways to fail") {
   CHECK(contains(failure_of([&] { run_kernel(1, 32, 0, division_kernel, x); }), "division of an integer by zero"));
   CHECK(contains(failure_of([&] { run_kernel(1, 32, 0, deep_kernel, x, 5); }), "stack"));
   CHECK(reversed(true)[0] == 63);  // none of these failures has a lasting effect
+}
+
+// Each block writes its number, and the last one adds the numbers of all, in their order: 1 + 2 * 2 + 3 * 4 + ...
+__global__ void add_blocks_kernel(float* partials, int32_t* counter, float* sum, bool counts) {
+  partials[blockIdx.x * blockDim.x + threadIdx.x] = static_cast<float>(blockIdx.x + 1);
+  const int num_blocks = static_cast<int>(gridDim.x);
+  if (counts ? !is_last_block(counter, num_blocks, shared_memory<int32_t>()) : blockIdx.x + 1 < gridDim.x) return;
+  float total = 0;
+  for (int block = 0; block < num_blocks; ++block) {
+    total = 2 * total + load_written(partials + block * blockDim.x + threadIdx.x);
+  }
+  sum[threadIdx.x] = total;
+}
+
+// Two launches with the same counter.
+std::vector<float> sum_of_blocks(bool counts) {
+  const OnDevice<int32_t> counter(std::vector<int32_t>{0});
+  const OnDevice<float> first(5 * 64), second(5 * 64), sum(64);
+  run_kernel(5, 64, sizeof(int32_t), add_blocks_kernel, first, counter, sum, counts);
+  run_kernel(5, 64, sizeof(int32_t), add_blocks_kernel, second, counter, sum, counts);
+  return sum.read();
+}
+
+TEST_CASE("the last block sees what all blocks have written, and leaves the counter ready for the next launch") {
+  for (float value : sum_of_blocks(true)) CHECK(value == 16 + 2 * 8 + 3 * 4 + 4 * 2 + 5);
+  CHECK(compare_seeds(8, [] { return sum_of_blocks(true); }) == "");
+}
+
+TEST_CASE("a block that only takes itself for the last one shows as poison under some seed") {
+  CHECK(compare_seeds(8, [] { return sum_of_blocks(false); }) != "");
 }
 
 }  // namespace

@@ -136,6 +136,7 @@ __global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideRows ? 1 : 
     TileSums<kRows> sums;
     clear<kRows>(sums);
     multiply_bf16_tile<Decoder, kRows>(arguments, work, shared, sums);
+    static_assert(staged_bytes(kRows) <= Memory::kWorkBegin);
     store_tile<kRows>(arguments, work, sums);
   }
 }

@@ -111,10 +111,10 @@ __global__ void __launch_bounds__(expert_groups(kRows) * kGemmThreads, kRows == 
                                               reinterpret_cast<int32_t*>(shared + Memory::kRawBegin));
   for (int index = static_cast<int>(blockIdx.x); index < list.size(); index += static_cast<int>(gridDim.x)) {
     // The second time the tile is found anew. To keep it would take registers that the loop over steps needs.
-    float sums[kRows / 2];
+    float sums[kRows / 2];  // of an idle group they are not set, and nobody stores them
     multiply_tile<kFormat, kRows>(arguments, group_work(list[index]), shared, sums);
-    const TileWork work = group_work(list[index]);
-    if (!is_idle(arguments, work)) store_group_sums<kRows>(arguments, work, sums);
+    static_assert(Memory::kGroups * staged_bytes(kRows) <= Memory::kWorkBegin);
+    store_group_sums<kRows, Memory::kGroups>(arguments, group_work(list[index]), sums);
     sync_block();  // all is read before the copies of the next tile begin
   }
 }

@@ -119,6 +119,7 @@ __global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideRows ? 1 : 
     clear<kRows>(sums);
     multiply_fp4_tile<Weights, kTerms, kRows>(arguments, work, shared, sums);
     scale_rows<kRows>(arguments, work, sums);
+    static_assert(staged_bytes(kRows) <= Memory::kWorkBegin);
     store_tile<kRows>(arguments, work, sums);
   }
 }

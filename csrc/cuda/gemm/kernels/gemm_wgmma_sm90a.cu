@@ -49,6 +49,7 @@ struct WgmmaMemory {
   static constexpr int kRawBegin = kWeightsBegin + kGroups * 2 * kWeightBytes;
   static constexpr int kBytes = kRawBegin + kGroups * Raw::kBytes;
   static_assert(kBytes + kSwizzledTileAlignment <= kMaxSharedBytes);
+  static_assert(kGroups * staged_bytes(kRows) <= kBytes);
 
   uint8_t* shared;
 
@@ -66,7 +67,6 @@ __device__ TileWork block_work(const GemmArguments& arguments) {
   const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
   const int block = static_cast<int>(blockIdx.x);
   TileWork work;
-  work.tile = block;
   work.weight_tile = block / num_row_tiles * kGroups + group_index();
   work.first_row = block % num_row_tiles * kRows;
   work.num_rows = arguments.num_rows - work.first_row < kRows ? arguments.num_rows - work.first_row : kRows;
@@ -147,7 +147,7 @@ __global__ void __launch_bounds__(kThreads, 1) gemm_wgmma_kernel(GemmArguments a
   const TileWork work = block_work<kRows>(arguments);
   float sums[kRows / 2];
   multiply_tile<Decoder, kRows>(arguments, work, shared, sums);
-  store_group_sums<kRows>(arguments, work, sums);
+  store_group_sums<kRows, kGroups>(arguments, work, sums);
 }
 
 template <typename Decoder, int kRows>

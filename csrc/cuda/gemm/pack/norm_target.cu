@@ -1,7 +1,5 @@
 #include "cuda/gemm/pack/norm_target.h"
 
-#include "cuda/gemm/pack/pack_fp4_activations.h"
-
 namespace gesso::cuda {
 namespace {
 
@@ -26,8 +24,8 @@ NormTargets norm_targets(const Context& context, std::span<const ops::NormedRows
 void pack_remaining(const Context& context, std::span<const ops::NormedRows> rows) {
   for (const ops::NormedRows& each : rows) {
     if (each.rounding.slot < 0) continue;
-    const PackedRows packed = packed_rows(context, each.out, each.rounding);
-    if (packed.format.num_terms > 0) pack_fp4_activations(*context.queue, each.out, packed);
+    const bool is_fp4 = packed_rows(context, each.out, each.rounding).format.num_terms > 0;
+    if (is_fp4) fill_slot(context, each.out, each.rounding);
   }
 }
 
