@@ -300,3 +300,30 @@ def test_special_values_of_4_bit_floats(on, name):
     rest = [0, 2, 3, 6, 7]
     arguments = (x[rest], values_of(weight))
     assert_within_rule(got[rest], linear, *arguments, magnitude=magnitude(*arguments), product_with=name)
+
+
+def check_rounded_at_once(gate_name, down_name, rows, outputs, columns):
+    """A result or norm that is rounded at once for the next product gives the bits of one that is stored first."""
+    x, down = draw(rows, columns) / 4, stored(down_name, 19, outputs, seed=11)
+    gate, up = stored(gate_name, outputs, columns), stored(gate_name, outputs, columns, seed=8)
+    assert_same_bits(_ops.gated_linear(x, gate, up, down=down), _ops.linear(_ops.gated_linear(x, gate, up), down))
+    norm, products = vector(draw(columns, seed=5)), [gate, stored("F32", 19, columns), up]
+    normed = _ops.rms_norm(x, norm, 1e-6)
+    for got, product in zip(_ops.rms_norm_products(x, 1e-6, [(norm, 1.0, products)]), products, strict=True):
+        assert_same_bits(got, _ops.linear(normed, product))
+
+
+@pytest.mark.parametrize("rows", [5, 130])
+@pytest.mark.parametrize("outputs", [32, 64, 96, 192])  # half a block of two warpgroups; with and without a half step
+@pytest.mark.parametrize("columns", [256, 2304])  # one split of the sum, and several
+def test_rounded_at_once_by_warpgroups(on, columns, outputs, rows):
+    on(90)
+    check_rounded_at_once("Q8_0", "Q8_0" if outputs % 64 else "BF16", rows, outputs, columns)
+
+
+@pytest.mark.parametrize("gpu", GPUS_WITH_FP4)
+@pytest.mark.parametrize("name", FP4)
+def test_rounded_at_once_of_4_bit_floats(on, gpu, name):
+    on(*gpu)
+    check_rounded_at_once(name, "Q8_0", 30, 64, 320)
+    check_rounded_at_once("Q8_0", name, 30, 64, 320)

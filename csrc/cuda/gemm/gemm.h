@@ -3,9 +3,9 @@
 //   float32 rows --pack--> PackedRows --multiply--> float32 rows
 //
 // An op that makes rows may pack them as it goes (ops::Rounding), and a gated product packs its results for the next
-// product. All other rows are packed once per op: rounded to bf16, to int8 with a scale per 32 columns, or to sums of 4-bit floats. The
-// weights stay in memory as the file has them, and are decoded tile by tile. All sums are float32. A row gets the same
-// bits alone as among other rows. gemm_plan.h chooses how all of this is done.
+// product. All other rows are packed once per op. Rows are rounded to bf16, to int8 with a scale per 32 columns, or to
+// sums of 4-bit floats. The weights stay in memory as the file has them, and are decoded tile by tile. All sums are
+// float32. A row gets the same bits alone as among other rows. gemm_plan.h chooses how all of this is done.
 #pragma once
 
 #include <cstddef>
