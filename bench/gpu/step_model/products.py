@@ -1,4 +1,4 @@
-"""Products with a matrix, and with those of experts, and the sums of their splits."""
+"""Products with a matrix, and with those of experts."""
 
 from __future__ import annotations
 
@@ -77,7 +77,13 @@ class Product(Launch):
             prologue = machine.prologue_issue * self.warps / 4
         grid = Grid(blocks, self.occupancy(machine).blocks, self.plan.steps, machine.fill, latency, prologue)
         cycles = sm_cycles(machine, work, self.warps, grid, kernel.is_asynchronous)
-        return kernel_time(machine, cycles, self.matrix.num_bytes, bytes_of_rows)
+        return kernel_time(machine, cycles, self.matrix.num_bytes, bytes_of_rows + self.partial_bytes)
+
+    @property
+    def partial_bytes(self) -> int:
+        """Of the sums of splits, which blocks write and the last of them reads."""
+        splits = self.plan.splits
+        return 2 * splits * self.rows * self.matrix.rows_of_all * 4 if splits > 1 else 0
 
 
 @dataclass(frozen=True)
@@ -111,9 +117,3 @@ class ExpertProduct(Product):
 def pack(op: str, rows: int, columns: int) -> RowKernel:
     """Rounds rows for a product: reads 4 bytes of an element, and writes at most 2."""
     return RowKernel("packs", op, rows * columns * 6)
-
-
-def partial_sums(op: str, matrix: Matrix, plan: ProductPlan, rows: int) -> list[RowKernel]:
-    """Adds the sums of the splits, if there are several: each was written, and is read again."""
-    sums = plan.splits * rows * matrix.rows_of_all * 4
-    return [RowKernel("partial sums", op, 2 * sums)] if plan.splits > 1 else []

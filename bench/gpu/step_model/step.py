@@ -11,7 +11,7 @@ from gpu.step_model.attention import Attention
 from gpu.step_model.head import BAND_ROWS, CHUNK_TOKENS, SoftEmbedding, Statistics
 from gpu.step_model.launch import Launch, RowKernel
 from gpu.step_model.plans import attention_plan, product_plan, soft_segments
-from gpu.step_model.products import ExpertProduct, Product, pack, partial_sums
+from gpu.step_model.products import ExpertProduct, Product, pack
 from gpu.step_model.shape import Matrix, Shape, routing, shape
 
 FLOAT = 4
@@ -30,9 +30,9 @@ class Step:
     def add_rows(self, group: str, op: str, num_bytes: int) -> None:
         self.launches.append(RowKernel(group, op, num_bytes))
 
-    def add_norm(self, reads_residual: bool = False) -> None:
-        matrices = 3 if reads_residual else 2
-        self.add_rows("norms", "rms_norm_add" if reads_residual else "rms_norm", matrices * self.matrix_bytes)
+    def add_norm(self) -> None:
+        """It rounds its rows for the products that read them."""
+        self.add_rows("norms", "rms_norm", 2 * self.matrix_bytes)
 
     @property
     def matrix_bytes(self) -> int:
@@ -42,21 +42,18 @@ class Step:
     def add_linear(self, group: str, op: str, matrix: Matrix) -> None:
         arguments = (matrix.dtype, matrix.outputs, matrix.columns, self.rows, self.activations, matrix.is_gated)
         plan = product_plan(self.card, *arguments)
-        self.launches += [
-            pack(op, self.rows, matrix.columns),
-            Product(group, op, matrix, plan, self.rows),
-            *partial_sums(op, matrix, plan, self.rows),
-        ]
+        if plan.num_terms and not op.endswith(("attn_k", "attn_v")):  # q, k and v share their rows
+            self.launches.append(pack(op, self.rows, matrix.columns))
+        self.launches.append(Product(group, op, matrix, plan, self.rows))
 
     def add_experts(self, group: str, op: str, matrix: Matrix, num_x_rows: int) -> None:
         slots = self.rows * self.shape.experts_per_row
         arguments = (matrix.dtype, matrix.outputs, matrix.columns, slots, self.activations, matrix.is_gated)
         plan = product_plan(self.card, *arguments, num_experts=matrix.num_experts)
         rows = routing(self.rows, matrix.num_experts, self.shape.experts_per_row, plan.tile_rows)
-        self.launches += [
-            pack(op, num_x_rows, matrix.columns),
-            ExpertProduct(group, op, matrix, plan, slots, routing=rows),
-        ]
+        if plan.num_terms:  # rows of 4-bit floats, whose scale needs a whole row
+            self.launches.append(pack(op, num_x_rows, matrix.columns))
+        self.launches.append(ExpertProduct(group, op, matrix, plan, slots, routing=rows))
 
     def add_attention(self, layer: int) -> None:
         name, kind = f"blk.{layer}", "sliding" if self.shape.is_sliding[layer] else "full"
@@ -83,29 +80,23 @@ class Step:
 
     def add_experts_of(self, layer: int) -> None:
         name, slots = f"blk.{layer}", self.rows * self.shape.experts_per_row
-        self.add_norm()
         self.add_linear("router", "linear ffn_gate_inp", self.shape.matrix(f"{name}.ffn_gate_inp"))
         self.add_rows("route", "route", 0)
         self.add_rows("route", "route", 0)
-        self.add_norm()
         gate_up, down = self.shape.matrix(f"{name}.ffn_gate_up_exps"), self.shape.matrix(f"{name}.ffn_down_exps")
         self.add_experts("experts gate|up", "expert_gated_linear ffn_gate_up_exps", gate_up, self.rows)
         self.add_experts("experts down", "expert_linear ffn_down_exps", down, slots)
-        self.add_rows("expert_combine", "expert_combine", slots * self.shape.hidden * FLOAT)
+        # It also normalises, adds, and makes the rows of the next layer.
+        self.add_rows("feed_forward_add", "feed_forward_add", slots * self.shape.hidden * FLOAT + 5 * self.matrix_bytes)
 
     def add_layer(self, layer: int) -> None:
         name = f"blk.{layer}"
-        self.add_norm()
         self.add_attention(layer)
-        self.add_norm(reads_residual=True)
-        self.add_norm()
+        self.add_rows("norms", "rms_norm_add", 5 * self.matrix_bytes)  # with the rows of MLP, router and experts
         gate, down = self.shape.matrix(f"{name}.ffn_gate", True), self.shape.matrix(f"{name}.ffn_down")
         self.add_linear("dense MLP", "gated_linear ffn_gate, ffn_up", gate)
         self.add_linear("dense MLP", "linear ffn_down", down)
-        self.add_norm()
         self.add_experts_of(layer)
-        self.add_norm(reads_residual=True)
-        self.add_norm(reads_residual=True)
 
     def add_embedding(self) -> None:
         self.add_rows("embed, add", "embed", 3 * self.matrix_bytes)
@@ -128,7 +119,6 @@ class Step:
             for _ in range(0, table.outputs, CHUNK_TOKENS):
                 self.launches += [
                     Product("head product", "head_stats", chunk, plan, rows),
-                    *partial_sums("head_stats", chunk, plan, rows),
                     Statistics("head statistics", "head_stats", rows),
                     SoftEmbedding("soft embedding", "head_stats", chunk.dtype, rows, chunk.columns, segments),
                 ]
@@ -138,8 +128,8 @@ class Step:
 def launches(card: str, preset: str, canvases: int = 1, cached: int = 1024) -> list[Launch]:
     step = Step(card, preset, canvases, cached)
     step.add_embedding()
+    step.add_norm()
     for layer in range(step.shape.num_layers):
         step.add_layer(layer)
-    step.add_norm()
     step.add_head()
     return step.launches
