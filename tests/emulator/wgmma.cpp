@@ -25,6 +25,8 @@ constexpr int kRowBytes = 128;
 constexpr int kPieceBytes = 16;
 
 int warp_of_thread() { return static_cast<int>(threadIdx.x) / kLanes; }
+// The calling warp's first row of A.
+int first_row_of_warp() { return warp_of_thread() % kWarpsOfGroup * kRowsOfWarp; }
 
 using Lines = std::vector<std::array<uint16_t, kDepth>>;  // rows of A, columns of B
 
@@ -83,7 +85,7 @@ struct OperandA {
 
   // The 16 rows of the calling warp. The registers' layout is that of cuda/device/wgmma.h.
   Lines read(const Place& place) const {
-    if (tile) return tile->read(warp_of_thread() % kWarpsOfGroup * kRowsOfWarp, kRowsOfWarp, place);
+    if (tile) return tile->read(first_row_of_warp(), kRowsOfWarp, place);
     Lines lines(kRowsOfWarp);
     for (int lane = 0; lane < kLanes; ++lane) {
       for (int i = 0; i < 4; ++i) {
@@ -110,7 +112,8 @@ template <typename Use>
 void for_each_piece(const Product& product, const Use& use) {
   if (!is_watching_accesses) return;
   for (int index = 0; index < 2; ++index) {
-    for (int i = 0; i < kRowsOfWarp; ++i) use(product.tile_a.piece(product.first_row + i, index, product.place));
+    const std::optional<Tile>& tile_a = product.operand_a.tile;
+    for (int i = 0; tile_a && i < kRowsOfWarp; ++i) use(tile_a->piece(first_row_of_warp() + i, index, product.place));
     for (int i = 0; i < product.target->n; ++i) use(product.tile_b.piece(i, index, product.place));
   }
 }
