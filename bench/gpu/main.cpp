@@ -1,14 +1,16 @@
 // Measures gesso on a GPU: the device's ceilings, every op of a denoising pass, whole steps and generations, as JSON.
 //
 //   gesso_gpu_bench MODEL.gguf -o RESULT.json [--device N] [--activations auto|bf16|int8] [--parts ceilings,ops,steps,
-//     generations] [--canvases 1,8] [--cached 1024] [--steps 16] [--quick] [--commit TEXT] [--driver TEXT]
+//     generations] [--ops expert,route] [--canvases 1,8] [--cached 1024] [--steps 16] [--quick] [--commit TEXT]
+//     [--driver TEXT]
 //
+// --ops takes only the ops whose names begin with one of these. Shares of the ceilings are null unless the ceilings are
+// measured, too. RESULT.json is written anew after each record, so a run that is ended keeps what it has.
 // sparse_model.py writes MODEL.gguf. run.sh calls it and fills in commit and driver.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <sstream>
 #include <string>
@@ -31,6 +33,7 @@ struct Options {
                                                {"--device", "0"},
                                                {"--activations", "auto"},
                                                {"--parts", "ceilings,ops,steps,generations"},
+                                               {"--ops", ""},
                                                {"--canvases", "1,8"},
                                                {"--cached", "1024"},
                                                {"--steps", "16"},
@@ -41,10 +44,15 @@ struct Options {
 
   const std::string& text(const std::string& name) const { return values.at(name); }
   int64_t number(const std::string& name) const { return std::stoll(text(name)); }
+  std::vector<std::string> texts(const std::string& name) const {
+    std::vector<std::string> result;
+    std::istringstream stream(text(name));
+    for (std::string item; std::getline(stream, item, ',');) result.push_back(item);
+    return result;
+  }
   std::vector<int64_t> numbers(const std::string& name) const {
     std::vector<int64_t> result;
-    std::istringstream stream(text(name));
-    for (std::string item; std::getline(stream, item, ',');) result.push_back(std::stoll(item));
+    for (const std::string& item : texts(name)) result.push_back(std::stoll(item));
     return result;
   }
   bool has_part(const std::string& part) const {
@@ -91,24 +99,21 @@ Record origin(const Options& options, const RandomModel& model) {
 void run(const Options& options) {
   RandomModel model(options.model, static_cast<int>(options.number("--device")), options.text("--activations"));
   const TimerOptions timer = timer_options(options);
-  Report report(origin(options, model));
+  Report report(options.text("-o"), origin(options, model));
   const CeilingSizes sizes = is_quick(options) ? CeilingSizes{.bytes = 1 << 16, .rounds = 2} : CeilingSizes{};
-  const Ceilings ceilings = measure_ceilings(model.context, timer, sizes, report);
+  Ceilings ceilings;
+  if (options.has_part("ceilings")) ceilings = measure_ceilings(model.context, timer, sizes, report);
   for (const int64_t canvases : options.numbers("--canvases")) {
     if (options.has_part("ops") || options.has_part("steps")) {
       Pass pass(model, canvases, options.number("--cached"));
-      const std::vector<PassOp> ops = pass_ops(pass);
-      if (options.has_part("ops")) measure_ops(pass, ops, ceilings, timer, report);
+      const std::vector<PassOp> ops = pass_ops(pass, options.texts("--ops"));
       if (options.has_part("steps")) measure_step(pass, ops, ceilings, timer, report);
+      if (options.has_part("ops")) measure_ops(pass, ops, ceilings, timer, report);
     }
     if (options.has_part("generations")) {
       measure_generation(model, canvases, options.number("--cached"), 2, options.number("--steps"), report);
     }
   }
-  std::ofstream file(options.text("-o"));
-  file << report.to_json();
-  file.close();
-  check(file.good(), options.text("-o"), ": cannot be written");
 }
 
 }  // namespace

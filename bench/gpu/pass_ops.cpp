@@ -1,5 +1,6 @@
 #include "pass_ops.h"
 
+#include <algorithm>
 #include <span>
 
 #include "api/op_profile.h"
@@ -248,14 +249,21 @@ void add_head(const Scene& scene, std::vector<PassOp>& list) {
 
 }  // namespace
 
-std::vector<PassOp> pass_ops(Pass& pass) {
+std::vector<PassOp> pass_ops(Pass& pass, const std::vector<std::string>& beginnings) {
   const Scene scene{&pass};
   std::vector<PassOp> list;
   for (const auto add : {add_embedding, add_norms, add_attention, add_dense_mlp, add_routing, add_experts, add_head}) {
     add(scene, list);
   }
+  const auto is_wanted = [&](const PassOp& op) {
+    return beginnings.empty() || std::any_of(beginnings.begin(), beginnings.end(), [&](const std::string& beginning) {
+             return op.name.starts_with(beginning);
+           });
+  };
+  // What `route` writes is read by the experts' ops, so it always runs.
+  std::erase_if(list, [&](const PassOp& op) { return op.name != "route" && !is_wanted(op); });
   for (PassOp& op : list) count(pass, op);
-  std::erase_if(list, [](const PassOp& op) { return op.calls == 0; });
+  std::erase_if(list, [&](const PassOp& op) { return op.calls == 0 || !is_wanted(op); });
   return list;
 }
 

@@ -20,7 +20,8 @@ struct PassOp {
   std::function<void()> run;  // makes all calls
 };
 
-// The ops in the order of a pass. Each has run once, to count its work. The pass must live longer than the list.
-std::vector<PassOp> pass_ops(Pass& pass);
+// The ops in the order of a pass, of which only those whose names begin with one of `beginnings`, unless that is empty.
+// Each has run once, to count its work. The pass must live longer than the list.
+std::vector<PassOp> pass_ops(Pass& pass, const std::vector<std::string>& beginnings = {});
 
 }  // namespace gesso::bench

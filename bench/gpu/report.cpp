@@ -2,6 +2,9 @@
 
 #include <cmath>
 #include <cstdio>
+#include <fstream>
+
+#include "core/check.h"
 
 namespace gesso::bench {
 namespace {
@@ -50,6 +53,11 @@ void Report::add(const Record& record) {
   std::fprintf(stderr, "%s\n", record.to_json().c_str());
   records_.push_back(record);
   records_.back().add_all(origin_);
+  const std::string written = path_ + ".new";  // whoever ends this program finds a whole file
+  std::ofstream file(written);
+  file << to_json();
+  file.close();
+  check(file.good() && std::rename(written.c_str(), path_.c_str()) == 0, path_, ": cannot be written");
 }
 
 std::string Report::to_json() const {

@@ -26,13 +26,16 @@ class Record {
 
 class Report {
  public:
-  // `origin` is added to every record. Records are also printed to stderr as they come.
-  explicit Report(Record origin) : origin_(std::move(origin)) {}
+  // `origin` is added to every record.
+  Report(std::string path, Record origin) : path_(std::move(path)), origin_(std::move(origin)) {}
 
+  // Also prints the record to stderr, and writes the file with it. Throws ArgumentError where that fails.
   void add(const Record& record);
-  std::string to_json() const;
 
  private:
+  std::string to_json() const;
+
+  std::string path_;
   Record origin_;
   std::vector<Record> records_;
 };

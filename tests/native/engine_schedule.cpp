@@ -230,7 +230,7 @@ std::string run_schedule(const Model& model, uint64_t number, ScheduleCounts& co
   return Schedule(model, number, counts).run(runs_alone);
 }
 
-std::vector<Model> schedule_models(const std::string& device, int num_threads) {
+std::vector<Model> schedule_models(const std::string& device, int num_threads, const std::string& golden_model) {
   TinySizes short_canvases, long_canvases, full_only;
   short_canvases.context = long_canvases.context = full_only.context = 500;
   long_canvases.canvas = 32;
@@ -242,7 +242,8 @@ std::vector<Model> schedule_models(const std::string& device, int num_threads) {
   for (const TinySizes& sizes : {short_canvases, long_canvases, full_only}) {
     models.emplace_back(TinyCheckpoint(sizes).get(), LoadOptions{device, num_threads});
   }
-  models.push_back(Model::load(GESSO_MODEL, LoadOptions{device, num_threads}));  // weights in blocks of many types
+  const std::string path = golden_model.empty() ? GESSO_MODEL : golden_model;
+  models.push_back(Model::load(path, LoadOptions{device, num_threads}));  // weights in blocks of many types
   return models;
 }
 

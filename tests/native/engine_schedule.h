@@ -27,7 +27,8 @@ struct ScheduleCounts {
 std::string run_schedule(const Model& model, uint64_t number, ScheduleCounts& counts,
                          const std::function<void(bool)>& runs_alone = {});
 
-// Small models whose slices, blocks and windows have different sizes.
-std::vector<Model> schedule_models(const std::string& device, int num_threads);
+// Small models whose slices, blocks and windows have different sizes. The last one is tests/golden/mixed.gguf, which is
+// at `golden_model` on another machine than that of the build.
+std::vector<Model> schedule_models(const std::string& device, int num_threads, const std::string& golden_model = {});
 
 }  // namespace gesso::tests

@@ -27,15 +27,17 @@ void print(const ScheduleCounts& c) {
 
 int main(int argc, char** argv) {
   int64_t first = 0, count = 500, threads = 2;
-  std::string device = "cpu";
+  std::string device = "cpu", golden_model;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
     if (name == "--first") first = std::atoll(argv[i + 1]);
     if (name == "--count") count = std::atoll(argv[i + 1]);
     if (name == "--threads") threads = std::atoll(argv[i + 1]);
     if (name == "--device") device = argv[i + 1];
+    if (name == "--golden-model") golden_model = argv[i + 1];
   }
-  const std::vector<gesso::Model> models = gesso::tests::schedule_models(device, static_cast<int>(threads));
+  const std::vector<gesso::Model> models =
+      gesso::tests::schedule_models(device, static_cast<int>(threads), golden_model);
   ScheduleCounts counts;
   int64_t num_failed = 0;
   for (int64_t number = first; number < first + count; ++number) {
