@@ -1,0 +1,268 @@
+"""The plan of bench/gpu_check.sh, with parts that stand for those which need a GPU."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gpu_check import figures, kit
+from gpu_check.__main__ import SECONDS_OF_CALL, main
+from gpu_check.parts import LAST_OF_FIRST_CALL, PARTS, Part
+from gpu_check.results import FILES
+from gpu_check.setting import Setting
+
+ENTRY = {"part", "limit_seconds", "status", "exit_code", "seconds", "commands", "stub", "note", "figures"}
+RECORD = {
+    "kind": "op",
+    "op": "route",
+    "median_ms": 0.5,
+    "calls_per_step": 2,
+    "bytes": 1e6,
+    "operations": 2e9,
+    "plan": "",
+}
+
+
+def python(code):
+    return lambda setting: [[sys.executable, "-c", code]]
+
+
+def unpacked(setting):
+    """In place of unpacking: it writes what the kit says about itself."""
+    return python(f"import pathlib as p; f = p.Path(r'{setting.kit}'); f.mkdir(exist_ok=True); "
+                  "(f / 'kit.json').write_text('{\"commit\": \"abc\"}')")(setting)  # fmt: skip
+
+
+def measuring(setting):
+    """Writes one record, and then hangs."""
+    return python(f"open(r'{setting.records}', 'w').write('''{json.dumps([RECORD])}'''); import time; time.sleep(60)")(
+        setting
+    )
+
+
+def part(name, code, seconds=20, read=figures.read_nothing, **rest):
+    return Part(name, seconds, code if callable(code) else python(code), read, **rest)
+
+
+UNPACK = part("unpack", unpacked)
+GOOD = part("good", "print('fine')")
+BAD = part("bad", "print('no good'); raise SystemExit(3)")
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Runs the check with other parts than PARTS. Returns its exit status and what check.json then holds."""
+    (tmp_path / "kit.tar.xz").touch()
+    folders = ["--kit", str(tmp_path / "kit.tar.xz"), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+
+    def run(parts, *options):
+        status = main([*folders, *options], [UNPACK, *parts])
+        return status, json.loads((tmp_path / "out/check.json").read_text())
+
+    run.out = tmp_path / "out"
+    return run
+
+
+def statuses(check):
+    return {entry["part"]: entry["status"] for entry in check["parts"]}
+
+
+def test_first_call_fits_into_nine_minutes():
+    names = [part.name for part in PARTS]
+    first = PARTS[: names.index(LAST_OF_FIRST_CALL) + 1]
+    assert sum(part.seconds for part in first) <= SECONDS_OF_CALL < 540
+    assert len(set(names)) == len(names) and all(part.seconds < 100 for part in PARTS)
+    # The order of value: that it computes rightly, what the step model predicts, whole steps, tools.
+    order = [
+        "ops_bf16",
+        "small_models",
+        "op_experts",
+        "step_q4_k_m",
+        "step_q8_0",
+        "memcheck",
+        "racecheck",
+        "ncu_experts",
+    ]
+    assert sorted(order, key=names.index) == order and set(order) < {part.name for part in first}
+
+
+def test_results_of_a_call(call):
+    status, check = call([GOOD, BAD, part("without", "", tool="no_such_program")])
+    assert status == 1
+    assert statuses(check) == {"unpack": "passed", "good": "passed", "bad": "failed", "without": "missing"}
+    assert all(set(entry) == ENTRY for entry in check["parts"])
+    assert check["parts"][2]["exit_code"] == 3 and check["parts"][3]["note"] == "no no_such_program on this machine"
+    assert not any(entry["stub"] for entry in check["parts"])
+    assert sorted(path.name for path in call.out.iterdir()) == sorted(FILES) and len(FILES) <= 6
+    logs = (call.out / "logs.txt").read_text()
+    assert logs.index("no good") < logs.index("fine")  # what did not pass stands first
+
+
+def test_an_ended_part_keeps_what_it_measured(call):
+    status, check = call([part("op", measuring, seconds=1, read=figures.read_measured), GOOD])
+    assert status == 1 and statuses(check) == {"unpack": "passed", "op": "ended", "good": "passed"}
+    entry = check["parts"][1]
+    assert entry["exit_code"] is None and 1 <= entry["seconds"] < 10
+    assert entry["figures"]["ops"]["route"]["ms_per_step"] == 1.0 == entry["figures"]["sum_of_ops_ms"]
+    assert json.loads((call.out / "records.json").read_text()) == [{"part": "op", **RECORD}]
+
+
+def test_a_part_that_ends_the_call_keeps_the_earlier_results(call):
+    """As when the machine's own limit ends the call."""
+    with pytest.raises(ZeroDivisionError):
+        call([GOOD, part("last", lambda setting: 1 / 0), BAD])
+    check = json.loads((call.out / "check.json").read_text())
+    assert statuses(check) == {"unpack": "passed", "good": "passed", "last": "not run", "bad": "not run"}
+
+
+def test_processes_of_a_part_end_with_it(call, tmp_path):
+    mark = tmp_path / "mark"
+    child = f"import time; time.sleep(2); open(r'{mark}', 'w')"
+    code = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
+    call([part("parent", code, seconds=1)])
+    time.sleep(1.5)
+    assert not mark.exists()
+
+
+def test_rest_takes_what_is_left(call, tmp_path):
+    """First what was not begun, then what had to be ended. What failed has a result."""
+    parts = [
+        part("hangs", "import time; time.sleep(60)", seconds=1),
+        BAD,
+        part("long", "print('at last')", seconds=500),
+        GOOD,
+    ]
+    _, check = call(parts, "--seconds", "100")
+    assert check["calls"][0]["not_begun"] == ["long"]
+    assert statuses(check) == {
+        "unpack": "passed",
+        "hangs": "ended",
+        "bad": "failed",
+        "long": "not run",
+        "good": "passed",
+    }
+    earlier = tmp_path / "earlier"
+    call.out.rename(earlier)
+    parts[0] = part("hangs", "print('no longer')", seconds=9)
+    status, check = call(parts, "--rest", "--results", str(earlier), "--seconds", "530")
+    assert status == 0
+    assert statuses(check) == {
+        "unpack": "passed",
+        "hangs": "passed",
+        "bad": "failed",
+        "long": "passed",
+        "good": "passed",
+    }
+    assert [entry["not_begun"] for entry in check["calls"]] == [["long"], []]
+    logs = (call.out / "logs.txt").read_text()
+    assert [logs.count(f"\n{line}\n") for line in ("fine", "no good", "no longer", "at last")] == [1, 1, 1, 1]
+
+
+def test_chosen_parts_run_again_and_the_others_stay(call, capsys):
+    call([GOOD, BAD])
+    _, check = call([GOOD, part("bad", "print('mended')")], "--parts", "bad")
+    assert statuses(check) == {"unpack": "passed", "good": "passed", "bad": "passed"} and len(check["calls"]) == 2
+    assert "fine" in (call.out / "logs.txt").read_text()
+    with pytest.raises(SystemExit, match="unknown part nothing; there are: unpack good bad"):
+        call([GOOD, BAD], "--parts", "nothing")
+
+
+def test_rest_needs_earlier_results(call):
+    with pytest.raises(SystemExit, match="expected the results of an earlier call"):
+        call([GOOD], "--rest")
+
+
+def test_rehearsal_runs_without_tools_and_says_so(call):
+    status, check = call([part("checked", "print('ran')", tool="no_such_program"), GOOD], "--rehearse")
+    assert status == 0 and check["is_rehearsal"] and all(set(entry) == ENTRY for entry in check["parts"])
+    assert check["parts"][1]["stub"] == ["card", "no_such_program"] and check["parts"][2]["stub"] == ["card"]
+    assert "ran" in (call.out / "logs.txt").read_text()
+
+
+def test_rehearsal_without_a_kit(tmp_path, capsys):
+    """Every part of the real plan is a stub, in the plan's order and with its limits."""
+    folders = ["--kit", str(tmp_path / "no.tar.xz"), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    assert main(["--rehearse", "--seconds", "5000", *folders]) == 0
+    entries = json.loads((tmp_path / "out/check.json").read_text())["parts"]
+    assert [(entry["part"], entry["limit_seconds"]) for entry in entries] == [(p.name, p.seconds) for p in PARTS]
+    assert {entry["status"] for entry in entries} == {"stub"} and all(set(entry) == ENTRY for entry in entries)
+    assert "make gpu-rehearse" in capsys.readouterr().out
+
+
+def test_commands_of_all_parts(tmp_path):
+    """Each part has commands, and those of a rehearsal name the same programs."""
+    names = {}
+    for is_rehearsal in (False, True):
+        setting = Setting(tmp_path / "kit.tar.xz", tmp_path, is_rehearsal)
+        setting.kit.mkdir(exist_ok=True)
+        (setting.kit / "kit.json").write_text(
+            json.dumps({"commit": "abc", "answers": {"mixed": "tests/golden/mixed.gguf"}})
+        )
+        names[is_rehearsal] = {
+            p.name: {word for c in p.commands(setting) for word in c[:4] if "/" in word} for p in PARTS
+        }
+    assert names[True].keys() == names[False].keys() and all(names[True].values())
+
+
+PYTEST_LOG = """
+[gw0] [ 10%] PASSED tests/ops/test_add.py::test_sizes[1]
+[gw1] [ 20%] FAILED tests/ops/test_add.py::test_sizes[2]
+[gw1] [ 30%] SKIPPED tests/ops/test_add.py::test_sizes[3]
+SKIPPED [1] tests/ops/test_add.py:9: needs the emulator
+FAILED tests/ops/test_add.py::test_sizes[2] - assert 0
+"""
+SANITIZER_LOG = (
+    "========= ERROR SUMMARY: 0 errors\n========= RACECHECK SUMMARY: 2 hazards displayed (2 errors, 0 warnings)\n"
+)
+NCU_LOG = """
+  expert_kernel<1> (132, 1, 1)x(128, 1, 1), Context 1, Stream 7, Device 0, CC 9.0
+    Memory Throughput                 %        61.20
+    Duration                         us       104.16
+    Compute (SM) Throughput           %        42.10
+"""
+
+
+def test_figures():
+    setting = Setting(Path("none"), Path("none"), False)
+    assert figures.read_tests(setting, PYTEST_LOG) == {"passed": 1, "failures": 1, "errors": 0, "skipped": 1}
+    assert figures.read_sanitizer(setting, SANITIZER_LOG) == {"runs": 2, "errors": 2}
+    kernel = {"kernel": "expert_kernel<1>", "memory": "61.20 %", "duration": "104.16 us", "compute": "42.10 %"}
+    assert figures.read_kernels(setting, NCU_LOG) == {"kernels": [kernel]}
+    answer = {"model": "mixed", "activations": "bf16", "mean_kl": 0.1}
+    assert figures.read_answers(setting, f"$ command\n{json.dumps(answer)}\n") == {"models": {"mixed bf16": answer}}
+
+
+def test_gaps(tmp_path):
+    """A step of 5 ms whose ops take 0.5 ms twice and 3 ms once leaves 1 ms."""
+    setting = Setting(Path("none"), tmp_path, False)
+    other = RECORD | {"op": "embed", "median_ms": 3.0, "calls_per_step": 1}
+    step = {"kind": "step", "median_ms": 5.0, "floor_ms": 2.0, "mean_entropy": 3.0}
+    setting.records.write_text(json.dumps([RECORD, other, step]))
+    read = figures.read_measured(setting, "")
+    assert (read["sum_of_ops_ms"], read["step_ms"], read["gaps_ms"]) == (4.0, 5.0, 1.0)
+    assert read["ops"]["route"]["gb_per_s"] == 2.0 and read["ops"]["route"]["tera_per_s"] == 4.0
+
+
+def test_a_kit_keeps_holes(tmp_path, monkeypatch, capsys):
+    """A model of 64 MB without weights takes little room in the kit, and on the machine with the GPU."""
+
+    def fill(stage, *rest):
+        with (stage / "model.gguf").open("wb") as file:
+            file.write(b"head")
+            file.seek((64 << 20) - 4)
+            file.write(b"tail")
+        return {"commit": "abc"}
+
+    monkeypatch.setattr(kit, "fill", fill)
+    kit.pack(tmp_path, tmp_path / "a/kit.tar.xz", None, True)
+    assert (tmp_path / "a/kit.tar.xz").stat().st_size < 10_000 and "with the tracked files" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["kit.tar.xz"]
+    kit.unpack(tmp_path / "a/kit.tar.xz", tmp_path / "b")
+    status = (tmp_path / "b/model.gguf").stat()
+    assert status.st_size == 64 << 20 and status.st_blocks * 512 < 1 << 20
+    assert (tmp_path / "b/model.gguf").read_bytes()[-4:] == b"tail"
+    monkeypatch.setattr(kit, "MAX_BYTES", 1000)
+    with pytest.raises(SystemExit, match="expected at most"):
+        kit.pack(tmp_path, tmp_path / "a/kit.tar.xz", None, False)
