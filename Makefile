@@ -3,6 +3,9 @@
 # make test     runs all tests that need no torch; those of the CUDA backend run on an emulated GPU
 # make cuda     compiles the CUDA backend for all architectures, and checks the machine code; needs no GPU
 # make step-model predicts from that machine code how long a step takes on each card, see bench/gpu/step_model
+# make gpu-kit  packs what bench/gpu_check.sh needs on a bare machine with a GPU into build/gpu-kit/kit.tar.xz, compiled
+#               for an H100 or H200; docs/gpu_check.md has more
+# make gpu-rehearse runs bench/gpu_check.sh without a GPU, in small, on the emulated one
 # make parity   compares gesso with the reference implementation; installs torch and two versions of transformers
 # make parity-long compares the logits of five times as many random models; takes some minutes
 # make vocabulary compares the tokenizer with `tokenizers` on the released tokens; installs them (250 MB, Gemma's
@@ -43,6 +46,10 @@ SCHEDULES ?= 50
 PYTEST_FLAGS ?=
 # For example --goals, or --card H200 --canvases 8.
 STEP_MODEL_FLAGS ?=
+# What `make gpu-kit` compiles for, and with which Python's headers: a Python of the version that the other machine has.
+GPU_KIT_ARCHITECTURES ?= 90
+GPU_KIT_PYTHON ?= $(shell python3.12 -c 'import sys; print(sys.executable)' 2>/dev/null || \
+  ls $$HOME/.pyenv/versions/3.12.*/bin/python3.12 2>/dev/null | tail -n 1)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -81,7 +88,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda step-model parity parity-long lint vocabulary sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub lock counts clean help
+.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long lint vocabulary sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -166,6 +173,27 @@ step-model:
 	@test -d build/cuda/site || { echo "There is no build/cuda: run make cuda first." >&2; exit 1; }
 	@PYTHONPATH=build/cuda/site:bench:tests $(BIN)/python -m gpu.step_model $(STEP_MODEL_FLAGS)
 
+# tokenizers is large, and only tests of texts need it. The test sees that the modules work beside others that have a
+# libstdc++ of their own: without --exclude-libs (CMakePresets.json) numbers are missing in messages.
+KIT := build/gpu-kit
+KIT_PACKAGES = $(call requirements,dependencies) $(filter-out "tokenizers%,$(call requirements,test))
+gpu-kit: $(VENV)/.nvcc $(VENV)/.test $(if $(GPU_KIT_PYTHON),$(KIT)/.python)
+	$(if $(GPU_KIT_PYTHON),,@echo "MISSING: GPU_KIT_PYTHON, a Python 3.12: the kit gets no Python modules")
+	$(call build,gpu-kit,-DGESSO_CUDA_ARCHITECTURES=$(GPU_KIT_ARCHITECTURES) -DCMAKE_CUDA_COMPILER=$(NVCC) \
+	  $(if $(GPU_KIT_PYTHON),-DGESSO_PYTHON=ON -DPython_EXECUTABLE=$(abspath $(KIT)/python/bin/python)))
+	$(if $(GPU_KIT_PYTHON),$(BIN)/cmake --build $(KIT)/build --target site --parallel $(JOBS))
+	$(if $(GPU_KIT_PYTHON),PYTHONPATH=$(KIT)/build/site:$(KIT)/packages $(KIT)/python/bin/python -m pytest tests/ops/test_add.py)
+	PYTHONPATH=bench $(BIN)/python -m gpu_check.kit pack $(KIT)/build $(KIT)/kit.tar.xz \
+	  $(if $(GPU_KIT_PYTHON),--packages $(KIT)/packages)
+
+# The second call does what the first one had no time for, as on a machine with a GPU.
+gpu-rehearse: $(VENV)/.test
+	$(call build,emulated,$(WITH_PYTHON))
+	$(BIN)/cmake --build build/emulated --target gesso_gpu_bench gesso_gpu_answers --parallel $(JOBS)
+	PYTHONPATH=bench $(BIN)/python -m gpu_check.kit pack build/emulated build/gpu-rehearsal/kit.tar.xz --rehearsal
+	PYTHON=$(BIN)/python bench/gpu_check.sh --rehearse --out build/gpu-rehearsal/results
+	PYTHON=$(BIN)/python bench/gpu_check.sh --rehearse --out build/gpu-rehearsal/results --rest
+
 parity: $(VENV)/.parity
 	$(PYTEST) tests/parity
 	PYTHONPATH=$(abspath $(OLDEST_TRANSFORMERS)) $(PYTEST) tests/parity/test_saved_folders.py tests/parity/test_logits.py \
@@ -247,6 +275,15 @@ $(VENV)/.nvcc: pyproject.toml | $(VENV)/.build
 	$(PIP) $(call requirements,disassembler)
 	command -v nvcc >/dev/null || $(PIP) $(call requirements,nvcc)
 	for toolkit in $(VENV)/lib/python3*/site-packages/nvidia/cu13; do ln -sfn lib $$toolkit/lib64; done
+	@touch $@
+
+# What builds the kit's modules, and the packages that its tests import.
+$(KIT)/.python: pyproject.toml
+	rm -rf $(KIT)/python $(KIT)/packages
+	$(GPU_KIT_PYTHON) -m venv $(KIT)/python
+	$(KIT)/python/bin/python -m pip install --quiet --disable-pip-version-check $(call requirements,stub)
+	$(KIT)/python/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: \
+	  --target $(KIT)/packages $(KIT_PACKAGES)
 	@touch $@
 
 # mypy reads the types of the packages that gesso uses. gesso itself need not be built.
