@@ -22,6 +22,7 @@
 #include <bit>
 
 #include "cuda/decode/tile_decoder.h"
+#include "cuda/device/access.h"
 #include "cuda/device/bf16.h"
 #include "cuda/device/bytes.h"
 #include "cuda/device/kernel.h"
@@ -30,12 +31,6 @@ namespace gesso::cuda {
 
 template <DType kFormat>
 struct FragmentDecoder;
-
-// Loads a number from an address that is a multiple of its size.
-template <typename T>
-__device__ inline T load_at(const uint8_t* bytes) {
-  return *reinterpret_cast<const T*>(bytes);
-}
 
 // A scale, and what is added to scale * (bias + code).
 struct ScaleAndBias {
@@ -61,7 +56,7 @@ struct FragmentDecoder<DType::kQ4_K> {
 
   // Half 0 makes those of units 0 to 3, half 1 the others.
   __device__ static void prepare(const uint8_t* block, uint8_t* scales, int half) {
-    const uint4 header = load_at<uint4>(block);
+    const uint4 header = load_from<uint4>(block);
     // Four scales, and four minimums, as in quant::unpack_scale_and_min.
     const uint32_t late_scales = (header.w & 0x0f0f0f0fu) | (header.y >> 2 & 0x30303030u);
     const uint32_t late_mins = (header.w >> 4 & 0x0f0f0f0fu) | (header.z >> 2 & 0x30303030u);
@@ -78,18 +73,17 @@ struct FragmentDecoder<DType::kQ4_K> {
       values[2 * i] = scale;
       values[2 * i + 1] = fmaf(-(i % 2 ? kHighNibbleBias : kLowNibbleBias), scale, minus_min);
     }
-    auto* target = reinterpret_cast<float4*>(scales + 32 * half);
-    target[0] = make_float4(values[0], values[1], values[2], values[3]);
-    target[1] = make_float4(values[4], values[5], values[6], values[7]);
+    store_to(scales + 32 * half, make_float4(values[0], values[1], values[2], values[3]));
+    store_to(scales + 32 * half + 16, make_float4(values[4], values[5], values[6], values[7]));
   }
 
   __device__ static void decode(const uint8_t* block, const uint8_t* scales, int step, int, uint32_t (&pairs)[8]) {
-    const float4 both = load_at<float4>(scales + 16 * step);
+    const float4 both = load_from<float4>(scales + 16 * step);
     const ScaleAndBias low = {both.x, both.y}, high = {both.z, both.w};
     const uint8_t* bytes = block + 16 + 32 * step + lane_index() % 4 * 2;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const uint32_t word = load_at<uint16_t>(bytes + 8 * i), first = word << 12, second = word << 4;
+      const uint32_t word = load_from<uint16_t>(bytes + 8 * i), first = word << 12, second = word << 4;
       pairs[i] = fragment_pair(low, low_nibble(first), low_nibble(second));
       pairs[4 + i] = fragment_pair(high, high_nibble(first), high_nibble(second));
     }
@@ -111,11 +105,11 @@ struct FragmentDecoder<DType::kQ8_0> {
 #pragma unroll
     for (int unit = 0; unit < 2; ++unit) {
       const uint8_t* block = span + 34 * (2 * step + unit);
-      const float scale = left > kUnitColumns * unit ? from_half(load_at<uint16_t>(block)) : 0.0f;
+      const float scale = left > kUnitColumns * unit ? from_half(load_from<uint16_t>(block)) : 0.0f;
       const ScaleAndBias by = {scale, -(0x1p15f + 128) * scale};
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const uint32_t word = load_at<uint16_t>(block + 2 + 8 * i + lane_index() % 4 * 2);
+        const uint32_t word = load_from<uint16_t>(block + 2 + 8 * i + lane_index() % 4 * 2);
         pairs[4 * unit + i] = fragment_pair(by, unsigned_byte(word << 8), unsigned_byte(word));
       }
     }
@@ -137,11 +131,11 @@ struct FragmentDecoder<DType::kQ5_0> {
 #pragma unroll
     for (int unit = 0; unit < 2; ++unit) {
       const uint8_t* block = span + 22 * (2 * step + unit);
-      const float scale = left > kUnitColumns * unit ? from_half(load_at<uint16_t>(block)) : 0.0f;
-      const uint32_t bits = (load_at<uint16_t>(block + 2) | uint32_t{load_at<uint16_t>(block + 4)} << 16) >> place;
+      const float scale = left > kUnitColumns * unit ? from_half(load_from<uint16_t>(block)) : 0.0f;
+      const uint32_t bits = (load_from<uint16_t>(block + 2) | uint32_t{load_from<uint16_t>(block + 4)} << 16) >> place;
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
-        const uint32_t word = load_at<uint16_t>(block + 6 + 8 * i + place);
+        const uint32_t word = load_from<uint16_t>(block + 6 + 8 * i + place);
         const uint32_t low = i == 0 ? bits << 16 : bits << 8;  // the fifth bits at 16 and 17
         const uint32_t high = i == 0 ? bits << 4 : bits >> 4;  // at 20 and 21
         pairs[4 * unit + i] = pair<12>(scale, word, low);
@@ -170,20 +164,20 @@ struct FragmentDecoder<DType::kQ6_K> {
 
   __device__ static void decode(const uint8_t* block, const uint8_t*, int step, int, uint32_t (&pairs)[8]) {
     const int half = step / 2, shift = step % 2 * 4, place = lane_index() % 4 * 2;
-    const float d = from_half(load_at<uint16_t>(block + 208));
+    const float d = from_half(load_from<uint16_t>(block + 208));
     const uint8_t* low = block + 64 * half + place;
     const uint8_t* high = block + 128 + 32 * half + place;
     uint32_t bits[4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) bits[i] = uint32_t{load_at<uint16_t>(high + 8 * i)} >> shift;
+    for (int i = 0; i < 4; ++i) bits[i] = uint32_t{load_from<uint16_t>(high + 8 * i)} >> shift;
 #pragma unroll
     for (int unit = 0; unit < 2; ++unit) {
-      const uint16_t codes = load_at<uint16_t>(block + 192 + 4 * step + 2 * unit);
+      const uint16_t codes = load_from<uint16_t>(block + 192 + 4 * step + 2 * unit);
       const float scales[2] = {d * static_cast<float>(static_cast<int8_t>(codes)),
                                d * static_cast<float>(static_cast<int8_t>(codes >> 8))};
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const uint32_t word = uint32_t{load_at<uint16_t>(low + 32 * unit + 8 * i)} >> shift;
+        const uint32_t word = uint32_t{load_from<uint16_t>(low + 32 * unit + 8 * i)} >> shift;
         const ScaleAndBias by = {scales[i / 2], -(kLowNibbleBias + 32) * scales[i / 2]};
         pairs[4 * unit + i] =
             fragment_pair(by, code(word << 12, bits[i] << (16 - 2 * unit)), code(word << 4, bits[i] << (8 - 2 * unit)));
@@ -210,12 +204,12 @@ struct FragmentDecoder<DType::kNVFP4> {
     constexpr uint32_t kTwoTo123 = 0x7d007d00;  // two of them
     const uint8_t* block = span + 36 * step;
     // As in quant/blocks/nvfp4.h, the sign of a scale is ignored, and 0x7f, which would be NaN, counts as 0.
-    const uint32_t scales = load_at<uint32_t>(block) & 0x7f7f7f7fu;
+    const uint32_t scales = load_from<uint32_t>(block) & 0x7f7f7f7fu;
     const uint32_t numbers = scales & ~(((scales + 0x01010101u) >> 7 & 0x01010101u) * 0x7fu);
 #pragma unroll
     for (int s = 0; s < 4; ++s) {
       const uint32_t scale = multiply_bf16(permute_bytes(numbers, 0, 0x4040u | 0x0101u * s) << 4, kTwoTo123);
-      const uint32_t word = permute_bytes(load_at<uint16_t>(block + 4 + 8 * s + lane_index() % 4 * 2), 0, 0x4140);
+      const uint32_t word = permute_bytes(load_from<uint16_t>(block + 4 + 8 * s + lane_index() % 4 * 2), 0, 0x4140);
       const uint32_t low = mask_and_flip(word << 12, 0x80008000u, word << 6 & 0x01c001c0u);
       const uint32_t high = mask_and_flip(word << 8, 0x80008000u, word << 2 & 0x01c001c0u);
       pairs[2 * s] = multiply_bf16(multiply_bf16(low, kTwoTo123), scale);

@@ -151,18 +151,18 @@ __device__ inline void store_group_sums(const GemmArguments& arguments, const Ti
   if (!is_whole) return;
   const float first_scale = weight_scale(arguments, 0, work.expert);
   const float second_scale = arguments.is_gated ? weight_scale(arguments, 1, work.expert) : first_scale;
-  const TileRow first = tile_row(arguments, work.weight_tile, warp_index() % 4 * 16 + lane_index() / 4);
+  const int thread = thread_index_anew(), lane = thread % kWarpSize;
+  const TileRow first = tile_row(arguments, work.weight_tile, thread % kGemmThreads / kWarpSize * 16 + lane / 4);
   float* staged = nullptr;
   if (arguments.packed.values) {
-    const int group = static_cast<int>(threadIdx.x) / kGemmThreads;
-    staged = shared_memory<float>() + group * kRows * kStagedStride;
+    staged = shared_memory<float>() + thread / kGemmThreads * kRows * kStagedStride;
     sync_block();  // the products of all groups are done
   }
 #pragma unroll
   for (int n = 0; n < kRows / 8; ++n) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const int row = 8 * n + lane_index() % 4 * 2 + i;
+      const int row = 8 * n + lane % 4 * 2 + i;
       if (row >= work.num_rows) continue;
       const float a = sums[4 * n + i] * first_scale, b = sums[4 * n + i + 2] * second_scale;
       if (staged) {
