@@ -85,14 +85,16 @@ KERNELS = {
         products_read_raw=True,
         is_asynchronous=True,
     ),
+    # With 96 rows of x it has 16 warps and 256 weight rows, which is not told here: a warp's work is the same.
     "wgmma experts": Kernel(
         "gemm/kernels/gemm_experts_wgmma_sm90a.cu",
         "gemm_experts_kernelILNS_5DTypeE{type}ELi{rows}E",
         warpgroup_spans,
-        warps=16,
-        weight_rows=256,
+        warps=8,
+        weight_rows=128,
         architecture="a",
-        products_read_raw=True,
+        reads_raw=False,
+        is_asynchronous=True,
     ),
     "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{bands}E", attention, reads_raw=False),
     "soft embedding": Kernel(
