@@ -11,7 +11,7 @@ from cuda.models import GOLDEN
 
 # The kernels that a step of mixed.gguf launches, which has three layers. Each costs a GPU some microseconds. Where a
 # change saves launches, this number becomes smaller.
-LAUNCHES_OF_A_STEP = 105
+LAUNCHES_OF_A_STEP = 59
 
 
 @pytest.fixture
