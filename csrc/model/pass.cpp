@@ -46,7 +46,9 @@ void Pass::run(ConstMatrix soft_embedding, const Observer& observer) {
     const int64_t rows = layer + 1 < num_layers ? batch_.num_rows : num_canvas_rows();
     if (observer && rows > 0) observer(layer, pass_.memory.hidden(rows));
   }
-  if (observer && num_canvas_rows() > 0) observer(kFinalNorm, final_rows());
+  if (num_canvas_rows() == 0) return;
+  pass_.context.poll();
+  if (observer) observer(kFinalNorm, final_rows());
 }
 
 // Neighbouring canvases that have self-conditioning are embedded together, and so are neighbouring ones that have not.
