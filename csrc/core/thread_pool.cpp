@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -72,16 +73,17 @@ class ThreadPool {
 };
 
 // The pool is never destroyed, because its threads may still sleep in it when the process ends. After fork() the child
-// process has none of these threads, so it gets a new pool.
+// process has none of these threads, and perhaps a locked mutex, so it gets a new pool. The handler is registered when
+// the library is loaded: fork() does not call handlers that another thread registers meanwhile, for example where the
+// first job begins.
 std::atomic<ThreadPool*> pool = nullptr;
+[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
 
 ThreadPool& shared_pool() {
-  static const int registered = [] {
-    pool = new ThreadPool;
-    return ::pthread_atfork(nullptr, nullptr, [] { pool = new ThreadPool; });
-  }();
-  (void)registered;
-  return *pool;
+  ThreadPool* found = pool;
+  if (found) return *found;
+  auto made = std::make_unique<ThreadPool>();
+  return pool.compare_exchange_strong(found, made.get()) ? *made.release() : *found;
 }
 
 }  // namespace

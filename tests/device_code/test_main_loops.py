@@ -27,9 +27,9 @@ HOT = {
 # The experts of a canvas, in tiles of 24 rows: issue slots of a scheduler for 64 x 64 weights.
 EXPERT_SLOTS = {
     ("wgmma experts", "sm_90", "Q4_K"): 155,
-    ("mma int8", "sm_86", "Q4_K"): 247,
-    ("mma int8", "sm_120", "Q5_0"): 308,
-    ("mma int8", "sm_120", "Q8_0"): 245,
+    ("mma int8", "sm_86", "Q4_K"): 255,
+    ("mma int8", "sm_120", "Q5_0"): 328,
+    ("mma int8", "sm_120", "Q8_0"): 278,
 }
 
 
