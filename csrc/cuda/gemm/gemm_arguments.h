@@ -24,7 +24,7 @@ constexpr int kGemmThreads = 128;
 // multiprocessor with 100 KB of shared memory has room for one such block, and so two warps for each of its four
 // schedulers.
 constexpr int kWideGroups = 2;
-// The threads of a block with tiles of `tile_rows` rows of x. (kWgmmaBF16 has its own number.)
+// The threads of a block with tiles of `tile_rows` rows of x. (The kernels of warpgroups have their own numbers.)
 constexpr int gemm_threads(int tile_rows) { return (tile_rows == kWideRows ? kWideGroups : 1) * kGemmThreads; }
 
 struct GemmArguments {
