@@ -13,10 +13,10 @@ from python.gguf_manifest import write_hollow
 GB = 10**9
 
 
-@pytest.fixture
-def hollow(tmp_path):
+@pytest.fixture(scope="module")
+def hollow(tmp_path_factory):
     """The published Q4_K_M file with a hole in place of its data."""
-    path = tmp_path / "26b.gguf"
+    path = tmp_path_factory.mktemp("full") / "26b.gguf"
     write_hollow(path, "Q4_K_M")
     return path
 
@@ -26,6 +26,7 @@ def dry(emulator, activations):
     if activations == "int8":
         pytest.skip("the device chooses the activations itself here, as in the run without int8")
     emulator.set_architecture(90)
+    emulator.set_num_multiprocessors(CARDS["H200"]["sms"])
     emulator.set_total_bytes(141 * GB)
     emulator.set_dry_run(True)
     yield emulator
@@ -33,9 +34,15 @@ def dry(emulator, activations):
     emulator.set_dry_run(False)
 
 
-def test_q4_k_m_at_4096_tokens(hollow, dry):
-    """One sequence of 4096 tokens and a canvas needs the weights and at most 1 GB."""
+def test_a_step_of_q4_k_m(hollow, dry):
+    """The 17 GB of the file are read once for both: its memory and its launches."""
     model = gesso.load(hollow, "cuda")
+    check_memory_at_4096_tokens(model, dry)
+    check_launches_of_a_step(model, dry)
+
+
+def check_memory_at_4096_tokens(model, dry):
+    """One sequence of 4096 tokens and a canvas needs the weights and at most 1 GB."""
     weights = dry.allocated_bytes()
     assert model.native.weight_bytes <= weights <= model.native.weight_bytes + 1_000_000
     dry.reset_peak_bytes()
@@ -46,17 +53,9 @@ def test_q4_k_m_at_4096_tokens(hollow, dry):
     print(f"weights {weights}, beyond them {dry.peak_bytes() - weights} bytes")
 
 
-def test_does_not_fit(hollow, dry):
-    dry.set_total_bytes(12 * GB)
-    with pytest.raises(MemoryError, match=r"the weights need 16[0-9]{9} bytes, 12000000000 bytes are free"):
-        gesso.load(hollow, "cuda")
-
-
-def test_launches_of_a_step(hollow, dry):
+def check_launches_of_a_step(model, dry):
     """bench/gpu/step_model lists every launch of a step: as many as the library makes. A kernel that is fused or added
     without the list makes this fail."""
-    dry.set_num_multiprocessors(CARDS["H200"]["sms"])
-    model = gesso.load(hollow, "cuda")
     for canvases in (1, 8):
         session = model.session(canvases)
         session.encode([[5] * 20] * canvases)
@@ -72,3 +71,9 @@ def test_launches_of_a_step(hollow, dry):
         print(f"{canvases} canvases: {made} launches")
         # The first step has no self-conditioning. The third is recorded, and the fourth replays it: it makes none.
         assert made[1:] == 2 * [len(launches("H200", "Q4_K_M", canvases))]
+
+
+def test_does_not_fit(hollow, dry):
+    dry.set_total_bytes(12 * GB)
+    with pytest.raises(MemoryError, match=r"the weights need 16[0-9]{9} bytes, 12000000000 bytes are free"):
+        gesso.load(hollow, "cuda")
