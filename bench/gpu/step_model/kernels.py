@@ -34,6 +34,9 @@ SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, 
 # How many lanes meet in a bank when raw weights are read by words of 32 bits, where it is not one.
 RAW_READ_PASSES: dict[str, int] = {}
 
+# Whose machine code runs on an architecture that has none of its own: that of an earlier minor version.
+CODE_OF = {"sm_121": "sm_120"}
+
 NARROW_ROWS = 32  # a tile with more rows of x is wide
 
 
@@ -135,6 +138,7 @@ def find(kernel: str, arch: str, **names: object) -> tuple[Path, Usage]:
     """The object and the compiler's report of one instance. names: what the kernel's symbol has in braces."""
     entry = KERNELS[kernel]
     pattern = re.compile(entry.symbol.format(**names))
+    arch = CODE_OF.get(arch, arch)
     found = [
         (compiled, usage)
         for compiled, list_of_object in usages(entry.source).items()
