@@ -6,13 +6,14 @@
 #                             AUTO takes native and ON takes all.
 #   GESSO_EMULATED            ON compiles the same sources with the C++ compiler for tests/emulator. No GPU is needed.
 set(GESSO_CUDA AUTO CACHE STRING "Build the CUDA backend: ON, OFF, or AUTO (where there are a GPU and nvcc)")
-set(GESSO_CUDA_ARCHITECTURES "" CACHE STRING "all, native, or a list of compute capabilities: 80;86;89;90;100;120")
+set(GESSO_CUDA_ARCHITECTURES "" CACHE STRING "all, native, or a list of compute capabilities: 80;86;90;100;120")
 option(GESSO_EMULATED "Build the CUDA backend for the emulator of the tests" OFF)
 
-# Machine code for 100 (B200) serves 103 (B300), too, and that for 120 (GeForce) serves 121 (GB10), because it runs on
-# later minor versions of its major version. 110 (Thor) is not in the list: a build for all GPUs translates the PTX there
-# at the first start, and a build on the machine itself ("native") has its machine code.
-set(gesso_all_architectures 80 86 89 90 100 120)
+# Machine code runs on later minor versions of its major version. So that for 86 (RTX 30) serves 89 (RTX 40), for which
+# ptxas makes the same instructions; that for 100 (B200) serves 103 (B300), and that for 120 (RTX 50) serves 121 (GB10).
+# 110 (Thor) is not in the list: a build for all GPUs translates the PTX there at the first start, and a build on the
+# machine itself ("native") has its machine code.
+set(gesso_all_architectures 80 86 90 100 120)
 set(gesso_oldest_architecture 80)
 set(gesso_oldest_nvcc 13.0)
 

@@ -8,7 +8,7 @@ from device_code.disassembly import Opcodes, has_instruction
 from device_code.ptxas_report import Usage
 
 # csrc/cuda/backend.cmake says what each of them serves.
-EVERYWHERE = ("sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
+EVERYWHERE = ("sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
 LOCAL_MEMORY = ("LDL", "STL")
 
 

@@ -34,8 +34,8 @@ SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, 
 # How many lanes meet in a bank when raw weights are read by words of 32 bits, where it is not one.
 RAW_READ_PASSES: dict[str, int] = {}
 
-# Whose machine code runs on an architecture that has none of its own: that of an earlier minor version.
-CODE_OF = {"sm_121": "sm_120"}
+# An architecture without machine code of its own runs that of an earlier minor version.
+CODE_OF = {"sm_89": "sm_86", "sm_121": "sm_120"}
 
 NARROW_ROWS = 32  # a tile with more rows of x is wide
 
