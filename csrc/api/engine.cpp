@@ -20,7 +20,7 @@ Engine::Engine(const Model& model, const EngineOptions& options)
 
 Engine::~Engine() {
   if (!impl_) return;
-  impl_->close();
+  if (!impl_->was_given_up) impl_->close(std::nullopt);
   if (impl_->thread.joinable()) impl_->thread.detach();
 }
 
@@ -67,7 +67,7 @@ Request Engine::submit(Session& session, std::vector<int32_t> ids, const Request
 
 bool Engine::run_once() { return kept("run_once")->run_once(); }
 bool Engine::drain(std::optional<double> seconds) { return kept("drain")->drain(seconds); }
-void Engine::close() { kept("close")->close(); }
+bool Engine::close(std::optional<double> seconds) { return kept("close")->close(seconds); }
 EngineCounters Engine::counters() const { return kept("counters")->snapshot(); }
 void Engine::forget_prefixes() { kept("forget_prefixes")->forget_prefixes(); }
 int64_t Engine::max_running() const { return kept("max_running")->slots; }

@@ -34,7 +34,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   // As Engine::run_once().
   bool run_once();
   bool drain(std::optional<double> seconds);
-  void close();
+  bool close(std::optional<double> seconds);
   void check_not_in_callback(const char* call) const;
   EngineCounters snapshot() const;
   void forget_prefixes();
@@ -57,6 +57,8 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
 
   bool drive();
   bool drive_or_end();
+  bool join(engine::Clock::time_point end);
+  bool end_without_thread(engine::Clock::time_point end);
   void take_requests();
   void forget_if_asked();
   void note_memory();
@@ -74,11 +76,13 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
 
  public:
   std::thread thread;
+  std::atomic<bool> was_given_up = false;  // a close(seconds) has not waited until the end
 
  private:
   std::mutex joining;        // held while `thread` is joined
   mutable std::mutex mutex;  // for what follows
   std::condition_variable changed;
+  bool has_served = false;  // the thread is at its end
   std::vector<RequestPointer> incoming;
   std::map<std::string, Key> keys;  // of requests that have not ended
   int64_t num_keys = 0;             // that there have been

@@ -113,7 +113,7 @@ class Engine {
  public:
   // ArgumentError for bad options, OutOfMemory.
   explicit Engine(const Model& model, const EngineOptions& options = {});
-  ~Engine();  // as close()
+  ~Engine();  // as close(), but it does not wait where a close(seconds) has returned false
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
 
@@ -130,8 +130,10 @@ class Engine {
   bool run_once();
   // Waits until all requests have ended, for at most `seconds`. Returns whether they have.
   bool drain(std::optional<double> seconds = std::nullopt);
-  // Ends all requests as cancel() does, and the engine's thread. From now on submit() throws ArgumentError.
-  void close();
+  // Ends all requests as cancel() does, and the engine's thread. From now on submit() throws ArgumentError. Waits for
+  // at most `seconds` until nothing of the engine runs any more, and returns whether that is so: a callback that does
+  // not return holds it up. In a callback of the engine it returns true at once, and the rest follows behind the pass.
+  bool close(std::optional<double> seconds = std::nullopt);
   // How many requests have a place in the passes at a time.
   int64_t max_running() const;
   EngineCounters counters() const;

@@ -16,6 +16,9 @@
 namespace gesso::bindings {
 namespace {
 
+// So many seconds a callback gets to return, when an engine goes that nobody can wait for.
+constexpr double kPatience = 1;
+
 std::atomic<bool> python_ends = false;  // see end_engines
 std::atomic<std::thread::id> ending_thread;
 
@@ -55,6 +58,19 @@ bool wait_in_slices(std::optional<double> seconds, const Wait& wait) {
     poll_signals();
   }
 }
+
+// The process in which an engine was made. In a forked one there is no engine's thread, and its locks may be held
+// forever.
+class OwnProcess {
+ public:
+  bool is_foreign() const { return process_ != getpid(); }
+  void check() const {
+    if (is_foreign()) throw Error("the engine is one of the process that this one was forked from; make another one");
+  }
+
+ private:
+  pid_t process_ = getpid();
+};
 
 // A callback of the request has raised an exception, which PyRequest has.
 struct CallbackFailed : std::exception {
@@ -139,18 +155,20 @@ class PyEngine {
   PyEngine(const Model& model, const EngineOptions& options)
       : engine_(std::make_unique<Engine>(model, options)), has_thread_(options.has_thread) {}
 
-  // When Python has ended, the engine's thread may sleep in a callback forever, so nobody waits for it.
+  // When Python has ended, the engine's thread may sleep in a callback forever, so nobody waits for it. Before that a
+  // callback may wait for what this thread would do next, so it gets some time only.
   ~PyEngine() {
-    if (is_foreign() || (!is_closed_ && !Py_IsInitialized())) {
+    if (process_.is_foreign() || (!is_closed_ && !Py_IsInitialized())) {
       static_cast<void>(engine_.release());
       return;
     }
     const ReleaseGil release;
+    static_cast<void>(engine_->close(kPatience));
     engine_.reset();
   }
 
   Engine& get() const {
-    if (is_foreign()) throw Error("the engine is one of the process that this one was forked from; make another one");
+    process_.check();
     return *engine_;
   }
 
@@ -176,19 +194,17 @@ class PyEngine {
     call_engine([&] { wait_in_slices(std::nullopt, [&](double slice) { return get().drain(slice); }); });
   }
 
-  void close() {
-    if (is_foreign()) return;
-    call_engine([&] { engine_->close(); });
-    is_closed_ = true;
+  bool close(std::optional<double> seconds) {
+    if (process_.is_foreign()) return true;
+    const auto wait = [&](double slice) { return engine_->close(slice); };
+    is_closed_ = call_engine([&] { return wait_in_slices(seconds, wait); });
+    return is_closed_;
   }
 
  private:
-  // In a forked process there is no engine's thread, and its locks may be held forever.
-  bool is_foreign() const { return process_ != getpid(); }
-
   std::unique_ptr<Engine> engine_;
   bool has_thread_, is_closed_ = false;
-  pid_t process_ = getpid();
+  OwnProcess process_;
 };
 
 // What is called when Python ends, before the engines are closed.
@@ -259,12 +275,13 @@ void bind_engine(nb::module_& module) {
            nb::arg("deadline").none(), nb::arg("priority"), nb::arg("key"), nb::arg("keep_events"))
       .def("run_once", [](PyEngine& self) { return call_engine([&] { return self.get().run_once(); }); })
       .def("drain", &PyEngine::drain)
-      .def("close", &PyEngine::close)
+      .def("close", &PyEngine::close, nb::arg("seconds").none(), "Returns whether nothing of it runs any more.")
       .def("counters", [](PyEngine& self) { return call_engine([&] { return self.get().counters(); }); })
       .def("forget_prefixes", [](PyEngine& self) { call_engine([&] { self.get().forget_prefixes(); }); })
       .def_prop_ro("max_running", [](PyEngine& self) { return self.get().max_running(); });
   module.def("check_options", &check_options, nb::arg("options"), nb::arg("config"),
              "Raises ArgumentError if the options are wrong for one sequence, whatever its prompt is.");
+  module.attr("PATIENCE") = kPatience;
   module.def("end_engines", &end_engines,
              "Python ends: from now on the calls of other threads, which use engines, do not return.");
 }

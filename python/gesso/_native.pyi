@@ -895,7 +895,8 @@ class Engine:
 
     def drain(self) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self, seconds: float | None) -> bool:
+        """Returns whether nothing of it runs any more."""
 
     def counters(self) -> EngineCounters: ...
 
@@ -908,6 +909,8 @@ def check_options(options: GenerationOptions, config: ModelConfig) -> None:
     """
     Raises ArgumentError if the options are wrong for one sequence, whatever its prompt is.
     """
+
+PATIENCE: float = 1.0
 
 def end_engines() -> None:
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,7 +112,7 @@ class Engine(Handle):
 
     `with gesso.Engine(model) as engine:` waits for all requests at its end. If it is left by an exception, it cancels
     them. An engine that nothing refers to any more, not even one of its requests, is closed; so are all engines when
-    Python ends.
+    Python ends. These two give a callback that is running one second, and then go on without it.
 
     Threads: any number of threads may use an engine. Its callbacks may submit and cancel, and may not wait.
     """
@@ -222,8 +224,11 @@ class Engine(Handle):
         self._native.drain()
 
     def close(self) -> None:
-        """Ends all requests as `Request.cancel` does, and the engine's thread. `submit` then raises ValueError."""
-        self._native.close()
+        """Ends all requests as `Request.cancel` does, and the engine's thread. `submit` then raises ValueError.
+
+        It waits for callbacks that have begun. Ctrl-C ends the wait.
+        """
+        self._native.close(None)
 
     def counters(self) -> EngineCounters:
         """What the engine has done so far, and what it holds now. It is cheap."""
@@ -239,7 +244,15 @@ _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 @atexit.register
 def _end_engines() -> None:
-    """Closes all engines. Their threads must not ask for the GIL when it is gone."""
+    """Closes all engines. Their threads must not ask for the GIL when it is gone.
+
+    A callback that does not return is left behind. Its thread then ends with the process.
+    """
     _native.end_engines()
-    for engine in list(_engines):
-        engine.close()
+    engines = list(_engines)
+    with contextlib.suppress(KeyboardInterrupt):
+        for engine in engines:  # ask all of them before the first wait
+            engine._native.close(0)
+        end = time.monotonic() + _native.PATIENCE
+        for engine in engines:
+            engine._native.close(max(0.0, end - time.monotonic()))

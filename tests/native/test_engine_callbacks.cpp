@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -124,6 +125,39 @@ TEST_CASE("a callback may close, move or destroy its engine") {
       CHECK(neighbour.result().finish_reason == FinishReason::kCancelled);
       CHECK(waiting.result().finish_reason == FinishReason::kCancelled);
     }
+  }
+}
+
+TEST_CASE("nobody has to wait for a callback that does not return") {
+  const gesso::Model model = tiny_model();
+  for (const bool has_thread : {false, true}) {
+    CAPTURE(has_thread);
+    std::optional<Engine> engine(std::in_place, model, has_thread ? with_thread() : without_thread());
+    Gate has_begun, may_end;
+    const Request request = engine->submit(kPrompt, calling([&] {
+                                             has_begun.open();
+                                             may_end.pass();
+                                           }));
+    std::thread waiting([&] { CHECK(request.result().finish_reason == FinishReason::kCancelled); });
+    has_begun.pass();
+    CHECK(!engine->close(0));
+    CHECK(!engine->close(0.01));
+    CHECK_THROWS_AS(engine->submit(kPrompt, canvases(1)), gesso::ArgumentError);
+    engine.reset();  // this would never end
+    may_end.open();
+    waiting.join();
+  }
+}
+
+TEST_CASE("close says when an engine has ended") {
+  const gesso::Model model = tiny_model();
+  for (const bool has_thread : {false, true}) {
+    CAPTURE(has_thread);
+    Engine engine(model, has_thread ? with_thread() : without_thread());
+    const Request request = engine.submit(kPrompt, canvases(20));
+    CHECK(engine.close(60));
+    CHECK(request.is_done());
+    CHECK(engine.close(0));
   }
 }
 

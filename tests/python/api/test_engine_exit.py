@@ -122,6 +122,85 @@ def test_engines_are_closed(path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "True cancelled\n", "")
 
 
+BLOCKED = """
+import os, signal, sys, threading
+import gesso
+
+model = gesso.load(sys.argv[1], "cpu", 2)
+never = threading.Event()
+
+def blocked(wait, **how):
+    begun = threading.Event()
+    def on_step(event):
+        begun.set()
+        wait()
+    engine = gesso.Engine(model, **how)
+    request = engine.submit([9], max_new_tokens=1, on_step=on_step)
+    if not how:
+        assert begun.wait(60)
+    else:  # another thread runs the pass
+        threading.Thread(target=request.result, daemon=True).start()
+        assert begun.wait(60)
+    return engine
+
+def with_block(engine):
+    with engine:
+        raise ValueError("in the block")
+
+def ctrl_c(call):
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        call()
+    except KeyboardInterrupt as error:
+        print("interrupted", repr(error.__context__))
+    timer.join()
+"""
+ENDINGS = {
+    "interrupts": """
+ctrl_c(blocked(never.wait).close)
+ctrl_c(blocked(never.wait, thread=False).close)
+ctrl_c(lambda: with_block(blocked(never.wait)))
+""",
+    "forgotten": """
+blocked(never.wait)  # nothing refers to it
+print("went on")
+never.set()
+""",
+    "exit": """
+import queue
+full, lock = queue.Queue(1), threading.Lock()
+full.put(1)
+lock.acquire()
+engines = [blocked(wait) for wait in (never.wait, lock.acquire, lambda: full.put(1))]
+engines.append(blocked(never.wait, thread=False))
+raise ValueError("the end")
+""",
+}
+
+
+def blocked(path, ending):
+    """Each of these programs would never end if somebody waited for the callback."""
+    program = [sys.executable, "-c", BLOCKED + ENDINGS[ending], str(path)]
+    return subprocess.run(program, capture_output=True, timeout=120, text=True)
+
+
+def test_ctrl_c_while_an_engine_is_closed_whose_callback_does_not_return(path):
+    done = blocked(path, "interrupts")
+    expected = "interrupted None\ninterrupted None\ninterrupted ValueError('in the block')\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
+def test_a_callback_that_does_not_return_does_not_hold_up_the_garbage_collector(path):
+    done = blocked(path, "forgotten")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
+
+
+def test_exit_while_callbacks_do_not_return(path):
+    done = blocked(path, "exit")
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, ["ValueError: the end"])
+
+
 FORK = """
 import os, sys
 import gesso
