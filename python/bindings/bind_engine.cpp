@@ -82,8 +82,20 @@ struct CallbackFailed : std::exception {
 struct PyRequest {
   Request request;
   std::shared_ptr<nb::object> failure;
+  OwnProcess process;
+
+  void cancel() const {
+    process.check();
+    request.cancel();
+  }
+
+  bool is_done() const {
+    process.check();
+    return call_engine([&] { return request.is_done(); });
+  }
 
   Result result() const {
+    process.check();
     try {
       return call_engine([&] { return request.result(); });
     } catch (const CallbackFailed&) {
@@ -93,11 +105,13 @@ struct PyRequest {
   }
 
   bool wait(std::optional<double> seconds) const {
+    process.check();
     return call_engine([&] { return wait_in_slices(seconds, [&](double slice) { return request.wait(slice); }); });
   }
 
   // None for the end.
   nb::object next() const {
+    process.check();
     std::optional<RequestEvent> event;
     call_engine([&] {
       wait_in_slices(std::nullopt, [&](double slice) {
@@ -187,7 +201,7 @@ class PyEngine {
               return session ? engine.submit(*session, std::move(ids), options)
                              : engine.submit(std::move(ids), options);
             }),
-            std::move(failure)};
+            std::move(failure), OwnProcess()};
   }
 
   void drain() const {
@@ -254,8 +268,8 @@ void bind_counters(nb::module_& module) {
 void bind_engine(nb::module_& module) {
   bind_counters(module);
   nb::class_<PyRequest>(module, "Request", nb::type_slots(request_slots))
-      .def("cancel", [](const PyRequest& self) { call_engine([&] { self.request.cancel(); }); })
-      .def("is_done", [](const PyRequest& self) { return call_engine([&] { return self.request.is_done(); }); })
+      .def("cancel", &PyRequest::cancel)
+      .def("is_done", &PyRequest::is_done)
       .def("wait", &PyRequest::wait, nb::arg("seconds").none())
       .def("result", &PyRequest::result)
       .def("next", &PyRequest::next, nb::sig("def next(self) -> StepEvent | CanvasEvent | None"),

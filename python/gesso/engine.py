@@ -78,9 +78,9 @@ class Request(Handle):
         Raises what ended the request, for example `gesso.DeadlineExceeded`, or what a callback raised.
         `DeadlineExceeded` is a TimeoutError, too: a loop that catches the one of `timeout` has to ask `done()`.
         """
-        if not self.wait(timeout):
-            raise TimeoutError(f"the request is not done after {timeout} seconds")
         if self._result is None:
+            if not self.wait(timeout):
+                raise TimeoutError(f"the request is not done after {timeout} seconds")
             self._result = self._engine.model._result(self._native.result())
         return self._result
 

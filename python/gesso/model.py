@@ -146,9 +146,10 @@ def _stream(
     failure: Exception | None = None  # of the prompts or the seeds
     try:
         submitted = _submit_all(engine, prompts, seeds, options)
-        most = 2 * engine.max_running  # so many rows are under way, or wait for the rows in front of them
         rows: deque[Request | Exception] = deque()
         while True:
+            # So many rows are under way, or wait for the rows in front of them. In a forked process this raises.
+            most = 2 * engine.max_running
             # The next prompt may be long in coming, so a row that is done goes out before it is asked for.
             while len(rows) < most and not (rows and _is_done(rows[0])):
                 try:
