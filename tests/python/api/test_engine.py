@@ -92,7 +92,14 @@ def test_what_is_kept_of_prompts_changes_no_text(model):
 
 def test_a_cancelled_request_has_whole_canvases(model, engine):
     whole = model.generate([9], **LONG)[0]
-    request = engine.submit([9], on_canvas=lambda event: event.canvas < 1 or request.cancel(), **LONG)
+    has_request = threading.Event()
+
+    def on_canvas(event):
+        if event.canvas == 1 and has_request.wait(60):
+            request.cancel()
+
+    request = engine.submit([9], on_canvas=on_canvas, **LONG)
+    has_request.set()
     result = request.result()
     assert result.finish_reason == "cancelled" and len(result.canvases) == 2
     assert np.array_equal(result.canvases, whole.canvases[:2])
