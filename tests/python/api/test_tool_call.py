@@ -80,6 +80,8 @@ def test_a_call_in_the_format_is_read(raw, name, arguments):
         ('call:f{a:"say "hi""}', {"a": 'say "hi"'}),
         ('call:f{a:"say "hi", she said",n:1}', {"a": 'say "hi", she said', "n": 1}),
         ("call:f{a:['it's']}", {"a": ["it's"]}),
+        ("call:f{a:['it' 's',\"x\" \"y\"]}", {"a": ["it", "s", "x", "y"]}),
+        ("call:f{a:['x'\"y\"1[]]}", {"a": ["x", "y", 1, []]}),
         ("call:f{a:'it's', b:'they're'}", {"a": "it's", "b": "they're"}),
         ('call:f{b:"c",h:"5" nail",n:1}', {"b": "c", "h": '5" nail', "n": 1}),
         ('call:f{a:<|"|>x<|"|>y<|"|>}', {"a": 'x<|"|>y'}),
@@ -256,6 +258,11 @@ SWALLOWED = {
     "brackets and a quote missing": ('{files:"a, "b"}', 14),
     "quote missing in a list": ('{a:["x, "y"]}', 11),
     "quote missing in a list of three": ('{a:["x, "y", "z"]}', 11),
+    "marks that touch in a list": ("{s:['it''s']}", 11),
+    "marks that touch, and one behind": ('{a:["he said "" x"]}', 11),
+    "marks that touch around other marks": ("{a:['''=)','(']}", 11),
+    "marks that touch in an inner list": ('{a:[["1"],["5" nail","x""y"]]}', 28),
+    "mark and list that touch": ('{a:["x"[]"y"]}', 11),
     "semicolon in a list": ('{a:["x"; "y"]}', 11),
 }
 NUMBERS = {
