@@ -159,7 +159,9 @@ class Tokenizer(UnchangingHandle):
         new = (name for name, value in given.items() if name not in DEFAULTS or bool(value) != bool(DEFAULTS[name]))
         _chat_template.check_variables(compiled, new, (*DEFAULTS, "tokenize", "chat_template"))
         check_tools(given.get("tools"))
-        check_json(given.get("documents"), "documents")
+        for name, value in given.items():
+            if isinstance(value, str) or name == "documents":
+                check_json(value, name)
         ids: dict[str, int | None] = {name: getattr(self.native, f"{name}_id") for name in SPECIAL_TOKENS}
         tokens = {name: self.native.token(token) for name, token in ids.items() if token is not None}
         return _chat_template.render(compiled, {**DEFAULTS, **given, "messages": messages}, {"bos_token": "", **tokens})

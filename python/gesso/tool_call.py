@@ -22,7 +22,7 @@ What is missing at the end is repaired only if a marker ends the call. Otherwise
 have come. In plain quotes, a backslash may begin an escape or stand for itself. That is certain only in front of such a
 quote, where no escape has that letter, or if all keys and values are JSON. A text in plain quotes with such a quote
 inside is not read if it may have swallowed other values: {path:"a.txt, mode:"w"} is not read. Nor is ['it''s'], which
-may be one text or two.
+may be one text or two. An escape that stands for half a character alone, such as \\ud800, is in no text.
 """
 
 from __future__ import annotations

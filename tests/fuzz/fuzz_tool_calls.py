@@ -9,6 +9,7 @@ breaks a rule is printed, and the exit status is 1. The rules:
 - the pieces give what the whole gives;
 - every pair of markers gives at least one call, its calls have all of its text, and `Reply.message` has every call;
 - a name holds no arguments; a call with an error has no arguments and is not repaired;
+- half a character is only in arguments if it is in the call;
 - the keys of a call that is not repaired are words or stand between tokens; numbers are finite;
 - what a reader looks at grows linearly;
 - what is written in the format is read as it was meant, and so are the common sloppy forms, which are then repaired.
@@ -149,9 +150,16 @@ def check_call(call: ToolCall) -> None:
     check(call.error is None or not (call.arguments or call.repaired), "a call with an error has nothing else")
     check(call.error is None or len(call.error) < 500, "an error is short")
     json.dumps(call.arguments, allow_nan=False)
+    is_whole = not has_half(json.dumps(call.arguments, ensure_ascii=False))
+    check(has_half(call.raw) or is_whole, "arguments are whole characters")
     for key in keys_in(call.arguments):
         is_word = KEY.fullmatch(key) is not None or QUOTE + key + QUOTE in call.raw
         check(call.repaired or is_word, f"the key {key!r} is a word")
+
+
+def has_half(text: str) -> bool:
+    """Whether half a character is in it: a surrogate."""
+    return re.search("[\ud800-\udfff]", text) is not None
 
 
 def keys_in(value: Any) -> Iterator[str]:
@@ -183,7 +191,7 @@ def check_means(raw: str, name: str, arguments: dict[str, Any], repaired: bool) 
 
 
 def sloppy(rng: random.Random, name: str, arguments: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """Writes a call, without its quotes and backslashes, in one of the sloppy forms that mean one thing."""
+    """Writes a call in one of the sloppy forms that mean one thing, without quotes, backslashes and half characters."""
     arguments = cleaned(arguments)
     quote = rng.choice("\"'")
     plain = write(arguments, lambda text: quote + text + quote)
@@ -198,7 +206,7 @@ def sloppy(rng: random.Random, name: str, arguments: dict[str, Any]) -> tuple[st
 
 def cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return re.sub(r"[\"'\\]", "", value)
+        return re.sub("[\"'\\\\\ud800]", "", value)
     if isinstance(value, dict):
         return {key: cleaned(item) for key, item in value.items()}
     return [cleaned(item) for item in value] if isinstance(value, list) else value

@@ -14,6 +14,7 @@ NULL = re.compile(r"\s*(null|None|\[\s*\])")
 NULL_INSIDE = re.compile(r"\s*(null|None)\s*(?=[})])")
 PLAIN_END = {mark: re.compile(rf"[^{mark}\\]*(?:\\.[^{mark}\\]*)*{mark}", re.DOTALL) for mark in "\"'"}
 ESCAPE = re.compile(r"\\[abfnrtvxuUN0-7/\\\"'\n]")  # in JSON or Python; other backslashes stand for themselves
+SURROGATE = re.compile("[\ud800-\udfff]")
 SEPARATORS = re.compile(r"[\s,;]*")  # between the members of an object. In a list, two commas may enclose a null.
 COMMA = re.compile(r",?\s*")
 SLOPPY_WORD = r"""[^\s:{}()\[\]<>"'`=,;|\\]+"""

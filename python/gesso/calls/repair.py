@@ -26,6 +26,7 @@ from gesso.calls.patterns import (
     SLOPPY_CONSTANTS,
     SLOPPY_KEY,
     SLOPPY_NUMBER,
+    SURROGATE,
     SWALLOWING,
 )
 from gesso.calls.reader import CALL, NAME, NUMBER, QUOTE, SPACE, Container, Reader, Source, shown
@@ -278,10 +279,13 @@ class RepairingReader(Reader):
             return unescaped
         self._escape_at = begin
         try:
-            return str(json.loads(f'"{text}"', strict=False))
+            text = str(json.loads(f'"{text}"', strict=False))
         except ValueError:  # no JSON either
             self._is_json = False
-            return text
+        if half := SURROGATE.search(text):
+            self.at = begin
+            self.fail(f"whole characters, and no half such as \\u{ord(half[0]):04x}")
+        return text
 
 
 def is_apostrophe(text: str, at: int) -> bool:

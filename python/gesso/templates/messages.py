@@ -53,6 +53,7 @@ def _prepare_call(call: dict[str, Any], where: str) -> dict[str, Any]:
         arguments = json.loads(function.get("arguments") or "{}")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}.function.arguments: expected a JSON object: {error}") from None
+    check_json(arguments, f"{where}.function.arguments")
     if arguments is not None and not isinstance(arguments, dict):
         raise ValueError(f"{where}.function.arguments: expected a JSON object, got {function['arguments']!r}")
     return call | {"function": function | {"arguments": arguments or {}}}
@@ -98,7 +99,7 @@ def _function(value: object, where: str) -> dict[str, Any]:
 
 
 def check_json(value: object, where: str) -> None:
-    """Raises TypeError or ValueError with the place of a value that JSON lacks, such as a NumPy integer or a NaN."""
+    """Raises TypeError or ValueError with the place of a value that JSON lacks: a NaN, or half a character."""
     try:
         _check_json(value, where)
     except RecursionError:
@@ -110,14 +111,25 @@ def _check_json(value: object, where: str) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"{where}: expected keys that are strings, as in JSON, got {_kind(key)} {key!r}")
+            _check_unicode(key, f"a key of {where}")
             _check_json(item, f"{where}.{key}")
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
             _check_json(item, f"{where}[{i}]")
+    elif isinstance(value, str):
+        _check_unicode(value, where)
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where}: expected a value that JSON has, got {float(value)}")
-    elif value is not None and not isinstance(value, (str, int, float)):
+    elif value is not None and not isinstance(value, (int, float)):
         raise TypeError(f"{where}: expected a value that JSON has, got {_kind(value)}")
+
+
+def _check_unicode(text: str, where: str) -> None:
+    """Refuses half a character, which Python puts in place of bytes that are not UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{where}: not UTF-8 at character {error.start}") from None
 
 
 def _either(names: tuple[str, ...]) -> str:

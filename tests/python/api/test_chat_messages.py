@@ -83,6 +83,34 @@ def test_messages(messages, error, message):
         TOKENIZER.apply_chat_template(messages)
 
 
+HALF = "ab\udc80"
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        ([USER, {"role": "user", "content": HALF}], r"messages\[1\].content: not UTF-8 at character 2"),
+        ([{"role": "user", "content": [TEXT | {"text": HALF}]}], r"messages\[0\].content\[0\].text: not UTF-8"),
+        ([USER | {HALF: 1}], r"a key of messages\[0\]: not UTF-8"),
+        (answer([function(arguments={"x": [HALF]})]), r"messages\[1\].*.function.arguments.x\[0\]: not UTF-8"),
+        (answer([function(arguments='{"x": "\\ud800"}')]), r"messages\[1\].*.function.arguments.x: not UTF-8"),
+        (answer([function(arguments='{"x": NaN}')]), r"messages\[1\].*.arguments.x: expected a value that JSON has"),
+    ],
+)
+def test_text_that_is_no_unicode(messages, message):
+    for tokenize in (False, True):
+        with raises(ValueError, message):
+            TOKENIZER.apply_chat_template(messages, tokenize=tokenize)
+
+
+@pytest.mark.parametrize("argument", ["tools", "documents", "mood"])
+def test_other_text_that_is_no_unicode(argument):
+    values = {"tools": [function(description=HALF)], "documents": [{"a": HALF}], "mood": HALF}
+    source = "{{ messages[0].content }}{{ " + argument + " }}"
+    with raises(ValueError, f"^{argument}.*: not UTF-8 at character 2"):
+        TOKENIZER.apply_chat_template([USER], chat_template=source, **{argument: values[argument]})
+
+
 @pytest.mark.parametrize(
     ("tools", "error", "message"),
     [

@@ -171,6 +171,7 @@ def test_several_calls_within_one_pair_of_markers():
         ("call:{}", "", "expected call:NAME{...}, got 'call:{}'"),
         ('{"name": "f g", "arguments": {}}', "", "expected call:NAME{...}, got"),
         ('{"name": "f", "arguments": {}, "x": 1}', "", "expected call:NAME{...}, got"),
+        ('{"name": "f", "arguments": {"a": "\\ud800"}}', "", "expected call:NAME{...}, got"),
         ("call:f{a", "f", "character 7: expected a key and ':', got 'a'"),
         ("call:f{a:", "f", 'character 9: expected a number, true, false, null or a text in <|"|>, got the end'),
         ("call:f{a:}", "f", "character 9: expected a number, .*, got '}'"),  # null or an empty text
@@ -279,9 +280,16 @@ NUMBERS = {
     "two commas in a list": ("{a:[1,,2]}", "a number, true"),  # [1,null,2] or [1,2]
     "comma first in a list": ("{a:[,1]}", "a number, true"),
 }
+HALVES = {
+    "half a character": ('{a:"\\ud800"}', 10),
+    "half a character in capitals": ('{"a": "x\\uDFFF"}', 13),
+    "half a character in a list": ("{a:[1,'\\udc00\\ud800']}", 13),
+    "half a character in a key": ('{"\\ud83dx":1}', 8),
+}
 UNREAD = {name: (raw, at, "a key and ':'") for name, (raw, at) in ODD_KEYS.items()}
 UNREAD |= {name: (raw, at, "a key that was not given before") for name, (raw, at) in REPEATED_KEYS.items()}
 UNREAD |= {name: (raw, at, "a text that can end in one place only") for name, (raw, at) in SWALLOWED.items()}
+UNREAD |= {name: (raw, at, "whole characters, and no half such as \\ud") for name, (raw, at) in HALVES.items()}
 UNREAD |= {"number: " + name: (raw, None, expected) for name, (raw, expected) in NUMBERS.items()}
 
 
