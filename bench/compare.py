@@ -31,6 +31,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gesso.cli.command_parser import number_not_below_zero
 from gesso.measure.record import MOST_WAITING
 from gesso.measure.text import show_ms
 
@@ -229,7 +230,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("before", metavar="BEFORE.json", nargs="+", help="one file for each process")
     parser.add_argument("--after", metavar="AFTER.json", nargs="+", required=True, help="one file for each process")
-    parser.add_argument("--percent", type=float, default=5, metavar="N", help="smaller changes are none; default: 5")
+    parser.add_argument(
+        "--percent", type=number_not_below_zero, default=5, metavar="N", help="smaller changes are none; default: 5"
+    )
     parser.add_argument("--all", action="store_true", help="print what did not move, too")
     options = parser.parse_args(arguments)
     for name in ("before", "after"):

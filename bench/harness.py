@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from gesso import _ops
-from gesso.cli.command_parser import integer, list_of, thread_count
+from gesso.cli.command_parser import integer, list_of, number_not_below_zero, thread_count
 from gesso.files.tensor import stored_bytes, tensor_types
 from gesso.measure.bench import WaitingShare
 from gesso.measure.floor import Ceilings, measure_ceilings, op_floor
@@ -232,13 +232,33 @@ def parse(cases: Sequence[Case], rows: Sequence[int], arguments: Sequence[str] |
     parser.add_argument(
         "--types", type=words_of(readable), metavar="T,..", help="of weights; default: those that models have there"
     )
-    parser.add_argument("--activations", type=words_of(ACTIVATIONS), default=ACTIVATIONS, help="default: f32,int8")
+    parser.add_argument("--activations", type=words_of(ACTIVATIONS), help="default: f32,int8")
     parser.add_argument("--threads", type=list_of(thread_count), default=[1], metavar="N,..", help="default: 1")
+    parser.add_argument("--baseline", help="a type or activations; ratios are to its times; default: f32")
     parser.add_argument(
-        "--baseline", default="f32", help="a type or activations; ratios are to its times; default: f32"
+        "--seconds", type=number_not_below_zero, default=1.0, help="about so long for each variant; default: 1"
     )
-    parser.add_argument("--seconds", type=float, default=1.0, help="about so long for each variant; default: 1")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    check_use(parser, options, [case for case in cases if not options.cases or case.name in options.cases])
+    options.activations = options.activations or ACTIVATIONS
+    options.baseline = options.baseline or "f32"
+    return options
+
+
+def check_use(parser: argparse.ArgumentParser, options: argparse.Namespace, cases: Sequence[Case]) -> None:
+    """Ends the program if an option would have no effect on any of the cases."""
+    types = {dtype for case in cases for dtype in (options.types or case.types) if has_weight(case)}
+    if not types:
+        for name in ("types", "activations"):
+            if getattr(options, name):
+                parser.error(f"--{name}: expected none, since {cases[0].op} has no weight here")
+    measured = [*sorted(types), *(options.activations or ACTIVATIONS)] if types else ["f32"]
+    if options.baseline and options.baseline not in measured:
+        parser.error(f"--baseline: expected one of {', '.join(measured)}, got {options.baseline!r}")
+
+
+def has_weight(case: Case) -> bool:
+    return case.types != ("",)
 
 
 def measure(options: argparse.Namespace, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
@@ -249,9 +269,8 @@ def measure(options: argparse.Namespace, cases: Sequence[Case]) -> Iterator[dict
         for case, rows in itertools.product(cases, options.rows):
             if options.cases and case.name not in options.cases:
                 continue
-            has_weight = case.types != ("",)
-            types = options.types if options.types and has_weight else case.types
-            activations = options.activations if has_weight else ["f32"]
+            types = options.types if options.types and has_weight(case) else case.types
+            activations = options.activations if has_weight(case) else ["f32"]
             calls = {dtype: case.make(dtype, rows) for dtype in types}
             variants = [Variant(*pair, calls[pair[0]]) for pair in itertools.product(calls, activations)]
             with WaitingShare(num_threads) as waiting:

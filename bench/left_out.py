@@ -21,6 +21,7 @@ import numpy as np
 import gesso
 from gesso import _native, _ops
 from gesso.bundled.sudoku_model import bundled_model, make_puzzles
+from gesso.cli.command_parser import integer, number_not_below_zero
 from gesso.measure.record import spread
 from gesso.measure.subject import from_preset
 from gesso.model import Model
@@ -148,10 +149,14 @@ def to_markdown(result: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures shares that the soft embedding leaves out.")
-    parser.add_argument("--puzzles", type=int, default=100, metavar="N")
-    parser.add_argument("--layers", type=int, default=2, metavar="N", help="of the model of 26B widths; default: 2")
-    parser.add_argument("--seconds", type=float, default=3, metavar="S", help="for each share and spread")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: one a processor")
+    parser.add_argument("--puzzles", type=integer(1), default=100, metavar="N")
+    parser.add_argument(
+        "--layers", type=integer(1), default=2, metavar="N", help="of the model of 26B widths; default: 2"
+    )
+    parser.add_argument(
+        "--seconds", type=number_not_below_zero, default=3, metavar="S", help="for each share and spread"
+    )
+    parser.add_argument("--threads", type=integer(0), default=0, metavar="N", help="default: one a processor")
     parser.add_argument("-o", "--format", choices=("md", "json"), default="md")
     options = parser.parse_args()
     num_threads = options.threads or gesso.load(bundled_model(), "cpu").num_threads

@@ -84,6 +84,13 @@ def positive_number(text: str) -> float:
     return value
 
 
+def number_not_below_zero(text: str) -> float:
+    value = _float(text)
+    if value is None or not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number >= 0, got {text!r}")
+    return value
+
+
 def list_of(convert: Callable[[str], Value]) -> Callable[[str], list[Value]]:
     """Values with commas between them."""
     return lambda text: [convert(word) for word in text.split(",")]

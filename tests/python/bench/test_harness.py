@@ -129,6 +129,12 @@ def test_the_command_prints_a_table(capsys, monkeypatch):
         (["--activations", "bf16"], "--activations: expected some of f32, int8, got 'bf16'"),
         (["--rows", "1,0"], "--rows: expected an integer >= 1, got '0'"),
         (["--threads", "two"], "--threads: expected an integer, got 'two'"),
+        (["--baseline", "nope"], "--baseline: expected one of Q4_K, Q8_0, f32, int8, got 'nope'"),
+        (["--types", "Q6_K", "--baseline", "Q4_K"], "--baseline: expected one of Q6_K, f32, int8, got 'Q4_K'"),
+        (["--activations", "int8", "--baseline", "f32"], "--baseline: expected one of Q4_K, Q8_0, int8, got 'f32'"),
+        (["--seconds", "nan"], "--seconds: expected a number >= 0, got 'nan'"),
+        (["--seconds", "-1"], "--seconds: expected a number >= 0, got '-1'"),
+        (["--seconds", "inf"], "--seconds: expected a number >= 0, got 'inf'"),
         (["--case", "attn_q"], "unrecognized arguments: --case attn_q"),
     ],
 )
@@ -137,6 +143,23 @@ def test_words_that_it_does_not_know_are_errors(capsys, arguments, message):
         harness.main([CASE], (2,), ["--seconds", "0", *arguments])
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--types", "Q8_0"], "--types: expected none, since linear has no weight here"),
+        (["--activations", "f32"], "--activations: expected none, since linear has no weight here"),
+        (["--baseline", "int8"], "--baseline: expected one of f32, got 'int8'"),
+    ],
+)
+def test_what_an_op_without_weights_does_not_use_is_an_error(capsys, arguments, message):
+    bare = Case("linear", "bare", ("",), make)
+    for cases, chosen in (([bare], []), ([bare, CASE], ["--cases", "bare"])):
+        with pytest.raises(SystemExit) as end:
+            harness.main(cases, (2,), [*chosen, *arguments])
+        assert end.value.code == 2
+        assert message in capsys.readouterr().err
 
 
 def test_a_busy_machine_is_noted(capsys, monkeypatch):
