@@ -104,11 +104,15 @@ def as_bool(name: str, value: object) -> bool:
     return value
 
 
-def as_bytes(name: str, value: object) -> bytes:
-    """Converts a text that only has to differ from other ones."""
+def as_str(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name}: expected a str, got {_short(value)}")
-    return value.encode("utf-8", "surrogatepass")
+    return value
+
+
+def as_bytes(name: str, value: object) -> bytes:
+    """Converts a text that only has to differ from other ones."""
+    return as_str(name, value).encode("utf-8", "surrogatepass")
 
 
 def as_prompts(value: object) -> Iterable[Any]:

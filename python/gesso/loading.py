@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 
 from gesso import _native
+from gesso.arguments import as_bool, as_str
 from gesso.chat_template import compile_chat
 from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import fill_checkpoint, outline
@@ -79,9 +80,11 @@ def load(
     `gesso.NumericsError`.
     """
     check_num_threads(num_threads)
-    for name, value in (("exact_soft_embedding", exact_soft_embedding), ("copy_weights", copy_weights)):
-        if not isinstance(value, bool):
-            raise TypeError(f"{name}: expected True or False, got {value!r}")
+    as_str("device", device)
+    as_str("activations", activations)
+    as_bool("exact_soft_embedding", exact_soft_embedding)
+    as_bool("mmap", mmap)
+    as_bool("copy_weights", copy_weights)
     if chat_template is not None:
         compile_chat(chat_template)  # before the weights are loaded, which can take minutes
     progress = plain_callback("on_progress", on_progress)

@@ -37,6 +37,16 @@ def test_threads_of_another_kind(path, num_threads):
         gesso.load(path, num_threads=num_threads)
 
 
+@pytest.mark.parametrize("name", ["device", "activations", "mmap", "exact_soft_embedding", "copy_weights"])
+@pytest.mark.parametrize("value", [None, 0, b"auto", "no"])
+def test_arguments_of_another_kind(path, name, value):
+    is_text = name in ("device", "activations")
+    if is_text and isinstance(value, str):
+        return
+    with raises(TypeError, f"^{name}: expected {'a str' if is_text else 'True or False'}, got .*{value!r}$"):
+        gesso.load(path, **{name: value})
+
+
 # Prompts.
 
 
