@@ -227,6 +227,32 @@ def test_compressions_that_are_not_read_are_named(folder, tmp_path, quantized, n
         gesso.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("quantized", "message"),
+    [
+        ({}, "got nothing: this does not say how the weights are compressed; if they are not, remove it; gesso reads"),
+        ({"bits": 4}, "quant_method: expected .* got nothing: this does not say how the weights are compressed"),
+        ({"quant_method": "modelopt"}, "weights compressed by modelopt without a format are not read"),
+        ({"quant_method": "compressed-tensors"}, "compressed-tensors without a format are not read"),
+    ],
+)
+def test_a_compression_without_a_name(folder, tmp_path, quantized, message):
+    own = shutil.copytree(folder, tmp_path / "own")
+    (own / "config.json").write_text(json.dumps(config("bf16", Sizes()) | {"quantization_config": quantized}))
+    with raises(ValueError, message):
+        gesso.load(own)
+
+
+def test_a_mark_in_front_of_json_is_ignored(folder, tmp_path):
+    """Editors on Windows put it there."""
+    own = shutil.copytree(folder, tmp_path / "own")
+    for name in ("config.json", "tokenizer.json"):
+        (own / name).write_bytes(b"\xef\xbb\xbf" + (own / name).read_bytes())
+    expected, model = gesso.load(folder), gesso.load(own)
+    assert model.config == expected.config
+    assert model.tokenizer.encode("hi") == expected.tokenizer.encode("hi")
+
+
 def test_a_folder_of_mlx_is_named(folder, tmp_path):
     whole = config("bf16", Sizes()) | {"quantization": {"group_size": 64, "bits": 4}}
     (tmp_path / "config.json").write_text(json.dumps(whole))

@@ -96,7 +96,7 @@ def read_json(file: Path, max_bytes: int = _native.MAX_JSON_BYTES) -> Fields | N
     if text is None:
         return None
     try:
-        values = json.loads(text)
+        values = json.loads(text.removeprefix("\ufeff"))  # Windows' editors put this mark in front
         if "\\u" in text:  # \uXXXX may spell half of a surrogate pair, which UTF-8 cannot hold
             json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -107,9 +107,11 @@ def kind_of_model(model_type: object) -> str:
 
 def kind_of_compression(quantized: Mapping[str, object]) -> str:
     """Says how weights are compressed that gesso does not read, and what to do."""
-    method = str(quantized.get("quant_method"))
+    if quantized.get("quant_method") is None:
+        return f"this does not say how the weights are compressed; if they are not, remove it; {READS}"
+    method = str(quantized["quant_method"])
     name = METHODS.get(method.lower(), method)
     form = quantized.get("format") or quantized.get("quant_algo")
     if method in ("compressed-tensors", "modelopt"):
-        name = f"{method}, {form}"
+        name = f"{method}, {form}" if form else f"{method} without a format"
     return f"weights compressed by {name} are not read; {READS}, so convert the folder that they were made from"
