@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from gesso import _native
 from gesso.arguments import as_bool, as_str
@@ -11,6 +12,7 @@ from gesso.chat_template import compile_chat
 from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import fill_checkpoint, outline
 from gesso.files.gguf_reader import open_gguf
+from gesso.files.hf.field_names import naming_fields
 from gesso.files.hf.folder import read_checkpoint
 from gesso.files.locate import locate
 from gesso.files.regular_file import AnyPath
@@ -89,9 +91,10 @@ def load(
         compile_chat(chat_template)  # before the weights are loaded, which can take minutes
     progress = plain_callback("on_progress", on_progress)
     checkpoint = open_checkpoint(path, mmap=mmap)
-    native = _native.Model(
-        checkpoint, device, num_threads or 0, activations, progress, exact_soft_embedding, copy_weights
-    )
+    with naming_fields_of(path):
+        native = _native.Model(
+            checkpoint, device, num_threads or 0, activations, progress, exact_soft_embedding, copy_weights
+        )
     warn_of_unused_gpu(device, native)
     return Model(native, chat_template)
 
@@ -108,6 +111,12 @@ def check_num_threads(num_threads: int | None) -> None:
         raise TypeError(f"num_threads: expected an int or None, got {num_threads!r}")
     if num_threads is not None and not 1 <= num_threads <= _native.MAX_THREADS:
         raise _native.ArgumentError(f"num_threads: expected 1 to {_native.MAX_THREADS}, got {num_threads}")
+
+
+def naming_fields_of(path: AnyPath) -> AbstractContextManager[None]:
+    """Where `path` is a Hugging Face folder, errors about GGUF keys and tensors name its fields, too."""
+    path = locate(path)
+    return naming_fields(path) if path.is_dir() else nullcontext()
 
 
 def open_checkpoint(path: AnyPath, *, with_values: bool = True, mmap: bool = True) -> _native.Checkpoint:

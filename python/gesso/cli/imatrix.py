@@ -12,7 +12,7 @@ from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
 from gesso.files.partial_file import check_target
 from gesso.files.regular_file import as_path, read_text
-from gesso.loading import open_checkpoint
+from gesso.loading import naming_fields_of, open_checkpoint
 from gesso.measure.importance import collect
 from gesso.model import Model
 
@@ -56,7 +56,8 @@ def imatrix(options: argparse.Namespace) -> int:
     # Activations stay float32: the file is made once, and every model that is quantised with it depends on it.
     checkpoint = open_checkpoint(options.model, mmap=options.mmap)
     check_target(options.out, *checkpoint.files)  # OUT may be another part than the one that was given
-    model = Model(_native.Model(checkpoint, "cpu", options.threads or 0, "f32"))
+    with naming_fields_of(options.model):
+        model = Model(_native.Model(checkpoint, "cpu", options.threads or 0, "f32"))
     if model.tokenizer is None:
         raise ValueError(f"{options.model}: the checkpoint has no tokenizer, so it cannot read a text")
     length = model.config.canvas_length

@@ -17,7 +17,7 @@ from gesso.cli import check, comparison
 from gesso.cli.command_parser import CommandParser, add_no_mmap
 from gesso.config import Config
 from gesso.files.checkpoint import TypeCount, count_types
-from gesso.loading import open_checkpoint
+from gesso.loading import naming_fields_of, open_checkpoint
 from gesso.measure.text import columns, natural_order, show_bytes, visible
 
 MAX_ITEMS = 6  # of a longer list only the first items are shown
@@ -121,8 +121,9 @@ def describe(path: str, checkpoint: _native.Checkpoint, with_tensors: bool) -> R
     weights_bytes = sum(tensor.num_bytes for tensor in tensors)
     config, problem = None, None
     try:
-        config = _native.read_config(checkpoint)
-        _native.Model(checkpoint, "cpu")
+        with naming_fields_of(path):
+            config = _native.read_config(checkpoint)
+            _native.Model(checkpoint, "cpu")
     except (ValueError, MemoryError) as error:
         problem = str(error)
     metadata = checkpoint.metadata

@@ -18,7 +18,7 @@ from gesso.files.locate import locate
 from gesso.files.presets import PRESETS
 from gesso.files.regular_file import open_regular
 from gesso.files.tensor import Array, Tensor
-from gesso.loading import open_checkpoint
+from gesso.loading import naming_fields_of, open_checkpoint
 from gesso.measure import record_types
 from gesso.measure.memory import available_bytes
 from gesso.measure.text import show_bytes
@@ -43,6 +43,8 @@ class Subject:
 
 def from_file(path: str, hash_method: str, *, mmap: bool = True) -> Subject:
     checkpoint = open_checkpoint(path, with_values=False)
+    with naming_fields_of(path):
+        config = _native.read_config(checkpoint)
     files = _files(Path(path), checkpoint)
     method, digest = (None, None) if hash_method == "none" else hash_files(files, hash_method == "full")
     description: record_types.Subject = {
@@ -55,7 +57,6 @@ def from_file(path: str, hash_method: str, *, mmap: bool = True) -> Subject:
         "hash_method": method,
     }
     own_bytes = 0 if mmap else description["weight_bytes"]
-    config = _native.read_config(checkpoint)
     return Subject(description, config, checkpoint, own_bytes, files, lambda _: open_checkpoint(path, mmap=mmap))
 
 

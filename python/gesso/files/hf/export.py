@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gesso import _native
-from gesso._native import FormatError
 from gesso.files.checkpoint import Value, outline
+from gesso.files.hf.field_names import naming_fields
 from gesso.files.hf.folder import read_checkpoint
 from gesso.files.presets import PRESETS
 from gesso.files.regular_file import AnyPath
@@ -28,10 +28,8 @@ def read_folder(directory: AnyPath, *, mmap: bool = True) -> tuple[dict[str, Val
     """
     source = read_checkpoint(directory, mmap=mmap)
     tensors = sorted(source.tensors(), key=_file_order)
-    try:
+    with naming_fields(source.directory):
         config = _native.Model(outline(source.metadata, tensors), "cpu").config
-    except ValueError as error:
-        raise FormatError(f"{source.directory}: {error}") from None
     general: dict[str, Value] = {
         "general.file_type": _file_type(tensors),
         "general.size_label": size_label(tensors, config.num_experts),
