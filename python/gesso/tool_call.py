@@ -35,6 +35,9 @@ from gesso.calls.reader import QUOTE, Reader, Source, shown
 from gesso.calls.repair import RepairingReader
 
 MAX_READINGS = 32  # how many ways to read one call are tried, at most
+# If a call is so long that they would take seconds, they end at this many characters, but not before a few are tried.
+MAX_READ = 1 << 18
+LEAST_READINGS = 4
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ def _read_repaired(source: Source, at: int, closed: bool) -> tuple[RepairingRead
     found: RepairingReader | None = None
     failed: tuple[RepairingReader, str] | None = None
     choices: list[int] = []
-    for _ in range(MAX_READINGS):
+    num_read = 0
+    for reading in range(MAX_READINGS):
         reader = RepairingReader(source, at, closed, choices)
         try:
             reader.read()
@@ -107,6 +111,9 @@ def _read_repaired(source: Source, at: int, closed: bool) -> tuple[RepairingRead
             reader.made.pop()
         if not reader.made:
             return (found, None) if found else failed or (reader, None)
+        num_read += max(reader.at, reader.choice_at) - at
+        if num_read > MAX_READ and reading + 1 >= LEAST_READINGS:
+            break
         choices = [choice.number for choice in reader.made]
         choices[-1] += 1
     got = shown(source.text, reader.choice_at)

@@ -9,7 +9,8 @@ import pytest
 
 from gesso import Reply, ToolCall, parse_reply
 from gesso.calls.reader import MAX_DEPTH, MAX_DIGITS, Source
-from gesso.tool_call import parse_calls
+from gesso.calls.repair import RepairingReader
+from gesso.tool_call import LEAST_READINGS, MAX_READINGS, parse_calls
 
 # In the format
 
@@ -373,6 +374,22 @@ def test_work_is_linear(monkeypatch, raw):
     for closed in (True, False):
         parse_calls(raw, closed)
     assert 0 < work["read"] < 2 * 33 * 10 * len(raw)
+
+
+@pytest.mark.parametrize(("num_texts", "most"), [(1_000, MAX_READINGS), (16_000, LEAST_READINGS)])
+def test_a_long_call_is_read_in_fewer_ways(monkeypatch, num_texts, most):
+    """32 readings of the second one would take seconds."""
+    readings = []
+
+    class Counted(RepairingReader):
+        def read(self):
+            readings.append(self)
+            super().read()
+
+    monkeypatch.setattr("gesso.tool_call.RepairingReader", Counted)
+    (call,) = parse_calls('call:f{a:["' + '"a":"b",' * num_texts)
+    assert "a text that can end in one place only" in call.error
+    assert len(readings) == most
 
 
 MANY_PIECES = """
