@@ -13,6 +13,12 @@ void check_ids(const char* what, std::span<const int32_t> ids, const ModelConfig
   }
 }
 
+void check_length(std::string_view text, const Tokenizer& tokenizer, const ModelConfig& config) {
+  const int64_t fewest = tokenizer.fewest_ids(text.size());
+  check(fewest <= config.max_position_embeddings, "the prompt has at least ", fewest,
+        " tokens, more than the model's context of ", config.max_position_embeddings);
+}
+
 void append_ids(std::span<const std::vector<int32_t>> ids, std::span<model::Sequence> sequences,
                 const ModelConfig& config) {
   const std::vector<int32_t>& placeholders = config.placeholder_token_ids;

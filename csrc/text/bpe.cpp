@@ -26,15 +26,20 @@ std::optional<int32_t> find_byte_token(const Vocabulary& vocabulary, int byte) {
 // of n tokens takes O(n log n).
 class WordMerger {
  public:
-  WordMerger(const MergeTable& merges, std::span<int32_t> tokens) : merges_(merges), tokens_(tokens) {
+  WordMerger(const MergeTable& merges, std::span<int32_t> tokens, Poll& poll)
+      : merges_(merges), tokens_(tokens), poll_(poll) {
     const auto size = static_cast<uint32_t>(tokens.size());
-    links_.resize(size);
-    for (uint32_t i = 0; i < size; ++i) links_[i] = {.previous = i - 1, .next = i + 1 < size ? i + 1 : kNone};
+    links_.reserve(size);
+    for (uint32_t i = 0; i < size; ++i) {
+      poll_();
+      links_.push_back({.previous = i - 1, .next = i + 1 < size ? i + 1 : kNone});
+    }
   }
 
   void run() {
     queue_all_pairs();
     while (!queue_.empty()) {
+      poll_();
       const uint64_t entry = queue_.top();
       queue_.pop();
       const auto position = static_cast<uint32_t>(entry);
@@ -78,6 +83,7 @@ class WordMerger {
   void queue_all_pairs() {
     std::vector<uint64_t> entries;
     for (uint32_t i = 0; i < links_.size(); ++i) {
+      poll_();
       if (look_up_pair(i)) entries.push_back(queue_entry(links_[i].merge_rank, i));
     }
     queue_ = Queue(std::greater<>(), std::move(entries));
@@ -99,6 +105,7 @@ class WordMerger {
 
   const MergeTable& merges_;
   std::span<int32_t> tokens_;
+  Poll& poll_;
   std::vector<Link> links_;
   Queue queue_;
 };
@@ -114,19 +121,24 @@ Bpe::Bpe(const Vocabulary& vocabulary, const MergeTable& merges, std::optional<i
   }
 }
 
-void Bpe::encode(std::string_view segment, std::vector<int32_t>& ids) const {
+bool Bpe::has_all_bytes() const {
+  return std::all_of(byte_tokens_.begin(), byte_tokens_.end(), [](const auto& id) { return id.has_value(); });
+}
+
+void Bpe::encode(std::string_view segment, std::vector<int32_t>& ids, Poll& poll) const {
   const size_t start = ids.size();
-  append_characters(segment, ids);
-  WordMerger(merges_, std::span(ids).subspan(start)).run();
+  append_characters(segment, ids, poll);
+  WordMerger(merges_, std::span(ids).subspan(start), poll).run();
   ids.erase(std::remove(ids.begin() + static_cast<ptrdiff_t>(start), ids.end(), kRemoved), ids.end());
 }
 
-void Bpe::append_characters(std::string_view segment, std::vector<int32_t>& ids) const {
+void Bpe::append_characters(std::string_view segment, std::vector<int32_t>& ids, Poll& poll) const {
   // Several unknown characters in a row become one <unk>. It is appended only before the next known character, or at
   // the end. Byte tokens that come in between are appended before that <unk>. This is odd, but the reference does the
   // same, and the ids must be equal.
   bool unk_waits = false;
   for (size_t i = 0; i < segment.size(); i += utf8_length(segment[i])) {
+    poll();
     const std::string_view raw = segment.substr(i, utf8_length(segment[i]));
     const std::string_view character = raw == " " ? kSpaceSymbol : raw;
     if (const std::optional<int32_t> id = vocabulary_.find(character)) {

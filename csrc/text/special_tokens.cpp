@@ -13,8 +13,9 @@ SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) {
   for (int byte = 0; byte < 256; ++byte) by_first_byte_[byte] = narrow(all, 0, static_cast<uint8_t>(byte));
 }
 
-std::optional<SpecialTokens::Match> SpecialTokens::find_next(std::string_view text, size_t from) const {
+std::optional<SpecialTokens::Match> SpecialTokens::find_next(std::string_view text, size_t from, Poll& poll) const {
   for (size_t begin = from; begin < text.size(); ++begin) {
+    poll();
     if (const Entry* entry = find_longest(text.substr(begin))) {
       return Match{begin, begin + entry->text.size(), entry->token};
     }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/poll.h"
 #include "text/vocabulary.h"
 
 namespace gesso::text {
@@ -25,7 +26,7 @@ class SpecialTokens {
 
   // Returns the first of these tokens that starts at `from` or later. If several start at the same place, the longest
   // is returned.
-  std::optional<Match> find_next(std::string_view text, size_t from) const;
+  std::optional<Match> find_next(std::string_view text, size_t from, Poll& poll) const;
 
  private:
   struct Entry {

@@ -1,5 +1,6 @@
 #include "text/tokenizer.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <string>
@@ -24,6 +25,7 @@ struct TokenizerTables {
 
   std::shared_ptr<const void> owner;
   Vocabulary vocabulary;
+  size_t longest_token;  // in bytes
   SpecialTokens special_tokens;
   std::optional<int32_t> bos, eos, unk, pad;
   bool add_bos;
@@ -72,15 +74,21 @@ std::string_view load_chat_template(const io::Metadata& metadata) {
   return source;
 }
 
-void check_parts(std::span<const TextPart> parts) {
+void check_parts(std::span<const TextPart> parts, Poll& poll) {
   size_t num_bytes = 0;
   for (const TextPart& part : parts) {
     check(part.text.size() <= size_t{kMaxTextBytes} - num_bytes, "text: expected at most ", kMaxTextBytes,
           " bytes, got more");
     num_bytes += part.text.size();
-    const size_t invalid = find_invalid_utf8(part.text);
+    const size_t invalid = find_invalid_utf8(part.text, &poll);
     check(invalid == std::string_view::npos, "text: expected UTF-8, got an invalid character at byte ", invalid);
   }
+}
+
+size_t longest_token(const Vocabulary& vocabulary) {
+  size_t longest = 1;
+  for (int32_t id = 0; id < vocabulary.size(); ++id) longest = std::max(longest, vocabulary.text(id).size());
+  return longest;
 }
 
 }  // namespace
@@ -88,6 +96,7 @@ void check_parts(std::span<const TextPart> parts) {
 TokenizerTables::TokenizerTables(const io::Metadata& metadata, std::shared_ptr<const void> owner, Poll poll)
     : owner(std::move(owner)),
       vocabulary(load_vocabulary(metadata, poll)),
+      longest_token(text::longest_token(vocabulary)),
       special_tokens(vocabulary),
       bos(find_id(metadata, "tokenizer.ggml.bos_token_id", vocabulary)),
       eos(find_id(metadata, "tokenizer.ggml.eos_token_id", vocabulary)),
@@ -109,20 +118,23 @@ std::optional<Tokenizer> load_tokenizer(const io::Metadata& metadata, std::share
 
 Tokenizer::Tokenizer(std::shared_ptr<const text::TokenizerTables> tables) : tables_(std::move(tables)) {}
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
-  return encode(std::array{TextPart{text, parse_special}});
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special,
+                                       const std::function<bool()>& interrupted) const {
+  return encode(std::array{TextPart{text, parse_special}}, interrupted);
 }
 
-std::vector<int32_t> Tokenizer::encode(std::span<const TextPart> parts) const {
-  text::check_parts(parts);
+std::vector<int32_t> Tokenizer::encode(std::span<const TextPart> parts,
+                                       const std::function<bool()>& interrupted) const {
+  Poll poll(interrupted);
+  text::check_parts(parts, poll);
   std::vector<int32_t> ids;
   std::string pending;  // text behind the last special token, which is encoded as a whole
   for (const auto [text, parse_special] : parts) {
     size_t from = 0;
-    while (const auto match = tables_->special_tokens.find_next(text, from)) {
+    while (const auto match = tables_->special_tokens.find_next(text, from, poll)) {
       if (parse_special || !tables_->vocabulary.is_special(match->token)) {
         pending += text.substr(from, match->begin - from);
-        tables_->bpe.encode(pending, ids);
+        tables_->bpe.encode(pending, ids, poll);
         pending.clear();
         ids.push_back(match->token);
       } else {
@@ -132,18 +144,24 @@ std::vector<int32_t> Tokenizer::encode(std::span<const TextPart> parts) const {
     }
     pending += text.substr(from);
   }
-  tables_->bpe.encode(pending, ids);
+  tables_->bpe.encode(pending, ids, poll);
   return ids;
 }
 
-std::vector<int32_t> Tokenizer::encode_prompt(std::string_view text) const {
-  return encode_prompt(std::array{TextPart{text}});
+std::vector<int32_t> Tokenizer::encode_prompt(std::string_view text, const std::function<bool()>& interrupted) const {
+  return encode_prompt(std::array{TextPart{text}}, interrupted);
 }
 
-std::vector<int32_t> Tokenizer::encode_prompt(std::span<const TextPart> parts) const {
-  std::vector<int32_t> ids = encode(parts);
+std::vector<int32_t> Tokenizer::encode_prompt(std::span<const TextPart> parts,
+                                              const std::function<bool()>& interrupted) const {
+  std::vector<int32_t> ids = encode(parts, interrupted);
   if (add_bos() && bos() && (ids.empty() || ids[0] != *bos())) ids.insert(ids.begin(), *bos());
   return ids;
+}
+
+int64_t Tokenizer::fewest_ids(size_t num_bytes) const {
+  if (!tables_->bpe.has_all_bytes()) return num_bytes > 0;
+  return static_cast<int64_t>(num_bytes / tables_->longest_token + (num_bytes % tables_->longest_token > 0));
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_tokens) const {

@@ -44,10 +44,11 @@ Utf8State next_utf8_state(Utf8State state, uint8_t byte) {
   return Utf8State::kInvalid;
 }
 
-size_t find_invalid_utf8(std::string_view text) {
+size_t find_invalid_utf8(std::string_view text, Poll* poll) {
   Utf8State state = Utf8State::kComplete;
   size_t character = 0;
   for (size_t i = 0; i < text.size(); ++i) {
+    if (poll) (*poll)();
     if (state == Utf8State::kComplete) character = i;
     state = next_utf8_state(state, static_cast<uint8_t>(text[i]));
     if (state == Utf8State::kInvalid) return character;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/poll.h"
+
 namespace gesso::text {
 
 // What a reader knows after some bytes. The last four states are for characters whose second byte has a smaller range
@@ -24,7 +26,7 @@ enum class Utf8State : uint8_t {
 Utf8State next_utf8_state(Utf8State state, uint8_t byte);
 
 // Returns the byte offset of the first character that is not valid UTF-8, or npos if all are valid.
-size_t find_invalid_utf8(std::string_view text);
+size_t find_invalid_utf8(std::string_view text, Poll* poll = nullptr);
 
 // How many bytes the character has that begins with `lead`. `lead` must be the first byte of a valid character.
 inline size_t utf8_length(char lead) {

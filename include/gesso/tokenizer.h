@@ -1,7 +1,9 @@
 // Turns text into token ids and back, by the byte pair encoding that a checkpoint carries in its metadata.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,17 +36,24 @@ class Tokenizer {
   // is false: then its characters are encoded as any others. A word that a fine-tune has added becomes its one id in
   // any case. Where several could begin, the leftmost is taken, and of those at one place the longest. Neither <bos>
   // nor <eos> is added: chat templates write them, and encode_prompt() is for raw text. ArgumentError if the text is
-  // not UTF-8, with the offset in bytes, or if it is longer than 1 GiB.
-  std::vector<int32_t> encode(std::string_view text, bool parse_special = true) const;
+  // not UTF-8, with the offset in bytes, or if it is longer than 1 GiB. `interrupted` is polled meanwhile; true ends
+  // the call by throwing Interrupted.
+  std::vector<int32_t> encode(std::string_view text, bool parse_special = true,
+                              const std::function<bool()>& interrupted = {}) const;
 
   // Ids of a text that comes in parts, of which each is UTF-8. A special token must lie within one part. Other tokens
   // may reach over the border of two parts: ("a", true), ("b", false) gives the ids of "ab".
-  std::vector<int32_t> encode(std::span<const TextPart> parts) const;
+  std::vector<int32_t> encode(std::span<const TextPart> parts, const std::function<bool()>& interrupted = {}) const;
 
   // Ids of a prompt that no chat template wrote. If add_bos(), they begin with bos(), which is added unless the text
   // begins with it.
-  std::vector<int32_t> encode_prompt(std::string_view text) const;
-  std::vector<int32_t> encode_prompt(std::span<const TextPart> parts) const;
+  std::vector<int32_t> encode_prompt(std::string_view text, const std::function<bool()>& interrupted = {}) const;
+  std::vector<int32_t> encode_prompt(std::span<const TextPart> parts,
+                                     const std::function<bool()>& interrupted = {}) const;
+
+  // So many ids, at least, any text of num_bytes has. No token stands for more bytes than its spelling has. Where bytes
+  // have no token, one <unk> stands for any number of characters, and this says only whether there is an id.
+  int64_t fewest_ids(size_t num_bytes) const;
 
   // The text of `ids`, which is always valid UTF-8. Byte tokens that follow each other are read as one run. A run that
   // is not UTF-8 as a whole becomes one U+FFFD per byte. Skipped special tokens do not end a run.

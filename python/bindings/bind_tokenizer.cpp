@@ -8,24 +8,54 @@
 #include "gesso/tokenizer.h"
 
 namespace gesso::bindings {
+namespace {
+
+using IdList = nb::typed<nb::list, int>;
+
+template <typename Body>
+auto without_gil(const Body& body) {
+  const ReleaseGil release;
+  return body();
+}
+
+// Ctrl-C ends it: a text may have 100 million ids.
+IdList to_list(const std::vector<int32_t>& ids) {
+  IdList list;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (i % 65536 == 65535) poll_signals();
+    list.append(ids[i]);
+  }
+  return list;
+}
+
+}  // namespace
 
 void bind_tokenizer(nb::module_& module) {
   nb::class_<Tokenizer>(module, "Tokenizer", "A tokenizer of the kind byte-fallback BPE, read from a checkpoint.")
-      .def("encode", nb::overload_cast<std::string_view, bool>(&Tokenizer::encode, nb::const_), nb::arg("text"),
-           nb::arg("parse_special") = true, nb::call_guard<ReleaseGil>(),
-           "Token ids of a text. Special tokens written out in it become their ids if parse_special. Adds no <bos>.")
-      .def("encode_prompt", nb::overload_cast<std::string_view>(&Tokenizer::encode_prompt, nb::const_), nb::arg("text"),
-           nb::call_guard<ReleaseGil>(),
-           "Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.")
+      .def(
+          "encode",
+          [](const Tokenizer& self, std::string_view text, bool parse_special) {
+            return to_list(without_gil([&] { return self.encode(text, parse_special, poll_signals); }));
+          },
+          nb::arg("text"), nb::arg("parse_special") = true,
+          "Token ids of a text. Special tokens written out in it become their ids if parse_special. Adds no <bos>.")
+      .def(
+          "encode_prompt",
+          [](const Tokenizer& self, std::string_view text) {
+            return to_list(without_gil([&] { return self.encode_prompt(text, poll_signals); }));
+          },
+          nb::arg("text"),
+          "Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.")
       .def(
           "encode_prompt_parts",
           [](const Tokenizer& self, const std::vector<std::pair<std::string, bool>>& parts) {
             std::vector<TextPart> views;
             for (const auto& [text, parse_special] : parts) views.push_back({text, parse_special});
-            return self.encode_prompt(views);
+            return to_list(without_gil([&] { return self.encode_prompt(views, poll_signals); }));
           },
-          nb::arg("parts"), nb::call_guard<ReleaseGil>(),
-          "Token ids of a prompt in parts, pairs of text and parse_special.")
+          nb::arg("parts"), "Token ids of a prompt in parts, pairs of text and parse_special.")
+      .def("fewest_ids", &Tokenizer::fewest_ids, nb::arg("num_bytes"),
+           "So many ids, at least, any text of num_bytes has.")
       .def(
           "decode",
           [](const Tokenizer& self, const std::vector<int32_t>& ids, bool skip_special_tokens) {

@@ -309,6 +309,9 @@ class Tokenizer:
     def encode_prompt_parts(self, parts: Sequence[tuple[str, bool]]) -> list[int]:
         """Token ids of a prompt in parts, pairs of text and parse_special."""
 
+    def fewest_ids(self, num_bytes: int) -> int:
+        """So many ids, at least, any text of num_bytes has."""
+
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """The text of token ids. Bytes that are no UTF-8 become U+FFFD."""
 

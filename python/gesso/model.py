@@ -130,7 +130,16 @@ class Model(UnchangingHandle):
             return as_ids(prompt, name)
         if prompt == "":
             raise _native.ArgumentError("the prompt is empty; at least one token is needed")
-        return self._require_tokenizer().encode_prompt(prompt)
+        return self._tokenizer_for(prompt, name).encode_prompt(prompt)
+
+    def _tokenizer_for(self, text: str, name: str) -> Tokenizer:
+        """The tokenizer, unless the text cannot fit the context: to encode it would take long and much memory."""
+        tokenizer = self._require_tokenizer()
+        fewest, most = tokenizer.native.fewest_ids(len(text)), self.config.max_position_embeddings
+        if fewest > most:
+            message = f"{name}: a text of at least {fewest} tokens is more than the model's context of {most}"
+            raise _native.ArgumentError(message)
+        return tokenizer
 
     def _require_tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:

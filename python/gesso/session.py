@@ -187,7 +187,9 @@ class Session(Handle):
         return self._generate(ids, self.batch_size == 1, on_step, on_canvas, options)
 
     def _text_ids(self, prompt: Prompt, name: str = "prompts") -> list[int]:
-        return self.model._require_tokenizer().encode(prompt) if isinstance(prompt, str) else as_ids(prompt, name)
+        if not isinstance(prompt, str):
+            return as_ids(prompt, name)
+        return self.model._tokenizer_for(prompt, name).encode(prompt)
 
     def _generate(
         self,

@@ -127,11 +127,16 @@ TEST_CASE("a request of text has text") {
   REQUIRE(gesso_engine_create(loaded.model, nullptr, &engine) == GESSO_OK);
   gesso_request* request = nullptr;
   REQUIRE(gesso_engine_submit_text(engine, "12", &options, &request) == GESSO_OK);
+  CHECK(gesso_generate_text(loaded.model, std::string(10'000'000, '1').c_str(), &generation, &expected) ==
+        GESSO_ARGUMENT_ERROR);
   gesso_model_free(std::exchange(loaded.model, nullptr));
   gesso_result* result = nullptr;
   REQUIRE(gesso_request_result(request, &result) == GESSO_OK);
   CHECK(gesso_result_text(result) == std::string(gesso_result_text(expected)));
   CHECK(gesso_engine_submit_text(engine, "\xff", &options, &request) == GESSO_ARGUMENT_ERROR);
+  const std::string too_long(10'000'000, '1');  // its length alone says so
+  CHECK(gesso_engine_submit_text(engine, too_long.c_str(), &options, &request) == GESSO_ARGUMENT_ERROR);
+  CHECK(std::string(gesso_last_error()).find("the prompt has at least") != std::string::npos);
   gesso_engine_free(engine);
   gesso_request_free(request);
   gesso_result_free(result);

@@ -2,6 +2,7 @@
 // long texts.
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <memory>
 #include <span>
 #include <string>
@@ -215,4 +216,43 @@ TEST_CASE("load_tokenizer refuses what does not fit together") {
   } catch (const gesso::FormatError& error) {
     CHECK(std::string_view(error.what()).starts_with(std::string(named) + ":"));
   }
+}
+
+TEST_CASE("encoding a long text is polled at each of its stages") {
+  const Tokenizer tokenizer = Spec().load();
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += "ab";
+  int64_t calls = 0, last = 0;
+  const auto interrupted = [&] { return ++calls == last; };
+  CHECK(tokenizer.encode(text, true, interrupted) == Ids(100'000, 11));
+  // It reads the characters to check them, to find special tokens, to look them up, to link them and to find pairs.
+  // Then it merges half as many.
+  const int64_t all = calls;
+  CHECK(all >= 200'000 / 4096 * 11 / 2);
+  for (last = 1; last <= all; last += 7) {
+    calls = 0;
+    CHECK_THROWS_AS(tokenizer.encode(text, true, interrupted), gesso::Interrupted);
+  }
+}
+
+TEST_CASE("how many ids a text has at least") {
+  Spec spec;
+  CHECK(spec.load().fewest_ids(0) == 0);
+  CHECK(spec.load().fewest_ids(1000) == 1);  // all of them may be one <unk>
+  std::vector<std::string> bytes;
+  for (int byte = 0; byte < 256; ++byte) {
+    if (byte == 0xE2 || byte == 0x96 || byte == 0x41) continue;
+    char name[8];
+    std::snprintf(name, sizeof(name), "<0x%02X>", byte);
+    bytes.push_back(name);
+  }
+  for (const std::string& byte : bytes) {
+    spec.tokens.push_back(byte);
+    spec.types.push_back(kByte);
+  }
+  const Tokenizer tokenizer = spec.load();  // the longest are <|turn> and the spellings of bytes
+  CHECK(tokenizer.fewest_ids(0) == 0);
+  CHECK(tokenizer.fewest_ids(7) == 1);
+  CHECK(tokenizer.fewest_ids(8) == 2);
+  CHECK(tokenizer.fewest_ids(700) == 100);
 }

@@ -130,7 +130,7 @@ gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, c
     check_pointer(model, "model");
     check_pointer(prompt, "prompt");
     check_pointer(out, "out");
-    *out = generate(model->model, tokenizer_of(model).encode_prompt(prompt), options);
+    *out = generate(model->model, gesso::c::prompt_ids(model, prompt), options);
   });
 }
 

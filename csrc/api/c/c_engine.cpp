@@ -158,7 +158,7 @@ gesso_status gesso_engine_submit_text(gesso_engine* engine, const char* prompt, 
     check_pointer(engine, "engine");
     check_pointer(prompt, "prompt");
     check_pointer(out, "out");
-    *out = submit(*engine, gesso::c::tokenizer_of(&engine->model).encode_prompt(prompt), options);
+    *out = submit(*engine, gesso::c::prompt_ids(&engine->model, prompt), options);
   });
 }
 

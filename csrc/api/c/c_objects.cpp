@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "api/append_ids.h"
 #include "api/c/sized_struct.h"
 #include "core/check.h"
 #include "diffusion/option_table.h"
@@ -90,6 +91,12 @@ const Tokenizer& tokenizer_of(const gesso_model* model) {
   check_pointer(model, "model");
   check(model->model.tokenizer().has_value(), "this checkpoint has no tokenizer; pass token ids");
   return *model->model.tokenizer();
+}
+
+std::vector<int32_t> prompt_ids(const gesso_model* model, std::string_view prompt) {
+  const Tokenizer& tokenizer = tokenizer_of(model);
+  check_length(prompt, tokenizer, model->model.config());
+  return tokenizer.encode_prompt(prompt);
 }
 
 gesso_options default_options() {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gesso/engine.h"
@@ -64,6 +65,7 @@ std::vector<int32_t> copy_prompt(const int32_t* prompt, size_t length);
 bool to_bool(const char* name, int64_t value);
 // ArgumentError when the model has none.
 const Tokenizer& tokenizer_of(const gesso_model* model);
+std::vector<int32_t> prompt_ids(const gesso_model* model, std::string_view prompt);
 
 gesso_options default_options();
 void init_options(gesso_options* options, size_t struct_size);
