@@ -174,62 +174,6 @@ void Engine::Impl::serve() {
   }
 }
 
-bool Engine::Impl::drain(std::optional<double> seconds) {
-  check_not_in_callback("drain");
-  const engine::Clock::time_point end = engine::end_of_wait(seconds);
-  std::unique_lock lock(mutex);
-  while (num_live > 0) {
-    if (engine::Clock::now() >= end) return false;
-    if (has_thread()) {
-      changed.wait_until(lock, end);
-      continue;
-    }
-    lock.unlock();
-    const bool drives = try_drive();
-    lock.lock();
-    if (!drives) changed.wait_for(lock, std::chrono::milliseconds(10));  // another thread runs a pass
-  }
-  return true;
-}
-
-bool Engine::Impl::close(std::optional<double> seconds) {
-  const engine::Clock::time_point end = engine::end_of_wait(seconds);
-  {
-    const std::lock_guard lock(mutex);
-    is_closed = true;
-    changed.notify_all();
-  }
-  if (driver == std::this_thread::get_id()) return true;  // in a callback: the rest follows behind this pass
-  if (has_thread() ? join(end) : end_without_thread(end)) return true;
-  was_given_up = true;
-  return false;
-}
-
-bool Engine::Impl::join(engine::Clock::time_point end) {
-  {
-    std::unique_lock lock(mutex);
-    if (!changed.wait_until(lock, end, [&] { return has_served; })) return false;
-  }
-  const std::lock_guard lock(joining);
-  if (thread.joinable()) thread.join();
-  return true;
-}
-
-// Runs the passes that are left, as soon as no other thread runs one.
-bool Engine::Impl::end_without_thread(engine::Clock::time_point end) {
-  std::unique_lock lock(driving, std::try_to_lock);
-  while (!lock.owns_lock()) {
-    if (engine::Clock::now() >= end) return false;
-    std::unique_lock wait(mutex);
-    changed.wait_for(wait, std::chrono::milliseconds(10));
-    wait.unlock();
-    lock = std::unique_lock(driving, std::try_to_lock);
-  }
-  while (drive()) {
-  }
-  return true;
-}
-
 void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
   // What the prefix cache keeps of a prompt may still be under way. Then it is read from a cache that goes now.
   if (prefixes && !ended.empty()) prefixes->wait(context);

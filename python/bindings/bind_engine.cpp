@@ -2,7 +2,6 @@
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "bindings.h"
+#include "own_process.h"
 
 namespace gesso::bindings {
 namespace {
@@ -58,19 +58,6 @@ bool wait_in_slices(std::optional<double> seconds, const Wait& wait) {
     poll_signals();
   }
 }
-
-// The process in which an engine was made. In a forked one there is no engine's thread, and its locks may be held
-// forever.
-class OwnProcess {
- public:
-  bool is_foreign() const { return process_ != getpid(); }
-  void check() const {
-    if (is_foreign()) throw Error("the engine is one of the process that this one was forked from; make another one");
-  }
-
- private:
-  pid_t process_ = getpid();
-};
 
 // A callback of the request has raised an exception, which PyRequest has.
 struct CallbackFailed : std::exception {
