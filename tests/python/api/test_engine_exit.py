@@ -154,7 +154,9 @@ def ctrl_c(call):
         call()
     except KeyboardInterrupt as error:
         print("interrupted", repr(error.__context__))
+        never.set()  # nobody has to wait any more
     timer.join()
+    never.clear()
 """
 ENDINGS = {
     "interrupts": """
