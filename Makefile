@@ -193,7 +193,6 @@ gpu-kit: $(VENV)/.nvcc $(VENV)/.test $(if $(GPU_KIT_PYTHON),$(KIT)/.python)
 # The second call does what the first one had no time for, as on a machine with a GPU.
 gpu-rehearse: $(VENV)/.test
 	$(call build,emulated,$(WITH_PYTHON))
-	$(BIN)/cmake --build build/emulated --target gesso_gpu_bench gesso_gpu_answers --parallel $(JOBS)
 	PYTHONPATH=bench $(BIN)/python -m gpu_check.kit pack build/emulated build/gpu-rehearsal/kit.tar.xz --rehearsal
 	PYTHON=$(BIN)/python bench/gpu_check.sh --rehearse --out build/gpu-rehearsal/results
 	PYTHON=$(BIN)/python bench/gpu_check.sh --rehearse --out build/gpu-rehearsal/results --rest
