@@ -114,7 +114,7 @@ class Step:
         for first in range(0, self.rows, BAND_ROWS):
             rows = min(BAND_ROWS, self.rows - first)
             chunk = Matrix(table.dtype, CHUNK_TOKENS, table.columns)
-            plan = product_plan(self.card, chunk.dtype, chunk.outputs, chunk.columns, rows, "bf16")
+            plan = product_plan(self.card, chunk.dtype, chunk.outputs, chunk.columns, rows, self.activations)
             self.launches.append(pack("head_stats", rows, table.columns))
             for _ in range(0, table.outputs, CHUNK_TOKENS):
                 self.launches += [
