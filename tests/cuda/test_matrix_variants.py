@@ -1,5 +1,5 @@
 """Products on GPUs that have further matrix instructions: sm_90 those of warpgroups, sm_120 and sm_121 those on 4-bit
-floats. The other tests of products run on one architecture."""
+floats, GeForce wide tiles of int8. The other tests of products run on one architecture."""
 
 import numpy as np
 import pytest
@@ -191,6 +191,16 @@ def test_the_warpgroups_are_used(on):
     on(90)
     results = _ops.linear(x, weight), _ops.expert_linear(x, experts, routing, by_slot=False)
     assert all((result != other).any() for result, other in zip(results, others, strict=True))
+
+
+@pytest.mark.parametrize("name", ["Q4_K", "Q6_K", "NVFP4"])
+def test_wide_tiles_of_int8(on, name):
+    """Rows around pairs of groups of 8, and around tiles of 256. Each has the bits that it has in a narrow tile."""
+    on(89, "int8")
+    x, weight = draw(265, 320 if name == "NVFP4" else 256), stored(name, 70, 320 if name == "NVFP4" else 256)
+    narrow = np.concatenate([_ops.linear(x[first : first + 24], weight) for first in range(0, 265, 24)])
+    for rows in (25, 135, 137, 255, 265):
+        assert_same_bits(_ops.linear(x[:rows], weight), narrow[:rows])
 
 
 GPUS_WITH_FP4 = [(120, "bf16"), (121, "int8")]

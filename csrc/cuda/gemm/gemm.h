@@ -20,10 +20,13 @@
 
 namespace gesso::cuda {
 
-// The scales and sums of 64 columns of a row that were rounded to int8: one of each for 32 columns.
+// The scales and sums of 64 columns of a row that were rounded to int8: one of each for 32 columns, a unit.
+struct alignas(8) UnitScale {
+  float scale;  // x = scale * integer
+  float sum;    // scale * the sum of the 32 integers; formats with a minimum need it
+};
 struct alignas(16) StepScales {
-  float scale[2];  // x = scale * integer
-  float sum[2];    // scale * the sum of the 32 integers; formats with a minimum need it
+  UnitScale units[2];
 };
 
 // Rows as the kernels read them. They are in scratch memory, and stay valid until the queue packs rows again, or, in a

@@ -37,10 +37,18 @@ GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weig
 // With experts there are so many tiles that k is never cut.
 Splits plan_splits(const DeviceProperties& device, const GemmWeights& weights, const GemmSums& sums) {
   if (weights.num_experts > 0) return {1, sums.num_steps};
-  // A block of warpgroups has twice as many weight rows and twice as many rows of x.
-  const int tiles_per_block = sums.kernel == GemmKernel::kWgmmaBF16 ? 4 : 1;
-  const auto blocks = static_cast<int>(divide_up(weights.num_tiles(), tiles_per_block));
-  return choose_splits(weights.num_outputs, blocks, sums.num_steps, device.num_multiprocessors);
+  const bool is_int8 = sums.kernel == GemmKernel::kMmaInt8, is_wgmma = sums.kernel == GemmKernel::kWgmmaBF16;
+  // 256 rows are one wide tile of int8 and two of another kernel. A block of warpgroups has them all, and two tiles of
+  // weights.
+  const int64_t blocks = is_wgmma ? divide_up(weights.num_tiles(), 2) : weights.num_tiles() * (is_int8 ? 1 : 2);
+  return choose_splits({
+      .num_outputs = weights.num_outputs,
+      .num_steps = sums.num_steps,
+      .granule = is_int8 ? 4 : 12,  // spans have 1, 2 or 4 steps; the rows of kSplitBF16 3 terms
+      .blocks = static_cast<int>(blocks),
+      .fill_steps = is_int8 ? 2 : 4,
+      .num_multiprocessors = device.num_multiprocessors,
+  });
 }
 
 // A wide tile decodes a weight once for more rows. Rows that it does not have are not multiplied. A narrow tile leaves
@@ -53,7 +61,8 @@ int choose_tile_rows(const GemmWeights& weights, GemmKernel kernel, int64_t num_
     is_wide = has_room && num_rows > int64_t{kNarrowRows} * weights.num_experts;  // more than 24 an expert, in the mean
   }
   if (!is_wide) return kNarrowRows;
-  return kernel == GemmKernel::kWgmmaExperts ? kWideExpertRows : kWideRows;
+  if (kernel == GemmKernel::kWgmmaExperts) return kWideExpertRows;
+  return kernel == GemmKernel::kMmaInt8 ? kWideInt8Rows : kWideRows;
 }
 
 int block_threads(GemmKernel kernel, int tile_rows) {
@@ -65,7 +74,7 @@ int block_threads(GemmKernel kernel, int tile_rows) {
 // the compiler.
 int blocks_by_registers(GemmKernel kernel, int tile_rows) {
   if (kernel == GemmKernel::kWgmmaExperts) return tile_rows == kNarrowRows ? 2 : 1;
-  if (kernel == GemmKernel::kWgmmaBF16 || tile_rows == kWideRows) return 1;
+  if (kernel == GemmKernel::kWgmmaBF16 || tile_rows != kNarrowRows) return 1;
   return kernel == GemmKernel::kMmaInt8 ? 3 : 4;
 }
 

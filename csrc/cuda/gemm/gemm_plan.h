@@ -24,16 +24,18 @@ namespace gesso::cuda {
 // The number of columns that a kernel multiplies at a time. This is called a step.
 constexpr int kStepColumns = 64;
 
-// A block multiplies 64 weight rows with 24 or 128 rows of x. (With warpgroups: 128 weight rows with up to 256 rows of
-// x; for experts 128 weight rows with 24 rows of x, or 256 with 96.)
+// A block multiplies 64 weight rows with 24, 128 or 256 rows of x. (With warpgroups: 128 weight rows with up to 256
+// rows of x; for experts 128 weight rows with 24 rows of x, or 256 with 96.)
 constexpr int kTileWeightRows = 64;
 // The outputs that a tile makes. In a gated product half of its weight rows are the gate's.
 constexpr int outputs_per_tile(bool is_gated) { return is_gated ? kTileWeightRows / 2 : kTileWeightRows; }
 // Narrow tiles are for experts. Example: if 256 rows have 8 experts each, each of 128 experts gets 16 rows in the mean,
 // and seldom more than 24. Where a multiprocessor has 100 KB of shared memory, two blocks with narrow tiles fit.
 constexpr int kNarrowRows = 24;
-// Wide tiles are for many rows. They decode a weight once for 128 rows.
+// Wide tiles are for many rows. They decode a weight once for 128 rows, and with rows of int8, which take half the
+// memory, once for 256.
 constexpr int kWideRows = 128;
+constexpr int kWideInt8Rows = 256;
 // The wide tiles of kWgmmaExperts. More rows would take more registers than 16 warps have.
 constexpr int kWideExpertRows = 96;
 

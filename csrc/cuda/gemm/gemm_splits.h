@@ -7,8 +7,6 @@
 namespace gesso::cuda {
 
 constexpr int kMaxSplits = 8;
-// The steps of a split are a multiple of this, so that a split holds whole spans of every decoder.
-constexpr int kSplitGranule = 12;
 
 struct Splits {
   int count = 1;
@@ -17,8 +15,17 @@ struct Splits {
   friend bool operator==(const Splits&, const Splits&) = default;
 };
 
-// The weight [N, K] and the device alone decide. The number of rows is not asked for, because it must not change the
-// order of a row's sum. num_outputs is N, num_steps is K / 64, and weight_tiles is the number of blocks that N takes.
-Splits choose_splits(int64_t num_outputs, int weight_tiles, int num_steps, int num_multiprocessors);
+// What the cut of a product depends on: the weight [N, K], its kernel and the device. The number of rows is not asked
+// for, because it must not change the order of a row's sum.
+struct SplitProblem {
+  int64_t num_outputs = 0;  // N
+  int num_steps = 0;        // K / 64
+  int granule = 1;          // the steps of a split are a multiple of this, so that it holds whole spans of its decoder
+  int blocks = 0;           // that a canvas of 256 rows takes without splits
+  int fill_steps = 0;       // in the time of so many steps a block fills its pipeline, and stores its tile
+  int num_multiprocessors = 0;
+};
+
+Splits choose_splits(const SplitProblem& problem);
 
 }  // namespace gesso::cuda

@@ -68,8 +68,8 @@ __global__ void multiply_kernel(Operands* operands, Kind kind) {
   float d[4] = {};
   int32_t sums[4] = {};
   if (kind == kBf16) mma_bf16(d, {a[0], a[1], a[2], a[3]}, {b[0], b[1]});
-  if (kind == kS8) mma_s8(sums, {a[0], a[1], a[2], a[3]}, {b[0], b[1]});
-  if (kind == kS8K16) mma_s8_k16(sums, {a[0], a[1]}, b[0]);
+  if (kind == kS8) mma_s8(sums, {a[0], a[1], a[2], a[3]}, {b[0], b[1]}, sums);
+  if (kind == kS8K16) mma_s8_k16(sums, {a[0], a[1]}, b[0], sums);
   if (kind == kNvfp4) mma_nvfp4(d, {a[0], a[1], a[2], a[3]}, {b[0], b[1]}, scales_a, scales_b);
   if (kind == kMxfp4) mma_mxfp4(d, {a[0], a[1], a[2], a[3]}, {b[0], b[1]}, scales_a, scales_b);
   for (size_t i = 0; i < 4; ++i) operands->d[lane][i] = d[i] + static_cast<float>(sums[i]);

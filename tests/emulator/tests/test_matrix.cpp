@@ -69,9 +69,9 @@ __global__ void multiply_s8_kernel(const int8_t* a, const int8_t* b, int32_t* d)
   int32_t sum[4];
   for (int i = 0; i < 4; ++i) sum[i] = d[(g + 8 * (i / 2)) * 8 + 2 * t + i % 2];
   if constexpr (kDepth == 32) {
-    mma_s8(sum, fragment_a, fragment_b);
+    mma_s8(sum, fragment_a, fragment_b, sum);
   } else {
-    mma_s8_k16(sum, fragment_a, fragment_b[0]);
+    mma_s8_k16(sum, fragment_a, fragment_b[0], sum);
   }
   for (int i = 0; i < 4; ++i) d[(g + 8 * (i / 2)) * 8 + 2 * t + i % 2] = sum[i];
 }

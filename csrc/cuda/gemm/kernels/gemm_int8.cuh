@@ -4,10 +4,6 @@
 // multiplied with the sum of x over the 32 columns.
 #pragma once
 
-#include <math.h>
-
-#include <bit>
-
 #include "cuda/decode/codes.h"
 #include "cuda/decode/list_decoder.h"
 #include "cuda/device/access.h"
@@ -20,15 +16,10 @@
 #include "cuda/gemm/kernels/gemm_steps.cuh"
 #include "cuda/gemm/kernels/gemm_store.cuh"
 #include "cuda/gemm/kernels/gemm_tile.cuh"
+#include "cuda/gemm/kernels/int8_units.cuh"
 #include "cuda/gemm/kernels/raw_tile.cuh"
 
 namespace gesso::cuda {
-
-// The factors for 32 columns of a weight row.
-struct alignas(8) UnitScales {
-  float first;   // the scale; if there are two, that of the first 16 columns
-  float second;  // the scale of the last 16 columns, or the minimum
-};
 
 // How a block uses its shared memory.
 template <typename Decoder, int kRows>
@@ -36,9 +27,13 @@ struct Int8Memory {
   static constexpr int kRowBytes = kStepColumns;
   static constexpr int kCodeBytes = kTileWeightRows * kRowBytes;                // of one step
   static constexpr int kScaleBytes = 2 * kTileWeightRows * sizeof(UnitScales);  // of one step: unit after unit
-  static constexpr int kSlots = 3;
+  static constexpr int kRowScaleBytes = kRows * sizeof(StepScales);             // of one step
+  // How many steps of rows of x the ring holds: one is multiplied, two have arrived or are on their way. If there is no
+  // room, one is. A step of 256 rows takes long enough for its copies.
+  static constexpr int kRoom = kMaxGemmSharedBytes - kWorkListRoom - 2 * (kCodeBytes + kScaleBytes) -
+                               RawSpan<Decoder>::num_slots(2) * RawSpan<Decoder>::kBytes;
+  static constexpr int kSlots = 3 * (kRows * kRowBytes + kRowScaleBytes) <= kRoom ? 3 : 2;
   using Rows = RowTile<kRows, kRowBytes, kSlots>;
-  static constexpr int kRowScaleBytes = kRows * sizeof(StepScales);  // of one step
   static constexpr int kRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
   using Raw = RawTile<Decoder, kRawSlots, gemm_threads(kRows)>;
   static constexpr int kInFlight = kSlots - 2;  // as in Bf16Memory; raw spans are at least as far ahead
@@ -94,80 +89,53 @@ __device__ inline void unpack_step(const Raw& raw, int step, int num_columns, ui
            UnitScales{is_there ? codes.scale[0] : 0.0f, is_there ? second : 0.0f});
 }
 
-// An integer accumulator that starts with these bits can be read as a float, without a conversion. The float is 1.5 *
-// 2^23 + the sum, as long as the sum's magnitude is below 2^22. The sum of 32 products is at most 2^19.
-constexpr int32_t kSumBits = 0x4b400000;
-constexpr float kSumBias = 0x1.8p23f;
-__device__ inline float sum_value(int32_t bits) { return std::bit_cast<float>(bits) - kSumBias; }
-
-// sums[i] += scale of the row * scale of the column * products[i].
-__device__ inline void add_scaled(const int32_t (&products)[4], float row_scale, float row_8_scale, float x_scale,
-                                  float x_1_scale, float (&sums)[4]) {
-  sums[0] = fmaf(row_scale * x_scale, sum_value(products[0]), sums[0]);
-  sums[1] = fmaf(row_scale * x_1_scale, sum_value(products[1]), sums[1]);
-  sums[2] = fmaf(row_8_scale * x_scale, sum_value(products[2]), sums[2]);
-  sums[3] = fmaf(row_8_scale * x_1_scale, sum_value(products[3]), sums[3]);
-}
-
-// Multiplies 32 columns of 16 weight rows with 8 rows of x. w and w_8 are the scales of the weight rows g and g + 8 of
-// the fragments. x and x_1 are the scales of the rows of x 2t and 2t + 1. (device/mma.h says what g and t are.)
-template <typename Decoder>
-__device__ inline void multiply_unit(const uint32_t (&a)[4], uint32_t b_first, uint32_t b_second, int unit,
-                                     const UnitScales& w, const UnitScales& w_8, const StepScales& x,
-                                     const StepScales& x_1, float (&sums)[4]) {
-  int32_t products[4] = {kSumBits, kSumBits, kSumBits, kSumBits};
-  if constexpr (Decoder::kHasTwoScales) {
-    mma_s8_k16(products, {a[0], a[1]}, b_first);
-    add_scaled(products, w.first, w_8.first, x.scale[unit], x_1.scale[unit], sums);
-    int32_t others[4] = {kSumBits, kSumBits, kSumBits, kSumBits};
-    mma_s8_k16(others, {a[2], a[3]}, b_second);
-    add_scaled(others, w.second, w_8.second, x.scale[unit], x_1.scale[unit], sums);
-  } else {
-    mma_s8(products, a, {b_first, b_second});
-    add_scaled(products, w.first, w_8.first, x.scale[unit], x_1.scale[unit], sums);
-  }
-  if constexpr (Decoder::kHasMin) {
-    sums[0] = fmaf(-w.second, x.sum[unit], sums[0]);
-    sums[1] = fmaf(-w.second, x_1.sum[unit], sums[1]);
-    sums[2] = fmaf(-w_8.second, x.sum[unit], sums[2]);
-    sums[3] = fmaf(-w_8.second, x_1.sum[unit], sums[3]);
-  }
-}
-
-// sums += weights rows^T, for the 64 weight rows and 64 columns of a step.
+// sums += weights rows^T, for the 64 weight rows and 64 columns of a step. A matrix load of rows of x serves two
+// products: in a narrow tile both units of 8 rows, in a wide tile one unit of 16 rows. (A thread of a wide tile has
+// many sums, and registers for the factors of one unit.) If only 8 of the 16 rows are there, the other sums are not
+// used.
 template <typename Decoder, int kRows>
 __device__ inline void multiply_int8_step(const uint8_t* tile, const UnitScales* scales, const uint8_t* rows,
-                                          const StepScales* row_scales, int num_row_tiles, TileSums<kRows>& sums) {
+                                          const StepScales* row_scales, int num_row_tiles, const int32_t (&start)[4],
+                                          TileSums<kRows>& sums) {
   using Warp = WarpTile<kRows>;
+  constexpr int kGroups = Warp::kTogether, kUnits = 2 / kGroups;  // of 8 rows, and of 32 columns, at a time
   const int lane = lane_index();
-  uint32_t a[Warp::kWeightTiles][2][4];
-  UnitScales w[Warp::kWeightTiles][2][2];  // by weight tile, unit, and row g or g + 8
+  const int row = 8 * Warp::row_tile(0) + lane % 8 + (kGroups == 2 ? lane / 16 * 8 : 0);
+  const int row_offset = piece_offset<kStepColumns>(row, kGroups == 2 ? lane / 8 % 2 : lane / 8);
+  const int weight_offset = piece_offset<kStepColumns>(16 * Warp::weight_tile(0) + lane % 16, lane / 16);
+  scales += 16 * Warp::weight_tile(0) + lane / 4;
+  row_scales += 8 * Warp::row_tile(0) + lane % 4 * 2;
 #pragma unroll
-  for (int m = 0; m < Warp::kWeightTiles; ++m) {
-    const int first = 16 * Warp::weight_tile(m);
+  for (int first_unit = 0; first_unit < 2; first_unit += kUnits) {
+    uint32_t a[kUnits][Warp::kWeightTiles][4];
+    RowFactors<Decoder> w[kUnits][Warp::kWeightTiles][2];  // by unit, weight tile, and row g or g + 8
 #pragma unroll
-    for (int unit = 0; unit < 2; ++unit) {
-      load_matrix_x4(a[m][unit], tile + piece_offset<kStepColumns>(first + lane % 16, 2 * unit + lane / 16));
+    for (int u = 0; u < kUnits; ++u) {
+      const int unit = first_unit + u;
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        w[m][unit][i] = load_from<UnitScales>(scales + unit * kTileWeightRows + first + lane / 4 + 8 * i);
+      for (int m = 0; m < Warp::kWeightTiles; ++m) {
+        // Rows that are a multiple of 8 apart have their pieces in the same order.
+        load_matrix_x4(a[u][m], tile + 16 * m * kStepColumns + pieces_on(weight_offset, 2 * unit));
+#pragma unroll
+        for (int i = 0; i < 2; ++i) w[u][m][i].load(scales + unit * kTileWeightRows + 16 * m + 8 * i);
       }
     }
-  }
 #pragma unroll
-  for (int n = 0; n < Warp::kRowTiles; ++n) {
-    if (Warp::row_tile(n) >= num_row_tiles) continue;
-    const int first = 8 * Warp::row_tile(n);
-    uint32_t b[4];
-    load_matrix_x4(b, rows + piece_offset<kStepColumns>(first + lane % 8, lane / 8));
-    const auto x = load_from<StepScales>(row_scales + first + lane % 4 * 2);
-    const auto x_1 = load_from<StepScales>(row_scales + first + lane % 4 * 2 + 1);
+    for (int n = 0; n < Warp::kRowTiles; n += kGroups) {
+      if (Warp::row_tile(n) >= num_row_tiles) break;
+      uint32_t b[4];
+      load_matrix_x4(b, rows + 8 * Warp::row_tiles_on(n) * kStepColumns + pieces_on(row_offset, 2 * first_unit));
 #pragma unroll
-    for (int m = 0; m < Warp::kWeightTiles; ++m) {
+      for (int i = 0; i < 2; ++i) {
+        const int u = i % kUnits, group = i % kGroups;
+        const StepScales* x = row_scales + 8 * Warp::row_tiles_on(n + group);
+        const auto x_0 = load_from<UnitScale>(&x[0].units[first_unit + u]);
+        const auto x_1 = load_from<UnitScale>(&x[1].units[first_unit + u]);
 #pragma unroll
-      for (int unit = 0; unit < 2; ++unit) {
-        multiply_unit<Decoder>(a[m][unit], b[2 * unit], b[2 * unit + 1], unit, w[m][unit][0], w[m][unit][1], x, x_1,
-                               sums[m][n]);
+        for (int m = 0; m < Warp::kWeightTiles; ++m) {
+          multiply_unit<Decoder>(a[u][m], {b[2 * i], b[2 * i + 1]}, w[u][m][0], w[u][m][1], x_0, x_1, start,
+                                 sums[m][n + group]);
+        }
       }
     }
   }
@@ -195,6 +163,9 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
     return reinterpret_cast<UnitScales*>(shared + Memory::kScalesBegin + ring_slot<2>(step) * Memory::kScaleBytes);
   };
 
+  int32_t start[4];
+  start_sums(arguments, start);
+
   for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
   for (int i = 0; i < Memory::kSlots - 2; ++i) copy_rows(work.first_step + i);
   walk_steps<Memory::kInFlight>(
@@ -211,14 +182,14 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
       },
       [&](int step) {
         multiply_int8_step<Decoder, kRows>(tile(step), scales(step), rows.slot(step), row_scales.slot(step),
-                                           WarpTile<kRows>::num_row_tiles(work), sums);
+                                           WarpTile<kRows>::num_row_tiles(work), start, sums);
       });
 }
 
 // out = W x^T in tiles of 64 by kRows, see gemm_arguments.h.   grid: at most a block per tile; shared Int8Memory.
 // ptxas: <= 255 registers; IMMA, LDSM, LDGSTS
 template <typename Decoder, int kRows>
-__global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideRows ? 1 : 3)
+__global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideInt8Rows ? 1 : 3)
     gemm_int8_kernel(GemmArguments arguments) {
   using Memory = Int8Memory<Decoder, kRows>;
   uint8_t* shared = shared_memory<uint8_t>();
@@ -246,16 +217,16 @@ struct GemmInt8 {
   static int64_t shared_bytes(DType weight, RowFormat, int tile_rows) {
     int64_t bytes = 0;
     with_decoder_of(Types{}, weight, [&]<typename Decoder>(DecoderType<Decoder>) {
-      bytes = tile_rows == kWideRows ? Int8Memory<Decoder, kWideRows>::kWorkBegin
-                                     : Int8Memory<Decoder, kNarrowRows>::kWorkBegin;
+      bytes = tile_rows == kWideInt8Rows ? Int8Memory<Decoder, kWideInt8Rows>::kWorkBegin
+                                         : Int8Memory<Decoder, kNarrowRows>::kWorkBegin;
     });
     return bytes;
   }
 
   static void launch(const GemmLaunch& gemm) {
     with_decoder_of(Types{}, gemm.arguments.dtype, [&]<typename Decoder>(DecoderType<Decoder>) {
-      gemm.plan.tiles.rows == kWideRows ? launch_gemm_int8<Decoder, kWideRows>(gemm)
-                                        : launch_gemm_int8<Decoder, kNarrowRows>(gemm);
+      gemm.plan.tiles.rows == kWideInt8Rows ? launch_gemm_int8<Decoder, kWideInt8Rows>(gemm)
+                                            : launch_gemm_int8<Decoder, kNarrowRows>(gemm);
     });
   }
 

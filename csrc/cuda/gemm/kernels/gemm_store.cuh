@@ -114,17 +114,18 @@ __device__ inline void store_tile(const GemmArguments& arguments, const TileWork
   if (!is_whole) return;
   const float first_scale = weight_scale(arguments, 0, work.expert);
   const float second_scale = arguments.is_gated ? weight_scale(arguments, 1, work.expert) : first_scale;
+  const int thread = thread_index_anew(), lane = thread % kWarpSize, warp = thread / kWarpSize;
   float* staged = arguments.packed.values ? shared_memory<float>() : nullptr;
   if (staged) sync_block();  // nobody reads the memory of the last step any more
 #pragma unroll
   for (int n = 0; n < Warp::kRowTiles; ++n) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const int row = 8 * Warp::row_tile(n) + lane_index() % 4 * 2 + i;
+      const int row = 8 * Warp::row_tile(n, warp) + lane % 4 * 2 + i;
       if (row >= work.num_rows) continue;
 #pragma unroll
       for (int m = 0; m < Warp::kWeightTiles; ++m) {
-        const TileRow first = tile_row(arguments, work.weight_tile, 16 * Warp::weight_tile(m) + lane_index() / 4);
+        const TileRow first = tile_row(arguments, work.weight_tile, 16 * Warp::weight_tile(m, warp) + lane / 4);
         const float a = sums[m][n][i] * first_scale, b = sums[m][n][i + 2] * second_scale;
         if (staged) {
           stage_pair(arguments, work, staged, row, first, a, b);

@@ -36,16 +36,23 @@ __device__ inline int64_t x_row(const GemmArguments& arguments, const TileWork& 
 }
 
 // The matrix instructions of a tile that a warp does, each of 16 weight rows times 8 rows of x. In a narrow tile each
-// of the 4 warps has 16 weight rows and all rows of x. In a wide tile each of the 8 warps has 32 weight rows and every
-// fourth group of 8 rows of x. Then two loads serve four products.
+// of the 4 warps has 16 weight rows and all rows of x. In a wide tile of 128 rows each of the 8 warps has 32 weight
+// rows and every fourth group of 8 rows of x. In one of 256 rows it has all weight rows and every eighth pair of
+// groups, so that a load serves four products.
 template <int kRows>
 struct WarpTile {
-  static constexpr int kWarpColumns = kRows == kWideRows ? 4 : 1;
-  static constexpr int kWeightTiles = kRows == kWideRows ? 2 : 1;  // of a warp, each of 16 weight rows
-  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;       // of a warp, each of 8 rows of x
+  static constexpr int kWarpColumns = kRows == kWideInt8Rows ? 8 : kRows == kWideRows ? 4 : 1;
+  static constexpr int kWeightTiles = kRows == kNarrowRows ? 1 : kWarpColumns / 2;  // of a warp, each of 16 weight rows
+  static constexpr int kRowTiles = kRows / 8 / kWarpColumns;                        // of a warp, each of 8 rows of x
 
-  __device__ static int weight_tile(int m) { return warp_index() / kWarpColumns * kWeightTiles + m; }
-  __device__ static int row_tile(int n) { return n * kWarpColumns + warp_index() % kWarpColumns; }
+  static constexpr int kTogether = kRows == kWideInt8Rows ? 2 : 1;  // groups of 8 rows of x that are neighbours
+
+  __device__ static int weight_tile(int m, int warp = warp_index()) { return warp / kWarpColumns * kWeightTiles + m; }
+  __device__ static int row_tile(int n, int warp = warp_index()) {
+    return warp % kWarpColumns * kTogether + row_tiles_on(n);
+  }
+  // How far row tile n of a warp is from its first one.
+  static constexpr int row_tiles_on(int n) { return n / kTogether * kTogether * kWarpColumns + n % kTogether; }
   // How many row tiles have at least one row. The others are not multiplied.
   __device__ static int num_row_tiles(const TileWork& work) { return (work.num_rows + 7) / 8; }
 };

@@ -42,9 +42,7 @@ struct Int8Rounding {
   // Writes the scales of the block, given the sum of its integers.
   __device__ void store(const PackedTarget& target, int64_t row, int64_t column, int32_t sum) const {
     StepScales& step = target.scales[row * target.num_steps + column / kStepColumns];
-    const int64_t block = column / 32 % 2;
-    step.scale[block] = scale;
-    step.sum[block] = scale * static_cast<float>(sum);
+    step.units[column / 32 % 2] = {scale, scale * static_cast<float>(sum)};
   }
 };
 

@@ -5,6 +5,8 @@
 // such matrices.
 #pragma once
 
+#include <algorithm>
+
 #include "cuda/device/async_copy.h"
 #include "cuda/device/kernel.h"
 #include "emulator/accesses.h"
@@ -79,13 +81,15 @@ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
   emulated::multiply<emulated::MmaBf16>(emulated::kMmaBf16, d, a, b, place);
 }
 
-inline void mma_s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+inline void mma_s8(int32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const int32_t (&c)[4],
                    const emulator::Place& place = emulator::Place::current()) {
+  std::ranges::copy(c, d);
   emulated::multiply<emulated::MmaS8>(emulated::kMmaS8, d, a, b, place);
 }
 
-inline void mma_s8_k16(int32_t (&d)[4], const uint32_t (&a)[2], uint32_t b,
+inline void mma_s8_k16(int32_t (&d)[4], const uint32_t (&a)[2], uint32_t b, const int32_t (&c)[4],
                        const emulator::Place& place = emulator::Place::current()) {
+  std::ranges::copy(c, d);
   const uint32_t one_register[1] = {b};
   emulated::multiply<emulated::MmaS8>(emulated::kMmaS8K16, d, a, one_register, place);
 }
