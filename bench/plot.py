@@ -45,7 +45,7 @@ def group_of(op: Mapping[str, Any]) -> str:
         return "attention"
     if name.startswith("expert_gated") or name == "expert_linear":
         return "experts: gate, up" if name.startswith("expert_gated") else "experts: down"
-    if name == "linear" and weight.startswith("attn_"):
+    if name in ("linear", "linears") and weight.startswith("attn_"):
         return "attention projections"
     if name == "gated_linear" or (name == "linear" and weight == "ffn_down"):
         return "dense MLP"

@@ -15,6 +15,7 @@
 #include "ops/gated_linear.h"
 #include "ops/head_stats.h"
 #include "ops/linear.h"
+#include "ops/linears.h"
 #include "ops/qk_norm_rope.h"
 #include "ops/rms_norm.h"
 #include "ops/route.h"
@@ -135,12 +136,12 @@ void add_attention_core(const Scene& scene, bool is_sliding, std::vector<PassOp>
 }
 
 void add_attention(const Scene& scene, std::vector<PassOp>& list) {
-  list.push_back(linear_op(scene, "attn_q", &LayerWeights::attn_q, attention_input,
-                           [](const Scene& s, int64_t layer) { return s.attention(layer).q; }));
-  list.push_back(linear_op(scene, "attn_k", &LayerWeights::attn_k, attention_input,
-                           [](const Scene& s, int64_t layer) { return s.attention(layer).k; }));
-  list.push_back(linear_op(scene, "attn_v", &LayerWeights::attn_v, attention_input,
-                           [](const Scene& s, int64_t layer) { return s.attention(layer).v; }));
+  list.push_back(layer_op(scene, "linears attn_q, attn_k, attn_v", [](const Scene& s, int64_t layer) {
+    const LayerWeights& w = s.layer(layer);
+    const PassScratch::Attention scratch = s.attention(layer);
+    const ops::LinearProduct products[] = {{w.attn_q, scratch.q}, {w.attn_k, scratch.k}, {w.attn_v, scratch.v}};
+    ops::linears(s.context(), {.x = attention_input(s, layer), .products = products});
+  }));
   for (const bool is_sliding : {true, false}) add_attention_core(scene, is_sliding, list);
   list.push_back(linear_op(
       scene, "attn_output", &LayerWeights::attn_output,

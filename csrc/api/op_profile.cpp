@@ -33,14 +33,12 @@ class Roles {
  private:
   void add_layer(const LayerWeights& layer) {
     static constexpr std::pair<const char*, Weight LayerWeights::*> kSingle[] = {
-        {"attn_q", &LayerWeights::attn_q},
-        {"attn_k", &LayerWeights::attn_k},
-        {"attn_v", &LayerWeights::attn_v},
         {"attn_output", &LayerWeights::attn_output},
         {"ffn_down", &LayerWeights::ffn_down},
         {"ffn_gate_inp", &LayerWeights::ffn_gate_inp},
         {"ffn_down_exps", &LayerWeights::ffn_down_exps}};
     for (const auto& [name, weight] : kSingle) add(name, {&(layer.*weight).values});
+    add("attn_q, attn_k, attn_v", {&layer.attn_q.values, &layer.attn_k.values, &layer.attn_v.values});
     add("ffn_gate, ffn_up", {&layer.ffn_gate.values, &layer.ffn_up.values});
     const GatedWeights& experts = layer.ffn_gate_up_exps;
     add("ffn_gate_up_exps", {&experts.gate_up.values});
@@ -52,7 +50,9 @@ class Roles {
     if (!first) return;
     Role& role = roles_[first.data];
     role.name = name;
-    for (const Tensor* tensor : tensors) role.types.push_back(tensor->dtype);
+    for (const Tensor* tensor : tensors) {
+      if (*tensor) role.types.push_back(tensor->dtype);
+    }
   }
 
   std::map<const void*, Role> roles_;

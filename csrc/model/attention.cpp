@@ -6,6 +6,7 @@
 #include "model/sliding_window.h"
 #include "ops/attention.h"
 #include "ops/linear.h"
+#include "ops/linears.h"
 #include "ops/qk_norm_rope.h"
 
 namespace gesso::model {
@@ -72,9 +73,9 @@ void attention_block(const PassContext& pass, int64_t layer, const Batch& batch,
   const BatchLayer& staged = batch.layers[layer];
   const bool has_queries = out.rows > 0;
 
-  if (has_queries) ops::linear(context, {.x = normed, .weight = w.attn_q, .out = scratch.q});
-  ops::linear(context, {.x = normed, .weight = w.attn_k, .out = scratch.k});
-  if (w.attn_v) ops::linear(context, {.x = normed, .weight = w.attn_v, .out = scratch.v});
+  const Matrix q = has_queries ? scratch.q : scratch.q.row_range(0, 0);
+  const ops::LinearProduct projections[] = {{w.attn_q, q}, {w.attn_k, scratch.k}, {w.attn_v, scratch.v}};
+  ops::linears(context, {.x = normed, .products = projections});
   ops::qk_norm_rope(context, {.q = has_queries ? scratch.q : Matrix(),
                               .k = scratch.k,
                               .v = w.attn_v ? scratch.v : scratch.k,

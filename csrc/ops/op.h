@@ -9,7 +9,7 @@
 //   ops::dispatch              calls the backend: cuda::linear where the context has a queue, else cpu::linear;
 //   cpu::linear, cuda::linear  the implementation of each backend.
 // Callers name what they pass, so that two matrices cannot be swapped by mistake:
-//   ops::linear(context, {.x = normed, .weight = w.attn_q, .out = q});
+//   ops::linear(context, {.x = attended, .weight = w.attn_output, .out = out});
 #define GESSO_OP(name, Arguments) GESSO_OP_WITH_RESULT(void, name, Arguments)
 
 // The same for a function with a result, such as key_value_layout.

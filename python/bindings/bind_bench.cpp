@@ -11,7 +11,7 @@ void bind_bench(nb::module_& module) {
   nb::class_<OpProfile>(module, "OpProfile", "The calls of one op with one role of weights, taken together.")
       .def_ro("op", &OpProfile::op)
       .def_ro("weight", &OpProfile::weight,
-              "The role of the weights, for example \"attn_q\"; empty for an op without weights.")
+              "The role of the weights, for example \"attn_output\"; empty for an op without weights.")
       .def_ro("types", &OpProfile::types, "The types of the weights, for example \"Q4_K Q6_K\".")
       .def_ro("plan", &OpProfile::plan,
               "How a GPU computed it; empty on the CPU. Layers may differ: \"first plan; second plan\".")

@@ -60,7 +60,7 @@ class OpProfile:
     @property
     def weight(self) -> str:
         """
-        The role of the weights, for example "attn_q"; empty for an op without weights.
+        The role of the weights, for example "attn_output"; empty for an op without weights.
         """
 
     @property

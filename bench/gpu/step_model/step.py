@@ -10,7 +10,7 @@ from gpu.step_model.assumptions import CARDS
 from gpu.step_model.attention import Attention
 from gpu.step_model.head import BAND_ROWS, CHUNK_TOKENS, SoftEmbedding, Statistics
 from gpu.step_model.launch import Launch, RowKernel
-from gpu.step_model.plans import attention_plan, product_plan, soft_segments
+from gpu.step_model.plans import ProductPlan, attention_plan, product_plan, soft_segments
 from gpu.step_model.products import ExpertProduct, Product, pack
 from gpu.step_model.shape import Matrix, Shape, routing, shape
 
@@ -40,11 +40,23 @@ class Step:
         return self.rows * self.shape.hidden * FLOAT
 
     def add_linear(self, group: str, op: str, matrix: Matrix) -> None:
-        arguments = (matrix.dtype, matrix.outputs, matrix.columns, self.rows, self.activations, matrix.is_gated)
-        plan = product_plan(self.card, *arguments)
-        if plan.num_terms and not op.endswith(("attn_k", "attn_v")):  # q, k and v share their rows
+        plan = self.plan(matrix)
+        if plan.num_terms:
             self.launches.append(pack(op, self.rows, matrix.columns))
         self.launches.append(Product(group, op, matrix, plan, self.rows))
+
+    def add_linears(self, group: str, op: str, matrices: list[Matrix]) -> None:
+        """Those of one type are one product. All of them share their rows."""
+        if any(self.plan(matrix).num_terms for matrix in matrices):
+            self.launches.append(pack(op, self.rows, matrices[0].columns))
+        for dtype in dict.fromkeys(matrix.dtype for matrix in matrices):
+            outputs = sum(matrix.outputs for matrix in matrices if matrix.dtype == dtype)
+            matrix = Matrix(dtype, outputs, matrices[0].columns)
+            self.launches.append(Product(group, op, matrix, self.plan(matrix), self.rows))
+
+    def plan(self, matrix: Matrix) -> ProductPlan:
+        arguments = (matrix.dtype, matrix.outputs, matrix.columns, self.rows, self.activations, matrix.is_gated)
+        return product_plan(self.card, *arguments)
 
     def add_experts(self, group: str, op: str, matrix: Matrix, num_x_rows: int) -> None:
         slots = self.rows * self.shape.experts_per_row
@@ -57,12 +69,10 @@ class Step:
 
     def add_attention(self, layer: int) -> None:
         name, kind = f"blk.{layer}", "sliding" if self.shape.is_sliding[layer] else "full"
-        columns = 0
-        for part in ("attn_q", "attn_k", "attn_v"):
-            if self.shape.has(f"{name}.{part}"):
-                matrix = self.shape.matrix(f"{name}.{part}")
-                columns += matrix.outputs
-                self.add_linear("attention projections", f"linear {part}", matrix)
+        parts = [f"{name}.{part}" for part in ("attn_q", "attn_k", "attn_v")]
+        matrices = [self.shape.matrix(part) for part in parts if self.shape.has(part)]
+        columns = sum(matrix.outputs for matrix in matrices)
+        self.add_linears("attention projections", "linears attn_q, attn_k, attn_v", matrices)
         self.add_rows("qk_norm_rope", f"qk_norm_rope {kind}", self.rows * columns * 2 * FLOAT)
         heads = self.shape.heads(layer)
         plan = attention_plan(

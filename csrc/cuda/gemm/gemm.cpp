@@ -1,6 +1,7 @@
 #include "cuda/gemm/gemm.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/check.h"
 #include "core/profile.h"
@@ -68,8 +69,8 @@ RowFormat format_for(const Context& context, DType weight) {
   return plan_rows(context.queue->properties(), weight, context.activations);
 }
 
-// Fills in what all products have in common. `out` has a row per row of x, or per slot.
-GemmArguments make_arguments(const PackedRows& x, const Tensor& weight, Matrix out) {
+// Fills in what all products have in common. The results have `num_rows` rows: one per row of x, or per slot.
+GemmArguments make_arguments(const PackedRows& x, const Tensor& weight, int64_t num_rows) {
   GemmArguments arguments;
   arguments.x = x.values;
   arguments.x_row_bytes = x.row_bytes;
@@ -78,12 +79,20 @@ GemmArguments make_arguments(const PackedRows& x, const Tensor& weight, Matrix o
   arguments.num_columns = static_cast<int>(x.columns);
   arguments.num_steps = static_cast<int>(x.num_steps);
   arguments.dtype = weight.dtype;
-  arguments.num_outputs = static_cast<int>(out.columns);
   arguments.row_bytes = weight.row_bytes();
-  arguments.num_rows = static_cast<int>(out.rows);
-  arguments.out = out.data;
-  arguments.out_stride = out.stride;
+  arguments.num_rows = static_cast<int>(num_rows);
   return arguments;
+}
+
+// The outputs of a launch with `num_outputs` outputs, if one more matrix is added. It begins with a tile of its own.
+int64_t outputs_with(int64_t num_outputs, int64_t of_matrix) {
+  return round_up(num_outputs, kTileWeightRows) + of_matrix;
+}
+
+// Adds the results of one more matrix.
+void set_output(GemmArguments& arguments, int which, Matrix out) {
+  arguments.outputs[which] = {out.data, out.stride, static_cast<int>(out.columns), arguments.num_weight_tiles()};
+  arguments.num_outputs = static_cast<int>(outputs_with(arguments.num_outputs, out.columns));
 }
 
 void set_weight(GemmArguments& arguments, int which, const Weight& weight, int64_t first_row) {
@@ -105,12 +114,16 @@ int64_t sums_of_block(const GemmPlan& plan) {
   return int64_t{groups} * kTileWeightRows * plan.tiles.rows;
 }
 
-// Plans the product, and starts it as the plan says.
-void run(const char* name, const Context& context, const PackedRows& x, GemmArguments& arguments) {
+// Plans the product, and starts it as the plan says. The sums are those of a product with `planned_outputs` outputs.
+void run(const char* name, const Context& context, const PackedRows& x, GemmArguments& arguments,
+         int64_t planned_outputs) {
   Queue& queue = *context.queue;
-  const GemmWeights weights = {arguments.dtype, arguments.num_outputs, arguments.num_columns, arguments.is_gated,
-                               arguments.num_experts};
-  const GemmPlan plan = plan_gemm(queue.properties(), weights, x.activations, arguments.num_rows);
+  GemmWeights weights = {arguments.dtype, planned_outputs, arguments.num_columns, arguments.is_gated,
+                         arguments.num_experts};
+  GemmPlan plan;
+  plan.sums = plan_sums(queue.properties(), weights, x.activations);
+  weights.num_outputs = arguments.num_outputs;
+  plan.tiles = plan_tiles(queue.properties(), weights, plan.sums, arguments.num_rows);
   check(plan.sums.rows == x.format, name, ": rows were packed for another type than ", dtype_name(weights.dtype));
   if (context.profile) context.profile->note_plan(describe(plan));
 
@@ -135,7 +148,8 @@ void run_gated(const char* name, const Context& context, const PackedRows& x, Ge
   const PackedRows packed = has_slot ? packed_rows(context, out, rounding) : PackedRows();
   const bool is_packed_later = packed.format.num_terms > 0;
   if (has_slot && !is_packed_later) arguments.packed = PackedTarget(packed);
-  run(name, context, x, arguments);
+  set_output(arguments, 0, out);
+  run(name, context, x, arguments, out.columns);
   if (is_packed_later) fill(*context.queue, out, packed);
 }
 
@@ -166,16 +180,28 @@ bool rounds_alike(const Context& context, const ops::Rounding& rounding) {
 }
 
 void multiply(const Context& context, const PackedRows& x, const Weight& weight, Matrix out) {
-  if (out.rows == 0) return;
-  GemmArguments arguments = make_arguments(x, weight.values, out);
-  set_weight(arguments, 0, weight, 0);
-  run("linear", context, x, arguments);
+  const ops::LinearProduct products[] = {{weight, out}};
+  multiply(context, x, products);
+}
+
+void multiply(const Context& context, const PackedRows& x, std::span<const ops::LinearProduct> products) {
+  static_assert(ops::Rounding::kMaxProducts <= kMaxMatrices);
+  GemmArguments arguments = make_arguments(x, products[0].weight.values, x.rows);
+  int num_matrices = 0;
+  int64_t planned_outputs = 0;
+  for (const auto& [weight, out] : products) {
+    planned_outputs = outputs_with(planned_outputs, weight.num_outputs());
+    if (out.rows == 0) continue;
+    set_weight(arguments, num_matrices, weight, 0);
+    set_output(arguments, num_matrices++, out);
+  }
+  if (num_matrices > 0) run("linear", context, x, arguments, planned_outputs);
 }
 
 void multiply_gated(const Context& context, const PackedRows& x, const Weight& gate, const Weight& up, Matrix out,
                     const ops::Rounding& rounding) {
   if (out.rows == 0) return;
-  GemmArguments arguments = make_arguments(x, gate.values, out);
+  GemmArguments arguments = make_arguments(x, gate.values, out.rows);
   set_weight(arguments, 0, gate, 0);
   set_weight(arguments, 1, up, 0);
   run_gated("gated_linear", context, x, arguments, out, rounding);
@@ -184,10 +210,11 @@ void multiply_gated(const Context& context, const PackedRows& x, const Weight& g
 void multiply_experts(const Context& context, const PackedRows& x, const int32_t* rows, const ops::Routing& routing,
                       const Weight& weight, Matrix out) {
   if (out.rows == 0) return;
-  GemmArguments arguments = make_arguments(x, weight.values, out);
+  GemmArguments arguments = make_arguments(x, weight.values, out.rows);
   set_weight(arguments, 0, weight, 0);
+  set_output(arguments, 0, out);
   set_experts(arguments, weight, rows, routing);
-  run("expert_linear", context, x, arguments);
+  run("expert_linear", context, x, arguments, out.columns);
 }
 
 void multiply_experts_gated(const Context& context, const PackedRows& x, const int32_t* rows,
@@ -196,7 +223,7 @@ void multiply_experts_gated(const Context& context, const PackedRows& x, const i
   if (out.rows == 0) return;
   const Weight& gate = weights.gate_up ? weights.gate_up : weights.gate;
   const Weight& up = weights.gate_up ? weights.gate_up : weights.up;
-  GemmArguments arguments = make_arguments(x, gate.values, out);
+  GemmArguments arguments = make_arguments(x, gate.values, out.rows);
   set_weight(arguments, 0, gate, 0);
   set_weight(arguments, 1, up, weights.gate_up ? out.columns : 0);
   set_experts(arguments, gate, rows, routing);

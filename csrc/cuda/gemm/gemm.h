@@ -10,11 +10,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/activation_type.h"
 #include "core/context.h"
 #include "cuda/gemm/gemm_plan.h"
 #include "ops/activations.h"
+#include "ops/linears.h"
 #include "ops/route.h"
 #include "ops/weight.h"
 
@@ -76,6 +78,9 @@ bool rounds_alike(const Context& context, const ops::Rounding& rounding);
 // out[r, n] = scale * sum_k x[r, k] * weight[n, k].   weight [N, K], scale absent or F32 [1]; out [R, N].
 // The same packed rows may be multiplied with several weights.
 void multiply(const Context& context, const PackedRows& x, const Weight& weight, Matrix out);
+// The same with up to three weights of one type, in one launch. A product whose out has no rows is not computed. But it
+// counts where the sums over k are cut, so that the others get the same bits with and without it.
+void multiply(const Context& context, const PackedRows& x, std::span<const ops::LinearProduct> products);
 
 // out = gelu_tanh(x . gate^T) * (x . up^T), where each product has its own scale. gate and up must have the same type.
 // Where `rounding` has a slot, the results go there, packed, and not to out.   gate, up [N, K], out [R, N].

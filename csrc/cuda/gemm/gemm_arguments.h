@@ -10,6 +10,7 @@
 
 #include <cuda_runtime.h>
 
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 
@@ -27,6 +28,18 @@ constexpr int kWideGroups = 2;
 // The threads of a block with tiles of `tile_rows` rows of x. (The kernels of warpgroups have their own numbers.)
 constexpr int gemm_threads(int tile_rows) { return (tile_rows >= kWideRows ? kWideGroups : 1) * kGemmThreads; }
 
+// So many matrices share a launch: a gate and an up, or up to three that multiply the same rows, such as q, k and v.
+constexpr int kMaxMatrices = 3;
+
+// Where the sums of a matrix go: [rows, num_outputs]. The tiles of all matrices of a launch are counted together. With
+// matrices of 100 and 70 outputs the first one has the tiles 0 and 1, and the second one has 2 and 3.
+struct GemmOutput {
+  float* values = nullptr;
+  int64_t stride = 0;
+  int num_outputs = 0;       // N
+  int first_tile = INT_MAX;  // of 64 weight rows; behind all tiles where there is no such matrix
+};
+
 struct GemmArguments {
   // x, packed [num_x_rows, padded columns].
   const std::byte* x = nullptr;
@@ -36,22 +49,20 @@ struct GemmArguments {
   int num_columns = 0;                   // K
   int num_steps = 0;                     // steps of 64 columns in a row
 
-  // The weights: one matrix [N, K], or a gate's and an up's. With experts each expert has its own, one behind the
-  // other.
+  // The weights: matrices [N, K], or a gate's and an up's. With experts each expert has its own, one behind the other.
   DType dtype = DType::kF32;
   bool is_gated = false;
-  int num_outputs = 0;  // N
-  const std::byte* weights[2] = {};
-  const float* scales[2] = {};  // null: the scale is 1
-  int scale_stride = 0;         // 0: one scale for all experts; 1: one for each
+  int num_outputs = 0;  // N; of several matrices the sum, where the tiles of all but the last count as full
+  const std::byte* weights[kMaxMatrices] = {};
+  const float* scales[kMaxMatrices] = {};  // null: the scale is 1
+  int scale_stride = 0;                    // 0: one scale for all experts; 1: one for each
   int64_t row_bytes = 0;
   int64_t expert_bytes = 0;
 
   // The results.
-  int num_rows = 0;  // rows of out: one for each row of x, or for each slot
-  float* out = nullptr;
-  int64_t out_stride = 0;
-  PackedTarget packed;  // in a gated product: where its rows go instead, rounded for the next product
+  int num_rows = 0;                  // rows of out: one for each row of x, or for each slot
+  GemmOutput outputs[kMaxMatrices];  // one for each matrix; a gate and an up share the first
+  PackedTarget packed;               // in a gated product: where its rows go instead, rounded for the next product
   // If the sum over k is cut into splits, each block writes its sums here, and the last block of a tile adds them
   // (kernels/gemm_store.cuh). Each tile has a counter, which is 0 between launches. Both are null if there is one
   // split.
@@ -69,6 +80,10 @@ struct GemmArguments {
 
   __host__ __device__ int num_weight_tiles() const {
     return (num_outputs + outputs_per_tile(is_gated) - 1) / outputs_per_tile(is_gated);
+  }
+  // The matrix that a tile belongs to. (That of a gate and an up counts as the gate's.)
+  __host__ __device__ int matrix_of(int weight_tile) const {
+    return (weight_tile >= outputs[1].first_tile) + (weight_tile >= outputs[2].first_tile);
   }
 };
 

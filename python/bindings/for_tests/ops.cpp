@@ -11,6 +11,7 @@
 #include "ops/embed.h"
 #include "ops/gated_linear.h"
 #include "ops/linear.h"
+#include "ops/linears.h"
 #include "ops/lm_head.h"
 #include "ops/soft_embed.h"
 
@@ -149,6 +150,26 @@ NumpyRows<float> linear(Rows x, Stored weight, std::optional<Stored> scale, int 
   return out.finish();
 }
 
+// A weight, its scale, and whether the product with it is needed. The result of one that is not has no rows.
+using ProductOfTest = std::tuple<std::optional<Stored>, std::optional<Stored>, bool>;
+
+std::vector<NumpyRows<float>> linears(Rows x, const std::vector<ProductOfTest>& products, int num_threads) {
+  Call call(num_threads);
+  std::vector<Weight> weights;
+  std::vector<Output> outs;
+  for (const auto& [weight, scale, is_needed] : products) {
+    weights.push_back({call.tensor(weight), call.tensor(scale)});
+    outs.emplace_back(is_needed ? x.shape(0) : 0, weight ? std::get<1>(*weight).front() : 0);
+  }
+  std::vector<ops::LinearProduct> list;
+  for (size_t i = 0; i < products.size(); ++i) list.push_back({weights[i], call.output(outs[i])});
+  ops::linears(call.context(), {.x = call.matrix(x), .products = list});
+  call.finish();
+  std::vector<NumpyRows<float>> results;
+  for (Output& out : outs) results.push_back(out.finish());
+  return results;
+}
+
 NumpyRows<float> lm_head(Rows x, Stored head, float cap, std::optional<Stored> scale, int num_threads) {
   Call call(num_threads);
   Output logits(x.shape(0), std::get<1>(head).front());
@@ -206,6 +227,7 @@ NumpyRows<float> soft_embed(Rows logits, Stored table, float scale, double left_
 void bind_dense_ops(nb::module_& module) {
   module.def("embed", embed, "table"_a, "ids"_a, "scale"_a, nb::kw_only(), num_threads());
   module.def("linear", linear, "x"_a, "weight"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
+  module.def("linears", linears, "x"_a, "products"_a, nb::kw_only(), num_threads());
   module.def("lm_head", lm_head, "x"_a, "head"_a, "cap"_a, "scale"_a.none() = nb::none(), nb::kw_only(), num_threads());
   module.def("gated_linear", gated_linear, "x"_a, "gate"_a, "up"_a, nb::kw_only(), "gate_scale"_a.none() = nb::none(),
              "up_scale"_a.none() = nb::none(), "down"_a.none() = nb::none(), num_threads());

@@ -10,6 +10,7 @@ OPS = [
     ("expert_gated_linear", "ffn_gate_up_exps", "experts: gate, up"),
     ("expert_linear", "ffn_down_exps", "experts: down"),
     ("linear", "attn_q", "attention projections"),
+    ("linears", "attn_q, attn_k, attn_v", "attention projections"),
     ("linear", "attn_output", "attention projections"),
     ("attention sliding", None, "attention"),
     ("attention full", "", "attention"),
@@ -33,7 +34,7 @@ def test_no_time_is_lost():
     profile = [{"op": op, "weight": weight, "ms": 2**i} for i, (op, weight, _) in enumerate(OPS)]
     sums = plot.group_ms(profile)
     assert sum(sums.values()) == 2 ** len(OPS) - 1
-    assert sums["attention projections"] == 2**2 + 2**3
+    assert sums["attention projections"] == 2**2 + 2**3 + 2**4
 
 
 def test_the_line_through_points():

@@ -150,7 +150,7 @@ def test_markdown_has_rows_and_ceilings(path, run_bench):
     rows = lines[lines.index(header) + 2 :][:2]
     assert [row.split("|")[2].strip() for row in rows] == ["5", "9"]
     assert re.search(r"\| 1? ?\d+ +\| copy +\|", out) and "no early stop" in out
-    assert "| attn_q " in out and "Ops of one denoising step" in out
+    assert "| attn_q, attn_k, attn_v " in out and "Ops of one denoising step" in out
 
 
 def test_tables_are_aligned_and_cells_safe():
@@ -382,10 +382,9 @@ def test_encode_counts(path):
     encode, *_ = counted(path, [2] * 12, activations="f32")
     rows, floats = 12, 4
     assert counts(encode["embed", "token_embd"]) == (1, floats * rows * D, floats * rows * D, 0, 0)
-    weights = Q_SLIDING * D
-    expected = (2, 2 * floats * weights, 2 * floats * rows * (D + Q_SLIDING), 2 * 2 * rows * weights, 0)
-    assert counts(encode["linear", "attn_q"]) == expected
-    assert encode["linear", "attn_k"].calls == 3 and encode["linear", "attn_v"].calls == 2
+    outputs = 2 * (Q_SLIDING + 2 * KEYS_SLIDING) + KEYS_FULL  # q, k and v of two layers, and the last one's keys
+    expected = (3, floats * outputs * D, floats * rows * (3 * D + outputs), 2 * rows * outputs * D, 0)
+    assert counts(encode["linears", "attn_q, attn_k, attn_v"]) == expected
     seen = sum(min(i + 1, WINDOW) for i in range(rows))
     cached = floats * 2 * KEYS_SLIDING * rows
     expected = (2, 2 * cached, 2 * floats * rows * 2 * Q_SLIDING, 2 * 4 * seen * Q_SLIDING, 0)
@@ -421,12 +420,13 @@ def test_only_experts_that_run_are_read(tmp_path):
 def test_products_of_integers_count_as_such(tmp_path):
     path = tiny_model(tmp_path / "q8.gguf", types=matrices_as("Q8_0", "BF16"))
     _, (_, step), _ = counted(path, [2, 3], activations="int8")
-    assert step["linear", "attn_q"].types == "Q8_0"
-    assert step["linear", "attn_q"].int8_operations > 0 == step["linear", "attn_q"].float_operations
-    for name in (("linear", "ffn_gate_inp"), ("attention full", "")):
-        assert step[name].float_operations > 0 == step[name].int8_operations
+    name = "linears", "attn_q, attn_k, attn_v"
+    assert step[name].types == "Q8_0"
+    assert step[name].int8_operations > 0 == step[name].float_operations
+    for other in (("linear", "ffn_gate_inp"), ("attention full", "")):
+        assert step[other].float_operations > 0 == step[other].int8_operations
     _, (_, exact), _ = counted(path, [2, 3], activations="f32")
-    assert exact["linear", "attn_q"].float_operations == step["linear", "attn_q"].int8_operations
+    assert exact[name].float_operations == step[name].int8_operations
 
 
 def test_ops_take_no_longer_than_their_steps(path):

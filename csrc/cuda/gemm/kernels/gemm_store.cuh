@@ -51,11 +51,12 @@ __device__ inline float weight_scale(const GemmArguments& arguments, int matrix,
 // Stores two sums of one row of x. Their weight rows are 8 apart: they are two outputs, or the gate and up of one
 // output.
 __device__ inline void store_pair(const GemmArguments& arguments, int row, TileRow first, float a, float b) {
-  float* out = arguments.out + row * arguments.out_stride;
+  const GemmOutput& target = arguments.outputs[first.matrix];
+  float* out = target.values + row * target.stride;
   if (!arguments.is_gated) {
-    if (first.output < arguments.num_outputs) out[first.output] = a;
-    if (first.output + 8 < arguments.num_outputs) out[first.output + 8] = b;
-  } else if (first.output < arguments.num_outputs) {
+    if (first.output < target.num_outputs) out[first.output] = a;
+    if (first.output + 8 < target.num_outputs) out[first.output + 8] = b;
+  } else if (first.output < target.num_outputs) {
     out[first.output] = gelu_tanh(a) * b;
   }
 }
@@ -112,7 +113,7 @@ __device__ inline void store_tile(const GemmArguments& arguments, const TileWork
       [&](int i) -> float& { return sums[i / kOfWeightTile][i % kOfWeightTile / 4][i % 4]; },
       [&](int i) { return kRows == kNarrowRows || Warp::row_tile(i % kOfWeightTile / 4) < Warp::num_row_tiles(work); });
   if (!is_whole) return;
-  const float first_scale = weight_scale(arguments, 0, work.expert);
+  const float first_scale = weight_scale(arguments, arguments.matrix_of(work.weight_tile), work.expert);
   const float second_scale = arguments.is_gated ? weight_scale(arguments, 1, work.expert) : first_scale;
   const int thread = thread_index_anew(), lane = thread % kWarpSize, warp = thread / kWarpSize;
   float* staged = arguments.packed.values ? shared_memory<float>() : nullptr;
@@ -150,7 +151,7 @@ __device__ inline void store_group_sums(const GemmArguments& arguments, const Ti
       arguments, static_cast<int>(blockIdx.x), work.split, [&](int i) -> float& { return sums[i]; },
       [&](int i) { return i / 4 * 8 < work.num_rows; });
   if (!is_whole) return;
-  const float first_scale = weight_scale(arguments, 0, work.expert);
+  const float first_scale = weight_scale(arguments, arguments.matrix_of(work.weight_tile), work.expert);
   const float second_scale = arguments.is_gated ? weight_scale(arguments, 1, work.expert) : first_scale;
   const int thread = thread_index_anew(), lane = thread % kWarpSize;
   const TileRow first = tile_row(arguments, work.weight_tile, thread % kGemmThreads / kWarpSize * 16 + lane / 4);

@@ -11,21 +11,23 @@
 
 namespace gesso::cuda {
 
-// Row i of a tile of weights: its matrix (0 is the only one, or the gate; 1 is up), and its output in that matrix.
+// Row i of a tile of weights: its matrix (in a gated product 0 is the gate and 1 is up), and its output in that matrix.
 struct TileRow {
   int matrix = 0;
   int output = 0;
 };
 
 __device__ inline TileRow tile_row(const GemmArguments& arguments, int weight_tile, int i) {
-  if (!arguments.is_gated) return {0, weight_tile * kTileWeightRows + i};
-  return {i / 8 % 2, weight_tile * (kTileWeightRows / 2) + i / 16 * 8 + i % 8};
+  if (arguments.is_gated) return {i / 8 % 2, weight_tile * (kTileWeightRows / 2) + i / 16 * 8 + i % 8};
+  const int matrix = arguments.matrix_of(weight_tile);
+  return {matrix, (weight_tile - arguments.outputs[matrix].first_tile) * kTileWeightRows + i};
 }
 
 // Where row i of a tile of weights begins. Rows behind the last output repeat that row, and their sums are not stored.
 __device__ inline const std::byte* weight_row(const GemmArguments& arguments, const TileWork& work, int i) {
   const TileRow row = tile_row(arguments, work.weight_tile, i);
-  const int output = row.output < arguments.num_outputs ? row.output : arguments.num_outputs - 1;
+  const int num_outputs = arguments.outputs[arguments.is_gated ? 0 : row.matrix].num_outputs;
+  const int output = row.output < num_outputs ? row.output : num_outputs - 1;
   return arguments.weights[row.matrix] + work.expert * arguments.expert_bytes + output * arguments.row_bytes;
 }
 
