@@ -18,7 +18,7 @@
 #include "ops/linears.h"
 #include "ops/qk_norm_rope.h"
 #include "ops/rms_norm.h"
-#include "ops/route.h"
+#include "ops/router.h"
 #include "scene.h"
 
 namespace gesso::bench {
@@ -93,7 +93,7 @@ void add_norms(const Scene& scene, std::vector<PassOp>& list) {
   list.push_back(layer_op(scene, "rms_norm_add", [](const Scene& s, int64_t layer) {
     const LayerWeights& w = s.layer(layer);
     const ops::NormedRows next[] = {norm_of(s, w.ffn_norm, input_of(s, model::kInputSlot, {&w.ffn_gate, &w.ffn_up})),
-                                    norm_of(s, w.ffn_gate_inp_scale, router_input(s, layer)),
+                                    {.weight = w.ffn_gate_inp_scale, .out = router_input(s)},
                                     norm_of(s, w.pre_ffw_norm_2, experts_input(s, layer))};
     ops::rms_norm_add(s.context(), {.x = s.projected(),
                                     .weight = w.post_attention_norm,
@@ -182,13 +182,14 @@ void add_dense_mlp(const Scene& scene, std::vector<PassOp>& list) {
 }
 
 void add_routing(const Scene& scene, std::vector<PassOp>& list) {
-  list.push_back(linear_op(scene, "ffn_gate_inp", &LayerWeights::ffn_gate_inp, router_input,
-                           [](const Scene& s, int64_t) { return s.experts().scores; }));
-  list.push_back(layer_op(scene, "route", [](const Scene& s, int64_t layer) {
+  list.push_back(layer_op(scene, "router", [](const Scene& s, int64_t layer) {
+    const LayerWeights& w = s.layer(layer);
     const PassScratch::Experts scratch = s.experts();
-    ops::route(
-        s.context(),
-        {.scores = scratch.scores, .per_expert_scale = s.layer(layer).ffn_down_exps_scale, .routing = scratch.routing});
+    ops::router(s.context(), {.x = router_input(s),
+                              .weight = w.ffn_gate_inp,
+                              .scores = scratch.scores,
+                              .per_expert_scale = w.ffn_down_exps_scale,
+                              .routing = scratch.routing});
   }));
 }
 
@@ -261,8 +262,8 @@ std::vector<PassOp> pass_ops(Pass& pass, const std::vector<std::string>& beginni
              return op.name.starts_with(beginning);
            });
   };
-  // What `route` writes is read by the experts' ops, so it always runs.
-  std::erase_if(list, [&](const PassOp& op) { return op.name != "route" && !is_wanted(op); });
+  // What `router` writes is read by the experts' ops, so it always runs.
+  std::erase_if(list, [&](const PassOp& op) { return op.name != "router" && !is_wanted(op); });
   for (PassOp& op : list) count(pass, op);
   std::erase_if(list, [&](const PassOp& op) { return op.calls == 0 || !is_wanted(op); });
   return list;

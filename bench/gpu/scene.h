@@ -43,13 +43,12 @@ inline ops::Activations attention_input(const Scene& s, int64_t layer) {
   const LayerWeights& w = s.layer(layer);
   return input_of(s, model::kInputSlot, {&w.attn_q, &w.attn_k, &w.attn_v});
 }
-inline ops::Activations router_input(const Scene& s, int64_t layer) {
-  return input_of(s, model::kRouterSlot, {&s.layer(layer).ffn_gate_inp});
-}
 inline ops::Activations experts_input(const Scene& s, int64_t layer) {
   const GatedWeights& w = s.layer(layer).ffn_gate_up_exps;
   return input_of(s, model::kExpertsSlot, {&w.gate_up, &w.gate, &w.up});
 }
+// The router's input is not rounded.
+inline Matrix router_input(const Scene& s) { return s.pass->memory.normed(s.rows(), model::kRouterSlot); }
 // What attention or a gated product rounds for the weight behind it.
 inline ops::Rounding rounding_for(const Weight& weight) { return {model::kOutputSlot, {&weight}}; }
 // The norm that makes an input.

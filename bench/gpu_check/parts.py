@@ -141,7 +141,7 @@ PARTS = [
     Part("small_models", 45, answers((), BOTH, 1000), read_answers),
     Part("op_experts", 30, some_ops("expert_"), read_measured),
     Part("step_q4_k_m", 60, whole_step("q4_k_m"), read_measured),
-    Part("op_router", 15, some_ops("linear ffn_gate_inp,route"), read_measured),
+    Part("op_router", 15, some_ops("router"), read_measured),
     Part("op_attention", 20, some_ops("attention,qk_norm_rope"), read_measured),
     Part("op_head", 20, some_ops("head_stats"), read_measured),
     Part("step_q8_0", 60, whole_step("q8_0"), read_measured),

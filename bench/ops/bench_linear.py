@@ -1,4 +1,4 @@
-"""linear: the projections around the attention, the down projections of both MLPs, and the router."""
+"""linear: the projections around the attention, and the down projection of the dense MLP."""
 
 import _path  # noqa: F401
 
@@ -21,7 +21,6 @@ CASES = [
     case("attn_k", 2048, HIDDEN, "Q4_K", "Q6_K", "Q8_0"),
     case("attn_output", HIDDEN, 4096, "Q4_K", "Q8_0"),
     case("ffn_down", HIDDEN, 2112, "Q5_0", "Q8_0"),
-    case("ffn_gate_inp", 128, HIDDEN, "F32"),
 ]
 
 if __name__ == "__main__":

@@ -24,15 +24,13 @@ ops::NormedRows input_of(const PassContext& pass, int64_t layer, int64_t rows) {
           .rounding = {kInputSlot, {&w.attn_q, &w.attn_k, &w.attn_v}}};
 }
 
-// The inputs of the dense MLP, of the router and of the experts, all made of the residual stream.
+// The inputs of the dense MLP, of the router and of the experts, all made of the residual stream. The router's is not
+// rounded.
 std::array<ops::NormedRows, 3> feed_forward_inputs(const PassContext& pass, const LayerWeights& w, int64_t rows) {
   const float router_scale = 1.0f / std::sqrt(static_cast<float>(pass.config.hidden_size));
   const GatedWeights& experts = w.ffn_gate_up_exps;
   return {{{.weight = w.ffn_norm, .out = pass.memory.normed(rows), .rounding = {kInputSlot, {&w.ffn_gate, &w.ffn_up}}},
-           {.weight = w.ffn_gate_inp_scale,
-            .scale = router_scale,
-            .out = pass.memory.normed(rows, kRouterSlot),
-            .rounding = {kRouterSlot, {&w.ffn_gate_inp}}},
+           {.weight = w.ffn_gate_inp_scale, .scale = router_scale, .out = pass.memory.normed(rows, kRouterSlot)},
            {.weight = w.pre_ffw_norm_2,
             .out = pass.memory.normed(rows, kExpertsSlot),
             .rounding = {kExpertsSlot, {&experts.gate_up, &experts.gate, &experts.up}}}}};
@@ -45,7 +43,7 @@ void finish_layer(const PassContext& pass, int64_t layer, const Batch& batch, Ma
   const int64_t rows = mlp.rows, part = pass.memory.expert_rows();
   for (int64_t first = 0; first < rows; first += part) {
     const int64_t count = std::min(part, rows - first);
-    const PassScratch::Experts experts = routed_experts(pass, w, of_router.activations().row_range(first, count),
+    const PassScratch::Experts experts = routed_experts(pass, w, of_router.out.row_range(first, count),
                                                         of_experts.activations().row_range(first, count));
     const ops::NormedRows next = input_of(pass, layer + 1, rows).row_range(first, count);
     ops::feed_forward_add(pass.context,

@@ -4,7 +4,7 @@
 #include "ops/expert_linear.h"
 #include "ops/gated_linear.h"
 #include "ops/linear.h"
-#include "ops/route.h"
+#include "ops/router.h"
 
 namespace gesso::model {
 
@@ -17,13 +17,16 @@ void gated_mlp(const Context& context, const ops::Activations& x, const Weight& 
   ops::linear(context, {.x = {gated, rounding}, .weight = down, .out = out});
 }
 
-PassScratch::Experts routed_experts(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
+PassScratch::Experts routed_experts(const PassContext& pass, const LayerWeights& w, ConstMatrix of_router,
                                     const ops::Activations& of_experts) {
   const Context& context = pass.context;
-  const PassScratch::Experts scratch = pass.memory.experts(of_router.values.rows);
+  const PassScratch::Experts scratch = pass.memory.experts(of_router.rows);
   const ops::Routing& routing = scratch.routing;
-  ops::linear(context, {.x = of_router, .weight = w.ffn_gate_inp, .out = scratch.scores});
-  ops::route(context, {.scores = scratch.scores, .per_expert_scale = w.ffn_down_exps_scale, .routing = routing});
+  ops::router(context, {.x = of_router,
+                        .weight = w.ffn_gate_inp,
+                        .scores = scratch.scores,
+                        .per_expert_scale = w.ffn_down_exps_scale,
+                        .routing = routing});
 
   const Matrix gated = scratch.gate_up.column_range(0, pass.config.moe_intermediate_size);
   const ops::Rounding rounding(kOutputSlot, {&w.ffn_down_exps});

@@ -15,7 +15,7 @@ void gated_mlp(const Context& context, const ops::Activations& x, const Weight& 
 
 // Chooses the experts of each row, and computes them: `down` of the result has a row for each slot. The router reads
 // rows of its own.   of_router, of_experts [R, D], at most expert_rows() rows. The result is in the pass scratch.
-PassScratch::Experts routed_experts(const PassContext& pass, const LayerWeights& w, const ops::Activations& of_router,
+PassScratch::Experts routed_experts(const PassContext& pass, const LayerWeights& w, ConstMatrix of_router,
                                     const ops::Activations& of_experts);
 
 }  // namespace gesso::model

@@ -20,6 +20,17 @@ void check_experts(const char* op, ConstMatrix x, ExpertInput input, const Weigh
              input == ExpertInput::kSlots ? num_slots : num_slots / routing.num_active);
 }
 
+void check_routing(const char* op, ConstMatrix scores, const Tensor& per_expert_scale, const Routing& routing) {
+  check_vector(concat(op, ": per_expert_scale").c_str(), per_expert_scale, scores.columns);
+  check(routing.num_active >= 1 && routing.num_active <= scores.columns, op, ": ", routing.num_active,
+        " active experts of ", scores.columns);
+  const size_t num_pairs = scores.rows * routing.num_active;
+  check(routing.experts.size() == num_pairs && routing.weights.size() == num_pairs &&
+            routing.slot_of_pair.size() == num_pairs && routing.token_of_slot.size() == num_pairs &&
+            static_cast<int64_t>(routing.expert_offsets.size()) == scores.columns + 1,
+        op, ": routing arrays do not fit ", num_pairs, " pairs and ", scores.columns, " experts");
+}
+
 void add_importance(const Context& context, ConstMatrix x, ExpertInput input, const Weight& weight,
                     const Routing& routing) {
   if (!context.importance) return;

@@ -84,6 +84,10 @@ Work expert_work(const Context& context, const Routing& routing, double rows, do
   return work;
 }
 
+Work route_work(ConstMatrix scores, const Routing& routing) {
+  return rows_work(static_cast<double>(scores.rows), static_cast<double>(scores.columns + 4 * routing.num_active));
+}
+
 Work table_rows_work(const Tensor& table, double rows) {
   Work work = rows_work(rows, static_cast<double>(table.num_columns()));
   work.stored_bytes = rows * static_cast<double>(table.row_bytes());

@@ -27,6 +27,8 @@ Work product_work(const Context& context, double rows, std::initializer_list<con
 // written.
 Work expert_work(const Context& context, const Routing& routing, double rows, double num_outputs,
                  std::initializer_list<const Weight*> weights);
+// Reads the scores and writes the routing.
+Work route_work(ConstMatrix scores, const Routing& routing);
 // Reads `rows` rows of a stored table.
 Work table_rows_work(const Tensor& table, double rows);
 

@@ -7,7 +7,7 @@ import pytest
 from cuda.models import GOLDEN
 from gesso import _ops
 from reference import device
-from reference.stored import SIZES, random_weight
+from reference.stored import SIZES, random_weight, values_of
 
 ARCHITECTURES = [86, 90, 120]
 
@@ -79,6 +79,22 @@ def test_no_races_with_experts(watch, emulator):
     routing = _ops.route(draw(40, 256, seed=3), ("F32", [256], np.ones(256, np.float32).view(np.uint8)), 2)
     weight = stored("Q4_K", 256, 20, 256)
     assert "expert_linear" in watch(86, lambda: _ops.expert_linear(draw(40, 256), weight, routing))
+
+
+@pytest.mark.parametrize("num_multiprocessors", [1, 24, 40, 132])
+def test_no_races_in_a_router(watch, emulator, num_multiprocessors):
+    """A large GPU cuts the sum over 300 columns, which are 10 steps, into 1, 3, 5 or 10 parts. The parts have the same
+    sum, up to the last bits."""
+    x, weight, ones = draw(40, 300), stored("F32", 20, 300), ("F32", [20], np.ones(20, np.float32).view(np.uint8))
+    emulator.set_num_multiprocessors(num_multiprocessors)
+    routings = []
+    counts = watch(90, lambda: routings.append(_ops.router(x, weight, ones, 20)))
+    scores = x @ values_of(weight).T
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    weights = np.take_along_axis(shares / shares.sum(-1, keepdims=True), routings[0].experts, -1)
+    np.testing.assert_allclose(routings[0].weights, weights, rtol=1e-4)
+    assert counts["router"].num_launches == 1
+    assert {accesses.num_ways for accesses in counts["router"].shared} == {1}  # no bank conflicts
 
 
 def test_no_races_in_a_step(watch, load):

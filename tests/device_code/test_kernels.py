@@ -27,6 +27,7 @@ MUST_USE = {
     "gemm_bf16_*.cu": ("HMMA", "LDSM", "LDGSTS"),
     "gemm_int8_*.cu": ("IMMA", "LDSM", "LDGSTS"),
     "attention.cu": ("HMMA", "LDSM", "LDGSTS"),
+    "router.cu": ("FFMA", "LDGSTS"),
     "soft_embed_mma.cu": ("HMMA", "LDSM", "LDGSTS"),
     "*_wgmma_sm90a.cu": ("HGMMA", "LDGSTS"),
     "*_fp4_sm120a.cu": ("OMMA", "LDGSTS"),

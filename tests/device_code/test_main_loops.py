@@ -22,6 +22,7 @@ HOT = {
     "wgmma bf16": ("sm_90", kernels.names_of("Q4_K") | {"rows": 256}),
     "wgmma experts": ("sm_90", kernels.names_of("Q4_K") | {"rows": 24}),
     "attention": ("sm_90", {"dim": 512, "slices": 2, "bands": 2}),
+    "router": ("sm_90", {}),
     "soft embedding": ("sm_120", kernels.names_of("Q6_K")),
 }
 # The experts of a canvas, in tiles of 24 rows: issue slots of a scheduler for 64 x 64 weights.
@@ -41,9 +42,16 @@ def test_every_kernel_of_the_model_is_there():
 def test_a_loop_is_found(name):
     architecture, names = HOT[name]
     work = kernels.work(name, architecture, kernels.Case(), **names)
-    assert work.products > 0 or work.wgmma_columns > 0
+    assert work.products > 0 or work.wgmma_columns > 0 or name == "router"
     assert work.issue > work.products and work.smem > 0
     assert 32 <= kernels.registers(name, architecture, **names) <= 255
+
+
+def test_what_the_router_issues():
+    """256 multiplications of each lane in a step, and a third more beside them."""
+    for architecture in ("sm_86", "sm_90", "sm_120"):
+        work = kernels.work("router", architecture, kernels.Case())
+        assert work.fma >= 256 and work.issue <= 350
 
 
 @pytest.mark.parametrize(("name", "architecture", "dtype"), EXPERT_SLOTS)

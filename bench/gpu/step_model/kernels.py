@@ -19,6 +19,7 @@ from gpu.step_model.loops import (
     Work,
     attention,
     count,
+    every_block,
     soft_embedding,
     warp_product,
     warpgroup_product,
@@ -100,6 +101,7 @@ KERNELS = {
         is_asynchronous=True,
     ),
     "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{bands}E", attention, reads_raw=False),
+    "router": Kernel("router.cu", "router_kernel", every_block, warps=8, reads_raw=False),
     "soft embedding": Kernel(
         "vocabulary/soft_embed_mma.cu",
         "soft_embed_mma_kernelINS0_{decoder}E",

@@ -80,11 +80,13 @@ def backward_branches(code: Sequence[Instruction]) -> Iterator[tuple[int, int]]:
 
 
 def main_loop(code: Sequence[Instruction]) -> tuple[int, int]:
-    """The first and the last address of the shortest of those loops that hold the most matrix instructions."""
+    """The first and the last address of the shortest of those loops that hold the most matrix instructions, or, in a
+    kernel without them, the most multiplications of float32."""
     products = [instruction.address for instruction in code if instruction.name in MATRIX]
+    products = products or [instruction.address for instruction in code if instruction.name == "FFMA"]
     loops = [(sum(a <= p <= b for p in products), a - b, a, b) for a, b in backward_branches(code)]
     if not loops or max(loops)[0] == 0:
-        raise ValueError(f"none of {len(loops)} loops holds one of the {len(products)} matrix instructions")
+        raise ValueError(f"none of {len(loops)} loops holds one of the {len(products)} products")
     first_of_best = max(loops, key=lambda loop: loop[:2])
     return first_of_best[2], first_of_best[3]
 

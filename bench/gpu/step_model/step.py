@@ -12,6 +12,7 @@ from gpu.step_model.head import BAND_ROWS, CHUNK_TOKENS, SoftEmbedding, Statisti
 from gpu.step_model.launch import Launch, RowKernel
 from gpu.step_model.plans import ProductPlan, attention_plan, product_plan, soft_segments
 from gpu.step_model.products import ExpertProduct, Product, pack
+from gpu.step_model.router import Router
 from gpu.step_model.shape import Matrix, Shape, routing, shape
 
 FLOAT = 4
@@ -90,9 +91,9 @@ class Step:
 
     def add_experts_of(self, layer: int) -> None:
         name, slots = f"blk.{layer}", self.rows * self.shape.experts_per_row
-        self.add_linear("router", "linear ffn_gate_inp", self.shape.matrix(f"{name}.ffn_gate_inp"))
-        self.add_rows("route", "route", 0)
-        self.add_rows("route", "route", 0)
+        self.launches.append(Router("router", "router", self.shape.matrix(f"{name}.ffn_gate_inp"), self.rows))
+        self.add_rows("route", "router", 0)
+        self.add_rows("route", "router", 0)
         gate_up, down = self.shape.matrix(f"{name}.ffn_gate_up_exps"), self.shape.matrix(f"{name}.ffn_down_exps")
         self.add_experts("experts gate|up", "expert_gated_linear ffn_gate_up_exps", gate_up, self.rows)
         self.add_experts("experts down", "expert_linear ffn_down_exps", down, slots)

@@ -1,4 +1,4 @@
-// route, expert_linear, expert_gated_linear and feed_forward_add for NumPy arrays.
+// route, router, expert_linear, expert_gated_linear and feed_forward_add for NumPy arrays.
 #include "core/check.h"
 #include "for_tests.h"
 #include "normed_products.h"
@@ -6,6 +6,7 @@
 #include "ops/expert_linear.h"
 #include "ops/feed_forward_add.h"
 #include "ops/route.h"
+#include "ops/router.h"
 
 namespace gesso::bindings {
 namespace {
@@ -48,6 +49,22 @@ OwnedRouting route(Rows scores, std::optional<Stored> per_expert_scale, int64_t 
   ops::route(
       call.context(),
       {.scores = call.matrix(scores), .per_expert_scale = call.tensor(per_expert_scale), .routing = owned.view(call)});
+  call.finish();
+  return owned;
+}
+
+OwnedRouting router(Rows x, Stored weight, std::optional<Stored> per_expert_scale, int64_t num_active,
+                    std::optional<Stored> scale, int num_threads) {
+  check(num_active >= 0, "num_active: expected at least 0, got ", num_active);
+  Call call(num_threads);
+  const int64_t num_experts = std::get<1>(weight)[0];
+  OwnedRouting owned(x.shape(0), num_experts, num_active);
+  Output scores(x.shape(0), num_experts);
+  ops::router(call.context(), {.x = call.matrix(x),
+                               .weight = {call.tensor(weight), call.tensor(scale)},
+                               .scores = call.output(scores),
+                               .per_expert_scale = call.tensor(per_expert_scale),
+                               .routing = owned.view(call)});
   call.finish();
   return owned;
 }
@@ -151,6 +168,8 @@ void bind_expert_ops(nb::module_& module) {
           "expert_offsets", [](const OwnedRouting& self) { return copy_to_numpy<int32_t>(self.expert_offsets); },
           owned);
   module.def("route", route, "scores"_a, "per_expert_scale"_a.none(), "num_active"_a, nb::kw_only(), num_threads());
+  module.def("router", router, "x"_a, "weight"_a, "per_expert_scale"_a.none(), "num_active"_a, nb::kw_only(),
+             "scale"_a = nb::none(), num_threads());
   module.def("expert_linear", expert_linear, "x"_a, "weight"_a, "routing"_a, nb::kw_only(), "by_slot"_a = false,
              "scale"_a = nb::none(), num_threads());
   module.def("expert_gated_linear", expert_gated_linear, "x"_a, "gate_up"_a.none(), "gate"_a.none(), "up"_a.none(),

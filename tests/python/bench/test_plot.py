@@ -19,9 +19,8 @@ OPS = [
     ("head_stats", "token_embd", "head, soft embedding"),
     ("gated_linear", "self_cond_gate, self_cond_up", "self-conditioning MLP"),
     ("linear", "self_cond_down", "self-conditioning MLP"),
-    ("linear", "ffn_gate_inp", "norms, router, rest"),
+    ("router", "ffn_gate_inp", "norms, router, rest"),
     ("rms_norm", "attn_norm", "norms, router, rest"),
-    ("route", None, "norms, router, rest"),
 ]
 
 

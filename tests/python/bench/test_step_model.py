@@ -71,7 +71,7 @@ def test_the_main_loop_holds_the_products():
     ]
     assert [block.multiplies for block in blocks] == [False, False, False, True, False]
     assert not any(block.is_loop for block in blocks)
-    with pytest.raises(ValueError, match="none of 1 loops holds one of the 0 matrix instructions"):
+    with pytest.raises(ValueError, match="none of 1 loops holds one of the 0 products"):
         main_loop(code[:3])
 
 

@@ -423,7 +423,7 @@ def test_products_of_integers_count_as_such(tmp_path):
     name = "linears", "attn_q, attn_k, attn_v"
     assert step[name].types == "Q8_0"
     assert step[name].int8_operations > 0 == step[name].float_operations
-    for other in (("linear", "ffn_gate_inp"), ("attention full", "")):
+    for other in (("router", "ffn_gate_inp"), ("attention full", "")):
         assert step[other].float_operations > 0 == step[other].int8_operations
     _, (_, exact), _ = counted(path, [2, 3], activations="f32")
     assert exact[name].float_operations == step[name].int8_operations

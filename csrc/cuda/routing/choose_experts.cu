@@ -4,7 +4,7 @@
 // own in their order. So every slot comes from counting alone: no sort, no atomic operation, no exchange between
 // blocks. Both kernels are bound by latency. The pairs, which every block of the second kernel reads, are in the L2
 // cache.
-#include "ops/route.h"
+#include "cuda/routing/choose_experts.h"
 
 #include <algorithm>
 #include <bit>
@@ -46,19 +46,23 @@ __device__ float share_of(const float* scores, const int32_t* chosen, int num_ac
   return expf(scores[chosen[choice]] - best) / sum;
 }
 
-// scores [R, E] with rows `stride` apart, per_expert_scale [E], experts, weights [R, A].
-// grid R; shared E keys, then A choices.
+// scores [R, E], per_expert_scale [E], experts, weights [R, A].
+// grid R; shared E scores, E keys, A choices.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kMaxTokenThreads)
-    route_tokens_kernel(const float* scores, int64_t stride, int num_experts, int num_active,
-                        const float* per_expert_scale, int32_t* experts, float* weights) {
-  uint32_t* keys = shared_memory<uint32_t>();                        // [E]
-  int32_t* chosen = reinterpret_cast<int32_t*>(keys + num_experts);  // [A]
+    choose_experts_kernel(PartialScores all_scores, int num_active, const float* per_expert_scale, int32_t* experts,
+                          float* weights) {
+  const int num_experts = all_scores.num_experts;
+  float* scores = shared_memory<float>();                              // [E]
+  uint32_t* keys = reinterpret_cast<uint32_t*>(scores + num_experts);  // [E]
+  int32_t* chosen = reinterpret_cast<int32_t*>(keys + num_experts);    // [A]
   const int64_t token = blockIdx.x;
   const int thread = static_cast<int>(threadIdx.x), num_threads = static_cast<int>(blockDim.x);
-  const float* row = scores + token * stride;
 
-  for (int e = thread; e < num_experts; e += num_threads) keys[e] = order_key(row[e]);
+  for (int e = thread; e < num_experts; e += num_threads) {
+    scores[e] = all_scores.score(token, e);
+    keys[e] = order_key(scores[e]);
+  }
   sync_block();
   for (int e = thread; e < num_experts; e += num_threads) {
     const int rank = rank_of(keys, num_experts, e);
@@ -67,7 +71,7 @@ __global__ void __launch_bounds__(kMaxTokenThreads)
   sync_block();
   for (int a = thread; a < num_active; a += num_threads) {
     experts[token * num_active + a] = chosen[a];
-    weights[token * num_active + a] = share_of(row, chosen, num_active, a) * per_expert_scale[chosen[a]];
+    weights[token * num_active + a] = share_of(scores, chosen, num_active, a) * per_expert_scale[chosen[a]];
   }
 }
 
@@ -105,19 +109,20 @@ __global__ void __launch_bounds__(kSortThreads)
 
 }  // namespace
 
-void route(const Context& context, const ops::RouteArguments& a) {
-  const int num_experts = static_cast<int>(a.scores.columns), num_active = static_cast<int>(a.routing.num_active);
+void choose_experts(const Context& context, const PartialScores& scores, int64_t num_tokens,
+                    const float* per_expert_scale, const ops::Routing& routing) {
+  const int num_experts = scores.num_experts, num_active = static_cast<int>(routing.num_active);
   const int token_threads = std::min((num_experts + kWarpSize - 1) / kWarpSize * kWarpSize, kMaxTokenThreads);
-  launch("route: experts of each token",
-         {dim3(static_cast<unsigned>(a.scores.rows)), token_threads,
-          (a.scores.columns + a.routing.num_active) * static_cast<int64_t>(sizeof(int32_t)), context.queue->stream()},
-         route_tokens_kernel, a.scores.data, a.scores.stride, num_experts, num_active, a.per_expert_scale.f32(),
-         a.routing.experts.data(), a.routing.weights.data());
+  launch(
+      "route: experts of each token",
+      {dim3(static_cast<unsigned>(num_tokens)), token_threads,
+       (2 * scores.num_experts + routing.num_active) * static_cast<int64_t>(sizeof(int32_t)), context.queue->stream()},
+      choose_experts_kernel, scores, num_active, per_expert_scale, routing.experts.data(), routing.weights.data());
   launch("route: pairs by expert",
          {dim3(static_cast<unsigned>(num_experts)), kSortThreads, kReduceScratch * sizeof(int32_t),
           context.queue->stream()},
-         sort_pairs_kernel, a.routing.experts.data(), static_cast<int>(a.routing.experts.size()), num_active,
-         a.routing.slot_of_pair.data(), a.routing.token_of_slot.data(), a.routing.expert_offsets.data());
+         sort_pairs_kernel, routing.experts.data(), static_cast<int>(routing.experts.size()), num_active,
+         routing.slot_of_pair.data(), routing.token_of_slot.data(), routing.expert_offsets.data());
 }
 
 }  // namespace gesso::cuda
