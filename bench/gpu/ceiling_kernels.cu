@@ -23,6 +23,7 @@ __device__ int64_t first_piece() { return static_cast<int64_t>(blockIdx.x) * kTh
 // ptxas: <= 64 registers; LDG.E.128
 __global__ void __launch_bounds__(kThreads)
     ceiling_copy_kernel(const Piece* source, int64_t num_pieces, Piece* target) {
+  wait_for_earlier_kernels();
   const int64_t first = first_piece();
   if (first + (kInFlight - 1) * kThreads < num_pieces) {
     Piece pieces[kInFlight];
@@ -39,6 +40,7 @@ __global__ void __launch_bounds__(kThreads)
 // ptxas: <= 64 registers; LDG.E.128
 __global__ void __launch_bounds__(kThreads)
     ceiling_read_kernel(const Piece* source, int64_t num_pieces, Piece* target) {
+  wait_for_earlier_kernels();
   const int64_t first = first_piece();
   uint32_t sum = 0;
   const auto add = [&](const Piece& piece) {
@@ -69,6 +71,7 @@ constexpr uint32_t kBF16Ones = 0x3f803f80, kBF16Halves = 0x3f003f00, kInt8Ones =
 // grid: kBlocksPerMultiprocessor blocks for each multiprocessor.
 // ptxas: <= 128 registers; HMMA
 __global__ void __launch_bounds__(kThreads) ceiling_bf16_kernel(int rounds, float* sums) {
+  wait_for_earlier_kernels();
   const uint32_t a[4] = {kBF16Ones, kBF16Halves ^ threadIdx.x, kBF16Ones, kBF16Halves};
   const uint32_t b[2] = {kBF16Halves, kBF16Ones ^ threadIdx.x};
   float d[kChains][4] = {};
@@ -84,6 +87,7 @@ __global__ void __launch_bounds__(kThreads) ceiling_bf16_kernel(int rounds, floa
 // The grid is that of ceiling_bf16_kernel.
 // ptxas: <= 128 registers; IMMA
 __global__ void __launch_bounds__(kThreads) ceiling_int8_kernel(int rounds, int32_t* sums) {
+  wait_for_earlier_kernels();
   const uint32_t a[4] = {kInt8Ones, kInt8Ones ^ threadIdx.x, kInt8Ones, kInt8Ones};
   const uint32_t b[2] = {kInt8Ones, kInt8Ones ^ threadIdx.x};
   int32_t d[kChains][4] = {};

@@ -21,6 +21,7 @@ constexpr int kSharedBytes = kSwizzledTileAlignment + (kGroups * kRows + kColumn
 // grid: one block for each multiprocessor; shared kSharedBytes.
 // ptxas: <= 255 registers; HGMMA
 __global__ void __launch_bounds__(kGroups* kGroupThreads, 1) ceiling_wgmma_kernel(int rounds, float* sums) {
+  wait_for_earlier_kernels();
   auto* base = shared_memory<unsigned char>();
   base += (kSwizzledTileAlignment - shared_address(base) % kSwizzledTileAlignment) % kSwizzledTileAlignment;
   auto* words = reinterpret_cast<uint32_t*>(base);

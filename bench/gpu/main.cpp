@@ -2,10 +2,11 @@
 //
 //   gesso_gpu_bench MODEL.gguf -o RESULT.json [--device N] [--activations auto|bf16|int8] [--parts ceilings,ops,steps,
 //     generations] [--ops expert,route] [--canvases 1,8] [--cached 1024] [--steps 16] [--quick] [--commit TEXT]
-//     [--driver TEXT]
+//     [--driver TEXT] [--early-starts yes|no]
 //
-// --ops takes only the ops whose names begin with one of these. Shares of the ceilings are null unless the ceilings are
-// measured, too. RESULT.json is written anew after each record, so a run that is ended keeps what it has.
+// --ops takes only the ops whose names begin with one of these. With --early-starts no, a kernel starts when the one
+// before it has ended; the difference is what early starts are worth. Shares of the ceilings are null unless the
+// ceilings are measured, too. RESULT.json is written anew after each record, so a run that is ended keeps what it has.
 // sparse_model.py writes MODEL.gguf. run.sh calls it and fills in commit and driver.
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +19,7 @@
 
 #include "ceilings.h"
 #include "core/check.h"
+#include "cuda/host/early_start.h"
 #include "device_info.h"
 #include "pass.h"
 #include "pass_ops.h"
@@ -38,6 +40,7 @@ struct Options {
                                                {"--cached", "1024"},
                                                {"--steps", "16"},
                                                {"--quick", "no"},
+                                               {"--early-starts", "yes"},
                                                {"--commit", "unknown"},
                                                {"--driver", "unknown"}};
   std::string command;
@@ -97,6 +100,7 @@ Record origin(const Options& options, const RandomModel& model) {
 }
 
 void run(const Options& options) {
+  cuda::starts_kernels_early = options.text("--early-starts") == "yes";
   RandomModel model(options.model, static_cast<int>(options.number("--device")), options.text("--activations"));
   const TimerOptions timer = timer_options(options);
   Report report(options.text("-o"), origin(options, model));

@@ -35,6 +35,7 @@ __device__ uint32_t mixed(uint32_t word) {
 __global__ void __launch_bounds__(kThreads)
     random_fill_kernel(const uint8_t* pool, int64_t unit_bytes, uint32_t num_units, uint32_t seed, int64_t num_bytes,
                        uint8_t* target) {
+  wait_for_earlier_kernels();
   const int64_t unit = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarpSize) + warp_index();
   const uint8_t* source = pool + mixed(static_cast<uint32_t>(unit) ^ mixed(seed)) % num_units * unit_bytes;
   const int64_t first = unit * unit_bytes;

@@ -12,6 +12,7 @@ namespace {
 // x, residual [R, D].   grid R.
 // ptxas: <= 48 registers; LDG.E.128
 __global__ void __launch_bounds__(kMaxRowThreads) add_kernel(QuadRows<const float> x, QuadRows<float> residual) {
+  wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
   for (int64_t column = first_column(); column < x.columns; column += column_step()) {
     const Quad values = x.load(row, column);

@@ -28,6 +28,7 @@ namespace {
 // ptxas: <= 255 registers; HMMA, LDSM, LDGSTS
 template <typename Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const AttentionArguments a) {
+  wait_for_earlier_kernels();
   const TilePlace tile = find_tile(a, Tile::kQueries);
   if (!tile.sequence) return;
   std::byte* stages = shared_memory<std::byte>();

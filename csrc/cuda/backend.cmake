@@ -111,21 +111,32 @@ target_link_libraries(gesso PRIVATE gesso_private)
 
 # Sets how nvcc compiles the .cu files of a target.
 #
-# One pass of the compiler's front end serves all architectures. Only variant files (such as *_sm90a.cu) use what sm_80
-# does not have, so the PTX of the others can be assembled for every architecture. The PTX goes into the library, too: a
-# GPU that is not in the list translates it when a program starts. An old PTX serves more GPUs than a new one, and it
-# loses nothing.
+# Two passes of the compiler's front end serve all architectures: one for those before 9.0, one for the others, whose
+# kernels wait for the kernel before them (device/early_start.h). Nothing else in these files depends on the
+# architecture; variant files (such as *_sm90a.cu) have what does. The older PTX goes into the library, too: a GPU that
+# is not in the list translates it when a program starts, and loses only early starts.
 function(gesso_nvcc_device_code target)
-  list(TRANSFORM gesso_architectures PREPEND "sm_")
-  list(JOIN gesso_architectures "," machine_code)
-  set(oldest compute_${gesso_oldest_architecture})
+  set(older "compute_${gesso_oldest_architecture}")
+  set(newer "")
+  foreach(architecture ${gesso_architectures})
+    if(architecture LESS 90)
+      list(APPEND older "sm_${architecture}")
+    else()
+      list(APPEND newer "sm_${architecture}")
+    endif()
+  endforeach()
+  list(JOIN older "," older)
+  list(JOIN newer "," newer)
   foreach(file ${ARGN})
     if(file MATCHES "_sm90a\\.cu$")
       set(targets "-gencode=arch=compute_90a,code=sm_90a")
     elseif(file MATCHES "_sm120a\\.cu$")
       set(targets "-gencode=arch=compute_120a,code=sm_120a" "-gencode=arch=compute_121a,code=sm_121a")
     else()
-      set(targets "-gencode=arch=${oldest},code=[${oldest},${machine_code}]")
+      set(targets "-gencode=arch=compute_${gesso_oldest_architecture},code=[${older}]")
+      if(newer)
+        list(APPEND targets "-gencode=arch=compute_90,code=[${newer}]")
+      endif()
     endif()
     set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${targets}")
   endforeach()

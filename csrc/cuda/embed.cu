@@ -33,6 +33,7 @@ __device__ void decode_columns(DType dtype, const std::byte* row, int64_t first,
 __global__ void __launch_bounds__(kThreads)
     embed_kernel(const std::byte* table, DType dtype, int64_t row_bytes, const int32_t* ids, float scale,
                  int64_t num_columns, int64_t stride, float* out) {
+  wait_for_earlier_kernels();
   float* values = shared_memory<float>();
   const int64_t first = static_cast<int64_t>(blockIdx.y) * kColumns, left = num_columns - first;
   const int count = left < kColumns ? static_cast<int>(left) : kColumns;

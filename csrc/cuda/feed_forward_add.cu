@@ -124,6 +124,7 @@ __device__ float add_row(const KernelArguments& a, float factor, int64_t row) {
 // ptxas: <= 64 registers; LDG.E.128
 __global__ void __launch_bounds__(kMaxRowThreads, 1)
     feed_forward_add_kernel(KernelArguments a, ExpertRows experts, NormTargets next) {
+  wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
   float* scratch = shared_memory<float>();
   const Factors factors = combine_row(a, experts, row, scratch);

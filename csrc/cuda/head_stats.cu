@@ -43,6 +43,7 @@ __device__ void logits_to_z(Chunk& chunk, int64_t num_tokens, float cap, float t
 __global__ void __launch_bounds__(kChunkThreads, 2)
     head_stats_chunk_kernel(QuadRows<const float> logits, int64_t first, float cap, const ops::HeadRow* rows,
                             SoftSums soft, Results results) {
+  wait_for_earlier_kernels();
   const int64_t r = blockIdx.x;
   const ops::HeadRow options = rows[r];
   RowProgress row = first == 0 ? RowProgress() : soft.rows[r];

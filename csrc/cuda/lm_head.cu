@@ -15,6 +15,7 @@ namespace {
 // logits [R, V].   grid R.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kMaxRowThreads) soft_cap_kernel(QuadRows<float> logits, float cap) {
+  wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
   for (int64_t column = first_column(); column < logits.columns; column += column_step()) {
     Quad quad = logits.load(row, column);

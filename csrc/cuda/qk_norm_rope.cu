@@ -125,6 +125,7 @@ __device__ int head_size(int64_t row_bytes, int num_heads) {
 // grid R, shared 2 * num_rotated floats.
 // ptxas: <= 64 registers, <= 32 bytes of stack: sine and cosine of large angles
 __global__ void __launch_bounds__(kThreads) qk_norm_rope_kernel(const KernelArguments a) {
+  wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
   const ops::KeyValueRows* sequence = find_sequence(a, row);
   if (!sequence) return;

@@ -27,6 +27,7 @@ __device__ float inverse_rms_of(const QuadRows<const float>& x, int64_t row, flo
 // read, so `out` may be `x`.
 // ptxas: <= 64 registers; LDG.E.128
 __global__ void __launch_bounds__(kMaxRowThreads) rms_norm_kernel(QuadRows<const float> x, float eps, NormTarget out) {
+  wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
   const float factor = inverse_rms_of(x, row, eps, shared_memory<float>());
   for (int64_t column = first_column(); is_warp_inside(column, x.columns); column += column_step()) {
@@ -40,6 +41,7 @@ __global__ void __launch_bounds__(kMaxRowThreads) rms_norm_kernel(QuadRows<const
 __global__ void __launch_bounds__(kMaxRowThreads)
     rms_norm_add_kernel(QuadRows<const float> x, QuadRows<const float> weight, float eps, float scale,
                         QuadRows<float> residual, NormTargets next) {
+  wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
   float* scratch = shared_memory<float>();
   const float factor = inverse_rms_of(x, row, eps, scratch);

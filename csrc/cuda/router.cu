@@ -125,6 +125,7 @@ __device__ void store_sums(const RouterProduct& p, const Place& place, const flo
 // bound it.   x [R, D], weight [E, D], parts [splits, R, E].   grid R / 32, E / 64, splits; shared kStages steps.
 // ptxas: <= 128 registers; FFMA, LDGSTS, LDS.128
 __global__ void __launch_bounds__(kThreads, 2) router_kernel(RouterProduct p) {
+  wait_for_earlier_kernels();
   const Place place(p);
   float* ring = shared_memory<float>();
   float sums[kLaneRows][kLaneExperts] = {};

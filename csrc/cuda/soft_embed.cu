@@ -17,6 +17,7 @@ namespace {
 // ptxas: <= 64 registers; SHFL
 __global__ void __launch_bounds__(kChunkThreads, 2)
     soft_embed_weights_kernel(QuadRows<const float> logits, int64_t first, SoftSums soft) {
+  wait_for_earlier_kernels();
   const int64_t r = blockIdx.x;
   RowProgress row = first == 0 ? RowProgress() : soft.rows[r];
   Chunk chunk = read_chunk(logits, r, first);

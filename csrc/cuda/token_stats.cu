@@ -15,6 +15,7 @@ namespace {
 __global__ void __launch_bounds__(kChunkThreads, 2)
     token_stats_kernel(QuadRows<float> logits, float temperature, const DrawKey* keys, float* entropies,
                        int32_t* argmax, int32_t* sampled) {
+  wait_for_earlier_kernels();
   const int64_t r = blockIdx.x;
   const DrawKey key = keys[r];
   RowProgress row;

@@ -100,6 +100,14 @@ def test_matrix_products_are_instructions(pattern):
             assert missing == [], (path.name, architecture)
 
 
+def test_kernels_wait_for_those_before():
+    """Launches rely on it where the machine code is for 9.0 or newer (csrc/cuda/device/early_start.h)."""
+    for path in kernel_files():
+        for (symbol, architecture), names in opcodes()[path].items():
+            is_new = int(architecture.removeprefix("sm_").removesuffix("a")) >= 90
+            assert ({"PREEXIT", "ACQBULK"} <= names) == is_new, (symbol, architecture)
+
+
 def test_sums_of_warpgroups_are_left_alone():
     """An instruction that reads or writes a sum too early would give wrong results, and only on real hardware."""
     checked = [check_warpgroups(listing(path)) for path in kernel_files() if path.stem.endswith("_sm90a.cu")]

@@ -142,6 +142,8 @@ void record_end_of_access(AccessKind kind, const void* address, size_t bytes) {
   Block::mine().end_access(kind, address, bytes);
 }
 
+void wait_for_earlier_kernels() { Block::mine().wait_for_earlier_kernels(); }
+
 void watch_accesses(bool is_on) { is_watching_accesses = is_on; }
 
 std::vector<KernelCounts> take_counts() {

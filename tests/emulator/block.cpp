@@ -81,6 +81,7 @@ void Block::begin(const BlockSettings& settings, uint3 index) {
     warp.index = i;
     warp.arrived = 0;
     warp.num_exited = 0;
+    warp.waited = 0;
     std::fill(std::begin(warp.fibers), std::end(warp.fibers), nullptr);
     for (ThreadCopies& copies : warp.copies) copies.clear();
     make_ready(warp);
@@ -199,6 +200,7 @@ void Block::complete(Warp& warp) {
 void Block::begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place) {
   const auto offset = static_cast<size_t>(static_cast<const std::byte*>(address) - shared_.memory().data);
   if (offset >= shared_.memory().bytes) {
+    if (!(warp_->waited >> lane_ & 1)) emulator::fail("global memory before wait_for_earlier_kernels()", place);
     if (kind == AccessKind::kLoad) accesses_.add_global(bytes);
     return;
   }

@@ -29,6 +29,7 @@ struct Warp {
   int num_turns = 0;               // turns that have begun
   uint32_t arrived = 0;            // one bit for each lane that has come to `instruction`
   int num_exited = 0;              // threads that have ended
+  uint32_t waited = 0;             // one bit for each lane that has waited for the kernels before
   const Instruction* instruction = nullptr;
   Place place;
   // Two areas in turn: some lanes still read the results of a meeting while others write their operands for the next.
@@ -62,6 +63,7 @@ class Block {
   [[noreturn]] void fail(const std::string& message);
   void begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place);
   void end_access(AccessKind kind, const void* address, size_t bytes);
+  void wait_for_earlier_kernels() { warp_->waited |= 1u << lane_; }
   ThreadCopies& copies() { return warp_->copies[lane_]; }
   const SharedMemory& shared_memory() const { return shared_.memory(); }
   uint64_t number() const { return number_; }

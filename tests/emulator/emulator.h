@@ -99,7 +99,8 @@ GESSO_EMULATOR_EXPORT int64_t bytes_to_host();
 // load_from and store_to (cuda/device/access.h), of asynchronous copies, of matrix loads and of a warpgroup's products.
 // Plain loads and stores are not seen.
 //
-// It is an error when barriers do not make the order of two accesses certain; access_order.h has the rules. And
+// It is an error when barriers do not make the order of two accesses certain; access_order.h has the rules. It is also
+// one when a thread accesses global memory before wait_for_earlier_kernels (cuda/device/early_start.h). And
 // accesses are counted for each kernel, by the name that it is launched with. take_counts returns the counts since the
 // last call.
 //

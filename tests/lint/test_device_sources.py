@@ -24,6 +24,8 @@ HARDWARE = {
 }
 PRIMITIVE = re.compile(r"__device__ inline [^(;]*?(\w+)\(")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+KERNEL = re.compile(r"__global__[^{;]*\{\s*([^;]*;)")  # and the first statement of a kernel
+WAIT = "wait_for_earlier_kernels();"  # csrc/cuda/device/early_start.h
 MARKS = re.compile(r"\b__(?:device|global|host|CUDACC)_*\b")
 MARKS_FILE = "csrc/core/device_code.h"  # this file defines GESSO_DEVICE
 
@@ -72,7 +74,17 @@ def kernels_without_claim(root: Path) -> list[str]:
     return read_claims(root)[1]
 
 
-@pytest.mark.parametrize("check", [hardware_access, missing_twins, unused_primitives, kernels_without_claim])
+def kernels_that_do_not_wait(root: Path) -> list[str]:
+    """Kernels that do something else before they wait. They may start while those before them still run."""
+    paths = sources(root / "csrc/cuda") + sorted((root / "bench/gpu").glob("*.cu"))
+    firsts = [(path, text) for path in paths for text in KERNEL.findall(COMMENT.sub("", path.read_text("utf-8")))]
+    return [f"{path.relative_to(root)}: a kernel begins with {first}" for path, first in firsts if first != WAIT]
+
+
+CHECKS = [hardware_access, missing_twins, unused_primitives, kernels_without_claim, kernels_that_do_not_wait]
+
+
+@pytest.mark.parametrize("check", CHECKS)
 def test_device_sources(check):
     assert check(ROOT) == []
 
@@ -80,10 +92,13 @@ def test_device_sources(check):
 def test_there_is_something_to_check():
     assert len(list((ROOT / "csrc/cuda").glob("*.cu"))) > 10
     assert len(read_claims(ROOT)[0]) > 10
+    texts = [COMMENT.sub("", path.read_text("utf-8")) for path in sources(ROOT / "csrc/cuda")]
+    assert sum(len(KERNEL.findall(text)) for text in texts) == len(read_claims(ROOT)[0])
 
 
 GOOD = {
-    "csrc/cuda/a.cu": "// a __shared__ comment\n\n// ptxas: <= 32 registers\n__global__ void a_kernel() { meet(); }\n",
+    "csrc/cuda/a.cu": "// a __shared__ comment\n\n// ptxas: <= 32 registers\n"
+    "__global__ void a_kernel() { wait_for_earlier_kernels(); meet(); }\n",
     "csrc/cuda/device/a.h": '__device__ inline void meet() { asm("bar;"); __syncthreads(); }\n',
     "tests/emulator/include/cuda/device/a.h": "\n",
     "csrc/core/device_code.h": "#define GESSO_DEVICE __device__\n",
@@ -99,7 +114,7 @@ def plant(root: Path, files: dict[str, str]) -> Path:
 
 
 def all_problems(root: Path) -> list[str]:
-    return hardware_access(root) + missing_twins(root) + unused_primitives(root) + kernels_without_claim(root)
+    return [problem for check in CHECKS for problem in check(root)]
 
 
 def test_a_clean_tree_has_no_problems(tmp_path):
@@ -122,6 +137,7 @@ def test_a_clean_tree_has_no_problems(tmp_path):
         ("csrc/cuda/device/b.h", ""),
         ("csrc/cuda/device/a.h", "__device__ inline T* meet() {}\n__device__ inline int other(int meet) {}"),
         ("csrc/cuda/b.cu", "// b\n__global__ void b_kernel();"),
+        ("csrc/cuda/b.cu", "// ptxas: <= 1 registers\n__global__ void b_kernel(int (&x)[2]) { x[0] = 1; }"),
     ],
 )
 def test_a_planted_fault_is_found(tmp_path, file, text):

@@ -6,6 +6,8 @@ with the launches that the library makes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpu.step_model.assumptions import CARDS
 from gpu.step_model.attention import Attention
 from gpu.step_model.head import BAND_ROWS, CHUNK_TOKENS, SoftEmbedding, Statistics
@@ -136,6 +138,11 @@ class Step:
             self.add_rows("embed, add", "head_stats", rows * table.columns * FLOAT)
 
 
+def starts_early(card: str) -> bool:
+    """Whether a kernel may start while the one before it still runs (csrc/cuda/device/early_start.h)."""
+    return int(CARDS[card]["arch"].removeprefix("sm_")) >= 90
+
+
 def launches(card: str, preset: str, canvases: int = 1, cached: int = 1024) -> list[Launch]:
     step = Step(card, preset, canvases, cached)
     step.add_embedding()
@@ -143,4 +150,4 @@ def launches(card: str, preset: str, canvases: int = 1, cached: int = 1024) -> l
     for layer in range(step.shape.num_layers):
         step.add_layer(layer)
     step.add_head()
-    return step.launches
+    return [replace(launch, starts_early=starts_early(card)) for launch in step.launches]

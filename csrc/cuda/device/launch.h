@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <utility>
 
+#include "cuda/device/early_start.h"
 #include "cuda/host/cuda_error.h"
+#include "cuda/host/early_start.h"
 #include "cuda/host/shared_limit.h"
 
 namespace gesso::cuda {
@@ -18,8 +20,18 @@ struct Launch {
   cudaStream_t stream;
 };
 
+// Whether a kernel may start while the one before it still runs. It may if it waits by itself, which only the machine
+// code for 9.0 and newer GPUs does. A GPU that translates the library's PTX, which is for 8.0, has code that does not.
+inline bool may_start_early(const void* kernel, const char* name) {
+  constexpr int kOldestThatWaits = 90;
+  cudaFuncAttributes attributes = {};
+  check_cuda(cudaFuncGetAttributes(&attributes, kernel), name);
+  return starts_kernels_early && attributes.ptxVersion >= kOldestThatWaits;
+}
+
 // Queues kernel(arguments...) on the stream. It throws CudaError with `name` when the launch is refused. An error
 // inside the kernel is reported by a later synchronisation. A grid without blocks is allowed; nothing is launched then.
+// The kernel begins with wait_for_earlier_kernels(), and may start before the one in front of it has ended.
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, const Launch& launch, void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) return;
@@ -29,6 +41,11 @@ void launch(const char* name, const Launch& launch, void (*kernel)(Parameters...
   config.blockDim = dim3(static_cast<unsigned>(launch.block));
   config.dynamicSmemBytes = static_cast<size_t>(launch.shared_bytes);
   config.stream = launch.stream;
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &early;
+  config.numAttrs = may_start_early(reinterpret_cast<const void*>(kernel), name) ? 1 : 0;
   check_cuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), name);
 }
 

@@ -13,6 +13,7 @@ constexpr int kGeluThreads = 256;
 // Each thread makes one element.   up [R, N], out [R, N], of any strides, grid R * N / 256.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kGeluThreads) gelu_mul_kernel(ConstMatrix up, Matrix out) {
+  wait_for_earlier_kernels();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kGeluThreads + threadIdx.x;
   const int64_t row = index / out.columns, column = index % out.columns;
   if (row >= out.rows) return;

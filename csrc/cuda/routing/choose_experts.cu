@@ -52,6 +52,7 @@ __device__ float share_of(const float* scores, const int32_t* chosen, int num_ac
 __global__ void __launch_bounds__(kMaxTokenThreads)
     choose_experts_kernel(PartialScores all_scores, int num_active, const float* per_expert_scale, int32_t* experts,
                           float* weights) {
+  wait_for_earlier_kernels();
   const int num_experts = all_scores.num_experts;
   float* scores = shared_memory<float>();                              // [E]
   uint32_t* keys = reinterpret_cast<uint32_t*>(scores + num_experts);  // [E]
@@ -81,6 +82,7 @@ __global__ void __launch_bounds__(kMaxTokenThreads)
 __global__ void __launch_bounds__(kSortThreads)
     sort_pairs_kernel(const int32_t* experts, int num_pairs, int num_active, int32_t* slot_of_pair,
                       int32_t* token_of_slot, int32_t* expert_offsets) {
+  wait_for_earlier_kernels();
   int32_t* scratch = shared_memory<int32_t>();
   const int expert = static_cast<int>(blockIdx.x);
   const int per_thread = (num_pairs + kSortThreads - 1) / kSortThreads;

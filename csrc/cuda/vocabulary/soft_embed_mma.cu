@@ -191,6 +191,7 @@ __device__ void add_to_sums(const SoftSums& soft, int64_t first_row, int64_t fir
 // ptxas: <= 255 registers, <= 128 bytes of stack: the remaining formats are decoded in an array; HMMA, LDSM, LDGSTS
 template <typename Decoder>
 __global__ void __launch_bounds__(kThreads, 1) soft_embed_mma_kernel(SoftSums soft, Table table, bool is_first) {
+  wait_for_earlier_kernels();
   const Decoder decoder(table.dtype);
   constexpr int kRows = kWarpRows<Decoder>, kWeightSlotBytes = kTileRows<Decoder> * kWeightRowBytes;
   uint8_t* tiles = shared_memory<uint8_t>();

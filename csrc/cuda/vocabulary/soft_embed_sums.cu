@@ -20,6 +20,7 @@ int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kMaxRowThreads)
     soft_embed_finish_kernel(SoftSums soft, float scale, QuadRows<float> out, float* entropy) {
+  wait_for_earlier_kernels();
   const int64_t r = blockIdx.x;
   const float factor = scale / soft.rows[r].weight_sum;
   if (entropy && !(fabsf(factor) < INFINITY)) return;

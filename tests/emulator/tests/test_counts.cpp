@@ -35,6 +35,7 @@ void check(const SharedAccesses& got, int64_t num_accesses, int64_t num_passes, 
 // Each lane of a warp loads a T, `stride` bytes behind that of the lane before.
 template <typename T>
 __global__ void load_kernel(int stride) {
+  wait_for_earlier_kernels();
   [[maybe_unused]] volatile T value = load_from<T>(shared_memory<uint8_t>() + lane_index() * stride);
 }
 
@@ -78,6 +79,7 @@ TEST_CASE("half a warp loads 8 bytes each at once, and a quarter 16 bytes each")
 // Odd lanes store nothing. The others store twice, and the second time without conflicts. Four warps do it, twice in
 // each of two blocks.
 __global__ void store_kernel() {
+  wait_for_earlier_kernels();
   uint32_t* shared = shared_memory<uint32_t>() + warp_index() * 1024;
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < 2; ++i) {
@@ -96,6 +98,7 @@ TEST_CASE("the counts of a place are those of all its turns, warps and blocks") 
 
 // Each lane copies 16 bytes, where `is_valid`; then the warp loads four matrices whose rows are `pitch` bytes apart.
 __global__ void copy_kernel(const uint4* x, bool is_valid, int pitch) {
+  wait_for_earlier_kernels();
   uint8_t* shared = shared_memory<uint8_t>();
   copy_async_16(shared + 16 * lane_index(), x + lane_index(), is_valid);
   commit_copies();
@@ -120,6 +123,7 @@ TEST_CASE("copies and matrix loads") {
 }
 
 __global__ void global_kernel(const float2* x, float* out) {
+  wait_for_earlier_kernels();
   const auto value = load_from<float2>(x + threadIdx.x);
   out[threadIdx.x] = value.x + value.y;
 }

@@ -26,6 +26,7 @@ constexpr int kThreads = 128;
 // another one has copied. One copy may be under way beside the one that is awaited.
 template <int kInFlight, int kSlots>
 __global__ void walk_kernel(const uint4* x, int first_step, int end_step, uint32_t* out) {
+  wait_for_earlier_kernels();
   auto* ring = shared_memory<uint4>();
   const auto slot = [&](int step) { return ring + ring_slot<kSlots>(step) * kThreads; };
   const auto copy = [&](int step) {
@@ -67,6 +68,7 @@ enum Mistake { kNone, kNoBarrier, kOtherBarrier, kOneWarp };
 
 // The first warp stores, and others load. Warps 0 and 1 meet at a barrier of their own.
 __global__ void pair_kernel(uint32_t* out, Mistake mistake) {
+  wait_for_earlier_kernels();
   auto* shared = shared_memory<uint32_t>();
   const int warp = warp_index();
   if (warp == 0) store_to(shared + lane_index(), 1u);
@@ -86,6 +88,7 @@ TEST_CASE("a barrier orders the warps that come to it, and no others") {
 
 // A lane reads what another lane of its warp has stored. That needs a barrier, too.
 __global__ void lane_kernel(uint32_t* out, bool has_barrier) {
+  wait_for_earlier_kernels();
   auto* shared = shared_memory<uint32_t>();
   store_to(shared + lane_index(), 1u);
   if (has_barrier) sync_warps(1, 32);
@@ -100,6 +103,7 @@ TEST_CASE("the lanes of a warp need a barrier between them") {
 
 // A product whose tile is written again, before it has been waited for or behind that.
 __global__ void product_kernel(bool is_early) {
+  wait_for_earlier_kernels();
   auto* shared = shared_memory<uint8_t>();
   shared += (1024 - shared_address(shared) % 1024) % 1024;
   for (int i = static_cast<int>(threadIdx.x); i < 1024; i += 128) store_to(shared + 16 * i, make_uint4(0, 0, 0, 0));
@@ -118,6 +122,18 @@ __global__ void product_kernel(bool is_early) {
 TEST_CASE("a tile that is written while a product reads it is found") {
   CHECK(failure_of_kernel(128, 1024 + 2 * 8192, product_kernel, false) == "no failure");
   CHECK(contains(failure_of_kernel(128, 1024 + 2 * 8192, product_kernel, true), "a product of warp"));
+}
+
+// Reads what a kernel before it may still be about to write.
+__global__ void hasty_kernel(const uint32_t* x, uint32_t* out, bool waits) {
+  if (waits) wait_for_earlier_kernels();
+  out[threadIdx.x] = load_from<uint32_t>(x + threadIdx.x);
+}
+
+TEST_CASE("a kernel that does not wait for those before it is found") {
+  const OnDevice<uint32_t> x(32), out(32);
+  CHECK(failure_of_kernel(32, 0, hasty_kernel, x, out, true) == "no failure");
+  CHECK(contains(failure_of_kernel(32, 0, hasty_kernel, x, out, false), "before wait_for_earlier_kernels()"));
 }
 
 }  // namespace

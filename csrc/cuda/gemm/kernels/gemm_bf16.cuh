@@ -128,6 +128,7 @@ __device__ inline void multiply_bf16_tile(const GemmArguments& arguments, const 
 template <typename Decoder, int kRows>
 __global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideRows ? 1 : 4)
     gemm_bf16_kernel(GemmArguments arguments) {
+  wait_for_earlier_kernels();
   using Memory = Bf16Memory<Decoder, kRows>;
   uint8_t* shared = shared_memory<uint8_t>();
   const WorkList<kRows> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin));

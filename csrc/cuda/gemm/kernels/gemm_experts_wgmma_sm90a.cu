@@ -103,6 +103,7 @@ __device__ inline void multiply_tile(const GemmArguments& arguments, const TileW
 template <DType kFormat, int kRows>
 __global__ void __launch_bounds__(expert_groups(kRows) * kGemmThreads, kRows == kNarrowRows ? 2 : 1)
     gemm_experts_kernel(GemmArguments arguments) {
+  wait_for_earlier_kernels();
   using Memory = ExpertMemory<kFormat, kRows>;
   auto* shared = shared_memory<uint8_t>();
   shared += (kSwizzledTileAlignment - shared_address(shared) % kSwizzledTileAlignment) % kSwizzledTileAlignment;

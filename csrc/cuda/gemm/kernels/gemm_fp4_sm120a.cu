@@ -110,6 +110,7 @@ __device__ inline void scale_rows(const GemmArguments& arguments, const TileWork
 template <typename Weights, int kTerms, int kRows>
 __global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideRows ? 1 : 4)
     gemm_fp4_kernel(GemmArguments arguments) {
+  wait_for_earlier_kernels();
   using Memory = Fp4Memory<Weights, kTerms, kRows>;
   auto* shared = shared_memory<uint8_t>();
   const WorkList<kRows> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin));

@@ -191,6 +191,7 @@ __device__ inline void multiply_int8_tile(const GemmArguments& arguments, const 
 template <typename Decoder, int kRows>
 __global__ void __launch_bounds__(gemm_threads(kRows), kRows == kWideInt8Rows ? 1 : 3)
     gemm_int8_kernel(GemmArguments arguments) {
+  wait_for_earlier_kernels();
   using Memory = Int8Memory<Decoder, kRows>;
   uint8_t* shared = shared_memory<uint8_t>();
   const WorkList<kRows> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin));

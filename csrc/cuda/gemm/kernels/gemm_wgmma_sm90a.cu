@@ -142,6 +142,7 @@ __device__ inline void multiply_tile(const GemmArguments& arguments, const TileW
 // ptxas: <= 255 registers; HGMMA, LDGSTS
 template <typename Decoder, int kRows>
 __global__ void __launch_bounds__(kThreads, 1) gemm_wgmma_kernel(GemmArguments arguments) {
+  wait_for_earlier_kernels();
   auto* shared = shared_memory<uint8_t>();
   shared += (kSwizzledTileAlignment - shared_address(shared) % kSwizzledTileAlignment) % kSwizzledTileAlignment;
   const TileWork work = block_work<kRows>(arguments);

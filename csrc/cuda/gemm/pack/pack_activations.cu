@@ -14,6 +14,7 @@ namespace {
 // ptxas: <= 64 registers; SHFL, LDG.E.128
 __global__ void __launch_bounds__(kMaxRowThreads)
     pack_activations_kernel(QuadRows<const float> x, PackedTarget target) {
+  wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
   for (int64_t column = first_column(); is_warp_inside(column, x.columns); column += column_step()) {
     store_packed(target, row, column, x.load(row, column));

@@ -52,6 +52,7 @@ __device__ void pack_block(const QuadRows<const float>& x, int64_t row, int64_t 
 template <typename Format, int kTerms>
 __global__ void __launch_bounds__(kPackThreads)
     pack_fp4_activations_kernel(QuadRows<const float> x, Fp4Activations<kTerms>* steps, float* row_scales) {
+  wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
   const uint32_t max_bits = largest_bits(x, row, shared_memory<uint32_t>());
   const float scale = Format::row_scale(max_bits);

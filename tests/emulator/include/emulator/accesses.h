@@ -21,6 +21,9 @@ extern GESSO_EMULATOR_EXPORT bool is_watching_accesses;
 GESSO_EMULATOR_EXPORT void record_access(AccessKind kind, const void* address, size_t bytes, const Place& place);
 GESSO_EMULATOR_EXPORT void record_end_of_access(AccessKind kind, const void* address, size_t bytes);
 
+// The thread may read and write global memory from here on.
+GESSO_EMULATOR_EXPORT void wait_for_earlier_kernels();
+
 // To be called before the access. Copies and products only begin there. They end when they have been waited for.
 inline void begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place) {
   if (is_watching_accesses) [[unlikely]]

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "cuda/device/early_start.h"
 #include "cuda/host/cuda_error.h"
 #include "cuda/host/shared_limit.h"
 #include "emulator/kernel_launch.h"
