@@ -215,6 +215,10 @@ void Block::end_access(AccessKind kind, const void* address, size_t bytes) {
   order_.end(kind, static_cast<int>(threadIdx.x), offset, bytes);
 }
 
+void Block::order_lanes() {
+  if (is_watching_accesses) order_.meet(1u << warp_->index);
+}
+
 void Block::complete_group(Warp& warp, const Instruction& instruction) {
   const int first = warp.index / kWarpsOfGroup * kWarpsOfGroup;
   if (first + kWarpsOfGroup > num_warps_) fail(std::string(instruction.name) + ": no four warps in this warp group");

@@ -60,6 +60,8 @@ class Block {
 
   // These are for the emulated instructions.
   void meet(const Instruction& instruction, const Place& place);
+  // The accesses of the current warp's lanes come before those that follow.
+  void order_lanes();
   [[noreturn]] void fail(const std::string& message);
   void begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place);
   void end_access(AccessKind kind, const void* address, size_t bytes);

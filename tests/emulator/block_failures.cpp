@@ -73,6 +73,7 @@ std::string Block::signal_text() const {
 }
 
 void meet(const Instruction& instruction, const Place& place) { Block::mine().meet(instruction, place); }
+void order_lanes(void*) { Block::mine().order_lanes(); }
 void fail(const std::string& message) { Block::mine().fail(message); }
 void fail(const std::string& message, const Place& place) { fail(message + " (" + place_text(place) + ")"); }
 SharedMemory block_shared_memory() { return Block::mine().shared_memory(); }

@@ -87,18 +87,30 @@ TEST_CASE("a barrier orders the warps that come to it, and no others") {
 }
 
 // A lane reads what another lane of its warp has stored. That needs a barrier, too.
-__global__ void lane_kernel(uint32_t* out, bool has_barrier) {
+__global__ void lane_kernel(uint32_t* out, int barrier) {
   wait_for_earlier_kernels();
   auto* shared = shared_memory<uint32_t>();
   store_to(shared + lane_index(), 1u);
-  if (has_barrier) sync_warps(1, 32);
+  if (barrier == 1) sync_warps(1, 32);
+  if (barrier == 2) sync_warp();
   out[lane_index()] = load_from<uint32_t>(shared + (lane_index() ^ 1));
+}
+
+// The same of two warps, each with a barrier of its own.
+__global__ void warps_kernel(uint32_t* out) {
+  auto* shared = shared_memory<uint32_t>();
+  if (warp_index() == 0) store_to(shared + lane_index(), 1u);
+  sync_warp();
+  if (warp_index() == 1) out[lane_index()] = load_from<uint32_t>(shared + lane_index());
 }
 
 TEST_CASE("the lanes of a warp need a barrier between them") {
   const OnDevice<uint32_t> out(32);
-  CHECK(failure_of_kernel(32, 128, lane_kernel, out, true) == "no failure");
-  CHECK(contains(failure_of_kernel(32, 128, lane_kernel, out, false), "race: reads byte"));
+  for (int barrier : {1, 2}) CHECK(failure_of_kernel(32, 128, lane_kernel, out, barrier) == "no failure");
+  CHECK(contains(failure_of_kernel(32, 128, lane_kernel, out, 0), "race: reads byte"));
+  // A barrier of a warp does not order it behind another one.
+  const OnDevice<uint32_t> of_two(64);
+  CHECK(contains(failure_of_kernel(64, 128, warps_kernel, of_two), "no barrier is between"));
 }
 
 // A product whose tile is written again, before it has been waited for or behind that.

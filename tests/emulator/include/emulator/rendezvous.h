@@ -86,6 +86,9 @@ T& operands() {
 // Waits for the other threads of the instruction. Returns after all have come and the instruction has been computed.
 void meet(const Instruction& instruction, const Place& place);
 
+// The computation of an instruction of a warp that is a barrier: what its lanes did to shared memory before is over.
+void order_lanes(void*);
+
 template <typename T>
 void rendezvous(const Instruction& instruction, T& mine, const Place& place) {
   static_cast<void**>(current_turn.operands)[lane()] = &mine;

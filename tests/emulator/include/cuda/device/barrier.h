@@ -7,7 +7,7 @@ namespace gesso::cuda {
 namespace emulated {
 
 inline constexpr emulator::Instruction kSyncBlock = {"sync_block", emulator::Scope::kBarrier, nullptr};
-inline constexpr emulator::Instruction kSyncWarp = {"sync_warp", emulator::Scope::kWarp, nullptr};
+inline constexpr emulator::Instruction kSyncWarp = {"sync_warp", emulator::Scope::kWarp, emulator::order_lanes};
 inline constexpr emulator::Instruction kSyncWarps = {"sync_warps", emulator::Scope::kBarrier, nullptr};
 
 inline void wait_at(const emulator::Instruction& instruction, int id, int num_threads, const emulator::Place& place) {
