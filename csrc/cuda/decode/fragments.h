@@ -12,11 +12,15 @@
 //        Makes the scales of a span's row. Two lanes of a warp share a row: half is 0 or 1. Only with a kScalePitch.
 //   void decode(const uint8_t* span, const uint8_t* scales, int step, int left, uint32_t (&pairs)[8])
 //        Decodes the thread's pairs of a row. `step` counts the span's steps. The row has `left` columns from this step
-//        on; what lies behind them becomes zero. (They end at a unit of 32.)
+//        on, at least 1; what lies behind them becomes zero. (They end at a unit of 32.)
 //
-// A code becomes a float without a conversion: put at bit b of the mantissa of 2^(23 - b), it makes 2^(23 - b) + code.
-// fmaf(scale, that, -scale * 2^(23 - b) - min) is the weight. This is exact where scale is a number of half precision
-// and there is no minimum. In Q4_K and Q6_K it errs by at most 2^-13 scales, a 64th of what the rounding to bf16 does.
+// Two codes become a pair of bf16 without a conversion: in the low bits of 0x4300, which is 128, a code of up to 7 bits
+// makes 128 + code. fma_bf16 takes away 128 and the code that stands for zero, which is exact, and what is left is
+// multiplied with the scale. A scale is the sum of two bf16, so that the weight is rounded once. (If the scale were
+// rounded to bf16, all weights of a block would err in the same direction.)
+//
+// Q4_K has a minimum. There the code `zero` is min / scale, rounded to a whole number from 0 to 128. The weight is
+// scale * (code - zero) + rest, with a rest of at most half a scale if `zero` is in that range.
 #pragma once
 
 #include <bit>
@@ -25,6 +29,7 @@
 #include "cuda/device/access.h"
 #include "cuda/device/bf16.h"
 #include "cuda/device/bytes.h"
+#include "cuda/device/fast_math.h"
 #include "cuda/device/kernel.h"
 
 namespace gesso::cuda {
@@ -32,25 +37,28 @@ namespace gesso::cuda {
 template <DType kFormat>
 struct FragmentDecoder;
 
-// A scale, and what is added to scale * (bias + code).
-struct ScaleAndBias {
-  float scale, bias;
-};
+// A word with the same bits in both halves: two bf16, or two masks.
+constexpr uint32_t twice(uint32_t bits) { return bits | bits << 16; }
 
-__device__ inline uint32_t fragment_pair(ScaleAndBias by, uint32_t first, uint32_t second) {
-  return pack_bf16(fmaf(by.scale, std::bit_cast<float>(first), by.bias),
-                   fmaf(by.scale, std::bit_cast<float>(second), by.bias));
+constexpr uint32_t kOne = twice(0x3f80), kOneHundredTwentyEight = twice(0x4300);
+
+// The two low bytes of a word, in the low bytes of its halves.
+__device__ inline uint32_t spread_bytes(uint32_t word) { return permute_bytes(word, 0, 0x4140); }
+
+// 128 + the lowest 4 bits of each half.
+__device__ inline uint32_t low_codes(uint32_t halves) {
+  return mask_and_flip(halves, twice(0xf), kOneHundredTwentyEight);
 }
 
-// Bits 12 to 15 of a word as 2^11 + code, and bits 16 to 19 as 2^7 + code. A byte that is moved to bit 12 has its low
-// nibble and its high nibble there.
-constexpr float kLowNibbleBias = 0x1p11f, kHighNibbleBias = 0x1p7f;
-__device__ inline uint32_t low_nibble(uint32_t word) { return mask_and_flip(word, 0xf000u, 0x45000000u); }
-__device__ inline uint32_t high_nibble(uint32_t word) { return mask_and_flip(word, 0xf0000u, 0x43000000u); }
+// values * scale, where `scale` is the sum of two bf16 (split_bf16).
+__device__ inline uint32_t scaled(uint32_t values, uint32_t scale) {
+  return fma_bf16(values, twice_high(scale), multiply_bf16(values, twice_low(scale)));
+}
 
 template <>
 struct FragmentDecoder<DType::kQ4_K> {
-  // Each row has a ScaleAndBias for each of 8 units. The pitch lets eight rows lie in different banks.
+  // Each row has two words for each of 8 units: the scale, and the numbers `rest` and `centre`. The pitch lets eight
+  // rows lie in different banks.
   static constexpr int kScalePitch = 80;
   static constexpr bool kWholeSpans = true;
 
@@ -64,28 +72,28 @@ struct FragmentDecoder<DType::kQ4_K> {
     const uint32_t min_codes = half ? late_mins : header.z & 0x3f3f3f3fu;
     const float d = from_half(static_cast<uint16_t>(header.x));
     const float dmin = from_half(static_cast<uint16_t>(header.x >> 16));
-    float values[8];
+    uint32_t values[8];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       // Scales of half precision times 2^23 are exact, and so are these.
       const float scale = fmaf(d, byte_in_float(scale_codes, i), -0x1p23f * d);
       const float minus_min = fmaf(-dmin, byte_in_float(min_codes, i), 0x1p23f * dmin);
-      values[2 * i] = scale;
-      values[2 * i + 1] = fmaf(-(i % 2 ? kHighNibbleBias : kLowNibbleBias), scale, minus_min);
+      const float zero = fmaf(128, saturated_ratio(minus_min, -128 * scale), 0x1.8p23f) - 0x1.8p23f;  // a whole number
+      values[2 * i] = split_bf16(scale);
+      values[2 * i + 1] = pack_bf16(fmaf(zero, scale, minus_min), -128 - zero);
     }
-    store_to(scales + 32 * half, make_float4(values[0], values[1], values[2], values[3]));
-    store_to(scales + 32 * half + 16, make_float4(values[4], values[5], values[6], values[7]));
+    store_to(scales + 32 * half, make_uint4(values[0], values[1], values[2], values[3]));
+    store_to(scales + 32 * half + 16, make_uint4(values[4], values[5], values[6], values[7]));
   }
 
   __device__ static void decode(const uint8_t* block, const uint8_t* scales, int step, int, uint32_t (&pairs)[8]) {
-    const float4 both = load_from<float4>(scales + 16 * step);
-    const ScaleAndBias low = {both.x, both.y}, high = {both.z, both.w};
+    const uint4 both = load_from<uint4>(scales + 16 * step);
     const uint8_t* bytes = block + 16 + 32 * step + lane_index() % 4 * 2;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const uint32_t word = load_from<uint16_t>(bytes + 8 * i), first = word << 12, second = word << 4;
-      pairs[i] = fragment_pair(low, low_nibble(first), low_nibble(second));
-      pairs[4 + i] = fragment_pair(high, high_nibble(first), high_nibble(second));
+      const uint32_t codes = spread_bytes(load_from<uint16_t>(bytes + 8 * i));
+      pairs[i] = weights(low_codes(codes), both.x, both.y);
+      pairs[4 + i] = weights(low_codes(codes >> 4), both.z, both.w);
     }
   }
 
@@ -94,6 +102,13 @@ struct FragmentDecoder<DType::kQ4_K> {
   __device__ static float byte_in_float(uint32_t word, int byte) {
     return std::bit_cast<float>(permute_bytes(word, 0x4b, 0x4550u | byte));
   }
+
+  // The weights of codes, to which 128 is added.
+  __device__ static uint32_t weights(uint32_t codes, uint32_t scale, uint32_t rest_and_centre) {
+    const uint32_t centred = fma_bf16(codes, kOne, twice_high(rest_and_centre));
+    const uint32_t small = fma_bf16(centred, twice_low(scale), twice_low(rest_and_centre));
+    return fma_bf16(centred, twice_high(scale), small);
+  }
 };
 
 template <>
@@ -101,23 +116,23 @@ struct FragmentDecoder<DType::kQ8_0> {
   static constexpr int kScalePitch = 0;
   static constexpr bool kWholeSpans = false;
 
+  // The low 7 bits of a byte make 128 + bits. The sign bit falls on the exponent's last bit, and makes 128 or 256. The
+  // difference is the signed byte.
   __device__ static void decode(const uint8_t* span, const uint8_t*, int step, int left, uint32_t (&pairs)[8]) {
 #pragma unroll
     for (int unit = 0; unit < 2; ++unit) {
       const uint8_t* block = span + 34 * (2 * step + unit);
-      const float scale = left > kUnitColumns * unit ? from_half(load_from<uint16_t>(block)) : 0.0f;
-      const ScaleAndBias by = {scale, -(0x1p15f + 128) * scale};
+      const float d = unit == 0 || left > kUnitColumns ? from_half(load_from<uint16_t>(block)) : 0.0f;
+      const uint32_t scale = split_bf16(d);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const uint32_t word = load_from<uint16_t>(block + 2 + 8 * i + lane_index() % 4 * 2);
-        pairs[4 * unit + i] = fragment_pair(by, unsigned_byte(word << 8), unsigned_byte(word));
+        const uint32_t bytes = spread_bytes(load_from<uint16_t>(block + 2 + 8 * i + lane_index() % 4 * 2));
+        const uint32_t low = mask_and_flip(bytes, twice(0x7f), kOneHundredTwentyEight);
+        const uint32_t sign = mask_and_flip(bytes, twice(0x80), kOneHundredTwentyEight);
+        pairs[4 * unit + i] = scaled(fma_bf16(sign, twice(0xbf80), low), scale);
       }
     }
   }
-
- private:
-  // 2^15 + 128 + the signed byte 1 of the word.
-  __device__ static uint32_t unsigned_byte(uint32_t word) { return mask_and_flip(word, 0xff00u, 0x47008000u); }
 };
 
 template <>
@@ -125,35 +140,31 @@ struct FragmentDecoder<DType::kQ5_0> {
   static constexpr int kScalePitch = 0;
   static constexpr bool kWholeSpans = false;
 
-  // The codes of even and odd columns are at different bits, so that one shift puts the fifth bits of both in place.
   __device__ static void decode(const uint8_t* span, const uint8_t*, int step, int left, uint32_t (&pairs)[8]) {
     const int place = lane_index() % 4 * 2;
 #pragma unroll
     for (int unit = 0; unit < 2; ++unit) {
       const uint8_t* block = span + 22 * (2 * step + unit);
-      const float scale = left > kUnitColumns * unit ? from_half(load_from<uint16_t>(block)) : 0.0f;
-      const uint32_t bits = (load_from<uint16_t>(block + 2) | uint32_t{load_from<uint16_t>(block + 4)} << 16) >> place;
+      const float d = unit == 0 || left > kUnitColumns ? from_half(load_from<uint16_t>(block)) : 0.0f;
+      const uint32_t scale = split_bf16(d);
+      const uint32_t bits = load_from<uint16_t>(block + 2) | uint32_t{load_from<uint16_t>(block + 4)} << 16;
+      // Of a pair in columns 8i + place and the next one, bit 4 of byte i has the fifth bits.
+      const uint32_t even = bits >> place << 4, odd = bits >> place << 3;
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
-        const uint32_t word = load_from<uint16_t>(block + 6 + 8 * i + place);
-        const uint32_t low = i == 0 ? bits << 16 : bits << 8;  // the fifth bits at 16 and 17
-        const uint32_t high = i == 0 ? bits << 4 : bits >> 4;  // at 20 and 21
-        pairs[4 * unit + i] = pair<12>(scale, word, low);
-        pairs[4 * unit + 2 + i] = pair<16>(scale, word, high);
+        const uint32_t codes = spread_bytes(load_from<uint16_t>(block + 6 + 8 * i + place));
+        const uint32_t low = permute_bytes(even, odd, 0x0400u + 0x0101u * i);
+        const uint32_t high = permute_bytes(even, odd, 0x0602u | 0x0101u * i);
+        pairs[4 * unit + i] = scaled(centred(codes, low), scale);
+        pairs[4 * unit + 2 + i] = scaled(centred(codes >> 4, high), scale);
       }
     }
   }
 
  private:
-  // Bit 4 of the even code is at kBit + 4 of `bits`, and that of the odd code one higher.
-  template <int kBit>
-  __device__ static uint32_t pair(float scale, uint32_t word, uint32_t bits) {
-    constexpr float kEven = float{1 << (23 - kBit)}, kOdd = kEven / 2;
-    const uint32_t even = mask_and_flip(bits, 16u << kBit, std::bit_cast<uint32_t>(kEven));
-    const uint32_t odd = mask_and_flip(bits, 32u << kBit, std::bit_cast<uint32_t>(kOdd));
-    const float first = std::bit_cast<float>(mask_and_flip(word << 12, 15u << kBit, even));
-    const float second = std::bit_cast<float>(mask_and_flip(word << 5, 30u << kBit, odd));
-    return pack_bf16(fmaf(scale, first, -(kEven + 16) * scale), fmaf(scale, second, -(kOdd + 16) * scale));
+  // 128 + a code, less 144: its lowest 4 bits are in `codes`, and the fifth is bit 4 of each half of `bits`.
+  __device__ static uint32_t centred(uint32_t codes, uint32_t bits) {
+    return fma_bf16(mask_and_flip(bits, twice(0x10), low_codes(codes)), kOne, twice(0xc310));
   }
 };
 
@@ -167,28 +178,21 @@ struct FragmentDecoder<DType::kQ6_K> {
     const float d = from_half(load_from<uint16_t>(block + 208));
     const uint8_t* low = block + 64 * half + place;
     const uint8_t* high = block + 128 + 32 * half + place;
-    uint32_t bits[4];
+    uint32_t bits[4];  // the high bits of the first unit's codes, at 4 and 5 of each half
 #pragma unroll
-    for (int i = 0; i < 4; ++i) bits[i] = uint32_t{load_from<uint16_t>(high + 8 * i)} >> shift;
+    for (int i = 0; i < 4; ++i) bits[i] = spread_bytes(load_from<uint16_t>(high + 8 * i)) << 4 >> shift;
 #pragma unroll
     for (int unit = 0; unit < 2; ++unit) {
       const uint16_t codes = load_from<uint16_t>(block + 192 + 4 * step + 2 * unit);
-      const float scales[2] = {d * static_cast<float>(static_cast<int8_t>(codes)),
-                               d * static_cast<float>(static_cast<int8_t>(codes >> 8))};
+      const uint32_t scales[2] = {split_bf16(d * static_cast<float>(static_cast<int8_t>(codes))),
+                                  split_bf16(d * static_cast<float>(static_cast<int8_t>(codes >> 8)))};
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const uint32_t word = uint32_t{load_from<uint16_t>(low + 32 * unit + 8 * i)} >> shift;
-        const ScaleAndBias by = {scales[i / 2], -(kLowNibbleBias + 32) * scales[i / 2]};
-        pairs[4 * unit + i] =
-            fragment_pair(by, code(word << 12, bits[i] << (16 - 2 * unit)), code(word << 4, bits[i] << (8 - 2 * unit)));
+        const uint32_t word = spread_bytes(load_from<uint16_t>(low + 32 * unit + 8 * i)) >> shift;
+        const uint32_t code = mask_and_flip(bits[i] >> 2 * unit, twice(0x30), low_codes(word));
+        pairs[4 * unit + i] = scaled(fma_bf16(code, kOne, twice(0xc320)), scales[i / 2]);
       }
     }
-  }
-
- private:
-  // 2^11 + a code: bits 12 to 15 of `word`, and bits 16 and 17 of `bits`.
-  __device__ static uint32_t code(uint32_t word, uint32_t bits) {
-    return mask_and_flip(word, 0xf000u, mask_and_flip(bits, 0x30000u, 0x45000000u));
   }
 };
 

@@ -29,6 +29,32 @@ __device__ inline uint32_t multiply_bf16(uint32_t a, uint32_t b) {
   return product;
 }
 
+// a * b + c, twice. Each is rounded once, to nearest.
+__device__ inline uint32_t fma_bf16(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t sum;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(sum) : "r"(a), "r"(b), "r"(c));
+  return sum;
+}
+
+// A half of a word, twice. As an operand of fma_bf16 it takes no instruction.
+__device__ inline uint32_t twice_low(uint32_t word) {
+  uint32_t both;
+  asm("{ .reg .b16 low, high; mov.b32 {low, high}, %1; mov.b32 %0, {low, low}; }" : "=r"(both) : "r"(word));
+  return both;
+}
+
+__device__ inline uint32_t twice_high(uint32_t word) {
+  uint32_t both;
+  asm("{ .reg .b16 low, high; mov.b32 {low, high}, %1; mov.b32 %0, {high, high}; }" : "=r"(both) : "r"(word));
+  return both;
+}
+
+// A float as the sum of two bf16, the larger one in the high half. 16 binary digits are kept.
+__device__ inline uint32_t split_bf16(float value) {
+  const float high = __uint_as_float(__float_as_uint(value) & 0xffff0000u);
+  return pack_bf16(value - high, high);
+}
+
 __device__ inline float from_half(uint16_t bits) {
   float value;
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));

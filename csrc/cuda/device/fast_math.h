@@ -13,6 +13,15 @@ __device__ inline float fast_exp2(float x) {
   return power;
 }
 
+// a / b, wrong by at most some units of the last place, and at least 0 and at most 1. It is 0 for a NaN.
+__device__ inline float saturated_ratio(float a, float b) {
+  float ratio;
+  asm("{ .reg .f32 inverse; rcp.approx.ftz.f32 inverse, %2; mul.sat.f32 %0, %1, inverse; }"
+      : "=f"(ratio)
+      : "f"(a), "f"(b));
+  return ratio;
+}
+
 // a * b, rounded to float32. With a plain product the compiler may round only once, after an addition behind it.
 __device__ inline float rounded_product(float a, float b) { return __fmul_rn(a, b); }
 

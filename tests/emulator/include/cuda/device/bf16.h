@@ -25,6 +25,34 @@ inline uint32_t multiply_bf16(uint32_t a, uint32_t b) {
   return pack_bf16(bf16_low(a) * bf16_low(b), bf16_high(a) * bf16_high(b));
 }
 
+// A product of two bf16 has at most 16 binary digits, so that the sum in double precision is exact, unless one of the
+// two is far too small to count. The float is rounded to odd, and so the second rounding is like one rounding of the
+// sum.
+inline uint16_t fma_bf16_once(float a, float b, float c) {
+  const double sum = static_cast<double>(a) * b + c;
+  const float nearest = static_cast<float>(sum);
+  uint32_t bits = std::bit_cast<uint32_t>(nearest);
+  const bool is_inexact = static_cast<double>(nearest) != sum && sum - sum == 0;
+  if (is_inexact && (bits & 1) == 0) {
+    const bool is_too_large = (nearest > sum) == (sum > 0);
+    bits += is_too_large ? -1u : 1u;
+  }
+  return to_bf16(std::bit_cast<float>(bits));
+}
+
+inline uint32_t fma_bf16(uint32_t a, uint32_t b, uint32_t c) {
+  return fma_bf16_once(bf16_low(a), bf16_low(b), bf16_low(c)) |
+         static_cast<uint32_t>(fma_bf16_once(bf16_high(a), bf16_high(b), bf16_high(c))) << 16;
+}
+
+inline uint32_t twice_low(uint32_t word) { return 0x10001u * (word & 0xffffu); }
+inline uint32_t twice_high(uint32_t word) { return 0x10001u * (word >> 16); }
+
+inline uint32_t split_bf16(float value) {
+  const float high = std::bit_cast<float>(std::bit_cast<uint32_t>(value) & 0xffff0000u);
+  return pack_bf16(value - high, high);
+}
+
 inline float from_half(uint16_t bits) {
   const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
   const uint32_t exponent = (bits >> 10) & 31;
