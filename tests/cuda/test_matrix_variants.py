@@ -126,7 +126,7 @@ def check_experts(name, tokens, num_experts, outputs, columns):
 
 
 # Tokens, experts and outputs: narrow tiles and wide ones (more than 24 rows an expert), with fewer outputs than a block
-# has (128 or 256) and more.
+# has (128) and more.
 EXPERT_SHAPES = [(1, 3, 64), (9, 5, 70), (40, 3, 257), (100, 2, 330)]
 
 
@@ -136,6 +136,49 @@ def test_experts_by_warpgroups(on, name):
     on(90)
     for shape, blocks in zip(EXPERT_SHAPES, (1, 3, 2, 5), strict=True):
         check_experts(name, *shape, blocks * SIZES[name][0])
+
+
+@pytest.mark.parametrize("tokens", [64, 65, 97, 129, 145, 170])
+def test_many_rows_of_experts_by_warpgroups(on, tokens):
+    """Each expert has so many rows. A wide tile multiplies 64, 96, 128, 144 or 160, and the last case has two tiles."""
+    on(90)
+    check_experts("Q4_K", tokens, 2, 40, 256)
+
+
+@pytest.mark.parametrize("tokens", [9, 30])
+@pytest.mark.parametrize(("name", "columns"), [("Q4_K", 256), ("Q6_K", 768), ("Q8_0", 544)])
+def test_runs_of_experts_by_warpgroups(on, emulator, name, columns, tokens):
+    """Two blocks have 6 narrow tiles, or one has 6 wide ones. So it computes tiles of an expert one behind the other,
+    and the results are those of blocks with a tile each. A row of weights has one span of columns, or three. Races are
+    errors."""
+    x, routing = draw(tokens, columns) / 4, route(tokens, 2, 2)
+    plain, gated, down = stored(name, 2, 384, columns), stored(name, 2, 384, columns), stored("Q8_0", 2, 20, 192)
+    results = []
+    for multiprocessors in (100, 1):
+        on(90)
+        emulator.set_num_multiprocessors(multiprocessors)
+        emulator.watch_accesses(True)
+        results.append(_ops.expert_linear(x, plain, routing, by_slot=False))
+        results.append(_ops.expert_gated_linear(x, gated, None, None, routing, down=down))
+        emulator.watch_accesses(False)
+    assert_same_bits(results[0], results[2])
+    assert_same_bits(results[1], results[3])
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_experts_read_weights_without_bank_conflicts(on, emulator, name):
+    """Rows of 704 columns begin 0, 4, 8 and 12 bytes behind a multiple of 16."""
+    on(90)
+    columns = 768 if name.endswith("K") else 704
+    routing, weight = route(5, 2, 2), stored(name, 2, 128, columns)
+    emulator.take_counts()
+    emulator.watch_accesses(True)
+    _ops.expert_linear(draw(5, columns), weight, routing, by_slot=False)
+    emulator.watch_accesses(False)
+    shared = [accesses for launch in emulator.take_counts() for accesses in launch.shared]
+    reads = [accesses for accesses in shared if accesses.place.startswith("fragments.h") and not accesses.is_store]
+    assert reads
+    assert [(read.place, read.bytes, read.num_ways) for read in reads if read.num_ways > 1] == []
 
 
 @pytest.mark.parametrize("name", EXPERTS)

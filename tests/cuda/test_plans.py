@@ -94,8 +94,8 @@ PRODUCTS = {
         "ffn_down in NVFP4": ("wgmma bf16 256 rows x 3 splits, 66 blocks, 0.5 waves", 12, 178112),
         "ffn_down in IQ3_S": ("mma bf16 128 rows x 1 split, 88 blocks, 0.7 waves", 33, 83968),
         "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.2 waves", 24, 100352),
-        "ffn_gate_up_exps": ("wgmma experts 24 rows x 1 split, 264 blocks, 1.0 waves", 44, 103956),
-        "ffn_gate_up_exps of 8 canvases": ("wgmma experts 96 rows x 1 split, 132 blocks, 1.0 waves", 44, 132628),
+        "ffn_gate_up_exps": ("wgmma experts 24 rows x 1 split, 264 blocks, 1.0 waves", 44, 110868),
+        "ffn_gate_up_exps of 8 canvases": ("wgmma experts 160 rows x 1 split, 132 blocks, 1.0 waves", 44, 212500),
         "output": ("wgmma bf16 256 rows x 4 splits, 128 blocks, 1.0 waves", 12, 194496),
     },
     "RTX 5090": {

@@ -6,6 +6,8 @@ from gpu.step_model import kernels
 
 pytestmark = pytest.mark.skipif(not kernels.OBJECTS.exists(), reason="nothing compiled: make cuda")
 
+SPAN_STEPS = 4  # of 64 columns, which the loop computes at a time
+
 
 def loop_of_few_rows(dtype: str) -> list[str]:
     """The names of the loop's instructions. It computes the steps of a span."""
@@ -18,10 +20,10 @@ def loop_of_few_rows(dtype: str) -> list[str]:
 def test_weights_stay_in_registers(dtype):
     """Each step has four products. Only the scales of Q4_K go to shared memory."""
     loop = loop_of_few_rows(dtype)
-    assert loop.count("HGMMA") == 4 * kernels.SPAN_STEPS[dtype]
+    assert loop.count("HGMMA") == 4 * SPAN_STEPS
     assert loop.count("STS") == (2 if dtype == "Q4_K" else 0)
 
 
 def test_instructions_of_a_step():
     """A warp issues at most 150 for 64 weight rows and 64 columns in Q4_K, copies and scales included."""
-    assert len(loop_of_few_rows("Q4_K")) <= 150 * kernels.SPAN_STEPS["Q4_K"]
+    assert len(loop_of_few_rows("Q4_K")) <= 150 * SPAN_STEPS

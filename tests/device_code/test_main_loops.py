@@ -27,7 +27,9 @@ HOT = {
 }
 # The experts of a canvas, in tiles of 24 rows: issue slots of a scheduler for 64 x 64 weights.
 EXPERT_SLOTS = {
-    ("wgmma experts", "sm_90", "Q4_K"): 155,
+    ("wgmma experts", "sm_90", "Q4_K"): 150,
+    ("wgmma experts", "sm_90", "Q8_0"): 190,
+    ("wgmma experts", "sm_90", "Q5_0"): 220,
     ("mma int8", "sm_86", "Q4_K"): 235,
     ("mma int8", "sm_120", "Q5_0"): 275,
     ("mma int8", "sm_120", "Q8_0"): 230,
@@ -57,7 +59,7 @@ def test_what_the_router_issues():
 @pytest.mark.parametrize(("name", "architecture", "dtype"), EXPERT_SLOTS)
 def test_what_the_experts_issue(name, architecture, dtype):
     spread = routing(256, 128, 8, 24)
-    case = kernels.product_case(name, dtype, shares=spread.groups, other_share=0.0)
+    case = kernels.product_case(name, dtype, shares=spread.groups, other_share=0.0, groups=spread.groups)
     work = kernels.work(name, architecture, case, rows=24, **kernels.names_of(dtype))
     slots = work.issue * KERNELS[name].warps / 4 * 64 / KERNELS[name].weight_rows
     limit = EXPERT_SLOTS[name, architecture, dtype]

@@ -54,6 +54,7 @@ class Kernel:
     reads_raw: bool = True  # by words, whose conflicts RAW_READ_PASSES has
     products_read_raw: bool = False  # also in blocks with matrix instructions
     is_asynchronous: bool = False  # whether a step's products run beside what the same warps do next
+    has_runs: bool = False  # whether a block's tiles with the same rows of x follow one another without a pause
 
     def groups_of(self, tile_rows: int) -> int:
         return self.wide_groups if tile_rows > NARROW_ROWS else 1
@@ -89,7 +90,6 @@ KERNELS = {
         products_read_raw=True,
         is_asynchronous=True,
     ),
-    # With 96 rows of x it has 16 warps and 256 weight rows, which is not told here: a warp's work is the same.
     "wgmma experts": Kernel(
         "gemm/kernels/gemm_experts_wgmma_sm90a.cu",
         "gemm_experts_kernelILNS_5DTypeE{type}ELi{rows}E",
@@ -99,6 +99,7 @@ KERNELS = {
         architecture="a",
         reads_raw=False,
         is_asynchronous=True,
+        has_runs=True,
     ),
     "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{bands}E", attention, reads_raw=False),
     "router": Kernel("router.cu", "router_kernel", every_block, warps=8, reads_raw=False),

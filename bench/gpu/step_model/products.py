@@ -71,13 +71,19 @@ class Product(Launch):
     def _time(self, machine: Machine, blocks: float, bytes_of_rows: float) -> Time:
         work, kernel = self.work(machine), self.kernel
         latency = machine.step_latency * min(1, work.barriers)
-        prologue = machine.wgmma_prologue
+        # In a run each tile stores its sums, which is taken to be half of what a block does outside its loop.
+        prologue = machine.wgmma_prologue * (1 + self.first_of_run()) / 2
         if not kernel.is_asynchronous:
             latency += work.groups * machine.group_latency / (self.warps / 4)  # a scheduler's other warps fill it
             prologue = machine.prologue_issue * self.warps / 4
-        grid = Grid(blocks, self.occupancy(machine).blocks, self.plan.steps, machine.fill, latency, prologue)
+        fill = machine.fill * self.first_of_run()
+        grid = Grid(blocks, self.occupancy(machine).blocks, self.plan.steps, fill, latency, prologue)
         cycles = sm_cycles(machine, work, self.warps, grid, kernel.is_asynchronous)
         return kernel_time(machine, cycles, self.matrix.num_bytes, bytes_of_rows + self.partial_bytes)
+
+    def first_of_run(self) -> float:
+        """How many of the tiles do not begin while their block ends another one."""
+        return 1.0
 
     @property
     def partial_bytes(self) -> int:
@@ -103,13 +109,27 @@ class ExpertProduct(Product):
 
     def shares(self) -> dict[str, object]:
         """Rows that a tile does not have are not multiplied. The code of a narrow tile has a block for each 8 rows."""
+        groups = {"groups": self.routing.groups}
         if self.plan.tile_rows > kernels.NARROW_ROWS:
-            return {"other_share": self.routing.mean_share}
-        return {"shares": self.routing.groups, "other_share": 0.0}
+            return groups | {"other_share": self.routing.mean_share}
+        return groups | {"shares": self.routing.groups, "other_share": 0.0}
+
+    @property
+    def has_runs(self) -> bool:
+        """Not with wide tiles of a gated product, which stage their results where copies would arrive."""
+        is_narrow = self.plan.tile_rows <= kernels.NARROW_ROWS
+        return self.kernel.has_runs and (is_narrow or not self.matrix.is_gated)
+
+    def first_of_run(self) -> float:
+        """Tiles with the same rows of x form a run. It ends with the rows, or with the tiles of a block."""
+        runs = self.plan.blocks + self.routing.tiles * self.matrix.num_experts
+        return runs / self.tiles if self.has_runs else 1.0
 
     def time(self, machine: Machine) -> Time:
         resident = self.occupancy(machine).blocks
-        blocks = ceil(self.tiles / (machine.sms * resident)) * resident
+        # With runs, neighbouring tiles go to the blocks of one multiprocessor, so that all have as many, but for one.
+        side_by_side = 1 if self.has_runs else resident
+        blocks = ceil(self.tiles / (machine.sms * side_by_side)) * side_by_side
         copied_rows = 8 * sum(self.routing.groups)
         return self._time(machine, blocks, self.tiles * self.plan.steps * copied_rows * self.kernel.step_row_bytes)
 

@@ -84,6 +84,8 @@ __device__ inline WgmmaOperand of_warp(WgmmaOperand operand) {
 #define GESSO_TEXT_32                                                                                                \
   ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, " \
   "%54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define GESSO_TEXT_64_TO_71 ", %64, %65, %66, %67, %68, %69, %70, %71"
+#define GESSO_TEXT_64_TO_79 GESSO_TEXT_64_TO_71 ", %72, %73, %74, %75, %76, %77, %78, %79"
 #define GESSO_TEXT_64                                                                                                \
   ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, " \
   "%86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
@@ -122,7 +124,7 @@ __device__ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand 
       : "l"(a.descriptor), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
-// The same with A in registers; N is 24 or 96.
+// The same with A in registers; N is 24, 64, 96, 128, 144 or 160.
 __device__ inline void wgmma_bf16(float (&d)[12], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
   asm volatile(
       "{ .reg .pred p; setp.ne.b32 p, %17, 0; wgmma.mma_async.sync.aligned.m64n24k16.f32.bf16.bf16 {" GESSO_TEXT_12
@@ -139,10 +141,44 @@ __device__ inline void wgmma_bf16(float (&d)[48], const uint32_t (&a)[4], WgmmaO
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
+__device__ inline void wgmma_bf16(float (&d)[32], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %37, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" GESSO_TEXT_0
+      "}, {%32, %33, %34, %35}, %36, p, 1, 1, 0; }"
+      : GESSO_32(0)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_bf16(float (&d)[64], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %69, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+      "{" GESSO_TEXT_0 GESSO_TEXT_32 "}, {%64, %65, %66, %67}, %68, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_32(32)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_bf16(float (&d)[72], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %77, 0; wgmma.mma_async.sync.aligned.m64n144k16.f32.bf16.bf16 "
+      "{" GESSO_TEXT_0 GESSO_TEXT_32 GESSO_TEXT_64_TO_71 "}, {%72, %73, %74, %75}, %76, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_32(32), GESSO_4(64), GESSO_4(68)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_bf16(float (&d)[80], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %85, 0; wgmma.mma_async.sync.aligned.m64n160k16.f32.bf16.bf16 "
+      "{" GESSO_TEXT_0 GESSO_TEXT_32 GESSO_TEXT_64_TO_79 "}, {%80, %81, %82, %83}, %84, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_32(32), GESSO_16(64)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
 #undef GESSO_TEXT_12
 #undef GESSO_TEXT_0
 #undef GESSO_TEXT_32_TO_47
 #undef GESSO_TEXT_32
+#undef GESSO_TEXT_64_TO_71
+#undef GESSO_TEXT_64_TO_79
 #undef GESSO_TEXT_64
 #undef GESSO_TEXT_96
 #undef GESSO_4

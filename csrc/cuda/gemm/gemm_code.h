@@ -20,9 +20,8 @@ using WgmmaTypes = DTypeList<DType::kBF16, DType::kQ4_0, DType::kQ8_0, DType::kM
 constexpr int kWgmmaGroups = 2;
 
 // The same of kWgmmaExperts. With narrow tiles two blocks share a multiprocessor: while one begins a tile or stores it,
-// the other one multiplies. With wide tiles the groups of one block share the rows of x, which then are most of what is
-// copied.
-constexpr int expert_groups(int tile_rows) { return tile_rows == kNarrowRows ? 2 : 4; }
+// the other one multiplies. In a wide tile one group decodes while the products of the other one run.
+constexpr int kExpertGroups = 2, kExpertThreads = kExpertGroups * kGemmThreads;
 
 // Every supported GPU lets a block have this much shared memory. kWorkListRoom of it is left for the list of the
 // experts' tiles, so that the same number of experts fits on all GPUs.

@@ -66,7 +66,7 @@ int choose_tile_rows(const GemmWeights& weights, GemmKernel kernel, int64_t num_
 }
 
 int block_threads(GemmKernel kernel, int tile_rows) {
-  if (kernel == GemmKernel::kWgmmaExperts) return expert_groups(tile_rows) * kGemmThreads;
+  if (kernel == GemmKernel::kWgmmaExperts) return kExpertThreads;
   return kernel == GemmKernel::kWgmmaBF16 ? kWgmmaGroups * kGemmThreads : gemm_threads(tile_rows);
 }
 
@@ -90,7 +90,7 @@ void plan_grid(const GemmWeights& weights, const GemmSums& sums, int64_t num_row
     // grid depends on sizes only. At most one tile of each expert is not full. More blocks than run at a time are not
     // needed, because a block takes several tiles.
     const int64_t most_tiles = row_tiles + std::min<int64_t>(weights.num_experts, num_rows);
-    const int groups = sums.kernel == GemmKernel::kWgmmaExperts ? expert_groups(tiles.rows) : 1;
+    const int groups = sums.kernel == GemmKernel::kWgmmaExperts ? kExpertGroups : 1;
     const int64_t weight_tiles = divide_up(weights.num_tiles(), groups);
     tiles.grid_x = static_cast<int>(std::min<int64_t>(tiles.blocks_at_a_time, most_tiles * weight_tiles));
   }

@@ -25,7 +25,7 @@ namespace gesso::cuda {
 constexpr int kStepColumns = 64;
 
 // A block multiplies 64 weight rows with 24, 128 or 256 rows of x. (With warpgroups: 128 weight rows with up to 256
-// rows of x; for experts 128 weight rows with 24 rows of x, or 256 with 96.)
+// rows of x; for experts 128 weight rows with 24 or 160 rows of x.)
 constexpr int kTileWeightRows = 64;
 // The outputs that a tile makes. In a gated product half of its weight rows are the gate's.
 constexpr int outputs_per_tile(bool is_gated) { return is_gated ? kTileWeightRows / 2 : kTileWeightRows; }
@@ -36,8 +36,9 @@ constexpr int kNarrowRows = 24;
 // memory, once for 256.
 constexpr int kWideRows = 128;
 constexpr int kWideInt8Rows = 256;
-// The wide tiles of kWgmmaExperts. More rows would take more registers than 16 warps have.
-constexpr int kWideExpertRows = 96;
+// The wide tiles of kWgmmaExperts. Example: if 2048 rows have 8 experts each, each of 128 experts gets 128 rows in the
+// mean, and seldom more than 160.
+constexpr int kWideExpertRows = 160;
 
 enum class RowType : uint8_t {
   kBF16,

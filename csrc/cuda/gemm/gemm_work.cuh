@@ -39,6 +39,10 @@ class WorkList {
 
   __device__ int size() const { return num_row_tiles_ * num_weight_tiles() * arguments_.num_splits; }
 
+  // The tiles of a product with experts follow one another by rows of x. This is the first tile behind `index` that has
+  // other rows.
+  __device__ int end_of_rows(int index) const { return (index / num_weight_tiles() + 1) * num_weight_tiles(); }
+
   __device__ TileWork operator[](int index) const {
     TileWork work;
     if (arguments_.num_experts == 0) {

@@ -4,6 +4,8 @@ tests/cuda/test_full_size.py compares its list of launches with those that the l
 tests/device_code/test_main_loops.py reads the kernels.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from gpu.step_model.assumptions import CARDS, COMMON, LEVELS, MIDDLE, OPTIMISTIC
@@ -15,8 +17,9 @@ from gpu.step_model.launch import RowKernel
 from gpu.step_model.loops import Case, Work, attention, count, warp_product, warpgroup_product, warpgroup_spans
 from gpu.step_model.machine import machine
 from gpu.step_model.machine_code import Block, Instruction, loop_blocks, main_loop, read
-from gpu.step_model.plans import AttentionPlan
-from gpu.step_model.shape import routing, shape
+from gpu.step_model.plans import AttentionPlan, ProductPlan
+from gpu.step_model.products import ExpertProduct
+from gpu.step_model.shape import Matrix, Routing, routing, shape
 
 # As cuobjdump shows a kernel: a loop without products, and one of five blocks with two products. The first block copies
 # rows of x, the second is a short branch, the third copies raw weights, the fourth multiplies.
@@ -144,6 +147,27 @@ def test_loops_that_copy():
         products = Block([ins("HGMMA.64x24x16.F32.BF16")] * num_products)
         assert warpgroup_spans([copy, copy, products], Case(span_steps=4)) == times
     assert attention([loop, masks, Block([ins("HMMA")])], Case(row_copies=4)) == [4, 0.06, 1]
+
+
+def test_products_as_wide_as_a_tile():
+    """Of tiles with up to 16 rows, a quarter has more than 8."""
+    wide, narrow = (Block([ins(f"HGMMA.64x{width}x16.F32.BF16")] * 4) for width in (16, 8))
+    shared = Block([ins("IADD3")])
+    assert warpgroup_spans([shared, wide, narrow, shared], Case(groups=(1.0, 0.25))) == [1, 0.25, 0.75, 1]
+    assert warpgroup_spans([shared, wide, narrow, shared], Case(groups=(1.0,))) == [1, 0, 1, 1]
+
+
+def test_runs_of_tiles():
+    """The 11 tiles of an expert follow one another, unless a block ends between them. 264 blocks have 1408 tiles of 128
+    experts."""
+    matrix = Matrix("Q4_K", 704, 2816, 128, is_gated=True)
+    plan = ProductPlan("wgmma experts", 0, 24, 44, 1, 264, 2, 100_000)
+    few = ExpertProduct("", "", matrix, plan, 2048, routing=Routing(1.0, (1.0, 1.0)))
+    assert few.tiles == 1408
+    assert few.first_of_run() == pytest.approx((264 + 128) / 1408)
+    many = replace(few, plan=replace(plan, tile_rows=160))
+    assert many.first_of_run() == 1
+    assert replace(many, matrix=Matrix("Q8_0", 2816, 704, 128)).first_of_run() == pytest.approx((264 + 128) / 2816)
 
 
 def test_every_level_has_its_numbers():

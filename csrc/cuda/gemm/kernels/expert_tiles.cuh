@@ -13,38 +13,57 @@
 #include "cuda/device/wgmma.h"
 #include "cuda/gemm/gemm_code.h"
 #include "cuda/gemm/gemm_work.cuh"
+#include "cuda/gemm/kernels/gemm_store.cuh"
 #include "cuda/gemm/kernels/gemm_tile.cuh"
 #include "cuda/gemm/kernels/raw_tile.cuh"
 
 namespace gesso::cuda {
 
-// A block's shared memory begins at a multiple of kSwizzledTileAlignment. With few rows of x a stage is a whole span,
-// with many it is one step.
+// The window of whole 16-byte pieces around the span of a weight row.
+template <typename Decoder>
+struct RawWindow {
+  int bytes;   // of the span
+  int pieces;  // at most
+  int pitch;   // bytes from the window of a row to the next one: an odd number of pieces
+
+  constexpr explicit RawWindow(int steps)
+      : bytes(steps * kStepColumns * Decoder::kMaxSpanBytes / Decoder::kSpanColumns),
+        pieces((16 - Decoder::kAlignment + bytes + 15) / 16),
+        pitch((pieces | 1) * 16) {}
+};
+
+// A block's shared memory begins at a multiple of kSwizzledTileAlignment. A span is what is copied at once: columns of
+// the weight rows and of the rows of x. The longer it is, the fewer instructions its copies and barriers take.
 template <DType kFormat, int kRows>
 struct ExpertMemory {
   using Decoder = TileDecoder<kFormat>;
   using Fragments = FragmentDecoder<kFormat>;
   static constexpr bool kIsNarrow = kRows == kNarrowRows;
-  static constexpr int kGroups = expert_groups(kRows);
-  static constexpr int kThreads = kGroups * kGemmThreads;
-  static constexpr int kSpanSteps = RawSpan<Decoder>::kSteps;
-  static constexpr int kStageSteps = kIsNarrow ? kSpanSteps : 1;
-  static constexpr int kStagesPerSpan = kSpanSteps / kStageSteps;
-
-  static constexpr int kRowSlots = 3;  // a stage is multiplied, two have arrived or are on their way
-  static constexpr int kInFlight = 1;  // groups of copies that may be on their way when a stage begins
-  static constexpr int kRawSlots = kIsNarrow ? 3 : 2;
-  static constexpr int kStepBytes = kRows * kSwizzledRowBytes;  // rows of x of a step
-  static constexpr int kRowSlotBytes = kStageSteps * kStepBytes;
-  static constexpr int kPitch = (RawSpan<Decoder>::kPieces | 1) * 16;  // from the window of a row to the next one
-  static constexpr int kRawSlotBytes = kTileWeightRows * kPitch;
+  static constexpr int kThreads = kExpertThreads;
   static constexpr int kScaleBytes = 16 * Fragments::kScalePitch;  // of a warp
+  static constexpr int kStepBytes = kRows * kSwizzledRowBytes;     // rows of x of a step
+  // With narrow tiles the results have their own place, so that they are stored while the next tile is copied. Two
+  // blocks share a multiprocessor's memory.
+  static constexpr int kStagedBytes = kIsNarrow ? kExpertGroups * staged_bytes(kRows) : 0;
+  static constexpr int kMaxBytes = (kIsNarrow ? 113 : 227) * 1024 - kSwizzledTileAlignment - kWorkListRoom -
+                                   kThreads / kWarpSize * kScaleBytes - kStagedBytes;
+
+  static constexpr int raw_slot_bytes(int steps) { return kTileWeightRows * RawWindow<Decoder>(steps).pitch; }
+  static constexpr int slot_bytes(int steps) { return steps * kStepBytes + kExpertGroups * raw_slot_bytes(steps); }
+
+  static constexpr int kSpanSteps = 2 * slot_bytes(4) <= kMaxBytes ? 4 : 2;
+  static constexpr int kSlots = 3 * slot_bytes(kSpanSteps) <= kMaxBytes ? 3 : 2;  // one is multiplied, others arrive
+  static constexpr int kRowSlotBytes = kSpanSteps * kStepBytes;
+  static constexpr int kRawSlotBytes = raw_slot_bytes(kSpanSteps);
 
   static constexpr int kRowsBegin = 0;
-  static constexpr int kRawBegin = kRowsBegin + kRowSlots * kRowSlotBytes;
-  static constexpr int kScalesBegin = kRawBegin + kGroups * kRawSlots * kRawSlotBytes;
-  static constexpr int kWorkBegin = kScalesBegin + kThreads / kWarpSize * kScaleBytes;
-  static_assert(kWorkBegin + kWorkListRoom + kSwizzledTileAlignment <= 227 * 1024);
+  static constexpr int kRawBegin = kRowsBegin + kSlots * kRowSlotBytes;
+  static constexpr int kScalesBegin = kRawBegin + kExpertGroups * kSlots * kRawSlotBytes;
+  static constexpr int kResultsBegin = kScalesBegin + kThreads / kWarpSize * kScaleBytes;
+  static constexpr int kStagedBegin = kIsNarrow ? kResultsBegin : 0;
+  static constexpr int kWorkBegin = kResultsBegin + kStagedBytes;
+  static_assert(kSlots * slot_bytes(kSpanSteps) <= kMaxBytes);
+  static_assert(kStagedBegin + kExpertGroups * staged_bytes(kRows) <= kWorkBegin);
 };
 
 // The ring of the tile's rows of x. All threads of the block copy.
@@ -52,52 +71,62 @@ template <typename Memory, int kRows>
 class ExpertRows {
  public:
   __device__ ExpertRows(const GemmArguments& arguments, const TileWork& work, int thread, uint8_t* ring)
-      : thread_(thread),
-        first_(wgmma_operand(ring, 0)),
-        target_(ring + piece() / kStepPieces * Memory::kStepBytes + swizzled_offset(row(0), piece() % kStepPieces)) {
+      : first_(wgmma_operand(ring, 0)),
+        target_(ring + piece(thread) / kStepPieces * Memory::kStepBytes +
+                swizzled_offset(row(thread, 0), piece(thread) % kStepPieces)),
+        source_(arguments.x + 16 * piece(thread)),
+        num_rows_(work.num_rows - row(thread, 0)),
+        end_step_(arguments.num_steps - piece(thread) / kStepPieces) {
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
-      end_steps_[i] = row(i) < work.num_rows ? arguments.num_steps - piece() / kStepPieces : 0;
-      sources_[i] = arguments.x + x_row(arguments, work, row(i)) * arguments.x_row_bytes + 16 * piece();
+      pieces_[i] = static_cast<uint32_t>(x_row(arguments, work, row(thread, i)) * (arguments.x_row_bytes / 16));
     }
   }
 
-  // Starts the copies of the next stage, whose first step is `step`. Rows that the tile does not have are not copied.
-  // Whatever lies in their place is multiplied, and the result is not stored.
+  // Starts the copies of the next span, whose first step is `step`. Rows that the tile does not have become zero. They
+  // are multiplied, and the result is not stored.
   __device__ void copy(int slot, int step) {
     uint8_t* target = target_ + slot * Memory::kRowSlotBytes;
+    const int num_rows = step < end_step_ ? num_rows_ : 0;
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
-      if (step < end_steps_[i]) {
-        copy_async_16(target + i * kCopiedRows * kSwizzledRowBytes, sources_[i]);
-      }
-      sources_[i] += 16 * kPieces;
+      copy_async_16(target + i * kCopiedRows * kSwizzledRowBytes, source_ + uint64_t{pieces_[i]} * 16,
+                    i * kCopiedRows < num_rows);
     }
+    source_ += 16 * kPieces;
   }
 
-  // The operand of a stage's first 16 columns. Others are further on.
+  // The next copy begins with the first span again. num_spans have been copied.
+  __device__ void rewind(int num_spans) { source_ -= num_spans * 16 * kPieces; }
+
+  // The operand of a span's first 16 columns. Others are further on.
   __device__ WgmmaOperand operand(int slot) const { return further_on(first_, slot * Memory::kRowSlotBytes); }
 
  private:
   static constexpr int kStepPieces = kSwizzledRowBytes / 16;
-  static constexpr int kPieces = Memory::kStageSteps * kStepPieces;
+  static constexpr int kPieces = Memory::kSpanSteps * kStepPieces;
   static constexpr int kCopiedRows = Memory::kThreads / kPieces;  // at once
   static constexpr int kRowsPerThread = (kRows + kCopiedRows - 1) / kCopiedRows;
   static_assert(kCopiedRows % 8 == 0, "the rows of a thread have the same swizzle");
 
-  __device__ int piece() const { return thread_ % kPieces; }
-  __device__ int row(int i) const { return thread_ / kPieces + i * kCopiedRows; }
+  __device__ static int piece(int thread) { return thread % kPieces; }
+  __device__ static int row(int thread, int i) { return thread / kPieces + i * kCopiedRows; }
 
-  int thread_;
   WgmmaOperand first_;
   uint8_t* target_;
-  const std::byte* sources_[kRowsPerThread];
-  int end_steps_[kRowsPerThread];  // stages from this step on have nothing to copy
+  const std::byte* source_;
+  uint32_t pieces_[kRowsPerThread];  // from row 0 of x to the thread's rows, in pieces of 16 bytes
+  int num_rows_;                     // of the tile, from the thread's first row on
+  int end_step_;                     // spans from this step on have nothing to copy
 };
 
 // The ring of a warpgroup's raw weights, and the fragments that a thread makes of them. As in raw_tile.cuh, the window
-// of whole 16-byte pieces around a row's span is copied. The windows are an odd number of pieces apart. So the 8 bytes
-// of 8 rows that a warp reads at once are in different banks, if the rows begin alike in their windows.
+// of whole 16-byte pieces around a row's span is copied. The windows are an odd number of pieces apart. A warp reads 8
+// bytes of 8 rows at once. They are in different banks if the rows begin alike in their windows.
+//
+// Rows of 748 bytes (Q8_0, 704 columns) begin 0, 12, 8, 4, 0, ... bytes behind a multiple of 16, and what is read of a
+// row may reach into the next piece. So the windows of 8 rows are put in such an order that the row in the next piece
+// of the banks' 128 bytes begins less far behind: 12, 8, 4, 0.
 template <typename Memory>
 class ExpertWeights {
  public:
@@ -106,10 +135,16 @@ class ExpertWeights {
 
   __device__ ExpertWeights(const GemmArguments& arguments, const TileWork& work, int thread, uint8_t* ring,
                            uint8_t* scales)
-      : thread_(thread), ring_(ring), scales_(scales) {
+      : thread_(thread),
+        ring_(ring),
+        scales_(scales),
+        copied_place_(place(copied_row(0), arguments.row_bytes) * kWindow.pitch),
+        fragment_place_(place(fragment_row(0), arguments.row_bytes) * kWindow.pitch) {
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
-      sources_[i] = weight_row(arguments, work, copied_row(i)) + 16 * copied_piece();
+      const std::byte* row = weight_row(arguments, work, copied_row(i));
+      skipped_[i] = offset_in_window(row) - 16 * copied_piece();
+      sources_[i] = row - skipped_[i];
     }
 #pragma unroll
     for (int i = 0; i < 2; ++i) begins_[i] = offset_in_window(weight_row(arguments, work, fragment_row(i)));
@@ -118,20 +153,26 @@ class ExpertWeights {
   // Starts the copies of the next span. From its first column on the row has `columns` columns, or there is no such
   // span.
   __device__ void copy(int slot, int columns) {
-    uint8_t* target = ring_ + slot * Memory::kRawSlotBytes + copied_row(0) * Memory::kPitch + 16 * copied_piece();
-    const bool is_whole = Fragments::kWholeSpans || columns >= Decoder::kSpanColumns;
-    const int bytes = is_whole ? kSpanBytes : columns * kSpanBytes / Decoder::kSpanColumns;
+    uint8_t* target = ring_ + slot * Memory::kRawSlotBytes + copied_place_ + 16 * copied_piece();
+    const bool is_whole = Fragments::kWholeSpans || columns >= kSpanColumns;
+    const int bytes = is_whole ? kSpanBytes : columns * kSpanBytes / kSpanColumns;
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
-      const int offset = offset_in_window(sources_[i]);
 #pragma unroll
-      for (int piece = 0; piece < Span::kPieces; piece += kThreadsPerRow) {
-        if (16 * (piece + copied_piece()) < offset + bytes) {
-          copy_async_16(target + i * kCopiedRows * Memory::kPitch + 16 * piece, sources_[i] - offset + 16 * piece);
+      for (int piece = 0; piece < kWindow.pieces; piece += kThreadsPerRow) {
+        if (16 * piece < skipped_[i] + bytes) {
+          copy_async_16(target + i * kCopiedRows * kWindow.pitch + 16 * piece, sources_[i] + 16 * piece);
         }
       }
-      sources_[i] += kSpanBytes;
+      move(i, kSpanBytes);
     }
+  }
+
+  // The next copy is of the first span of rows that lie `distance` bytes further on, a multiple of 16. num_spans have
+  // been copied.
+  __device__ void go_on(int num_spans, int64_t distance) {
+#pragma unroll
+    for (int i = 0; i < kRowsPerThread; ++i) move(i, distance - int64_t{num_spans} * kSpanBytes);
   }
 
   // Makes the scales of the span in a slot. It must come behind a barrier.
@@ -139,7 +180,8 @@ class ExpertWeights {
     if constexpr (Fragments::kScalePitch > 0) {
       static_assert(Decoder::kAlignment == 16);
       const int row = lane() % 16;
-      Fragments::prepare(span_of(slot, first_row() + row, 0), scales_ + row * Fragments::kScalePitch, lane() / 16);
+      const uint8_t* span = ring_ + slot * Memory::kRawSlotBytes + (first_row() + row) * kWindow.pitch;
+      Fragments::prepare(span, scales_ + row * Fragments::kScalePitch, lane() / 16);
       sync_warp();
     }
   }
@@ -150,7 +192,8 @@ class ExpertWeights {
     for (int i = 0; i < 2; ++i) {
       uint32_t pairs[8];
       const uint8_t* scales = scales_ + (lane() / 4 + 8 * i) * Fragments::kScalePitch;
-      Fragments::decode(span_of(slot, fragment_row(i), begins_[i]), scales, step, columns_left, pairs);
+      const uint8_t* span = ring_ + slot * Memory::kRawSlotBytes + fragment_place_ + 8 * i * kWindow.pitch + begins_[i];
+      Fragments::decode(span, scales, step, columns_left, pairs);
 #pragma unroll
       for (int q = 0; q < 4; ++q) {
         a[q][i] = pairs[2 * q];
@@ -161,14 +204,26 @@ class ExpertWeights {
 
   // What is decoded next is in the next span.
   __device__ void advance() {
+    if constexpr (!kBeginsAlike) {
 #pragma unroll
-    for (int& begin : begins_) begin += kSpanBytes;
+      for (int& begin : begins_) begin = (begin + kSpanBytes) % 16;
+    }
+  }
+
+  // What is decoded next is in the first span of other rows. num_spans have been decoded.
+  __device__ void rewind(int num_spans) {
+    if constexpr (!kBeginsAlike) {
+#pragma unroll
+      for (int& begin : begins_) begin = (begin + num_spans * (16 - kSpanBytes % 16)) % 16;
+    }
   }
 
  private:
-  using Span = RawSpan<Decoder>;
-  static constexpr int kSpanBytes = Decoder::kMaxSpanBytes;
-  static constexpr int kThreadsPerRow = 4;  // they copy 64 bytes of a row at once
+  static constexpr int kSpanColumns = Memory::kSpanSteps * kStepColumns;
+  static constexpr RawWindow<Decoder> kWindow{Memory::kSpanSteps};
+  static constexpr int kSpanBytes = kWindow.bytes;
+  static constexpr bool kBeginsAlike = kSpanBytes % 16 == 0;  // all spans of a row begin alike in their windows
+  static constexpr int kThreadsPerRow = 4;                    // they copy 64 bytes of a row at once
   static constexpr int kCopiedRows = kGemmThreads / kThreadsPerRow;
   static constexpr int kRowsPerThread = kTileWeightRows / kCopiedRows;
 
@@ -182,17 +237,31 @@ class ExpertWeights {
     return Decoder::kAlignment == 16 ? 0 : static_cast<int>(reinterpret_cast<uintptr_t>(address) % 16);
   }
 
-  // Where the span of a row begins whose first byte is at the byte `begin`, modulo 16, of a 16-byte piece.
-  __device__ const uint8_t* span_of(int slot, int row, int begin) const {
-    const int offset = Decoder::kAlignment == 16 ? 0 : static_cast<int>(static_cast<unsigned>(begin) % 16);
-    return ring_ + slot * Memory::kRawSlotBytes + row * Memory::kPitch + offset;
+  // Moves the place of a row's next copy, which stays a multiple of 16.
+  __device__ void move(int i, int64_t bytes) {
+    if constexpr (kBeginsAlike) {
+      sources_[i] += bytes;
+    } else {
+      const int64_t window = (skipped_[i] + 16 * copied_piece() + bytes) & ~int64_t{15};
+      sources_[i] += window;
+      skipped_[i] += static_cast<int>(bytes - window);
+    }
+  }
+
+  // The place of a row's window among those of the warpgroup.
+  __device__ static int place(int row, int64_t row_bytes) {
+    if (Decoder::kAlignment == 16) return row;
+    const int turn = row_bytes % 16 < 8 ? 8 - row % 8 : row % 8;
+    return row / 8 * 8 + turn * (kWindow.pitch / 16) % 8;
   }
 
   int thread_;
   uint8_t* ring_;
   uint8_t* scales_;
-  const std::byte* sources_[kRowsPerThread];
-  int begins_[2];
+  int copied_place_, fragment_place_;         // bytes from the slot to the windows of the thread's first rows
+  const std::byte* sources_[kRowsPerThread];  // the thread's first piece of the next span's window
+  int skipped_[kRowsPerThread];               // bytes from there to the span
+  int begins_[2];                             // where the spans of the thread's fragments begin in their windows
 };
 
 }  // namespace gesso::cuda

@@ -1,10 +1,10 @@
 // The matrix kernel for experts on sm_90, for rows of bf16. Weights go from shared memory to registers, are decoded
 // there, and are multiplied by the instructions of a warpgroup.
 //
-// A block has two or four warpgroups, each with 64 weight rows of its own. They share the rows of x. Raw weights and
-// rows of x are copied two stages ahead; with few rows of x a stage is a span of columns. There is one barrier per
-// stage. Between barriers the warps go their own ways: while the products of some run, others decode. (Every warp
-// copies. Warps that did nothing else would save no instruction, and would need registers.)
+// A block has two warpgroups, each with 64 weight rows of its own. They share the rows of x. Raw weights and rows of x
+// are copied one or two spans of columns ahead. There is one barrier per span. Between barriers the warps go their own
+// ways: while the products of some run, others decode. (Every warp copies. Warps that did nothing else would save no
+// instruction, and would need registers.)
 #include <type_traits>
 
 #include "core/check.h"
@@ -28,103 +28,150 @@ namespace {
 
 __device__ inline int group_index() { return static_cast<int>(threadIdx.x) / kGemmThreads; }
 
-// The calling warpgroup's part of a block's work.
+// The calling warpgroup's part of a block's work. A group behind the last tile of weights repeats the last weight row,
+// and what it computes is not stored.
 __device__ inline TileWork group_work(TileWork work) {
   work.weight_tile += group_index();
   return work;
 }
 
-// Groups behind the last tile of weights only copy rows and take part in the barriers.
-__device__ inline bool is_idle(const GemmArguments& arguments, const TileWork& work) {
-  return work.weight_tile >= arguments.num_weight_tiles();
+__device__ inline int min_of(int a, int b) { return a < b ? a : b; }
+
+struct Range {
+  int begin, end;
+};
+
+// The part of `size` tiles that the block computes. Blocks b and b + half of the grid have neighbouring parts. Where
+// two blocks share a multiprocessor it is these, as blocks are spread over all multiprocessors before one gets its
+// second. So all multiprocessors have the same number of tiles, give or take one.
+__device__ inline Range tiles_of_block(int size) {
+  const int half = static_cast<int>(gridDim.x) / 2, block = static_cast<int>(blockIdx.x);
+  const int part = block < 2 * half ? block % half * 2 + block / half : block;
+  const auto begin = [&](int i) { return static_cast<int>(int64_t{size} * i / static_cast<int>(gridDim.x)); };
+  return {begin(part), begin(part + 1)};
 }
 
-// Computes the sums of one tile. There is at least one step.
+// The products of a step with the tile's first kColumns rows of x.
+template <int kColumns, int kCount>
+__device__ inline void multiply_columns(float (&sums)[kCount], const uint32_t (&a)[4][4], WgmmaOperand rows,
+                                        bool is_first) {
+  auto& first_sums = reinterpret_cast<float(&)[kColumns / 2]>(sums);
+  wgmma_fence();
+#pragma unroll
+  for (int q = 0; q < 4; ++q) wgmma_bf16(first_sums, a[q], further_on(rows, 32 * q), q > 0 || !is_first);
+  wgmma_commit();
+  wgmma_wait<0>();
+}
+
+// The products of a step. A wide tile multiplies few more rows of x than it has.
+template <int kRows>
+__device__ inline void multiply_step(float (&sums)[kRows / 2], const uint32_t (&a)[4][4], WgmmaOperand rows,
+                                     int num_rows, bool is_first) {
+  if constexpr (kRows == kNarrowRows) {
+    multiply_columns<kRows>(sums, a, rows, is_first);
+  } else if (num_rows <= 64) {
+    multiply_columns<64>(sums, a, rows, is_first);
+  } else if (num_rows <= 96) {
+    multiply_columns<96>(sums, a, rows, is_first);
+  } else if (num_rows <= 128) {
+    multiply_columns<128>(sums, a, rows, is_first);
+  } else if (num_rows <= 144) {
+    multiply_columns<144>(sums, a, rows, is_first);
+  } else {
+    multiply_columns<kRows>(sums, a, rows, is_first);
+  }
+}
+
+// Computes the tiles index to end - 1, which have the same rows of x. While the sums of one are stored, the copies of
+// the next one have begun.
 template <DType kFormat, int kRows>
-__device__ inline void multiply_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
-                                     float (&sums)[kRows / 2]) {
+__device__ inline void compute_tiles(const GemmArguments& arguments, const WorkList<kRows, kExpertGroups>& list,
+                                     int index, int end, uint8_t* shared) {
   using Memory = ExpertMemory<kFormat, kRows>;
+  constexpr int kSpanSteps = Memory::kSpanSteps;
   const int thread = thread_index_anew();
+  const TileWork work = group_work(list[index]);
   ExpertRows<Memory, kRows> rows(arguments, work, thread, shared + Memory::kRowsBegin);
   ExpertWeights<Memory> weights(
       arguments, work, thread,
-      shared + Memory::kRawBegin + thread / kGemmThreads * Memory::kRawSlots * Memory::kRawSlotBytes,
+      shared + Memory::kRawBegin + thread / kGemmThreads * Memory::kSlots * Memory::kRawSlotBytes,
       shared + Memory::kScalesBegin + thread / kWarpSize * Memory::kScaleBytes);
-  const bool has_weights = !is_idle(arguments, work);
-  RingPosition<Memory::kRowSlots> stage;
-  RingPosition<Memory::kRawSlots> span;
-  // Copies the span that begins with a step, if it is there.
-  const auto copy_weights = [&](int slot, int step) {
-    const int columns = arguments.num_columns - step * kStepColumns;
-    if (has_weights && columns > 0) weights.copy(slot, columns);
+  const int num_spans = (arguments.num_steps + kSpanSteps - 1) / kSpanSteps;
+  RingPosition<Memory::kSlots> ring;
+  int tiles_left = end - index, copied_step = 0;  // what is copied next
+  const auto copy = [&](int slot) {
+    if (tiles_left > 0) {
+      rows.copy(slot, copied_step);
+      weights.copy(slot, arguments.num_columns - copied_step * kStepColumns);
+    }
+    commit_copies();
+    copied_step += kSpanSteps;
+    if (copied_step < arguments.num_steps) return;
+    copied_step = 0;
+    --tiles_left;
+    rows.rewind(num_spans);
+    weights.go_on(num_spans, kExpertGroups * outputs_per_tile(arguments.is_gated) * arguments.row_bytes);
   };
 #pragma unroll
-  for (int i = 0; i < Memory::kRowSlots - 1; ++i) {
-    rows.copy(i, i * Memory::kStageSteps);
-    if (i < Memory::kRawSlots - 1) copy_weights(i, i * Memory::kSpanSteps);
-    commit_copies();
-  }
-  for (int step = 0; step < arguments.num_steps; step += Memory::kStageSteps) {
-    wait_copies<Memory::kInFlight>();
-    fence_async_proxy();
-    sync_block();  // the stage has arrived, and all threads are done with the one before
-    const int step_of_span = ring_slot<Memory::kSpanSteps>(step);
-    rows.copy(stage.free_slot(), step + (Memory::kRowSlots - 1) * Memory::kStageSteps);
-    if (step_of_span == 0) copy_weights(span.free_slot(), step + (Memory::kRawSlots - 1) * Memory::kSpanSteps);
-    commit_copies();
-    if (has_weights) {
-      if (step_of_span == 0) weights.prepare(span.slot());
-      const WgmmaOperand stage_rows = of_warp(rows.operand(stage.slot()));
+  for (int i = 0; i < Memory::kSlots - 1; ++i) copy(i);
+  for (; index < end; ++index) {
+    float sums[kRows / 2];
+    for (int step = 0; step < arguments.num_steps; step += kSpanSteps) {
+      wait_copies<Memory::kSlots - 2>();
+      fence_async_proxy();
+      sync_block();  // the span has arrived, and all threads are done with the one before
+      copy(ring.free_slot());
+      weights.prepare(ring.slot());
+      const WgmmaOperand span_rows = of_warp(rows.operand(ring.slot()));
 #pragma unroll
-      for (int i = 0; i < Memory::kStageSteps; ++i) {
-        if (!Memory::Fragments::kWholeSpans && step + i >= arguments.num_steps) break;
+      for (int i = 0; i < kSpanSteps; ++i) {
+        if (i > 0 && !Memory::Fragments::kWholeSpans && step + i >= arguments.num_steps) break;
         uint32_t a[4][4];
-        weights.decode(span.slot(), step_of_span + i, arguments.num_columns - (step + i) * kStepColumns, a);
-        wgmma_fence();
-#pragma unroll
-        for (int q = 0; q < 4; ++q) {
-          wgmma_bf16(sums, a[q], further_on(stage_rows, i * Memory::kStepBytes + 32 * q), step + i + q > 0);
-        }
-        wgmma_commit();
-        wgmma_wait<0>();
+        weights.decode(ring.slot(), i, arguments.num_columns - (step + i) * kStepColumns, a);
+        multiply_step<kRows>(sums, a, further_on(span_rows, i * Memory::kStepBytes), work.num_rows, step + i == 0);
       }
-    }
-    stage.advance();
-    if (step_of_span + Memory::kStageSteps == Memory::kSpanSteps) {
-      span.advance();
+      ring.advance();
       weights.advance();
     }
+    wgmma_finish(sums);
+    weights.rewind(num_spans);
+    // The tile is found anew. To keep it would take registers that the loop over steps needs.
+    store_group_sums<kRows, kExpertGroups>(arguments, group_work(list[index]), sums,
+                                           reinterpret_cast<float*>(shared + Memory::kStagedBegin));
   }
-  if (has_weights) wgmma_finish(sums);
 }
 
-// out = W x^T in tiles of 128 or 256 by kRows, see gemm_arguments.h.   grid: at most a block per tile.
-// ptxas: <= 128 registers; HGMMA, LDGSTS
+// out = W x^T in tiles of 128 by kRows, see gemm_arguments.h.   grid: at most a block per tile.
+// A block has neighbouring tiles. Of 100 tiles, the first of 8 blocks has 0 to 11, and the fifth one 12 to 24.
+// ptxas: <= 255 registers; HGMMA, LDGSTS
 template <DType kFormat, int kRows>
-__global__ void __launch_bounds__(expert_groups(kRows) * kGemmThreads, kRows == kNarrowRows ? 2 : 1)
+__global__ void __launch_bounds__(kExpertThreads, kRows == kNarrowRows ? 2 : 1)
     gemm_experts_kernel(GemmArguments arguments) {
   wait_for_earlier_kernels();
   using Memory = ExpertMemory<kFormat, kRows>;
   auto* shared = shared_memory<uint8_t>();
   shared += (kSwizzledTileAlignment - shared_address(shared) % kSwizzledTileAlignment) % kSwizzledTileAlignment;
   // The rings are not in use yet.
-  const WorkList<kRows, Memory::kGroups> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin),
-                                              reinterpret_cast<int32_t*>(shared + Memory::kRawBegin));
-  for (int index = static_cast<int>(blockIdx.x); index < list.size(); index += static_cast<int>(gridDim.x)) {
-    // The second time the tile is found anew. To keep it would take registers that the loop over steps needs.
-    float sums[kRows / 2];  // of an idle group they are not set, and nobody stores them
-    multiply_tile<kFormat, kRows>(arguments, group_work(list[index]), shared, sums);
-    static_assert(Memory::kGroups * staged_bytes(kRows) <= Memory::kWorkBegin);
-    store_group_sums<kRows, Memory::kGroups>(arguments, group_work(list[index]), sums);
+  const WorkList<kRows, kExpertGroups> list(arguments, reinterpret_cast<int32_t*>(shared + Memory::kWorkBegin),
+                                            reinterpret_cast<int32_t*>(shared + Memory::kRawBegin));
+  const Range range = tiles_of_block(list.size());
+  // Tiles that are not whole end at different places, and each is computed by itself. So is each wide tile whose
+  // results are staged, as they are staged where the copies of the next tile would arrive.
+  const bool has_runs = (Memory::kIsNarrow || !arguments.packed.values) &&
+                        arguments.num_weight_tiles() % kExpertGroups == 0 &&
+                        arguments.num_outputs % outputs_per_tile(arguments.is_gated) == 0;
+  for (int index = range.begin; index < range.end;) {
+    const int end = has_runs ? min_of(list.end_of_rows(index), range.end) : index + 1;
+    compute_tiles<kFormat, kRows>(arguments, list, index, end, shared);
     sync_block();  // all is read before the copies of the next tile begin
+    index = end;
   }
 }
 
 template <DType kFormat, int kRows>
 void launch_experts(const GemmLaunch& gemm) {
   const GemmTiles& tiles = gemm.plan.tiles;
-  launch(gemm.name,
-         {dim3(tiles.grid_x), ExpertMemory<kFormat, kRows>::kThreads, tiles.shared_bytes, gemm.queue.stream()},
+  launch(gemm.name, {dim3(tiles.grid_x), kExpertThreads, tiles.shared_bytes, gemm.queue.stream()},
          gemm_experts_kernel<kFormat, kRows>, gemm.arguments);
 }
 

@@ -143,10 +143,11 @@ __device__ inline void store_tile(const GemmArguments& arguments, const TileWork
 }
 
 // The same for the sums of a warpgroup (cuda/device/wgmma.h), which has the 64 weight rows of the tile. All kGroups
-// groups of the block take part. A group whose tile lies behind the last weight stores nothing.
+// groups of the block take part. A group whose tile lies behind the last weight stores nothing. Rows that are packed
+// are staged in kGroups * staged_bytes(kRows) bytes from `staging` on.
 template <int kRows, int kGroups>
-__device__ inline void store_group_sums(const GemmArguments& arguments, const TileWork& work,
-                                        float (&sums)[kRows / 2]) {
+__device__ inline void store_group_sums(const GemmArguments& arguments, const TileWork& work, float (&sums)[kRows / 2],
+                                        float* staging = shared_memory<float>()) {
   const bool is_whole = add_splits<kRows / 2, kGroups * kGemmThreads>(
       arguments, static_cast<int>(blockIdx.x), work.split, [&](int i) -> float& { return sums[i]; },
       [&](int i) { return i / 4 * 8 < work.num_rows; });
@@ -157,7 +158,7 @@ __device__ inline void store_group_sums(const GemmArguments& arguments, const Ti
   const TileRow first = tile_row(arguments, work.weight_tile, thread % kGemmThreads / kWarpSize * 16 + lane / 4);
   float* staged = nullptr;
   if (arguments.packed.values) {
-    staged = shared_memory<float>() + thread / kGemmThreads * kRows * kStagedStride;
+    staged = staging + thread / kGemmThreads * kRows * kStagedStride;
     sync_block();  // the products of all groups are done
   }
 #pragma unroll
