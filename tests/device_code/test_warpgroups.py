@@ -45,7 +45,29 @@ def test_sums_end_with_half_the_columns():
     assert check_warpgroups(GOOD.replace("IMAD R5, R6, R7, R5", "IMAD R56, R23, R7, R5")) == (1, [])
 
 
-def test_operands_in_registers():
-    """A may be in registers, too. They are no sums."""
-    in_registers = GOOD.replace("R24, gdesc[UR12], R24", "R24, R88, gdesc[UR12], R24")
-    assert check_warpgroups(in_registers.replace("IMAD R5", "IMAD R88")) == (1, [])
+# The last product has A in R88 to R91, and nothing waits for it before the IMAD.
+IN_REGISTERS = GOOD.replace("R24, gdesc[UR12], R24", "R24, R88, gdesc[UR12], R24")
+
+
+@pytest.mark.parametrize("instruction", ["IMAD R5, R88, R7, R5", "IMAD R92, R6, R7, R5", "STS.64 [R88], R90"])
+def test_operands_in_registers(instruction):
+    """They are no sums, and may be read."""
+    assert check_warpgroups(IN_REGISTERS.replace("IMAD R5, R6, R7, R5", instruction)) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("instruction", "registers"),
+    [("IMAD R91, R6, R7, R5", [91]), ("@!P0 LDS.128 R84, [R5]", []), ("@P1 LDS.128 R88, [R5]", [88, 89, 90, 91])],
+)
+def test_operands_are_not_written_early(instruction, registers):
+    _, problems = check_warpgroups(IN_REGISTERS.replace("IMAD R5, R6, R7, R5", instruction))
+    found = f"product_kernel: operands in registers {registers} are written while products run"
+    assert problems == ([found] if registers else [])
+
+
+def test_operands_are_written_after_a_wait():
+    """The first wait leaves one group under way, the second none."""
+    late = "IMAD R88, R6, R7, R5 ;  /* 0x0 */\n        /*0170*/                   STG.E.64"
+    assert check_warpgroups(IN_REGISTERS.replace("STG.E.64", late)) == (1, [])
+    between = "IMAD R88, R6, R7, R5 ;  /* 0x0 */\n        /*0160*/                   WARPGROUP.DEPBAR.LE gsb0, 0x0"
+    assert len(check_warpgroups(IN_REGISTERS.replace("WARPGROUP.DEPBAR.LE gsb0, 0x0", between))[1]) == 1
