@@ -12,7 +12,7 @@ from reference.linear import linear, magnitude
 from reference.stored import SIZES, random_weight, values_of, vector
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_within_rule
 
-WGMMA = ["BF16", "Q4_0", "Q8_0", "MXFP4", "NVFP4", "Q4_K", "Q5_K", "Q6_K"]
+WGMMA = ["BF16", "Q4_0", "Q5_0", "Q8_0", "MXFP4", "NVFP4", "Q4_K", "Q5_K", "Q6_K"]
 EXPERTS = ["Q5_0", "Q8_0", "NVFP4", "Q4_K", "Q6_K"]  # those that warpgroups multiply from registers
 FP4 = ["NVFP4", "MXFP4"]
 
@@ -62,8 +62,8 @@ def check_gated(name, rows, outputs, columns):
     )
 
 
-# Sizes around tiles of 2 x 64 outputs by 64, 128 and 256 rows, with steps of 64 columns.
-SHAPES = [(1, 1), (63, 64), (64, 65), (65, 127), (129, 129), (257, 130)]
+# Sizes around tiles of 4 x 64 outputs by 64 and 128 rows, with steps of 64 columns.
+SHAPES = [(1, 1), (63, 64), (64, 65), (65, 127), (129, 129), (127, 260)]
 
 
 @pytest.mark.parametrize("name", WGMMA)
@@ -86,6 +86,7 @@ def test_sizes_of_the_model_by_warpgroups(on, seed):
     on(90, seed=seed)
     check_linear("Q4_K", 20, 200, 2816, scale=np.float32(0.37))
     check_linear("BF16", 9, 70, 2112)
+    check_linear("Q5_0", 9, 70, 2112)
 
 
 def test_any_company_by_warpgroups(on):
@@ -367,7 +368,7 @@ def check_rounded_at_once(gate_name, down_name, rows, outputs, columns):
 
 
 @pytest.mark.parametrize("rows", [5, 130])
-@pytest.mark.parametrize("outputs", [32, 64, 96, 192])  # half a block of two warpgroups; with and without a half step
+@pytest.mark.parametrize("outputs", [32, 64, 96, 192])  # half a warpgroup to three; with and without a half step
 @pytest.mark.parametrize("columns", [256, 2304])  # one split of the sum, and several
 def test_rounded_at_once_by_warpgroups(on, columns, outputs, rows):
     on(90)

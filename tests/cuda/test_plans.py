@@ -31,8 +31,8 @@ ROUNDING = {"A100": "bf16", "H100": "bf16", "H200": "bf16"}  # the others: int8
 
 # Weights of the 26B model: type, N, K, rows of the result. A canvas has 256 rows, each with 8 of 128 experts.
 WEIGHTS = {
-    "attn_q, attn_k, attn_v": ("Q4_K", 8192, 2816, 256),
-    "attn_q, attn_k, attn_v of 1 row": ("Q4_K", 8192, 2816, 1),
+    "attn_q": ("Q4_K", 4096, 2816, 256),
+    "attn_q of 1 row": ("Q4_K", 4096, 2816, 1),
     "attn_output of full layers": ("Q4_K", 2816, 8192, 256),
     "ffn_gate, ffn_up": ("Q4_K", 2112, 2816, 256),
     "ffn_down": ("Q8_0", 2816, 2112, 256),
@@ -47,8 +47,8 @@ WEIGHTS = {
 # The plan, steps of 64 columns per split, bytes of shared memory of a block.
 PRODUCTS = {
     "A100": {
-        "attn_q, attn_k, attn_v": ("mma bf16 128 rows x 1 split, 256 blocks, 2.4 waves", 44, 83968),
-        "attn_q, attn_k, attn_v of 1 row": ("mma bf16 24 rows x 1 split, 128 blocks, 0.4 waves", 44, 44032),
+        "attn_q": ("mma bf16 128 rows x 2 splits, 256 blocks, 2.4 waves", 24, 83968),
+        "attn_q of 1 row": ("mma bf16 24 rows x 2 splits, 128 blocks, 0.4 waves", 24, 44032),
         "attn_output of full layers": ("mma bf16 128 rows x 1 split, 88 blocks, 0.8 waves", 128, 83968),
         "ffn_gate, ffn_up": ("mma bf16 128 rows x 4 splits, 528 blocks, 4.9 waves", 12, 83968),
         "ffn_down": ("mma bf16 128 rows x 1 split, 88 blocks, 0.8 waves", 33, 88544),
@@ -60,8 +60,8 @@ PRODUCTS = {
         "output": ("mma bf16 128 rows x 2 splits, 256 blocks, 2.4 waves", 24, 96736),
     },
     "RTX 3090": {
-        "attn_q, attn_k, attn_v": ("mma int8 128 rows x 1 split, 256 blocks, 3.1 waves", 44, 59392),
-        "attn_q, attn_k, attn_v of 1 row": ("mma int8 24 rows x 1 split, 128 blocks, 0.8 waves", 44, 34432),
+        "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 1.6 waves", 44, 59392),
+        "attn_q of 1 row": ("mma int8 24 rows x 1 split, 64 blocks, 0.4 waves", 44, 34432),
         "attn_output of full layers": ("mma int8 128 rows x 4 splits, 352 blocks, 4.3 waves", 36, 59392),
         "ffn_gate, ffn_up": ("mma int8 128 rows x 1 split, 132 blocks, 1.6 waves", 44, 59392),
         "ffn_down": ("mma int8 128 rows x 1 split, 88 blocks, 1.1 waves", 33, 63968),
@@ -73,8 +73,8 @@ PRODUCTS = {
         "output": ("mma int8 128 rows x 1 split, 128 blocks, 1.6 waves", 44, 72160),
     },
     "RTX 4090": {
-        "attn_q, attn_k, attn_v": ("mma int8 128 rows x 1 split, 256 blocks, 2.0 waves", 44, 59392),
-        "attn_q, attn_k, attn_v of 1 row": ("mma int8 24 rows x 1 split, 128 blocks, 0.5 waves", 44, 34432),
+        "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 59392),
+        "attn_q of 1 row": ("mma int8 24 rows x 1 split, 64 blocks, 0.2 waves", 44, 34432),
         "attn_output of full layers": ("mma int8 128 rows x 4 splits, 352 blocks, 2.8 waves", 36, 59392),
         "ffn_gate, ffn_up": ("mma int8 128 rows x 4 splits, 528 blocks, 4.1 waves", 12, 59392),
         "ffn_down": ("mma int8 128 rows x 1 split, 88 blocks, 0.7 waves", 33, 63968),
@@ -86,21 +86,21 @@ PRODUCTS = {
         "output": ("mma int8 128 rows x 1 split, 128 blocks, 1.0 waves", 44, 72160),
     },
     "H100": {
-        "attn_q, attn_k, attn_v": ("wgmma bf16 256 rows x 2 splits, 128 blocks, 1.0 waves", 24, 168960),
-        "attn_q, attn_k, attn_v of 1 row": ("wgmma bf16 64 rows x 2 splits, 128 blocks, 1.0 waves", 24, 95232),
-        "attn_output of full layers": ("wgmma bf16 256 rows x 6 splits, 132 blocks, 1.0 waves", 24, 168960),
-        "ffn_gate, ffn_up": ("wgmma bf16 256 rows x 2 splits, 66 blocks, 0.5 waves", 24, 168960),
-        "ffn_down": ("wgmma bf16 256 rows x 3 splits, 66 blocks, 0.5 waves", 12, 178112),
-        "ffn_down in NVFP4": ("wgmma bf16 256 rows x 3 splits, 66 blocks, 0.5 waves", 12, 178112),
+        "attn_q": ("wgmma bf16 128 rows x 4 splits, 128 blocks, 1.0 waves", 12, 193536),
+        "attn_q of 1 row": ("wgmma bf16 64 rows x 4 splits, 64 blocks, 0.5 waves", 12, 144384),
+        "attn_output of full layers": ("wgmma bf16 128 rows x 6 splits, 132 blocks, 1.0 waves", 24, 193536),
+        "ffn_gate, ffn_up": ("wgmma bf16 128 rows x 3 splits, 102 blocks, 0.8 waves", 16, 193536),
+        "ffn_down": ("wgmma bf16 128 rows x 5 splits, 110 blocks, 0.8 waves", 8, 156672),
+        "ffn_down in NVFP4": ("wgmma bf16 128 rows x 5 splits, 110 blocks, 0.8 waves", 8, 189440),
         "ffn_down in IQ3_S": ("mma bf16 128 rows x 1 split, 88 blocks, 0.7 waves", 33, 83968),
         "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.2 waves", 24, 100352),
         "ffn_gate_up_exps": ("wgmma experts 24 rows x 1 split, 264 blocks, 1.0 waves", 44, 110868),
         "ffn_gate_up_exps of 8 canvases": ("wgmma experts 160 rows x 1 split, 132 blocks, 1.0 waves", 44, 212500),
-        "output": ("wgmma bf16 256 rows x 4 splits, 128 blocks, 1.0 waves", 12, 194496),
+        "output": ("wgmma bf16 128 rows x 4 splits, 128 blocks, 1.0 waves", 12, 222208),
     },
     "RTX 5090": {
-        "attn_q, attn_k, attn_v": ("mma int8 128 rows x 1 split, 256 blocks, 1.5 waves", 44, 59392),
-        "attn_q, attn_k, attn_v of 1 row": ("mma int8 24 rows x 1 split, 128 blocks, 0.4 waves", 44, 34432),
+        "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 0.8 waves", 44, 59392),
+        "attn_q of 1 row": ("mma int8 24 rows x 1 split, 64 blocks, 0.2 waves", 44, 34432),
         "attn_output of full layers": ("mma int8 128 rows x 3 splits, 264 blocks, 1.6 waves", 48, 59392),
         "ffn_gate, ffn_up": ("mma int8 128 rows x 1 split, 132 blocks, 0.8 waves", 44, 59392),
         "ffn_down": ("mma int8 128 rows x 1 split, 88 blocks, 0.5 waves", 33, 63968),
@@ -112,8 +112,8 @@ PRODUCTS = {
         "output": ("mma int8 128 rows x 1 split, 128 blocks, 0.8 waves", 44, 72160),
     },
     "GB10": {
-        "attn_q, attn_k, attn_v": ("mma int8 128 rows x 1 split, 256 blocks, 5.3 waves", 44, 59392),
-        "attn_q, attn_k, attn_v of 1 row": ("mma int8 24 rows x 1 split, 128 blocks, 1.3 waves", 44, 34432),
+        "attn_q": ("mma int8 128 rows x 1 split, 128 blocks, 2.7 waves", 44, 59392),
+        "attn_q of 1 row": ("mma int8 24 rows x 1 split, 64 blocks, 0.7 waves", 44, 34432),
         "attn_output of full layers": ("mma int8 128 rows x 1 split, 88 blocks, 1.8 waves", 128, 59392),
         "ffn_gate, ffn_up": ("mma int8 128 rows x 1 split, 132 blocks, 2.8 waves", 44, 59392),
         "ffn_down": ("mma int8 128 rows x 1 split, 88 blocks, 1.8 waves", 33, 63968),

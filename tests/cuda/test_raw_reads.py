@@ -1,5 +1,5 @@
-"""Reads of stored weights from shared memory. The threads of a warp read the same word of 32 rows. If these rows shared
-banks, the read would take several times as long."""
+"""Reads of stored weights from shared memory. The threads of a warp read the same word of 32 rows, or with warpgroups
+8 bytes of 8 rows. If these rows shared banks, the read would take several times as long."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ COLUMNS = {
 }
 # The kernel: architecture and rounding of the rows of x.
 KERNELS = {"bf16": (86, "bf16"), "int8": (86, "int8"), "wgmma": (90, "bf16")}
-READERS = "words.h"  # all reads of stored bytes are there
+READERS = ("words.h", "fragments.h", "wide_fragments.h")  # all reads of stored bytes are there
 
 
 def bytes_behind(name, columns):
@@ -37,7 +37,7 @@ def small(name, columns):
 
 @pytest.fixture
 def count(emulator, request):
-    """A function count(kernel, op): what the op's warps read with the functions of words.h."""
+    """A function count(kernel, op): what the op's warps read with the functions of READERS."""
 
     def use(kernel, op):
         architecture, activations = KERNELS[kernel]
@@ -55,11 +55,8 @@ def count(emulator, request):
     device.use("cuda", request.config.getoption("--activations"))
 
 
-# On sm_90 products with rows of Q5_0 use the kernel "bf16".
-CASES = [(kernel, name) for kernel in KERNELS for name in COLUMNS if (kernel, name) != ("wgmma", "Q5_0")]
-
-
-@pytest.mark.parametrize(("kernel", "name"), CASES)
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", COLUMNS)
 def test_rows_are_in_different_banks(count, kernel, name):
     rng = np.random.default_rng(1)
     for columns in sorted({small(name, columns) for columns in COLUMNS[name]}):

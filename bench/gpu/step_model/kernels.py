@@ -82,12 +82,12 @@ KERNELS = {
     ),
     "wgmma bf16": Kernel(
         "gemm/kernels/gemm_wgmma_sm90a.cu",
-        "gemm_wgmma_kernelINS0_{decoder}ELi{rows}E",
+        "gemm_wgmma_kernelILNS_5DTypeE{type}ELi{rows}E",
         warpgroup_product,
-        warps=8,
-        weight_rows=128,
+        warps=16,
+        weight_rows=256,
         architecture="a",
-        products_read_raw=True,
+        reads_raw=False,
         is_asynchronous=True,
     ),
     "wgmma experts": Kernel(

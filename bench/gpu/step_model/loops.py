@@ -137,16 +137,14 @@ def warp_product(blocks: Sequence[Block], case: Case) -> list[float]:
 
 
 def warpgroup_product(blocks: Sequence[Block], case: Case) -> list[float]:
-    """gemm_wgmma. The loop over rows of x is unrolled: blocks before it are its rest. Those behind copy weights."""
-    times, is_behind = [], False
-    for block in blocks:
-        if not block.has("LDGSTS"):
-            times.append(1.0)
-        elif block.is_loop:
-            times.append(case.row_copies)
-            is_behind = True
-        else:
-            times.append(1 / case.span_steps if is_behind else NEVER)
+    """gemm_wgmma, a loop over one or two steps. Four warpgroup products are a step. The first copies are of rows of x.
+    Those behind them are of raw weights, and come once per span. So do stores, which are of a span's scales."""
+    steps = sum(block.count("HGMMA") for block in blocks) / 4
+    copies = [i for i, block in enumerate(blocks) if block.has("LDGSTS")]
+    times = [1 / steps] * len(blocks)
+    for i, block in enumerate(blocks):
+        if i in copies[1:] or (block.has("STS") and not block.multiplies):
+            times[i] = 1 / max(steps, case.span_steps)
     return times
 
 

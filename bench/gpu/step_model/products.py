@@ -13,8 +13,6 @@ from gpu.step_model.machine import Machine
 from gpu.step_model.plans import ProductPlan
 from gpu.step_model.shape import Matrix, Routing
 
-ROWS_PER_COPY_LOOP = 128  # of gemm_wgmma: four copies of 32 rows
-
 
 @dataclass(frozen=True)
 class Product(Launch):
@@ -42,11 +40,8 @@ class Product(Launch):
         return kernels.work(self.plan.kernel, machine.arch, self.case(), **self.symbol)
 
     def case(self) -> Case:
-        copies = self.plan.tile_rows / ROWS_PER_COPY_LOOP
         decodes = 1 / self.kernel.groups_of(self.plan.tile_rows)
-        return kernels.product_case(
-            self.plan.kernel, self.matrix.dtype, row_copies=copies, decodes=decodes, **self.shares()
-        )
+        return kernels.product_case(self.plan.kernel, self.matrix.dtype, decodes=decodes, **self.shares())
 
     def shares(self) -> dict[str, object]:
         """How often the blocks with matrix instructions run in a step, if not always."""

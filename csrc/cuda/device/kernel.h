@@ -29,4 +29,11 @@ __device__ inline int thread_index_anew() {
   return index;
 }
 
+// The same of blockIdx.x.
+__device__ inline int block_index_anew() {
+  int index;
+  asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(index));
+  return index;
+}
+
 }  // namespace gesso::cuda

@@ -13,11 +13,11 @@
 namespace gesso::cuda {
 
 // The types that kWgmmaBF16 is compiled for, those of large matrices in published files. Other types use kMmaBF16.
-using WgmmaTypes = DTypeList<DType::kBF16, DType::kQ4_0, DType::kQ8_0, DType::kMXFP4, DType::kNVFP4, DType::kQ4_K,
-                             DType::kQ5_K, DType::kQ6_K>;
+using WgmmaTypes = DTypeList<DType::kBF16, DType::kQ4_0, DType::kQ5_0, DType::kQ8_0, DType::kMXFP4, DType::kNVFP4,
+                             DType::kQ4_K, DType::kQ5_K, DType::kQ6_K>;
 
 // How many groups of 128 threads a block of kWgmmaBF16 has. Each has 64 weight rows.
-constexpr int kWgmmaGroups = 2;
+constexpr int kWgmmaGroups = 4;
 
 // The same of kWgmmaExperts. With narrow tiles two blocks share a multiprocessor: while one begins a tile or stores it,
 // the other one multiplies. In a wide tile one group decodes while the products of the other one run.

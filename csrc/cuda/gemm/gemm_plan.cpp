@@ -37,24 +37,34 @@ GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weig
 // With experts there are so many tiles that k is never cut.
 Splits plan_splits(const DeviceProperties& device, const GemmWeights& weights, const GemmSums& sums) {
   if (weights.num_experts > 0) return {1, sums.num_steps};
-  const bool is_int8 = sums.kernel == GemmKernel::kMmaInt8, is_wgmma = sums.kernel == GemmKernel::kWgmmaBF16;
-  // 256 rows are one wide tile of int8 and two of another kernel. A block of warpgroups has them all, and two tiles of
-  // weights.
-  const int64_t blocks = is_wgmma ? divide_up(weights.num_tiles(), 2) : weights.num_tiles() * (is_int8 ? 1 : 2);
-  return choose_splits({
-      .num_outputs = weights.num_outputs,
-      .num_steps = sums.num_steps,
-      .granule = is_int8 ? 4 : 12,  // spans have 1, 2 or 4 steps; the rows of kSplitBF16 3 terms
-      .blocks = static_cast<int>(blocks),
-      .fill_steps = is_int8 ? 2 : 4,
-      .num_multiprocessors = device.num_multiprocessors,
-  });
+  SplitProblem problem = {.num_outputs = weights.num_outputs,
+                          .num_steps = sums.num_steps,
+                          .num_multiprocessors = device.num_multiprocessors};
+  // The rows of a canvas of 256 are one wide tile of int8, and two of the other kernels. Spans have 1, 2 or 4 steps,
+  // and the rows of kSplitBF16 have 3 terms.
+  switch (sums.kernel) {
+    case GemmKernel::kWgmmaBF16:
+      problem.blocks = static_cast<int>(2 * divide_up(weights.num_tiles(), kWgmmaGroups));
+      problem.granule = 4;
+      problem.fill_steps = 2;
+      break;
+    case GemmKernel::kMmaInt8:
+      problem.blocks = weights.num_tiles();
+      problem.granule = 4;
+      problem.fill_steps = 2;
+      break;
+    default:
+      problem.blocks = 2 * weights.num_tiles();
+      problem.granule = 12;
+      problem.fill_steps = 4;
+  }
+  return choose_splits(problem);
 }
 
 // A wide tile decodes a weight once for more rows. Rows that it does not have are not multiplied. A narrow tile leaves
 // shared memory to other blocks, so that more blocks wait for memory at the same time. Both add in the same order.
 int choose_tile_rows(const GemmWeights& weights, GemmKernel kernel, int64_t num_rows) {
-  if (kernel == GemmKernel::kWgmmaBF16) return num_rows <= 64 ? 64 : num_rows <= 128 ? 128 : 256;
+  if (kernel == GemmKernel::kWgmmaBF16) return num_rows <= kFewWgmmaRows ? kFewWgmmaRows : kWgmmaRows;
   bool is_wide = num_rows > kNarrowRows;
   if (weights.num_experts > 0) {
     const bool has_room = work_list_bytes(weights.num_experts, kWideRows) <= kWorkListRoom;

@@ -24,7 +24,7 @@ namespace gesso::cuda {
 // The number of columns that a kernel multiplies at a time. This is called a step.
 constexpr int kStepColumns = 64;
 
-// A block multiplies 64 weight rows with 24, 128 or 256 rows of x. (With warpgroups: 128 weight rows with up to 256
+// A block multiplies 64 weight rows with 24, 128 or 256 rows of x. (With warpgroups: 256 weight rows with 64 or 128
 // rows of x; for experts 128 weight rows with 24 or 160 rows of x.)
 constexpr int kTileWeightRows = 64;
 // The outputs that a tile makes. In a gated product half of its weight rows are the gate's.
@@ -36,6 +36,8 @@ constexpr int kNarrowRows = 24;
 // memory, once for 256.
 constexpr int kWideRows = 128;
 constexpr int kWideInt8Rows = 256;
+// The tiles of kWgmmaBF16.
+constexpr int kWgmmaRows = 128, kFewWgmmaRows = 64;
 // The wide tiles of kWgmmaExperts. Example: if 2048 rows have 8 experts each, each of 128 experts gets 128 rows in the
 // mean, and seldom more than 160.
 constexpr int kWideExpertRows = 160;
@@ -62,12 +64,12 @@ struct RowFormat {
 };
 
 enum class GemmKernel : uint8_t {
-  kMmaBF16,    // matrix instructions of a warp on bf16; every GPU has them
-  kMmaInt8,    // the same on 8-bit integers
-  kMmaFp4,     // the same on 4-bit floats: compute capability 12.0 and 12.1
-  kWgmmaBF16,  // matrix instructions of a warpgroup on bf16: compute capability 9.0
-  // The same for experts, with weights that are decoded in registers.
-  kWgmmaExperts,
+  kMmaBF16,  // matrix instructions of a warp on bf16; every GPU has them
+  kMmaInt8,  // the same on 8-bit integers
+  kMmaFp4,   // the same on 4-bit floats: compute capability 12.0 and 12.1
+  // Matrix instructions of a warpgroup on bf16, with weights that are decoded in registers: compute capability 9.0.
+  kWgmmaBF16,
+  kWgmmaExperts,  // the same for experts
 };
 
 // The weights of a product: one matrix [N, K], a gate's and an up's, or those of each expert.

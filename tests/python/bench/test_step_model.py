@@ -139,7 +139,9 @@ def test_loops_that_copy():
     loop = Block([ins("LDGSTS", "[R1], [R2]", 0x10), ins("BRA", "0x10", 0x20)])
     copy = Block([ins("LDGSTS", "[R1], [R2]", 0x30)])
     masks = Block([ins("FSEL")] * 7)
-    assert warpgroup_product([copy, loop, copy], Case(span_steps=2, row_copies=3)) == [0, 3, 0.5]
+    stores = Block([ins("STS")])
+    two_steps = Block([ins("HGMMA.64x128x16.F32.BF16")] * 8)
+    assert warpgroup_product([copy, copy, stores, two_steps], Case(span_steps=4)) == [0.5, 0.25, 0.25, 0.5]
     for num_products, times in (
         (4, [1, 0.25, 1]),
         (16, [0.25, 0.25, 0.25]),

@@ -1,17 +1,16 @@
-// The matrix kernel for rows of bf16 on sm_90, with the instructions of a warpgroup.
+// The matrix kernel for rows of bf16 on sm_90, with the instructions of a warpgroup. Weights go from shared memory to
+// registers and are decoded there, as in gemm_experts_wgmma_sm90a.cu.
 //
-// A block has two warpgroups, each with 64 weight rows of its own. They share up to 256 rows of x, so that a weight is
-// decoded once for all of these. As in gemm_bf16.cuh three things run side by side: copies of raw weights and of rows
-// of x, which are needed some steps later; decoding of the next step's weights; and this step's products, which need no
-// thread once they are issued. With many rows of x the matrix units bound the speed, with few the bytes of the weights.
+// A block has four warpgroups, each with 64 weight rows of its own. They share 128 rows of x: the more weight rows, the
+// less often the rows of x come through the L2 cache. Raw weights and rows of x are copied ahead, two steps of 64
+// columns at a time. There is one barrier for these two steps. Between barriers the warps go their own ways: while the
+// products of some run, others decode. With many rows of x the matrix units bound the speed, with few the bytes of the
+// weights.
 #include <type_traits>
 
 #include "core/check.h"
+#include "cuda/block/ring.h"
 #include "cuda/block/swizzle.h"
-#include "cuda/decode/blocks.h"
-#include "cuda/decode/floats.h"
-#include "cuda/decode/list_decoder.h"
-#include "cuda/decode/super_blocks.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
@@ -19,55 +18,19 @@
 #include "cuda/device/wgmma.h"
 #include "cuda/gemm/gemm_code.h"
 #include "cuda/gemm/kernels/gemm_store.cuh"
-#include "cuda/gemm/kernels/gemm_tile.cuh"
-#include "cuda/gemm/kernels/raw_tile.cuh"
+#include "cuda/gemm/kernels/wgmma_tiles.cuh"
 
 namespace gesso::cuda {
 namespace {
 
-constexpr int kGroups = kWgmmaGroups;
-constexpr int kThreads = kGroups * kGemmThreads;
-constexpr int kMaxSharedBytes = 227 * 1024;
-
-__device__ inline int group_index() { return static_cast<int>(threadIdx.x) / kGemmThreads; }
-
-// How a block uses its shared memory. It begins at a multiple of kSwizzledTileAlignment.
-template <typename Decoder, int kRows>
-struct WgmmaMemory {
-  static constexpr int kSlots = 3;  // steps of rows of x: one is multiplied, two have arrived or are on their way
-  static constexpr int kSlotBytes = kRows * kSwizzledRowBytes;
-  static constexpr int kWeightBytes = kTileWeightRows * kSwizzledRowBytes;  // decoded weights of one step and group
-  static constexpr int kRawSlots = RawSpan<Decoder>::num_slots(kSlots - 1);
-  using Raw = RawTile<Decoder, kRawSlots>;
-
-  // How many groups of copies may still be on their way when a step needs its own.
-  static constexpr int kRawAhead = RawSpan<Decoder>::kSteps * (kRawSlots - 1);
-  static constexpr int kInFlight = (kSlots - 1 < kRawAhead ? kSlots - 1 : kRawAhead) - 1;
-
-  static constexpr int kRowsBegin = 0;
-  static constexpr int kWeightsBegin = kRowsBegin + kSlots * kSlotBytes;
-  static constexpr int kRawBegin = kWeightsBegin + kGroups * 2 * kWeightBytes;
-  static constexpr int kBytes = kRawBegin + kGroups * Raw::kBytes;
-  static_assert(kBytes + kSwizzledTileAlignment <= kMaxSharedBytes);
-  static_assert(kGroups * staged_bytes(kRows) <= kBytes);
-
-  uint8_t* shared;
-
-  __device__ uint8_t* rows(int step) const { return shared + kRowsBegin + step % kSlots * kSlotBytes; }
-  __device__ uint8_t* weights(int step) const {
-    return shared + kWeightsBegin + (group_index() * 2 + step % 2) * kWeightBytes;
-  }
-  __device__ uint8_t* raw() const { return shared + kRawBegin + group_index() * Raw::kBytes; }
-};
-
-// The tile that a block computes. x of the grid counts tiles; those with the same weights and other rows of x follow
-// one another. y of the grid counts splits.
+// The tile that a block computes; weight_tile is the first of its groups'. x of the grid counts tiles; those with the
+// same weights and other rows of x follow one another. y of the grid counts splits.
 template <int kRows>
 __device__ TileWork block_work(const GemmArguments& arguments) {
   const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
-  const int block = static_cast<int>(blockIdx.x);
+  const int block = block_index_anew();
   TileWork work;
-  work.weight_tile = block / num_row_tiles * kGroups + group_index();
+  work.weight_tile = block / num_row_tiles * kWgmmaGroups;
   work.first_row = block % num_row_tiles * kRows;
   work.num_rows = arguments.num_rows - work.first_row < kRows ? arguments.num_rows - work.first_row : kRows;
   work.split = static_cast<int>(blockIdx.y);
@@ -77,108 +40,110 @@ __device__ TileWork block_work(const GemmArguments& arguments) {
   return work;
 }
 
-// Starts the copies of a step's rows of x. Rows that the tile does not have are not copied. Whatever lies in their
-// place is multiplied, and the result is not stored.
-__device__ inline void copy_rows(const GemmArguments& arguments, const TileWork& work, int step, uint8_t* tile) {
-  constexpr int kPieces = kSwizzledRowBytes / 16;
-  const int piece = static_cast<int>(threadIdx.x) % kPieces;
-  for (int row = static_cast<int>(threadIdx.x) / kPieces; row < work.num_rows; row += kThreads / kPieces) {
-    const std::byte* source = arguments.x + (work.first_row + row) * arguments.x_row_bytes + step * kSwizzledRowBytes;
-    copy_async_16(tile + swizzled_offset(row, piece), source + 16 * piece);
-  }
-}
-
-// Issues the products of one step.
-template <int kRows>
-__device__ inline void multiply_step(float (&sums)[kRows / 2], const uint8_t* weights, const uint8_t* rows,
-                                     bool is_first) {
-  wgmma_fence();
-#pragma unroll
-  for (int k = 0; k < kStepColumns / 16; ++k) {
-    wgmma_bf16(sums, wgmma_operand(weights, k), wgmma_operand(rows, k), !is_first || k > 0);
-  }
-  wgmma_commit();
+// The part of the calling warpgroup. One whose tile lies behind the last weights has no rows: it only copies rows for
+// the others and takes part in the barriers.
+__device__ inline TileWork group_work(const GemmArguments& arguments, TileWork work) {
+  work.weight_tile += thread_index_anew() / kGemmThreads;
+  if (work.weight_tile >= arguments.num_weight_tiles()) work.num_rows = 0;
+  return work;
 }
 
 // Computes the sums of one tile over its steps. There is at least one.
-template <typename Decoder, int kRows>
-__device__ inline void multiply_tile(const GemmArguments& arguments, const TileWork& work, uint8_t* shared,
+template <DType kFormat, int kRows>
+__device__ inline void multiply_tile(const GemmArguments& arguments, const TileWork& block, uint8_t* shared,
                                      float (&sums)[kRows / 2]) {
-  using Memory = WgmmaMemory<Decoder, kRows>;
-  constexpr int kSpanSteps = RawSpan<Decoder>::kSteps;
-  const Memory memory{shared};
-  typename Memory::Raw raw(memory.raw(), arguments.dtype);
-  raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
-
-  // What a thread does while the products of a step run: it starts copies into the slot that the step before has left,
-  // and decodes the next step's weights.
-  const auto prepare = [&](int step) {
-    const int next = step + 1, copied = step + Memory::kSlots - 1;
-    if (copied < work.end_step) copy_rows(arguments, work, copied, memory.rows(copied));
-    if (next % kSpanSteps == 0) raw.copy(next / kSpanSteps + Memory::kRawSlots - 1);
-    commit_copies();
-    if (next < work.end_step) decode_step(raw, next, arguments.num_columns, memory.weights(next));
+  using Memory = WgmmaMemory<kFormat, kRows>;
+  const TileWork work = group_work(arguments, block);
+  WgmmaRows<Memory> rows(arguments, block, shared + Memory::kRowsBegin);
+  WgmmaWeights<Memory> weights(arguments, work, shared + Memory::kRawBegin, shared + Memory::kScalesBegin);
+  const bool has_weights = work.num_rows > 0;
+  RingPosition<Memory::kRowSlots> stage;
+  const auto span_slot = [](int step) { return ring_slot<Memory::kRawSlots>(step / Memory::kSpanSteps); };
+  // Copies the span that begins with a step, if the tile has it.
+  const auto copy_weights = [&](int step) {
+    if (has_weights && step < work.end_step) weights.copy(span_slot(step), arguments.num_columns - step * kStepColumns);
   };
-
-  for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
-  copy_rows(arguments, work, work.first_step, memory.rows(work.first_step));
-  for (int i = 0; i <= Memory::kInFlight; ++i) commit_copies();
-  wait_copies<Memory::kInFlight>();
-  sync_block();
-  prepare(work.first_step - 1);
-  for (int step = work.first_step; step < work.end_step; ++step) {
+  bool has_sums = false;
+  copy_weights(work.first_step);
+#pragma unroll
+  for (int i = 0; i < Memory::kRowSlots - 1; ++i) {
+    rows.copy(i, work.first_step + i * Memory::kStageSteps);
+    commit_copies();
+  }
+  for (int step = work.first_step; step < work.end_step; step += Memory::kStageSteps) {
     wait_copies<Memory::kInFlight>();
     fence_async_proxy();
-    sync_block();  // this step's tiles are complete
-    multiply_step<kRows>(sums, memory.weights(step), memory.rows(step), step == work.first_step);
-    wgmma_wait<1>();
-    sync_block();  // all threads are done with the step before
-    prepare(step);
+    sync_block();  // the stage has arrived, and all threads are done with the one before
+    const int step_of_span = ring_slot<Memory::kSpanSteps>(step);
+    rows.copy(stage.free_slot(), step + (Memory::kRowSlots - 1) * Memory::kStageSteps);
+    if (step_of_span == 0) copy_weights(step + Memory::kSpanSteps);
+    commit_copies();
+    if (has_weights) {
+      if (step_of_span == 0) weights.prepare(span_slot(step));
+      const WgmmaOperand stage_rows = of_warp(rows.operand(stage.slot()));
+#pragma unroll
+      for (int i = 0; i < Memory::kStageSteps; ++i) {
+        if (!Memory::Fragments::kWholeSpans && step + i >= work.end_step) break;
+        uint32_t a[4][4];
+        weights.decode(span_slot(step), step_of_span + i, arguments.num_columns - (step + i) * kStepColumns, a);
+        wgmma_fence();
+#pragma unroll
+        for (int q = 0; q < 4; ++q) {
+          wgmma_bf16(sums, a[q], further_on(stage_rows, i * Memory::kStepBytes + 32 * q), has_sums || q > 0);
+        }
+        has_sums = true;
+        wgmma_commit();
+        wgmma_wait<0>();
+      }
+    }
+    stage.advance();
+    if (step_of_span + Memory::kStageSteps == Memory::kSpanSteps) weights.advance();
   }
-  wgmma_finish(sums);
+  if (has_weights) wgmma_finish(sums);
 }
 
-// out = W x^T in tiles of 2 * 64 by kRows, see gemm_arguments.h.   grid: see block_work; shared WgmmaMemory.
-// ptxas: <= 255 registers; HGMMA, LDGSTS
-template <typename Decoder, int kRows>
-__global__ void __launch_bounds__(kThreads, 1) gemm_wgmma_kernel(GemmArguments arguments) {
+// out = W x^T in tiles of 4 * 64 by kRows, see gemm_arguments.h.   grid: see block_work; shared WgmmaMemory.
+// ptxas: <= 128 registers; HGMMA, LDGSTS
+template <DType kFormat, int kRows>
+__global__ void __launch_bounds__(kWgmmaThreads, 1) gemm_wgmma_kernel(GemmArguments arguments) {
   wait_for_earlier_kernels();
   auto* shared = shared_memory<uint8_t>();
   shared += (kSwizzledTileAlignment - shared_address(shared) % kSwizzledTileAlignment) % kSwizzledTileAlignment;
-  const TileWork work = block_work<kRows>(arguments);
-  float sums[kRows / 2];
-  multiply_tile<Decoder, kRows>(arguments, work, shared, sums);
-  store_group_sums<kRows, kGroups>(arguments, work, sums);
+  float sums[kRows / 2];  // of a group without rows they are not set, and nobody stores them
+  multiply_tile<kFormat, kRows>(arguments, block_work<kRows>(arguments), shared, sums);
+  // The tile is found anew. To keep it would take registers that the loop needs.
+  store_group_sums<kRows, kWgmmaGroups>(arguments, group_work(arguments, block_work<kRows>(arguments)), sums);
 }
 
-template <typename Decoder, int kRows>
+template <DType kFormat, int kRows>
 void launch_gemm_wgmma(const GemmLaunch& gemm) {
   const GemmTiles& tiles = gemm.plan.tiles;
-  launch(gemm.name, {dim3(tiles.grid_x, tiles.grid_y), kThreads, tiles.shared_bytes, gemm.queue.stream()},
-         gemm_wgmma_kernel<Decoder, kRows>, gemm.arguments);
+  launch(gemm.name, {dim3(tiles.grid_x, tiles.grid_y), kWgmmaThreads, tiles.shared_bytes, gemm.queue.stream()},
+         gemm_wgmma_kernel<kFormat, kRows>, gemm.arguments);
 }
 
-// Calls use(integral_constant<kRows>) for the rows of a tile.
-template <typename Use>
-void with_rows(int tile_rows, const Use& use) {
-  if (tile_rows == 64) return use(std::integral_constant<int, 64>());
-  if (tile_rows == 128) return use(std::integral_constant<int, 128>());
-  check(tile_rows == 256, "no kernel of warpgroups has tiles of ", tile_rows, " rows");
-  use(std::integral_constant<int, 256>());
+// Calls use(integral_constant<type>, integral_constant<rows>) for the type of the list that `dtype` is, and the rows of
+// a tile.
+template <DType... kTypes, typename Use>
+void with_type_and_rows(DTypeList<kTypes...>, DType dtype, int tile_rows, const Use& use) {
+  const auto with_rows = [&](auto type) {
+    tile_rows == kWgmmaRows ? use(type, std::integral_constant<int, kWgmmaRows>())
+                            : use(type, std::integral_constant<int, kFewWgmmaRows>());
+  };
+  const bool is_found = ((dtype == kTypes && (with_rows(std::integral_constant<DType, kTypes>()), true)) || ...);
+  check(is_found, "warpgroups multiply no ", dtype_name(dtype));
 }
 
 int64_t wgmma_shared_bytes(DType weight, RowFormat, int tile_rows) {
   int64_t bytes = 0;
-  with_decoder_of(WgmmaTypes{}, weight, [&]<typename Decoder>(DecoderType<Decoder>) {
-    with_rows(tile_rows, [&](auto rows) { bytes = WgmmaMemory<Decoder, rows>::kBytes + kSwizzledTileAlignment; });
-  });
+  with_type_and_rows(WgmmaTypes{}, weight, tile_rows,
+                     [&](auto type, auto rows) { bytes = WgmmaMemory<type, rows>::kBytes + kSwizzledTileAlignment; });
   return bytes;
 }
 
 void launch_wgmma(const GemmLaunch& gemm) {
-  with_decoder_of(WgmmaTypes{}, gemm.arguments.dtype, [&]<typename Decoder>(DecoderType<Decoder>) {
-    with_rows(gemm.plan.tiles.rows, [&](auto rows) { launch_gemm_wgmma<Decoder, rows>(gemm); });
-  });
+  with_type_and_rows(WgmmaTypes{}, gemm.arguments.dtype, gemm.plan.tiles.rows,
+                     [&](auto type, auto rows) { launch_gemm_wgmma<type, rows>(gemm); });
 }
 
 }  // namespace

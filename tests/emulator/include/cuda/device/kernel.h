@@ -19,5 +19,6 @@ inline T* shared_memory() {
 inline int lane_index() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 inline int warp_index() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 inline int thread_index_anew() { return static_cast<int>(threadIdx.x); }
+inline int block_index_anew() { return static_cast<int>(blockIdx.x); }
 
 }  // namespace gesso::cuda
