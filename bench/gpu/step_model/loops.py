@@ -137,8 +137,8 @@ def warp_product(blocks: Sequence[Block], case: Case) -> list[float]:
 
 
 def warpgroup_product(blocks: Sequence[Block], case: Case) -> list[float]:
-    """gemm_wgmma, a loop over one or two steps. Four warpgroup products are a step. The first copies are of rows of x.
-    Those behind them are of raw weights, and come once per span. So do stores, which are of a span's scales."""
+    """gemm_wgmma, a loop over a span or a part of it. Four warpgroup products are a step. The first copies are of rows
+    of x. Those behind them are of raw weights, and come once per span. So do stores, which are of a span's scales."""
     steps = sum(block.count("HGMMA") for block in blocks) / 4
     copies = [i for i, block in enumerate(blocks) if block.has("LDGSTS")]
     times = [1 / steps] * len(blocks)

@@ -64,40 +64,48 @@ __device__ inline void multiply_tile(const GemmArguments& arguments, const TileW
     if (has_weights && step < work.end_step) weights.copy(span_slot(step), arguments.num_columns - step * kStepColumns);
   };
   bool has_sums = false;
+  const auto multiply_stage = [&](int span, int of_span) {
+    const WgmmaOperand stage_rows = of_warp(rows.operand(stage.slot()));
+#pragma unroll
+    for (int i = 0; i < Memory::kStageSteps; ++i) {
+      const int step = span + of_span + i;
+      if (!Memory::Fragments::kWholeSpans && step >= work.end_step) break;
+      uint32_t a[4][4];
+      weights.decode(span_slot(span), of_span + i, arguments.num_columns - step * kStepColumns, a);
+      wgmma_fence();
+#pragma unroll
+      for (int q = 0; q < 4; ++q) {
+        wgmma_bf16(sums, a[q], further_on(stage_rows, i * Memory::kStepBytes + 32 * q), has_sums || q > 0);
+      }
+      has_sums = true;
+      wgmma_commit();
+      wgmma_wait<0>();
+    }
+  };
   copy_weights(work.first_step);
 #pragma unroll
   for (int i = 0; i < Memory::kRowSlots - 1; ++i) {
     rows.copy(i, work.first_step + i * Memory::kStageSteps);
     commit_copies();
   }
-  for (int step = work.first_step; step < work.end_step; step += Memory::kStageSteps) {
-    wait_copies<Memory::kInFlight>();
-    fence_async_proxy();
-    sync_block();  // the stage has arrived, and all threads are done with the one before
-    const int step_of_span = ring_slot<Memory::kSpanSteps>(step);
-    rows.copy(stage.free_slot(), step + (Memory::kRowSlots - 1) * Memory::kStageSteps);
-    if (step_of_span == 0) copy_weights(step + Memory::kSpanSteps);
-    commit_copies();
-    if (has_weights) {
-      if (step_of_span == 0) weights.prepare(span_slot(step));
-      const WgmmaOperand stage_rows = of_warp(rows.operand(stage.slot()));
+  for (int span = work.first_step; span < work.end_step; span += Memory::kSpanSteps) {
 #pragma unroll
-      for (int i = 0; i < Memory::kStageSteps; ++i) {
-        if (!Memory::Fragments::kWholeSpans && step + i >= work.end_step) break;
-        uint32_t a[4][4];
-        weights.decode(span_slot(step), step_of_span + i, arguments.num_columns - (step + i) * kStepColumns, a);
-        wgmma_fence();
-#pragma unroll
-        for (int q = 0; q < 4; ++q) {
-          wgmma_bf16(sums, a[q], further_on(stage_rows, i * Memory::kStepBytes + 32 * q), has_sums || q > 0);
-        }
-        has_sums = true;
-        wgmma_commit();
-        wgmma_wait<0>();
+    for (int of_span = 0; of_span < Memory::kSpanSteps; of_span += Memory::kStageSteps) {
+      const int step = span + of_span;
+      if (!Memory::Fragments::kWholeSpans && step >= work.end_step) break;
+      wait_copies<Memory::kInFlight>();
+      fence_async_proxy();
+      sync_block();  // the stage has arrived, and all threads are done with the one before
+      rows.copy(stage.free_slot(), step + (Memory::kRowSlots - 1) * Memory::kStageSteps);
+      if (of_span == 0) copy_weights(span + Memory::kSpanSteps);
+      commit_copies();
+      if (has_weights) {
+        if (of_span == 0) weights.prepare(span_slot(span));
+        multiply_stage(span, of_span);
       }
+      stage.advance();
     }
-    stage.advance();
-    if (step_of_span + Memory::kStageSteps == Memory::kSpanSteps) weights.advance();
+    weights.advance();
   }
   if (has_weights) wgmma_finish(sums);
 }

@@ -28,7 +28,8 @@ struct WgmmaMemory {
   using Decoder = TileDecoder<kFormat>;
   using Fragments = FragmentDecoder<kFormat>;
   static constexpr int kSpanSteps = RawSpan<Decoder>::kSteps;
-  static constexpr int kStageSteps = kSpanSteps == 1 ? 1 : 2;
+  // With half a span the loop takes more registers than Q5_K leaves.
+  static constexpr int kStageSteps = kSpanSteps == 1 || kFormat == DType::kQ5_K ? kSpanSteps : 2;
   static constexpr bool kIsStageSpan = kStageSteps == kSpanSteps;
 
   // Copies of weights begin a span ahead. Those of rows begin one stage ahead where a stage is a span, else two stages.
