@@ -67,13 +67,13 @@ void head_stats_band(const Context& context, const ops::HeadStatsArguments& a, i
                            a.stats.sampled.data() + first_row};
   const int64_t vocab_size = a.head.num_outputs();
   const SoftSums soft = make_soft_sums(queue, x.rows, a.table);
-  float* logits = queue.scratch<float>(Scratch::kHead, x.rows * soft.weights_stride);
+  float* logits = queue.scratch<float>(Scratch::kHead, x.rows * soft.chunk_tokens);
   const PackedRows packed = pack_rows(context, x, a.head.values.dtype);
   const Launch grid = {dim3(static_cast<unsigned>(x.rows)), chunk_threads(vocab_size), sizeof(ChunkScratch),
                        queue.stream()};
-  for (int64_t first = 0; first < vocab_size; first += soft.weights_stride) {
-    const int64_t num_tokens = std::min(soft.weights_stride, vocab_size - first);
-    const Matrix chunk(logits, x.rows, num_tokens, soft.weights_stride);
+  for (int64_t first = 0; first < vocab_size; first += soft.chunk_tokens) {
+    const int64_t num_tokens = std::min(soft.chunk_tokens, vocab_size - first);
+    const Matrix chunk(logits, x.rows, num_tokens, soft.chunk_tokens);
     multiply(context, packed, a.head.row_range(first, num_tokens), chunk);
     launch("head_stats", grid, head_stats_chunk_kernel, QuadRows(ConstMatrix(chunk)), first, a.cap,
            a.rows.device + first_row, soft, first + num_tokens == vocab_size ? results : Results());

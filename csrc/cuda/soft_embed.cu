@@ -32,7 +32,7 @@ void soft_embed_band(Queue& queue, const ops::SoftEmbedArguments& a, int64_t fir
   const SoftSums soft = make_soft_sums(queue, logits.rows, a.table);
   const Launch grid = {dim3(static_cast<unsigned>(logits.rows)), chunk_threads(logits.columns), sizeof(ChunkScratch),
                        queue.stream()};
-  for (int64_t first = 0; first < logits.columns; first += soft.weights_stride) {
+  for (int64_t first = 0; first < logits.columns; first += soft.chunk_tokens) {
     launch("soft_embed", grid, soft_embed_weights_kernel, QuadRows(logits), first, soft);
     add_soft_chunk(queue, soft, a.table, first);
   }

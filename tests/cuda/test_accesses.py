@@ -97,6 +97,17 @@ def test_no_races_in_a_router(watch, emulator, num_multiprocessors):
     assert {accesses.num_ways for accesses in counts["router"].shared} == {1}  # no bank conflicts
 
 
+@pytest.mark.parametrize("architecture", [86, 90])
+@pytest.mark.parametrize("name", ["Q8_0", "Q6_K"])
+def test_soft_embedding(watch, emulator, architecture, name):
+    """A block's sums are of one tile, and then of the next. The rows of the table are read without bank conflicts."""
+    emulator.set_num_multiprocessors(3)
+    counts = watch(architecture, lambda: _ops.soft_embed(draw(3, 640), stored(name, 640, 256), 1.0))
+    shared = counts["soft_embed"].shared
+    assert {accesses.is_store for accesses in shared} == {False, True}
+    assert [accesses.place for accesses in shared if accesses.num_ways > 1 and not accesses.is_store] == []
+
+
 def test_no_races_in_a_step(watch, load):
     """The other kernels, as far as their accesses are seen."""
     model = load(GOLDEN / "mixed.gguf")

@@ -9,12 +9,15 @@ from reference import device
 from reference.expert_linear import expert_linear
 from reference.gelu_mul import gelu_mul
 from reference.linear import linear, magnitude
+from reference.soft_embed import magnitude as soft_magnitude
+from reference.soft_embed import weighted_mean, weights
 from reference.stored import SIZES, random_weight, values_of, vector
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_within_rule
 
 WGMMA = ["BF16", "Q4_0", "Q5_0", "Q8_0", "MXFP4", "NVFP4", "Q4_K", "Q5_K", "Q6_K"]
 EXPERTS = ["Q5_0", "Q8_0", "NVFP4", "Q4_K", "Q6_K"]  # those that warpgroups multiply from registers
 FP4 = ["NVFP4", "MXFP4"]
+SOFT = ["BF16", "Q8_0", "Q6_K"]  # tables that warpgroups multiply with the weights of a soft embedding
 
 
 def draw(*shape, seed=0):
@@ -103,6 +106,36 @@ def test_special_values_by_warpgroups(on):
     x[3, 5] = np.inf
     got = _ops.linear(x, stored("Q8_0", 70, 256))
     assert not np.isfinite(got[3]).any() and np.isfinite(np.delete(got, 3, axis=0)).all()
+
+
+def check_soft_embedding(name, rows, tokens, columns):
+    logits, table = 3 * draw(rows, tokens), stored(name, tokens, columns)
+    got = _ops.soft_embed(logits, table, 1.0)
+    arguments = (logits, values_of(table), 1.0)
+    operands = (weights(logits.astype(np.float64)), values_of(table))
+    size = soft_magnitude(*arguments)
+    assert_within_rule(got, weighted_mean, *operands, 1.0, magnitude=size, product_with="F32")
+    return logits, table, got
+
+
+@pytest.mark.parametrize("architecture", [86, 90])
+@pytest.mark.parametrize("name", SOFT)
+def test_soft_embedding(on, emulator, architecture, name):
+    """Several tiles, which 1, 4 and 5 blocks share: some have parts of two tiles. The last step has few tokens."""
+    on(architecture)
+    for tokens, multiprocessors in ((97, 1), (600, 4), (1100, 5)):
+        emulator.set_num_multiprocessors(multiprocessors)
+        check_soft_embedding(name, 3, tokens, 2 * 256 if name == "Q6_K" else 320)
+
+
+@pytest.mark.parametrize("architecture", [86, 90])
+def test_any_company_in_the_soft_embedding(on, emulator, architecture):
+    """Two tiles of 256 rows."""
+    on(architecture)
+    emulator.set_num_multiprocessors(3)
+    logits, table, together = check_soft_embedding("Q8_0", 300, 700, 160)
+    for rows in (slice(0, 1), slice(250, 260), slice(200, 300)):
+        assert_same_bits(_ops.soft_embed(logits[rows], table, 1.0), together[rows])
 
 
 def route(tokens, num_experts, num_active):

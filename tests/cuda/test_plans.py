@@ -4,6 +4,8 @@ A plan is a function of the card's properties, the weight and the number of rows
 half of it the bits of the results. So it must not change unnoticed: whoever changes a plan changes these tables.
 """
 
+from itertools import pairwise
+
 import pytest
 
 from gesso import _ops
@@ -42,6 +44,17 @@ WEIGHTS = {
     "ffn_gate_up_exps": ("Q4_K", 704, 2816, 8 * 256),
     "ffn_gate_up_exps of 8 canvases": ("Q4_K", 704, 2816, 8 * 8 * 256),
     "output": ("Q6_K", 4096, 2816, 256),
+}
+
+# The soft embedding of the 26B model, with a chunk of 8192 tokens of its table: the kernel, tokens of a step, blocks,
+# steps of the busiest block, and the pieces of the sums.
+SOFT_EMBEDDING = {
+    "A100": ("mma", 32, 108, 53, 128),
+    "RTX 3090": ("mma", 32, 82, 69, 102),
+    "RTX 4090": ("mma", 32, 128, 44, 148),
+    "H100": ("wgmma", 64, 132, 22, 132),
+    "RTX 5090": ("mma", 32, 170, 34, 190),
+    "GB10": ("mma", 32, 48, 118, 68),
 }
 
 # The plan, steps of 64 columns per split, bytes of shared memory of a block.
@@ -196,6 +209,41 @@ def test_attention(card):
     assert {name: (plan["text"], plan["shared_bytes"]) for name, plan in plans.items()} == table_of(ATTENTION, card)
 
 
+def soft_pieces(plan):
+    """The pieces of the sums, by their numbers: the block, the tile and the steps of each."""
+    pieces = {}
+    for block, (first, end) in enumerate(pairwise(plan["first_steps"])):
+        for step in range(first, end):
+            tile = step // plan["num_steps"]
+            pieces.setdefault(block + tile, []).append((block, tile, step))
+            assert plan["block_of_step"][step] == block
+    return pieces
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_soft_embedding(card):
+    plan = _ops.plan_soft(CARDS[card], "Q6_K", 2816, 8192)
+    shares = [end - first for first, end in pairwise(plan["first_steps"])]
+    kernel = "wgmma" if plan["is_wgmma"] else "mma"
+    found = (kernel, plan["step_tokens"], len(shares), max(shares), len(soft_pieces(plan)))
+    assert found == table_of(SOFT_EMBEDDING, card)
+    assert max(shares) - min(shares) <= 1
+
+
+@pytest.mark.parametrize("columns", [1, 128, 129, 2816, 5376])
+@pytest.mark.parametrize("tokens", [1, 32, 65, 3001, 8192])
+@pytest.mark.parametrize("card", ["GB10", "H100", "RTX 5090"])
+def test_pieces_of_a_soft_embedding(card, tokens, columns):
+    """Each step of each tile is in one piece. No two pieces have the same memory."""
+    plan = _ops.plan_soft(CARDS[card], "Q8_0", columns, tokens)
+    pieces = soft_pieces(plan)
+    assert plan["num_tiles"] == -(-columns // 128) and plan["num_steps"] == -(-tokens // plan["step_tokens"])
+    assert sorted(step for steps in pieces.values() for _, _, step in steps) == list(range(plan["first_steps"][-1]))
+    assert plan["first_steps"][-1] == plan["num_tiles"] * plan["num_steps"]
+    assert all(len({(block, tile) for block, tile, _ in steps}) == 1 for steps in pieces.values())
+    assert max(pieces) < plan["num_pieces"]
+
+
 @pytest.mark.parametrize("activations", ["bf16", "int8"])
 @pytest.mark.parametrize("card", OTHERS)
 def test_cards_without_kernels_of_their_own(card, activations):
@@ -206,6 +254,7 @@ def test_cards_without_kernels_of_their_own(card, activations):
                 plan = _ops.plan_gemm(OTHERS[card], dtype, 704, 2816, activations, rows, num_experts=experts)
                 assert plan["text"].startswith(("mma bf16 ", f"mma {activations} "))
                 assert plan["shared_bytes"] <= OTHERS[card][2]
+        assert not _ops.plan_soft(OTHERS[card], dtype, 2816, 8192)["is_wgmma"]
 
 
 @pytest.mark.parametrize("activations", ["bf16", "int8"])

@@ -8,14 +8,16 @@ from math import ceil
 from gpu.step_model import kernels
 from gpu.step_model.bounds import Grid, Occupancy, Time, kernel_time, resident_blocks, sm_cycles
 from gpu.step_model.launch import Launch
+from gpu.step_model.loops import Work
 from gpu.step_model.machine import Machine
+from gpu.step_model.plans import SoftPlan
+from gpu.step_model.shape import Matrix
 
 CHUNK_TOKENS = 8192  # chunk_tokens of a large vocabulary (cuda/vocabulary/token_stats_chunk.h)
 BAND_ROWS = 512  # kSoftBandRows: rows that walk the vocabulary together
 STATS_WARPS, STATS_RESIDENT = 16, 2  # of a block of head_stats_chunk_kernel, and its blocks of a multiprocessor
 STATS_START = 1.5e-6  # seconds until it has its logits
-# Of soft_embed_mma: rows and columns of a block, and tokens of a step.
-SOFT_ROWS, SOFT_COLUMNS, SOFT_TOKENS = 256, 128, 32
+SOFT_ROWS, SOFT_COLUMNS = 256, 128  # of a tile of the soft embedding
 
 
 @dataclass(frozen=True)
@@ -35,29 +37,37 @@ class Statistics(Launch):
 class SoftEmbedding(Launch):
     """The chunk's rows of the table are in the L2 cache, since the head's product has read them."""
 
-    dtype: str
+    table: Matrix  # a chunk of it
     rows: int
-    columns: int
-    segments: int
+    plan: SoftPlan
 
     @property
-    def blocks(self) -> int:
-        return ceil(self.columns / SOFT_COLUMNS) * self.segments * ceil(self.rows / SOFT_ROWS)
+    def tiles(self) -> int:
+        return ceil(self.rows / SOFT_ROWS)
 
     def floor(self, machine: Machine) -> float:
-        return 2 * self.rows * CHUNK_TOKENS * self.columns / machine.bf16_rate
+        return 2 * self.rows * CHUNK_TOKENS * self.table.columns / machine.bf16_rate
 
     def occupancy(self, machine: Machine) -> Occupancy:
-        warps = kernels.KERNELS["soft embedding"].warps
-        registers = kernels.registers("soft embedding", machine.arch, **kernels.names_of(self.dtype))
-        return Occupancy(resident_blocks(machine, 0, registers, 32 * warps), warps)
+        kernel = kernels.KERNELS[self.plan.kernel]
+        registers = kernels.registers(self.plan.kernel, machine.arch, **kernels.names_of(self.table.dtype))
+        return Occupancy(resident_blocks(machine, 0, registers, 32 * kernel.warps), kernel.warps)
+
+    def work(self, machine: Machine) -> Work:
+        """A warp's step. With mma half of the warps decode a step, the other half the next."""
+        kernel = kernels.KERNELS[self.plan.kernel]
+        decodes = 1.0 if kernel.is_asynchronous else 0.5
+        begin_alike = self.table.num_bytes // self.table.outputs % 16 == 0
+        case = kernels.product_case(self.plan.kernel, self.table.dtype, decodes=decodes, begin_alike=begin_alike)
+        return kernels.work(self.plan.kernel, machine.arch, case, **kernels.names_of(self.table.dtype))
 
     def time(self, machine: Machine) -> Time:
-        blocks, steps = ceil(self.blocks / machine.sms), CHUNK_TOKENS / SOFT_TOKENS / self.segments
-        case = kernels.product_case("soft embedding", self.dtype)
-        work = kernels.work("soft embedding", machine.arch, case, **kernels.names_of(self.dtype))
-        grid = Grid(blocks, 1, steps, machine.soft_fill, machine.step_latency)
-        cycles = sm_cycles(machine, work, kernels.KERNELS["soft embedding"].warps, grid)
-        sums = 2 * self.segments * self.rows * self.columns * 4  # read and written
-        step_bytes = SOFT_ROWS * SOFT_TOKENS * 2 + SOFT_TOKENS * SOFT_COLUMNS
-        return kernel_time(machine, cycles, 0, self.blocks * steps * step_bytes + sums)
+        plan, kernel = self.plan, kernels.KERNELS[self.plan.kernel]
+        blocks = ceil(plan.blocks * self.tiles / machine.sms)
+        # A further piece costs the adding to the sums, and no new start.
+        fill = machine.soft_fill + (plan.pieces - 1) * (machine.soft_fill - machine.fill)
+        grid = Grid(blocks, 1, plan.steps, fill, machine.step_latency)
+        cycles = sm_cycles(machine, self.work(machine), kernel.warps, grid, kernel.is_asynchronous)
+        sums = 2 * plan.all_pieces * self.rows * SOFT_COLUMNS * 4  # read and written
+        step_bytes = SOFT_ROWS * plan.step_tokens * 2 + plan.step_tokens * SOFT_COLUMNS
+        return kernel_time(machine, cycles, 0, plan.blocks * self.tiles * plan.steps * step_bytes + sums)

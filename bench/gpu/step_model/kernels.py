@@ -110,6 +110,15 @@ KERNELS = {
         warps=8,
         products_read_raw=True,
     ),
+    "wgmma soft embedding": Kernel(
+        "vocabulary/soft_embed_wgmma_sm90a.cu",
+        "soft_embed_wgmma_kernelINS0_{decoder}E",
+        soft_embedding,
+        warps=8,
+        architecture="a",
+        products_read_raw=True,
+        is_asynchronous=True,
+    ),
 }
 
 

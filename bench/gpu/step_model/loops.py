@@ -29,6 +29,7 @@ class Case:
     groups: tuple[float, ...] = ()  # of experts: how many of the tiles have more than n groups of 8 rows
     row_copies: float = 1.0  # how often a loop that copies rows or keys runs
     decodes: float = 1.0  # of a step: 0.5 where two groups of warps take turns
+    begin_alike: bool = False  # whether all rows of the table begin at the same place of 16 bytes (decode/words.h)
 
 
 @dataclass
@@ -180,16 +181,18 @@ def every_block(blocks: Sequence[Block], case: Case) -> list[float]:
 
 
 def soft_embedding(blocks: Sequence[Block], case: Case) -> list[float]:
-    """The first loop copies weights of 256 rows. The blocks behind it copy a stored row each. Half of the warps
-    decode a step, the other half the next."""
-    times, loops = [], 0
-    for block in blocks:
-        if not block.has("LDGSTS"):
-            times.append(0.5 if block.has("F2FP", "STS") else 1.0)
-            continue
-        loops += block.is_loop
-        times.append(1.0 if loops == 1 or (loops > 1 and not block.is_loop) else NEVER)
-    return times
+    """Decoding stands behind the copies, up to the stores. It reads a row in one of two ways. Blocks with R2P read
+    whole pieces, those without it words."""
+    committed = max(i for i, block in enumerate(blocks) if block.has("LDGDEPBAR"))
+    stores = max(i for i, block in enumerate(blocks) if block.has("STS"))
+
+    def times(i: int, block: Block) -> float:
+        if not committed < i <= stores:
+            return 1.0
+        is_way = block.has("LDS") and not block.has("F2FP") and len(block) < 30
+        return case.decodes if not is_way or block.has("R2P") == case.begin_alike else NEVER
+
+    return [times(i, block) for i, block in enumerate(blocks)]
 
 
 def count(blocks: Sequence[Block], rule: Rule, case: Case, products_read_raw: bool) -> Work:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from gesso import _ops
@@ -31,6 +32,16 @@ class AttentionPlan:
     bands: int  # of 16 queries
     blocks: int
     shared_bytes: int
+
+
+@dataclass(frozen=True)
+class SoftPlan:
+    kernel: str
+    step_tokens: int
+    blocks: int  # for each 256 rows
+    steps: int  # of the busiest block
+    pieces: int  # of a block, at most
+    all_pieces: int
 
 
 @cache
@@ -79,6 +90,15 @@ def attention_plan(
 
 
 @cache
-def soft_segments(card: str, columns: int) -> int:
-    """Into how many parts the sums of a chunk's soft embedding are cut."""
-    return _ops.plan_soft_segments(card_of(card), columns)
+def soft_plan(card: str, dtype: str, columns: int, tokens: int) -> SoftPlan:
+    plan = _ops.plan_soft(card_of(card), dtype, columns, tokens)
+    firsts, steps = plan["first_steps"], plan["num_steps"]
+    shares = list(pairwise(firsts))
+    return SoftPlan(
+        kernel="wgmma soft embedding" if plan["is_wgmma"] else "soft embedding",
+        step_tokens=plan["step_tokens"],
+        blocks=len(shares),
+        steps=max(end - first for first, end in shares),
+        pieces=max((end - 1) // steps - first // steps + 1 for first, end in shares),
+        all_pieces=sum((end - 1) // steps - first // steps + 1 for first, end in shares),
+    )

@@ -12,7 +12,7 @@ from gpu.step_model.assumptions import CARDS
 from gpu.step_model.attention import Attention
 from gpu.step_model.head import BAND_ROWS, CHUNK_TOKENS, SoftEmbedding, Statistics
 from gpu.step_model.launch import Launch, RowKernel
-from gpu.step_model.plans import ProductPlan, attention_plan, product_plan, soft_segments
+from gpu.step_model.plans import ProductPlan, attention_plan, product_plan, soft_plan
 from gpu.step_model.products import ExpertProduct, Product, pack
 from gpu.step_model.router import Router
 from gpu.step_model.shape import Matrix, Shape, routing, shape
@@ -123,7 +123,7 @@ class Step:
     def add_head(self) -> None:
         """The rows of a band walk over the vocabulary in chunks."""
         table = self.shape.matrix("token_embd")
-        segments = soft_segments(self.card, table.columns)
+        soft = soft_plan(self.card, table.dtype, table.columns, CHUNK_TOKENS)
         for first in range(0, self.rows, BAND_ROWS):
             rows = min(BAND_ROWS, self.rows - first)
             chunk = Matrix(table.dtype, CHUNK_TOKENS, table.columns)
@@ -133,7 +133,7 @@ class Step:
                 self.launches += [
                     Product("head product", "head_stats", chunk, plan, rows),
                     Statistics("head statistics", "head_stats", rows),
-                    SoftEmbedding("soft embedding", "head_stats", chunk.dtype, rows, chunk.columns, segments),
+                    SoftEmbedding("soft embedding", "head_stats", chunk, rows, soft),
                 ]
             self.add_rows("embed, add", "head_stats", rows * table.columns * FLOAT)
 

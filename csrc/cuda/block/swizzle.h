@@ -17,11 +17,14 @@ constexpr int kSwizzledTileAlignment = 1024;
 // The byte at which columns 8 * piece to 8 * piece + 7 of a row begin. `piece` is 0 to 7.
 __device__ inline int swizzled_offset(int row, int piece) { return row * kSwizzledRowBytes + (piece ^ row % 8) * 16; }
 
-// The same for tiles whose rows have kRowBytes, 64 or 128. Here too one piece of eight neighbouring rows, as a matrix
+// The same for tiles whose rows have 64 or 128 bytes. Here too one piece of eight neighbouring rows, as a matrix
 // load reads it, is in different banks.
+__device__ inline int piece_offset(int row_bytes, int row, int piece) {
+  return row * row_bytes + (piece ^ (row * row_bytes / 128 & (row_bytes / 16 - 1))) * 16;
+}
 template <int kRowBytes>
 __device__ inline int piece_offset(int row, int piece) {
-  return row * kRowBytes + (piece ^ row * kRowBytes / 128 % (kRowBytes / 16)) * 16;
+  return piece_offset(kRowBytes, row, piece);
 }
 
 // The offset of piece + `pieces` in the same row, given that of `piece`. The two numbers must have no bit in common.

@@ -124,7 +124,7 @@ __device__ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand 
       : "l"(a.descriptor), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
-// The same with A in registers; N is 24, 64, 96, 128, 144 or 160.
+// The same with A in registers; N is 24, 64, 96, 128, 144, 160 or 256.
 __device__ inline void wgmma_bf16(float (&d)[12], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
   asm volatile(
       "{ .reg .pred p; setp.ne.b32 p, %17, 0; wgmma.mma_async.sync.aligned.m64n24k16.f32.bf16.bf16 {" GESSO_TEXT_12
@@ -170,6 +170,14 @@ __device__ inline void wgmma_bf16(float (&d)[80], const uint32_t (&a)[4], WgmmaO
       "{ .reg .pred p; setp.ne.b32 p, %85, 0; wgmma.mma_async.sync.aligned.m64n160k16.f32.bf16.bf16 "
       "{" GESSO_TEXT_0 GESSO_TEXT_32 GESSO_TEXT_64_TO_79 "}, {%80, %81, %82, %83}, %84, p, 1, 1, 0; }"
       : GESSO_32(0), GESSO_32(32), GESSO_16(64)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_bf16(float (&d)[128], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %133, 0; wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {" GESSO_TEXT_0
+          GESSO_TEXT_32 GESSO_TEXT_64 GESSO_TEXT_96 "}, {%128, %129, %130, %131}, %132, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_32(32), GESSO_32(64), GESSO_32(96)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 

@@ -1,12 +1,13 @@
 // The memory of the sums, and the last step, which makes soft embeddings of them.
 #include "cuda/vocabulary/soft_embed_sums.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "cuda/block/quad_rows.h"
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
-#include "cuda/vocabulary/soft_embed_mma.h"
+#include "cuda/vocabulary/soft_embed_product.h"
 
 namespace gesso::cuda {
 namespace {
@@ -15,7 +16,7 @@ constexpr int64_t kAlignment = 256;
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// out[r] = scale * sums[r] / weight_sum[r], summed over the segments. One block per row; bound by bytes. The threads
+// out[r] = scale * sums[r] / weight_sum[r], summed over the pieces. One block per row; bound by bytes. The threads
 // that find a number that is not finite all write the same NaN.   out [R, D], entropy [R] or null.   grid R.
 // ptxas: <= 64 registers
 __global__ void __launch_bounds__(kMaxRowThreads)
@@ -26,8 +27,11 @@ __global__ void __launch_bounds__(kMaxRowThreads)
   if (entropy && !(fabsf(factor) < INFINITY)) return;
   for (int64_t column = first_column(); column < out.columns; column += column_step()) {
     Quad total = {};
-    for (int s = 0; s < soft.num_segments; ++s) {
-      const float* sums = soft.sums + (s * soft.num_rows + r) * soft.sums_stride + column;
+    const int tile = static_cast<int>(column / kSoftTileColumns), first_step = tile * soft.plan.num_steps;
+    const int last_block = soft.plan.block_of(first_step + soft.plan.num_steps - 1);
+#pragma unroll 2
+    for (int block = soft.plan.block_of(first_step); block <= last_block; ++block) {
+      const float* sums = soft.row_of_piece(SoftPlan::piece(block, tile), r) + column % kSoftTileColumns;
       const Quad part = *reinterpret_cast<const Quad*>(sums);
 #pragma unroll
       for (int i = 0; i < 4; ++i) total.v[i] += part.v[i];
@@ -48,17 +52,23 @@ SoftSums make_soft_sums(Queue& queue, int64_t num_rows, const Tensor& table) {
   SoftSums soft;
   soft.num_rows = num_rows;
   soft.num_columns = table.num_columns();
-  soft.weights_stride = chunk_tokens(table.num_rows());
-  soft.sums_stride = round_up(soft.num_columns, kSoftTileColumns);
-  soft.num_segments = num_soft_segments(queue.properties(), soft.num_columns);
-  const int64_t weights_bytes = round_up(num_rows * soft.weights_stride * sizeof(uint16_t), kAlignment);
-  const int64_t sums_bytes = round_up(soft.num_segments * num_rows * soft.sums_stride * sizeof(float), kAlignment);
+  soft.chunk_tokens = chunk_tokens(table.num_rows());
+  soft.plan =
+      plan_soft(queue.properties(), table.dtype, soft.num_columns, std::min(soft.chunk_tokens, table.num_rows()));
+  const int64_t weights_bytes = round_up(num_rows * soft.chunk_tokens * sizeof(uint16_t), kAlignment);
+  const int64_t sums_bytes = soft.plan.num_pieces() * num_rows * kSoftTileColumns * sizeof(float);
   std::byte* memory =
       queue.scratch_bytes(Scratch::kSoftSums, weights_bytes + sums_bytes + num_rows * sizeof(RowProgress));
   soft.weights = reinterpret_cast<uint16_t*>(memory);
   soft.sums = reinterpret_cast<float*>(memory + weights_bytes);
   soft.rows = reinterpret_cast<RowProgress*>(memory + weights_bytes + sums_bytes);
   return soft;
+}
+
+void add_soft_chunk(Queue& queue, const SoftSums& soft, const Tensor& table, int64_t first) {
+  const SoftTable rows = {table.dtype, reinterpret_cast<const uint8_t*>(table.row(first)), table.row_bytes(),
+                          std::min(soft.chunk_tokens, table.num_rows() - first)};
+  (soft.plan.is_wgmma ? launch_soft_wgmma : launch_soft_mma)(queue, soft, rows, first == 0);
 }
 
 void finish_soft_sums(Queue& queue, const SoftSums& soft, float scale, Matrix out, float* entropy) {

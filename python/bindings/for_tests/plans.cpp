@@ -5,7 +5,7 @@
 #ifdef GESSO_HAS_CUDA
 #include "cuda/attention/attention_plan.h"
 #include "cuda/gemm/gemm_plan.h"
-#include "cuda/vocabulary/soft_embed_mma.h"
+#include "cuda/vocabulary/soft_plan.h"
 #endif
 
 namespace gesso::bindings {
@@ -61,8 +61,21 @@ nb::dict attention_plan(const Card& card, int64_t head_dim, int64_t num_heads, i
   return fields;
 }
 
-int soft_segments(const Card& card, int64_t num_columns) {
-  return cuda::num_soft_segments(properties(card), num_columns);
+nb::dict soft_plan(const Card& card, const std::string& type, int64_t num_columns, int64_t num_tokens) {
+  const cuda::SoftPlan plan = cuda::plan_soft(properties(card), dtype(type), num_columns, num_tokens);
+  std::vector<int> first_steps;
+  for (int block = 0; block <= plan.num_blocks; ++block) first_steps.push_back(plan.first_step(block));
+  std::vector<int> blocks;
+  for (int step = 0; step < plan.total_steps(); ++step) blocks.push_back(plan.block_of(step));
+  nb::dict fields;
+  fields["is_wgmma"] = plan.is_wgmma;
+  fields["step_tokens"] = plan.step_tokens;
+  fields["num_tiles"] = plan.num_tiles;
+  fields["num_steps"] = plan.num_steps;
+  fields["first_steps"] = first_steps;
+  fields["block_of_step"] = blocks;
+  fields["num_pieces"] = plan.num_pieces();
+  return fields;
 }
 
 }  // namespace
@@ -74,7 +87,7 @@ void bind_plans([[maybe_unused]] nb::module_& module) {
              "num_rows"_a, "is_gated"_a = false, "num_experts"_a = 0);
   module.def("plan_attention", &attention_plan, "card"_a, "head_dim"_a, "num_heads"_a, "num_key_value_heads"_a,
              "own_key_bytes"_a, "num_rows"_a, "num_sequences"_a = 1);
-  module.def("plan_soft_segments", &soft_segments, "card"_a, "num_columns"_a);
+  module.def("plan_soft", &soft_plan, "card"_a, "type"_a, "num_columns"_a, "num_tokens"_a);
 #endif
 }
 

@@ -53,9 +53,10 @@ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand b, bool acc
   emulator::wgmma_bf16(d, 256, a.descriptor, b.descriptor, accumulate, place);
 }
 
-// N is 24, 64, 96, 128, 144 or 160 as on the device.
+// N is 24, 64, 96, 128, 144, 160 or 256 as on the device.
 template <int kCount>
-  requires(kCount == 12 || kCount == 32 || kCount == 48 || kCount == 64 || kCount == 72 || kCount == 80)
+  requires(kCount == 12 || kCount == 32 || kCount == 48 || kCount == 64 || kCount == 72 || kCount == 80 ||
+           kCount == 128)
 inline void wgmma_bf16(float (&d)[kCount], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate,
                        const emulator::Place& place = emulator::Place::current()) {
   emulator::wgmma_bf16(d, 2 * kCount, a, b.descriptor, accumulate, place);
