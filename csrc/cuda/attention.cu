@@ -1,18 +1,21 @@
-// Flash attention. A block takes 64 or 32 queries that share one key-value head: all query heads of one row, then of
-// the next row. It walks over the keys that any of its queries sees. So keys and values are read once for a group of
-// heads, and scores never leave the block. The kernel is bound by operations where a sequence has as many rows as a
-// canvas. It is bound by the bytes of keys and values where a sequence has few rows.
+// Flash attention. A tile is 64 queries that share one key-value head: all query heads of one row, then of the next
+// row. A block walks over the keys that any query of its tile sees, so keys and values are read once for a group of
+// heads, and scores never leave the block. On a GPU that a canvas would not fill, two blocks share a tile, and each
+// takes a part of the keys. The kernel is bound by operations where a sequence has as many rows as a canvas. It is
+// bound by the bytes of keys and values where a sequence has few rows.
 //
-// The order in which a query sums its keys depends on their positions alone. Steps begin at multiples of kKeys, and
-// keys that the query does not see change nothing. So its result does not depend on the queries beside it, on how a
-// prompt was cut into passes, or on the number of queries of a block.
+// The order in which a query sums its keys depends on their positions and the GPU alone. Steps begin at multiples of
+// kKeys, a step's number says which part it belongs to, and keys that the query does not see change nothing. So its
+// result does not depend on the queries beside it, or on how a prompt was cut into passes.
 //
-// attention/attention_plan.h chooses the kernel and the number of queries of a block.
+// attention/attention_plan.h chooses the kernel and how the keys are cut into parts.
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
 #include "core/profile.h"
+#include "cuda/attention/attention_keys.cuh"
+#include "cuda/attention/attention_parts.cuh"
 #include "cuda/attention/attention_plan.h"
 #include "cuda/attention/attention_warp.cuh"
 #include "cuda/device/launch.h"
@@ -22,40 +25,44 @@
 namespace gesso::cuda {
 namespace {
 
-// q, out [R, H, K].   grid (tiles, G). Shared memory holds 2 stages of keys and values, and the exchange of scores. In
-// the model's layers that is 82 KB (sliding) and 49 KB (full); it is at most 82 KB. Where heads are wider than 256, a
-// thread needs all 255 registers; otherwise it needs fewer than 192.
+// q, out [R, H, K].   grid (tiles, G, parts). Shared memory holds 2 stages of keys and values, and the exchange of
+// scores. In the model's layers that is 82 KB (sliding; 164 KB with steps of 64 keys) and 73 KB (full). Where heads are
+// wider than 256, a thread needs all 255 registers.
 // ptxas: <= 255 registers; HMMA, LDSM, LDGSTS
 template <typename Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const AttentionArguments a) {
   wait_for_earlier_kernels();
-  const TilePlace tile = find_tile(a, Tile::kQueries);
+  const TilePlace tile = find_tile(a);
   if (!tile.sequence) return;
   std::byte* stages = shared_memory<std::byte>();
-  const int bytes = stage_bytes(Tile::kDim, Tile::kKeys, a.key_tile_bytes);
-  ScoreFragment* exchange = reinterpret_cast<ScoreFragment*>(stages + kStages * bytes);
+  constexpr int kBytes = stage_bytes(Tile::kDim, Tile::kKeys);
+  ScoreFragment* exchange = reinterpret_cast<ScoreFragment*>(stages + kStages * kBytes);
 
-  const LaneQueries queries(a, tile, find_thread_place<Tile>());
+  const ThreadPlace first_place = find_thread_place<Tile>();
+  const LaneQueries queries(a, tile, first_place);
   QueryFragments<Tile> q;
-  q.load({queries.head(a, 0).in(a.q, a.q_stride), queries.head(a, 1).in(a.q, a.q_stride)}, find_thread_place<Tile>(),
-         a.half, a.head_dim);
+  q.load({queries.head(a, 0).in(a.q, a.q_stride), queries.head(a, 1).in(a.q, a.q_stride)}, first_place, a.half,
+         a.head_dim);
   const KeyRange seen[2] = {queries.seen(a, 0), queries.seen(a, 1)};
-  const KeyRange range = seen_by_tile<Tile>(a, tile);
+  const KeyRange range = seen_by_tile(a, tile);
+  using Steps = StepsOfPart<Tile>;
   OutputFragments<Tile> out;
   RunningSoftmax softmax;
-  int first = range.begin / Tile::kKeys * Tile::kKeys;
-  load_keys<Tile>(a, *tile.sequence, range, first, stages);
+  KeyCopies<Tile> copies;
+  int first = Steps::begin(a, range.begin), next = Steps::after(a, first);
+  if (first < range.end) copies.start(a, *tile.sequence, range, first, next, stages);
   commit_copies();
-  for (int offset = 0; first < range.end; first += Tile::kKeys, offset = bytes - offset) {
+  for (int offset = 0; first < range.end; first = next, next = Steps::after(a, next), offset = kBytes - offset) {
     const std::byte* stage = stages + offset;
     wait_copies<0>();
     sync_block();  // this stage has arrived, and no thread reads the other any more
-    if (first + Tile::kKeys < range.end) {
-      load_keys<Tile>(a, *tile.sequence, range, first + Tile::kKeys, stages + bytes - offset);
+    if (next < range.end) {
+      copies.start(a, *tile.sequence, range, next, Steps::after(a, next), stages + kBytes - offset);
     }
     commit_copies();
     if (!ballot(seen[0].overlaps(first, Tile::kKeys) || seen[1].overlaps(first, Tile::kKeys))) continue;
-    const ThreadPlace place = find_thread_place<Tile>();
+    // Wide heads leave no registers for what follows from the place.
+    const ThreadPlace place = Tile::kDim > 256 ? find_thread_place<Tile>() : first_place;
     Scores<Tile> scores = {};
     Weights<Tile> weights;
     multiply_keys<Tile>(a, q, stage, place, scores);
@@ -63,11 +70,13 @@ __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const Atte
     mask_scores<Tile>(seen, first, place, scores);
     softmax.step<Tile>(scores, weights);
     if (softmax.needs_correction()) out.scale(softmax.correction);
-    out.add(weights, stage + Tile::kKeys * padded_row_bytes(a.key_tile_bytes), place);
+    out.add(weights, stage + kBytes / 2, place);
   }
   softmax.finish();
   const ThreadPlace place = find_thread_place<Tile>();
-  out.store(a, softmax.sum, LaneQueries(a, tile, place), place);
+  const LaneQueries results(a, find_tile(a), place);
+  if (gridDim.z == 2 && !join_parts<Tile>(a, results, place, softmax, out)) return;
+  out.store(a, softmax.sum, results, place);
 }
 
 AttentionArguments attention_arguments(const ops::AttentionArguments& op) {
@@ -105,22 +114,24 @@ void launch_sums(const Queue& queue, const AttentionPlan& plan, AttentionArgumen
   constexpr AttentionSums kSums = kAttentionSums[kIndex];
   a.half = layout.has_one_copy ? static_cast<int>(layout.head_dim / 2) : kSums.dim / 2;
   a.half_in_keys = layout.has_one_copy ? static_cast<int>(layout.num_rotated) : kSums.dim / 2;
-  a.key_tile_bytes = plan.tiles.key_tile_bytes;
-  const dim3 grid(plan.tiles.grid_x, plan.tiles.grid_y);
+  const dim3 grid(plan.grid_x, plan.grid_y, plan.grid_z);
   const auto launch_tile = [&]<typename Tile>(Tile) {
-    launch("attention", {grid, Tile::kThreads, plan.tiles.shared_bytes, queue.stream()}, attention_kernel<Tile>, a);
+    launch("attention", {grid, Tile::kThreads, plan.shared_bytes, queue.stream()}, attention_kernel<Tile>, a);
   };
-  if (plan.tiles.bands == kWholeBands) {
-    return launch_tile(AttentionTile<kSums.dim, kSums.slices, kWholeBands, kSums.keys>());
+  if constexpr (has_one_copy_kernel(kSums)) {
+    if (layout.has_one_copy) return launch_tile(AttentionTile<kSums.dim, kSums.slices, kSums.keys, true>());
   }
-  launch_tile(AttentionTile<kSums.dim, kSums.slices, kHalfBands, kSums.keys>());
+  launch_tile(AttentionTile<kSums.dim, kSums.slices, kSums.keys, false>());
 }
+
+bool is_same_kernel(const AttentionSums& a, const AttentionSums& b) { return a.dim == b.dim && a.keys == b.keys; }
 
 template <int... kIndices>
 void launch_plan(std::integer_sequence<int, kIndices...>, const Queue& queue, const AttentionPlan& plan,
                  const AttentionArguments& a, const ops::KeyValueLayout& layout) {
   static_cast<void>(
-      ((plan.sums == kAttentionSums[kIndices] && (launch_sums<kIndices>(queue, plan, a, layout), true)) || ...));
+      ((is_same_kernel(plan.sums, kAttentionSums[kIndices]) && (launch_sums<kIndices>(queue, plan, a, layout), true)) ||
+       ...));
 }
 
 }  // namespace
@@ -133,11 +144,19 @@ void attention(const Context& context, const ops::AttentionArguments& op) {
   const int64_t rows = op.q.rows;
   if (rows == 0) return;
   const AttentionShape shape = {layout.head_dim, op.q.columns / layout.head_dim, layout.num_key_value_heads,
-                                layout.has_one_copy ? a.key_head_bytes : 0};
-  const AttentionPlan plan = plan_attention(context.queue->properties(), shape, rows, a.num_sequences);
+                                layout.has_one_copy};
+  Queue& queue = *context.queue;
+  const AttentionPlan plan = plan_attention(queue.properties(), shape, rows, a.num_sequences);
+  constexpr int kNoPeriod = 1 << 30;
+  a.period = plan.sums.period > 0 ? plan.sums.period : kNoPeriod;
+  a.per_period = static_cast<uint32_t>(((uint64_t{1} << 32) - 1) / static_cast<uint64_t>(a.period) + 1);
+  if (plan.grid_z == 2) {
+    a.counters = queue.counters(2 * plan.num_tiles());
+    a.softmaxes = queue.scratch<float>(Scratch::kAttention, 2 * plan.num_tiles() * kTileQueries);
+  }
   if (context.profile) context.profile->note_plan(describe(plan));
   constexpr int kCount = static_cast<int>(std::size(kAttentionSums));
-  launch_plan(std::make_integer_sequence<int, kCount>(), *context.queue, plan, a, layout);
+  launch_plan(std::make_integer_sequence<int, kCount>(), queue, plan, a, layout);
   if (!is_packed_here) fill_slot(context, op.out, op.rounding);
 }
 

@@ -1,5 +1,7 @@
 #include "ops/key_value_layout.h"
 
+#include "cuda/attention/attention_memory.h"
+
 namespace gesso::cuda {
 namespace {
 
@@ -9,7 +11,8 @@ constexpr int64_t kPieceElements = 8;  // 16 bytes, which one asynchronous copy 
 constexpr int64_t kStepDims = 16;
 
 bool can_share(const ops::KeyValueShape& shape) {
-  return shape.is_shared && shape.head_dim % (2 * kStepDims) == 0 && shape.num_rotated % kStepDims == 0 &&
+  const int64_t unit = stored_key_unit(static_cast<int>(shape.head_dim));
+  return shape.is_shared && shape.head_dim % (2 * kStepDims) == 0 && shape.num_rotated % unit == 0 &&
          shape.num_rotated > 0 && 2 * shape.num_rotated < shape.head_dim;
 }
 
@@ -17,8 +20,8 @@ bool can_share(const ops::KeyValueShape& shape) {
 
 // A row of keys, and of values: bf16 [G, Kp], Kp = K rounded up to 8 elements and filled with zeros, so that rows can
 // be copied 16 bytes at a time. Where the values are the keys' projection and few of their dims turn (num_rotated and
-// K / 2 multiples of 16, 2 * num_rotated < K), one copy serves both: values [G, K] hold v, keys only the dims that
-// turn, [G, 2 * r] with r = num_rotated: dims 0 .. r - 1 and then K/2 .. K/2 + r - 1.
+// K / 2 multiples of 16, and num_rotated of 64 where K > 256; 2 * num_rotated < K), one copy serves both: values [G, K]
+// hold v, keys only the dims that turn, [G, 2 * r] with r = num_rotated: dims 0 .. r - 1 and then K/2 .. K/2 + r - 1.
 ops::KeyValueLayout key_value_layout(const Context& /*context*/, const ops::KeyValueShape& shape) {
   const bool has_one_copy = can_share(shape);
   const int64_t padded = (shape.head_dim + kPieceElements - 1) / kPieceElements * kPieceElements;

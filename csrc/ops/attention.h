@@ -35,16 +35,16 @@ struct AttentionSequence {
 enum class AttentionMode { kCausal, kCanvas };
 
 // out[r, h] = sum_j softmax_j(q[r, h] . k[j, g]) * v[j, g] with g = h / (H / G); the scale of q.k is 1.
-// Every row sees at least one key. Keys are summed in blocks of 64 on the CPU, and of 32 or 16 on a GPU. Blocks begin
-// at positions that are multiples of their size, so a row's result does not depend on how its prompt was cut into
-// chunks.
+// Every row sees at least one key. Keys are summed in blocks of 64 on the CPU, and of 64, 32 or 16 on a GPU. Blocks
+// begin at positions that are multiples of their size, so a row's result does not depend on how its prompt was cut into
+// chunks. Where the result is rounded for a product, `out` may hold anything afterwards.
 struct AttentionArguments {
   ConstMatrix q;                 // [R, H * K]
   const KeyValueLayout& layout;  // on a GPU K is at most 512
   AttentionMode mode;
   int64_t window;                       // 0: there is no window
   Staged<AttentionSequence> sequences;  // on a GPU they share no rows
-  Matrix out;                           // [R, H * K]
+  Matrix out;                           // [R, H * K]; shares no memory with q
   Rounding rounding = {};               // of out, which has a single product
 };
 

@@ -141,42 +141,42 @@ PRODUCTS = {
 
 # Head dim, heads, key-value heads, bytes of a key that lies apart from its value; rows, sequences.
 HEADS = {
-    "sliding": (256, 16, 8, 0, 256, 1),
-    "full": (512, 16, 2, 256, 256, 1),
-    "sliding of 8 canvases": (256, 16, 8, 0, 8 * 256, 8),
+    "sliding": (256, 16, 8, 256, 1),
+    "full": (512, 16, 2, 256, 1),
+    "sliding of 8 canvases": (256, 16, 8, 8 * 256, 8),
 }
 
 # The plan, bytes of shared memory of a block.
 ATTENTION = {
     "A100": {
-        "sliding": ("mma bf16 64 queries, keys by 32, 72 blocks, 0.7 waves", 83968),
-        "full": ("mma bf16 64 queries, keys by 16, 66 blocks, 0.6 waves", 50176),
-        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 5.3 waves", 83968),
+        "sliding": ("mma bf16 64 queries, keys by 32 in parts 2:1, 144 blocks, 1.3 waves", 83968),
+        "full": ("mma bf16 64 queries, keys by 16 in parts 2:1, 132 blocks, 1.2 waves", 74752),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32 in parts 2:1, 1152 blocks, 10.7 waves", 83968),
     },
     "RTX 3090": {
-        "sliding": ("mma bf16 64 queries, keys by 32, 72 blocks, 0.9 waves", 83968),
-        "full": ("mma bf16 64 queries, keys by 16, 66 blocks, 0.8 waves", 50176),
-        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 7.0 waves", 83968),
+        "sliding": ("mma bf16 64 queries, keys by 32 in parts 5:1, 144 blocks, 1.8 waves", 83968),
+        "full": ("mma bf16 64 queries, keys by 16 in parts 5:1, 132 blocks, 1.6 waves", 74752),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32 in parts 5:1, 1152 blocks, 14.0 waves", 83968),
     },
     "RTX 4090": {
-        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 1.1 waves", 75776),
-        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.5 waves", 46080),
-        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 4.5 waves", 83968),
+        "sliding": ("mma bf16 64 queries, keys by 32 in parts 1:1, 144 blocks, 1.1 waves", 83968),
+        "full": ("mma bf16 64 queries, keys by 16 in parts 1:1, 132 blocks, 1.0 waves", 74752),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32 in parts 1:1, 1152 blocks, 9.0 waves", 83968),
     },
     "H100": {
-        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 0.5 waves", 75776),
-        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.5 waves", 46080),
-        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 4.4 waves", 83968),
+        "sliding": ("mma bf16 64 queries, keys by 64 in parts 1:1, 144 blocks, 1.1 waves", 167936),
+        "full": ("mma bf16 64 queries, keys by 16 in parts 1:1, 132 blocks, 1.0 waves", 74752),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 64 in parts 1:1, 1152 blocks, 8.7 waves", 167936),
     },
     "RTX 5090": {
-        "sliding": ("mma bf16 32 queries, keys by 32, 136 blocks, 0.8 waves", 75776),
-        "full": ("mma bf16 32 queries, keys by 16, 130 blocks, 0.4 waves", 46080),
-        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 3.4 waves", 83968),
+        "sliding": ("mma bf16 64 queries, keys by 32 in parts 1:1, 144 blocks, 0.8 waves", 83968),
+        "full": ("mma bf16 64 queries, keys by 16 in parts 1:1, 132 blocks, 0.8 waves", 74752),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32 in parts 1:1, 1152 blocks, 6.8 waves", 83968),
     },
     "GB10": {
-        "sliding": ("mma bf16 64 queries, keys by 32, 72 blocks, 1.5 waves", 83968),
-        "full": ("mma bf16 64 queries, keys by 16, 66 blocks, 1.4 waves", 50176),
-        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32, 576 blocks, 12.0 waves", 83968),
+        "sliding": ("mma bf16 64 queries, keys by 32 in parts 2:1, 144 blocks, 3.0 waves", 83968),
+        "full": ("mma bf16 64 queries, keys by 16 in parts 2:1, 132 blocks, 2.8 waves", 74752),
+        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32 in parts 2:1, 1152 blocks, 24.0 waves", 83968),
     },
 }
 
@@ -266,7 +266,7 @@ def test_the_number_of_rows_changes_no_sum(card, activations):
         assert len({plan["sums"] for plan in plans}) == 1
         assert len({plan["grid"] for plan in plans}) > 1
     for heads in HEADS.values():
-        plans = [_ops.plan_attention(CARDS[card], *heads[:4], rows, 1) for rows in (1, 24, 25, 256, 100_000)]
+        plans = [_ops.plan_attention(CARDS[card], *heads[:3], rows, 1) for rows in (1, 24, 25, 256, 100_000)]
         assert len({plan["sums"] for plan in plans}) == 1
         assert len({plan["grid"] for plan in plans}) > 1
 
@@ -291,16 +291,16 @@ def test_wide_tiles_leave_no_scheduler_with_one_warp(card):
                 assert plan["resident_threads"] >= 8 * 32
 
 
-@pytest.mark.parametrize(("multiprocessors", "queries"), [(48, 64), (64, 64), (82, 64), (128, 32), (170, 32)])
-def test_attention_tiles_by_waves(multiprocessors, queries):
-    """One canvas has 64 tiles of 64 queries, or 128 of 32. Halves pay where the busiest multiprocessor has one of them.
-    Where it has two, whole tiles take less: a tile copies all keys, however many queries it has."""
+@pytest.mark.parametrize(("multiprocessors", "period"), [(48, 3), (64, 0), (82, 6), (108, 3), (128, 2), (170, 2)])
+def test_parts_of_attention_by_waves(multiprocessors, period):
+    """One canvas has 64 tiles of queries. Where these leave multiprocessors without work, the keys have a second part.
+    Its share is what the others can do in the time of the first one."""
     plan = _ops.plan_attention((89, multiprocessors, 99 * 1024), *HEADS["sliding"])
-    assert plan["text"].startswith(f"mma bf16 {queries} queries")
+    assert plan["sums"][-1] == period
 
 
 def test_formats_without_a_product():
     with pytest.raises(ValueError, match="a GPU has no product for weights of I32"):
         _ops.plan_gemm(CARDS["A100"], "I32", 64, 64, "bf16", 1)
     with pytest.raises(ValueError, match="attention: on a GPU head_dim is at most 512, got 513"):
-        _ops.plan_attention(CARDS["A100"], 513, 1, 1, 0, 1)
+        _ops.plan_attention(CARDS["A100"], 513, 1, 1, 1)

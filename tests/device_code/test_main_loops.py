@@ -21,7 +21,7 @@ HOT = {
     "mma fp4": ("sm_120", {"terms": 2, "rows": 24}),
     "wgmma bf16": ("sm_90", kernels.names_of("Q4_K") | {"rows": 128}),
     "wgmma experts": ("sm_90", kernels.names_of("Q4_K") | {"rows": 24}),
-    "attention": ("sm_90", {"dim": 512, "slices": 2, "bands": 2}),
+    "attention": ("sm_90", {"dim": 512, "slices": 2, "keys": 16, "one_copy": 1}),
     "router": ("sm_90", {}),
     "soft embedding": ("sm_120", kernels.names_of("Q6_K")),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heapreplace
 from math import ceil
 
 from gpu.step_model import kernels
@@ -12,6 +13,8 @@ from gpu.step_model.loops import Case, Work
 from gpu.step_model.machine import Machine
 from gpu.step_model.plans import AttentionPlan
 from gpu.step_model.shape import Heads
+
+BANDS, BAND_QUERIES = 4, 16  # of a block
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class Attention(Launch):
 
     @property
     def warps(self) -> int:
-        return self.plan.bands * self.plan.slices
+        return BANDS * self.plan.slices
 
     @property
     def symbol(self) -> dict[str, object]:
-        return {"dim": self.plan.dim, "slices": self.plan.slices, "bands": self.plan.bands}
+        plan = self.plan
+        one_copy = int(self.heads.own_key_bytes > 0)
+        return {"dim": plan.dim, "slices": plan.slices, "keys": plan.keys, "one_copy": one_copy}
 
     @property
     def keys(self) -> int:
@@ -38,9 +43,24 @@ class Attention(Launch):
 
     @property
     def steps(self) -> int:
-        """Steps begin at multiples of their keys. So one more is needed, unless the first seen key is a multiple."""
+        """Of a tile. They begin at multiples of their keys. So one more is needed, unless the first seen key is a
+        multiple."""
         begins_at_step = not self.heads.window and self.cached % self.plan.keys == 0
         return ceil(self.keys / self.plan.keys) + (not begins_at_step)
+
+    @property
+    def blocks(self) -> list[float]:
+        """The steps of each block, in the order in which the blocks start: those of first parts before others."""
+        if self.plan.period == 0:
+            return [self.steps] * self.plan.tiles
+        second = self.steps / self.plan.period
+        return [self.steps - second] * self.plan.tiles + [second] * self.plan.tiles
+
+    @property
+    def partial_bytes(self) -> float:
+        """Of the sums that one of two blocks writes and the other reads."""
+        sums = self.plan.tiles * BANDS * BAND_QUERIES * self.plan.dim
+        return 2 * 4 * sums if self.plan.period else 0
 
     def work(self, machine: Machine) -> Work:
         return kernels.work("attention", machine.arch, Case(row_copies=self.plan.keys / self.warps), **self.symbol)
@@ -52,13 +72,19 @@ class Attention(Launch):
     def occupancy(self, machine: Machine) -> Occupancy:
         registers = kernels.registers("attention", machine.arch, **self.symbol)
         resident = resident_blocks(machine, self.plan.shared_bytes, registers, 32 * self.warps)
-        return Occupancy(resident, min(resident, ceil(self.plan.blocks / machine.sms)) * self.warps)
+        return Occupancy(resident, min(resident, ceil(len(self.blocks) / machine.sms)) * self.warps)
 
     def time(self, machine: Machine) -> Time:
-        blocks = ceil(self.plan.blocks / machine.sms)
-        resident = min(self.occupancy(machine).blocks, blocks)
-        grid = Grid(blocks, resident, self.steps, machine.attention_fill, machine.attention_latency)
-        cycles = sm_cycles(machine, self.work(machine), self.warps, grid)
+        """A block starts where one has ended."""
+        work, resident = self.work(machine), self.occupancy(machine).blocks
+        busy = [0.0] * machine.sms
+        for steps in self.blocks:
+            grid = Grid(1, 1, steps, machine.attention_fill, machine.attention_latency)
+            cycles = sm_cycles(machine, work, self.warps, grid)
+            heapreplace(busy, busy[0] + cycles.seconds)
+        assert resident == 1, "blocks that run side by side hide each other's latency, which is not told here"
+        busiest = Time(max(busy), cycles.bound)
         dram = self.num_canvases * self.keys * self.heads.num_key_value_heads * self.heads.read_bytes
-        l2 = self.plan.blocks * self.steps * self.plan.keys * self.heads.read_bytes
-        return kernel_time(machine, cycles, dram, l2)
+        l2 = self.plan.tiles * self.steps * self.plan.keys * self.heads.read_bytes
+        time = kernel_time(machine, busiest, dram, l2)
+        return Time(time.seconds + self.partial_bytes / machine.l2, time.bound)  # the loops are over by then

@@ -101,7 +101,9 @@ KERNELS = {
         is_asynchronous=True,
         has_runs=True,
     ),
-    "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{bands}E", attention, reads_raw=False),
+    "attention": Kernel(
+        "attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{keys}ELb{one_copy}E", attention, reads_raw=False
+    ),
     "router": Kernel("router.cu", "router_kernel", every_block, warps=8, reads_raw=False),
     "soft embedding": Kernel(
         "vocabulary/soft_embed_mma.cu",

@@ -15,6 +15,7 @@ from gpu.step_model.machine_code import Block, Instruction
 
 NEVER = 0.0
 MASKS = 0.06  # of attention's steps, how many hold keys that some query does not see
+EDGES = 0.1  # of attention's steps, how many hold cached keys and others, or keys that nobody sees
 RISES = 0.25  # of attention's steps, in how many a maximum rises, so that the sums are scaled
 
 
@@ -168,7 +169,9 @@ def warpgroup_spans(blocks: Sequence[Block], case: Case) -> list[float]:
 def attention(blocks: Sequence[Block], case: Case) -> list[float]:
     def times(block: Block) -> float:
         if block.has("LDGSTS") and block.is_loop:
-            return case.row_copies
+            return EDGES * case.row_copies
+        if block.has("LDG"):  # addresses for such a step; others keep theirs
+            return EDGES
         if block.multiplies:
             return 1.0
         return MASKS if block.count("FSEL") > 6 else RISES if block.count("FMUL") > 40 else 1.0

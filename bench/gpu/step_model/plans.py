@@ -29,8 +29,8 @@ class AttentionPlan:
     dim: int
     slices: int
     keys: int  # of a step
-    bands: int  # of 16 queries
-    blocks: int
+    period: int  # of so many steps the last has a block of its own; 0: the keys have one part
+    tiles: int  # of queries
     shared_bytes: int
 
 
@@ -81,12 +81,12 @@ def product_plan(
 
 @cache
 def attention_plan(
-    card: str, dim: int, heads: int, key_value_heads: int, own_key_bytes: int, rows: int, sequences: int
+    card: str, dim: int, heads: int, key_value_heads: int, has_one_copy: bool, rows: int, sequences: int
 ) -> AttentionPlan:
-    plan = _ops.plan_attention(card_of(card), dim, heads, key_value_heads, own_key_bytes, rows, sequences)
-    grid_x, grid_y = plan["grid"]
+    plan = _ops.plan_attention(card_of(card), dim, heads, key_value_heads, rows, sequences, has_one_copy=has_one_copy)
+    grid_x, grid_y, _ = plan["grid"]
     # A tile for each sequence may be empty. It is, where the rows of a sequence fill whole tiles.
-    return AttentionPlan(*plan["sums"], plan["bands"], (grid_x - sequences) * grid_y, plan["shared_bytes"])
+    return AttentionPlan(*plan["sums"], (grid_x - sequences) * grid_y, plan["shared_bytes"])
 
 
 @cache

@@ -83,7 +83,7 @@ class Step:
             heads.dim,
             heads.num_heads,
             heads.num_key_value_heads,
-            heads.own_key_bytes,
+            heads.own_key_bytes > 0,
             self.rows,
             self.canvases,
         )

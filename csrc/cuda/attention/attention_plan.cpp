@@ -12,63 +12,84 @@ namespace {
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-int64_t num_tiles(const AttentionShape& shape, int64_t num_rows, int bands) {
-  return divide_up(num_rows * (shape.num_heads / shape.num_key_value_heads), int64_t{bands} * kBandQueries);
+// Tiles of queries of one key-value head.
+int64_t num_tiles(const AttentionShape& shape, int64_t num_rows) {
+  return divide_up(num_rows * (shape.num_heads / shape.num_key_value_heads), kTileQueries);
 }
 
-// Estimates the time of the multiprocessor with the most blocks, for sequences of the same length. The unit is what one
-// band takes. A block takes two units more, however many bands it has: it copies all keys, and waits for them.
-// Example: one canvas of 256 rows with 16 heads and 8 key-value heads has 64 tiles of 4 bands or 128 of 2. With 82
-// multiprocessors the busiest one has one block or two, which take 6 or 8 units. With 128 it has one, 6 or 4 units.
-int64_t estimated_time(const DeviceProperties& device, const AttentionShape& shape, int64_t num_rows, int num_sequences,
-                       int bands) {
-  constexpr int kUnitsOfBlock = 2;
-  const int64_t tiles = num_tiles(shape, divide_up(num_rows, num_sequences), bands) * num_sequences;
-  return divide_up(tiles * shape.num_key_value_heads, device.num_multiprocessors) * (bands + kUnitsOfBlock);
+// Estimates what a canvas of 256 rows takes on the busiest multiprocessor, in steps. (The rows of a launch must not
+// decide, since the period decides bits.) There are 40 steps, and a block takes one more: it waits for its first keys,
+// and joins its sums with those of the other part. The blocks of first parts start first, and those of second parts
+// fill the time that they leave. Example: with 16 heads and 8 key-value heads there are 64 tiles. One part takes 41
+// steps on 64 multiprocessors. With 82 of them and a period of 5, the first parts take 33 steps on 64 multiprocessors,
+// and the second parts 9 each. The other 18 do four of these one after another, in 36 steps.
+int64_t estimated_time(int64_t tiles, int64_t multiprocessors, int period) {
+  constexpr int64_t kSteps = 40, kBlock = 1;
+  if (period == 0) return divide_up(tiles, multiprocessors) * (kSteps + kBlock);
+  const int64_t second = divide_up(kSteps, period) + kBlock, first = kSteps - kSteps / period + kBlock;
+  const int64_t each = tiles / multiprocessors, one_more = tiles % multiprocessors;  // multiprocessors that have it
+  int64_t time = divide_up(tiles, multiprocessors) * first;
+  const auto fits = [&] {
+    const int64_t left = time - each * first;
+    const int64_t beside_more = left < first ? 0 : (left - first) / second;
+    return (multiprocessors - one_more) * (left / second) + one_more * beside_more >= tiles;
+  };
+  while (!fits()) ++time;
+  return time;
+}
+
+int plan_period(const DeviceProperties& device, const AttentionShape& shape) {
+  constexpr int kRows = 256, kLongest = 6;
+  const int64_t tiles = num_tiles(shape, kRows) * shape.num_key_value_heads;
+  const auto time = [&](int period) { return estimated_time(tiles, device.num_multiprocessors, period); };
+  int best = 0;
+  for (int period = 2; period <= kLongest; ++period) {
+    if (time(period) < time(best)) best = period;
+  }
+  return best;
 }
 
 // How many blocks a multiprocessor runs at a time, as far as registers allow: it has 65536, and a thread may take 255.
-int blocks_by_registers(const AttentionSums& sums, int bands) {
+int blocks_by_registers(const AttentionSums& sums) {
   constexpr int kThreads = 256;
-  return kThreads / (bands * sums.slices * kAttentionWarp);
+  return kThreads / (kBands * sums.slices * kAttentionWarp);
+}
+
+int64_t shared_bytes(const AttentionSums& sums) {
+  return kStages * stage_bytes(sums.dim, sums.keys) + exchange_bytes(sums.slices, sums.keys);
 }
 
 }  // namespace
 
-AttentionSums plan_attention_sums(const AttentionShape& shape) {
-  for (const AttentionSums& sums : kAttentionSums) {
-    if (shape.head_dim <= sums.dim) return sums;
+AttentionSums plan_attention_sums(const DeviceProperties& device, const AttentionShape& shape) {
+  for (AttentionSums sums : kAttentionSums) {
+    if (shape.head_dim > sums.dim || shared_bytes(sums) > device.max_shared_bytes) continue;
+    if (shape.has_one_copy && !has_one_copy_kernel(sums)) continue;
+    sums.period = plan_period(device, shape);
+    return sums;
   }
   const int widest = std::end(kAttentionSums)[-1].dim;
   throw ArgumentError(concat("attention: on a GPU head_dim is at most ", widest, ", got ", shape.head_dim));
 }
 
-AttentionTiles plan_attention_tiles(const DeviceProperties& device, const AttentionShape& shape,
-                                    const AttentionSums& sums, int64_t num_rows, int num_sequences) {
-  AttentionTiles tiles;
-  const auto time = [&](int bands) { return estimated_time(device, shape, num_rows, num_sequences, bands); };
-  tiles.bands = time(kHalfBands) < time(kWholeBands) ? kHalfBands : kWholeBands;
-  tiles.key_tile_bytes = static_cast<int>(shape.own_key_bytes > 0 ? shape.own_key_bytes : value_tile_bytes(sums.dim));
-  tiles.shared_bytes = kStages * stage_bytes(sums.dim, sums.keys, tiles.key_tile_bytes) +
-                       exchange_bytes(sums.slices, tiles.bands, sums.keys);
-  tiles.grid_x = static_cast<int>(num_tiles(shape, num_rows, tiles.bands)) + num_sequences;
-  tiles.grid_y = static_cast<int>(shape.num_key_value_heads);
-  tiles.blocks_at_a_time = device.num_multiprocessors * std::min(blocks_by_shared_memory(device, tiles.shared_bytes),
-                                                                 blocks_by_registers(sums, tiles.bands));
-  return tiles;
-}
-
 AttentionPlan plan_attention(const DeviceProperties& device, const AttentionShape& shape, int64_t num_rows,
                              int num_sequences) {
-  const AttentionSums sums = plan_attention_sums(shape);
-  return {sums, plan_attention_tiles(device, shape, sums, num_rows, num_sequences)};
+  const AttentionSums sums = plan_attention_sums(device, shape);
+  AttentionPlan plan = {.sums = sums};
+  plan.shared_bytes = shared_bytes(sums);
+  plan.grid_x = static_cast<int>(num_tiles(shape, num_rows)) + num_sequences;
+  plan.grid_y = static_cast<int>(shape.num_key_value_heads);
+  plan.grid_z = sums.period > 0 ? 2 : 1;
+  plan.blocks_at_a_time = device.num_multiprocessors *
+                          std::min(blocks_by_shared_memory(device, plan.shared_bytes), blocks_by_registers(sums));
+  return plan;
 }
 
 std::string describe(const AttentionPlan& plan) {
-  const auto& [sums, tiles] = plan;
-  char text[160];
-  std::snprintf(text, sizeof(text), "mma bf16 %d queries, keys by %d, %lld blocks, %.1f waves",
-                tiles.bands * kBandQueries, sums.keys, static_cast<long long>(tiles.num_blocks()), tiles.waves());
+  char parts[32] = "", text[160];
+  if (plan.sums.period > 0) std::snprintf(parts, sizeof(parts), " in parts %d:1", plan.sums.period - 1);
+  std::snprintf(text, sizeof(text), "mma bf16 %d queries, keys by %d%s, %lld blocks, %.1f waves", kTileQueries,
+                plan.sums.keys, parts, static_cast<long long>(plan.num_blocks()), plan.waves());
   return text;
 }
 

@@ -13,14 +13,13 @@ namespace gesso::cuda {
 
 // How a block divides its work. Its queries are cut into bands of 16, and the dims of a head into one slice or two. A
 // warp has one slice of one band. All warps walk over the keys together, kKeys at a time.
-template <int kPaddedDim, int kSlicesOfDim, int kBandsOfBlock, int kKeysOfStep>
+template <int kPaddedDim, int kSlicesOfDim, int kKeysOfStep, bool kOneCopy>
 struct AttentionTile {
   static constexpr int kDim = kPaddedDim;
   static constexpr int kSlices = kSlicesOfDim;
-  static constexpr int kBands = kBandsOfBlock;
   static constexpr int kKeys = kKeysOfStep;
+  static constexpr bool kHasOneCopy = kOneCopy;  // of keys and values (ops/key_value_layout.h)
   static constexpr int kSliceDims = kDim / kSlices;
-  static constexpr int kQueries = kBands * kBandQueries;
   static constexpr int kWarps = kBands * kSlices;
   static constexpr int kThreads = kWarps * kWarpSize;
 };
@@ -33,20 +32,25 @@ struct AttentionArguments {
   PackedTarget packed;  // where the result goes instead, rounded for a product; head_dim is a multiple of 32 then
   const ops::AttentionSequence* sequences;
   int num_sequences;
-  int head_dim;  // K
-  int group;     // query heads that share a key-value head
+  // Where the keys have two parts (gridDim.z is 2): of so many steps the last belongs to the second part. Otherwise it
+  // is more than there are steps.
+  int period;
+  uint32_t per_period;  // 2^32 / period, rounded up
+  int32_t* counters;    // of each tile: HandOver's
+  float* softmaxes;     // [tiles, queries of a tile, 2]: the maximum and the sum of a query over one part of the keys
+  int head_dim;         // K
+  int group;            // query heads that share a key-value head
   bool is_causal;
   int window;  // used when causal; 0: there is no window
   int key_row_bytes;
   int value_row_bytes;
   int key_head_bytes;  // bytes of one head in a row
   int value_head_bytes;
-  // A key's dims have two halves, d < half and d >= half. The first half_in_keys dims of each half are stored in the
-  // row of keys, those of the first half in front. The other dims are stored in the row of values. Where keys are
-  // stored whole, all dims are in the row of keys.
+  // Where one copy serves for keys and values, a key's dims have two halves, d < half and d >= half. The first
+  // half_in_keys dims of each half are stored in the row of keys, those of the first half in front. The other dims are
+  // stored in the row of values. Where keys are stored whole, all dims are in the row of keys.
   int half;
   int half_in_keys;
-  int key_tile_bytes;  // bytes of a key in shared memory, without padding
 };
 
 // The positions begin .. end - 1.
@@ -64,14 +68,14 @@ struct TilePlace {
   int first_query;
 };
 
-// The blocks are given to the sequences one after another. Each sequence gets as many as its rows need. (The host did
-// not know the rows of each sequence when it sized the grid, so some blocks are left over.)
-__device__ inline TilePlace find_tile(const AttentionArguments& a, int tile_queries) {
+// The tiles are given to the sequences one after another. Each sequence gets as many as its rows need. (The host did
+// not know the rows of each sequence when it sized the grid, so some are left over.)
+__device__ inline TilePlace find_tile(const AttentionArguments& a) {
   int tile = static_cast<int>(blockIdx.x);
   for (int s = 0; s < a.num_sequences; ++s) {
     const int num_queries = static_cast<int>(a.sequences[s].num_rows) * a.group;
-    const int num_tiles = (num_queries + tile_queries - 1) / tile_queries;
-    if (tile < num_tiles) return {a.sequences + s, tile * tile_queries};
+    const int num_tiles = (num_queries + kTileQueries - 1) / kTileQueries;
+    if (tile < num_tiles) return {a.sequences + s, tile * kTileQueries};
     tile -= num_tiles;
   }
   return {nullptr, 0};
@@ -87,23 +91,36 @@ __device__ inline KeyRange seen_keys(const AttentionArguments& a, const ops::Att
 }
 
 // The keys that at least one query of the block sees.
-template <typename Tile>
-__device__ KeyRange seen_by_tile(const AttentionArguments& a, const TilePlace& tile) {
+__device__ inline KeyRange seen_by_tile(const AttentionArguments& a, const TilePlace& tile) {
   const int num_queries = static_cast<int>(tile.sequence->num_rows) * a.group;
-  return seen_keys(a, *tile.sequence, tile.first_query, std::min(tile.first_query + Tile::kQueries, num_queries) - 1);
+  return seen_keys(a, *tile.sequence, tile.first_query, std::min(tile.first_query + kTileQueries, num_queries) - 1);
 }
 
-// The part of a block's work that belongs to a thread.
+// The steps of a block's part of the keys, blockIdx.z. All steps begin at multiples of kKeys, and a step's number says
+// which part it belongs to. So a key's part depends on its position alone. Example: with steps of 32 keys and a period
+// of 5, the keys 128 to 159 and 288 to 319 are in the second part.
+template <typename Tile>
+struct StepsOfPart {
+  // Where the first step of the part begins whose number is not below that of `step`.
+  static __device__ int from(const AttentionArguments& a, int step) {
+    const int periods = static_cast<int>(static_cast<uint64_t>(step) * a.per_period >> 32);  // step / period
+    const int to_last = a.period - 1 - (step - periods * a.period);
+    return (step + (blockIdx.z == 0 ? (to_last == 0 ? 1 : 0) : to_last)) * Tile::kKeys;
+  }
+  static __device__ int begin(const AttentionArguments& a, int position) { return from(a, position / Tile::kKeys); }
+  static __device__ int after(const AttentionArguments& a, int first) { return from(a, first / Tile::kKeys + 1); }
+};
+
+// What of a block's work belongs to a thread.
 struct ThreadPlace {
   int lane, band, slice;
 };
 
-// The shuffle gives each lane its own value back. It hides from the compiler where the value comes from. Otherwise the
-// compiler would compute the addresses of all matrices before the loop over the keys, each in a register of its own.
+// The compiler does not know that each call gives the same. So what follows from the place takes no registers from one
+// call to the next.
 template <typename Tile>
 __device__ ThreadPlace find_thread_place() {
-  const int thread = shuffle(static_cast<int>(threadIdx.x), lane_index());
-  const int warp = thread / kWarpSize;
+  const int thread = thread_index_anew(), warp = thread / kWarpSize;
   return {thread % kWarpSize, warp / Tile::kSlices, warp % Tile::kSlices};
 }
 

@@ -61,22 +61,23 @@ using Weights = uint32_t[Tile::kKeys / kStepDims][4];
 template <typename Tile>
 __device__ void multiply_keys(const AttentionArguments& a, const QueryFragments<Tile>& q, const std::byte* stage,
                               const ThreadPlace& place, Scores<Tile>& scores) {
-  const int key_row = padded_row_bytes(a.key_tile_bytes), value_row = padded_row_bytes(kValueTileBytes<Tile>);
+  constexpr int kRowBytes = padded_row_bytes(value_tile_bytes(Tile::kDim)), kHalf = Tile::kDim / 2;
   const int lane_row = place.lane / 16 * 8 + place.lane % 8, lane_bytes = place.lane / 8 % 2 * kPieceBytes;
-  const std::byte* keys = stage + lane_row * key_row + lane_bytes;
-  const std::byte* values = stage + Tile::kKeys * key_row + lane_row * value_row + lane_bytes;
+  const std::byte* keys = stage + lane_row * kRowBytes + lane_bytes;
 #pragma unroll
   for (int h = 0; h < kHalves<Tile>; ++h) {
-    const std::byte* half_in_keys = keys + 2 * (place.slice + h) * a.half_in_keys;
-    const std::byte* half_in_values = values + 2 * (place.slice + h) * a.half;
+    const int half = place.slice + h;
+    const std::byte* in_keys = keys + 2 * half * (Tile::kHasOneCopy ? a.half_in_keys : kHalf);
+    const std::byte* in_values = keys + Tile::kKeys * kRowBytes + 2 * half * a.half;
 #pragma unroll
     for (int step = 0; step < kHalfSteps<Tile>; ++step) {
-      const bool is_in_keys = step * kStepDims < a.half_in_keys;
-      const std::byte* dims = (is_in_keys ? half_in_keys : half_in_values) + 2 * step * kStepDims;
+      constexpr int kUnit = stored_key_unit(Tile::kDim);
+      const bool is_in_keys = !Tile::kHasOneCopy || step * kStepDims / kUnit * kUnit < a.half_in_keys;
+      const std::byte* dims = (is_in_keys ? in_keys : in_values) + 2 * step * kStepDims;
 #pragma unroll
       for (int n = 0; n < Tile::kKeys / kStepKeys; n += 2) {
         uint32_t b[4];
-        load_matrix_x4(b, dims + n * kStepKeys * (is_in_keys ? key_row : value_row));
+        load_matrix_x4(b, dims + n * kStepKeys * kRowBytes);
         const uint32_t b0[2] = {b[0], b[1]}, b1[2] = {b[2], b[3]};
         mma_bf16(scores[n], q.a[h][step], b0);
         mma_bf16(scores[n + 1], q.a[h][step], b1);
@@ -167,6 +168,15 @@ struct RunningSoftmax {
       s += shuffle_xor(s, 2);
     }
   }
+  // Takes over what another part of the keys came to. The sums of what was weighed get the factors `own` and `other`.
+  // Both parts come to the same bits.
+  __device__ void join(int row, float other_max, float other_sum, float& own, float& other) {
+    const float top = fmaxf(max[row], other_max), base = top == kNothing ? 0.0f : top;
+    own = weight(max[row], base);
+    other = weight(other_max, base);
+    max[row] = top;
+    sum[row] = rounded_product(sum[row], own) + rounded_product(other_sum, other);
+  }
   // All lanes of the warp get the same answer.
   __device__ bool needs_correction() const { return ballot(correction[0] != 1.0f || correction[1] != 1.0f) != 0; }
 
@@ -192,7 +202,7 @@ struct OutputFragments {
   }
   // d += weights . values
   __device__ void add(const Weights<Tile>& weights, const std::byte* values, const ThreadPlace& place) {
-    constexpr int kRowBytes = padded_row_bytes(kValueTileBytes<Tile>);
+    constexpr int kRowBytes = padded_row_bytes(value_tile_bytes(Tile::kDim));
     const int lane_row = place.lane % 16, lane_bytes = place.lane / 16 * kPieceBytes;
     const std::byte* of_lane = values + lane_row * kRowBytes + 2 * place.slice * Tile::kSliceDims + lane_bytes;
 #pragma unroll
@@ -207,22 +217,30 @@ struct OutputFragments {
       }
     }
   }
-  __device__ void store(const AttentionArguments& a, const float (&sums)[2], const LaneQueries& queries,
-                        const ThreadPlace& place) const {
-    if (a.packed.values) return store_packed_rows(a, sums, queries, place);
+  // Calls f(row, where, sum) for each sum of the lane's queries. `where` is its place in `out`. Where f loads, a warp
+  // waits for itself from time to time: the compiler would have more loads under way than there are registers.
+  template <typename F>
+  __device__ void for_each(const AttentionArguments& a, const LaneQueries& queries, const ThreadPlace& place,
+                           const F& f) {
     const int lane_dim = place.slice * Tile::kSliceDims + 2 * (place.lane % 4);
 #pragma unroll
     for (int row = 0; row < 2; ++row) {
-      if (!queries.exists(row)) continue;
+      const int end = queries.exists(row) ? a.head_dim : 0;
       float* head = queries.head(a, row).in(a.out, a.out_stride);
-      const float factor = 1.0f / sums[row];
 #pragma unroll
       for (int n = 0; n < kFragments; ++n) {
         const int dim = lane_dim + n * kStepKeys;
-        if (dim < a.head_dim) head[dim] = d[n][2 * row] * factor;
-        if (dim + 1 < a.head_dim) head[dim + 1] = d[n][2 * row + 1] * factor;
+        if (n % 4 == 0) sync_warp();
+        if (dim < end) f(row, head + dim, d[n][2 * row]);
+        if (dim + 1 < end) f(row, head + dim + 1, d[n][2 * row + 1]);
       }
     }
+  }
+  __device__ void store(const AttentionArguments& a, const float (&sums)[2], const LaneQueries& queries,
+                        const ThreadPlace& place) {
+    if (a.packed.values) return store_packed_rows(a, sums, queries, place);
+    const float factors[2] = {1.0f / sums[0], 1.0f / sums[1]};
+    for_each(a, queries, place, [&](int row, float* there, float sum) { *there = sum * factors[row]; });
   }
   __device__ void store_packed_rows(const AttentionArguments& a, const float (&sums)[2], const LaneQueries& queries,
                                     const ThreadPlace& place) const {

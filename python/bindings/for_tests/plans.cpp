@@ -49,15 +49,14 @@ nb::dict gemm_plan(const Card& card, const std::string& type, int64_t num_output
 }
 
 nb::dict attention_plan(const Card& card, int64_t head_dim, int64_t num_heads, int64_t num_key_value_heads,
-                        int64_t own_key_bytes, int64_t num_rows, int num_sequences) {
-  const cuda::AttentionShape shape = {head_dim, num_heads, num_key_value_heads, own_key_bytes};
+                        int64_t num_rows, int num_sequences, bool has_one_copy) {
+  const cuda::AttentionShape shape = {head_dim, num_heads, num_key_value_heads, has_one_copy};
   const cuda::AttentionPlan plan = cuda::plan_attention(properties(card), shape, num_rows, num_sequences);
   nb::dict fields;
   fields["text"] = describe(plan);
-  fields["sums"] = nb::make_tuple(plan.sums.dim, plan.sums.slices, plan.sums.keys);
-  fields["bands"] = plan.tiles.bands;
-  fields["grid"] = nb::make_tuple(plan.tiles.grid_x, plan.tiles.grid_y);
-  fields["shared_bytes"] = plan.tiles.shared_bytes;
+  fields["sums"] = nb::make_tuple(plan.sums.dim, plan.sums.slices, plan.sums.keys, plan.sums.period);
+  fields["grid"] = nb::make_tuple(plan.grid_x, plan.grid_y, plan.grid_z);
+  fields["shared_bytes"] = plan.shared_bytes;
   return fields;
 }
 
@@ -86,7 +85,7 @@ void bind_plans([[maybe_unused]] nb::module_& module) {
   module.def("plan_gemm", &gemm_plan, "card"_a, "type"_a, "num_outputs"_a, "num_columns"_a, "activations"_a,
              "num_rows"_a, "is_gated"_a = false, "num_experts"_a = 0);
   module.def("plan_attention", &attention_plan, "card"_a, "head_dim"_a, "num_heads"_a, "num_key_value_heads"_a,
-             "own_key_bytes"_a, "num_rows"_a, "num_sequences"_a = 1);
+             "num_rows"_a, "num_sequences"_a = 1, "has_one_copy"_a = false);
   module.def("plan_soft", &soft_plan, "card"_a, "type"_a, "num_columns"_a, "num_tokens"_a);
 #endif
 }

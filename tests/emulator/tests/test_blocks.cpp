@@ -1,6 +1,7 @@
 // How the threads of a block meet. Kernels with a mistake run here, and the same kernels without the mistake.
 #include <atomic>
 
+#include "cuda/block/hand_over.h"
 #include "cuda/block/last_block.h"
 #include "cuda/block/reduce.h"
 #include "cuda/device/arrival.h"
@@ -285,6 +286,43 @@ TEST_CASE("the last block sees what all blocks have written, and leaves the coun
 
 TEST_CASE("a block that only takes itself for the last one shows as poison under some seed") {
   CHECK(compare_seeds(8, [] { return sum_of_blocks(false); }) != "");
+}
+
+// Blocks 2 i and 2 i + 1 are a pair. Each makes a number for each thread, 1 or 2, and one of them adds both.
+__global__ void pair_sums_kernel(float* there, int32_t* counters, int32_t* num_sums, bool waits) {
+  const int pair = static_cast<int>(blockIdx.x) / 2;
+  float* of_thread = there + pair * static_cast<int>(blockDim.x) + threadIdx.x;
+  const float own = static_cast<float>(blockIdx.x % 2 + 1);
+  const HandOver hand_over = {counters + 2 * pair};
+  if (hand_over.comes_first(shared_memory<int32_t>())) {
+    *of_thread = own;
+    return hand_over.give();
+  }
+  if (waits) hand_over.take();
+  *of_thread = own + load_written(of_thread);
+  if (threadIdx.x == 0) ++num_sums[pair];
+}
+
+// Two launches with the same counters.
+std::vector<float> sums_of_pairs(bool waits, int num_pairs = 40) {
+  const OnDevice<int32_t> counters(std::vector<int32_t>(2 * num_pairs, 0));
+  const OnDevice<int32_t> num_sums(std::vector<int32_t>(num_pairs, 0));
+  const OnDevice<float> there(num_pairs * 64);
+  run_kernel(2 * num_pairs, 64, sizeof(int32_t), pair_sums_kernel, there, counters, num_sums, waits);
+  run_kernel(2 * num_pairs, 64, sizeof(int32_t), pair_sums_kernel, there, counters, num_sums, waits);
+  if (waits) CHECK(num_sums.read() == std::vector<int32_t>(num_pairs, 2));
+  return there.read();
+}
+
+TEST_CASE("of a pair of blocks the second one sees what the first has written, and the counters are ready again") {
+  for (float value : sums_of_pairs(true)) CHECK(value == 3);
+  CHECK(compare_seeds(8, [] { return sums_of_pairs(true); }) == "");
+}
+
+TEST_CASE("a pair whose second block does not take over leaves counters that the next launch cannot use") {
+  bool is_wrong = false;
+  for (float value : sums_of_pairs(false)) is_wrong |= value != 3;
+  CHECK(is_wrong);
 }
 
 }  // namespace

@@ -148,7 +148,8 @@ def test_loops_that_copy():
     ):  # a loop over steps, or over spans of four
         products = Block([ins("HGMMA.64x24x16.F32.BF16")] * num_products)
         assert warpgroup_spans([copy, copy, products], Case(span_steps=4)) == times
-    assert attention([loop, masks, Block([ins("HMMA")])], Case(row_copies=4)) == [4, 0.06, 1]
+    addresses, products = Block([ins("LDG")]), Block([ins("HMMA")])
+    assert attention([copy, addresses, loop, masks, products], Case(row_copies=4)) == [1, 0.1, 0.4, 0.06, 1]
 
 
 def test_products_as_wide_as_a_tile():
@@ -250,7 +251,7 @@ def test_the_steps_of_attention():
     sliding, full = shape("Q4_K_M").heads(0), shape("Q4_K_M").heads(5)
     assert (sliding.dim, sliding.num_key_value_heads, sliding.read_bytes, sliding.window) == (256, 8, 1024, 1024)
     assert (full.dim, full.num_key_value_heads, full.own_key_bytes, full.read_bytes) == (512, 2, 256, 1280)
-    plan = AttentionPlan(dim=256, slices=2, keys=32, bands=2, blocks=128, shared_bytes=75776)
+    plan = AttentionPlan(dim=256, slices=2, keys=32, period=0, tiles=64, shared_bytes=83968)
 
     def attention_of(heads, cached):
         return Attention("attention", "attention", heads, plan, 1, 256, cached)
@@ -259,6 +260,10 @@ def test_the_steps_of_attention():
     assert attention_of(full, 4096).keys == 4352
     assert [attention_of(full, cached).steps for cached in (1024, 1025)] == [40, 42]
     assert attention_of(sliding, 1024).steps == 41
+    assert attention_of(sliding, 1024).blocks == [41] * 64 and attention_of(sliding, 1024).partial_bytes == 0
+    plan = replace(plan, period=5)
+    assert attention_of(full, 1024).blocks == [32] * 64 + [8] * 64
+    assert attention_of(full, 1024).partial_bytes == 2 * 4 * 64 * 64 * 256
 
 
 @pytest.mark.parametrize("rows", [256, 2048])
