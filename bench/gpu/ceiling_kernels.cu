@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(kThreads) ceiling_int8_kernel(int rounds, int3
   int32_t d[kChains][4] = {};
   for (int i = 0; i < rounds; ++i) {
 #pragma unroll
-    for (int chain = 0; chain < kChains; ++chain) mma_s8(d[chain], a, b);
+    for (int chain = 0; chain < kChains; ++chain) mma_s8(d[chain], a, b, d[chain]);
   }
   int32_t sum = 0;
   for (const auto& chain : d) sum += chain[0] + chain[1] + chain[2] + chain[3];
