@@ -30,12 +30,20 @@ def test_a_row(path, activations, capsys):
     assert (len(record["step_ms"]["samples"]), record["ceilings"]) == (6, [])
     assert record["passes"]["step"]["floor_ms"] is None is record["passes"]["step"]["share_of_floor"]
     assert any("ceilings of a GPU are not measured" in note for note in record["notes"])
-    q = next(op for op in record["profile"]["step"] if op["weight"] == "attn_q")
+    q = next(op for op in record["profile"]["step"] if op["op"] == "linears")
     kind, other = ("int8", "float") if activations == "int8" else ("float", "int8")
     assert q[f"{kind}_operations"] > 0 == q[f"{other}_operations"]
     assert f"mma {activations} " in q["plan"] and q["plan"].endswith(" waves")
     planned = {op["op"].split()[0] for op in record["profile"]["step"] if op["plan"]}
-    assert planned == {"linear", "gated_linear", "expert_linear", "expert_gated_linear", "attention", "head_stats"}
+    assert planned == {
+        "linears",
+        "linear",
+        "gated_linear",
+        "expert_linear",
+        "expert_gated_linear",
+        "attention",
+        "head_stats",
+    }
     head = next(op for op in record["profile"]["step"] if op["op"] == "head_stats")
     assert head["float_operations"] > 0 == head["int8_operations"]
 
@@ -65,7 +73,7 @@ def test_profiled_steps_are_not_replayed_and_tell_the_same(path, load):
     session._native.set_profiling(True)
     assert session.generate(**options).sequences == plain
     calls = {(op.op, op.weight): op.calls for op in session._native.take_profile()}
-    assert calls["linear", "attn_q"] == 4 * 3 and calls["head_stats", "token_embd"] == 4
+    assert calls["linears", "attn_q, attn_k, attn_v"] == 4 * 3 and calls["head_stats", "token_embd"] == 4
 
 
 def test_the_work_is_that_of_the_cpu(path, load, activations):
@@ -77,7 +85,7 @@ def test_the_work_is_that_of_the_cpu(path, load, activations):
         session._native.set_profiling(True)
         session.encode([2, 5, 6])
         session.generate(max_new_tokens=8, max_denoising_steps=2, confidence_threshold=0.0)
-        found = {(op.op, op.weight): op for op in session._native.take_profile() if op.op == "linear"}
+        found = {(op.op, op.weight): op for op in session._native.take_profile() if op.op in ("linear", "linears")}
         return {key: tuple(getattr(op, name) for name in ("stored_bytes", *OP_COUNTS)) for key, op in found.items()}
 
     on_cpu = gesso.load(path, "cpu", activations="int8" if activations == "int8" else "f32")

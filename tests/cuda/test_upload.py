@@ -111,7 +111,7 @@ def test_integrated_memory_can_be_copied(path, emulator):
     assert emulator.allocated_bytes() - before >= model.native.weight_bytes
     expected = gesso.load(path, "cuda").generate([5, 6, 8], max_new_tokens=8, max_denoising_steps=3)
     assert model.generate([5, 6, 8], max_new_tokens=8, max_denoising_steps=3).sequences == expected.sequences
-    with pytest.raises(TypeError, match="copy_weights: expected True or False, got 1"):
+    with pytest.raises(TypeError, match="copy_weights: expected True or False, got int 1"):
         gesso.load(path, "cuda", copy_weights=1)
 
 
