@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "core/context.h"
-#include "cuda/device/kernel.h"
+#include "core/device_code.h"
 #include "ops/route.h"
 
 namespace gesso::cuda {
@@ -18,7 +18,7 @@ struct PartialScores {
   int32_t num_parts;
   int32_t num_experts;
 
-  __device__ float score(int64_t token, int expert) const {
+  GESSO_HOST_DEVICE float score(int64_t token, int expert) const {
     const float* part = parts + token * row_stride + expert;
     float sum = part[0];
     for (int i = 1; i < num_parts; ++i) sum += part[i * part_stride];
