@@ -120,6 +120,14 @@ def test_reads_of_products_may_be_raw():
     assert cycles == [1, 4]
 
 
+def test_a_product_of_half_the_depth_takes_half_the_cycles():
+    on = machine("RTX 4090", OPTIMISTIC)
+    for opcode, cycles in (("IMMA.16832.S8.S8", on.imma), ("IMMA.16816.S8.S8", on.imma / 2)):
+        work = Work()
+        work.add(ins(opcode), 1, 1)
+        assert (work.cycles(on, 4)["tensor"], work.products) == (cycles, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "passes"),
     [("R24, gdesc[UR4], R24, !UPT", 24 / 4 + 16), ("R24, R36, gdesc[UR8], R24, gsb0", 24 / 4)],
