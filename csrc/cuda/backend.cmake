@@ -111,32 +111,38 @@ target_link_libraries(gesso PRIVATE gesso_private)
 
 # Sets how nvcc compiles the .cu files of a target.
 #
-# Two passes of the compiler's front end serve all architectures: one for those before 9.0, one for the others, whose
-# kernels wait for the kernel before them (device/early_start.h). Nothing else in these files depends on the
-# architecture; variant files (such as *_sm90a.cu) have what does. The older PTX goes into the library, too: a GPU that
-# is not in the list translates it when a program starts, and loses only early starts.
+# Three passes of the compiler's front end serve all architectures: one for those before 9.0, one from 9.0 on, where
+# kernels wait for the kernel before them (device/early_start.h), and one from 12.0 on: from older PTX, ptxas makes code
+# for 12.0 that spills registers in attention. Nothing else in these files depends on the architecture; variant files
+# (such as *_sm90a.cu) have what does. The oldest PTX goes into the library, too: a GPU that is not in the list
+# translates it when a program starts, and loses only early starts.
 function(gesso_nvcc_device_code target)
-  set(older "compute_${gesso_oldest_architecture}")
-  set(newer "")
+  set(passes "")
+  set(codes_${gesso_oldest_architecture} "compute_${gesso_oldest_architecture}")
   foreach(architecture ${gesso_architectures})
-    if(architecture LESS 90)
-      list(APPEND older "sm_${architecture}")
-    else()
-      list(APPEND newer "sm_${architecture}")
+    set(pass ${gesso_oldest_architecture})
+    if(NOT architecture LESS 120)
+      set(pass 120)
+    elseif(NOT architecture LESS 90)
+      set(pass 90)
     endif()
+    list(APPEND passes ${pass})
+    list(APPEND codes_${pass} "sm_${architecture}")
   endforeach()
-  list(JOIN older "," older)
-  list(JOIN newer "," newer)
+  list(PREPEND passes ${gesso_oldest_architecture})
+  list(REMOVE_DUPLICATES passes)
+  set(all_targets "")
+  foreach(pass ${passes})
+    list(JOIN codes_${pass} "," codes)
+    list(APPEND all_targets "-gencode=arch=compute_${pass},code=[${codes}]")
+  endforeach()
   foreach(file ${ARGN})
     if(file MATCHES "_sm90a\\.cu$")
       set(targets "-gencode=arch=compute_90a,code=sm_90a")
     elseif(file MATCHES "_sm120a\\.cu$")
       set(targets "-gencode=arch=compute_120a,code=sm_120a" "-gencode=arch=compute_121a,code=sm_121a")
     else()
-      set(targets "-gencode=arch=compute_${gesso_oldest_architecture},code=[${older}]")
-      if(newer)
-        list(APPEND targets "-gencode=arch=compute_90,code=[${newer}]")
-      endif()
+      set(targets "${all_targets}")
     endif()
     set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${targets}")
   endforeach()
