@@ -24,6 +24,7 @@ HOT = {
     "attention": ("sm_90", {"dim": 512, "slices": 2, "keys": 16, "one_copy": 1}),
     "router": ("sm_90", {}),
     "soft embedding": ("sm_120", kernels.names_of("Q6_K")),
+    "wgmma soft embedding": ("sm_90", kernels.names_of("Q6_K")),
 }
 # The experts of a canvas, in tiles of 24 rows: issue slots of a scheduler for 64 x 64 weights.
 EXPERT_SLOTS = {
