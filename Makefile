@@ -72,12 +72,10 @@ LOCK := requirements/locked.txt
 # The files that the installed package is made of.
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(wildcard cmake/*.cmake) \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
-# Tests of ops that work on the host wherever the weights are.
-HOST_TESTS := $(addprefix tests/ops/test_,decode_row.py lane_product.py quantize.py unpack_row.py vector_math.py)
 # Tests that also run on a GPU, or on the emulator.
-DEVICE_TESTS := $(filter-out $(HOST_TESTS),$(wildcard tests/ops/test_*.py)) tests/cuda
-# Those of ops that neither multiply with weights nor round rows for a product.
-FLOAT_TESTS := $(addprefix tests/ops/test_,add.py embed.py qk_norm_rope.py route.py soft_embed.py token_stats.py)
+DEVICE_TESTS := tests/ops tests/cuda
+# Tests of ops that neither multiply with weights nor round rows for a product. With int8 they would be the same.
+FLOAT_TESTS := $(addprefix --ignore=tests/ops/test_,add.py embed.py qk_norm_rope.py route.py soft_embed.py token_stats.py)
 # Tests whose models go to a GPU by themselves. How they round activations does not matter.
 MODEL_TESTS := $(addprefix tests/model/test_,batching.py fork_and_save.py interrupting.py numerics.py pinned.py)
 # Tests for which 8-bit activations make a difference on the CPU.
@@ -166,7 +164,7 @@ emulated: $(VENV)/.test
 	$(call build,emulated,$(WITH_PYTHON))
 	$(BIN)/ctest --preset emulated
 	$(ON_EMULATOR) $(MODEL_TESTS) $(DEVICE_TESTS)
-	$(ON_EMULATOR) --activations int8 $(filter-out $(FLOAT_TESTS),$(DEVICE_TESTS))
+	$(ON_EMULATOR) --activations int8 $(FLOAT_TESTS) $(DEVICE_TESTS)
 
 cuda: $(VENV)/.nvcc $(VENV)/.test
 	$(call build,cuda,$(WITH_PYTHON) -DCMAKE_CUDA_COMPILER=$(NVCC))

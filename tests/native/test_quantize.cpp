@@ -1,5 +1,5 @@
 // The public calls with extreme values and with arbitrary bytes, for every type. Sanitizers run the encoders and
-// decoders through this file. tests/ops/test_quantize.py checks how good the encoders are.
+// decoders through this file. tests/cpu/test_quantize.py checks how good the encoders are.
 #include <doctest/doctest.h>
 
 #include <algorithm>
