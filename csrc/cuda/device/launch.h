@@ -24,9 +24,10 @@ struct Launch {
 // code for 9.0 and newer GPUs does. A GPU that translates the library's PTX, which is for 8.0, has code that does not.
 inline bool may_start_early(const void* kernel, const char* name) {
   constexpr int kOldestThatWaits = 90;
+  if (!starts_kernels_early) return false;
   cudaFuncAttributes attributes = {};
   check_cuda(cudaFuncGetAttributes(&attributes, kernel), name);
-  return starts_kernels_early && attributes.ptxVersion >= kOldestThatWaits;
+  return attributes.ptxVersion >= kOldestThatWaits;
 }
 
 // Queues kernel(arguments...) on the stream. It throws CudaError with `name` when the launch is refused. An error

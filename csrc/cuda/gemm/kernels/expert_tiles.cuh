@@ -108,6 +108,7 @@ class ExpertRows {
   static constexpr int kCopiedRows = Memory::kThreads / kPieces;  // at once
   static constexpr int kRowsPerThread = (kRows + kCopiedRows - 1) / kCopiedRows;
   static_assert(kCopiedRows % 8 == 0, "the rows of a thread have the same swizzle");
+  static_assert(kRows % kCopiedRows == 0, "no thread copies a row that the tile does not have");
 
   __device__ static int piece(int thread) { return thread % kPieces; }
   __device__ static int row(int thread, int i) { return thread / kPieces + i * kCopiedRows; }

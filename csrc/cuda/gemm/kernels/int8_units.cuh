@@ -33,7 +33,8 @@ __device__ inline void start_sums(const GemmArguments& arguments, int32_t (&star
 }
 
 // The factors of 16 or 32 columns of a weight row, in registers. `bias` is exact, since a scale of every format has
-// fewer than 22 significant bits. (It must be below 2^103. Only MXFP4 could have a larger one, which gives NaN.)
+// fewer than 22 significant bits. (Only MXFP4 could have one of 2^105 or more. Its bias is infinite, and so is the
+// result.)
 struct UnitFactors {
   float scale;
   float bias;  // -scale * kSumBias
