@@ -19,23 +19,22 @@ from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 
 
 def write_sparse(path: Path, metadata: dict[str, object], tensors: list[Tensor]) -> None:
-    writer = _make_writer(path, metadata)
-    for tensor in tensors:
-        num_bytes = stored_bytes(tensor.dtype, tensor.shape)
-        writer.add_tensor_info(tensor.name, tensor.shape, np.float32, num_bytes, tensor_types()[tensor.dtype].id)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    file = writer.fout[0]
-    writer.write_padding(file, file.tell())
-    for tensor in tensors:
-        start, num_bytes = file.tell(), stored_bytes(tensor.dtype, tensor.shape)
-        if len(tensor.shape) == 1:  # norms and scales, some of which the host reads
-            file.write(np.ascontiguousarray(tensor.data).tobytes())
-        end = start + num_bytes
-        file.seek(end + -end % writer.data_alignment)
-    file.truncate()
-    writer.close()
+    with path.open("wb") as file:
+        writer = _make_writer(file, metadata)
+        for tensor in tensors:
+            num_bytes = stored_bytes(tensor.dtype, tensor.shape)
+            writer.add_tensor_info(tensor.name, tensor.shape, np.float32, num_bytes, tensor_types()[tensor.dtype].id)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        writer.write_padding(file, file.tell())
+        for tensor in tensors:
+            start, num_bytes = file.tell(), stored_bytes(tensor.dtype, tensor.shape)
+            if len(tensor.shape) == 1:  # norms and scales, some of which the host reads
+                file.write(np.ascontiguousarray(tensor.data).tobytes())
+            end = start + num_bytes
+            file.seek(end + -end % writer.data_alignment)
+        file.truncate()
 
 
 def main() -> None:
