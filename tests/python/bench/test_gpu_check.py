@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from gguf import GGUFReader
 
 from gpu_check import figures, kit
 from gpu_check.__main__ import SECONDS_OF_CALL, main
@@ -266,3 +267,12 @@ def test_a_kit_keeps_holes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(kit, "MAX_BYTES", 1000)
     with pytest.raises(SystemExit, match="expected at most"):
         kit.pack(tmp_path, tmp_path / "a/kit.tar.xz", None, False)
+
+
+def test_a_model_of_the_kit_has_holes_for_matrices(tmp_path):
+    """The machine fills them itself. Norms and scales, which the host reads, are there."""
+    path = tmp_path / "layer.gguf"
+    kit.make_model(path, "Q4_K_M", 1, is_rehearsal=True)
+    tensors = {tensor.name: tensor for tensor in GGUFReader(path).tensors}
+    assert tensors["token_embd.weight"].tensor_type.name == "Q6_K" and not tensors["token_embd.weight"].data.any()
+    assert tensors["blk.0.attn_norm.weight"].data.all()
