@@ -44,9 +44,9 @@ constexpr int kWideExpertRows = 160;
 
 enum class RowType : uint8_t {
   kBF16,
-  // For weights of F32, whose products must keep nearly the precision of float32: the router chooses experts by them.
-  // Each element of x and w is the sum of two bf16, a high and a low part. 64 columns of x become 192: the high parts,
-  // the low parts, and the high parts again. They are multiplied with w's high parts, high parts and low parts.
+  // For weights of F32, whose products must keep nearly the precision of float32. Each element of x and w is the sum of
+  // two bf16, a high and a low part. 64 columns of x become 192: the high parts, the low parts, and the high parts
+  // again. They are multiplied with w's high parts, high parts and low parts.
   kSplitBF16,
   // Integers of 8 bits, with a scale for 32 columns.
   kInt8,
