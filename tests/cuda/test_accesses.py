@@ -7,6 +7,7 @@ import pytest
 from cuda.models import GOLDEN
 from gesso import _ops
 from reference import device
+from reference.route import slots
 from reference.stored import SIZES, random_weight, values_of
 
 ARCHITECTURES = [86, 90, 120]
@@ -93,8 +94,17 @@ def test_no_races_in_a_router(watch, emulator, num_multiprocessors):
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     weights = np.take_along_axis(shares / shares.sum(-1, keepdims=True), routings[0].experts, -1)
     np.testing.assert_allclose(routings[0].weights, weights, rtol=1e-4)
-    assert counts["router"].num_launches == 1
+    assert counts["router"].num_launches == counts["route"].num_launches == 1
     assert {accesses.num_ways for accesses in counts["router"].shared} == {1}  # no bank conflicts
+
+
+@pytest.mark.parametrize(("num_experts", "num_active"), [(128, 8), (600, 9)])
+def test_no_races_in_a_route(watch, num_experts, num_active):
+    """The last block sorts the pairs of all tokens. Its groups of threads go from token to token together."""
+    scores, ones = draw(70, num_experts), ("F32", [num_experts], np.ones(num_experts, np.float32).view(np.uint8))
+    routings = []
+    assert "route" in watch(90, lambda: routings.append(_ops.route(scores, ones, num_active)))
+    np.testing.assert_array_equal(routings[0].slot_of_pair, slots(routings[0].experts, num_experts)[0])
 
 
 @pytest.mark.parametrize("architecture", [86, 90])

@@ -36,6 +36,7 @@ class RowKernel(Launch):
     """Bound by latency, or by the bytes that it reads and writes in the L2 cache."""
 
     num_bytes: float = 0
+    num_parts: int = 1  # one after another, each as long as a small kernel
 
     def time(self, machine: Machine) -> Time:
-        return Time(max(machine.small, self.num_bytes / machine.l2), "latency")
+        return Time(max(self.num_parts * machine.small, self.num_bytes / machine.l2), "latency")

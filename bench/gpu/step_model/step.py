@@ -94,8 +94,7 @@ class Step:
     def add_experts_of(self, layer: int) -> None:
         name, slots = f"blk.{layer}", self.rows * self.shape.experts_per_row
         self.launches.append(Router("router", "router", self.shape.matrix(f"{name}.ffn_gate_inp"), self.rows))
-        self.add_rows("route", "router", 0)
-        self.add_rows("route", "router", 0)
+        self.launches.append(RowKernel("route", "router", num_parts=2))  # the last block sorts what all have chosen
         gate_up, down = self.shape.matrix(f"{name}.ffn_gate_up_exps"), self.shape.matrix(f"{name}.ffn_down_exps")
         self.add_experts("experts gate|up", "expert_gated_linear ffn_gate_up_exps", gate_up, self.rows)
         self.add_experts("experts down", "expert_linear ffn_down_exps", down, slots)

@@ -19,7 +19,11 @@ __device__ inline void wait_for_arrival(const int32_t* counter) {
   while (*static_cast<const volatile int32_t*>(counter) == 0) __nanosleep(50);
 }
 
-// Loads what other blocks of the same grid may have written. The load does not go through the L1 cache.
-__device__ inline float load_written(const float* data) { return __ldcg(data); }
+// Loads what other blocks of the same grid may have written. The load does not go through the L1 cache. T is float or
+// int32_t.
+template <typename T>
+__device__ inline T load_written(const T* data) {
+  return __ldcg(data);
+}
 
 }  // namespace gesso::cuda

@@ -24,6 +24,9 @@ inline void wait_for_arrival(int32_t* counter) {
   }
 }
 
-inline float load_written(const float* data) { return *data; }
+template <typename T>
+inline T load_written(const T* data) {
+  return *data;
+}
 
 }  // namespace gesso::cuda
