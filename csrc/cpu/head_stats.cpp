@@ -9,6 +9,7 @@
 #include "cpu/vocabulary/soft_cap.h"
 #include "cpu/vocabulary/soft_sums.h"
 #include "cpu/vocabulary/token_weights.h"
+#include "cpu/vocabulary/top_tokens.h"
 #include "ops/linear.h"
 
 namespace gesso::cpu {
@@ -26,6 +27,7 @@ void head_stats(const Context& context, const ops::HeadStatsArguments& a) {
         const ops::HeadRow& row = a.rows.host[band + r];
         soft_cap(a.cap, chunk.row(r), chunk.columns, chunk.row(r));
         divide(chunk.row(r), chunk.columns, row.temperature);
+        add_to_top(chunk.row(r), chunk.columns, first, top_of_row(a.stats, band + r));
         soft.take(r, chunk.row(r), chunk.columns, first, &row.key);
       });
       soft.make_room();

@@ -6,6 +6,7 @@
 #include "core/threads.h"
 #include "cpu/vocabulary/row_progress.h"
 #include "cpu/vocabulary/token_weights.h"
+#include "cpu/vocabulary/top_tokens.h"
 
 namespace gesso::cpu {
 
@@ -16,6 +17,7 @@ void token_stats(const Context& context, const ops::TokenStatsArguments& a) {
     for (int64_t first = 0; first < a.logits.columns; first += kChunkTokens) {
       const int64_t count = std::min(kChunkTokens, a.logits.columns - first);
       divide(z + first, count, a.temperature);
+      add_to_top(z + first, count, first, top_of_row(a.stats, r));
       add_chunk(z + first, count, first, &a.keys.host[r], p, row);
     }
     finish_row(row, r, a.stats);

@@ -1,6 +1,7 @@
 #include "model/denoise.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <vector>
 
 #include "model/self_conditioning.h"
@@ -13,9 +14,13 @@ namespace {
 
 // The key has what is fixed in a recorded step: how many canvases there are, which of them have self-conditioning, and
 // where the results go.
-std::vector<int64_t> recording_key(std::span<const DenoiseRequest> requests, const void* soft_embedding,
-                                   const void* stats) {
-  std::vector<int64_t> key{reinterpret_cast<int64_t>(soft_embedding), reinterpret_cast<int64_t>(stats)};
+std::vector<int64_t> recording_key(std::span<const DenoiseRequest> requests, const CanvasRows& rows) {
+  const ops::TokenStats& stats = rows.stats;
+  std::vector<int64_t> key{stats.num_top()};
+  for (const void* result : std::initializer_list<const void*>{rows.soft_embedding.data, stats.entropy.data(),
+                                                               stats.log_sum.data(), stats.top.data()}) {
+    key.push_back(reinterpret_cast<int64_t>(result));
+  }
   for (const DenoiseRequest& request : requests) key.push_back(request.has_self_conditioning);
   return key;
 }
@@ -56,7 +61,7 @@ void step(const PassContext& given, std::span<const DenoiseRequest> canvases, st
     const ops::TraceRange range(pass.context, canvases.empty() ? "encode" : "step");
     run();
   } else {
-    const std::vector<int64_t> key = recording_key(canvases, rows.soft_embedding.data, rows.stats.entropy.data());
+    const std::vector<int64_t> key = recording_key(canvases, rows);
     pass.memory.replay().run(pass.context, key, run);
   }
 }

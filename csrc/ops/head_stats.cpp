@@ -17,10 +17,7 @@ void head_stats(const Context& context, const HeadStatsArguments& a) {
   check_columns("head_stats: soft_embedding", a.soft_embedding.columns, a.table.shape[1]);
   check(a.left_out_share >= 0 && a.left_out_share <= 1, "head_stats: left_out_share must be from 0 to 1, got ",
         a.left_out_share);
-  const size_t num_rows = a.x.rows;
-  check(a.rows.host.size() == num_rows && a.stats.entropy.size() == num_rows && a.stats.argmax.size() == num_rows &&
-            a.stats.sampled.size() == num_rows,
-        "head_stats: rows and stats must have ", num_rows, " rows");
+  check_stats("head_stats", "rows", a.rows.host.size(), a.stats, a.x.rows);
   for (const HeadRow& row : a.rows.host) {
     check(row.temperature > 0, "head_stats: temperature must be positive, got ", row.temperature);
   }

@@ -6,12 +6,22 @@
 
 namespace gesso::ops {
 
+void check_stats(const char* op, const char* what, size_t num_what, const TokenStats& stats, size_t num_rows) {
+  check(num_what == num_rows && stats.entropy.size() == num_rows && stats.argmax.size() == num_rows &&
+            stats.sampled.size() == num_rows,
+        op, ": ", what, " and stats must have ", num_rows, " rows");
+  check(stats.log_sum.empty() || stats.log_sum.size() == num_rows, op, ": log_sum: expected ", num_rows,
+        " values or none, got ", stats.log_sum.size());
+  const size_t num_sums = stats.log_sum.size();
+  check(stats.top.empty() || (num_sums > 0 && stats.top.size() % num_sums == 0), op, ": top: got ", stats.top.size(),
+        " tokens for ", num_sums, " rows of log_sum");
+  check(stats.num_top() <= kMaxTopTokens, op, ": top: expected at most ", kMaxTopTokens, " tokens of a row, got ",
+        stats.num_top());
+}
+
 void token_stats(const Context& context, const TokenStatsArguments& a) {
-  const size_t rows = a.logits.rows;
   check(a.temperature > 0, "token_stats: temperature must be positive, got ", a.temperature);
-  check(a.keys.host.size() == rows && a.stats.entropy.size() == rows && a.stats.argmax.size() == rows &&
-            a.stats.sampled.size() == rows,
-        "token_stats: keys and stats must have ", rows, " rows");
+  check_stats("token_stats", "keys", a.keys.host.size(), a.stats, a.logits.rows);
   const ProfileSpan span(context, "token_stats", nullptr,
                          [&] { return rows_work(a.logits.rows, 2 * a.logits.columns); });
   dispatch(context, a);

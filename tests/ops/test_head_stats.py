@@ -37,15 +37,15 @@ def head_stats(x, head, table=None, cap=CAP, scale=None, rows=None, **options):
     return _ops.head_stats(x[rows], head, table, cap, EMBED_SCALE, row_temperatures, row_keys, scale, **options)
 
 
-def one_by_one(x, head, table=None, cap=CAP, scale=None, **options):
+def one_by_one(x, head, table=None, cap=CAP, scale=None, num_top=None, **options):
     """The same result from separate ops: lm_head, token_stats, soft_embed."""
     logits = _ops.lm_head(x, head, cap, scale)
     rows = [
-        _ops.token_stats(logits[[r]], temperature, [key])
+        _ops.token_stats(logits[[r]], temperature, [key], num_top=num_top)
         for r, (temperature, key) in enumerate(zip(temperatures(len(x)).tolist(), keys(len(x)), strict=True))
     ]
-    z, entropy, argmax, sampled = (np.concatenate(results) for results in zip(*rows, strict=True))
-    return entropy, argmax, sampled, _ops.soft_embed(z, table or head, EMBED_SCALE, **options)
+    z, entropy, argmax, sampled, *more = (np.concatenate(results) for results in zip(*rows, strict=True))
+    return entropy, argmax, sampled, _ops.soft_embed(z, table or head, EMBED_SCALE, **options), *more
 
 
 def check(x, head, table=None, cap=CAP, scale=None, **options):
@@ -99,6 +99,13 @@ def test_left_out_share(share):
     check(draw(3, 20), stored("F16", 2 * CHUNK + 5, 20), left_out_share=share)
 
 
+@pytest.mark.parametrize("num_top", [0, 1, 32])
+@pytest.mark.parametrize("vocab_size", [5, CHUNK, 2 * CHUNK + 5])
+def test_log_sum_and_top(vocab_size, num_top):
+    """The chunks of the vocabulary give what whole rows give. x is so large that many logits are the cap."""
+    check(np.float32([[1], [1000]]) * draw(2, 20), stored("F16", vocab_size, 20), num_top=num_top)
+
+
 def test_a_table_of_its_own():
     check(draw(3, 32), stored("Q8_0", 77, 32), stored("F16", 77, 50))
 
@@ -129,16 +136,16 @@ def test_no_rows():
 
 def test_threads_and_rows():
     x, head = draw(12, 256), stored("Q4_K", 2000, 256)
-    assert_thread_independent(head_stats, x, head)
-    assert_rows_independent(lambda rows: head_stats(x, head, rows=rows), 5)
+    assert_thread_independent(head_stats, x, head, num_top=8)
+    assert_rows_independent(lambda rows: head_stats(x, head, rows=rows, num_top=8), 5)
 
 
 def test_company_of_many_rows():
     """More rows than a GPU's tile of 256 and than a band of 512."""
     x, head = draw(520, 64), stored("Q8_0", 100, 64)
-    together = head_stats(x, head)
+    together = head_stats(x, head, num_top=3)
     for rows in ([0], [255, 256], [511], [512, 519]):
-        for whole, part in zip(together, head_stats(x, head, rows=rows), strict=True):
+        for whole, part in zip(together, head_stats(x, head, rows=rows, num_top=3), strict=True):
             assert_same_bits(part, whole[rows])
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from gesso import _ops
 from reference import philox
-from reference.token_stats import entropy, sample
+from reference.token_stats import entropy, log_sum, sample, top
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_thread_independent, assert_within_rule
 
 VOCAB_SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 63, 100]  # noise is drawn for 4 tokens at a time
@@ -135,6 +135,52 @@ def test_extreme_noise():
     assert _ops.token_stats(logits, 1.0, keys(1, LARGEST["seed"]))[3][0] != LARGEST["token"]
 
 
+@pytest.mark.parametrize("num_top", [1, 8, 32])
+@pytest.mark.parametrize("vocab_size", [1, 5, 31, 511, 512, 513, 4097, 8193, 20001])
+def test_top(vocab_size, num_top):
+    """The ids are those of a stable sort, over more than one chunk. Distinct logits, and logits with many ties."""
+    logits = 3 * draw(4, vocab_size)
+    logits[1] = np.round(logits[1])
+    logits[2] = np.arange(vocab_size)  # each token is better than all before
+    logits[3] = 7
+    z, *_, values, ids = _ops.token_stats(logits, 0.7, keys(4), num_top=num_top)
+    wanted_values, wanted_ids = top(z, num_top)
+    np.testing.assert_array_equal(ids, wanted_ids)
+    assert_same_bits(values, wanted_values)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 50.0])
+@pytest.mark.parametrize("vocab_size", [1, 2, 100, 8193])
+def test_log_sum(vocab_size, size):
+    z, _, _, _, got, values, _ = _ops.token_stats(np.float32(size) * draw(6, vocab_size), 0.7, keys(6), num_top=0)
+    assert values.shape == (6, 0)
+    assert_within_rule(got[:, None], lambda z: log_sum(z)[:, None], z)
+
+
+def test_top_of_numbers_that_are_not_finite():
+    """Neither NaN nor -inf is among the top tokens. Where one of a row's z is NaN or inf, its log-sum is NaN."""
+    logits = draw(5, 9000)
+    logits[0, ::3] = np.nan
+    logits[1, [40, 8500]] = np.inf
+    logits[2, 2:] = -np.inf
+    logits[3] = -np.inf
+    z, _, argmax, _, sums, values, ids = _ops.token_stats(logits, 1.0, keys(5), num_top=4)
+    wanted_values, wanted_ids = top(z, 4)
+    np.testing.assert_array_equal(ids, wanted_ids)
+    assert_same_bits(values, wanted_values)
+    assert ids[1, :2].tolist() == [40, 8500] and ids[2, 2:].tolist() == [-1, -1] and (ids[3] == -1).all()
+    assert np.isnan(sums).tolist() == [True, True, False, True, False]
+    assert ids[4, 0] == argmax[4]
+
+
+def test_asking_for_more_changes_nothing():
+    logits = 3 * draw(3, 9000)
+    for asked, plain in zip(
+        _ops.token_stats(logits, 0.8, keys(3), num_top=8), _ops.token_stats(logits, 0.8, keys(3)), strict=False
+    ):
+        assert_same_bits(asked, plain)
+
+
 def test_no_rows():
     z, got, argmax, sampled = _ops.token_stats(draw(0, 5), 1.0, [])
     assert z.shape == (0, 5) and got.shape == argmax.shape == sampled.shape == (0,)
@@ -142,9 +188,9 @@ def test_no_rows():
 
 def test_threads_and_rows():
     logits = 3 * draw(30, 20001)
-    assert_thread_independent(_ops.token_stats, logits, 0.8, keys(30))
+    assert_thread_independent(_ops.token_stats, logits, 0.8, keys(30), num_top=8)
     assert_rows_independent(
-        lambda rows: _ops.token_stats(logits[rows], 0.8, [keys(30)[row] for row in rows]),
+        lambda rows: _ops.token_stats(logits[rows], 0.8, [keys(30)[row] for row in rows], num_top=8),
         5,
     )
 
@@ -156,3 +202,5 @@ def test_refuses():
     for rows in (1, 3):
         with pytest.raises(ValueError, match="token_stats: keys and stats must have 2 rows"):
             _ops.token_stats(draw(2, 3), 1.0, keys(rows))
+    with pytest.raises(ValueError, match="token_stats: top: expected at most 32 tokens of a row, got 33"):
+        _ops.token_stats(draw(2, 3), 1.0, keys(2), num_top=33)

@@ -117,6 +117,11 @@ float entropy(const RowProgress& row) {
   return static_cast<float>(std::log1p(row.rest) - row.weighted / row.sum());
 }
 
+float log_sum(const RowProgress& row) {
+  if (!(std::abs(row.argmax.value) < INFINITY)) return NAN;
+  return static_cast<float>(row.argmax.value + std::log1p(row.rest));
+}
+
 }  // namespace
 
 void add_chunk(const float* z, int64_t count, int64_t first, const DrawKey* key, float* p, RowProgress& row) {
@@ -154,6 +159,7 @@ void finish_row(const RowProgress& row, int64_t r, ops::TokenStats stats) {
   stats.entropy[r] = entropy(row);
   stats.argmax[r] = row.argmax.token;
   stats.sampled[r] = row.draw.token;
+  if (!stats.log_sum.empty()) stats.log_sum[r] = log_sum(row);
 }
 
 }  // namespace gesso::cpu

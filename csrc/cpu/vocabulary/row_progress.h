@@ -48,8 +48,8 @@ int64_t take_weights(const float* p, int64_t count, double share, RowProgress& r
 // kept is moved to the front of `weights`.
 int64_t leave_out_more(float* weights, int64_t count, double share, RowProgress& row, uint16_t* places);
 
-// Writes the statistics of row r after its last chunk. The entropy is ln S - sum_v (z_v - m) p_v / S with S = sum_v
-// p_v. It is NaN for a row that has a NaN, or that has no value above -inf.
+// Writes the statistics of row r after its last chunk, but for its top tokens. The entropy is ln S - sum_v (z_v - m)
+// p_v / S with S = sum_v p_v. It is NaN for a row that has a NaN, or that has no value above -inf.
 void finish_row(const RowProgress& row, int64_t r, ops::TokenStats stats);
 
 }  // namespace gesso::cpu

@@ -88,6 +88,12 @@ __device__ inline float entropy(const RowProgress& row) {
   return static_cast<float>(log1p(row.rest) - row.weighted / (1 + row.rest));
 }
 
+// m + ln S, and NaN for such a row.
+__device__ inline float log_sum(const RowProgress& row) {
+  if (!(fabsf(row.argmax.value) < INFINITY)) return NAN;
+  return static_cast<float>(row.argmax.value + log1p(row.rest));
+}
+
 // What a thread, a warp or the block has summed of a chunk. The sums are those of RowProgress.
 struct ChunkSums {
   float rest = 0, weighted = 0, weights = 0;

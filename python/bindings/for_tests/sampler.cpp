@@ -19,27 +19,71 @@ using diffusion::Canvas;
 using diffusion::Stopping;
 using Key = std::tuple<uint64_t, int64_t, int32_t>;  // seed, position, step
 
-nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& keys, int num_threads) {
+// The statistics of rows, for an op to write. What only some callers ask for is there with num_top.
+struct Stats {
+  Stats(size_t num_rows, std::optional<size_t> num_top)
+      : entropy(num_rows, -1.0f),
+        argmax(num_rows, -1),
+        sampled(argmax),
+        log_sum(num_top ? num_rows : 0, -1.0f),
+        top(num_top.value_or(0) * num_rows, {-1.0f, -2}),
+        has_more(num_top) {}
+
+  ops::TokenStats view(Call& call) {
+    return {call.array(entropy), call.array(argmax), call.array(sampled), call.array(log_sum), call.array(top)};
+  }
+  void append(nb::list& results) const {
+    results.append(copy_to_numpy<float>(entropy));
+    results.append(copy_to_numpy<int32_t>(argmax));
+    results.append(copy_to_numpy<int32_t>(sampled));
+  }
+  // log_sum [R], and of the top tokens z and id [R, M].
+  void append_more(nb::list& results) const {
+    if (!has_more) return;
+    std::vector<float> z;
+    std::vector<int32_t> ids;
+    for (const ops::TopToken& token : top) {
+      z.push_back(token.z);
+      ids.push_back(token.token);
+    }
+    const auto num_rows = static_cast<int64_t>(log_sum.size());
+    const int64_t num_top = num_rows > 0 ? static_cast<int64_t>(top.size()) / num_rows : 0;
+    results.append(copy_to_numpy<float>(log_sum));
+    results.append(rows_to_numpy(MatrixView<const float>(z.data(), num_rows, num_top)));
+    results.append(rows_to_numpy(MatrixView<const int32_t>(ids.data(), num_rows, num_top)));
+  }
+
+  std::vector<float> entropy;
+  std::vector<int32_t> argmax, sampled;
+  std::vector<float> log_sum;
+  std::vector<ops::TopToken> top;
+  bool has_more;
+};
+
+nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& keys, std::optional<size_t> num_top,
+                      int num_threads) {
   Call call(num_threads);
   Output z(to_matrix(logits));
   std::vector<DrawKey> draw_keys;
   for (const auto& [seed, position, step] : keys) draw_keys.push_back({seed, position, step});
-  std::vector<float> entropy(logits.shape(0), -1.0f);
-  std::vector<int32_t> argmax(logits.shape(0), -1), sampled(argmax);
+  Stats stats(logits.shape(0), num_top);
   ops::token_stats(call.context(), {.logits = call.output(z),
                                     .temperature = temperature,
                                     .keys = call.staged(draw_keys),
-                                    .stats = {call.array(entropy), call.array(argmax), call.array(sampled)}});
+                                    .stats = stats.view(call)});
   call.finish();
-  return nb::make_tuple(z.finish(), copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax),
-                        copy_to_numpy<int32_t>(sampled));
+  nb::list results;
+  results.append(z.finish());
+  stats.append(results);
+  stats.append_more(results);
+  return nb::tuple(results);
 }
 
 // `table` is the embedding table; None means that the head's weight is also the table. Each row has a key and a
 // temperature.
 nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap, float embed_scale,
                      const std::vector<float>& temperatures, const std::vector<Key>& keys, std::optional<Stored> scale,
-                     double left_out_share, int num_threads) {
+                     double left_out_share, std::optional<size_t> num_top, int num_threads) {
   Call call(num_threads);
   check(temperatures.size() == keys.size(), "head_stats: ", temperatures.size(), " temperatures and ", keys.size(),
         " keys");
@@ -52,20 +96,22 @@ nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap
   const Tensor embedding = table ? call.tensor(*table) : weight.values;
   const int64_t num_rows = x.shape(0);
   Output soft_embedding(num_rows, embedding.shape.last());
-  std::vector<float> entropy(num_rows, -1.0f);
-  std::vector<int32_t> argmax(num_rows, -1), sampled(argmax);
+  Stats stats(x.shape(0), num_top);
   ops::head_stats(call.context(), {.x = call.matrix(x),
                                    .head = weight,
                                    .table = embedding,
                                    .cap = cap,
                                    .embed_scale = embed_scale,
                                    .rows = call.staged(rows),
-                                   .stats = {call.array(entropy), call.array(argmax), call.array(sampled)},
+                                   .stats = stats.view(call),
                                    .soft_embedding = call.output(soft_embedding),
                                    .left_out_share = left_out_share});
   call.finish();
-  return nb::make_tuple(copy_to_numpy<float>(entropy), copy_to_numpy<int32_t>(argmax), copy_to_numpy<int32_t>(sampled),
-                        soft_embedding.finish());
+  nb::list results;
+  stats.append(results);
+  results.append(soft_embedding.finish());
+  stats.append_more(results);
+  return nb::tuple(results);
 }
 
 auto uniform_ids(uint64_t seed, const std::vector<int64_t>& positions, int32_t step, Draw draw, int64_t vocab_size) {
@@ -148,12 +194,15 @@ void bind_canvas(nb::module_& module) {
 void bind_sampler(nb::module_& module) {
   bind_draws(module);
   bind_canvas(module);
-  module.def("token_stats", token_stats, "logits"_a, "temperature"_a, "keys"_a, nb::kw_only(), num_threads(),
-             "z, entropy, argmax and draw of logits [R, V]; keys are R tuples (seed, position, step).");
+  module.def(
+      "token_stats", token_stats, "logits"_a, "temperature"_a, "keys"_a, nb::kw_only(), "num_top"_a = nb::none(),
+      num_threads(),
+      "z, entropy, argmax and draw of logits [R, V]; keys are R tuples (seed, position, step). With num_top also "
+      "the log-sum, and z and id of so many top tokens.");
   module.def("head_stats", head_stats, "x"_a, "head"_a, "table"_a.none(), "cap"_a, "embed_scale"_a, "temperatures"_a,
              "keys"_a, "scale"_a.none() = nb::none(), nb::kw_only(), "left_out_share"_a = ops::kExactShare,
-             num_threads(),
-             "Entropy, argmax, draw and soft embedding of rows [R, D]; keys are as token_stats has them.");
+             "num_top"_a = nb::none(), num_threads(),
+             "Entropy, argmax, draw and soft embedding of rows [R, D]; keys and num_top are as token_stats has them.");
   module.def("accept", accept, "entropies"_a, "pinned_positions"_a, "entropy_bound"_a, "bool [C].");
   module.def("mean_entropy", mean_entropy, "entropies"_a, "pinned_positions"_a);
   module.def("temperature", &diffusion::temperature, "t_min"_a, "t_max"_a, "step"_a, "max_denoising_steps"_a);
