@@ -86,6 +86,10 @@ struct GemmWeights {
 };
 
 // Everything that decides the bits of a row's result: its rounding, the kernel, and the order of its sum.
+//
+// The order is: the steps of k within a split, then the splits, then the weight's scale (kernels/gemm_store.cuh). Terms
+// of a product beside the weight, such as those of an adapter, have their place behind the scale: they are neither
+// scaled nor cut into splits, so the block that stores a tile adds them.
 struct GemmSums {
   RowFormat rows;
   GemmKernel kernel = GemmKernel::kMmaBF16;
