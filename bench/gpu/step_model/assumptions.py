@@ -102,7 +102,7 @@ SUSPECTS = {
     "alu": "alu: cycles of an ALU instruction",
     "fma": "ghz, p_norm",
     "xu": "p_norm: overlap with conversions",
-    "smem": "shared memory: passes of reads (kernels.RAW_READ_PASSES), p_norm",
+    "smem": "shared memory: passes of its instructions (loops.passes), p_norm",
     "tensor": "hmma, imma, omma, wgmma: the rate of matrix instructions",
     "latency": "step_latency, group_latency, fill; of row-wise kernels small_us",
     "launch": "gap_us: the gap between dependent kernels",

@@ -32,8 +32,6 @@ OBJECTS = ROOT / "build/cuda/CMakeFiles/gesso.dir/csrc/cuda"  # `make cuda` puts
 
 # Steps of 64 columns in a raw span of weights, by the type (RawSpan in gemm/kernels/raw_tile.cuh).
 SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, "Q4_0": 4}
-# How many lanes meet in a bank when raw weights are read by words of 32 bits, where it is not one.
-RAW_READ_PASSES: dict[str, int] = {}
 
 # An architecture without machine code of its own runs that of an earlier minor version.
 CODE_OF = {"sm_89": "sm_86", "sm_121": "sm_120"}
@@ -51,8 +49,6 @@ class Kernel:
     weight_rows: int = 64  # of a block's tile of a product
     step_row_bytes: int = 128  # of a row of x and its scales, in a step of 64 columns
     architecture: str = ""  # "a" where it is compiled for sm_90a or sm_120a
-    reads_raw: bool = True  # by words, whose conflicts RAW_READ_PASSES has
-    products_read_raw: bool = False  # also in blocks with matrix instructions
     is_asynchronous: bool = False  # whether a step's products run beside what the same warps do next
     has_runs: bool = False  # whether a block's tiles with the same rows of x follow one another without a pause
 
@@ -78,7 +74,6 @@ KERNELS = {
         wide_groups=2,
         architecture="a",
         step_row_bytes=80,
-        reads_raw=False,
     ),
     "wgmma bf16": Kernel(
         "gemm/kernels/gemm_wgmma_sm90a.cu",
@@ -87,7 +82,6 @@ KERNELS = {
         warps=16,
         weight_rows=256,
         architecture="a",
-        reads_raw=False,
         is_asynchronous=True,
     ),
     "wgmma experts": Kernel(
@@ -97,20 +91,16 @@ KERNELS = {
         warps=8,
         weight_rows=128,
         architecture="a",
-        reads_raw=False,
         is_asynchronous=True,
         has_runs=True,
     ),
-    "attention": Kernel(
-        "attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{keys}ELb{one_copy}E", attention, reads_raw=False
-    ),
-    "router": Kernel("router.cu", "router_kernel", every_block, warps=8, reads_raw=False),
+    "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{keys}ELb{one_copy}E", attention),
+    "router": Kernel("router.cu", "router_kernel", every_block, warps=8),
     "soft embedding": Kernel(
         "vocabulary/soft_embed_mma.cu",
         "soft_embed_mma_kernelINS0_{decoder}E",
         soft_embedding,
         warps=8,
-        products_read_raw=True,
     ),
     "wgmma soft embedding": Kernel(
         "vocabulary/soft_embed_wgmma_sm90a.cu",
@@ -118,7 +108,6 @@ KERNELS = {
         soft_embedding,
         warps=8,
         architecture="a",
-        products_read_raw=True,
         is_asynchronous=True,
     ),
 }
@@ -178,10 +167,9 @@ def work(kernel: str, arch: str, case: Case, **names: object) -> Work:
     compiled, usage = find(kernel, arch, **names)
     entry = KERNELS[kernel]
     blocks = blocks_of(compiled, usage.architecture, usage.symbol)
-    return count(blocks, entry.rule, case, entry.products_read_raw)
+    return count(blocks, entry.rule, case)
 
 
 def product_case(kernel: str, dtype: str, **more: object) -> Case:
     """The case of a kernel that reads raw weights of a type."""
-    passes = RAW_READ_PASSES.get(dtype, 1) if KERNELS[kernel].reads_raw else 1
-    return Case(span_steps=SPAN_STEPS[dtype], read_passes=passes, **more)
+    return Case(span_steps=SPAN_STEPS[dtype], **more)

@@ -24,7 +24,6 @@ class Case:
     """What decides how often the blocks of a loop run, besides the code."""
 
     span_steps: int = 1  # steps of 64 columns that a raw span of weights holds
-    read_passes: int = 1  # of a 32-bit read of raw weights in shared memory, by its bank conflicts
     shares: tuple[float, ...] = ()  # how often the n-th block with matrix instructions runs
     other_share: float = 1.0  # and those behind them
     groups: tuple[float, ...] = ()  # of experts: how many of the tiles have more than n groups of 8 rows
@@ -51,7 +50,7 @@ class Work:
     stores: float = 0  # instructions that store to shared memory
     barriers: float = 0  # of the block
 
-    def add(self, instruction: Instruction, times: float, read_passes: int) -> None:
+    def add(self, instruction: Instruction, times: float) -> None:
         name, pipe = instruction.name, instruction.pipe
         self.issue += times
         self.barriers += times if name == "BAR" else 0
@@ -70,7 +69,7 @@ class Work:
             setattr(self, name.lower(), getattr(self, name.lower()) + times * share_of_depth(instruction))
             self.products += times
         elif pipe == "memory":
-            self.smem += times * passes(instruction, read_passes)
+            self.smem += times * passes(instruction)
             self.stores += times if name.startswith("STS") else 0
 
     def cycles(self, machine: Machine, warps: int) -> dict[str, float]:
@@ -106,11 +105,9 @@ def wgmma_passes(instruction: Instruction) -> float:
     return wgmma_columns(instruction) / 4 + (0 if a_in_registers else 16)
 
 
-def passes(instruction: Instruction, read_passes: int) -> float:
-    """How many cycles shared memory is busy with an instruction of a warp."""
+def passes(instruction: Instruction) -> float:
+    """How many cycles shared memory is busy with an instruction of a warp. Its lanes' bytes are in different banks."""
     opcode, name = instruction.opcode, instruction.name
-    if name == "LDS" and "RZ, [RZ" in instruction.arguments:
-        return 1  # ptxas puts three of them before LDGSTS
     if name == "LDSM":
         return 4 if opcode.endswith(".4") else 2
     if name == "LDGSTS":
@@ -119,7 +116,7 @@ def passes(instruction: Instruction, read_passes: int) -> float:
         return 4
     if opcode.startswith(("LDS.64", "STS.64")):
         return 2
-    return read_passes if name == "LDS" else 1 if name.startswith("STS") else 0
+    return 1 if name.startswith(("LDS", "STS")) else 0
 
 
 Rule = Callable[[Sequence[Block], Case], list[float]]  # how often each block runs in a step
@@ -203,12 +200,10 @@ def soft_embedding(blocks: Sequence[Block], case: Case) -> list[float]:
     return [times(i, block) for i, block in enumerate(blocks)]
 
 
-def count(blocks: Sequence[Block], rule: Rule, case: Case, products_read_raw: bool) -> Work:
-    """products_read_raw: whether raw weights are also read in blocks with matrix instructions."""
+def count(blocks: Sequence[Block], rule: Rule, case: Case) -> Work:
     work = Work()
     for block, times in zip(blocks, rule(blocks, case), strict=True):
-        reads_raw = products_read_raw or not block.multiplies
         work.groups += times if block.multiplies else 0
         for instruction in block:
-            work.add(instruction, times, case.read_passes if reads_raw else 1)
+            work.add(instruction, times)
     return work

@@ -97,13 +97,13 @@ def test_pipes(opcode, pipe):
 
 
 def test_what_a_warp_issues():
-    """The second copy is of raw weights, which a span of four steps shares. Raw reads meet in four banks."""
-    case = Case(span_steps=4, read_passes=4, other_share=0.5)
+    """The second copy is of raw weights, which a span of four steps shares."""
+    case = Case(span_steps=4, other_share=0.5)
     assert warp_product(loop_blocks(read(LISTING)), case) == [1, 0.25, 1, 0.5, 1]
-    work = count(loop_blocks(read(LISTING)), warp_product, case, products_read_raw=False)
+    work = count(loop_blocks(read(LISTING)), warp_product, case)
     assert work.issue == 3 + 0.25 * 2 + 5 + 0.5 * 3 + 3
     assert (work.alu, work.fma, work.xu) == (1, 1.5, 8)
-    assert work.smem == pytest.approx((1 + 3.2) + 0.25 * 3.2 + (4 + 4 + 2) + 0.5 * 4)
+    assert work.smem == pytest.approx((1 + 3.2) + 0.25 * 3.2 + (1 + 4 + 2) + 0.5 * 4)
     assert (work.hmma, work.products, work.groups, work.stores) == (1, 1, 0.5, 1)
 
 
@@ -113,18 +113,11 @@ def test_groups_of_warps_decode_in_turn():
     assert {kernel.groups_of(24) for kernel in KERNELS.values()} == {1}
 
 
-def test_reads_of_products_may_be_raw():
-    block = Block([ins("LDS", "R4, [R5]"), ins("HMMA.16816.F32.BF16")])
-    rule = lambda blocks, case: [1.0]  # noqa: E731
-    cycles = [count([block], rule, Case(read_passes=4), read_raw).smem for read_raw in (False, True)]
-    assert cycles == [1, 4]
-
-
 def test_a_product_of_half_the_depth_takes_half_the_cycles():
     on = machine("RTX 4090", OPTIMISTIC)
     for opcode, cycles in (("IMMA.16832.S8.S8", on.imma), ("IMMA.16816.S8.S8", on.imma / 2)):
         work = Work()
-        work.add(ins(opcode), 1, 1)
+        work.add(ins(opcode), 1)
         assert (work.cycles(on, 4)["tensor"], work.products) == (cycles, 1)
 
 
@@ -136,7 +129,7 @@ def test_a_product_of_half_the_depth_takes_half_the_cycles():
 def test_warpgroup_products(arguments, passes):
     """64 x 24 x 16 products take 12 cycles of the tensor cores. B is in shared memory, A there or in registers."""
     work = Work()
-    work.add(ins("HGMMA.64x24x16.F32.BF16", arguments), 1, 1)
+    work.add(ins("HGMMA.64x24x16.F32.BF16", arguments), 1)
     on = machine("H100", OPTIMISTIC)
     assert work.cycles(on, 4)["tensor"] == 12 * on.wgmma
     assert work.cycles(on, 4)["smem"] == passes
