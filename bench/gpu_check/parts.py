@@ -89,6 +89,11 @@ def whole_step(model: str, canvases: int = 1) -> Commands:
     return bench(model, "--canvases", str(canvases), "--parts", "ceilings,steps,ops")
 
 
+def step_without_early_starts(model: str) -> Commands:
+    """The same step, in which each kernel starts when the one before it has ended. It needs no ceilings and no ops."""
+    return bench(model, "--canvases", "1", "--parts", "steps", "--early-starts", "no")
+
+
 def tests(folder: str, activations: str, *rehearsed: str) -> Commands:
     """Device tests; a rehearsal takes a few files of them."""
 
@@ -152,6 +157,7 @@ PARTS = [
     Part("ncu_head", 20, counters("head_stats"), read_kernels, "ncu"),
     # What follows is for the second call.
     Part("ops_int8", 70, tests("tests/ops", "int8", "test_route"), read_tests, needs_python=True),
+    Part("step_late_starts", 40, step_without_early_starts("q4_k_m"), read_measured),
     Part("memcheck_layer", 60, checked_layer("memcheck"), read_sanitizer, "compute-sanitizer"),
     Part("racecheck_layer", 60, checked_layer("racecheck"), read_sanitizer, "compute-sanitizer"),
     Part("step_batch_8", 60, whole_step("q4_k_m", canvases=8), read_measured),

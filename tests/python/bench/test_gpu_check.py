@@ -207,6 +207,17 @@ def test_commands_of_all_parts(tmp_path):
     assert names[True].keys() == names[False].keys() and all(names[True].values())
 
 
+def test_a_step_is_measured_with_and_without_early_starts(tmp_path):
+    """Nothing else differs that could change its time."""
+    setting = Setting(tmp_path / "kit.tar.xz", tmp_path, False)
+    setting.kit.mkdir()
+    (setting.kit / "kit.json").write_text('{"commit": "abc"}')
+    parts = {part.name: part for part in PARTS}
+    (early,), (late,) = (parts[name].commands(setting) for name in ("step_q4_k_m", "step_late_starts"))
+    assert late[-2:] == ["--early-starts", "no"] and "--early-starts" not in early
+    assert (early[-1], late[-3]) == ("ceilings,steps,ops", "steps") and early[:-1] == late[:-3]
+
+
 PYTEST_LOG = """
 [gw0] [ 10%] PASSED tests/ops/test_add.py::test_sizes[1]
 [gw1] [ 20%] FAILED tests/ops/test_add.py::test_sizes[2]
