@@ -74,6 +74,16 @@ __device__ inline void stage_pair(const GemmArguments& arguments, const TileWork
   staged[row * kStagedStride + first.output - work.weight_tile * kStagedOutputs] = value;
 }
 
+// Stages or stores two sums of one row of x. `staged` is null where the rows are not packed.
+__device__ inline void stage_or_store_pair(const GemmArguments& arguments, const TileWork& work, float* staged, int row,
+                                           TileRow first, float a, float b) {
+  if (staged) {
+    stage_pair(arguments, work, staged, row, first, a, b);
+  } else {
+    store_pair(arguments, work.first_row + row, first, a, b);
+  }
+}
+
 // Packs the staged rows of a tile. The kThreads threads that staged them take part. The shuffle gives each lane its own
 // value back. It hides from the compiler where the value comes from. Otherwise the compiler would compute addresses
 // before the loop over k, each in a register of its own.
@@ -128,11 +138,7 @@ __device__ inline void store_tile(const GemmArguments& arguments, const TileWork
       for (int m = 0; m < Warp::kWeightTiles; ++m) {
         const TileRow first = tile_row(arguments, work.weight_tile, 16 * Warp::weight_tile(m, warp) + lane / 4);
         const float a = sums[m][n][i] * first_scale, b = sums[m][n][i + 2] * second_scale;
-        if (staged) {
-          stage_pair(arguments, work, staged, row, first, a, b);
-        } else {
-          store_pair(arguments, work.first_row + row, first, a, b);
-        }
+        stage_or_store_pair(arguments, work, staged, row, first, a, b);
       }
     }
   }
@@ -168,11 +174,7 @@ __device__ inline void store_group_sums(const GemmArguments& arguments, const Ti
       const int row = 8 * n + lane % 4 * 2 + i;
       if (row >= work.num_rows) continue;
       const float a = sums[4 * n + i] * first_scale, b = sums[4 * n + i + 2] * second_scale;
-      if (staged) {
-        stage_pair(arguments, work, staged, row, first, a, b);
-      } else {
-        store_pair(arguments, work.first_row + row, first, a, b);
-      }
+      stage_or_store_pair(arguments, work, staged, row, first, a, b);
     }
   }
   if (!staged) return;
