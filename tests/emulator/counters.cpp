@@ -11,6 +11,7 @@ Counters& counters() {
 
 int64_t num_kernels_launched() { return counters().kernels_launched; }
 int64_t num_kernels_run() { return counters().kernels_run; }
+int64_t num_kernel_queries() { return counters().kernel_queries; }
 int64_t num_allocations() { return counters().allocations; }
 int64_t num_host_waits() { return counters().host_waits; }
 int64_t num_graph_launches() { return counters().graph_launches; }

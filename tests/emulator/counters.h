@@ -13,6 +13,7 @@ struct Counters {
   std::atomic<int64_t> graph_launches = 0;
   std::atomic<int64_t> bytes_to_host = 0;
   std::atomic<int64_t> kernels_launched = 0;
+  std::atomic<int64_t> kernel_queries = 0;
 };
 
 Counters& counters();

@@ -86,10 +86,11 @@ GESSO_EMULATOR_EXPORT void set_truncated_sums(bool is_on);
 
 // Counters since the program began: kernels, allocations (device and pinned memory), waits, graph launches, bytes.
 // Kernels are launched when the host queues or records them, also in a dry run; they are run when the device does. A
-// wait is a call that returns only after the device has done some work. The bytes are those of copies from the device
-// that have run.
+// query asks for the attributes of a kernel. A wait is a call that returns only after the device has done some work.
+// The bytes are those of copies from the device that have run.
 GESSO_EMULATOR_EXPORT int64_t num_kernels_launched();
 GESSO_EMULATOR_EXPORT int64_t num_kernels_run();
+GESSO_EMULATOR_EXPORT int64_t num_kernel_queries();
 GESSO_EMULATOR_EXPORT int64_t num_allocations();
 GESSO_EMULATOR_EXPORT int64_t num_host_waits();
 GESSO_EMULATOR_EXPORT int64_t num_graph_launches();

@@ -20,16 +20,6 @@ struct Launch {
   cudaStream_t stream;
 };
 
-// Whether a kernel may start while the one before it still runs. It may if it waits by itself, which only the machine
-// code for 9.0 and newer GPUs does. A GPU that translates the library's PTX, which is for 8.0, has code that does not.
-inline bool may_start_early(const void* kernel, const char* name) {
-  constexpr int kOldestThatWaits = 90;
-  if (!starts_kernels_early) return false;
-  cudaFuncAttributes attributes = {};
-  check_cuda(cudaFuncGetAttributes(&attributes, kernel), name);
-  return attributes.ptxVersion >= kOldestThatWaits;
-}
-
 // Queues kernel(arguments...) on the stream. It throws CudaError with `name` when the launch is refused. An error
 // inside the kernel is reported by a later synchronisation. A grid without blocks is allowed; nothing is launched then.
 // The kernel begins with wait_for_earlier_kernels(), and may start before the one in front of it has ended.

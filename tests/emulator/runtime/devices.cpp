@@ -117,6 +117,16 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 
+// A kernel's code is from PTX for 8.0, 9.0 or 12.0, as csrc/cuda/backend.cmake has it compiled.
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  return call_on_device([&](Runtime&) {
+    const int architecture = settings().architecture;
+    ++counters().kernel_queries;
+    *attributes = {.ptxVersion = architecture < 90 ? 80 : architecture < 120 ? 90 : 120};
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   return call_on_device([&](Runtime&) {
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;

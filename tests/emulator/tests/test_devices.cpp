@@ -2,7 +2,9 @@
 #include <cuda.h>
 
 #include <thread>
+#include <utility>
 
+#include "cuda/host/early_start.h"
 #include "tests/kernel_test.h"
 
 namespace gesso::cuda {
@@ -67,6 +69,48 @@ TEST_CASE("a kernel needs its stream's device") {
   CHECK(failure_of(run) == "no failure");
   check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
   cudaStreamDestroy(stream);
+  emulator::reset_settings();
+}
+
+template <int>
+__global__ void nothing_kernel() {}
+
+template <int kKernel>
+bool starts_early() {
+  return may_start_early(reinterpret_cast<const void*>(&nothing_kernel<kKernel>), "nothing");
+}
+
+TEST_CASE("a kernel is asked once for each device whether it may start early") {
+  emulator::set_num_devices(2);
+  int64_t known = emulator::num_kernel_queries();
+  const auto num_new = [&] {
+    const int64_t all = emulator::num_kernel_queries();
+    return all - std::exchange(known, all);
+  };
+  CHECK(starts_early<0>());
+  CHECK(starts_early<0>());
+  CHECK(num_new() == 1);
+  CHECK(starts_early<1>());
+  CHECK(num_new() == 1);
+  // The second device is an older one.
+  emulator::set_architecture(89);
+  check_cuda(cudaSetDevice(1), "cudaSetDevice");
+  CHECK(!starts_early<0>());
+  CHECK(!starts_early<0>());
+  CHECK(num_new() == 1);
+  check_cuda(cudaSetDevice(0), "cudaSetDevice");
+  CHECK(starts_early<0>());
+  CHECK(num_new() == 0);
+  // Threads that launch it for the first time ask once together.
+  emulator::set_architecture(120);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([] { CHECK(starts_early<2>()); });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(num_new() == 1);
+  starts_kernels_early = false;
+  CHECK(!starts_early<3>());
+  CHECK(num_new() == 0);
+  starts_kernels_early = true;
   emulator::reset_settings();
 }
 
