@@ -20,6 +20,7 @@ from gpu.step_model.machine_code import Block, Instruction, loop_blocks, main_lo
 from gpu.step_model.plans import AttentionPlan, ProductPlan
 from gpu.step_model.products import ExpertProduct
 from gpu.step_model.shape import Matrix, Routing, routing, shape
+from gpu.step_model.step import Step
 
 # As cuobjdump shows a kernel: a loop without products, and one of five blocks with two products. The first block copies
 # rows of x, the second is a short branch, the third copies raw weights, the fourth multiplies.
@@ -245,6 +246,31 @@ def test_row_kernels_and_gaps():
     assert RowKernel("norms", "rms_norm").gap(on) == pytest.approx(1e-6)
     assert RowKernel("norms", "rms_norm", starts_early=True).gap(on) == pytest.approx(0.45e-6)
     assert Statistics("head statistics", "head_stats", 256).time(on).bound == "issue"
+
+
+@pytest.mark.parametrize(
+    ("card", "kernel", "num_terms", "row_bytes"),
+    [
+        ("H200", "wgmma bf16", 0, 2816 * 2),
+        ("RTX 4090", "mma int8", 0, 2816 // 64 * 80),
+        ("RTX 5090", "mma fp4", 2, 2816 * 4),  # a launch of its own packs them
+    ],
+)
+def test_bytes_of_row_kernels(monkeypatch, card, kernel, num_terms, row_bytes):
+    """A norm writes the rows as their product reads them, and every multiprocessor reads the norm's weights. Of what
+    qk_norm_rope writes, keys and values are bf16."""
+    plan = ProductPlan(kernel, num_terms, 128, 44, 1, 64, 1, 100_000)
+    monkeypatch.setattr("gpu.step_model.step.product_plan", lambda *arguments, **named: plan)
+    monkeypatch.setattr("gpu.step_model.step.attention_plan", lambda *arguments: None)
+    step = Step(card, "Q4_K_M", canvases=1, cached=1024)
+    step.add_norm(step.shape.matrix("blk.0.attn_q"))
+    assert step.launches[0].num_bytes == 256 * (2816 * 4 + row_bytes) + CARDS[card]["sms"] * 2816 * 4
+    for layer, heads, stored in ((0, 16 + 8 + 8, 8 * 2 * 256 * 2), (5, (16 + 2) * 2, 2 * (128 + 512) * 2)):
+        step.launches.clear()
+        step.add_attention(layer)
+        (turned,) = [launch for launch in step.launches if launch.group == "qk_norm_rope"]
+        queries = 16 * 256 * (1 if layer == 0 else 2)
+        assert turned.num_bytes == 256 * ((heads * 256 + queries) * 4 + stored)
 
 
 def test_the_steps_of_attention():
