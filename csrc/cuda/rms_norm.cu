@@ -14,7 +14,7 @@
 namespace gesso::cuda {
 namespace {
 
-// The same of a row in memory.
+// (mean(x^2) + eps)^-1/2 of a row in memory. All threads of the block call it.
 __device__ float inverse_rms_of(const QuadRows<const float>& x, int64_t row, float eps, float* scratch) {
   float sum = 0;
   for (int64_t column = first_column(); column < x.columns; column += column_step()) {

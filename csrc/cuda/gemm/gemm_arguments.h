@@ -1,7 +1,8 @@
 // The arguments of the matrix kernels, and how a product is cut into tiles.
 //
-// A block computes tiles of 64 weight rows times 24, 128 or 256 rows of x. It computes out^T = W x^T, so that the rows
-// of x are the narrow side of the matrix instructions: experts have few rows. It walks over k in steps of 64 columns.
+// A block computes tiles of 64 weight rows times 24, 128 or 256 rows of x. (Each warpgroup of a kernel for 9.0 does so,
+// with the numbers of rows that gemm_plan.h has.) It computes out^T = W x^T, so that the rows of x are the narrow side
+// of the matrix instructions: experts have few rows. It walks over k in steps of 64 columns.
 //
 // In a gated product the 64 weight rows of a tile are 32 of the gate and 32 of up. The 16 weight rows of a matrix
 // instruction are 8 of the gate, and behind them the same 8 of up. So one thread has the gate's sum and up's sum of the
