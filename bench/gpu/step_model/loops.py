@@ -106,7 +106,8 @@ def wgmma_passes(instruction: Instruction) -> float:
 
 
 def passes(instruction: Instruction) -> float:
-    """How many cycles shared memory is busy with an instruction of a warp. Its lanes' bytes are in different banks."""
+    """How many cycles shared memory is busy with an instruction of a warp. Its lanes' bytes are in different banks, but
+    for some reads of 4-bit floats, which take two (gemm/kernels/gemm_fp4_tile.cuh)."""
     opcode, name = instruction.opcode, instruction.name
     if name == "LDSM":
         return 4 if opcode.endswith(".4") else 2

@@ -67,7 +67,14 @@ struct WeightFragments {
 };
 
 // Reads the weight rows of a lane from the raw spans: rows g and g + 8 of each of its warp's tiles (device/mma.h says
-// what g is).
+// what g and t are).
+//
+// Bank conflicts: a load of values takes four neighbouring words of 8 rows, one for each t, and these 32 words need all
+// 32 banks. Where rows of NVFP4 begin alike, the windows of 8 rows are in different pieces of the banks' 128 bytes, so
+// each word has a bank of its own. Elsewhere the words of some rows reach into the next piece, of others not, and
+// whatever the order of the windows is, two of them meet in a bank. For example, of rows of 396 bytes (704 columns) one
+// has the words 0 to 3 of a piece, and the next one has word 3 and those behind it. The scales of rows g and g + 8 are
+// 16 words in the same place of a piece, and there are 8 pieces, so two meet. No load takes more than two passes.
 template <typename Weights, int kRawSlots, int kRows>
 class WeightReader {
  public:
