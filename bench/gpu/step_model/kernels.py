@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 from device_code.disassembly import listing
@@ -37,6 +38,7 @@ SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, 
 CODE_OF = {"sm_89": "sm_86", "sm_121": "sm_120"}
 
 NARROW_ROWS = 32  # a tile with more rows of x is wide
+STEP_COLUMNS = 64
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Kernel:
 
     def groups_of(self, tile_rows: int) -> int:
         return self.wide_groups if tile_rows > NARROW_ROWS else 1
+
+    def row_bytes(self, columns: int) -> int:
+        """Of a row of x as the kernel reads it. It has whole steps."""
+        return ceil(columns / STEP_COLUMNS) * self.step_row_bytes
 
 
 KERNELS = {

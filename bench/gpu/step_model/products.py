@@ -129,6 +129,6 @@ class ExpertProduct(Product):
         return self._time(machine, blocks, self.tiles * self.plan.steps * copied_rows * self.kernel.step_row_bytes)
 
 
-def pack(op: str, rows: int, columns: int) -> RowKernel:
-    """Rounds rows for a product: reads 4 bytes of an element, and writes at most 2."""
-    return RowKernel("packs", op, rows * columns * 6)
+def pack(op: str, rows: int, columns: int, kernel: str) -> RowKernel:
+    """Rounds rows of float32 for a kernel of products."""
+    return RowKernel("packs", op, rows * (columns * 4 + kernels.KERNELS[kernel].row_bytes(columns)))

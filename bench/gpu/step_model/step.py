@@ -7,7 +7,6 @@ with the launches that the library makes.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 
 from gpu.step_model.assumptions import CARDS
 from gpu.step_model.attention import Attention
@@ -20,7 +19,6 @@ from gpu.step_model.router import Router
 from gpu.step_model.shape import Matrix, Shape, routing, shape
 
 FLOAT = 4
-STEP_COLUMNS = 64  # rows for products are whole steps of so many columns
 
 
 class Step:
@@ -55,18 +53,18 @@ class Step:
         plan = self.plan(reader)
         if plan.num_terms:
             return self.rows * reader.columns * FLOAT
-        return self.rows * ceil(reader.columns / STEP_COLUMNS) * KERNELS[plan.kernel].step_row_bytes
+        return self.rows * KERNELS[plan.kernel].row_bytes(reader.columns)
 
     def add_linear(self, group: str, op: str, matrix: Matrix) -> None:
         plan = self.plan(matrix)
         if plan.num_terms:
-            self.launches.append(pack(op, self.rows, matrix.columns))
+            self.launches.append(pack(op, self.rows, matrix.columns, plan.kernel))
         self.launches.append(Product(group, op, matrix, plan, self.rows))
 
     def add_linears(self, group: str, op: str, matrices: list[Matrix]) -> None:
         """Those of one type are one product. All of them share their rows."""
-        if any(self.plan(matrix).num_terms for matrix in matrices):
-            self.launches.append(pack(op, self.rows, matrices[0].columns))
+        if packed := [plan for matrix in matrices if (plan := self.plan(matrix)).num_terms]:
+            self.launches.append(pack(op, self.rows, matrices[0].columns, packed[0].kernel))
         for dtype in dict.fromkeys(matrix.dtype for matrix in matrices):
             outputs = sum(matrix.outputs for matrix in matrices if matrix.dtype == dtype)
             matrix = Matrix(dtype, outputs, matrices[0].columns)
@@ -81,7 +79,7 @@ class Step:
         slots, plan = self.rows * self.shape.experts_per_row, self.plan(matrix)
         rows = routing(self.rows, matrix.num_experts, self.shape.experts_per_row, plan.tile_rows)
         if plan.num_terms:  # rows of 4-bit floats, whose scale needs a whole row
-            self.launches.append(pack(op, num_x_rows, matrix.columns))
+            self.launches.append(pack(op, num_x_rows, matrix.columns, plan.kernel))
         self.launches.append(ExpertProduct(group, op, matrix, plan, slots, routing=rows))
 
     def add_attention(self, layer: int) -> None:
@@ -150,7 +148,7 @@ class Step:
             rows = min(BAND_ROWS, self.rows - first)
             chunk = Matrix(table.dtype, CHUNK_TOKENS, table.columns)
             plan = product_plan(self.card, chunk.dtype, chunk.outputs, chunk.columns, rows, self.activations)
-            self.launches.append(pack("head_stats", rows, table.columns))
+            self.launches.append(pack("head_stats", rows, table.columns, plan.kernel))
             for _ in range(0, table.outputs, CHUNK_TOKENS):
                 self.launches += [
                     Product("head product", "head_stats", chunk, plan, rows),

@@ -18,7 +18,7 @@ from gpu.step_model.loops import Case, Work, attention, count, warp_product, war
 from gpu.step_model.machine import machine
 from gpu.step_model.machine_code import Block, Instruction, loop_blocks, main_loop, read
 from gpu.step_model.plans import AttentionPlan, ProductPlan
-from gpu.step_model.products import ExpertProduct
+from gpu.step_model.products import ExpertProduct, pack
 from gpu.step_model.shape import Matrix, Routing, routing, shape
 from gpu.step_model.step import Step
 
@@ -263,6 +263,8 @@ def test_bytes_of_row_kernels(monkeypatch, card, kernel, num_terms, row_bytes):
     monkeypatch.setattr("gpu.step_model.step.product_plan", lambda *arguments, **named: plan)
     monkeypatch.setattr("gpu.step_model.step.attention_plan", lambda *arguments: None)
     step = Step(card, "Q4_K_M", canvases=1, cached=1024)
+    packed = KERNELS[kernel].step_row_bytes * 2816 // 64
+    assert pack("linear", 256, 2816, kernel).num_bytes == 256 * (2816 * 4 + packed)
     step.add_norm(step.shape.matrix("blk.0.attn_q"))
     assert step.launches[0].num_bytes == 256 * (2816 * 4 + row_bytes) + CARDS[card]["sms"] * 2816 * 4
     for layer, heads, stored in ((0, 16 + 8 + 8, 8 * 2 * 256 * 2), (5, (16 + 2) * 2, 2 * (128 + 512) * 2)):
