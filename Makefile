@@ -83,7 +83,8 @@ PRODUCT_TESTS := $(wildcard tests/ops/test_*linear.py) tests/ops/test_head_stats
 # A process that has run its tests takes some of another one's. PARALLEL= runs all in one process, as a debugger needs.
 PARALLEL ?= -n auto --maxprocesses 8 --dist worksteal
 ON_EMULATOR = PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) $(PARALLEL) --device cuda
-WITH_PYTHON = -DPython_EXECUTABLE=$(abspath $(BIN)/python)
+# Beside the package, and with its Python. What does not depend on the backend is compiled once, for the package.
+WITH_PACKAGE = -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DGESSO_OBJECTS_FROM=$(abspath $(PACKAGE))
 CXX_SOURCES = $(shell find csrc include python/bindings tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
 SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
@@ -137,7 +138,7 @@ stress: $(VENV)/.build
 # The programs are in the build folders of `make test`.
 schedules: native $(VENV)/.test
 	for threads in 1 2 3 4; do $(PACKAGE)/tests/schedules/engine_schedules --threads $$threads || exit 1; done
-	$(call build,emulated,$(WITH_PYTHON))
+	$(call build,emulated,$(WITH_PACKAGE))
 	build/emulated/tests/schedules/engine_schedules --device cuda --count $(SCHEDULES)
 
 aarch64: $(VENV)/.build
@@ -161,13 +162,13 @@ wheel: $(VENV)/.build
 	$(BIN)/python tests/lint/check_wheel.py build/wheel/*.whl
 
 emulated: $(VENV)/.test
-	$(call build,emulated,$(WITH_PYTHON))
+	$(call build,emulated,$(WITH_PACKAGE))
 	$(BIN)/ctest --preset emulated
 	$(ON_EMULATOR) $(MODEL_TESTS) $(DEVICE_TESTS)
 	$(ON_EMULATOR) --activations int8 $(FLOAT_TESTS) $(DEVICE_TESTS)
 
 cuda: $(VENV)/.nvcc $(VENV)/.test
-	$(call build,cuda,$(WITH_PYTHON) -DCMAKE_CUDA_COMPILER=$(NVCC))
+	$(call build,cuda,$(WITH_PACKAGE) -DCMAKE_CUDA_COMPILER=$(NVCC))
 	$(PYTEST) tests/device_code
 
 # The objects and the package with the plans are those of `make cuda`.
@@ -190,7 +191,7 @@ gpu-kit: $(VENV)/.nvcc $(VENV)/.test $(if $(GPU_KIT_PYTHON),$(KIT)/.python)
 
 # The second call does what the first one had no time for, as on a machine with a GPU.
 gpu-rehearse: $(VENV)/.test
-	$(call build,emulated,$(WITH_PYTHON))
+	$(call build,emulated,$(WITH_PACKAGE))
 	PYTHONPATH=bench $(BIN)/python -m gpu_check.kit pack build/emulated build/gpu-rehearsal/kit.tar.xz --rehearsal
 	PYTHON=$(BIN)/python bench/gpu_check.sh --rehearse --out build/gpu-rehearsal/results
 	PYTHON=$(BIN)/python bench/gpu_check.sh --rehearse --out build/gpu-rehearsal/results --rest

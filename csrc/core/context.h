@@ -16,14 +16,6 @@ namespace cuda {
 class Queue;
 }
 
-// Whether this build has the CUDA backend. In `if constexpr (kHasCuda)` the CPU build needs no definition of what the
-// discarded branch calls.
-#ifdef GESSO_HAS_CUDA
-inline constexpr bool kHasCuda = true;
-#else
-inline constexpr bool kHasCuda = false;
-#endif
-
 // How often Context::poll_if_due() asks, at most. So a call on the CPU goes on for about so long after the caller wants
 // it to end.
 inline constexpr std::chrono::milliseconds kPollInterval(10);

@@ -1,6 +1,7 @@
 #include "ops/attention.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -24,7 +25,7 @@ void attention(const Context& context, const AttentionArguments& a) {
   }
   const ProfileSpan span(context, a.window > 0 ? "attention sliding" : "attention full", nullptr,
                          [&] { return attention_work(a); });
-  dispatch(context, a);
+  dispatch<cpu::attention, cuda::attention>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -1,6 +1,7 @@
 #include "ops/device.h"
 
 #include "core/check.h"
+#include "ops/dispatch.h"
 
 namespace gesso::ops {
 
@@ -13,6 +14,8 @@ std::string device_problem() {
   if constexpr (kHasCuda) return cuda::device_problem();
   return "";
 }
+
+bool has_device_backend() { return kHasCuda; }
 
 QueuePointer make_queue([[maybe_unused]] int device) {
   if constexpr (kHasCuda) return cuda::make_queue(device);

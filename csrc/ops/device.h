@@ -29,7 +29,7 @@ std::vector<Device> devices();
 // empty if there is no such GPU, and also where there is no driver.
 std::string device_problem();
 // Whether this build can use devices other than the CPU.
-constexpr bool has_device_backend() { return kHasCuda; }
+bool has_device_backend();
 
 // Makes the queue of a session. It lives as long as a pointer to it. CudaError.
 QueuePointer make_queue(int device);

@@ -1,6 +1,7 @@
 #include "ops/embed.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -14,7 +15,7 @@ void embed(const Context& context, const EmbedArguments& a) {
     check(id >= 0 && id < a.table.shape[0], "embed: token id ", id, " outside [0, ", a.table.shape[0], ")");
   }
   const ProfileSpan span(context, "embed", a.table.data, [&] { return table_rows_work(a.table, a.ids.size()); });
-  dispatch(context, a);
+  dispatch<cpu::embed, cuda::embed>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -1,6 +1,7 @@
 #include "ops/expert_gated_linear.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/expert_check.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
@@ -35,7 +36,7 @@ void expert_gated_linear(const Context& context, const ExpertGatedLinearArgument
                            return expert_work(context, a.routing, a.x.values.rows, a.out.columns,
                                               {&a.weights.gate_up, &a.weights.gate, &a.weights.up});
                          });
-  dispatch(context, a);
+  dispatch<cpu::expert_gated_linear, cuda::expert_gated_linear>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -1,6 +1,7 @@
 #include "ops/expert_linear.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/expert_check.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
@@ -14,7 +15,7 @@ void expert_linear(const Context& context, const ExpertLinearArguments& a) {
   add_importance(context, a.x.values, a.input, a.weight, a.routing);
   const ProfileSpan span(context, "expert_linear", a.weight.values.data,
                          [&] { return expert_work(context, a.routing, a.x.values.rows, a.out.columns, {&a.weight}); });
-  dispatch(context, a);
+  dispatch<cpu::expert_linear, cuda::expert_linear>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -1,6 +1,7 @@
 #include "ops/feed_forward_add.h"
 
 #include <iterator>
+#include "ops/dispatch.h"
 
 #include "ops/check.h"
 #include "ops/profile_span.h"
@@ -32,7 +33,7 @@ void feed_forward_add(const Context& context, const FeedForwardAddArguments& a) 
   const ProfileSpan span(context, "feed_forward_add", nullptr, [&] {
     return rows_work(rows, static_cast<double>((3 + a.routing.num_active + std::ssize(a.next)) * columns));
   });
-  dispatch(context, a);
+  dispatch<cpu::feed_forward_add, cuda::feed_forward_add>(context, a);
 }
 
 }  // namespace gesso::ops

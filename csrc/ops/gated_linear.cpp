@@ -2,6 +2,7 @@
 
 #include "core/importance.h"
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -29,7 +30,7 @@ void gated_linear(const Context& context, const GatedLinearArguments& a) {
   }
   const ProfileSpan span(context, "gated_linear", a.gate.values.data,
                          [&] { return product_work(context, a.x.values.rows, {&a.gate, &a.up}, a.out.columns); });
-  dispatch(context, a);
+  dispatch<cpu::gated_linear, cuda::gated_linear>(context, a);
 }
 
 }  // namespace gesso::ops

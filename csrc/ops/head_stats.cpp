@@ -1,6 +1,7 @@
 #include "ops/head_stats.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -23,7 +24,7 @@ void head_stats(const Context& context, const HeadStatsArguments& a) {
   }
   const ProfileSpan span(context, "head_stats", a.head.values.data,
                          [&] { return head_work(context, a.x.rows, a.head, a.table); });
-  dispatch(context, a);
+  dispatch<cpu::head_stats, cuda::head_stats>(context, a);
 }
 
 }  // namespace gesso::ops

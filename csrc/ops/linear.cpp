@@ -2,6 +2,7 @@
 
 #include "core/importance.h"
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -16,7 +17,7 @@ void linear(const Context& context, const LinearArguments& a) {
   if (context.importance) context.importance->add(a.weight.values.data, 0, 1, a.x.values, nullptr, a.x.values.rows);
   const ProfileSpan span(context, "linear", a.weight.values.data,
                          [&] { return product_work(context, a.x.values.rows, {&a.weight}, a.out.columns); });
-  dispatch(context, a);
+  dispatch<cpu::linear, cuda::linear>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -1,6 +1,7 @@
 #include "ops/linears.h"
 
 #include <array>
+#include "ops/dispatch.h"
 
 #include "core/check.h"
 #include "core/importance.h"
@@ -48,7 +49,7 @@ void linears(const Context& context, const LinearsArguments& a) {
     }
   }
   const ProfileSpan span(context, "linears", a.products[0].weight.values.data, [&] { return work_of(context, a); });
-  dispatch(context, a);
+  dispatch<cpu::linears, cuda::linears>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -1,6 +1,7 @@
 #include "ops/lm_head.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -15,7 +16,7 @@ void lm_head(const Context& context, const LmHeadArguments& a) {
   check_columns("lm_head: logits", a.logits.columns, a.head.num_outputs());
   const ProfileSpan span(context, "lm_head", a.head.values.data,
                          [&] { return product_work(context, a.x.rows, {&a.head}, a.logits.columns); });
-  dispatch(context, a);
+  dispatch<cpu::lm_head, cuda::lm_head>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include "ops/dispatch.h"
 
 namespace gesso::ops {
 

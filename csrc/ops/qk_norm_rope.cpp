@@ -1,6 +1,7 @@
 #include "ops/qk_norm_rope.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -26,7 +27,7 @@ void qk_norm_rope(const Context& context, const QkNormRopeArguments& a) {
           sequence.first_row, " + ", sequence.num_rows, " outside the ", a.k.rows, " rows given");
   }
   const ProfileSpan span(context, "qk_norm_rope", nullptr, [&] { return new_keys_work(a.q, a.k, a.layout); });
-  dispatch(context, a);
+  dispatch<cpu::qk_norm_rope, cuda::qk_norm_rope>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -1,5 +1,6 @@
 #include "ops/replay.h"
 
+#include "ops/dispatch.h"
 namespace gesso::ops {
 
 void Replay::run([[maybe_unused]] const Context& context, [[maybe_unused]] const std::vector<int64_t>& key,

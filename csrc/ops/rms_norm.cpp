@@ -1,6 +1,7 @@
 #include "ops/rms_norm.h"
 
 #include <iterator>
+#include "ops/dispatch.h"
 
 #include "ops/check.h"
 #include "ops/profile_span.h"
@@ -23,7 +24,7 @@ void rms_norm(const Context& context, const RmsNormArguments& a) {
   check_rows("rms_norm: out", a.out.rows, a.x.rows);
   check_columns("rms_norm: out", a.out.columns, a.x.columns);
   const ProfileSpan span(context, "rms_norm", nullptr, [&] { return rows_work(a.x.rows, 2 * a.x.columns); });
-  dispatch(context, a);
+  dispatch<cpu::rms_norm, cuda::rms_norm>(context, a);
 }
 
 void rms_norm_add(const Context& context, const RmsNormAddArguments& a) {
@@ -34,7 +35,7 @@ void rms_norm_add(const Context& context, const RmsNormAddArguments& a) {
   const ProfileSpan span(context, "rms_norm_add", nullptr, [&] {
     return rows_work(a.x.rows, static_cast<double>((3 + std::ssize(a.next)) * a.x.columns));
   });
-  dispatch(context, a);
+  dispatch<cpu::rms_norm_add, cuda::rms_norm_add>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -2,6 +2,7 @@
 
 #include "core/importance.h"
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/expert_check.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
@@ -21,7 +22,7 @@ void router(const Context& context, const RouterArguments& a) {
     work += route_work(a.scores, a.routing);
     return work;
   });
-  dispatch(context, a);
+  dispatch<cpu::router, cuda::router>(context, a);
 }
 
 }  // namespace gesso::ops

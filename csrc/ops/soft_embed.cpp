@@ -1,6 +1,7 @@
 #include "ops/soft_embed.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -14,7 +15,7 @@ void soft_embed(const Context& context, const SoftEmbedArguments& a) {
   check(a.left_out_share >= 0 && a.left_out_share <= 1, "soft_embed: left_out_share must be from 0 to 1, got ",
         a.left_out_share);
   const ProfileSpan span(context, "soft_embed", a.table.data, [&] { return soft_embed_work(a.logits.rows, a.table); });
-  dispatch(context, a);
+  dispatch<cpu::soft_embed, cuda::soft_embed>(context, a);
 }
 
 }  // namespace gesso::ops

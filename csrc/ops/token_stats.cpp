@@ -1,6 +1,7 @@
 #include "ops/token_stats.h"
 
 #include "ops/check.h"
+#include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
@@ -24,7 +25,7 @@ void token_stats(const Context& context, const TokenStatsArguments& a) {
   check_stats("token_stats", "keys", a.keys.host.size(), a.stats, a.logits.rows);
   const ProfileSpan span(context, "token_stats", nullptr,
                          [&] { return rows_work(a.logits.rows, 2 * a.logits.columns); });
-  dispatch(context, a);
+  dispatch<cpu::token_stats, cuda::token_stats>(context, a);
 }
 
 }  // namespace gesso::ops

@@ -16,16 +16,8 @@ namespace gesso::ops {
 // The range is open as long as the object lives. On the CPU this class does nothing.
 class TraceRange {
  public:
-  TraceRange(const Context& context, const char* name) : is_open_(kHasCuda && context.queue) {
-    if constexpr (kHasCuda) {
-      if (is_open_) cuda::push_range(name);
-    }
-  }
-  ~TraceRange() {
-    if constexpr (kHasCuda) {
-      if (is_open_) cuda::pop_range();
-    }
-  }
+  TraceRange(const Context& context, const char* name);
+  ~TraceRange();
   TraceRange(const TraceRange&) = delete;
   TraceRange& operator=(const TraceRange&) = delete;
 

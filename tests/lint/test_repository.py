@@ -30,6 +30,7 @@ NO_OPS = {
     "weight",
     "device",
     "current_device",
+    "dispatch",
     "memory",
     "replay",
     "ceilings",
