@@ -55,7 +55,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Where the package is compiled.
 PACKAGE := build/package
-# Python compiles the modules that are imported. Compiling all of torch and transformers would take some 20 s.
+# Python compiles the modules that are imported, and keeps them: without that a `gesso` takes 0.6 s to start in place of
+# 0.3 s, and the tests start some hundreds. Compiling all of torch and transformers would take some 20 s.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
 # The system's nvcc, or else the one that `make cuda` installs.
