@@ -121,9 +121,11 @@ def check_soft_embedding(name, rows, tokens, columns):
 @pytest.mark.parametrize("architecture", [86, 90])
 @pytest.mark.parametrize("name", SOFT)
 def test_soft_embedding(on, emulator, architecture, name):
-    """Several tiles, which 1, 4 and 5 blocks share: some have parts of two tiles. The last step has few tokens."""
+    """Several tiles, which 1, 4 and 5 blocks share: some have parts of two tiles. The last step has few tokens. On 90
+    pairs of blocks have whole tiles, or halves of them if there are 9 multiprocessors. Of 320 columns there are three
+    tiles, so one block has no tile of its own."""
     on(architecture)
-    for tokens, multiprocessors in ((97, 1), (600, 4), (1100, 5)):
+    for tokens, multiprocessors in ((97, 1), (600, 4), (1100, 5), *(((1100, 9),) if architecture == 90 else ())):
         emulator.set_num_multiprocessors(multiprocessors)
         check_soft_embedding(name, 3, tokens, 2 * 256 if name == "Q6_K" else 320)
 

@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-KERNEL = re.compile(r"__global__\s+(?:static\s+)?void\s+(?:__launch_bounds__\((?:[^()]|\([^()]*\))*\)\s*)?(\w+)\s*\(")
+ATTRIBUTE = r"__(?:launch_bounds|cluster_dims)__\((?:[^()]|\([^()]*\))*\)"
+KERNEL = re.compile(rf"__global__\s+(?:static\s+)?void\s+(?:{ATTRIBUTE}\s*)*(\w+)\s*\(")
 CLAIM = re.compile(
     r"// ptxas: <= (?P<registers>\d+) registers"
     r"(?:, <= (?P<stack>\d+) bytes of stack: (?P<reason>[^;]+))?"

@@ -40,6 +40,10 @@ def test_a_planted_fault_is_found(correct, wrong, problem):
     assert len(problems) == 1 and problem in problems[0]
 
 
+def test_bulk_copies_need_no_fence():
+    assert check_warpgroups(GOOD.replace("FENCE.VIEW.ASYNC.S", "UBLKCP.MULTICAST")) == (1, [])
+
+
 def test_sums_end_with_half_the_columns():
     """64 columns are 32 registers: R24 to R55."""
     assert check_warpgroups(GOOD.replace("IMAD R5, R6, R7, R5", "IMAD R56, R23, R7, R5")) == (1, [])

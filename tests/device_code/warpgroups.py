@@ -1,7 +1,7 @@
 """Checks of kernels with warpgroup products (HGMMA), which run while their threads go on. While they run, no other
 instruction may touch the registers of their sums, or write those of an operand. The products must not be waited for one
 by one, which ptxas makes of them where it finds a risk. And what threads wrote to shared memory must be made visible to
-the products."""
+the products; what bulk copies (UBLKCP) brought there is."""
 
 import re
 
@@ -11,6 +11,7 @@ PRODUCT = re.compile(r"\bHGMMA\.64x(\d+)x\d+\S* R(\d+),")
 WAIT = "WARPGROUP.DEPBAR"
 WAIT_FOR_ALL = "WARPGROUP.DEPBAR.LE gsb0, 0x0"
 FENCE = "FENCE.VIEW.ASYNC"
+BULK_COPY = "UBLKCP"
 REGISTER = re.compile(r"\bR(\d+)\b")
 # The first register of an operand A that lies in registers, and the mark of the last product of a group.
 OPERAND = re.compile(r"\bHGMMA\S* R\d+, R(\d+),")
@@ -67,7 +68,7 @@ def check_kernel(name: str, lines: list[str]) -> list[str]:
     num_waits = sum(WAIT in line for line in lines)
     if num_waits > len(products):
         problems.append(f"{name}: {num_waits} waits for {len(products)} products, so they run one by one")
-    if not any(FENCE in line for line in lines):
+    if not any(FENCE in line or BULK_COPY in line for line in lines):
         problems.append(f"{name}: nothing makes written tiles visible to the products")
     return problems
 

@@ -90,6 +90,19 @@ void AccessOrder::meet(uint32_t warps) {
   }
 }
 
+void AccessOrder::tell(int warp, WarpTimes& times) {
+  auto& mine = state_->times[warp];
+  for (int other = 0; other < kMaxWarps; ++other)
+    times[static_cast<size_t>(other)] = std::max(times[static_cast<size_t>(other)], mine[other]);
+  ++mine[warp];
+}
+
+void AccessOrder::follow(int warp, const WarpTimes& times) {
+  auto& mine = state_->times[warp];
+  for (int other = 0; other < kMaxWarps; ++other)
+    mine[other] = std::max(mine[other], times[static_cast<size_t>(other)]);
+}
+
 std::string AccessOrder::begin(AccessKind kind, int thread, size_t offset, size_t bytes) {
   const bool is_load = kind == AccessKind::kLoad || kind == AccessKind::kProduct;
   const int warp = thread / kLanes;
@@ -106,7 +119,7 @@ std::string AccessOrder::begin(AccessKind kind, int thread, size_t offset, size_
     } else {
       word.writer = thread;
       word.written = now;
-      word.is_arriving = kind == AccessKind::kCopy;
+      word.is_arriving = kind != AccessKind::kStore;
     }
   }
   return "";
@@ -120,7 +133,7 @@ void AccessOrder::end(AccessKind kind, int thread, size_t offset, size_t bytes) 
     if (kind == AccessKind::kProduct) {
       word.read[warp] = now;
     } else {
-      word.written = now;
+      if (kind == AccessKind::kCopy) word.written = now;
       word.is_arriving = false;
     }
   }

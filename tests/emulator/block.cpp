@@ -206,8 +206,9 @@ void Block::begin_access(AccessKind kind, const void* address, size_t bytes, con
   }
   const std::string problem = order_.begin(kind, static_cast<int>(threadIdx.x), offset, bytes);
   if (!problem.empty()) emulator::fail(problem, place);
-  const bool is_store = kind == AccessKind::kStore || kind == AccessKind::kCopy;
-  if (kind != AccessKind::kProduct) accesses_.add_shared(lane_, offset, bytes, is_store, place);
+  const bool is_store = kind != AccessKind::kLoad && kind != AccessKind::kProduct;
+  if (kind != AccessKind::kProduct && kind != AccessKind::kBulkCopy)
+    accesses_.add_shared(lane_, offset, bytes, is_store, place);
 }
 
 void Block::end_access(AccessKind kind, const void* address, size_t bytes) {

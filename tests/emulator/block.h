@@ -18,7 +18,6 @@
 namespace gesso::emulator {
 
 constexpr int kLanes = 32;
-constexpr int kMaxWarps = 32;
 constexpr int kWarpsOfGroup = 4;
 constexpr int kNumBarriers = 16;
 constexpr uint32_t kAllLanes = 0xffffffffu;
@@ -62,6 +61,9 @@ class Block {
   void meet(const Instruction& instruction, const Place& place);
   // The accesses of the current warp's lanes come before those that follow.
   void order_lanes();
+  // The same for warps at a barrier for copies: those that come to order_behind with these times follow.
+  void order_before(WarpTimes& times) { order_.tell(warp_->index, times); }
+  void order_behind(const WarpTimes& times) { order_.follow(warp_->index, times); }
   [[noreturn]] void fail(const std::string& message);
   void begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place);
   void end_access(AccessKind kind, const void* address, size_t bytes);

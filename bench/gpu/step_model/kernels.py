@@ -22,6 +22,7 @@ from gpu.step_model.loops import (
     count,
     every_block,
     soft_embedding,
+    soft_embedding_of_pairs,
     warp_product,
     warpgroup_product,
     warpgroup_spans,
@@ -52,6 +53,7 @@ class Kernel:
     step_row_bytes: int = 128  # of a row of x and its scales, in a step of 64 columns
     architecture: str = ""  # "a" where it is compiled for sm_90a or sm_120a
     is_asynchronous: bool = False  # whether a step's products run beside what the same warps do next
+    sharing: int = 1  # so many blocks get the rows of x, or the weights of the soft embedding, by one copy from L2
     has_runs: bool = False  # whether a block's tiles with the same rows of x follow one another without a pause
 
     def groups_of(self, tile_rows: int) -> int:
@@ -110,11 +112,12 @@ KERNELS = {
     ),
     "wgmma soft embedding": Kernel(
         "vocabulary/soft_embed_wgmma_sm90a.cu",
-        "soft_embed_wgmma_kernelINS0_{decoder}E",
-        soft_embedding,
+        "soft_embed_wgmma_kernelILNS_5DTypeE{type}E",
+        soft_embedding_of_pairs,
         warps=8,
         architecture="a",
         is_asynchronous=True,
+        sharing=2,
     ),
 }
 

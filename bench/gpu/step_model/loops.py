@@ -186,6 +186,20 @@ def every_block(blocks: Sequence[Block], case: Case) -> list[float]:
     return [1.0] * len(blocks)
 
 
+def soft_embedding_of_pairs(blocks: Sequence[Block], case: Case) -> list[float]:
+    """soft_embed_wgmma, a loop over two steps. One of the eight warps starts the copies of weights: the blocks that a
+    branch leaves out together with such a copy."""
+    steps = sum(block.count("HGMMA") for block in blocks) / 4
+    times = [1 / steps] * len(blocks)
+    ends = [block[-1].target or 0 if block[-1].name == "BRA" else 0 for block in blocks]
+    for copy in (i for i, block in enumerate(blocks) if block.has("UBLKCP")):
+        products = max(i for i in range(copy) if blocks[i].multiplies)
+        first = next(i for i in range(products, copy) if ends[i] > blocks[copy][0].address)
+        for i in range(first + 1, copy + 1):
+            times[i] = 1 / steps / 8
+    return times
+
+
 def soft_embedding(blocks: Sequence[Block], case: Case) -> list[float]:
     """Decoding stands behind the copies, up to the stores. It reads a row in one of two ways. Blocks with R2P read
     whole pieces, those without it words."""

@@ -22,6 +22,10 @@ constexpr int kSoftMmaTokens = 32, kSoftWgmmaTokens = 64;  // of a step
 // multiprocessors. A block takes 44 steps: block 0 steps 0 to 43 of tile 0, block 5 steps 220 to 255 of tile 0 and 0 to
 // 7 of tile 1.
 //
+// The kernel for sm_90a wants whole tiles, since pairs of blocks with neighbouring tiles share the weights of their
+// steps. So there num_blocks is a multiple of num_tiles, and each tile is split among as many blocks: 22 tiles on 132
+// multiprocessors among 6.
+//
 // The order of a row's sum follows from these numbers. So they depend on the GPU and the table, and not on the number
 // of rows.
 struct SoftPlan {
@@ -29,7 +33,7 @@ struct SoftPlan {
   int step_tokens = 0;    // 32 or 64
   int num_tiles = 0;
   int num_steps = 0;   // of a tile
-  int num_blocks = 0;  // for all tiles, at most num_tiles * num_steps
+  int num_blocks = 0;  // for all tiles, at most num_tiles * num_steps; without the block that completes a pair
 
   GESSO_HOST_DEVICE int total_steps() const { return num_tiles * num_steps; }
   // The block's first step, counted from the first step of the first tile.

@@ -11,8 +11,9 @@ namespace gesso::emulator {
 enum class AccessKind {
   kLoad,
   kStore,
-  kCopy,     // an asynchronous copy to shared memory
-  kProduct,  // what a product of a warpgroup reads
+  kCopy,      // an asynchronous copy to shared memory
+  kBulkCopy,  // the same, where any thread may end it (bulk_copies.h)
+  kProduct,   // what a product of a warpgroup reads
 };
 
 extern GESSO_EMULATOR_EXPORT bool is_watching_accesses;
