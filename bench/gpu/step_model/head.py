@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from gpu.step_model import kernels
@@ -59,15 +59,31 @@ class SoftEmbedding(Launch):
         decodes = 1.0 if kernel.is_asynchronous else 0.5
         begin_alike = self.table.num_bytes // self.table.outputs % 16 == 0
         case = kernels.product_case(self.plan.kernel, self.table.dtype, decodes=decodes, begin_alike=begin_alike)
-        return kernels.work(self.plan.kernel, machine.arch, case, **kernels.names_of(self.table.dtype))
+        work = kernels.work(self.plan.kernel, machine.arch, case, **kernels.names_of(self.table.dtype))
+        if kernel.sharing > 1:  # bulk copies, which no warp issues, but which shared memory takes as any other
+            work = replace(work, smem=work.smem + self.weight_bytes / 128 / kernel.warps)
+        return work
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of a tile's step."""
+        return SOFT_ROWS * self.plan.step_tokens * 2
+
+    @property
+    def table_bytes(self) -> float:
+        """The stored bytes that are copied for a tile's step: whole blocks, where a tile has half of their columns."""
+        columns = max(SOFT_COLUMNS, 64 * kernels.SPAN_STEPS[self.table.dtype])
+        return self.plan.step_tokens * columns * self.table.num_bytes / self.table.outputs / self.table.columns
 
     def time(self, machine: Machine) -> Time:
         plan, kernel = self.plan, kernels.KERNELS[self.plan.kernel]
         blocks = ceil(plan.blocks * self.tiles / machine.sms)
         # A further piece costs the adding to the sums, and no new start.
         fill = machine.soft_fill + (plan.pieces - 1) * (machine.soft_fill - machine.fill)
-        grid = Grid(blocks, 1, plan.steps, fill, machine.step_latency)
-        cycles = sm_cycles(machine, self.work(machine), kernel.warps, grid, kernel.is_asynchronous)
+        work = self.work(machine)
+        # Without a barrier in the loop, one warpgroup's products run while the other one waits.
+        grid = Grid(blocks, 1, plan.steps, fill, machine.step_latency * min(1, work.barriers))
+        cycles = sm_cycles(machine, work, kernel.warps, grid, kernel.is_asynchronous)
         sums = 2 * plan.all_pieces * self.rows * SOFT_COLUMNS * 4  # read and written
-        step_bytes = SOFT_ROWS * plan.step_tokens * 2 + plan.step_tokens * SOFT_COLUMNS
+        step_bytes = self.weight_bytes / kernel.sharing + self.table_bytes
         return kernel_time(machine, cycles, 0, plan.blocks * self.tiles * plan.steps * step_bytes + sums)
