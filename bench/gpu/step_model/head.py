@@ -71,9 +71,12 @@ class SoftEmbedding(Launch):
 
     @property
     def table_bytes(self) -> float:
-        """The stored bytes that are copied for a tile's step: whole blocks, where a tile has half of their columns."""
+        """The stored bytes that are copied for a tile's step. With mma these are whole blocks, also where a tile has
+        half of their columns."""
         columns = max(SOFT_COLUMNS, 64 * kernels.SPAN_STEPS[self.table.dtype])
-        return self.plan.step_tokens * columns * self.table.num_bytes / self.table.outputs / self.table.columns
+        of_blocks = columns * self.table.num_bytes / self.table.outputs / self.table.columns
+        parts = kernels.PART_BYTES if kernels.KERNELS[self.plan.kernel].sharing > 1 else {}
+        return self.plan.step_tokens * parts.get(self.table.dtype, of_blocks)
 
     def time(self, machine: Machine) -> Time:
         plan, kernel = self.plan, kernels.KERNELS[self.plan.kernel]

@@ -35,6 +35,9 @@ OBJECTS = ROOT / "build/cuda/CMakeFiles/gesso.dir/csrc/cuda"  # `make cuda` puts
 # Steps of 64 columns in a raw span of weights, by the type (RawSpan in gemm/kernels/raw_tile.cuh).
 SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, "Q4_0": 4}
 
+# Bytes of a row that wgmma soft embedding copies for 128 columns of 256 in a block: 10 pieces, or 9.
+PART_BYTES = {"Q6_K": 9.5 * 16}
+
 # An architecture without machine code of its own runs that of an earlier minor version.
 CODE_OF = {"sm_89": "sm_86", "sm_121": "sm_120"}
 

@@ -8,9 +8,13 @@
 // ColumnDecoder<type> is for one warp's columns: those from 16 * group on, of 128 that begin at column 128 * tile of
 // the table. It has
 //   static constexpr int kTileBytes          bytes of a row that the 128 columns lie in. They are even, and so are rows
+//   static constexpr int kWindowPieces       pieces of 16 bytes that these bytes may lie in
+//   static constexpr int kPieces             of which so many are read
 //   static constexpr bool kHasScales
 // and in device code
 //   int64_t begin(int tile)                  where these bytes begin in a row
+//   int piece(int tile, int i)               the i-th piece of 16 bytes that decoding reads, of the at most kPieces
+//                                            pieces of these bytes. It is at least kWindowPieces where there is none
 //   uint32_t scale(const uint8_t* bytes)     of a token, as the sum of two bf16 (split_bf16). Only with kHasScales
 //   void decode(const uint8_t* even, const uint8_t* odd, uint32_t high, uint32_t low, uint32_t& first,
 //               uint32_t& second)
@@ -31,6 +35,9 @@ namespace gesso::cuda {
 template <DType kFormat>
 struct ColumnDecoder;
 
+// The pieces of 16 bytes that bytes from an even address on may lie in.
+constexpr int max_pieces(int num_bytes) { return (14 + num_bytes + 15) / 16; }
+
 // 16 bits of two tokens: of the first column in the low byte of each half, of the second one in the high byte.
 __device__ inline uint32_t load_two(const uint8_t* even, const uint8_t* odd) {
   return permute_bytes(load_from<uint16_t>(even), load_from<uint16_t>(odd), 0x5410);
@@ -45,11 +52,12 @@ __device__ inline uint32_t column_pair(uint32_t codes, uint32_t minus_zero, uint
 
 template <>
 struct ColumnDecoder<DType::kBF16> {
-  static constexpr int kTileBytes = 256;
+  static constexpr int kTileBytes = 256, kWindowPieces = max_pieces(kTileBytes), kPieces = kWindowPieces;
   static constexpr bool kHasScales = false;
 
   __device__ ColumnDecoder(int, int group) : place_(32 * group + lane_index() / 4 * 4) {}
   __device__ static int64_t begin(int tile) { return int64_t{kTileBytes} * tile; }
+  __device__ static int piece(int, int i) { return i; }
   __device__ void decode(const uint8_t* even, const uint8_t* odd, uint32_t, uint32_t, uint32_t& first,
                          uint32_t& second) const {
     first = load_two(even + place_, odd + place_);
@@ -62,12 +70,13 @@ struct ColumnDecoder<DType::kBF16> {
 
 template <>
 struct ColumnDecoder<DType::kQ8_0> {
-  static constexpr int kTileBytes = 4 * 34;
+  static constexpr int kTileBytes = 4 * 34, kWindowPieces = max_pieces(kTileBytes), kPieces = kWindowPieces;
   static constexpr bool kHasScales = true;
 
   __device__ ColumnDecoder(int, int group)
       : block_(34 * (group / 2)), place_(block_ + 2 + 16 * (group % 2) + lane_index() / 4 * 2) {}
   __device__ static int64_t begin(int tile) { return int64_t{kTileBytes} * tile; }
+  __device__ static int piece(int, int i) { return i; }
   // In published files rows are a multiple of 16 bytes. Then the scales of all rows are at the same place of a piece,
   // and whole pieces of eight neighbouring rows are in different banks.
   __device__ uint32_t scale(const uint8_t* bytes) const {
@@ -99,6 +108,7 @@ struct ColumnDecoder<DType::kQ8_0> {
 template <>
 struct ColumnDecoder<DType::kQ6_K> {
   static constexpr int kTileBytes = 210;  // a block, which has the columns of two tiles
+  static constexpr int kWindowPieces = max_pieces(kTileBytes), kPieces = 10;
   static constexpr bool kHasScales = true;
 
   __device__ ColumnDecoder(int tile, int group)
@@ -108,6 +118,12 @@ struct ColumnDecoder<DType::kQ6_K> {
         low_shift_(group / 4 * 4),
         high_shift_(group / 2 * 2) {}
   __device__ static int64_t begin(int tile) { return tile / 2 * int64_t{kTileBytes}; }
+  // Of an even tile: low bits in pieces 0 to 4, high bits in 8 to 10, scales in 12 and 13. Of an odd one: low bits in 4
+  // to 8, high bits and scales in 10 to 13.
+  __device__ static int piece(int tile, int i) {
+    const int is_odd = tile % 2;
+    return i < 5 ? i + 4 * is_odd : i < 8 ? i + 3 + 2 * is_odd : i + 4 + is_odd;
+  }
   __device__ uint32_t scale(const uint8_t* bytes) const {
     return split_bf16(from_half(load_from<uint16_t>(bytes + 208)) *
                       static_cast<float>(load_from<int8_t>(bytes + scale_)));

@@ -19,46 +19,50 @@ constexpr int kSoftWgmmaThreads = 256;
 // Q6_K with 2816 columns.
 template <DType kType>
 struct SoftStoredRows {
-  static constexpr int kMaxOffset = 14;  // of the tile's bytes in their first piece, as rows begin at even addresses
-  static constexpr int kWindow = (kMaxOffset + ColumnDecoder<kType>::kTileBytes + 15) / 16 * 16;
-  static constexpr int kPitch = kWindow | 16;
+  static constexpr int kPitch = 16 * (ColumnDecoder<kType>::kWindowPieces | 1);
   static constexpr int kEightRows = 8 * kPitch + 16;
   static constexpr int kBytes = kSoftWgmmaTokens / 8 * kEightRows;
 
   __device__ static int place(int row) { return row / 8 * kEightRows + row % 8 * kPitch; }
 };
 
-// A thread's part of the copies of stored rows: every fourth piece of a row's window. Of all steps it is the same, as
-// 64 rows are a multiple of 16 bytes. Zeros arrive for rows behind the last token: their weight is zero, but zero times
-// NaN would still be NaN. They arrive for pieces behind the table, too.
+// A thread's part of the copies of stored rows: every fourth piece that is needed of a row. Of all steps they are the
+// same, as 64 rows are a multiple of 16 bytes. Zeros arrive for rows behind the last token: their weight is zero, but
+// zero times NaN would still be NaN. They arrive for pieces behind the table, too.
 template <DType kType>
 struct SoftRowCopies {
+  using Decoder = ColumnDecoder<kType>;
   static constexpr int kRowThreads = kSoftWgmmaThreads / kSoftWgmmaTokens;
-  const uint8_t* source;
+  static constexpr int kCopies = (Decoder::kPieces + kRowThreads - 1) / kRowThreads;
+
+  const uint8_t* source;  // the row's first piece
   const uint8_t* table_end;
   int64_t step_bytes;
   int num_tokens;  // from the thread's own token on
   int target;
+  int pieces[kCopies];
 
   __device__ SoftRowCopies(const SoftTable& table, int64_t first_token, int tile)
       : table_end(table.data + table.num_tokens * table.row_bytes), step_bytes(kSoftWgmmaTokens * table.row_bytes) {
-    const int row = static_cast<int>(threadIdx.x) / kRowThreads,
-              begin = static_cast<int>(threadIdx.x) % kRowThreads * 16;
-    const uint8_t* bytes = table.data + (first_token + row) * table.row_bytes + ColumnDecoder<kType>::begin(tile);
-    source = bytes - reinterpret_cast<uintptr_t>(bytes) % 16 + begin;
+    const int row = static_cast<int>(threadIdx.x) / kRowThreads, first = static_cast<int>(threadIdx.x) % kRowThreads;
+    const uint8_t* bytes = table.data + (first_token + row) * table.row_bytes + Decoder::begin(tile);
+    source = bytes - reinterpret_cast<uintptr_t>(bytes) % 16;
     num_tokens = static_cast<int>(table.num_tokens - first_token) - row;
-    target = SoftStoredRows<kType>::place(row) + begin;
+    target = SoftStoredRows<kType>::place(row);
+#pragma unroll
+    for (int i = 0; i < kCopies; ++i) {
+      const int number = first + i * kRowThreads;
+      pieces[i] = number < Decoder::kPieces ? Decoder::piece(tile, number) : Decoder::kWindowPieces;
+    }
   }
 
   // Starts the next step's copies.
   __device__ void start(uint8_t* slot) {
-    constexpr int kPieces = SoftStoredRows<kType>::kWindow / 16;
-    const int begin = static_cast<int>(threadIdx.x) % kRowThreads;
 #pragma unroll
-    for (int piece = 0; piece < kPieces; piece += kRowThreads) {
-      if (piece + begin < kPieces) {
-        copy_async_16(slot + target + 16 * piece, source + 16 * piece,
-                      num_tokens > 0 && source + 16 * piece < table_end);
+    for (int i = 0; i < kCopies; ++i) {
+      const int offset = 16 * pieces[i];
+      if (pieces[i] < Decoder::kWindowPieces) {
+        copy_async_16(slot + target + offset, source + offset, num_tokens > 0 && source + offset < table_end);
       }
     }
     source += step_bytes;
