@@ -7,6 +7,9 @@
 // Shared     Shared memory is poisoned with 0xff when a block begins. An asynchronous copy poisons its target; the wait
 //            that covers the copy writes it. A race that poison does not show makes results differ between seeds, which
 //            seeds.h compares.
+// Pairs      The blocks of a pair (cuda/device/bulk_copy.h) run one after another, each as if the other one did the
+// same at
+//            the same time. Mistakes that need two blocks that differ are not found.
 // Global     Global memory starts poisoned. An address out of bounds is an error that names the kernel, the block, the
 //            thread and the nearest allocation. A vector at an address that is not aligned is an error, too. The host
 //            cannot touch device memory. A kernel cannot be given a pointer to memory that the runtime does not know,

@@ -11,13 +11,22 @@ import pytest
 from gpu.step_model.assumptions import CARDS, COMMON, LEVELS, MIDDLE, OPTIMISTIC
 from gpu.step_model.attention import Attention
 from gpu.step_model.bounds import Grid, Time, kernel_time, norm, resident_blocks, sm_cycles
-from gpu.step_model.head import Statistics
+from gpu.step_model.head import SoftEmbedding, Statistics
 from gpu.step_model.kernels import KERNELS, kernel_of
 from gpu.step_model.launch import RowKernel
-from gpu.step_model.loops import Case, Work, attention, count, warp_product, warpgroup_product, warpgroup_spans
+from gpu.step_model.loops import (
+    Case,
+    Work,
+    attention,
+    count,
+    soft_embedding_of_pairs,
+    warp_product,
+    warpgroup_product,
+    warpgroup_spans,
+)
 from gpu.step_model.machine import machine
 from gpu.step_model.machine_code import Block, Instruction, loop_blocks, main_loop, read
-from gpu.step_model.plans import AttentionPlan, ProductPlan
+from gpu.step_model.plans import AttentionPlan, ProductPlan, SoftPlan
 from gpu.step_model.products import ExpertProduct, pack
 from gpu.step_model.shape import Matrix, Routing, routing, shape
 from gpu.step_model.step import Step
@@ -160,6 +169,26 @@ def test_products_as_wide_as_a_tile():
     shared = Block([ins("IADD3")])
     assert warpgroup_spans([shared, wide, narrow, shared], Case(groups=(1.0, 0.25))) == [1, 0.25, 0.75, 1]
     assert warpgroup_spans([shared, wide, narrow, shared], Case(groups=(1.0,))) == [1, 0, 1, 1]
+
+
+def test_one_warp_starts_the_copies_of_a_pair():
+    """Of a loop over two steps each block runs half a time. What a branch leaves out in seven of eight warps runs an
+    eighth of that."""
+    products = Block([ins("HGMMA.64x256x16.F32.BF16")] * 4 + [ins("BRA", "0x50")])
+    wait, copy, decode = (
+        Block([ins(name, address=i)]) for i, name in ((0x30, "SYNCS"), (0x40, "UBLKCP"), (0x50, "LDS"))
+    )
+    blocks = [products, wait, copy, decode, products, wait, copy, decode]
+    assert soft_embedding_of_pairs(blocks, Case()) == [1 / 2, 1 / 16, 1 / 16, 1 / 2] * 2
+
+
+def test_a_pair_gets_its_weights_by_one_copy():
+    """A tile's step: 256 rows of 64 weights, in 2 bytes each; of 64 tokens 9.5 pieces of 16 bytes in Q6_K."""
+    soft = SoftEmbedding("", "", Matrix("Q6_K", 8192, 2816), 256, SoftPlan("wgmma soft embedding", 64, 132, 22, 1, 132))
+    assert soft.weight_bytes == 256 * 64 * 2 and soft.table_bytes == 64 * 9.5 * 16
+    assert replace(soft, table=Matrix("Q8_0", 8192, 2816)).table_bytes == 64 * 128 / 32 * 34
+    on_others = replace(soft, plan=SoftPlan("soft embedding", 32, 132, 43, 1, 132))
+    assert on_others.table_bytes == 32 * 210  # both halves of each block
 
 
 def test_runs_of_tiles():
