@@ -242,6 +242,8 @@ def test_pieces_of_a_soft_embedding(card, tokens, columns):
     assert plan["first_steps"][-1] == plan["num_tiles"] * plan["num_steps"]
     assert all(len({(block, tile) for block, tile, _ in steps}) == 1 for steps in pieces.values())
     assert max(pieces) < plan["num_pieces"]
+    if plan["is_wgmma"]:  # both tiles of a pair of blocks have the same steps
+        assert (len(plan["first_steps"]) - 1) % plan["num_tiles"] == 0
 
 
 @pytest.mark.parametrize("activations", ["bf16", "int8"])
