@@ -23,6 +23,7 @@ constexpr int kDepth = 16;  // the number of values of k in one product
 constexpr int kRowsOfWarp = 16;
 constexpr int kRowBytes = 128;
 constexpr int kPieceBytes = 16;
+constexpr int kPieceValues = 8;
 
 int warp_of_thread() { return static_cast<int>(threadIdx.x) / kLanes; }
 // The calling warp's first row of A.
@@ -30,36 +31,62 @@ int first_row_of_warp() { return warp_of_thread() % kWarpsOfGroup * kRowsOfWarp;
 
 using Lines = std::vector<std::array<uint16_t, kDepth>>;  // rows of A, columns of B
 
-// What a descriptor says, with checks that it describes tiles as gesso uses them.
+// What a descriptor says, with checks that it describes tiles as gesso uses them. A line is a row of A or a column of
+// B. Where B lies transposed, a piece holds one value each of 8 lines; else it holds 8 values of one line.
 struct Tile {
   uint32_t begin;
-  uint32_t stride;  // bytes from a group of 8 lines to the next
+  uint32_t stride;   // bytes from a group of 8 lines to the next; of B transposed, from 8 values of k to the next
+  uint32_t leading;  // of B transposed: bytes from 64 lines to the next
+  bool is_transposed;
 
-  Tile(uint64_t descriptor, const Place& place)
-      : begin((descriptor & 0x3fff) << 4), stride((descriptor >> 32 & 0x3fff) << 4) {
+  Tile(uint64_t descriptor, bool is_transposed, const Place& place)
+      : begin((descriptor & 0x3fff) << 4),
+        stride((descriptor >> 32 & 0x3fff) << 4),
+        leading((descriptor >> 16 & 0x3fff) << 4),
+        is_transposed(is_transposed) {
     if (descriptor >> 62 != 1) fail("wgmma: only tiles with the 128-byte swizzle are emulated", place);
     if ((descriptor >> 49 & 7) != 0) fail("wgmma: a base offset is not emulated", place);
-    if (begin % 1024 > kRowBytes - 2 * kPieceBytes) fail("wgmma: the tile does not begin at 1024 bytes", place);
+    const uint32_t last = is_transposed ? 0 : kRowBytes - 2 * kPieceBytes;
+    if (begin % 1024 > last) fail("wgmma: the tile does not begin at 1024 bytes", place);
   }
 
   // The swizzle changes the address: bits 4 to 6 are XORed with bits 7 to 9.
-  const std::byte* piece(int line, int index, const Place& place) const {
-    const uint32_t plain = begin + static_cast<uint32_t>(line / 8) * stride +
-                           static_cast<uint32_t>(line % 8 * kRowBytes + index * kPieceBytes);
+  const std::byte* piece(uint32_t offset, const Place& place) const {
+    const uint32_t plain = begin + offset;
     const std::byte* zero = block_shared_memory().data - shared_offset(block_shared_memory().data);
     const std::byte* address = zero + (plain ^ (plain >> 7 & 7) << 4);
     check_shared(address, kPieceBytes, kPieceBytes, place);
     return address;
   }
 
-  Lines read(int first_line, int num_lines, const Place& place) const {
-    Lines lines(static_cast<size_t>(num_lines));
-    for (int i = 0; i < num_lines; ++i) {
-      for (int index = 0; index < 2; ++index) {
-        std::memcpy(&lines[static_cast<size_t>(i)][static_cast<size_t>(8 * index)], piece(first_line + i, index, place),
-                    kPieceBytes);
+  // Calls use(piece, line, k) for the pieces of some lines; `line` and `k` are those of the piece's first value.
+  template <typename Use>
+  void for_each_piece(int first_line, int num_lines, const Place& place, const Use& use) const {
+    if (!is_transposed) {
+      for (int i = first_line; i < first_line + num_lines; ++i) {
+        const uint32_t row = static_cast<uint32_t>(i / 8) * stride + static_cast<uint32_t>(i % 8 * kRowBytes);
+        for (int k = 0; k < kDepth; k += kPieceValues) use(piece(row + static_cast<uint32_t>(2 * k), place), i, k);
+      }
+      return;
+    }
+    for (int k = 0; k < kDepth; ++k) {
+      const uint32_t row = static_cast<uint32_t>(k / 8) * stride + static_cast<uint32_t>(k % 8 * kRowBytes);
+      for (int i = first_line; i < first_line + num_lines; i += kPieceValues) {
+        use(piece(row + static_cast<uint32_t>(i / 64) * leading + static_cast<uint32_t>(i % 64 * 2), place), i, k);
       }
     }
+  }
+
+  Lines read(int first_line, int num_lines, const Place& place) const {
+    Lines lines(static_cast<size_t>(num_lines));
+    for_each_piece(first_line, num_lines, place, [&](const std::byte* piece, int line, int k) {
+      uint16_t values[kPieceValues];
+      std::memcpy(values, piece, kPieceBytes);
+      for (int i = 0; i < kPieceValues; ++i) {
+        const int in_line = is_transposed ? k : k + i, of = line - first_line + (is_transposed ? i : 0);
+        lines[static_cast<size_t>(of)][static_cast<size_t>(in_line)] = values[i];
+      }
+    });
     return lines;
   }
 };
@@ -111,11 +138,10 @@ struct Product {
 template <typename Use>
 void for_each_piece(const Product& product, const Use& use) {
   if (!is_watching_accesses) return;
-  for (int index = 0; index < 2; ++index) {
-    const std::optional<Tile>& tile_a = product.operand_a.tile;
-    for (int i = 0; tile_a && i < kRowsOfWarp; ++i) use(tile_a->piece(first_row_of_warp() + i, index, product.place));
-    for (int i = 0; i < product.target->n; ++i) use(product.tile_b.piece(i, index, product.place));
-  }
+  const auto use_piece = [&](const std::byte* piece, int, int) { use(piece); };
+  const std::optional<Tile>& tile_a = product.operand_a.tile;
+  if (tile_a) tile_a->for_each_piece(first_row_of_warp(), kRowsOfWarp, product.place, use_piece);
+  product.tile_b.for_each_piece(0, product.target->n, product.place, use_piece);
 }
 
 struct WarpState {
@@ -146,6 +172,7 @@ struct Request {
   uint64_t a;                   // 0 where A is in registers
   const uint32_t* a_registers;  // null where A is in shared memory
   uint64_t b;
+  bool b_is_transposed;
   bool accumulate;
   Place place;
 };
@@ -161,8 +188,9 @@ void check_same(Request** all) {
   BlockState& block = block_state();
   auto& log = block.descriptors[static_cast<size_t>(warp_of_thread() / kWarpsOfGroup)];
   const size_t number = warp_state().num_products++;
-  if (number == log.size()) log.emplace_back(first.a, first.b);
-  if (log[number] != std::pair(first.a, first.b)) fail("wgmma: the operands differ between warps", first.place);
+  const std::pair operands(first.a, first.b);
+  if (number == log.size()) log.push_back(operands);
+  if (log[number] != operands) fail("wgmma: the operands differ between warps", first.place);
 }
 
 // Returns the sums that are under way already, or makes new ones from the registers' values. New ones poison the
@@ -235,11 +263,12 @@ void issue(void* operands) {
   for (bool has_proxy_fence : warp.has_proxy_fence) {
     if (!has_proxy_fence) fail("wgmma: no fence_async_proxy since the last group or copy", request.place);
   }
-  Product product = {find_accumulators(warp, all), {}, Tile(request.b, request.place), {}, {}, request.place};
+  const Tile tile_b(request.b, request.b_is_transposed, request.place);
+  Product product = {find_accumulators(warp, all), {}, tile_b, {}, {}, request.place};
   if (request.a_registers) {
     for (int lane = 0; lane < kLanes; ++lane) product.operand_a.registers[lane] = all[lane]->a_registers;
   } else {
-    product.operand_a.tile.emplace(request.a, request.place);
+    product.operand_a.tile.emplace(request.a, false, request.place);
   }
   product.a = product.operand_a.read(request.place);
   product.b = product.tile_b.read(0, request.n, request.place);
@@ -302,12 +331,17 @@ void forget_proxy_fence() { warp_state().has_proxy_fence[static_cast<size_t>(lan
 void wgmma_fence(const Place& place) { rendezvous(kFence, place); }
 
 void wgmma_bf16(float* d, int n, uint64_t a, uint64_t b, bool accumulate, const Place& place) {
-  Request mine = {d, n, a, nullptr, b, accumulate, place};
+  Request mine = {d, n, a, nullptr, b, false, accumulate, place};
   rendezvous(kProduct, mine, place);
 }
 
 void wgmma_bf16(float* d, int n, const uint32_t* a, uint64_t b, bool accumulate, const Place& place) {
-  Request mine = {d, n, 0, a, b, accumulate, place};
+  Request mine = {d, n, 0, a, b, false, accumulate, place};
+  rendezvous(kProduct, mine, place);
+}
+
+void wgmma_bf16_transposed(float* d, int n, uint64_t a, uint64_t b, const Place& place) {
+  Request mine = {d, n, a, nullptr, b, true, true, place};
   rendezvous(kProduct, mine, place);
 }
 

@@ -9,7 +9,7 @@
 //   d[4j], d[4j + 1] = row 16w + g, columns 8j + 2t, 8j + 2t + 1;   d[4j + 2], d[4j + 3] = the same of row 16w + g + 8
 // A may also be in registers. Then a thread holds of A
 //   a[0] = row 16w + g, columns 2t, 2t + 1;   a[1] = row 16w + g + 8;   a[2], a[3] = the same, 8 columns on
-// with the first value in the low bits.
+// with the first value in the low bits. B may also lie transposed: a row of its tiles then holds 64 columns of B.
 //
 // The products run while the threads go on. So the calls have this order:
 //   write tiles; fence_async_proxy(); barrier    every thread that writes does this, before a product reads the tiles
@@ -17,7 +17,8 @@
 //   wgmma_bf16(...) ...; wgmma_commit()          the products since the last commit form a group
 //   wgmma_wait<n>()                              waits until at most the n youngest groups still run; nobody may write
 //                                                the tiles of a group that still runs
-//   wgmma_finish(d)                              waits for all groups; nobody may touch d before
+//   wgmma_finish(d)                              waits for all groups; nobody may touch d before. wgmma_finish<n>(d)
+//                                                waits as wgmma_wait<n>() does, for a d of one of the older groups
 // Registers with A may be changed after the wait for their group.
 #pragma once
 
@@ -39,11 +40,11 @@ __device__ inline void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kInFlight) : "memory");
 }
 
-// Waits for all groups; after it d may be read. The compiler does not know that d changes while the thread waits.
-// Without the empty lines of assembly it could read d too early.
-template <int kCount>
+// The compiler does not know that d changes while the thread waits. Without the empty lines of assembly it could read d
+// too early.
+template <int kInFlight = 0, int kCount>
 __device__ inline void wgmma_finish(float (&d)[kCount]) {
-  wgmma_wait<0>();
+  wgmma_wait<kInFlight>();
 #pragma unroll
   for (float& value : d) asm volatile("" : "+f"(value)::"memory");
 }
@@ -59,6 +60,12 @@ struct WgmmaOperand {
 __device__ inline WgmmaOperand wgmma_operand(const void* tile, int k) {
   const uint64_t address = shared_address(tile) + 32 * k;
   return {(address & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62};
+}
+
+// B [16, N], transposed: rows 0..15 of the tile have its columns 0..63, those of the tile `tile_bytes` further on have
+// columns 64..127, and so on. The 16 rows that follow are 2048 bytes further on.
+__device__ inline WgmmaOperand wgmma_transposed(const void* tile, int tile_bytes) {
+  return {wgmma_operand(tile, 0).descriptor | static_cast<uint64_t>(tile_bytes / 16) << 16};
 }
 
 // The operand that lies `bytes` further on, a multiple of 16. The address is in the lower half of the descriptor, which
@@ -77,6 +84,7 @@ __device__ inline WgmmaOperand of_warp(WgmmaOperand operand) {
 // The text and the register operands of an instruction with N / 2 sums per thread. TEXT_* are the operands' numbers in
 // the instruction's text.
 #define GESSO_TEXT_12 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11"
+#define GESSO_TEXT_16 GESSO_TEXT_12 ", %12, %13, %14, %15"
 #define GESSO_TEXT_0                                                                                               \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, " \
   "%24, %25, %26, %27, %28, %29, %30, %31"
@@ -124,12 +132,20 @@ __device__ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand 
       : "l"(a.descriptor), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
-// The same with A in registers; N is 24, 64, 96, 128, 144, 160 or 256.
+// The same with A in registers; N is 24, 32, 64, 96, 128, 144, 160 or 256.
 __device__ inline void wgmma_bf16(float (&d)[12], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
   asm volatile(
       "{ .reg .pred p; setp.ne.b32 p, %17, 0; wgmma.mma_async.sync.aligned.m64n24k16.f32.bf16.bf16 {" GESSO_TEXT_12
       "}, {%12, %13, %14, %15}, %16, p, 1, 1, 0; }"
       : GESSO_4(0), GESSO_4(4), GESSO_4(8)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_bf16(float (&d)[16], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %21, 0; wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {" GESSO_TEXT_16
+      "}, {%16, %17, %18, %19}, %20, p, 1, 1, 0; }"
+      : GESSO_16(0)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
@@ -181,7 +197,17 @@ __device__ inline void wgmma_bf16(float (&d)[128], const uint32_t (&a)[4], Wgmma
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
+// d += a b where B lies transposed (wgmma_transposed): the last constant is 1.
+__device__ inline void wgmma_bf16_transposed(float (&d)[128], WgmmaOperand a, WgmmaOperand b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {" GESSO_TEXT_0 GESSO_TEXT_32 GESSO_TEXT_64 GESSO_TEXT_96
+      "}, %128, %129, 1, 1, 1, 0, 1;"
+      : GESSO_32(0), GESSO_32(32), GESSO_32(64), GESSO_32(96)
+      : "l"(a.descriptor), "l"(b.descriptor));
+}
+
 #undef GESSO_TEXT_12
+#undef GESSO_TEXT_16
 #undef GESSO_TEXT_0
 #undef GESSO_TEXT_32_TO_47
 #undef GESSO_TEXT_32

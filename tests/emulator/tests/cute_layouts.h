@@ -59,6 +59,10 @@ inline const Fragment kWgmmaC = {{{0, 2}, {0, 4}, {1, 0}, {2, 0}, {4, 0}, {16, 0
 
 // The byte at which an element of a tile of bf16 begins, [64, 64] with the swizzle of 128 bytes. Here the entries for
 // the bits of the row and of the column are combined by XOR.
+//
+// Where B lies transposed (Major::MN), CuTe has for 64 of its columns, and any depth, swizzled elements
+// ((8, 8, m), (8, k)) : ((1, 8, LBO), (64, SBO)). With an SBO of 1024 bytes these are the same tiles: their rows are
+// those of B, and the next 64 columns are LBO further on.
 inline int swizzled_byte(int row, int column) {
   constexpr int kOfRowBits[] = {144, 288, 576, 1024, 2048, 4096}, kOfColumnBits[] = {2, 4, 8, 16, 32, 64};
   int byte = 0;

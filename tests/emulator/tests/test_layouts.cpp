@@ -278,5 +278,62 @@ TEST_CASE("a warpgroup's descriptors and sums are those of CuTe") {
   }
 }
 
+// A [64, 64], and B [64, 256] transposed: four tiles, each with 64 columns.
+struct TransposedTiles {
+  std::array<uint16_t, 64 * 64> a;
+  std::array<std::array<uint16_t, 64 * 64>, 4> b;
+};
+
+// d = columns 16k to 16k + 15 of A times the same rows of B.
+__global__ void transposed_kernel(const TransposedTiles* tiles, int k, float* d) {
+  auto* shared = shared_memory<uint8_t>();
+  shared += (kSwizzledTileAlignment - shared_address(shared) % kSwizzledTileAlignment) % kSwizzledTileAlignment;
+  auto* words = reinterpret_cast<uint32_t*>(shared);
+  const auto* source = reinterpret_cast<const uint32_t*>(tiles);
+  for (size_t i = threadIdx.x; i < sizeof(TransposedTiles) / 4; i += blockDim.x) words[i] = source[i];
+  fence_async_proxy();
+  sync_block();
+  constexpr int kTileBytes = sizeof(tiles->a);
+  float sums[128] = {};
+  wgmma_fence();
+  const WgmmaOperand b = wgmma_transposed(shared + kTileBytes, kTileBytes);
+  wgmma_bf16_transposed(sums, wgmma_operand(shared, k), further_on(b, 16 * k * kSwizzledRowBytes));
+  wgmma_commit();
+  wgmma_finish(sums);
+  for (size_t i = 0; i < 128; ++i) d[threadIdx.x * 128 + i] = sums[i];
+}
+
+TEST_CASE("a transposed operand of a warpgroup lies where CuTe has it") {
+  const Matrix a(64, 64, -8, 8, 1), b(64, 256, -8, 8, 2);
+  TransposedTiles tiles;
+  for (int row = 0; row < 64; ++row) {
+    for (int column = 0; column < 64; ++column) {
+      const auto place = static_cast<size_t>(cute::swizzled_byte(row, column) / 2);
+      tiles.a[place] = to_bf16(static_cast<float>(a.at({row, column})));
+      for (int tile = 0; tile < 4; ++tile) {
+        tiles.b[static_cast<size_t>(tile)][place] = to_bf16(static_cast<float>(b.at({row, 64 * tile + column})));
+      }
+    }
+  }
+  Fragment sums_of = cute::kWgmmaC;
+  sums_of.of_value_bits.insert(sums_of.of_value_bits.end(), {{0, 64}, {0, 128}});
+  const OnDevice<TransposedTiles> on_device(std::vector<TransposedTiles>{tiles});
+  const OnDevice<float> d(128 * 128);
+  for (int k = 0; k < 4; ++k) {
+    run_kernel(1, 128, 1024 + sizeof(TransposedTiles), transposed_kernel, on_device, k, d);
+    const std::vector<float> sums = d.read();
+    int num_wrong = 0;
+    for (size_t thread = 0; thread < 128; ++thread) {
+      for (size_t value = 0; value < 128; ++value) {
+        const Element element = sums_of.at(thread, value);
+        int sum = 0;
+        for (int i = 16 * k; i < 16 * k + 16; ++i) sum += a.at({element.row, i}) * b.at({i, element.column});
+        num_wrong += sums[thread * 128 + value] != static_cast<float>(sum);
+      }
+    }
+    CHECK(num_wrong == 0);
+  }
+}
+
 }  // namespace
 }  // namespace gesso::cuda

@@ -197,6 +197,7 @@ TEST_CASE("wgmma multiplies as plain loops do") {
 
 TEST_CASE("wgmma multiplies registers as plain loops do") {
   check_products<24, true>();
+  check_products<32, true>();
   check_products<96, true>();
   check_products<144, true>();
   check_products<160, true>();

@@ -18,9 +18,9 @@ inline void wgmma_wait(const emulator::Place& place = emulator::Place::current()
   emulator::wgmma_wait(kInFlight, place);
 }
 
-template <int kCount>
+template <int kInFlight = 0, int kCount>
 inline void wgmma_finish(float (&)[kCount], const emulator::Place& place = emulator::Place::current()) {
-  emulator::wgmma_wait(0, place);
+  emulator::wgmma_wait(kInFlight, place);
 }
 
 struct WgmmaOperand {
@@ -30,6 +30,10 @@ struct WgmmaOperand {
 inline WgmmaOperand wgmma_operand(const void* tile, int k) {
   const uint64_t address = shared_address(tile) + 32 * static_cast<uint64_t>(k);
   return {(address & 0x3ffff) >> 4 | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62};
+}
+
+inline WgmmaOperand wgmma_transposed(const void* tile, int tile_bytes) {
+  return {wgmma_operand(tile, 0).descriptor | static_cast<uint64_t>(tile_bytes / 16) << 16};
 }
 
 inline WgmmaOperand further_on(WgmmaOperand operand, int bytes) {
@@ -53,13 +57,18 @@ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand b, bool acc
   emulator::wgmma_bf16(d, 256, a.descriptor, b.descriptor, accumulate, place);
 }
 
-// N is 24, 64, 96, 128, 144, 160 or 256 as on the device.
+// N is 24, 32, 64, 96, 128, 144, 160 or 256 as on the device.
 template <int kCount>
-  requires(kCount == 12 || kCount == 32 || kCount == 48 || kCount == 64 || kCount == 72 || kCount == 80 ||
-           kCount == 128)
+  requires(kCount == 12 || kCount == 16 || kCount == 32 || kCount == 48 || kCount == 64 || kCount == 72 ||
+           kCount == 80 || kCount == 128)
 inline void wgmma_bf16(float (&d)[kCount], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate,
                        const emulator::Place& place = emulator::Place::current()) {
   emulator::wgmma_bf16(d, 2 * kCount, a, b.descriptor, accumulate, place);
+}
+
+inline void wgmma_bf16_transposed(float (&d)[128], WgmmaOperand a, WgmmaOperand b,
+                                  const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_bf16_transposed(d, 256, a.descriptor, b.descriptor, place);
 }
 
 }  // namespace gesso::cuda
