@@ -75,3 +75,31 @@ def test_operands_are_written_after_a_wait():
     assert check_warpgroups(IN_REGISTERS.replace("STG.E.64", late)) == (1, [])
     between = "IMAD R88, R6, R7, R5 ;  /* 0x0 */\n        /*0160*/                   WARPGROUP.DEPBAR.LE gsb0, 0x0"
     assert len(check_warpgroups(IN_REGISTERS.replace("WARPGROUP.DEPBAR.LE gsb0, 0x0", between))[1]) == 1
+
+
+TWO_GROUPS = """
+\t\tFunction : product_kernel
+        /*0100*/                   IMAD R5, R6, R7, R5 ;                                 /* 0x0000000706057224 */
+        /*0110*/                   FENCE.VIEW.ASYNC.S ;                                  /* 0x00000000000073c6 */
+        /*0120*/                   HGMMA.64x32x16.F32.BF16 R8, gdesc[UR8], !UPT, gsb0 ;  /* 0x00e00000080079f0 */
+        /*0130*/                   HGMMA.64x64x16.F32.BF16 R24, gdesc[UR8], R24, gsb0 ;  /* 0x00e000000c1879f0 */
+        /*0140*/                   WARPGROUP.DEPBAR.LE gsb0, 0x1 ;                       /* 0x00008000000079c8 */
+        /*0150*/                   FADD R8, R9, R23 ;                                    /* 0x0000000009087221 */
+        /*0160*/               @P0 BRA 0x100 ;                                           /* 0xfffffffc00c48947 */
+        /*0170*/                   WARPGROUP.DEPBAR.LE gsb0, 0x0 ;                       /* 0x00000000000079c8 */
+        /*0180*/                   FMUL R24, R24, R5 ;                                   /* 0x0000000518187220 */
+"""
+
+
+@pytest.mark.parametrize(
+    ("correct", "wrong", "registers"),
+    [
+        ("FADD R8, R9, R23", "FADD R8, R9, R23", []),  # the sums of a group that was waited for
+        ("FADD R8, R9, R23", "FADD R8, R9, R24", [24]),  # the other group still runs
+        ("IMAD R5, R6, R7, R5", "IMAD R5, R55, R7, R5", [55]),  # so it does in the next turn of the loop
+    ],
+)
+def test_groups_are_waited_for_one_by_one(correct, wrong, registers):
+    _, problems = check_warpgroups(TWO_GROUPS.replace(correct, wrong))
+    found = f"product_kernel: sums in registers {registers} are touched while products run"
+    assert problems == ([found] if registers else [])

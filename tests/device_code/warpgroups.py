@@ -4,6 +4,7 @@ by one, which ptxas makes of them where it finds a risk. And what threads wrote 
 the products; what bulk copies (UBLKCP) brought there is."""
 
 import re
+from dataclasses import dataclass, field
 
 KERNEL = re.compile(r"^\s*Function : (\w+)$", re.MULTILINE)
 # The number of columns, and the first register of the sums.
@@ -12,6 +13,8 @@ WAIT = "WARPGROUP.DEPBAR"
 WAIT_FOR_ALL = "WARPGROUP.DEPBAR.LE gsb0, 0x0"
 FENCE = "FENCE.VIEW.ASYNC"
 BULK_COPY = "UBLKCP"
+ADDRESS = re.compile(r"\s*/\*([0-9a-f]{4,})\*/")
+BRANCH = re.compile(r"\bBRA\b.*\b0x([0-9a-f]+)\s*;")
 REGISTER = re.compile(r"\bR(\d+)\b")
 # The first register of an operand A that lies in registers, and the mark of the last product of a group.
 OPERAND = re.compile(r"\bHGMMA\S* R\d+, R(\d+),")
@@ -22,10 +25,12 @@ LEFT = re.compile(r"WARPGROUP\.DEPBAR\.LE gsb0, 0x(\w+)")
 WRITE = re.compile(r"\*/\s+(?:@!?U?P\w+ )?(?!ST|RED|BAR|LDGSTS|HGMMA)([A-Z]\w*)((?:\.\w+)*) R(\d+)\b")
 
 
-def sums_of(products: list[str]) -> set[int]:
-    """The registers of the sums. A thread has half as many as there are columns."""
-    found = (PRODUCT.search(line) for line in products)
-    return {int(match[2]) + i for match in found if match for i in range(int(match[1]) // 2)}
+@dataclass
+class Group:
+    """The registers of products that run together."""
+
+    sums: set[int] = field(default_factory=set)  # a thread has half as many as there are columns
+    operands: set[int] = field(default_factory=set)
 
 
 def written_registers(line: str) -> set[int]:
@@ -38,21 +43,42 @@ def written_registers(line: str) -> set[int]:
     return {int(match[3]) + i for i in range(count)}
 
 
-def written_operands(lines: list[str]) -> set[int]:
-    """Registers of operands that are written while their products run. Lines are taken in the order of the listing."""
-    groups: list[set[int]] = []  # the registers of each group under way; the last one may still grow
-    is_open, written = False, set()
-    for line in lines:
-        if operand := OPERAND.search(line):
-            if not is_open:
-                groups.append(set())
-            groups[-1] |= {int(operand[1]) + i for i in range(4)}
-            is_open = END_OF_GROUP not in line
+def address_of(line: str) -> int:
+    match = ADDRESS.match(line)
+    return int(match[1], 16) if match else -1
+
+
+class Walk:
+    """Takes the lines in the order of the listing, and a loop that ends while products run once more."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.groups: list[Group] = []  # those under way; the last one may still grow
+        self.is_open = False
+        self.touched: set[int] = set()  # registers of sums, while their products ran
+        self.written: set[int] = set()  # registers of operands, while their products ran
+        for i, line in enumerate(lines):
+            self.take(line)
+            branch = BRANCH.search(line)
+            if branch and self.groups and 0 <= int(branch[1], 16) < address_of(line):
+                first = next(j for j, of_loop in enumerate(lines) if address_of(of_loop) >= int(branch[1], 16))
+                for of_loop in lines[first:i]:
+                    self.take(of_loop)
+
+    def take(self, line: str) -> None:
+        if product := PRODUCT.search(line):
+            if not self.is_open:
+                self.groups.append(Group())
+            self.groups[-1].sums |= {int(product[2]) + i for i in range(int(product[1]) // 2)}
+            if operand := OPERAND.search(line):
+                self.groups[-1].operands |= {int(operand[1]) + i for i in range(4)}
+            self.is_open = END_OF_GROUP not in line
         elif wait := LEFT.search(line):
-            groups, is_open = groups[max(0, len(groups) - int(wait[1], 16)) :], False
+            left = int(wait[1], 16)
+            self.groups, self.is_open = self.groups[max(0, len(self.groups) - left) :], False
         else:
-            written |= written_registers(line) & set().union(*groups)
-    return written
+            for group in self.groups:
+                self.touched |= group.sums & {int(r) for r in REGISTER.findall(line)}
+                self.written |= group.operands & written_registers(line)
 
 
 def check_kernel(name: str, lines: list[str]) -> list[str]:
@@ -60,11 +86,12 @@ def check_kernel(name: str, lines: list[str]) -> list[str]:
     ends = [i for i, line in enumerate(lines) if WAIT_FOR_ALL in line]
     if not ends or ends[-1] < products[-1]:
         return [f"{name}: nothing waits for the last product"]
-    under_way = [line for line in lines[products[0] : ends[-1]] if not PRODUCT.search(line)]
-    touched = sums_of([lines[i] for i in products]) & {int(r) for line in under_way for r in REGISTER.findall(line)}
-    problems = [f"{name}: sums in registers {sorted(touched)} are touched while products run"] if touched else []
-    if written := written_operands(lines):
-        problems.append(f"{name}: operands in registers {sorted(written)} are written while products run")
+    walk = Walk(lines)
+    problems = []
+    if walk.touched:
+        problems.append(f"{name}: sums in registers {sorted(walk.touched)} are touched while products run")
+    if walk.written:
+        problems.append(f"{name}: operands in registers {sorted(walk.written)} are written while products run")
     num_waits = sum(WAIT in line for line in lines)
     if num_waits > len(products):
         problems.append(f"{name}: {num_waits} waits for {len(products)} products, so they run one by one")
