@@ -8,7 +8,8 @@
 // kKeys, a step's number says which part it belongs to, and keys that the query does not see change nothing. So its
 // result does not depend on the queries beside it, or on how a prompt was cut into passes.
 //
-// attention/attention_plan.h chooses the kernel and how the keys are cut into parts.
+// attention/attention_plan.h chooses the kernel and how the keys are cut into parts. The heads of the model have one of
+// their own on 9.0, in attention/attention_wgmma_sm90a.cu.
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -32,7 +33,7 @@ namespace {
 template <typename Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const AttentionArguments a) {
   wait_for_earlier_kernels();
-  const TilePlace tile = find_tile(a);
+  const TilePlace tile = find_tile(a, Tile::kQueries);
   if (!tile.sequence) return;
   std::byte* stages = shared_memory<std::byte>();
   constexpr int kBytes = stage_bytes(Tile::kDim, Tile::kKeys);
@@ -44,7 +45,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const Atte
   q.load({queries.head(a, 0).in(a.q, a.q_stride), queries.head(a, 1).in(a.q, a.q_stride)}, first_place, a.half,
          a.head_dim);
   const KeyRange seen[2] = {queries.seen(a, 0), queries.seen(a, 1)};
-  const KeyRange range = seen_by_tile(a, tile);
+  const KeyRange range = seen_by_tile(a, tile, Tile::kQueries);
   using Steps = StepsOfPart<Tile>;
   OutputFragments<Tile> out;
   RunningSoftmax softmax;
@@ -68,13 +69,13 @@ __global__ void __launch_bounds__(Tile::kThreads, 1) attention_kernel(const Atte
     multiply_keys<Tile>(a, q, stage, place, scores);
     add_slices<Tile>(exchange, place, scores);
     mask_scores<Tile>(seen, first, place, scores);
-    softmax.step<Tile>(scores, weights);
+    softmax.step<Tile>(scores, [&](int n, int row, uint32_t pair) { weights[n / 2][n % 2 * 2 + row] = pair; });
     if (softmax.needs_correction()) out.scale(softmax.correction);
     out.add(weights, stage + kBytes / 2, place);
   }
   softmax.finish();
   const ThreadPlace place = find_thread_place<Tile>();
-  const LaneQueries results(a, find_tile(a), place);
+  const LaneQueries results(a, find_tile(a, Tile::kQueries), place);
   if (gridDim.z == 2 && !join_parts<Tile>(a, results, place, softmax, out)) return;
   out.store(a, softmax.sum, results, place);
 }
@@ -144,19 +145,26 @@ void attention(const Context& context, const ops::AttentionArguments& op) {
   const int64_t rows = op.q.rows;
   if (rows == 0) return;
   const AttentionShape shape = {layout.head_dim, op.q.columns / layout.head_dim, layout.num_key_value_heads,
-                                layout.has_one_copy};
+                                layout.has_one_copy, layout.num_rotated};
   Queue& queue = *context.queue;
   const AttentionPlan plan = plan_attention(queue.properties(), shape, rows, a.num_sequences);
   constexpr int kNoPeriod = 1 << 30;
   a.period = plan.sums.period > 0 ? plan.sums.period : kNoPeriod;
   a.per_period = static_cast<uint32_t>(((uint64_t{1} << 32) - 1) / static_cast<uint64_t>(a.period) + 1);
-  if (plan.grid_z == 2) {
-    a.counters = queue.counters(2 * plan.num_tiles());
-    a.softmaxes = queue.scratch<float>(Scratch::kAttention, 2 * plan.num_tiles() * kTileQueries);
+  if (plan.grid_z > 1) {
+    const int64_t joins = num_joins(plan.grid_z) * plan.num_tiles(), softmaxes = 2 * joins * plan.sums.queries();
+    const int64_t more_sums = plan.grid_z > 2 ? rows * a.out_stride : 0;
+    a.counters = queue.counters(2 * joins);
+    a.softmaxes = queue.scratch<float>(Scratch::kAttention, softmaxes + more_sums);
+    a.more_sums = a.softmaxes + softmaxes;
   }
   if (context.profile) context.profile->note_plan(describe(plan));
   constexpr int kCount = static_cast<int>(std::size(kAttentionSums));
-  launch_plan(std::make_integer_sequence<int, kCount>(), queue, plan, a, layout);
+  if (plan.sums.is_wgmma) {
+    launch_attention_wgmma(queue, plan, a);
+  } else {
+    launch_plan(std::make_integer_sequence<int, kCount>(), queue, plan, a, layout);
+  }
   if (!is_packed_here) fill_slot(context, op.out, op.rounding);
 }
 

@@ -118,6 +118,25 @@ def test_soft_embedding(watch, emulator, architecture, name):
     assert [accesses.place for accesses in shared if accesses.num_ways > 1 and not accesses.is_store] == []
 
 
+@pytest.mark.parametrize(("num_key_value_heads", "head_dim", "num_rotated"), [(2, 256, 128), (1, 512, 64)])
+@pytest.mark.parametrize("num_multiprocessors", [1, 132])
+def test_attention_of_warpgroups(watch, emulator, num_multiprocessors, num_key_value_heads, head_dim, num_rotated):
+    """Over 300 keys, in one part and in four. Stages, weights and scores are used again while the other group of warps
+    may still need them. No access has bank conflicts."""
+    emulator.set_num_multiprocessors(num_multiprocessors)
+    q, values = draw(20, 2 * head_dim), draw(300, num_key_value_heads, head_dim, seed=1)
+    is_shared = 2 * num_rotated < head_dim
+    halves = np.split(values, 2, axis=-1)
+    keys = np.concatenate([half[..., :num_rotated] for half in halves], axis=-1) if is_shared else values
+    sequence = _ops.AttentionSequence(num_rows=20, first_position=280, cached_keys=keys, cached_values=values)
+    layout = {"num_rotated": num_rotated, "is_shared": is_shared}
+    arguments = (q, num_key_value_heads, head_dim)
+    counts = watch(90, lambda: _ops.attention(*arguments, causal=True, window=0, sequences=[sequence], **layout))
+    shared = counts["attention"].shared
+    assert {accesses.num_ways for accesses in shared} == {1}
+    assert {accesses.is_store for accesses in shared} == ({False, True} if is_shared else {True})
+
+
 def test_no_races_in_a_step(watch, load):
     """The other kernels, as far as their accesses are seen."""
     model = load(GOLDEN / "mixed.gguf")

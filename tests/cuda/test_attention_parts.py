@@ -1,6 +1,6 @@
-"""On a GPU that a canvas would not fill, two blocks share the keys of a tile of queries. A query's attention must be
-right then. It must not depend on which block is done first, on the order in which a block's threads run, or on the
-queries beside it."""
+"""On a GPU that a canvas would not fill, two or four blocks share the keys of a tile of queries. A query's attention
+must be right then. It must not depend on which block is done first, on the order in which a block's threads run, or on
+the queries beside it."""
 
 from functools import cache
 
@@ -16,7 +16,9 @@ from reference.tolerance import assert_same_bits, assert_within_rule
 # num_heads, num_key_value_heads, head_dim, num_rotated. Heads of one slice, of two slices, and of two with shared
 # values.
 SHAPES = [(6, 2, 20, 10), (4, 2, 256, 128), (8, 1, 512, 64)]
-PERIODS = [0, 2, 5]  # of so many steps the last belongs to the second part; 0: there is one part
+# 0: there is one part. With mma: of so many steps the last belongs to the second part. With wgmma: there are so many.
+PERIODS = {86: [0, 2, 5], 90: [0, 2, 4]}
+SHARED_BYTES = {86: 99 * 1024, 90: 227 * 1024, 100: 227 * 1024}
 TOKENS, BEGIN = 100, 30  # of a text; where the rows begin that ask for attention
 
 
@@ -25,10 +27,15 @@ def draw(*shape, seed=0):
 
 
 @cache
-def multiprocessors(period, num_heads, num_key_value_heads, head_dim):
+def multiprocessors(architecture, period, num_heads, num_key_value_heads, head_dim, num_rotated=0):
     """How many a GPU has that cuts the keys like this."""
-    heads = (head_dim, num_heads, num_key_value_heads)
-    return next(n for n in range(1, 1000) if _ops.plan_attention((90, n, 99 * 1024), *heads, 1)["sums"][-1] == period)
+    kind = {"has_one_copy": 0 < 2 * num_rotated < head_dim, "num_rotated": num_rotated}
+
+    def period_of(n):
+        card = (architecture, n, SHARED_BYTES[architecture])
+        return _ops.plan_attention(card, head_dim, num_heads, num_key_value_heads, 1, **kind)["sums"][-1]
+
+    return next(n for n in range(1, 1000) if period_of(n) == period)
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def on(emulator, request):
 
     def use(period, shape, seed=1, architecture=90):
         emulator.set_architecture(architecture)
-        emulator.set_num_multiprocessors(multiprocessors(period, *shape[:3]))
+        emulator.set_num_multiprocessors(multiprocessors(architecture, period, *shape))
         emulator.set_seed(seed)
         device.use("cuda", request.config.getoption("--activations"))
 
@@ -73,15 +80,19 @@ def run_layer(shape, causal, begin=BEGIN, end=TOKENS, others=0):
     return q, keys, values, out[: end - begin]
 
 
-@pytest.mark.parametrize("period", PERIODS)
-@pytest.mark.parametrize("shape", SHAPES)
+# With mma, and with wgmma for the heads of the model.
+CASES = [(86, period, shape) for period in PERIODS[86] for shape in SHAPES]
+CASES += [(90, period, shape) for period in PERIODS[90] for shape in SHAPES[1:]]
+
+
+@pytest.mark.parametrize(("architecture", "period", "shape"), CASES)
 @pytest.mark.parametrize("causal", [True, False])
-def test_same_bits(on, period, shape, causal):
+def test_same_bits(on, architecture, period, shape, causal):
     """Under any order of blocks and threads, and alone or among others."""
-    on(period, shape)
+    on(period, shape, architecture=architecture)
     expected = run_layer(shape, causal)
     for seed in (2, 3):
-        on(period, shape, seed)
+        on(period, shape, seed, architecture)
         for a, b in zip(expected, run_layer(shape, causal), strict=True):
             assert_same_bits(a, b)
     out = expected[-1]
@@ -91,11 +102,35 @@ def test_same_bits(on, period, shape, causal):
         assert_same_bits(run_layer(shape, causal, others=3)[-1], out)
 
 
-@pytest.mark.parametrize("shape", [(6, 2, 20), (2, 1, 256), (4, 1, 512)])
+@pytest.mark.parametrize("shape", SHAPES[1:])
+@pytest.mark.parametrize("period", [2, 4])
+@pytest.mark.parametrize("causal", [True, False])
+def test_parts_of_warpgroups(on, shape, period, causal):
+    """Parts give what one part gives, but for the rounding of weights to bf16. A part that is left out changes much
+    more."""
+    on(0, shape)
+    *_, one = run_layer(shape, causal)
+    on(period, shape)
+    *_, parts = run_layer(shape, causal)
+    assert (parts != one).any()
+    np.testing.assert_allclose(parts, one, rtol=0, atol=0.02 * np.abs(one).max())
+
+
+# Steps of 32 and of 64 keys, of 256 dims. Those with wgmma are of 32 keys.
+WHOLE = [(86, 5, (6, 2, 20)), (86, 5, (2, 1, 256)), (86, 5, (4, 1, 512))]
+WHOLE += [
+    (100, 2, (6, 2, 20)),
+    (100, 2, (2, 1, 256)),
+    (100, 2, (4, 1, 512)),
+    (90, 2, (2, 1, 256)),
+    (90, 4, (2, 1, 256)),
+]
+
+
 @pytest.mark.parametrize("window", [0, 9, 50])  # with 9, many queries see keys of one part alone
 @pytest.mark.parametrize("causal", [True, False])
-@pytest.mark.parametrize(("period", "architecture"), [(2, 90), (5, 86)])  # steps of 64 and of 32 keys, of 256 dims
-def test_two_parts(on, period, architecture, shape, window, causal):
+@pytest.mark.parametrize(("architecture", "period", "shape"), WHOLE)
+def test_parts_of_whole_keys(on, architecture, period, shape, window, causal):
     on(period, shape, architecture=architecture)
     num_heads, num_key_value_heads, head_dim = shape
     first = max(0, BEGIN - window + 1) if window and not causal else 0

@@ -139,10 +139,10 @@ PRODUCTS = {
     },
 }
 
-# Head dim, heads, key-value heads, bytes of a key that lies apart from its value; rows, sequences.
+# Head dim, heads, key-value heads, rows, sequences, and whether one copy serves for keys and values.
 HEADS = {
     "sliding": (256, 16, 8, 256, 1),
-    "full": (512, 16, 2, 256, 1),
+    "full": (512, 16, 2, 256, 1, True),
     "sliding of 8 canvases": (256, 16, 8, 8 * 256, 8),
 }
 
@@ -164,9 +164,9 @@ ATTENTION = {
         "sliding of 8 canvases": ("mma bf16 64 queries, keys by 32 in parts 1:1, 1152 blocks, 9.0 waves", 83968),
     },
     "H100": {
-        "sliding": ("mma bf16 64 queries, keys by 64 in parts 1:1, 144 blocks, 1.1 waves", 167936),
-        "full": ("mma bf16 64 queries, keys by 16 in parts 1:1, 132 blocks, 1.0 waves", 74752),
-        "sliding of 8 canvases": ("mma bf16 64 queries, keys by 64 in parts 1:1, 1152 blocks, 8.7 waves", 167936),
+        "sliding": ("wgmma bf16 128 queries, keys by 32 in 4 parts, 160 blocks, 1.2 waves", 148480),
+        "full": ("wgmma bf16 64 queries, keys by 32 in 2 parts, 132 blocks, 1.0 waves", 197632),
+        "sliding of 8 canvases": ("wgmma bf16 128 queries, keys by 32 in 4 parts, 1280 blocks, 9.7 waves", 148480),
     },
     "RTX 5090": {
         "sliding": ("mma bf16 64 queries, keys by 32 in parts 1:1, 144 blocks, 0.8 waves", 83968),
@@ -268,7 +268,8 @@ def test_the_number_of_rows_changes_no_sum(card, activations):
         assert len({plan["sums"] for plan in plans}) == 1
         assert len({plan["grid"] for plan in plans}) > 1
     for heads in HEADS.values():
-        plans = [_ops.plan_attention(CARDS[card], *heads[:3], rows, 1) for rows in (1, 24, 25, 256, 100_000)]
+        kind = {"has_one_copy": heads[5:] == (True,)}
+        plans = [_ops.plan_attention(CARDS[card], *heads[:3], rows, **kind) for rows in (1, 24, 25, 256, 100_000)]
         assert len({plan["sums"] for plan in plans}) == 1
         assert len({plan["grid"] for plan in plans}) > 1
 
@@ -299,6 +300,31 @@ def test_parts_of_attention_by_waves(multiprocessors, period):
     Its share is what the others can do in the time of the first one."""
     plan = _ops.plan_attention((89, multiprocessors, 99 * 1024), *HEADS["sliding"])
     assert plan["sums"][-1] == period
+
+
+@pytest.mark.parametrize(
+    ("multiprocessors", "parts"), [(31, 0), (63, 0), (64, 2), (114, 2), (127, 2), (128, 4), (132, 4)]
+)
+def test_parts_of_attention_by_warpgroups(multiprocessors, parts):
+    """One canvas has 32 tiles of queries. There are as many parts as leave each block a multiprocessor of its own."""
+    plan = _ops.plan_attention((90, multiprocessors, 227 * 1024), *HEADS["sliding"])
+    assert plan["sums"] == (True, 256, 1, 32, parts)
+    assert plan["grid"][2] == max(1, parts)
+
+
+def test_attention_by_warpgroups_is_for_heads_of_the_model():
+    """On 9.0 other heads have the kernel of all GPUs. So have all heads on other GPUs, and with less shared memory."""
+
+    def is_wgmma(*heads, card=CARDS["H100"], **kind):
+        return _ops.plan_attention(card, *heads, 256, **kind)["sums"][0]
+
+    assert is_wgmma(256, 16, 8) and is_wgmma(129, 3, 1) and is_wgmma(512, 16, 2, has_one_copy=True)
+    assert not is_wgmma(128, 16, 8) and not is_wgmma(512, 16, 2) and not is_wgmma(256, 16, 8, has_one_copy=True)
+    assert not is_wgmma(480, 16, 2, has_one_copy=True)
+    assert not is_wgmma(512, 16, 2, has_one_copy=True, num_rotated=128)
+    assert not is_wgmma(256, 16, 8, card=(90, 132, 99 * 1024))
+    assert not any(is_wgmma(256, 16, 8, card=CARDS[name]) for name in CARDS if name not in ("H100", "H200"))
+    assert not any(is_wgmma(256, 16, 8, card=OTHERS[name]) for name in OTHERS)
 
 
 def test_formats_without_a_product():

@@ -14,6 +14,7 @@ from reference.stored import random_weight, values_of
 from reference.tolerance import assert_within_rule
 
 COLUMNS = 2816
+HEAD_DIM = 256
 
 
 def draw(*shape, seed=0):
@@ -55,10 +56,10 @@ def test_expert_linear(gpu):
 
 
 def test_attention(gpu):
-    """Sums over 128 dims, and over 300 keys."""
-    q, (keys, values) = draw(300, 1, 128) / 4, draw(2, 300, 1, 128, seed=1)
+    """Sums over 256 dims, and over 300 keys."""
+    q, (keys, values) = draw(300, 1, HEAD_DIM) / 6, draw(2, 300, 1, HEAD_DIM, seed=1)
     sequence = _ops.AttentionSequence(num_rows=300, first_position=0, own_keys=keys, own_values=values)
-    got = _ops.attention(q.reshape(300, 128), 1, 128, causal=False, window=0, sequences=[sequence])
+    got = _ops.attention(q.reshape(300, HEAD_DIM), 1, HEAD_DIM, causal=False, window=0, sequences=[sequence])
 
     def by_head(q, keys, values, mask):
         return attention(q, keys, values, mask).reshape(got.shape)

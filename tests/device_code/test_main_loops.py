@@ -22,6 +22,7 @@ HOT = {
     "wgmma bf16": ("sm_90", kernels.names_of("Q4_K") | {"rows": 128}),
     "wgmma experts": ("sm_90", kernels.names_of("Q4_K") | {"rows": 24}),
     "attention": ("sm_90", {"dim": 512, "slices": 2, "keys": 16, "one_copy": 1}),
+    "wgmma attention": ("sm_90", {"dim": 512}),
     "router": ("sm_90", {}),
     "soft embedding": ("sm_120", kernels.names_of("Q6_K")),
     "wgmma soft embedding": ("sm_90", kernels.names_of("Q6_K")),

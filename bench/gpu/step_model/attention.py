@@ -14,7 +14,7 @@ from gpu.step_model.machine import Machine
 from gpu.step_model.plans import AttentionPlan
 from gpu.step_model.shape import Heads
 
-BANDS, BAND_QUERIES = 4, 16  # of a block
+BAND_QUERIES = 16  # of a warp
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,17 @@ class Attention(Launch):
 
     @property
     def warps(self) -> int:
-        return BANDS * self.plan.slices
+        return self.plan.queries // BAND_QUERIES * self.plan.slices
+
+    @property
+    def kernel(self) -> str:
+        return "wgmma attention" if self.plan.is_wgmma else "attention"
 
     @property
     def symbol(self) -> dict[str, object]:
         plan = self.plan
+        if plan.is_wgmma:
+            return {"dim": plan.dim}
         one_copy = int(self.heads.own_key_bytes > 0)
         return {"dim": plan.dim, "slices": plan.slices, "keys": plan.keys, "one_copy": one_copy}
 
@@ -51,36 +57,40 @@ class Attention(Launch):
     @property
     def blocks(self) -> list[float]:
         """The steps of each block, in the order in which the blocks start: those of first parts before others."""
-        if self.plan.period == 0:
-            return [self.steps] * self.plan.tiles
+        parts = self.plan.parts
+        if self.plan.is_wgmma or parts == 1:
+            return [self.steps / parts] * self.plan.tiles * parts
         second = self.steps / self.plan.period
         return [self.steps - second] * self.plan.tiles + [second] * self.plan.tiles
 
     @property
     def partial_bytes(self) -> float:
-        """Of the sums that one of two blocks writes and the other reads."""
-        sums = self.plan.tiles * BANDS * BAND_QUERIES * self.plan.dim
-        return 2 * 4 * sums if self.plan.period else 0
+        """Of the sums that one of two blocks writes and the other reads. All but one block of a tile write once."""
+        sums = self.plan.tiles * self.plan.queries * self.plan.dim
+        return 2 * 4 * sums * (self.plan.parts - 1)
 
     def work(self, machine: Machine) -> Work:
-        return kernels.work("attention", machine.arch, Case(row_copies=self.plan.keys / self.warps), **self.symbol)
+        return kernels.work(self.kernel, machine.arch, Case(row_copies=self.plan.keys / self.warps), **self.symbol)
 
     def floor(self, machine: Machine) -> float:
         rows = self.num_canvases * self.canvas
         return 4 * rows * self.heads.num_heads * self.heads.dim * self.keys / machine.bf16_rate
 
     def occupancy(self, machine: Machine) -> Occupancy:
-        registers = kernels.registers("attention", machine.arch, **self.symbol)
+        registers = kernels.registers(self.kernel, machine.arch, **self.symbol)
         resident = resident_blocks(machine, self.plan.shared_bytes, registers, 32 * self.warps)
         return Occupancy(resident, min(resident, ceil(len(self.blocks) / machine.sms)) * self.warps)
 
     def time(self, machine: Machine) -> Time:
-        """A block starts where one has ended."""
+        """A block starts where one has ended. With warpgroups a step's chain of scores, shuffles and ex2 runs beside
+        the products of the step before. What is left is the latency that every step of a kernel has."""
         work, resident = self.work(machine), self.occupancy(machine).blocks
+        is_asynchronous = kernels.KERNELS[self.kernel].is_asynchronous
+        latency = machine.step_latency if is_asynchronous else machine.attention_latency
         busy = [0.0] * machine.sms
         for steps in self.blocks:
-            grid = Grid(1, 1, steps, machine.attention_fill, machine.attention_latency)
-            cycles = sm_cycles(machine, work, self.warps, grid)
+            grid = Grid(1, 1, steps, machine.attention_fill, latency)
+            cycles = sm_cycles(machine, work, self.warps, grid, is_asynchronous)
             heapreplace(busy, busy[0] + cycles.seconds)
         assert resident == 1, "blocks that run side by side hide each other's latency, which is not told here"
         busiest = Time(max(busy), cycles.bound)

@@ -106,6 +106,13 @@ KERNELS = {
         has_runs=True,
     ),
     "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{keys}ELb{one_copy}E", attention),
+    "wgmma attention": Kernel(
+        "attention/attention_wgmma_sm90a.cu",
+        "attention_wgmma_kernel.*GroupTileILi{dim}E",
+        attention,
+        architecture="a",
+        is_asynchronous=True,
+    ),
     "router": Kernel("router.cu", "router_kernel", every_block, warps=8),
     "soft embedding": Kernel(
         "vocabulary/soft_embed_mma.cu",

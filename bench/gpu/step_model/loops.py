@@ -173,7 +173,7 @@ def attention(blocks: Sequence[Block], case: Case) -> list[float]:
     def times(block: Block) -> float:
         if block.has("LDGSTS") and block.is_loop:
             return EDGES * case.row_copies
-        if block.has("LDG"):  # addresses for such a step; others keep theirs
+        if block.has("LDG", "LD"):  # addresses for such a step; others keep theirs
             return EDGES
         if block.multiplies:
             return 1.0

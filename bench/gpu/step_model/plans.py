@@ -26,12 +26,20 @@ class ProductPlan:
 
 @dataclass(frozen=True)
 class AttentionPlan:
+    is_wgmma: bool
     dim: int
     slices: int
     keys: int  # of a step
-    period: int  # of so many steps the last has a block of its own; 0: the keys have one part
-    tiles: int  # of queries
+    # 0: the keys have one part. With mma: of so many steps the last has a block of its own. With wgmma: so many blocks
+    # take the steps in turn.
+    period: int
+    queries: int  # of a tile
+    tiles: int
     shared_bytes: int
+
+    @property
+    def parts(self) -> int:
+        return 1 if self.period == 0 else self.period if self.is_wgmma else 2
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def attention_plan(
     plan = _ops.plan_attention(card_of(card), dim, heads, key_value_heads, rows, sequences, has_one_copy=has_one_copy)
     grid_x, grid_y, _ = plan["grid"]
     # A tile for each sequence may be empty. It is, where the rows of a sequence fill whole tiles.
-    return AttentionPlan(*plan["sums"], (grid_x - sequences) * grid_y, plan["shared_bytes"])
+    return AttentionPlan(*plan["sums"], plan["queries"], (grid_x - sequences) * grid_y, plan["shared_bytes"])
 
 
 @cache

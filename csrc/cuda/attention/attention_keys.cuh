@@ -53,10 +53,7 @@ class KeyCopies {
   }
 
  private:
-  static constexpr int kRowBytes = padded_row_bytes(value_tile_bytes(Tile::kDim));
-  // Of a lane and a row.
-  static constexpr int kPieces =
-      (value_tile_bytes(Tile::kDim) + kPieceBytes * kWarpSize - 1) / (kPieceBytes * kWarpSize);
+  using Rows = typename Tile::Rows;
 
   static __device__ KeyRows keys(const AttentionArguments& a, const ops::AttentionSequence& sequence) {
     return KeyRows(sequence, sequence.cached_keys, sequence.own_keys, a.key_row_bytes, a.key_head_bytes);
@@ -78,20 +75,24 @@ class KeyCopies {
   static __device__ void start_row(const AttentionArguments& a, std::byte* shared, const std::byte* row, bool valid) {
     const int tile_bytes = kIsKey && Tile::kHasOneCopy ? a.key_head_bytes : value_tile_bytes(Tile::kDim);
     const int given_bytes = kIsKey ? a.key_head_bytes : a.value_head_bytes;
+    constexpr int kBytes = kIsKey ? Rows::kKeyBytes : value_tile_bytes(Tile::kDim),
+                  kWarpBytes = kPieceBytes * kWarpSize;
+    constexpr int kPieces = (kBytes + kWarpBytes - 1) / kWarpBytes;  // of a lane
 #pragma unroll
     for (int piece = 0; piece < kPieces; ++piece) {
       const int begin = kPieceBytes * kWarpSize * piece, byte = begin + kPieceBytes * lane_index();
-      if (byte < tile_bytes) copy_async_16(shared + begin, row + begin, valid && byte < given_bytes);
+      if (byte < tile_bytes)
+        copy_async_16(shared + piece * Rows::kNextPieces, row + begin, valid && byte < given_bytes);
     }
   }
 
   __device__ void start_plain(const AttentionArguments& a, std::byte* stage) const {
-    std::byte* shared = stage + warp_index() * kRowBytes + kPieceBytes * lane_index();
+    std::byte* shared = stage + Rows::place(warp_index());
     const std::byte *key = key_, *value = value_;
 #pragma unroll
     for (int i = 0; i < Tile::kKeys; i += Tile::kWarps) {
-      start_row<true>(a, shared + i * kRowBytes, key, true);
-      start_row<false>(a, shared + (Tile::kKeys + i) * kRowBytes, value, true);
+      start_row<true>(a, shared + i * Rows::kRowBytes, key, true);
+      start_row<false>(a, shared + Rows::kValuesBegin + i * Rows::kRowBytes, value, true);
       key += Tile::kWarps * a.key_row_bytes;
       value += Tile::kWarps * a.value_row_bytes;
     }
@@ -104,9 +105,9 @@ class KeyCopies {
 #pragma unroll 1
     for (int i = warp_index(); i < Tile::kKeys; i += Tile::kWarps) {
       const bool valid = range.contains(first + i);
-      std::byte* shared = stage + i * kRowBytes + lane_byte;
+      std::byte* shared = stage + Rows::place(i);
       start_row<true>(a, shared, key_rows.at(first + i) + lane_byte, valid);
-      start_row<false>(a, shared + Tile::kKeys * kRowBytes, value_rows.at(first + i) + lane_byte, valid);
+      start_row<false>(a, shared + Rows::kValuesBegin, value_rows.at(first + i) + lane_byte, valid);
     }
   }
 

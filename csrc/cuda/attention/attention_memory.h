@@ -32,4 +32,26 @@ constexpr int exchange_bytes(int slices, int num_keys) {
   return slices == 1 ? 0 : slices * kTileQueries * num_keys * 4;
 }
 
+// The kernel of warpgroups (attention_wgmma_sm90a.cu). A warpgroup has 64 queries and 256 dims of the result. Where
+// heads are wider, the block's two groups have the same queries; else each has its own.
+constexpr int kWgmmaDims = 256;
+constexpr int kWgmmaKeys = 32;
+constexpr int kWgmmaStages = 4;
+// Of a key that is stored in part: 64 of each half. This is the shape of the model's full layers.
+constexpr int kWgmmaStoredDims = 128;
+
+constexpr int kWgmmaWeightBytes = 64 * 128;  // a group's weights of two steps: a tile of 64 queries and 64 keys
+
+constexpr int wgmma_queries(int slices) { return 2 * 64 / slices; }
+constexpr int wgmma_key_dims(int dim) { return dim == kWgmmaDims ? dim : kWgmmaStoredDims; }
+constexpr int wgmma_stage_bytes(int dim) { return kWgmmaKeys * 2 * (wgmma_key_dims(dim) + dim); }
+constexpr int wgmma_shared_bytes(int dim) {
+  constexpr int kAlignment = 1024;
+  return kAlignment + kWgmmaStages * wgmma_stage_bytes(dim) + 2 * kWgmmaWeightBytes +
+         exchange_bytes(dim / kWgmmaDims, kWgmmaKeys);
+}
+
+// Of the parts of the keys of a tile: each adds the sums of two.
+constexpr int num_joins(int parts) { return parts - 1; }
+
 }  // namespace gesso::cuda

@@ -17,16 +17,22 @@ struct AttentionShape {
   int64_t num_heads = 0;  // query heads
   int64_t num_key_value_heads = 0;
   bool has_one_copy = false;  // of keys and values (ops/key_value_layout.h)
+  int64_t num_rotated = 0;    // where there is one copy
 };
 
 // Everything that decides the bits of a query's result.
 struct AttentionSums {
-  int dim = 0;     // head_dim, rounded up to what a kernel is compiled for
+  bool is_wgmma = false;  // the kernel of warpgroups, for the heads of the model on 9.0
+  int dim = 0;            // head_dim, rounded up to what a kernel is compiled for
   int slices = 0;  // parts of dim, each with warps of its own: two for wide heads, for the sake of a warp's registers
   int keys = 0;    // keys summed at a time; steps begin at positions that are multiples of this
-  // The keys of a tile may have two parts, each with a block of its own. Of so many steps, the last belongs to the
-  // second part. 0: there is one part.
+  // The keys of a tile may have parts, each with a block of its own. With mma there are two: of so many steps, the last
+  // belongs to the second part. With wgmma there are so many, and the steps belong to them in turn. 0: there is one
+  // part.
   int period = 0;
+
+  int parts() const { return period == 0 ? 1 : is_wgmma ? period : 2; }
+  int queries() const;  // of a tile
 };
 
 struct AttentionPlan {
@@ -44,7 +50,11 @@ struct AttentionPlan {
 
 // The sums that attention.cu is compiled for, by rising width of the head. Of the same width, the first are better
 // where a block can have the shared memory: each step waits once.
-constexpr AttentionSums kAttentionSums[] = {{64, 1, 32}, {128, 1, 32}, {256, 2, 64}, {256, 2, 32}, {512, 2, 16}};
+constexpr AttentionSums kAttentionSums[] = {
+    {false, 64, 1, 32}, {false, 128, 1, 32}, {false, 256, 2, 64}, {false, 256, 2, 32}, {false, 512, 2, 16},
+};
+// Those of attention_wgmma_sm90a.cu: for keys that are stored whole, and for keys of 512 dims of which 128 are stored.
+constexpr AttentionSums kWgmmaSums[] = {{true, 256, 1, 32}, {true, 512, 2, 32}};
 // Whether attention.cu has them for keys that are stored in part.
 constexpr bool has_one_copy_kernel(const AttentionSums& sums) { return sums.keys <= 32; }
 
@@ -54,7 +64,8 @@ AttentionSums plan_attention_sums(const DeviceProperties& device, const Attentio
 AttentionPlan plan_attention(const DeviceProperties& device, const AttentionShape& shape, int64_t num_rows,
                              int num_sequences);
 
-// For example "mma bf16 64 queries, keys by 32 in parts 4:1, 144 blocks, 1.1 waves".
+// For example "mma bf16 64 queries, keys by 32 in parts 4:1, 144 blocks, 1.1 waves", or "wgmma bf16 128 queries, keys
+// by 32 in 4 parts, 160 blocks, 1.2 waves".
 std::string describe(const AttentionPlan& plan);
 
 }  // namespace gesso::cuda

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "cuda/attention/attention_memory.h"
+#include "cuda/attention/attention_plan.h"
+#include "cuda/attention/shared_rows.cuh"
 #include "cuda/device/kernel.h"
 #include "cuda/device/warp.h"
 #include "cuda/gemm/gemm.h"
@@ -22,6 +24,9 @@ struct AttentionTile {
   static constexpr int kSliceDims = kDim / kSlices;
   static constexpr int kWarps = kBands * kSlices;
   static constexpr int kThreads = kWarps * kWarpSize;
+  static constexpr int kQueries = kTileQueries;
+  static constexpr int kMaxParts = 2;  // of the keys
+  using Rows = PaddedRows<kDim, kKeys>;
 };
 
 struct AttentionArguments {
@@ -33,13 +38,14 @@ struct AttentionArguments {
   const ops::AttentionSequence* sequences;
   int num_sequences;
   // Where the keys have two parts (gridDim.z is 2): of so many steps the last belongs to the second part. Otherwise it
-  // is more than there are steps.
+  // is more than there are steps. The kernel of warpgroups does not use it.
   int period;
   uint32_t per_period;  // 2^32 / period, rounded up
-  int32_t* counters;    // of each tile: HandOver's
-  float* softmaxes;     // [tiles, queries of a tile, 2]: the maximum and the sum of a query over one part of the keys
-  int head_dim;         // K
-  int group;            // query heads that share a key-value head
+  int32_t* counters;    // [tiles, joins]: HandOver's
+  float* softmaxes;  // [tiles, joins, queries of a tile, 2]: the maximum and the sum of a query over some of the keys
+  float* more_sums;  // as `out`, for the sums of a second pair of parts
+  int head_dim;      // K
+  int group;         // query heads that share a key-value head
   bool is_causal;
   int window;  // used when causal; 0: there is no window
   int key_row_bytes;
@@ -52,6 +58,9 @@ struct AttentionArguments {
   int half;
   int half_in_keys;
 };
+
+// Launches the kernel of attention_wgmma_sm90a.cu.
+void launch_attention_wgmma(const Queue& queue, const AttentionPlan& plan, const AttentionArguments& a);
 
 // The positions begin .. end - 1.
 struct KeyRange {
@@ -70,12 +79,12 @@ struct TilePlace {
 
 // The tiles are given to the sequences one after another. Each sequence gets as many as its rows need. (The host did
 // not know the rows of each sequence when it sized the grid, so some are left over.)
-__device__ inline TilePlace find_tile(const AttentionArguments& a) {
+__device__ inline TilePlace find_tile(const AttentionArguments& a, int tile_queries) {
   int tile = static_cast<int>(blockIdx.x);
   for (int s = 0; s < a.num_sequences; ++s) {
     const int num_queries = static_cast<int>(a.sequences[s].num_rows) * a.group;
-    const int num_tiles = (num_queries + kTileQueries - 1) / kTileQueries;
-    if (tile < num_tiles) return {a.sequences + s, tile * kTileQueries};
+    const int num_tiles = (num_queries + tile_queries - 1) / tile_queries;
+    if (tile < num_tiles) return {a.sequences + s, tile * tile_queries};
     tile -= num_tiles;
   }
   return {nullptr, 0};
@@ -91,9 +100,9 @@ __device__ inline KeyRange seen_keys(const AttentionArguments& a, const ops::Att
 }
 
 // The keys that at least one query of the block sees.
-__device__ inline KeyRange seen_by_tile(const AttentionArguments& a, const TilePlace& tile) {
+__device__ inline KeyRange seen_by_tile(const AttentionArguments& a, const TilePlace& tile, int tile_queries) {
   const int num_queries = static_cast<int>(tile.sequence->num_rows) * a.group;
-  return seen_keys(a, *tile.sequence, tile.first_query, std::min(tile.first_query + kTileQueries, num_queries) - 1);
+  return seen_keys(a, *tile.sequence, tile.first_query, std::min(tile.first_query + tile_queries, num_queries) - 1);
 }
 
 // The steps of a block's part of the keys, blockIdx.z. All steps begin at multiples of kKeys, and a step's number says

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "cuda/attention/attention_keys.cuh"
+#include "cuda/device/access.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/bf16.h"
 #include "cuda/device/fast_math.h"
@@ -102,12 +103,12 @@ __device__ void add_slices(ScoreFragment* exchange, const ThreadPlace& place, Sc
     const ScoreFragment* others = of_band + (1 - place.slice) * kFragments * kWarpSize;
 #pragma unroll
     for (int n = 0; n < kFragments; ++n) {
-      mine[n * kWarpSize] = {{scores[n][0], scores[n][1], scores[n][2], scores[n][3]}};
+      store_to(mine + n * kWarpSize, ScoreFragment{{scores[n][0], scores[n][1], scores[n][2], scores[n][3]}});
     }
     sync_warps(1 + place.band, 2 * kWarpSize);
 #pragma unroll
     for (int n = 0; n < kFragments; ++n) {
-      const ScoreFragment other = others[n * kWarpSize];
+      const ScoreFragment other = load_from<ScoreFragment>(others + n * kWarpSize);
 #pragma unroll
       for (int i = 0; i < 4; ++i) scores[n][i] += other.v[i];
     }
@@ -138,9 +139,9 @@ struct RunningSoftmax {
   float correction[2] = {1, 1};  // the factor for everything that was summed before the last step
 
   // Turns scores into weights and rounds them to bf16, as they will be multiplied. The sums are sums of the rounded
-  // weights.
-  template <typename Tile>
-  __device__ void step(const Scores<Tile>& scores, Weights<Tile>& weights) {
+  // weights. Calls put(n, row, pair) for each pair of weights; the scores of the pair are not needed any more.
+  template <typename Tile, typename Put>
+  __device__ void step(const Scores<Tile>& scores, const Put& put) {
 #pragma unroll
     for (int row = 0; row < 2; ++row) {
       float top = max[row];
@@ -155,7 +156,7 @@ struct RunningSoftmax {
 #pragma unroll
       for (int n = 0; n < Tile::kKeys / kStepKeys; ++n) {
         const uint32_t pair = pack_bf16(weight(scores[n][2 * row], base), weight(scores[n][2 * row + 1], base));
-        weights[n / 2][n % 2 * 2 + row] = pair;
+        put(n, row, pair);
         sum_of_step += bf16_low(pair) + bf16_high(pair);
       }
       sum[row] = sum[row] * correction[row] + sum_of_step;
@@ -217,16 +218,17 @@ struct OutputFragments {
       }
     }
   }
-  // Calls f(row, where, sum) for each sum of the lane's queries. `where` is its place in `out`. Where f loads, a warp
-  // waits for itself from time to time: the compiler would have more loads under way than there are registers.
+  // Calls f(row, where, sum) for each sum of the lane's queries. `where` is its place in `sums`, a.out or memory like
+  // it. Where f loads, a warp waits for itself from time to time: the compiler would have more loads under way than
+  // there are registers.
   template <typename F>
-  __device__ void for_each(const AttentionArguments& a, const LaneQueries& queries, const ThreadPlace& place,
-                           const F& f) {
+  __device__ void for_each(const AttentionArguments& a, float* sums, const LaneQueries& queries,
+                           const ThreadPlace& place, const F& f) {
     const int lane_dim = place.slice * Tile::kSliceDims + 2 * (place.lane % 4);
 #pragma unroll
     for (int row = 0; row < 2; ++row) {
       const int end = queries.exists(row) ? a.head_dim : 0;
-      float* head = queries.head(a, row).in(a.out, a.out_stride);
+      float* head = queries.head(a, row).in(sums, a.out_stride);
 #pragma unroll
       for (int n = 0; n < kFragments; ++n) {
         const int dim = lane_dim + n * kStepKeys;
@@ -240,7 +242,7 @@ struct OutputFragments {
                         const ThreadPlace& place) {
     if (a.packed.values) return store_packed_rows(a, sums, queries, place);
     const float factors[2] = {1.0f / sums[0], 1.0f / sums[1]};
-    for_each(a, queries, place, [&](int row, float* there, float sum) { *there = sum * factors[row]; });
+    for_each(a, a.out, queries, place, [&](int row, float* there, float sum) { *there = sum * factors[row]; });
   }
   __device__ void store_packed_rows(const AttentionArguments& a, const float (&sums)[2], const LaneQueries& queries,
                                     const ThreadPlace& place) const {

@@ -29,6 +29,12 @@ __device__ inline int thread_index_anew() {
   return index;
 }
 
+// The same of any value that a loop does not change.
+__device__ inline int anew(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
 // The same of blockIdx.x.
 __device__ inline int block_index_anew() {
   int index;

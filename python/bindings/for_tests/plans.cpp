@@ -49,12 +49,14 @@ nb::dict gemm_plan(const Card& card, const std::string& type, int64_t num_output
 }
 
 nb::dict attention_plan(const Card& card, int64_t head_dim, int64_t num_heads, int64_t num_key_value_heads,
-                        int64_t num_rows, int num_sequences, bool has_one_copy) {
-  const cuda::AttentionShape shape = {head_dim, num_heads, num_key_value_heads, has_one_copy};
+                        int64_t num_rows, int num_sequences, bool has_one_copy, int64_t num_rotated) {
+  const cuda::AttentionShape shape = {head_dim, num_heads, num_key_value_heads, has_one_copy, num_rotated};
   const cuda::AttentionPlan plan = cuda::plan_attention(properties(card), shape, num_rows, num_sequences);
   nb::dict fields;
   fields["text"] = describe(plan);
-  fields["sums"] = nb::make_tuple(plan.sums.dim, plan.sums.slices, plan.sums.keys, plan.sums.period);
+  fields["sums"] =
+      nb::make_tuple(plan.sums.is_wgmma, plan.sums.dim, plan.sums.slices, plan.sums.keys, plan.sums.period);
+  fields["queries"] = plan.sums.queries();
   fields["grid"] = nb::make_tuple(plan.grid_x, plan.grid_y, plan.grid_z);
   fields["shared_bytes"] = plan.shared_bytes;
   return fields;
@@ -85,7 +87,7 @@ void bind_plans([[maybe_unused]] nb::module_& module) {
   module.def("plan_gemm", &gemm_plan, "card"_a, "type"_a, "num_outputs"_a, "num_columns"_a, "activations"_a,
              "num_rows"_a, "is_gated"_a = false, "num_experts"_a = 0);
   module.def("plan_attention", &attention_plan, "card"_a, "head_dim"_a, "num_heads"_a, "num_key_value_heads"_a,
-             "num_rows"_a, "num_sequences"_a = 1, "has_one_copy"_a = false);
+             "num_rows"_a, "num_sequences"_a = 1, "has_one_copy"_a = false, "num_rotated"_a = 64);
   module.def("plan_soft", &soft_plan, "card"_a, "type"_a, "num_columns"_a, "num_tokens"_a);
 #endif
 }

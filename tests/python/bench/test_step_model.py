@@ -309,7 +309,8 @@ def test_the_steps_of_attention():
     sliding, full = shape("Q4_K_M").heads(0), shape("Q4_K_M").heads(5)
     assert (sliding.dim, sliding.num_key_value_heads, sliding.read_bytes, sliding.window) == (256, 8, 1024, 1024)
     assert (full.dim, full.num_key_value_heads, full.own_key_bytes, full.read_bytes) == (512, 2, 256, 1280)
-    plan = AttentionPlan(dim=256, slices=2, keys=32, period=0, tiles=64, shared_bytes=83968)
+    sums = {"is_wgmma": False, "dim": 256, "slices": 2, "keys": 32, "period": 0}
+    plan = AttentionPlan(**sums, queries=64, tiles=64, shared_bytes=83968)
 
     def attention_of(heads, cached):
         return Attention("attention", "attention", heads, plan, 1, 256, cached)
@@ -322,6 +323,9 @@ def test_the_steps_of_attention():
     plan = replace(plan, period=5)
     assert attention_of(full, 1024).blocks == [32] * 64 + [8] * 64
     assert attention_of(full, 1024).partial_bytes == 2 * 4 * 64 * 64 * 256
+    plan = replace(plan, is_wgmma=True, period=4, queries=128, tiles=32, slices=1)
+    assert attention_of(full, 1024).blocks == [10] * 128 and attention_of(full, 1024).warps == 8
+    assert attention_of(full, 1024).partial_bytes == 3 * 2 * 4 * 32 * 128 * 256
 
 
 @pytest.mark.parametrize("rows", [256, 2048])

@@ -20,5 +20,6 @@ inline int lane_index() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 inline int warp_index() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 inline int thread_index_anew() { return static_cast<int>(threadIdx.x); }
 inline int block_index_anew() { return static_cast<int>(blockIdx.x); }
+inline int anew(int value) { return value; }
 
 }  // namespace gesso::cuda
