@@ -26,8 +26,11 @@ using RemainingTypes =
     DTypeList<DType::kQ1_0, DType::kQ2_0, DType::kQ2_K, DType::kQ3_K, DType::kIQ1_S, DType::kIQ1_M, DType::kIQ2_XXS,
               DType::kIQ2_XS, DType::kIQ2_S, DType::kIQ3_XXS, DType::kIQ3_S, DType::kTQ1_0, DType::kTQ2_0>;
 
-// The types that fragments.h decodes to registers too: those of experts in published files.
+// The types that half_fragments.h decodes to f16: those of experts in published files.
 using FragmentTypes = DTypeList<DType::kQ5_0, DType::kQ8_0, DType::kNVFP4, DType::kQ4_K, DType::kQ6_K>;
+
+// Those whose rows of x have the even columns of every 16 first (gemm/pack/half_rows.h).
+using EvensFirstTypes = DTypeList<DType::kNVFP4, DType::kQ4_K>;
 
 // Whether the decoder gives integers with a scale for 16 or 32 elements (codes.h). int8 products need them.
 constexpr bool has_codes(DType dtype) { return BlockTypes::has(dtype) || SuperBlockTypes::has(dtype); }

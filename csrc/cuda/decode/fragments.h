@@ -55,6 +55,21 @@ __device__ inline uint32_t scaled(uint32_t values, uint32_t scale) {
   return fma_bf16(values, twice_high(scale), multiply_bf16(values, twice_low(scale)));
 }
 
+// The scales of four units of a block of Q4_K and their minimums, each a byte of 6 bits, as in
+// quant::unpack_scale_and_min. `header` is the first 16 bytes. Half 0 is units 0 to 3, half 1 the others.
+struct ScaleCodes {
+  uint32_t scales, mins;
+
+  __device__ ScaleCodes(const uint4& header, int half)
+      : scales(half ? (header.w & 0x0f0f0f0fu) | (header.y >> 2 & 0x30303030u) : header.y & 0x3f3f3f3fu),
+        mins(half ? (header.w >> 4 & 0x0f0f0f0fu) | (header.z >> 2 & 0x30303030u) : header.z & 0x3f3f3f3fu) {}
+};
+
+// 2^23 + a byte of the word.
+__device__ inline float byte_in_float(uint32_t word, int byte) {
+  return std::bit_cast<float>(permute_bytes(word, 0x4b, 0x4550u | byte));
+}
+
 template <>
 struct FragmentDecoder<DType::kQ4_K> {
   // Each row has two words for each of 8 units: the scale, and the numbers `rest` and `centre`. The pitch lets eight
@@ -65,19 +80,15 @@ struct FragmentDecoder<DType::kQ4_K> {
   // Half 0 makes those of units 0 to 3, half 1 the others.
   __device__ static void prepare(const uint8_t* block, uint8_t* scales, int half) {
     const uint4 header = load_from<uint4>(block);
-    // Four scales, and four minimums, as in quant::unpack_scale_and_min.
-    const uint32_t late_scales = (header.w & 0x0f0f0f0fu) | (header.y >> 2 & 0x30303030u);
-    const uint32_t late_mins = (header.w >> 4 & 0x0f0f0f0fu) | (header.z >> 2 & 0x30303030u);
-    const uint32_t scale_codes = half ? late_scales : header.y & 0x3f3f3f3fu;
-    const uint32_t min_codes = half ? late_mins : header.z & 0x3f3f3f3fu;
+    const ScaleCodes codes(header, half);
     const float d = from_half(static_cast<uint16_t>(header.x));
     const float dmin = from_half(static_cast<uint16_t>(header.x >> 16));
     uint32_t values[8];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       // Scales of half precision times 2^23 are exact, and so are these.
-      const float scale = fmaf(d, byte_in_float(scale_codes, i), -0x1p23f * d);
-      const float minus_min = fmaf(-dmin, byte_in_float(min_codes, i), 0x1p23f * dmin);
+      const float scale = fmaf(d, byte_in_float(codes.scales, i), -0x1p23f * d);
+      const float minus_min = fmaf(-dmin, byte_in_float(codes.mins, i), 0x1p23f * dmin);
       const float zero = fmaf(128, saturated_ratio(minus_min, -128 * scale), 0x1.8p23f) - 0x1.8p23f;  // a whole number
       values[2 * i] = split_bf16(scale);
       values[2 * i + 1] = pack_bf16(fmaf(zero, scale, minus_min), -128 - zero);
@@ -98,11 +109,6 @@ struct FragmentDecoder<DType::kQ4_K> {
   }
 
  private:
-  // 2^23 + a byte of the word.
-  __device__ static float byte_in_float(uint32_t word, int byte) {
-    return std::bit_cast<float>(permute_bytes(word, 0x4b, 0x4550u | byte));
-  }
-
   // The weights of codes, to which 128 is added.
   __device__ static uint32_t weights(uint32_t codes, uint32_t scale, uint32_t rest_and_centre) {
     const uint32_t centred = fma_bf16(codes, kOne, twice_high(rest_and_centre));

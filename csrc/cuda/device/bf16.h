@@ -36,7 +36,7 @@ __device__ inline uint32_t fma_bf16(uint32_t a, uint32_t b, uint32_t c) {
   return sum;
 }
 
-// A half of a word, twice. As an operand of fma_bf16 it takes no instruction.
+// A half of a word, twice. As an operand of fma_bf16 or fma_half it takes no instruction.
 __device__ inline uint32_t twice_low(uint32_t word) {
   uint32_t both;
   asm("{ .reg .b16 low, high; mov.b32 {low, high}, %1; mov.b32 %0, {low, low}; }" : "=r"(both) : "r"(word));
@@ -53,6 +53,20 @@ __device__ inline uint32_t twice_high(uint32_t word) {
 __device__ inline uint32_t split_bf16(float value) {
   const float high = __uint_as_float(__float_as_uint(value) & 0xffff0000u);
   return pack_bf16(value - high, high);
+}
+
+// Rounds to nearest, ties to even.
+__device__ inline uint32_t pack_half(float low, float high) {
+  uint32_t packed;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+  return packed;
+}
+
+// a * b + c, twice. Each is rounded once, to nearest. Very small factors and sums are kept (subnormals).
+__device__ inline uint32_t fma_half(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t sum;
+  asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(sum) : "r"(a), "r"(b), "r"(c));
+  return sum;
 }
 
 __device__ inline float from_half(uint16_t bits) {

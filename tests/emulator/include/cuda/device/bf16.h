@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "cuda/device/kernel.h"
+#include "quant/half.h"
 
 namespace gesso::cuda {
 
@@ -25,11 +26,9 @@ inline uint32_t multiply_bf16(uint32_t a, uint32_t b) {
   return pack_bf16(bf16_low(a) * bf16_low(b), bf16_high(a) * bf16_high(b));
 }
 
-// A product of two bf16 has at most 16 binary digits, so that the sum in double precision is exact, unless one of the
-// two is far too small to count. The float is rounded to odd, and so the second rounding is like one rounding of the
-// sum.
-inline uint16_t fma_bf16_once(float a, float b, float c) {
-  const double sum = static_cast<double>(a) * b + c;
+// The sum of a product and a third number is made in double precision. There it is exact, unless one of the two is far
+// too small to count. The float is rounded to odd, and so a second rounding is like one rounding of the sum.
+inline float round_to_odd(double sum) {
   const float nearest = static_cast<float>(sum);
   uint32_t bits = std::bit_cast<uint32_t>(nearest);
   const bool is_inexact = static_cast<double>(nearest) != sum && sum - sum == 0;
@@ -37,7 +36,11 @@ inline uint16_t fma_bf16_once(float a, float b, float c) {
     const bool is_too_large = (nearest > sum) == (sum > 0);
     bits += is_too_large ? -1u : 1u;
   }
-  return to_bf16(std::bit_cast<float>(bits));
+  return std::bit_cast<float>(bits);
+}
+
+inline uint16_t fma_bf16_once(float a, float b, float c) {
+  return to_bf16(round_to_odd(static_cast<double>(a) * b + c));
 }
 
 inline uint32_t fma_bf16(uint32_t a, uint32_t b, uint32_t c) {
@@ -53,6 +56,10 @@ inline uint32_t split_bf16(float value) {
   return pack_bf16(value - high, high);
 }
 
+inline uint32_t pack_half(float low, float high) {
+  return static_cast<uint32_t>(quant::float_to_half(low)) | static_cast<uint32_t>(quant::float_to_half(high)) << 16;
+}
+
 inline float from_half(uint16_t bits) {
   const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
   const uint32_t exponent = (bits >> 10) & 31;
@@ -61,6 +68,15 @@ inline float from_half(uint16_t bits) {
   if (exponent != 0) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
   const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // zero or subnormal
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
+}
+
+inline uint16_t fma_half_once(uint32_t a, uint32_t b, uint32_t c) {
+  const auto value = [](uint32_t bits) { return static_cast<double>(from_half(static_cast<uint16_t>(bits))); };
+  return quant::float_to_half(round_to_odd(value(a) * value(b) + value(c)));
+}
+
+inline uint32_t fma_half(uint32_t a, uint32_t b, uint32_t c) {
+  return fma_half_once(a, b, c) | static_cast<uint32_t>(fma_half_once(a >> 16, b >> 16, c >> 16)) << 16;
 }
 
 }  // namespace gesso::cuda
