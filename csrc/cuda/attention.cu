@@ -105,7 +105,7 @@ AttentionArguments attention_arguments(const ops::AttentionArguments& op) {
 bool can_pack(const Context& context, const ops::AttentionArguments& op) {
   if (op.rounding.slot < 0) return false;
   const bool is_whole = op.layout.head_dim % 32 == 0 && op.out.columns % kStepColumns == 0;
-  return is_whole && packed_rows(context, op.out, op.rounding).format.num_terms == 0;
+  return is_whole && !needs_whole_rows(packed_rows(context, op.out, op.rounding).format);
 }
 
 // The kernel for the index-th line of kAttentionSums.

@@ -21,9 +21,9 @@ bool is_alike(const GatedWeights& weights) {
 void expert_gated_linear(const Context& context, const ops::ExpertGatedLinearArguments& a) {
   const int32_t* rows = a.routing.token_of_slot.data();
   if (is_alike(a.weights)) {
-    const DType type = (a.weights.gate_up ? a.weights.gate_up : a.weights.gate).values.dtype;
-    return multiply_experts_gated(context, pack_rows(context, a.x, type), rows, a.routing, a.weights, a.out,
-                                  a.rounding);
+    const Weight& weight = a.weights.gate_up ? a.weights.gate_up : a.weights.gate;
+    return multiply_experts_gated(context, pack_rows(context, a.x, ops::kind_of(weight)), rows, a.routing, a.weights,
+                                  a.out, a.rounding);
   }
   const Matrix up_out(context.queue->scratch<float>(Scratch::kGated, a.out.rows * a.out.columns), a.out.rows,
                       a.out.columns);

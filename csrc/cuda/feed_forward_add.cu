@@ -130,11 +130,7 @@ __global__ void __launch_bounds__(kMaxRowThreads, 1)
   const Factors factors = combine_row(a, experts, row, scratch);
   const float sum_factor = join_row(a, factors, row, scratch);
   const float squares = add_row(a, sum_factor, row);
-  if (next.count == 0) return;
-  const float next_factor = inverse_rms(squares, a.residual.columns, a.eps, scratch);
-  for (int64_t column = first_column(); is_warp_inside(column, a.residual.columns); column += column_step()) {
-    next.store(row, column, a.residual.load(row, column), next_factor);
-  }
+  next.make(a.residual, row, squares, a.eps, scratch);
 }
 
 }  // namespace
@@ -153,11 +149,12 @@ void feed_forward_add(const Context& context, const ops::FeedForwardAddArguments
                                      static_cast<int32_t>(a.num_canvas_rows)};
   const ExpertRows experts = {QuadRows(a.experts), a.routing.slot_of_pair.data(), a.routing.weights.data(),
                               a.routing.num_active};
+  const NormTargets next = norm_targets(context, a.next);
   launch("feed_forward_add",
          {dim3(static_cast<unsigned>(a.residual.rows)), row_threads(columns), kReduceScratch * sizeof(float),
           context.queue->stream()},
-         feed_forward_add_kernel, arguments, experts, norm_targets(context, a.next));
-  pack_remaining(context, a.next);
+         feed_forward_add_kernel, arguments, experts, next);
+  pack_remaining(context, a.next, next);
 }
 
 }  // namespace gesso::cuda

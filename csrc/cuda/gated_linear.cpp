@@ -8,9 +8,8 @@
 namespace gesso::cuda {
 
 void gated_linear(const Context& context, const ops::GatedLinearArguments& a) {
-  const DType type = a.gate.values.dtype;
-  if (a.up.values.dtype == type) {
-    return multiply_gated(context, pack_rows(context, a.x, type), a.gate, a.up, a.out, a.rounding);
+  if (a.up.values.dtype == a.gate.values.dtype) {
+    return multiply_gated(context, pack_rows(context, a.x, ops::kind_of(a.gate)), a.gate, a.up, a.out, a.rounding);
   }
   const Matrix up_out(context.queue->scratch<float>(Scratch::kGated, a.out.rows * a.out.columns), a.out.rows,
                       a.out.columns);

@@ -78,7 +78,7 @@ void head_stats_band(const Context& context, const ops::HeadStatsArguments& a, i
   const MoreStats more = more_stats(a.stats, first_row);
   const SoftSums soft = make_soft_sums(queue, x.rows, a.table);
   float* logits = queue.scratch<float>(Scratch::kHead, x.rows * soft.chunk_tokens);
-  const PackedRows packed = pack_rows(context, x, a.head.values.dtype);
+  const PackedRows packed = pack_rows(context, x, ops::kind_of(a.head));
   const Launch grid = {dim3(static_cast<unsigned>(x.rows)), chunk_threads(vocab_size), sizeof(ChunkScratch),
                        queue.stream()};
   for (int64_t first = 0; first < vocab_size; first += soft.chunk_tokens) {

@@ -5,7 +5,7 @@
 namespace gesso::cuda {
 
 void linear(const Context& context, const ops::LinearArguments& a) {
-  multiply(context, pack_rows(context, a.x, a.weight.values.dtype), a.weight, a.out);
+  multiply(context, pack_rows(context, a.x, ops::kind_of(a.weight)), a.weight, a.out);
 }
 
 }  // namespace gesso::cuda

@@ -26,7 +26,7 @@ void linears(const Context& context, const ops::LinearsArguments& a) {
     const DType type = product.weight.values.dtype;
     if (!product.weight || std::ranges::find(types, type) != types.end()) continue;
     types.push_back(type);
-    multiply(context, pack_rows(context, a.x, type), products_of(a.products, type));
+    multiply(context, pack_rows(context, a.x, {type}), products_of(a.products, type));
   }
 }
 

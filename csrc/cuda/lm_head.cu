@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kMaxRowThreads) soft_cap_kernel(QuadRows<float
 }  // namespace
 
 void lm_head(const Context& context, const ops::LmHeadArguments& a) {
-  multiply(context, pack_rows(context, a.x, a.head.values.dtype), a.head, a.logits);
+  multiply(context, pack_rows(context, a.x, ops::kind_of(a.head)), a.head, a.logits);
   launch("lm_head",
          {dim3(static_cast<unsigned>(a.logits.rows)), row_threads(a.logits.columns), 0, context.queue->stream()},
          soft_cap_kernel, QuadRows(a.logits), a.cap);

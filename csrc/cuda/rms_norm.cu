@@ -29,9 +29,11 @@ __device__ float inverse_rms_of(const QuadRows<const float>& x, int64_t row, flo
 __global__ void __launch_bounds__(kMaxRowThreads) rms_norm_kernel(QuadRows<const float> x, float eps, NormTarget out) {
   wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
-  const float factor = inverse_rms_of(x, row, eps, shared_memory<float>());
+  float* scratch = shared_memory<float>();
+  const float factor = inverse_rms_of(x, row, eps, scratch);
+  const HalfRounding half = out.is_half() ? out.half_rounding(x, row, factor, scratch) : HalfRounding();
   for (int64_t column = first_column(); is_warp_inside(column, x.columns); column += column_step()) {
-    out.store(row, column, x.load(row, column), factor);
+    out.store(row, column, x.load(row, column), factor, half);
   }
 }
 
@@ -54,11 +56,7 @@ __global__ void __launch_bounds__(kMaxRowThreads)
     residual.store(row, column, sum);
     add_squares(sum, squares);
   }
-  if (next.count == 0) return;
-  const float next_factor = inverse_rms(squares, x.columns, eps, scratch);
-  for (int64_t column = first_column(); is_warp_inside(column, x.columns); column += column_step()) {
-    next.store(row, column, residual.load(row, column), next_factor);
-  }
+  next.make(residual, row, squares, eps, scratch);
 }
 
 Launch launch_rows(const Context& context, ConstMatrix x) {
@@ -72,13 +70,14 @@ void rms_norm(const Context& context, const ops::RmsNormArguments& a) {
   const ops::NormedRows rows[] = {{.weight = a.weight, .scale = a.scale, .out = a.out, .rounding = a.rounding}};
   const NormTargets targets = norm_targets(context, rows);
   launch("rms_norm", launch_rows(context, a.x), rms_norm_kernel, QuadRows(a.x), a.eps, targets.target[0]);
-  pack_remaining(context, rows);
+  pack_remaining(context, rows, targets);
 }
 
 void rms_norm_add(const Context& context, const ops::RmsNormAddArguments& a) {
+  const NormTargets next = norm_targets(context, a.next);
   launch("rms_norm_add", launch_rows(context, a.x), rms_norm_add_kernel, QuadRows(a.x), one_row(a.weight, a.x.columns),
-         a.eps, a.scale, QuadRows(a.residual), norm_targets(context, a.next));
-  pack_remaining(context, a.next);
+         a.eps, a.scale, QuadRows(a.residual), next);
+  pack_remaining(context, a.next, next);
 }
 
 }  // namespace gesso::cuda

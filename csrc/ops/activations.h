@@ -10,6 +10,15 @@
 
 namespace gesso::ops {
 
+// What decides how a device rounds the rows that it multiplies with a weight.
+struct WeightKind {
+  DType dtype = DType::kF32;
+  bool has_experts = false;  // each expert has a matrix of its own
+
+  friend bool operator==(const WeightKind&, const WeightKind&) = default;
+};
+inline WeightKind kind_of(const Weight& weight) { return {weight.values.dtype, weight.values.shape.rank == 3}; }
+
 // Products on a device round their rows. An op that makes rows, such as a norm, can round them at once, for up to three
 // products. Then nobody stores the rows as float32 and reads them again, and three products share one rounding. The
 // CPU's products round float32 rows themselves, so there a Rounding says nothing.
@@ -18,15 +27,15 @@ struct Rounding {
   static constexpr int kNumSlots = 4;
   static constexpr int kMaxProducts = 3;
 
-  int slot = -1;                                 // -1: the rows are not rounded beforehand
-  std::array<DType, kMaxProducts> weights = {};  // the types of the weights that the rows are multiplied with
+  int slot = -1;                                      // -1: the rows are not rounded beforehand
+  std::array<WeightKind, kMaxProducts> weights = {};  // those that the rows are multiplied with
   int num_weights = 0;
 
   Rounding() = default;
   // Absent weights count nothing. At least one is there.
   Rounding(int slot, std::initializer_list<const Weight*> products) : slot(slot) {
     for (const Weight* weight : products) {
-      if (*weight) weights[num_weights++] = weight->values.dtype;
+      if (*weight) weights[num_weights++] = kind_of(*weight);
     }
   }
 };

@@ -107,8 +107,8 @@ PRODUCTS = {
         "ffn_down in NVFP4": ("wgmma bf16 128 rows x 5 splits, 110 blocks, 0.8 waves", 8, 189440),
         "ffn_down in IQ3_S": ("mma bf16 128 rows x 3 splits, 264 blocks, 2.0 waves", 12, 83968),
         "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.2 waves", 24, 100352),
-        "ffn_gate_up_exps": ("wgmma experts 24 rows x 1 split, 264 blocks, 1.0 waves", 44, 110868),
-        "ffn_gate_up_exps of 8 canvases": ("wgmma experts 160 rows x 1 split, 132 blocks, 1.0 waves", 44, 212516),
+        "ffn_gate_up_exps": ("wgmma experts f16 24 rows x 1 split, 264 blocks, 1.0 waves", 44, 104820),
+        "ffn_gate_up_exps of 8 canvases": ("wgmma experts f16 160 rows x 1 split, 132 blocks, 1.0 waves", 44, 207012),
         "output": ("wgmma bf16 128 rows x 4 splits, 128 blocks, 1.0 waves", 12, 222208),
     },
     "RTX 5090": {

@@ -49,6 +49,17 @@ def test_sums_end_with_half_the_columns():
     assert check_warpgroups(GOOD.replace("IMAD R5, R6, R7, R5", "IMAD R56, R23, R7, R5")) == (1, [])
 
 
+def test_sums_are_touched_between_groups():
+    """All products are waited for, the sums are scaled, and others begin."""
+    scaled = """WARPGROUP.DEPBAR.LE gsb0, 0x0 ;  /* 0x0 */
+        /*0134*/                   FMUL R24, R24, R5 ;  /* 0x0 */
+        /*0138*/                   HGMMA.64x64x16.F32.BF16 R24, gdesc[UR12], R24, gsb0 ;  /* 0x0 */
+        /*0140*/                   IMAD R5, R6, R7, R5"""
+    assert check_warpgroups(GOOD.replace("IMAD R5, R6, R7, R5", scaled)) == (1, [])
+    early = scaled.replace("gsb0, 0x0", "gsb0, 0x1", 1)
+    assert "[24] are touched" in check_warpgroups(GOOD.replace("IMAD R5, R6, R7, R5", early))[1][0]
+
+
 # The last product has A in R88 to R91, and nothing waits for it before the IMAD.
 IN_REGISTERS = GOOD.replace("R24, gdesc[UR12], R24", "R24, R88, gdesc[UR12], R24")
 

@@ -166,6 +166,8 @@ BlockState& block_state() {
 
 WarpState& warp_state() { return block_state().warps[static_cast<size_t>(warp_of_thread())]; }
 
+enum class Floats { kBF16, kF16 };
+
 struct Request {
   float* d;
   int n;
@@ -173,6 +175,7 @@ struct Request {
   const uint32_t* a_registers;  // null where A is in shared memory
   uint64_t b;
   bool b_is_transposed;
+  Floats floats;
   bool accumulate;
   Place place;
 };
@@ -216,20 +219,25 @@ std::shared_ptr<Accumulators> find_accumulators(WarpState& warp, Request** all) 
   return made;
 }
 
-float to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+float to_float(uint16_t bits, Floats floats) {
+  if (floats == Floats::kBF16) return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  const uint32_t sign = (bits & 0x8000u) << 16, magnitude = (bits & 0x7fffu) << 13;
+  if (magnitude >= 31u << 23) return std::bit_cast<float>(sign | magnitude | 0xffu << 23);  // infinity, NaN
+  return std::bit_cast<float>(sign | magnitude) * 0x1p112f;  // the exponents' biases are 15 and 127
+}
 
 // The 16 terms of a product are added first, and their sum then to the target. The emulated mma adds in another order.
 // So no code can come to rely on the two giving the same bits.
-void multiply(const Lines& a, const Lines& b, bool accumulate, std::vector<float>& values) {
+void multiply(const Lines& a, const Lines& b, Floats floats, bool accumulate, std::vector<float>& values) {
   const size_t n = b.size();
   std::vector<float> transposed(kDepth * n), sums(n);
   for (size_t column = 0; column < n; ++column) {
-    for (size_t k = 0; k < kDepth; ++k) transposed[k * n + column] = to_float(b[column][k]);
+    for (size_t k = 0; k < kDepth; ++k) transposed[k * n + column] = to_float(b[column][k], floats);
   }
   for (size_t row = 0; row < kRowsOfWarp; ++row) {
     std::fill(sums.begin(), sums.end(), 0.0f);
     for (size_t k = 0; k < kDepth; ++k) {
-      const float factor = to_float(a[row][k]);
+      const float factor = to_float(a[row][k], floats);
       for (size_t column = 0; column < n; ++column) sums[column] += factor * transposed[k * n + column];
     }
     float* target = values.data() + row * n;
@@ -239,13 +247,14 @@ void multiply(const Lines& a, const Lines& b, bool accumulate, std::vector<float
 }
 
 // The same with truncated sums.
-void multiply_truncated(const Lines& a, const Lines& b, bool accumulate, std::vector<float>& values) {
+void multiply_truncated(const Lines& a, const Lines& b, Floats floats, bool accumulate, std::vector<float>& values) {
   const SumRule rule = sum_rule(kernel_architecture());
   for (size_t row = 0; row < kRowsOfWarp; ++row) {
     for (size_t column = 0; column < b.size(); ++column) {
       double products[kDepth];
       for (size_t k = 0; k < kDepth; ++k) {
-        products[k] = static_cast<double>(to_float(a[row][k])) * static_cast<double>(to_float(b[column][k]));
+        products[k] =
+            static_cast<double>(to_float(a[row][k], floats)) * static_cast<double>(to_float(b[column][k], floats));
       }
       float& sum = values[row * b.size() + column];
       sum = truncated_sum(accumulate ? sum : 0.0f, products, kDepth, rule.num_bits);
@@ -274,7 +283,7 @@ void issue(void* operands) {
   product.b = product.tile_b.read(0, request.n, request.place);
   for_each_piece(
       product, [&](const std::byte* piece) { begin_access(AccessKind::kProduct, piece, kPieceBytes, request.place); });
-  (settings().truncates_sums ? multiply_truncated : multiply)(product.a, product.b, request.accumulate,
+  (settings().truncates_sums ? multiply_truncated : multiply)(product.a, product.b, request.floats, request.accumulate,
                                                               product.target->values);
   ++product.target->num_pending;
   warp.open.push_back(std::move(product));
@@ -320,6 +329,7 @@ void fence(void*) { warp_state().has_fence = true; }
 
 constexpr Instruction kFence = {"wgmma_fence", Scope::kWarp, fence};
 constexpr Instruction kProduct = {"wgmma_bf16", Scope::kWarp, issue};
+constexpr Instruction kProductF16 = {"wgmma_f16", Scope::kWarp, issue};
 constexpr Instruction kCommit = {"wgmma_commit", Scope::kWarp, commit};
 constexpr Instruction kWait = {"wgmma_wait", Scope::kWarp, wait};
 
@@ -331,18 +341,23 @@ void forget_proxy_fence() { warp_state().has_proxy_fence[static_cast<size_t>(lan
 void wgmma_fence(const Place& place) { rendezvous(kFence, place); }
 
 void wgmma_bf16(float* d, int n, uint64_t a, uint64_t b, bool accumulate, const Place& place) {
-  Request mine = {d, n, a, nullptr, b, false, accumulate, place};
+  Request mine = {d, n, a, nullptr, b, false, Floats::kBF16, accumulate, place};
   rendezvous(kProduct, mine, place);
 }
 
 void wgmma_bf16(float* d, int n, const uint32_t* a, uint64_t b, bool accumulate, const Place& place) {
-  Request mine = {d, n, 0, a, b, false, accumulate, place};
+  Request mine = {d, n, 0, a, b, false, Floats::kBF16, accumulate, place};
   rendezvous(kProduct, mine, place);
 }
 
 void wgmma_bf16_transposed(float* d, int n, uint64_t a, uint64_t b, const Place& place) {
-  Request mine = {d, n, a, nullptr, b, true, true, place};
+  Request mine = {d, n, a, nullptr, b, true, Floats::kBF16, true, place};
   rendezvous(kProduct, mine, place);
+}
+
+void wgmma_f16(float* d, int n, const uint32_t* a, uint64_t b, bool accumulate, const Place& place) {
+  Request mine = {d, n, 0, a, b, false, Floats::kF16, accumulate, place};
+  rendezvous(kProductF16, mine, place);
 }
 
 void wgmma_commit(const Place& place) { rendezvous(kCommit, place); }

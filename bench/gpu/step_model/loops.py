@@ -16,6 +16,7 @@ from gpu.step_model.machine_code import Block, Instruction
 NEVER = 0.0
 MASKS = 0.06  # of attention's steps, how many hold keys that some query does not see
 EDGES = 0.1  # of attention's steps, how many hold cached keys and others, or keys that nobody sees
+RESCALES = 0.2  # of the parts of experts' weights, in how many a row's power of two changes; the first one sets it
 RISES = 0.25  # of attention's steps, in how many a maximum rises, so that the sums are scaled
 
 
@@ -166,7 +167,20 @@ def warpgroup_spans(blocks: Sequence[Block], case: Case) -> list[float]:
     times = [shares.get(width, 1.0) / steps for width in widths]
     for i in [i for i, block in enumerate(blocks) if block.has("LDGSTS")][1:]:
         times[i] = 1 / max(steps, case.span_steps)
+    for i in rescaling(blocks):
+        times[i] *= RESCALES
     return times
+
+
+def rescaling(blocks: Sequence[Block]) -> list[int]:
+    """The blocks for which a warp has voted, up to the next one that rounds to f16. They choose powers of two."""
+    found, is_rescaling = [], False
+    for i, block in enumerate(blocks):
+        is_rescaling = is_rescaling and not block.has("F2FP")
+        if is_rescaling:
+            found.append(i)
+        is_rescaling = is_rescaling or block.has("VOTE")
+    return found
 
 
 def attention(blocks: Sequence[Block], case: Case) -> list[float]:

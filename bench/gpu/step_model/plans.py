@@ -22,6 +22,7 @@ class ProductPlan:
     blocks: int
     resident: int  # blocks of a multiprocessor, as the plan counts
     shared_bytes: int
+    needs_whole_rows: bool = False  # the largest value of a row decides how it is rounded
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def product_plan(
         blocks=grid_x * grid_y,
         resident=plan["blocks_at_a_time"] // card_of(card)[1],
         shared_bytes=plan["shared_bytes"],
+        needs_whole_rows=plan["needs_whole_rows"],
     )
 
 

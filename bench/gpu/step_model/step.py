@@ -57,13 +57,13 @@ class Step:
 
     def add_linear(self, group: str, op: str, matrix: Matrix) -> None:
         plan = self.plan(matrix)
-        if plan.num_terms:
+        if plan.needs_whole_rows:
             self.launches.append(pack(op, self.rows, matrix.columns, plan.kernel))
         self.launches.append(Product(group, op, matrix, plan, self.rows))
 
     def add_linears(self, group: str, op: str, matrices: list[Matrix]) -> None:
         """Those of one type are one product. All of them share their rows."""
-        if packed := [plan for matrix in matrices if (plan := self.plan(matrix)).num_terms]:
+        if packed := [plan for matrix in matrices if (plan := self.plan(matrix)).needs_whole_rows]:
             self.launches.append(pack(op, self.rows, matrices[0].columns, packed[0].kernel))
         for dtype in dict.fromkeys(matrix.dtype for matrix in matrices):
             outputs = sum(matrix.outputs for matrix in matrices if matrix.dtype == dtype)
@@ -75,10 +75,11 @@ class Step:
         arguments = (matrix.dtype, matrix.outputs, matrix.columns, rows, self.activations, matrix.is_gated)
         return product_plan(self.card, *arguments, num_experts=matrix.num_experts)
 
-    def add_experts(self, group: str, op: str, matrix: Matrix, num_x_rows: int) -> None:
+    def add_experts(self, group: str, op: str, matrix: Matrix, num_x_rows: int, are_normed: bool) -> None:
+        """A norm finds the largest value of a row itself. But it does not make sums of 4-bit floats."""
         slots, plan = self.rows * self.shape.experts_per_row, self.plan(matrix)
         rows = routing(self.rows, matrix.num_experts, self.shape.experts_per_row, plan.tile_rows)
-        if plan.num_terms:  # rows of 4-bit floats, whose scale needs a whole row
+        if plan.needs_whole_rows and (plan.num_terms or not are_normed):
             self.launches.append(pack(op, num_x_rows, matrix.columns, plan.kernel))
         self.launches.append(ExpertProduct(group, op, matrix, plan, slots, routing=rows))
 
@@ -109,8 +110,8 @@ class Step:
         self.launches.append(Router("router", "router", self.shape.matrix(f"{name}.ffn_gate_inp"), self.rows))
         self.launches.append(RowKernel("route", "router", num_parts=2))  # the last block sorts what all have chosen
         gate_up, down = self.shape.matrix(f"{name}.ffn_gate_up_exps"), self.shape.matrix(f"{name}.ffn_down_exps")
-        self.add_experts("experts gate|up", "expert_gated_linear ffn_gate_up_exps", gate_up, self.rows)
-        self.add_experts("experts down", "expert_linear ffn_down_exps", down, slots)
+        self.add_experts("experts gate|up", "expert_gated_linear ffn_gate_up_exps", gate_up, self.rows, are_normed=True)
+        self.add_experts("experts down", "expert_linear ffn_down_exps", down, slots, are_normed=False)
         # It reads the rows of experts, MLP and residual stream. It writes the experts' sum, the sum of experts and MLP,
         # and the stream. Then it makes the next layer's rows, or the head's, which are not rounded.
         known = slots * self.shape.hidden * FLOAT + 5 * self.matrix_bytes

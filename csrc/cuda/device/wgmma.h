@@ -2,10 +2,10 @@
 // warpgroup is 4 neighbouring warps, the first of which has a number divisible by 4. All its 128 threads take part in
 // every call.
 //
-// wgmma_bf16 is a product of bf16 with sums in float32 registers: D [64, N] (+)= A [64, 16] B [16, N]. A and B lie in
-// shared memory, in tiles as cuda/block/swizzle.h describes them. A row of a tile holds 64 values along the product's
-// inner dimension: 64 columns of a row of A, or 64 rows of a column of B. With w = the thread's warp in the group, g =
-// lane / 4, t = lane % 4 and j = 0..N / 8 - 1, a thread holds of D
+// wgmma_bf16 is a product of bf16 with sums in float32 registers: D [64, N] (+)= A [64, 16] B [16, N]. wgmma_f16 is the
+// same of f16. A and B lie in shared memory, in tiles as cuda/block/swizzle.h describes them. A row of a tile holds 64
+// values along the product's inner dimension: 64 columns of a row of A, or 64 rows of a column of B. With w = the
+// thread's warp in the group, g = lane / 4, t = lane % 4 and j = 0..N / 8 - 1, a thread holds of D
 //   d[4j], d[4j + 1] = row 16w + g, columns 8j + 2t, 8j + 2t + 1;   d[4j + 2], d[4j + 3] = the same of row 16w + g + 8
 // A may also be in registers. Then a thread holds of A
 //   a[0] = row 16w + g, columns 2t, 2t + 1;   a[1] = row 16w + g + 8;   a[2], a[3] = the same, 8 columns on
@@ -132,28 +132,12 @@ __device__ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand 
       : "l"(a.descriptor), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
-// The same with A in registers; N is 24, 32, 64, 96, 128, 144, 160 or 256.
-__device__ inline void wgmma_bf16(float (&d)[12], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
-  asm volatile(
-      "{ .reg .pred p; setp.ne.b32 p, %17, 0; wgmma.mma_async.sync.aligned.m64n24k16.f32.bf16.bf16 {" GESSO_TEXT_12
-      "}, {%12, %13, %14, %15}, %16, p, 1, 1, 0; }"
-      : GESSO_4(0), GESSO_4(4), GESSO_4(8)
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
-}
-
+// The same with A in registers; N is 32, 64, 128 or 256.
 __device__ inline void wgmma_bf16(float (&d)[16], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
   asm volatile(
       "{ .reg .pred p; setp.ne.b32 p, %21, 0; wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {" GESSO_TEXT_16
       "}, {%16, %17, %18, %19}, %20, p, 1, 1, 0; }"
       : GESSO_16(0)
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
-}
-
-__device__ inline void wgmma_bf16(float (&d)[48], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
-  asm volatile(
-      "{ .reg .pred p; setp.ne.b32 p, %53, 0; wgmma.mma_async.sync.aligned.m64n96k16.f32.bf16.bf16 "
-      "{" GESSO_TEXT_0 GESSO_TEXT_32_TO_47 "}, {%48, %49, %50, %51}, %52, p, 1, 1, 0; }"
-      : GESSO_32(0), GESSO_16(32)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
@@ -173,27 +157,60 @@ __device__ inline void wgmma_bf16(float (&d)[64], const uint32_t (&a)[4], WgmmaO
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 
-__device__ inline void wgmma_bf16(float (&d)[72], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
-  asm volatile(
-      "{ .reg .pred p; setp.ne.b32 p, %77, 0; wgmma.mma_async.sync.aligned.m64n144k16.f32.bf16.bf16 "
-      "{" GESSO_TEXT_0 GESSO_TEXT_32 GESSO_TEXT_64_TO_71 "}, {%72, %73, %74, %75}, %76, p, 1, 1, 0; }"
-      : GESSO_32(0), GESSO_32(32), GESSO_4(64), GESSO_4(68)
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
-}
-
-__device__ inline void wgmma_bf16(float (&d)[80], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
-  asm volatile(
-      "{ .reg .pred p; setp.ne.b32 p, %85, 0; wgmma.mma_async.sync.aligned.m64n160k16.f32.bf16.bf16 "
-      "{" GESSO_TEXT_0 GESSO_TEXT_32 GESSO_TEXT_64_TO_79 "}, {%80, %81, %82, %83}, %84, p, 1, 1, 0; }"
-      : GESSO_32(0), GESSO_32(32), GESSO_16(64)
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
-}
-
 __device__ inline void wgmma_bf16(float (&d)[128], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
   asm volatile(
       "{ .reg .pred p; setp.ne.b32 p, %133, 0; wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {" GESSO_TEXT_0
           GESSO_TEXT_32 GESSO_TEXT_64 GESSO_TEXT_96 "}, {%128, %129, %130, %131}, %132, p, 1, 1, 0; }"
       : GESSO_32(0), GESSO_32(32), GESSO_32(64), GESSO_32(96)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+// The same of f16, whose subnormals count; N is 24, 64, 96, 128, 144 or 160.
+__device__ inline void wgmma_f16(float (&d)[12], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %17, 0; wgmma.mma_async.sync.aligned.m64n24k16.f32.f16.f16 {" GESSO_TEXT_12
+      "}, {%12, %13, %14, %15}, %16, p, 1, 1, 0; }"
+      : GESSO_4(0), GESSO_4(4), GESSO_4(8)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_f16(float (&d)[32], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %37, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16 {" GESSO_TEXT_0
+      "}, {%32, %33, %34, %35}, %36, p, 1, 1, 0; }"
+      : GESSO_32(0)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_f16(float (&d)[48], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %53, 0; wgmma.mma_async.sync.aligned.m64n96k16.f32.f16.f16 "
+      "{" GESSO_TEXT_0 GESSO_TEXT_32_TO_47 "}, {%48, %49, %50, %51}, %52, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_16(32)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_f16(float (&d)[64], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %69, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16 "
+      "{" GESSO_TEXT_0 GESSO_TEXT_32 "}, {%64, %65, %66, %67}, %68, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_32(32)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_f16(float (&d)[72], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %77, 0; wgmma.mma_async.sync.aligned.m64n144k16.f32.f16.f16 "
+      "{" GESSO_TEXT_0 GESSO_TEXT_32 GESSO_TEXT_64_TO_71 "}, {%72, %73, %74, %75}, %76, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_32(32), GESSO_4(64), GESSO_4(68)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
+}
+
+__device__ inline void wgmma_f16(float (&d)[80], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate) {
+  asm volatile(
+      "{ .reg .pred p; setp.ne.b32 p, %85, 0; wgmma.mma_async.sync.aligned.m64n160k16.f32.f16.f16 "
+      "{" GESSO_TEXT_0 GESSO_TEXT_32 GESSO_TEXT_64_TO_79 "}, {%80, %81, %82, %83}, %84, p, 1, 1, 0; }"
+      : GESSO_32(0), GESSO_32(32), GESSO_16(64)
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
 }
 

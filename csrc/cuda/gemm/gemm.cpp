@@ -10,6 +10,7 @@
 #include "cuda/gemm/gemm_plan.h"
 #include "cuda/gemm/pack/pack_activations.h"
 #include "cuda/gemm/pack/pack_fp4_activations.h"
+#include "cuda/gemm/pack/pack_half_activations.h"
 #include "cuda/host/queue.h"
 
 namespace gesso::cuda {
@@ -24,6 +25,8 @@ int64_t step_bytes(const RowFormat& format) {
   switch (format.type) {
     case RowType::kBF16:
     case RowType::kSplitBF16:
+    case RowType::kF16:
+    case RowType::kEvensFirstF16:
       return kStepColumns * 2;
     case RowType::kInt8:
       return kStepColumns;
@@ -35,7 +38,8 @@ int64_t step_bytes(const RowFormat& format) {
 }
 
 // Takes memory for packed rows like x.
-PackedRows take_rows(Queue& queue, ConstMatrix x, ActivationType activations, DType weight, Scratch where) {
+PackedRows take_rows(Queue& queue, ConstMatrix x, ActivationType activations, const ops::WeightKind& weight,
+                     Scratch where) {
   PackedRows packed;
   packed.activations = activations;
   packed.format = plan_rows(queue.properties(), weight, activations);
@@ -44,28 +48,29 @@ PackedRows take_rows(Queue& queue, ConstMatrix x, ActivationType activations, DT
   packed.num_steps = num_row_steps(packed.format.type, x.columns);
   packed.row_bytes = packed.num_steps * step_bytes(packed.format);
 
-  const bool is_int8 = packed.format.type == RowType::kInt8, is_fp4 = packed.format.num_terms > 0;
+  const bool is_int8 = packed.format.type == RowType::kInt8, has_row_scales = needs_whole_rows(packed.format);
   const int64_t value_bytes = round_up(x.rows * packed.row_bytes, kScratchAlignment);
-  const int64_t scale_bytes = is_int8 ? packed.num_steps * sizeof(StepScales) : is_fp4 ? sizeof(float) : 0;  // of a row
+  const int64_t scale_bytes = is_int8 ? packed.num_steps * sizeof(StepScales) : has_row_scales ? sizeof(float) : 0;
   std::byte* memory = queue.scratch_bytes(where, value_bytes + x.rows * scale_bytes);
   packed.values = memory;
   if (is_int8) packed.scales = reinterpret_cast<const StepScales*>(memory + value_bytes);
-  if (is_fp4) packed.row_scales = reinterpret_cast<const float*>(memory + value_bytes);
+  if (has_row_scales) packed.row_scales = reinterpret_cast<const float*>(memory + value_bytes);
   return packed;
 }
 
 void fill(const Queue& queue, ConstMatrix x, const PackedRows& packed) {
+  if (is_f16(packed.format.type)) return pack_half_activations(queue, x, packed);
   packed.format.num_terms > 0 ? pack_fp4_activations(queue, x, packed) : pack_activations(queue, x, packed);
 }
 
-PackedRows pack(const Context& context, ConstMatrix x, ActivationType activations, DType weight) {
-  const PackedRows packed = take_rows(*context.queue, x, activations, weight, Scratch::kActivations);
+PackedRows pack(const Context& context, ConstMatrix x, const ops::WeightKind& weight) {
+  const PackedRows packed = take_rows(*context.queue, x, context.activations, weight, Scratch::kActivations);
   fill(*context.queue, x, packed);
   return packed;
 }
 
 // The rounding of rows for a weight that Context::activations asks for.
-RowFormat format_for(const Context& context, DType weight) {
+RowFormat format_for(const Context& context, const ops::WeightKind& weight) {
   return plan_rows(context.queue->properties(), weight, context.activations);
 }
 
@@ -139,14 +144,14 @@ void run(const char* name, const Context& context, const PackedRows& x, GemmArgu
   gemm_code(plan.sums.kernel, weights.dtype).launch(gemm);
 }
 
-// The same for a gated product, whose results are packed where `rounding` has a slot. The kernels do it, except for
-// 4-bit floats, whose scale needs a whole row.
+// The same for a gated product, whose results are packed where `rounding` has a slot. The kernels do it, except
+// where it needs whole rows.
 void run_gated(const char* name, const Context& context, const PackedRows& x, GemmArguments& arguments, Matrix out,
                const ops::Rounding& rounding) {
   arguments.is_gated = true;
   const bool has_slot = rounding.slot >= 0;
   const PackedRows packed = has_slot ? packed_rows(context, out, rounding) : PackedRows();
-  const bool is_packed_later = packed.format.num_terms > 0;
+  const bool is_packed_later = needs_whole_rows(packed.format);
   if (has_slot && !is_packed_later) arguments.packed = PackedTarget(packed);
   set_output(arguments, 0, out);
   run(name, context, x, arguments, out.columns);
@@ -155,12 +160,12 @@ void run_gated(const char* name, const Context& context, const PackedRows& x, Ge
 
 }  // namespace
 
-PackedRows pack_rows(const Context& context, const ops::Activations& x, DType weight_type) {
+PackedRows pack_rows(const Context& context, const ops::Activations& x, const ops::WeightKind& weight) {
   const ops::Rounding& rounding = x.rounding;
-  if (rounding.slot >= 0 && format_for(context, rounding.weights[0]) == format_for(context, weight_type)) {
+  if (rounding.slot >= 0 && format_for(context, rounding.weights[0]) == format_for(context, weight)) {
     return packed_rows(context, x.values, rounding);
   }
-  return pack(context, x.values, context.activations, weight_type);
+  return pack(context, x.values, weight);
 }
 
 PackedRows packed_rows(const Context& context, ConstMatrix x, const ops::Rounding& rounding) {
@@ -173,7 +178,7 @@ void fill_slot(const Context& context, ConstMatrix x, const ops::Rounding& round
 }
 
 bool rounds_alike(const Context& context, const ops::Rounding& rounding) {
-  const auto is_alike = [&](DType weight) {
+  const auto is_alike = [&](const ops::WeightKind& weight) {
     return format_for(context, weight) == format_for(context, rounding.weights[0]);
   };
   return std::all_of(rounding.weights.begin(), rounding.weights.begin() + rounding.num_weights, is_alike);

@@ -3,9 +3,10 @@
 //   float32 rows --pack--> PackedRows --multiply--> float32 rows
 //
 // An op that makes rows may pack them as it goes (ops::Rounding), and a gated product packs its results for the next
-// product. All other rows are packed once per op. Rows are rounded to bf16, to int8 with a scale per 32 columns, or to
-// sums of 4-bit floats. The weights stay in memory as the file has them, and are decoded tile by tile. All sums are
-// float32. A row gets the same bits alone as among other rows. gemm_plan.h chooses how all of this is done.
+// product. All other rows are packed once per op. Rows are rounded to bf16, to f16 with a scale per row, to int8 with a
+// scale per 32 columns, or to sums of 4-bit floats. The weights stay in memory as the file has them, and are decoded
+// tile by tile. All sums are float32. A row gets the same bits alone as among other rows. gemm_plan.h chooses how all
+// of this is done.
 #pragma once
 
 #include <cstddef>
@@ -40,16 +41,17 @@ struct PackedRows {
   int64_t columns = 0;  // K
   int64_t num_steps = 0;
   int64_t row_bytes = 0;               // bytes of a row of `values`; they are zero from K to the end of the last step
-  const std::byte* values = nullptr;   // bf16 or int8 [rows, num_steps, 64], or Fp4Activations; 256-byte aligned
+  const std::byte* values = nullptr;   // bf16, f16 or int8 [rows, num_steps, 64], or Fp4Activations; 256-byte aligned
   const StepScales* scales = nullptr;  // int8 only: [rows, num_steps]
-  const float* row_scales = nullptr;   // 4-bit floats only: [rows]
+  const float* row_scales = nullptr;   // where needs_whole_rows(format): [rows]
 };
 
-// Packed rows of bf16, split bf16 or int8, as a kernel writes them. (Rows of 4-bit floats need the largest value of a
-// whole row first, so a kernel of its own packs them.)
+// Packed rows of all types but 4-bit floats, as a kernel writes them. (Those of 4-bit floats have a kernel of their
+// own.)
 struct PackedTarget {
   std::byte* values = nullptr;  // null: there is nothing to pack
   StepScales* scales = nullptr;
+  float* row_scales = nullptr;
   int64_t row_bytes = 0;
   int32_t num_steps = 0;  // of 64 columns of float32
   int32_t type = 0;       // a RowType; an enum of one byte would be followed by padding
@@ -58,14 +60,15 @@ struct PackedTarget {
   explicit PackedTarget(const PackedRows& packed)
       : values(const_cast<std::byte*>(packed.values)),
         scales(const_cast<StepScales*>(packed.scales)),
+        row_scales(const_cast<float*>(packed.row_scales)),
         row_bytes(packed.row_bytes),
         num_steps(num_row_steps(RowType::kBF16, packed.columns)),
         type(static_cast<int32_t>(packed.format.type)) {}
 };
 
-// Packs x, of any stride and alignment, for weights of a type. Context::activations says how x is rounded. If the op
+// Packs x, of any stride and alignment, for weights of a kind. Context::activations says how x is rounded. If the op
 // that made the rows has packed them in this way, nothing is left to do.
-PackedRows pack_rows(const Context& context, const ops::Activations& x, DType weight_type);
+PackedRows pack_rows(const Context& context, const ops::Activations& x, const ops::WeightKind& weight);
 
 // For an op that makes rows and packs them itself: the memory in the slot of `rounding` for rows like x, packed for the
 // first of its weights.

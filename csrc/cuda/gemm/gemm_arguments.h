@@ -46,7 +46,7 @@ struct GemmArguments {
   const std::byte* x = nullptr;
   int64_t x_row_bytes = 0;
   const StepScales* x_scales = nullptr;  // int8 only, [num_x_rows, num_steps]
-  const float* x_row_scales = nullptr;   // 4-bit floats only, [num_x_rows]
+  const float* x_row_scales = nullptr;   // f16 and 4-bit floats only, [num_x_rows]
   int num_columns = 0;                   // K
   int num_steps = 0;                     // steps of 64 columns in a row
 

@@ -22,16 +22,16 @@ GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weig
       return GemmKernel::kMmaFp4;
     case RowType::kInt8:
       return GemmKernel::kMmaInt8;
+    case RowType::kF16:
+    case RowType::kEvensFirstF16:
+      return GemmKernel::kWgmmaExperts;
     case RowType::kSplitBF16:
       return GemmKernel::kMmaBF16;
     case RowType::kBF16:
       break;
   }
-  if (!has_wgmma(device)) return GemmKernel::kMmaBF16;
-  if (weights.num_experts > 0) {
-    return FragmentTypes::has(weights.dtype) ? GemmKernel::kWgmmaExperts : GemmKernel::kMmaBF16;
-  }
-  return WgmmaTypes::has(weights.dtype) ? GemmKernel::kWgmmaBF16 : GemmKernel::kMmaBF16;
+  const bool is_wgmma = has_wgmma(device) && weights.num_experts == 0 && WgmmaTypes::has(weights.dtype);
+  return is_wgmma ? GemmKernel::kWgmmaBF16 : GemmKernel::kMmaBF16;
 }
 
 // With experts there are so many tiles that k is never cut.
@@ -117,7 +117,7 @@ const char* kernel_name(GemmKernel kernel) {
     case GemmKernel::kWgmmaBF16:
       return "wgmma bf16";
     case GemmKernel::kWgmmaExperts:
-      return "wgmma experts";
+      return "wgmma experts f16";
   }
   return "";
 }
@@ -131,16 +131,19 @@ ActivationType default_activations(int arch) {
   return has_fast_16_bits ? ActivationType::kBF16 : ActivationType::kInt8;
 }
 
-RowFormat plan_rows(const DeviceProperties& device, DType weight, ActivationType activations) {
+RowFormat plan_rows(const DeviceProperties& device, const ops::WeightKind& weight, ActivationType activations) {
   const bool is_int8 = activations == ActivationType::kInt8;
   if (has_fp4(device)) {
     // NVFP4 and MXFP4 weights: the rows are sums of 4-bit floats, with as many terms as make them as exact as the
     // asked-for rounding. pack/fp4_activations.h has the errors.
-    if (weight == DType::kNVFP4) return {RowType::kNvFp4, is_int8 ? 2 : 3};
-    if (weight == DType::kMXFP4) return {RowType::kMxFp4, is_int8 ? 3 : 4};
+    if (weight.dtype == DType::kNVFP4) return {RowType::kNvFp4, is_int8 ? 2 : 3};
+    if (weight.dtype == DType::kMXFP4) return {RowType::kMxFp4, is_int8 ? 3 : 4};
   }
-  if (is_int8 && has_codes(weight)) return {RowType::kInt8};
-  return {weight == DType::kF32 ? RowType::kSplitBF16 : RowType::kBF16};
+  if (is_int8 && has_codes(weight.dtype)) return {RowType::kInt8};
+  if (has_wgmma(device) && weight.has_experts && FragmentTypes::has(weight.dtype)) {
+    return {EvensFirstTypes::has(weight.dtype) ? RowType::kEvensFirstF16 : RowType::kF16};
+  }
+  return {weight.dtype == DType::kF32 ? RowType::kSplitBF16 : RowType::kBF16};
 }
 
 int num_row_steps(RowType type, int64_t num_columns) {
@@ -149,7 +152,7 @@ int num_row_steps(RowType type, int64_t num_columns) {
 
 GemmSums plan_sums(const DeviceProperties& device, const GemmWeights& weights, ActivationType activations) {
   GemmSums sums;
-  sums.rows = plan_rows(device, weights.dtype, activations);
+  sums.rows = plan_rows(device, {weights.dtype, weights.num_experts > 0}, activations);
   sums.kernel = choose_kernel(device, weights, sums.rows.type);
   sums.num_steps = num_row_steps(sums.rows.type, weights.num_columns);
   sums.splits = plan_splits(device, weights, sums);

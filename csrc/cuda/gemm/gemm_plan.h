@@ -18,6 +18,7 @@
 #include "core/dtype.h"
 #include "cuda/gemm/gemm_splits.h"
 #include "cuda/host/device_properties.h"
+#include "ops/activations.h"
 
 namespace gesso::cuda {
 
@@ -50,6 +51,9 @@ enum class RowType : uint8_t {
   kSplitBF16,
   // Integers of 8 bits, with a scale for 32 columns.
   kInt8,
+  // Half precision, with a scale for each row, see pack/half_rows.h. For experts on compute capability 9.0.
+  kF16,
+  kEvensFirstF16,  // the same with the even columns of every 16 before the odd ones
   // Sums of 2 to 4 rows of 4-bit floats, see pack/fp4_activations.h.
   kNvFp4,
   kMxFp4,
@@ -63,13 +67,21 @@ struct RowFormat {
   friend bool operator==(const RowFormat&, const RowFormat&) = default;
 };
 
+constexpr bool is_f16(RowType type) { return type == RowType::kF16 || type == RowType::kEvensFirstF16; }
+
+// Whether the largest value of a row decides how the row is rounded. A kernel that makes a part of a row cannot round
+// it then.
+constexpr bool needs_whole_rows(const RowFormat& format) {
+  return is_f16(format.type) || format.type == RowType::kNvFp4 || format.type == RowType::kMxFp4;
+}
+
 enum class GemmKernel : uint8_t {
   kMmaBF16,  // matrix instructions of a warp on bf16; every GPU has them
   kMmaInt8,  // the same on 8-bit integers
   kMmaFp4,   // the same on 4-bit floats: compute capability 12.0 and 12.1
   // Matrix instructions of a warpgroup on bf16, with weights that are decoded in registers: compute capability 9.0.
   kWgmmaBF16,
-  kWgmmaExperts,  // the same for experts
+  kWgmmaExperts,  // the same for experts, on half precision
 };
 
 // The weights of a product: one matrix [N, K], a gate's and an up's, or those of each expert.
@@ -120,7 +132,8 @@ struct GemmPlan {
 
 // `activations` is how the caller wants rows to be rounded, kBF16 or kInt8. A weight without int8 products gets bf16.
 // On compute capability 12.0 and 12.1 NVFP4 and MXFP4 get sums of 4-bit floats that are as exact as what was asked for.
-RowFormat plan_rows(const DeviceProperties& device, DType weight, ActivationType activations);
+// On 9.0 experts get half precision in place of bf16, which is more exact.
+RowFormat plan_rows(const DeviceProperties& device, const ops::WeightKind& weight, ActivationType activations);
 GemmSums plan_sums(const DeviceProperties& device, const GemmWeights& weights, ActivationType activations);
 // num_rows: the rows of the result. With experts these are slots: a row of x has one slot for each of its experts.
 GemmTiles plan_tiles(const DeviceProperties& device, const GemmWeights& weights, const GemmSums& sums,

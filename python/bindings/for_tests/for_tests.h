@@ -34,6 +34,7 @@ void bind_vector_math(nb::module_& module);
 void bind_readers(nb::module_& module);
 void bind_profile(nb::module_& module);
 void bind_plans(nb::module_& module);
+void bind_packed_rows(nb::module_& module);
 
 // The profile to which calls of ops add; nullptr while nothing is profiled.
 Profile* test_profile();
@@ -118,8 +119,12 @@ class Call {
   T* in_out(T* values, int64_t count) {
     const int64_t num_bytes = count * static_cast<int64_t>(sizeof(T));
     auto* placed = const_cast<std::byte*>(place(values, num_bytes));
-    if (context_.queue) results_.push_back({placed, values, num_bytes});
+    if (context_.queue) bring_back(placed, values, num_bytes);
     return reinterpret_cast<T*>(placed);
+  }
+  // finish() copies these bytes of the device to `host`.
+  void bring_back(const void* device, void* host, int64_t num_bytes) {
+    results_.push_back({static_cast<const std::byte*>(device), host, num_bytes});
   }
   void finish();
 

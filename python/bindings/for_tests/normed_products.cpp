@@ -13,7 +13,7 @@ NormedProducts::NormedProducts(Call& call, const NormsOfTest& norms, int64_t num
     std::vector<Weight>& weights = weights_.emplace_back();
     for (const Stored& product : products) {
       weights.push_back({call.tensor(product), {}});
-      rounding.weights[rounding.num_weights++] = weights.back().values.dtype;
+      rounding.weights[rounding.num_weights++] = ops::kind_of(weights.back());
     }
     const Tensor& weight = norms_.emplace_back(call.tensor(norm));
     const Matrix out = call.output(normed_.emplace_back(num_rows, num_columns));
@@ -24,6 +24,10 @@ NormedProducts::NormedProducts(Call& call, const NormsOfTest& norms, int64_t num
 void NormedProducts::multiply(Call& call) {
   for (size_t i = 0; i < rows_.size(); ++i) {
     for (const Weight& weight : weights_[i]) {
+      if (ops::kind_of(weight).has_experts) {
+        half_rows_.emplace_back(call, rows_[i].activations(), ops::kind_of(weight));
+        continue;
+      }
       Output& out = products_.emplace_back(rows_[i].out.rows, weight.num_outputs());
       ops::linear(call.context(), {.x = rows_[i].activations(), .weight = weight, .out = call.output(out)});
     }
@@ -32,6 +36,7 @@ void NormedProducts::multiply(Call& call) {
 
 void NormedProducts::append_to(std::vector<NumpyRows<float>>& results) {
   for (Output& out : products_) results.push_back(out.finish());
+  for (const HalfRows& rows : half_rows_) results.push_back(rows.finish());
 }
 
 }  // namespace gesso::bindings

@@ -10,6 +10,7 @@
 #include "for_tests.h"
 #include "ops/rms_norm.h"
 #include "ops/weight.h"
+#include "packed_rows.h"
 
 namespace gesso::bindings {
 
@@ -23,12 +24,14 @@ class NormedProducts {
   std::span<const ops::NormedRows> rows() const { return rows_; }
   // Multiplies the rows with their weights. To be called once, behind the op.
   void multiply(Call& call);
-  // The products, once the call has finished, in the order of the weights.
+  // Once the call has finished: the products, in the order of the weights. For weights of experts there are no
+  // products; behind all others stand the rows that were rounded for them.
   void append_to(std::vector<NumpyRows<float>>& results);
 
  private:
   std::deque<Tensor> norms_;
   std::deque<Output> normed_, products_;
+  std::vector<HalfRows> half_rows_;
   std::vector<std::vector<Weight>> weights_;
   std::vector<ops::NormedRows> rows_;
 };

@@ -254,4 +254,5 @@ NB_MODULE(_ops, module) {
   bind_readers(module);
   bind_profile(module);
   bind_plans(module);
+  bind_packed_rows(module);
 }

@@ -39,6 +39,7 @@ nb::dict gemm_plan(const Card& card, const std::string& type, int64_t num_output
   fields["sums"] = nb::make_tuple(static_cast<int>(plan.sums.kernel), static_cast<int>(plan.sums.rows.type),
                                   plan.sums.rows.num_terms, plan.sums.num_steps, plan.sums.splits.count,
                                   plan.sums.splits.steps_each);
+  fields["needs_whole_rows"] = cuda::needs_whole_rows(plan.sums.rows);
   fields["steps_per_split"] = plan.sums.splits.steps_each;
   fields["tile_rows"] = plan.tiles.rows;
   fields["grid"] = nb::make_tuple(plan.tiles.grid_x, plan.tiles.grid_y);

@@ -13,6 +13,7 @@
 #include "cuda/device/launch.h"
 #include "cuda/device/wgmma.h"
 #include "emulator.h"
+#include "quant/half.h"
 
 namespace {
 
@@ -23,15 +24,27 @@ constexpr int kThreads = 128;
 constexpr int kRows = 64;
 constexpr int kColumns = 64;  // of a tile: the inner dimension of four products
 
-std::vector<uint16_t> random_bf16(size_t count, uint32_t seed) {
+// Of what the values are, and where A is. B is always in shared memory.
+enum Operands { kBF16, kBF16Registers, kF16Registers };
+
+// Many of the f16 are subnormal.
+template <Operands kOperands>
+std::vector<uint16_t> random_values(size_t count, uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
   std::vector<uint16_t> values(count);
-  for (uint16_t& value : values) value = static_cast<uint16_t>(std::bit_cast<uint32_t>(normal(random)) >> 16);
+  for (uint16_t& value : values) {
+    value = kOperands == kF16Registers ? quant::float_to_half(normal(random) * 0x1p-14f)
+                                       : static_cast<uint16_t>(std::bit_cast<uint32_t>(normal(random)) >> 16);
+  }
   return values;
 }
 
-float value_of(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
+template <Operands kOperands>
+double value_of(uint16_t bits) {
+  return static_cast<double>(kOperands == kF16Registers ? quant::half_to_float(bits)
+                                                        : std::bit_cast<float>(uint32_t{bits} << 16));
+}
 
 enum Mistake { kNone, kNoSwizzle, kNoBarrier, kNoWait, kNoProxyFence, kNoFence, kOverwrites, kTouchesRegisters };
 
@@ -61,7 +74,7 @@ void load_fragment(const uint16_t* a, uint32_t (&fragment)[4]) {
   }
 }
 
-template <int N, bool kInRegisters>
+template <int N, Operands kOperands>
 void product_kernel(Arguments arguments) {
   const Mistake mistake = arguments.mistake;
   std::byte* memory = shared_memory<std::byte>();
@@ -79,10 +92,14 @@ void product_kernel(Arguments arguments) {
     if (mistake != kNoFence) wgmma_fence();
     for (int k = 0; k < 4; ++k) {
       const WgmmaOperand b = further_on(wgmma_operand(tile_b, 0), 32 * k);
-      if constexpr (kInRegisters) {
+      if constexpr (kOperands != kBF16) {
         uint32_t(&fragment)[4] = fragments[mistake == kTouchesRegisters ? 0 : step % 2][k];
         load_fragment(arguments.a + step * kRows * kColumns + 16 * k, fragment);
-        wgmma_bf16(sums, fragment, b, step > 0 || k > 0);
+        if constexpr (kOperands == kF16Registers) {
+          wgmma_f16(sums, fragment, b, step > 0 || k > 0);
+        } else {
+          wgmma_bf16(sums, fragment, b, step > 0 || k > 0);
+        }
       } else {
         wgmma_bf16(sums, wgmma_operand(tile_a, k), b, step > 0 || k > 0);
       }
@@ -107,22 +124,22 @@ T* to_device(const std::vector<T>& values) {
   return static_cast<T*>(data);
 }
 
-template <int N, bool kInRegisters = false>
+template <int N, Operands kOperands = kBF16>
 struct Problem {
   std::vector<uint16_t> a, b;
   std::vector<float> out;
   int num_steps;
 
   Problem(int num_steps, uint32_t seed)
-      : a(random_bf16(static_cast<size_t>(num_steps) * kRows * kColumns, seed)),
-        b(random_bf16(static_cast<size_t>(num_steps) * N * kColumns, seed + 1)),
+      : a(random_values<kOperands>(static_cast<size_t>(num_steps) * kRows * kColumns, seed)),
+        b(random_values<kOperands>(static_cast<size_t>(num_steps) * N * kColumns, seed + 1)),
         out(static_cast<size_t>(kRows) * N),
         num_steps(num_steps) {}
 
   // Returns an empty string, or what the kernel did wrong.
   std::string run(Mistake mistake) {
     Arguments arguments = {to_device(a), to_device(b), to_device(out), num_steps, mistake};
-    launch("product", {dim3(1), kThreads, 1024 + 2 * (kRows + N) * 128, nullptr}, product_kernel<N, kInRegisters>,
+    launch("product", {dim3(1), kThreads, 1024 + 2 * (kRows + N) * 128, nullptr}, product_kernel<N, kOperands>,
            arguments);
     const cudaError_t error = cudaDeviceSynchronize();
     std::string failure = error == cudaSuccess ? "" : emulator::take_failure();
@@ -143,9 +160,8 @@ struct Problem {
         double sum = 0, size = 0;
         for (int step = 0; step < num_steps; ++step) {
           for (int k = 0; k < kColumns; ++k) {
-            const double product =
-                static_cast<double>(value_of(a[static_cast<size_t>((step * kRows + r) * kColumns + k)])) *
-                static_cast<double>(value_of(b[static_cast<size_t>((step * N + n) * kColumns + k)]));
+            const double product = value_of<kOperands>(a[static_cast<size_t>((step * kRows + r) * kColumns + k)]) *
+                                   value_of<kOperands>(b[static_cast<size_t>((step * N + n) * kColumns + k)]);
             sum += product;
             size += std::abs(product);
           }
@@ -163,23 +179,23 @@ struct Device {
   ~Device() { emulator::reset_settings(); }
 };
 
-template <int N, bool kInRegisters = false>
+template <int N, Operands kOperands = kBF16>
 void check_products() {
   Device device;
   for (uint64_t seed : {1, 2, 3}) {
     emulator::set_seed(seed);
-    Problem<N, kInRegisters> problem(3, static_cast<uint32_t>(seed));
+    Problem<N, kOperands> problem(3, static_cast<uint32_t>(seed));
     CHECK(problem.run(kNone) == "");
     CHECK(problem.worst_error() < 1e-6);
   }
 }
 
 // True if for some order of the threads the emulator reports the mistake, or, without a message, the result is wrong.
-template <int N = 64, bool kInRegisters = false>
+template <int N = 64, Operands kOperands = kBF16>
 bool is_seen(Mistake mistake, const std::string& message) {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     emulator::set_seed(seed);
-    Problem<N, kInRegisters> problem(3, static_cast<uint32_t>(seed));
+    Problem<N, kOperands> problem(3, static_cast<uint32_t>(seed));
     const std::string failure = problem.run(mistake);
     if (message.empty() ? !(problem.worst_error() < 1e-6) || !failure.empty()
                         : failure.find(message) != std::string::npos) {
@@ -196,19 +212,22 @@ TEST_CASE("wgmma multiplies as plain loops do") {
 }
 
 TEST_CASE("wgmma multiplies registers as plain loops do") {
-  check_products<24, true>();
-  check_products<32, true>();
-  check_products<96, true>();
-  check_products<144, true>();
-  check_products<160, true>();
+  check_products<32, kBF16Registers>();
+  check_products<64, kBF16Registers>();
+  check_products<128, kBF16Registers>();
+  check_products<256, kBF16Registers>();
+  check_products<24, kF16Registers>();
+  check_products<96, kF16Registers>();
+  check_products<144, kF16Registers>();
+  check_products<160, kF16Registers>();
 }
 
 TEST_CASE("mistakes with registers are seen") {
   Device device;
-  CHECK(is_seen<24, true>(kNoBarrier, ""));
-  CHECK(is_seen<24, true>(kNoProxyFence, "no fence_async_proxy"));
-  CHECK(is_seen<24, true>(kOverwrites, "written while its product was under way"));
-  CHECK(is_seen<24, true>(kTouchesRegisters, "written while its product was under way"));
+  CHECK(is_seen<24, kF16Registers>(kNoBarrier, ""));
+  CHECK(is_seen<24, kF16Registers>(kNoProxyFence, "no fence_async_proxy"));
+  CHECK(is_seen<24, kF16Registers>(kOverwrites, "written while its product was under way"));
+  CHECK(is_seen<24, kF16Registers>(kTouchesRegisters, "written while its product was under way"));
 }
 
 TEST_CASE("mistakes with wgmma are seen") {

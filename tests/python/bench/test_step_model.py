@@ -15,6 +15,7 @@ from gpu.step_model.head import SoftEmbedding, Statistics
 from gpu.step_model.kernels import KERNELS, kernel_of
 from gpu.step_model.launch import RowKernel
 from gpu.step_model.loops import (
+    RESCALES,
     Case,
     Work,
     attention,
@@ -189,6 +190,14 @@ def test_a_pair_gets_its_weights_by_one_copy():
     assert replace(soft, table=Matrix("Q8_0", 8192, 2816)).table_bytes == 64 * 128 / 32 * 34
     on_others = replace(soft, plan=SoftPlan("soft embedding", 32, 132, 43, 1, 132))
     assert on_others.table_bytes == 32 * 210  # both halves of each block
+
+
+def test_powers_of_two_seldom_change():
+    """A warp votes whether its weights need other powers. What follows is rare, up to the words that are rounded."""
+    vote, words = Block([ins("VOTE"), ins("BRA")]), Block([ins("F2FP"), ins("STS")])
+    change, products = Block([ins("FMUL")]), Block([ins("HGMMA.64x24x16.F32")] * 4)
+    times = warpgroup_spans([vote, change, change, words, products, change], Case())
+    assert times == [1, RESCALES, RESCALES, 1, 1, 1]
 
 
 def test_runs_of_tiles():

@@ -6,7 +6,7 @@
 
 #include "cuda/block/ring.h"
 #include "cuda/block/swizzle.h"
-#include "cuda/decode/fragments.h"
+#include "cuda/decode/half_fragments.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/barrier.h"
 #include "cuda/device/kernel.h"
@@ -32,21 +32,48 @@ struct RawWindow {
         pitch((pieces | 1) * 16) {}
 };
 
+// The windows of a warpgroup's rows, an odd number of pieces apart. Eight rows are read at once. They are in different
+// banks if they begin alike in their windows.
+//
+// Rows of 748 bytes (Q8_0, 704 columns) begin 0, 12, 8, 4, 0, ... bytes behind a multiple of 16, and what is read of a
+// row may reach into the next piece. So the windows of 8 rows are put in such an order that the row in the next piece
+// of the banks' 128 bytes begins less far behind: 12, 8, 4, 0.
+template <typename Decoder, int kSteps>
+struct RawWindows {
+  static constexpr RawWindow<Decoder> kWindow{kSteps};
+  static constexpr int kSpanBytes = kWindow.bytes, kPitch = kWindow.pitch;
+  static constexpr bool kBeginsAlike = kSpanBytes % 16 == 0;  // all spans of a row begin alike in their windows
+
+  // Where the window of a row begins.
+  __device__ static int place(int row, int64_t row_bytes) {
+    if (Decoder::kAlignment == 16) return row * kPitch;
+    const int turn = row_bytes % 16 < 8 ? 8 - row % 8 : row % 8;
+    return (row / 8 * 8 + turn * (kPitch / 16) % 8) * kPitch;
+  }
+
+  // Where a span that lies at an address in memory begins in its window.
+  __device__ static int begin(const std::byte* address) {
+    return Decoder::kAlignment == 16 ? 0 : static_cast<int>(reinterpret_cast<uintptr_t>(address) % 16);
+  }
+};
+
 // A block's shared memory begins at a multiple of kSwizzledTileAlignment. A span is what is copied at once: columns of
 // the weight rows and of the rows of x. The longer it is, the fewer instructions its copies and barriers take.
 template <DType kFormat, int kRows>
 struct ExpertMemory {
   using Decoder = TileDecoder<kFormat>;
-  using Fragments = FragmentDecoder<kFormat>;
+  using Fragments = HalfFragments<kFormat>;
   static constexpr bool kIsNarrow = kRows == kNarrowRows;
   static constexpr int kThreads = kExpertThreads;
-  static constexpr int kScaleBytes = 16 * Fragments::kScalePitch;  // of a warp
-  static constexpr int kStepBytes = kRows * kSwizzledRowBytes;     // rows of x of a step
+  static constexpr int kWordBytes =
+      16 * Fragments::kPartSteps * kStepColumns / Fragments::kUnitColumns * 4;  // a warp's
+  static constexpr int kStepBytes = kRows * kSwizzledRowBytes;                  // rows of x of a step
   // With narrow tiles the results have their own place, so that they are stored while the next tile is copied. Two
   // blocks share a multiprocessor's memory.
   static constexpr int kStagedBytes = kIsNarrow ? kExpertGroups * staged_bytes(kRows) : 0;
+  static constexpr int kRowScaleBytes = kRows * static_cast<int>(sizeof(float));
   static constexpr int kMaxBytes = (kIsNarrow ? 113 : 227) * 1024 - kSwizzledTileAlignment - kWorkListRoom -
-                                   kThreads / kWarpSize * kScaleBytes - kStagedBytes;
+                                   kThreads / kWarpSize * kWordBytes - kRowScaleBytes - kStagedBytes;
 
   static constexpr int raw_slot_bytes(int steps) { return kTileWeightRows * RawWindow<Decoder>(steps).pitch; }
   static constexpr int slot_bytes(int steps) { return steps * kStepBytes + kExpertGroups * raw_slot_bytes(steps); }
@@ -55,14 +82,17 @@ struct ExpertMemory {
   static constexpr int kSlots = 3 * slot_bytes(kSpanSteps) <= kMaxBytes ? 3 : 2;  // one is multiplied, others arrive
   static constexpr int kRowSlotBytes = kSpanSteps * kStepBytes;
   static constexpr int kRawSlotBytes = raw_slot_bytes(kSpanSteps);
+  using Windows = RawWindows<Decoder, kSpanSteps>;
 
   static constexpr int kRowsBegin = 0;
   static constexpr int kRawBegin = kRowsBegin + kSlots * kRowSlotBytes;
-  static constexpr int kScalesBegin = kRawBegin + kExpertGroups * kSlots * kRawSlotBytes;
-  static constexpr int kResultsBegin = kScalesBegin + kThreads / kWarpSize * kScaleBytes;
+  static constexpr int kWordsBegin = kRawBegin + kExpertGroups * kSlots * kRawSlotBytes;
+  static constexpr int kRowScalesBegin = kWordsBegin + kThreads / kWarpSize * kWordBytes;
+  static constexpr int kResultsBegin = kRowScalesBegin + kRowScaleBytes;
   static constexpr int kStagedBegin = kIsNarrow ? kResultsBegin : 0;
   static constexpr int kWorkBegin = kResultsBegin + kStagedBytes;
   static_assert(kSlots * slot_bytes(kSpanSteps) <= kMaxBytes);
+  static_assert(kSpanSteps % Fragments::kPartSteps == 0);
   static_assert(kStagedBegin + kExpertGroups * staged_bytes(kRows) <= kWorkBegin);
 };
 
@@ -121,51 +151,40 @@ class ExpertRows {
   int end_step_;                     // spans from this step on have nothing to copy
 };
 
-// The ring of a warpgroup's raw weights, and the fragments that a thread makes of them. As in raw_tile.cuh, the window
-// of whole 16-byte pieces around a row's span is copied. The windows are an odd number of pieces apart. A warp reads 8
-// bytes of 8 rows at once. They are in different banks if the rows begin alike in their windows.
-//
-// Rows of 748 bytes (Q8_0, 704 columns) begin 0, 12, 8, 4, 0, ... bytes behind a multiple of 16, and what is read of a
-// row may reach into the next piece. So the windows of 8 rows are put in such an order that the row in the next piece
-// of the banks' 128 bytes begins less far behind: 12, 8, 4, 0.
+// The ring of a warpgroup's raw weights. As in raw_tile.cuh, the window of whole 16-byte pieces around a row's span is
+// copied.
 template <typename Memory>
 class ExpertWeights {
  public:
   using Decoder = typename Memory::Decoder;
-  using Fragments = typename Memory::Fragments;
+  using Windows = typename Memory::Windows;
 
-  __device__ ExpertWeights(const GemmArguments& arguments, const TileWork& work, int thread, uint8_t* ring,
-                           uint8_t* scales)
-      : thread_(thread),
-        ring_(ring),
-        scales_(scales),
-        copied_place_(place(copied_row(0), arguments.row_bytes) * kWindow.pitch),
-        fragment_place_(place(fragment_row(0), arguments.row_bytes) * kWindow.pitch) {
+  __device__ ExpertWeights(const GemmArguments& arguments, const TileWork& work, int thread, uint8_t* ring)
+      : piece_(thread % kThreadsPerRow),
+        target_(ring + Windows::place(copied_row(thread, 0), arguments.row_bytes) + 16 * piece_) {
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
-      const std::byte* row = weight_row(arguments, work, copied_row(i));
-      skipped_[i] = offset_in_window(row) - 16 * copied_piece();
+      const std::byte* row = weight_row(arguments, work, copied_row(thread, i));
+      skipped_[i] = Windows::begin(row) - 16 * piece_;
       sources_[i] = row - skipped_[i];
     }
-#pragma unroll
-    for (int i = 0; i < 2; ++i) begins_[i] = offset_in_window(weight_row(arguments, work, fragment_row(i)));
   }
 
   // Starts the copies of the next span. From its first column on the row has `columns` columns, or there is no such
   // span.
   __device__ void copy(int slot, int columns) {
-    uint8_t* target = ring_ + slot * Memory::kRawSlotBytes + copied_place_ + 16 * copied_piece();
-    const bool is_whole = Fragments::kWholeSpans || columns >= kSpanColumns;
-    const int bytes = is_whole ? kSpanBytes : columns * kSpanBytes / kSpanColumns;
+    uint8_t* target = target_ + slot * Memory::kRawSlotBytes;
+    const bool is_whole = Memory::Fragments::kWholeSpans || columns >= kSpanColumns;
+    const int bytes = is_whole ? Windows::kSpanBytes : columns * Windows::kSpanBytes / kSpanColumns;
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
 #pragma unroll
-      for (int piece = 0; piece < kWindow.pieces; piece += kThreadsPerRow) {
+      for (int piece = 0; piece < Windows::kWindow.pieces; piece += kThreadsPerRow) {
         if (16 * piece < skipped_[i] + bytes) {
-          copy_async_16(target + i * kCopiedRows * kWindow.pitch + 16 * piece, sources_[i] + 16 * piece);
+          copy_async_16(target + i * kCopiedRows * Windows::kPitch + 16 * piece, sources_[i] + 16 * piece);
         }
       }
-      move(i, kSpanBytes);
+      move(i, Windows::kSpanBytes);
     }
   }
 
@@ -173,96 +192,34 @@ class ExpertWeights {
   // been copied.
   __device__ void go_on(int num_spans, int64_t distance) {
 #pragma unroll
-    for (int i = 0; i < kRowsPerThread; ++i) move(i, distance - int64_t{num_spans} * kSpanBytes);
-  }
-
-  // Makes the scales of the span in a slot. It must come behind a barrier.
-  __device__ void prepare(int slot) const {
-    if constexpr (Fragments::kScalePitch > 0) {
-      static_assert(Decoder::kAlignment == 16);
-      const int row = lane() % 16;
-      const uint8_t* span = ring_ + slot * Memory::kRawSlotBytes + (first_row() + row) * kWindow.pitch;
-      Fragments::prepare(span, scales_ + row * Fragments::kScalePitch, lane() / 16);
-      sync_warp();
-    }
-  }
-
-  // Decodes a step of the span. a[q] is the fragment of its columns 16q to 16q + 15.
-  __device__ void decode(int slot, int step, int columns_left, uint32_t (&a)[4][4]) const {
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      uint32_t pairs[8];
-      const uint8_t* scales = scales_ + (lane() / 4 + 8 * i) * Fragments::kScalePitch;
-      const uint8_t* span = ring_ + slot * Memory::kRawSlotBytes + fragment_place_ + 8 * i * kWindow.pitch + begins_[i];
-      Fragments::decode(span, scales, step, columns_left, pairs);
-#pragma unroll
-      for (int q = 0; q < 4; ++q) {
-        a[q][i] = pairs[2 * q];
-        a[q][2 + i] = pairs[2 * q + 1];
-      }
-    }
-  }
-
-  // What is decoded next is in the next span.
-  __device__ void advance() {
-    if constexpr (!kBeginsAlike) {
-#pragma unroll
-      for (int& begin : begins_) begin = (begin + kSpanBytes) % 16;
-    }
-  }
-
-  // What is decoded next is in the first span of other rows. num_spans have been decoded.
-  __device__ void rewind(int num_spans) {
-    if constexpr (!kBeginsAlike) {
-#pragma unroll
-      for (int& begin : begins_) begin = (begin + num_spans * (16 - kSpanBytes % 16)) % 16;
-    }
+    for (int i = 0; i < kRowsPerThread; ++i) move(i, distance - int64_t{num_spans} * Windows::kSpanBytes);
   }
 
  private:
   static constexpr int kSpanColumns = Memory::kSpanSteps * kStepColumns;
-  static constexpr RawWindow<Decoder> kWindow{Memory::kSpanSteps};
-  static constexpr int kSpanBytes = kWindow.bytes;
-  static constexpr bool kBeginsAlike = kSpanBytes % 16 == 0;  // all spans of a row begin alike in their windows
-  static constexpr int kThreadsPerRow = 4;                    // they copy 64 bytes of a row at once
+  static constexpr int kThreadsPerRow = 4;  // they copy 64 bytes of a row at once
   static constexpr int kCopiedRows = kGemmThreads / kThreadsPerRow;
   static constexpr int kRowsPerThread = kTileWeightRows / kCopiedRows;
 
-  __device__ int copied_piece() const { return thread_ % kThreadsPerRow; }
-  __device__ int copied_row(int i) const { return thread_ % kGemmThreads / kThreadsPerRow + i * kCopiedRows; }
-  __device__ int lane() const { return thread_ % kWarpSize; }
-  __device__ int first_row() const { return thread_ % kGemmThreads / kWarpSize * 16; }  // of the warp
-  __device__ int fragment_row(int i) const { return first_row() + lane() / 4 + 8 * i; }
-
-  __device__ static int offset_in_window(const std::byte* address) {
-    return Decoder::kAlignment == 16 ? 0 : static_cast<int>(reinterpret_cast<uintptr_t>(address) % 16);
+  __device__ static int copied_row(int thread, int i) {
+    return thread % kGemmThreads / kThreadsPerRow + i * kCopiedRows;
   }
 
   // Moves the place of a row's next copy, which stays a multiple of 16.
   __device__ void move(int i, int64_t bytes) {
-    if constexpr (kBeginsAlike) {
+    if constexpr (Windows::kBeginsAlike) {
       sources_[i] += bytes;
     } else {
-      const int64_t window = (skipped_[i] + 16 * copied_piece() + bytes) & ~int64_t{15};
+      const int64_t window = (skipped_[i] + 16 * piece_ + bytes) & ~int64_t{15};
       sources_[i] += window;
       skipped_[i] += static_cast<int>(bytes - window);
     }
   }
 
-  // The place of a row's window among those of the warpgroup.
-  __device__ static int place(int row, int64_t row_bytes) {
-    if (Decoder::kAlignment == 16) return row;
-    const int turn = row_bytes % 16 < 8 ? 8 - row % 8 : row % 8;
-    return row / 8 * 8 + turn * (kWindow.pitch / 16) % 8;
-  }
-
-  int thread_;
-  uint8_t* ring_;
-  uint8_t* scales_;
-  int copied_place_, fragment_place_;         // bytes from the slot to the windows of the thread's first rows
-  const std::byte* sources_[kRowsPerThread];  // the thread's first piece of the next span's window
+  int piece_;                                 // the thread's first of a window
+  uint8_t* target_;                           // its place in the window of the thread's first row, in slot 0
+  const std::byte* sources_[kRowsPerThread];  // that piece of the next span's window
   int skipped_[kRowsPerThread];               // bytes from there to the span
-  int begins_[2];                             // where the spans of the thread's fragments begin in their windows
 };
 
 }  // namespace gesso::cuda

@@ -1,4 +1,4 @@
-// The matrix kernel for experts on sm_90, for rows of bf16. Weights go from shared memory to registers, are decoded
+// The matrix kernel for experts on sm_90, for rows of f16. Weights go from shared memory to registers, are decoded
 // there, and are multiplied by the instructions of a warpgroup.
 //
 // A block has two warpgroups, each with 64 weight rows of its own. They share the rows of x. Raw weights and rows of x
@@ -11,7 +11,7 @@
 #include "cuda/block/ring.h"
 #include "cuda/block/swizzle.h"
 #include "cuda/decode/blocks.h"
-#include "cuda/decode/fragments.h"
+#include "cuda/decode/half_block_fragments.h"
 #include "cuda/decode/super_blocks.h"
 #include "cuda/device/async_copy.h"
 #include "cuda/device/barrier.h"
@@ -20,6 +20,7 @@
 #include "cuda/device/wgmma.h"
 #include "cuda/gemm/gemm_code.h"
 #include "cuda/gemm/gemm_work.cuh"
+#include "cuda/gemm/kernels/expert_fragments.cuh"
 #include "cuda/gemm/kernels/expert_tiles.cuh"
 #include "cuda/gemm/kernels/gemm_store.cuh"
 
@@ -58,7 +59,7 @@ __device__ inline void multiply_columns(float (&sums)[kCount], const uint32_t (&
   auto& first_sums = reinterpret_cast<float(&)[kColumns / 2]>(sums);
   wgmma_fence();
 #pragma unroll
-  for (int q = 0; q < 4; ++q) wgmma_bf16(first_sums, a[q], further_on(rows, 32 * q), q > 0 || !is_first);
+  for (int q = 0; q < 4; ++q) wgmma_f16(first_sums, a[q], further_on(rows, 32 * q), q > 0 || !is_first);
   wgmma_commit();
   wgmma_wait<0>();
 }
@@ -92,10 +93,12 @@ __device__ inline void compute_tiles(const GemmArguments& arguments, const WorkL
   const int thread = thread_index_anew();
   const TileWork work = group_work(list[index]);
   ExpertRows<Memory, kRows> rows(arguments, work, thread, shared + Memory::kRowsBegin);
-  ExpertWeights<Memory> weights(
-      arguments, work, thread,
-      shared + Memory::kRawBegin + thread / kGemmThreads * Memory::kSlots * Memory::kRawSlotBytes,
-      shared + Memory::kScalesBegin + thread / kWarpSize * Memory::kScaleBytes);
+  uint8_t* raw = shared + Memory::kRawBegin + thread / kGemmThreads * Memory::kSlots * Memory::kRawSlotBytes;
+  ExpertWeights<Memory> weights(arguments, work, thread, raw);
+  ExpertFragments<Memory> fragments(arguments, work, thread, raw,
+                                    shared + Memory::kWordsBegin + thread / kWarpSize * Memory::kWordBytes);
+  auto* row_scales = reinterpret_cast<float*>(shared + Memory::kRowScalesBegin);
+  if (thread < kRows) row_scales[thread] = arguments.x_row_scales[x_row(arguments, work, thread)];
   const int num_spans = (arguments.num_steps + kSpanSteps - 1) / kSpanSteps;
   RingPosition<Memory::kSlots> ring;
   int tiles_left = end - index, copied_step = 0;  // what is copied next
@@ -116,25 +119,29 @@ __device__ inline void compute_tiles(const GemmArguments& arguments, const WorkL
   for (int i = 0; i < Memory::kSlots - 1; ++i) copy(i);
   for (; index < end; ++index) {
     float sums[kRows / 2];
+    fragments.start_rows();
     for (int step = 0; step < arguments.num_steps; step += kSpanSteps) {
       wait_copies<Memory::kSlots - 2>();
       fence_async_proxy();
       sync_block();  // the span has arrived, and all threads are done with the one before
       copy(ring.free_slot());
-      weights.prepare(ring.slot());
       const WgmmaOperand span_rows = of_warp(rows.operand(ring.slot()));
 #pragma unroll
       for (int i = 0; i < kSpanSteps; ++i) {
         if (i > 0 && !Memory::Fragments::kWholeSpans && step + i >= arguments.num_steps) break;
+        if (i % Memory::Fragments::kPartSteps == 0) {
+          fragments.prepare(ring.slot(), i, arguments.num_columns - (step + i) * kStepColumns, step + i > 0, sums);
+        }
         uint32_t a[4][4];
-        weights.decode(ring.slot(), i, arguments.num_columns - (step + i) * kStepColumns, a);
+        fragments.decode(ring.slot(), i, a);
         multiply_step<kRows>(sums, a, further_on(span_rows, i * Memory::kStepBytes), work.num_rows, step + i == 0);
       }
       ring.advance();
-      weights.advance();
+      fragments.advance();
     }
     wgmma_finish(sums);
-    weights.rewind(num_spans);
+    fragments.rewind(num_spans);
+    fragments.unscale(sums, row_scales);
     // The tile is found anew. To keep it would take registers that the loop over steps needs.
     store_group_sums<kRows, kExpertGroups>(arguments, group_work(list[index]), sums,
                                            reinterpret_cast<float*>(shared + Memory::kStagedBegin));

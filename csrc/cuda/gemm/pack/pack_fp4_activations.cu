@@ -8,22 +8,18 @@
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/gemm/pack/fp4_activations.h"
+#include "cuda/gemm/pack/magnitude.h"
 
 namespace gesso::cuda {
 namespace {
 
 constexpr int kPackThreads = 256;
 
-// The bits of the largest |value| of a row. As integers, the bits have the order of the floats, and NaN is the largest.
-__device__ uint32_t largest_bits(const QuadRows<const float>& x, int64_t row, uint32_t* scratch) {
+// The largest magnitude of a row.
+__device__ uint32_t largest_of_row(const QuadRows<const float>& x, int64_t row, uint32_t* scratch) {
   uint32_t max_bits = 0;
   for (int64_t column = first_column(); column < x.columns; column += column_step()) {
-    const Quad values = x.load(row, column);
-#pragma unroll
-    for (float value : values.v) {
-      const uint32_t bits = std::bit_cast<uint32_t>(value) & 0x7fffffffu;
-      max_bits = bits > max_bits ? bits : max_bits;
-    }
+    max_bits = largest_bits(x.load(row, column), max_bits);
   }
   return block_max(max_bits, scratch);
 }
@@ -54,10 +50,9 @@ __global__ void __launch_bounds__(kPackThreads)
     pack_fp4_activations_kernel(QuadRows<const float> x, Fp4Activations<kTerms>* steps, float* row_scales) {
   wait_for_earlier_kernels();
   const int64_t row = blockIdx.x;
-  const uint32_t max_bits = largest_bits(x, row, shared_memory<uint32_t>());
+  const uint32_t max_bits = largest_of_row(x, row, shared_memory<uint32_t>());
   const float scale = Format::row_scale(max_bits);
-  constexpr uint32_t kInfinity = 0x7f800000u, kNan = 0x7fc00000u;
-  if (threadIdx.x == 0) row_scales[row] = max_bits < kInfinity ? scale : std::bit_cast<float>(kNan);
+  if (threadIdx.x == 0) row_scales[row] = max_bits < kInfinityBits ? scale : std::bit_cast<float>(kNaNBits);
 
   const int64_t num_steps = (x.columns + kStepColumns - 1) / kStepColumns;
   for (int64_t column = threadIdx.x * int64_t{Format::kBlock}; column < num_steps * kStepColumns;

@@ -8,15 +8,12 @@
 #include "cuda/device/kernel.h"
 #include "cuda/device/warp.h"
 #include "cuda/gemm/gemm.h"
+#include "cuda/gemm/pack/magnitude.h"
 
 namespace gesso::cuda {
 
-constexpr uint32_t kInfinityBits = 0x7f800000u, kNaNBits = 0x7fc00000u;
 // 2^-120. A block whose largest magnitude is smaller counts as zeros, because 127 divided by it might be an infinity.
 constexpr uint32_t kSmallestBits = 0x03800000u;
-
-// The magnitude of a value, as bits. As bits an infinity is larger than all numbers, and NaN is larger still.
-__device__ inline uint32_t magnitude_bits(float value) { return std::bit_cast<uint32_t>(value) & 0x7fffffffu; }
 
 // How a block of 32 columns is rounded to int8, given its largest magnitude. A block with a NaN or an infinity becomes
 // NaN as a whole.
@@ -93,10 +90,7 @@ __device__ inline void store_words(const PackedTarget& target, int64_t row, int6
 
 __device__ inline void store_packed_int8(const PackedTarget& target, int64_t row, int64_t column, const Quad& quad) {
   constexpr int kBlockLanes = 8;
-  uint32_t magnitude = 0;
-#pragma unroll
-  for (float value : quad.v) magnitude = magnitude_bits(value) > magnitude ? magnitude_bits(value) : magnitude;
-  const Int8Rounding rounding(lanes_max<kBlockLanes>(magnitude));
+  const Int8Rounding rounding(lanes_max<kBlockLanes>(largest_bits(quad)));
   uint32_t packed = 0;
   int32_t sum = 0;
 #pragma unroll

@@ -26,6 +26,9 @@ GESSO_EMULATOR_EXPORT void wgmma_bf16(float* d, int n, uint64_t a, uint64_t b, b
 // The same with A in registers, four of each thread.
 GESSO_EMULATOR_EXPORT void wgmma_bf16(float* d, int n, const uint32_t* a, uint64_t b, bool accumulate,
                                       const Place& place);
+// The same of f16.
+GESSO_EMULATOR_EXPORT void wgmma_f16(float* d, int n, const uint32_t* a, uint64_t b, bool accumulate,
+                                     const Place& place);
 // d += a b, where B lies transposed.
 GESSO_EMULATOR_EXPORT void wgmma_bf16_transposed(float* d, int n, uint64_t a, uint64_t b, const Place& place);
 GESSO_EMULATOR_EXPORT void wgmma_commit(const Place& place);

@@ -57,13 +57,19 @@ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand b, bool acc
   emulator::wgmma_bf16(d, 256, a.descriptor, b.descriptor, accumulate, place);
 }
 
-// N is 24, 32, 64, 96, 128, 144, 160 or 256 as on the device.
+// The same with A in registers. N is as on the device.
 template <int kCount>
-  requires(kCount == 12 || kCount == 16 || kCount == 32 || kCount == 48 || kCount == 64 || kCount == 72 ||
-           kCount == 80 || kCount == 128)
+  requires(kCount == 16 || kCount == 32 || kCount == 64 || kCount == 128)
 inline void wgmma_bf16(float (&d)[kCount], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate,
                        const emulator::Place& place = emulator::Place::current()) {
   emulator::wgmma_bf16(d, 2 * kCount, a, b.descriptor, accumulate, place);
+}
+
+template <int kCount>
+  requires(kCount == 12 || kCount == 32 || kCount == 48 || kCount == 64 || kCount == 72 || kCount == 80)
+inline void wgmma_f16(float (&d)[kCount], const uint32_t (&a)[4], WgmmaOperand b, bool accumulate,
+                      const emulator::Place& place = emulator::Place::current()) {
+  emulator::wgmma_f16(d, 2 * kCount, a, b.descriptor, accumulate, place);
 }
 
 inline void wgmma_bf16_transposed(float (&d)[128], WgmmaOperand a, WgmmaOperand b,
