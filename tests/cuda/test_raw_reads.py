@@ -7,7 +7,7 @@ import pytest
 
 from gesso import _ops
 from reference import device
-from reference.stored import SIZES, random_weight
+from reference.stored import SIZES, random_weight, vector
 
 # The formats of published files, and the columns of the 26B model's matrices in them.
 COLUMNS = {
@@ -20,9 +20,23 @@ COLUMNS = {
     "Q6_K": (2816, 4096, 8192),
 }
 # The kernel: architecture and rounding of the rows of x.
-KERNELS = {"bf16": (86, "bf16"), "int8": (86, "int8"), "wgmma": (90, "bf16"), "fp4": (120, "bf16")}
+KERNELS = {
+    "bf16": (86, "bf16"),
+    "int8": (86, "int8"),
+    "wgmma": (90, "bf16"),
+    "fp4": (120, "bf16"),
+    "experts": (90, "bf16"),
+}
 # All reads of stored bytes are there. The last file also reads rows of x.
-READERS = ("words.h", "fragments.h", "wide_fragments.h", "gemm_fp4_tile.cuh")
+READERS = (
+    "words.h",
+    "fragments.h",
+    "wide_fragments.h",
+    "half_fragments.h",
+    "half_block_fragments.h",
+    "gemm_fp4_tile.cuh",
+)
+EXPERT_COLUMNS = {"Q5_0": (704,), "Q8_0": (704, 2816), "NVFP4": (704, 2816), "Q4_K": (2816,)}
 FP4_COLUMNS = dict.fromkeys(("NVFP4", "MXFP4"), (704, 2112, 2816, 4096, 8192))
 
 
@@ -68,6 +82,22 @@ def test_rows_are_in_different_banks(count, kernel, name):
             x = rng.standard_normal((rows, columns)).astype(np.float32)
             reads = count(kernel, lambda x=x, weight=weight: _ops.linear(x, weight))
             assert reads
+            assert [(read.place, read.bytes, read.num_ways) for read in reads if read.num_ways > 1] == []
+
+
+@pytest.mark.parametrize("name", EXPERT_COLUMNS)
+def test_rows_of_experts_are_in_different_banks(count, name):
+    rng = np.random.default_rng(1)
+    routing = _ops.route(np.zeros((5, 1), np.float32), vector(np.ones(1)), 1)
+    for columns in sorted({small(name, columns) for columns in EXPERT_COLUMNS[name]}):
+        weight = random_weight(rng, name, (1, 128, columns))
+        x = rng.standard_normal((5, columns)).astype(np.float32)
+        for multiply in (
+            lambda x=x, weight=weight: _ops.expert_linear(x, weight, routing, by_slot=False),
+            lambda x=x, weight=weight: _ops.expert_gated_linear(x, weight, None, None, routing),
+        ):
+            reads = count("experts", multiply)
+            assert any(read.place.startswith("half_") for read in reads)
             assert [(read.place, read.bytes, read.num_ways) for read in reads if read.num_ways > 1] == []
 
 
