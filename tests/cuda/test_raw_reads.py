@@ -37,7 +37,7 @@ READERS = (
     "gemm_fp4_tile.cuh",
 )
 EXPERT_COLUMNS = {"Q5_0": (704,), "Q8_0": (704, 2816), "NVFP4": (704, 2816), "Q4_K": (2816,)}
-FP4_COLUMNS = dict.fromkeys(("NVFP4", "MXFP4"), (704, 2112, 2816, 4096, 8192))
+FP4_COLUMNS = (256, 704, 2112, 2816, 4096, 8192)
 
 
 def bytes_behind(name, columns):
@@ -101,20 +101,16 @@ def test_rows_of_experts_are_in_different_banks(count, name):
             assert [(read.place, read.bytes, read.num_ways) for read in reads if read.num_ways > 1] == []
 
 
-@pytest.mark.parametrize("name", FP4_COLUMNS)
-def test_at_most_two_rows_of_4_bit_floats_share_a_bank(count, name):
-    """Products of 4-bit floats cannot always avoid that; gemm_fp4_tile.cuh says why. Where rows of NVFP4 begin alike,
-    only the scales need a second pass: one of five reads of 16 rows and a step."""
+@pytest.mark.parametrize("gated", [False, True], ids=["dense", "gated"])
+@pytest.mark.parametrize("name", ["NVFP4", "MXFP4"])
+def test_rows_of_4_bit_floats_are_in_different_banks(count, name, gated):
+    """Here also the scales of rows g and g + 8 of a matrix instruction are read together."""
     rng = np.random.default_rng(1)
-    for columns in sorted({small(name, columns) for columns in FP4_COLUMNS[name]}):
-        weight = random_weight(rng, name, (128, columns))
+    for columns in sorted({small(name, columns) for columns in FP4_COLUMNS}):
+        weights = [random_weight(rng, name, (64, columns)) for _ in range(1 + gated)]
         for rows in (5, 40):
             x = rng.standard_normal((rows, columns)).astype(np.float32)
-            reads = count("fp4", lambda x=x, weight=weight: _ops.linear(x, weight))
+            op = _ops.gated_linear if gated else _ops.linear
+            reads = count("fp4", lambda x=x, weights=weights, op=op: op(x, *weights))
             assert any(read.place.startswith("gemm_fp4_tile.cuh") for read in reads)
-            assert [(read.place, read.bytes, read.num_ways) for read in reads if read.num_ways > 2] == []
-            if name == "NVFP4" and bytes_behind(name, columns) == 0:
-                scales = [read for read in reads if read.num_ways == 2]
-                assert len(scales) == 1 and scales[0].num_passes == 2 * scales[0].num_accesses
-                values = max(read.num_accesses for read in reads if read.num_ways == 1 and read.bytes == 4)
-                assert values == 4 * scales[0].num_accesses
+            assert [(read.place, read.bytes, read.num_ways) for read in reads if read.num_ways > 1] == []

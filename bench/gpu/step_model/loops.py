@@ -107,8 +107,7 @@ def wgmma_passes(instruction: Instruction) -> float:
 
 
 def passes(instruction: Instruction) -> float:
-    """How many cycles shared memory is busy with an instruction of a warp. Its lanes' bytes are in different banks, but
-    for some reads of 4-bit floats, which take two (gemm/kernels/gemm_fp4_tile.cuh)."""
+    """How many cycles shared memory is busy with an instruction of a warp. Its lanes' bytes are in different banks."""
     opcode, name = instruction.opcode, instruction.name
     if name == "LDSM":
         return 4 if opcode.endswith(".4") else 2
@@ -126,7 +125,7 @@ Rule = Callable[[Sequence[Block], Case], list[float]]  # how often each block ru
 
 def warp_product(blocks: Sequence[Block], case: Case) -> list[float]:
     """gemm_bf16, gemm_int8, gemm_fp4. The first copies are of rows of x. Those behind the first short branch, or behind
-    the first block of copies, are of raw weights."""
+    the first block of copies, are of raw weights. gemm_fp4 reads the scales of NVFP4 once per span, and masks them."""
     copies = [i for i, block in enumerate(blocks) if block.has("LDGSTS") and not block.multiplies]
     skips = [i for i, block in enumerate(blocks) if len(block) <= 3 and block.has("BRA")]
     behind = [i for i in copies[1:] if any(copies[0] < skip < i for skip in skips)]
@@ -137,6 +136,8 @@ def warp_product(blocks: Sequence[Block], case: Case) -> list[float]:
     for i, block in enumerate(blocks):
         if block.has("STS") and not block.multiplies:
             times[i] = case.decodes
+        if not block.multiplies and any("0x7f7f7f7f" in instruction.arguments for instruction in block):
+            times[i] = 1 / case.span_steps
     for n, i in enumerate(i for i, block in enumerate(blocks) if block.multiplies):
         times[i] = case.shares[n] if n < len(case.shares) else case.other_share
     return times

@@ -24,9 +24,16 @@ __host__ __device__ constexpr int window_skew(int row, int64_t row_bytes) {
 template <typename Decoder>
 constexpr bool kReadsWords = Decoder::kHasCodes && Decoder::kAlignment < 16;
 
+// So many threads copy a row. Each copies a piece at once.
+constexpr int kCopyThreadsPerRow = 4;
+
 // Where the windows of rows lie that are copied together. They are kPitch bytes apart, an odd number of pieces.
+// `thread` of a block copies piece copied_piece(thread) of row copied_row(thread).
 template <typename Decoder, int kPitch>
 struct RowWindows {
+  static constexpr int kPiecePitch = 16;  // bytes from a piece of a row to the next one
+  __device__ static int copied_row(int thread) { return thread / kCopyThreadsPerRow; }
+  __device__ static int copied_piece(int thread) { return thread % kCopyThreadsPerRow; }
   static constexpr int bytes(int num_rows) {
     return num_rows * kPitch + (kReadsWords<Decoder> ? 16 * window_skew(num_rows - 1, 4) : 0);
   }

@@ -21,9 +21,9 @@ namespace {
 template <typename Weights, int kTerms, int kRows>
 struct Fp4Memory {
   static constexpr int kSlots = 4;
-  using Span = RawSpan<typename Weights::Decoder>;
+  using Span = Fp4Span<typename Weights::Decoder>;
   static constexpr int kRawSlots = Span::num_slots(kSlots - 1);
-  using Raw = RawTile<typename Weights::Decoder, kRawSlots, gemm_threads(kRows)>;
+  using Raw = RawTile<typename Weights::Decoder, kRawSlots, gemm_threads(kRows), Span>;
   using Rows = Fp4RowTile<kTerms, kRows, kSlots>;
 
   // How many groups of copies may still be on their way when a step needs its own.
@@ -65,7 +65,7 @@ __device__ inline void multiply_fp4_tile(const GemmArguments& arguments, const T
   typename Memory::Rows rows(shared + Memory::kRowsBegin);
   raw.begin([&](int i) { return weight_row(arguments, work, i); }, arguments.row_bytes, work.end_step);
   rows.begin(arguments, work);
-  const WeightReader<Weights, Memory::kRawSlots, kRows> reader(arguments, work, shared + Memory::kRawBegin);
+  WeightReader<Weights, Memory::kRawSlots, kRows> reader(arguments, work, shared + Memory::kRawBegin);
 
   for (int i = 0; i < Memory::kRawSlots - 1; ++i) raw.copy(work.first_step / kSpanSteps + i);
   for (int i = 0; i < Memory::kSlots - 1; ++i) {

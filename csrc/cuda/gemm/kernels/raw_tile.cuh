@@ -37,11 +37,11 @@ struct RawSpan {
 
 // A ring of kSlots spans in shared memory. Span s is in slot s % kSlots. kThreads threads fill it, and each group of
 // 128 threads can decode a step of it.
-template <typename D, int kSlots, int kThreads = kGemmThreads>
+template <typename D, int kSlots, int kThreads = kGemmThreads, typename SpanOfRows = RawSpan<D>>
 class RawTile {
  public:
   using Decoder = D;
-  using Span = RawSpan<Decoder>;
+  using Span = SpanOfRows;
   static constexpr int kBytes = kSlots * Span::kBytes;
 
   __device__ RawTile(uint8_t* ring, DType dtype) : ring_(ring), decoder_(dtype) {}
@@ -53,7 +53,7 @@ class RawTile {
     const int thread = copying_thread();
 #pragma unroll
     for (int i = 0; i < kRowsPerThread; ++i) {
-      const int copied = thread / kThreadsPerRow + i * kCopiedRows;
+      const int copied = Span::Windows::copied_row(thread) + i * kCopiedRows;
       rows_[i] = row(copied);
       places_[i] = Span::Windows::place(copied, row_bytes);
     }
@@ -76,9 +76,11 @@ class RawTile {
       const std::byte* row = rows_[i] + begin;
       const int offset = offset_in_window(row);
 #pragma unroll
-      for (int first = 0; first < Span::kPieces; first += kThreadsPerRow) {
-        const int byte = 16 * (first + thread % kThreadsPerRow);
-        if (byte < offset + bytes) copy_async_16(slot + places_[i] + byte, row - offset + byte);
+      for (int first = 0; first < Span::kPieces; first += kCopyThreadsPerRow) {
+        const int piece = first + Span::Windows::copied_piece(thread);
+        if (16 * piece < offset + bytes) {
+          copy_async_16(slot + places_[i] + Span::Windows::kPiecePitch * piece, row - offset + 16 * piece);
+        }
       }
     }
   }
@@ -96,8 +98,7 @@ class RawTile {
   __device__ const Decoder& decoder() const { return decoder_; }
 
  private:
-  static constexpr int kThreadsPerRow = 4;  // they copy 64 bytes of a row at once
-  static constexpr int kCopiedRows = kThreads / kThreadsPerRow;
+  static constexpr int kCopiedRows = kThreads / kCopyThreadsPerRow;
   static constexpr int kRowsPerThread = kTileWeightRows / kCopiedRows;
 
   // A block may have several groups of kThreads threads, each with a ring of its own.
