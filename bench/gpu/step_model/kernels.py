@@ -58,6 +58,7 @@ class Kernel:
     is_asynchronous: bool = False  # whether a step's products run beside what the same warps do next
     sharing: int = 1  # so many blocks get the rows of x, or the weights of the soft embedding, by one copy from L2
     has_runs: bool = False  # whether a block's tiles with the same rows of x follow one another without a pause
+    copies_rows_alone: bool = False  # of experts: whether only rows that are there are copied, or whole groups of 8
 
     def groups_of(self, tile_rows: int) -> int:
         return self.wide_groups if tile_rows > NARROW_ROWS else 1
@@ -104,6 +105,7 @@ KERNELS = {
         architecture="a",
         is_asynchronous=True,
         has_runs=True,
+        copies_rows_alone=True,
     ),
     "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{keys}ELb{one_copy}E", attention),
     "wgmma attention": Kernel(

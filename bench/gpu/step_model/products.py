@@ -109,23 +109,18 @@ class ExpertProduct(Product):
             return groups | {"other_share": self.routing.mean_share}
         return groups | {"shares": self.routing.groups, "other_share": 0.0}
 
-    @property
-    def has_runs(self) -> bool:
-        """Not with wide tiles of a gated product, which stage their results where copies would arrive."""
-        is_narrow = self.plan.tile_rows <= kernels.NARROW_ROWS
-        return self.kernel.has_runs and (is_narrow or not self.matrix.is_gated)
-
     def first_of_run(self) -> float:
         """Tiles with the same rows of x form a run. It ends with the rows, or with the tiles of a block."""
         runs = self.plan.blocks + self.routing.tiles * self.matrix.num_experts
-        return runs / self.tiles if self.has_runs else 1.0
+        return runs / self.tiles if self.kernel.has_runs else 1.0
 
     def time(self, machine: Machine) -> Time:
         resident = self.occupancy(machine).blocks
         # With runs, neighbouring tiles go to the blocks of one multiprocessor, so that all have as many, but for one.
-        side_by_side = 1 if self.has_runs else resident
+        side_by_side = 1 if self.kernel.has_runs else resident
         blocks = ceil(self.tiles / (machine.sms * side_by_side)) * side_by_side
-        copied_rows = 8 * sum(self.routing.groups)
+        rows_of_tile = self.rows / (self.routing.tiles * self.matrix.num_experts)
+        copied_rows = rows_of_tile if self.kernel.copies_rows_alone else 8 * sum(self.routing.groups)
         return self._time(machine, blocks, self.tiles * self.plan.steps * copied_rows * self.kernel.step_row_bytes)
 
 
