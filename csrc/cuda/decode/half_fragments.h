@@ -8,10 +8,10 @@
 // operand of fma_half, and one instruction makes two weights of them. (A nibble in bits 4 to 7 is code * 2^-20. It
 // needs no shift, and a factor that is 16 times smaller.)
 //
-// A warp has 16 weight rows. Of the rows g = lane / 4 and g + 8 a lane holds four of every 16 columns, two in each of
-// two registers. With t = lane % 4 these are the columns 2t, 2t + 1 | 2t + 8, 2t + 9. With EvensFirstTypes they are 4t,
-// 4t
-// + 2 | 4t + 1, 4t + 3, and the rows of x have their columns in that order too (gemm/pack/half_rows.h).
+// A warp has 16 weight rows. Of the rows g = lane / 4 and g + 8 a lane holds four of every 16 columns, in two
+// registers. With t = lane % 4 the first register has the columns 2t and 2t + 1, and the second one 2t + 8 and 2t + 9.
+// With EvensFirstTypes the first has 4t and 4t + 2, and the second 4t + 1 and 4t + 3. Then the rows of x have their
+// columns in that order too (gemm/pack/half_rows.h).
 //
 // The factors and constants are made once per part of a row, of 2 or 4 steps. This depends on the format alone, so that
 // all tiles make the same bits. Two neighbouring lanes prepare a row. Each has half of the part's steps. The 8 rows of

@@ -1,5 +1,5 @@
-// What a block of the kernel for every GPU does with a chunk, besides its products: its way through the tiles and steps,
-// copies of weights and of the table's rows as stored, and how these rows are decoded.
+// What a block of the kernel for every GPU does with a chunk, besides its products: its way through the tiles and
+// steps, copies of weights and of the table's rows as stored, and how these rows are decoded.
 #pragma once
 
 #include <algorithm>
