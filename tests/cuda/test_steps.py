@@ -51,7 +51,8 @@ def launches_of_a_step(num_layers, vocab_size, num_packs=0):
     """How many kernels a replayed step has, if q, k and v have one type, and gate and up, and rows are no 4-bit floats.
 
     num_packs: kernels that only pack rows. They pack those of attention in layers whose heads are no multiple of 32
-    wide, and on 9.0 those of the experts' down, as a row's largest value decides how they are rounded.
+    wide. On 9.0 they pack those of the experts' down, too, unless they are int8: a row's largest value decides how
+    they are rounded.
 
     A layer: q, k and v, the heads' norms, attention, its output; the norms of the residual; gate and up, down; router,
     choice of experts; the experts' gate and up, their down; the layer's end.
@@ -68,7 +69,8 @@ def test_launches_of_a_step(architecture, load, counters, emulator):
     *_, step = steps_of(model, 1, counters)
     num_layers, num_narrow = len(model.config.layer_types), model.config.layer_types.count("sliding_attention")
     assert (model.config.head_dim, model.config.global_head_dim) == (16, 32)
-    num_packs = num_narrow + (num_layers if architecture == 90 else 0)
+    has_f16_rows = architecture == 90 and model.activations == "bf16"
+    num_packs = num_narrow + (num_layers if has_f16_rows else 0)
     assert step["num_kernels_run"] == launches_of_a_step(num_layers, model.config.vocab_size, num_packs)
     # The 26B model, and the same on 9.0.
     assert (launches_of_a_step(30, 262144), launches_of_a_step(30, 262144, 30)) == (465, 495)
