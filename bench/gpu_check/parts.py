@@ -141,7 +141,7 @@ def sudoku(setting: Setting) -> list[Command]:
 BOTH = ("bf16", "int8")
 PARTS = [
     Part("unpack", 30, unpack, read_nothing),
-    Part("first_kernels", 20, answers(("mixed",), ("bf16",), 1), read_answers),
+    Part("first_kernels", 20, answers(("mixed", "q8_0"), ("bf16",), 1), read_answers),
     Part("ops_bf16", 70, tests("tests/ops", "bf16", "test_rms_norm", "test_route"), read_tests, needs_python=True),
     Part("small_models", 45, answers((), BOTH, 1000), read_answers),
     Part("op_experts", 30, some_ops("expert_"), read_measured),
@@ -150,8 +150,8 @@ PARTS = [
     Part("op_attention", 20, some_ops("attention,qk_norm_rope"), read_measured),
     Part("op_head", 20, some_ops("head_stats"), read_measured),
     Part("step_q8_0", 60, whole_step("q8_0"), read_measured),
-    Part("memcheck", 40, answers(("mixed",), BOTH, 1, *sanitizer("memcheck")), read_sanitizer, "compute-sanitizer"),
-    Part("racecheck", 40, answers(("mixed",), BOTH, 1, *sanitizer("racecheck")), read_sanitizer, "compute-sanitizer"),
+    Part("memcheck", 40, answers(("q8_0",), BOTH, 1, *sanitizer("memcheck")), read_sanitizer, "compute-sanitizer"),
+    Part("racecheck", 40, answers(("q8_0",), BOTH, 1, *sanitizer("racecheck")), read_sanitizer, "compute-sanitizer"),
     Part("ncu_experts", 20, counters("expert_gated_linear"), read_kernels, "ncu"),
     Part("ncu_attention", 20, counters("attention sliding"), read_kernels, "ncu"),
     Part("ncu_head", 20, counters("head_stats"), read_kernels, "ncu"),
@@ -163,8 +163,8 @@ PARTS = [
     Part("step_batch_8", 60, whole_step("q4_k_m", canvases=8), read_measured),
     Part("models", 90, tests("tests/cuda", "bf16", "test_devices"), read_tests, needs_python=True),
     Part("schedules", 30, schedules, read_nothing),
-    Part("synccheck", 30, answers(("mixed",), BOTH, 1, *sanitizer("synccheck")), read_sanitizer, "compute-sanitizer"),
-    Part("initcheck", 30, answers(("mixed",), BOTH, 1, *sanitizer("initcheck")), read_sanitizer, "compute-sanitizer"),
+    Part("synccheck", 30, answers(("q8_0",), BOTH, 1, *sanitizer("synccheck")), read_sanitizer, "compute-sanitizer"),
+    Part("initcheck", 30, answers(("q8_0",), BOTH, 1, *sanitizer("initcheck")), read_sanitizer, "compute-sanitizer"),
     Part("generations", 60, bench("q4_k_m", "--canvases", "1,8", "--parts", "generations"), read_measured),
     Part("sudoku", 90, sudoku, read_nothing, needs_python=True),
 ]  # fmt: skip

@@ -14,24 +14,33 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from gpu.step_model.assumptions import CARDS
 from gpu.step_model.goals import goals
-from gpu.step_model.measured import Measured, card_of, comparison, read_measured
+from gpu.step_model.measured import LARGEST_SIZE, Measured, card_of, comparison, read_measured
 from gpu.step_model.prediction import predict
 from gpu.step_model.table import overview, records, step_table
 
 PRESETS = ("Q4_K_M", "Q8_0", "NVFP4")
 
 
+def size_from(least: int) -> Callable[[str], int]:
+    def size(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= LARGEST_SIZE:
+            raise argparse.ArgumentTypeError(f"expected {least} to {LARGEST_SIZE}, got {text}")
+        return int(text)
+
+    return size
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="step_model", description=__doc__.splitlines()[0])
     parser.add_argument("--card", choices=list(CARDS), action="append", help="may be given several times; default: all")
     parser.add_argument("--preset", choices=PRESETS, default="Q4_K_M")
-    parser.add_argument("--canvases", type=int, default=1, help="of 256 rows each")
-    parser.add_argument("--cached", type=int, default=1024, help="tokens before each canvas")
+    parser.add_argument("--canvases", type=size_from(1), default=1, help="of 256 rows each")
+    parser.add_argument("--cached", type=size_from(0), default=1024, help="tokens before each canvas")
     parser.add_argument(
         "--overview", action="store_true", help="one line for each card and preset, with 1 and 8 canvases"
     )

@@ -7,6 +7,8 @@ bench --profile -o json` one with a profile of the step. Their ops have the name
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from gpu.step_model.assumptions import CARDS, MIDDLE, OPTIMISTIC, PESSIMISTIC, S
 from gpu.step_model.prediction import Entry, Prediction
 
 STEP = "step"
+LARGEST_SIZE = 1 << 20  # canvases, or cached tokens, that the model is asked about
 
 
 @dataclass(frozen=True)
@@ -28,34 +31,69 @@ class Measured:
 
 
 def card_of(device: str) -> str:
-    """The card in a device's name: "NVIDIA H100 80GB HBM3" is an H100."""
+    """The card in a device's name: "NVIDIA H100 80GB HBM3" is an H100. "H100 PCIe" is none, as it is slower."""
     for card in CARDS:
-        if card in device:
+        if re.search(rf"\b{card}\b(?! (?:Ti|SUPER|D|Laptop|Max-Q|PCIe|NVL)\b)", device):
             return card
-    raise ValueError(f"device: expected one of {', '.join(CARDS)}, got {device!r}")
+    raise ValueError(f"device: expected one of {', '.join(CARDS)}, got {device!r}; --card takes another one for it")
 
 
 def read_measured(path: Path) -> list[Measured]:
-    content = json.loads(path.read_text())
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected JSON: {error}") from error
     if not isinstance(content, list):
         raise ValueError(f"{path}: expected a list of records, got {type(content).__name__}")
-    found = [measured for record in content for measured in measured_in(record)]
+    found: list[Measured] = []
+    for i, record in enumerate(content):
+        try:
+            found += measured_in(record)
+        except ValueError as error:
+            raise ValueError(f"{path}: record {i}: {error}") from error
     if not found:
         raise ValueError(f"{path}: none of its {len(content)} records has the times of ops or of a step")
     return found
 
 
-def measured_in(record: dict[str, Any]) -> Iterator[Measured]:
-    kind = record.get("kind")
+def field(record: Any, names: str, *kinds: type) -> Any:
+    """A part of a record: "step_ms.median" is the field median of the field step_ms."""
+    for name in names.split("."):
+        if not isinstance(record, dict) or name not in record:
+            raise ValueError(f"expected a field {names}")
+        record = record[name]
+    if not isinstance(record, kinds) or isinstance(record, bool):
+        raise ValueError(f"{names}: expected {' or '.join(kind.__name__ for kind in kinds)}, got {record!r}")
+    return record
+
+
+def positive(record: Any, names: str) -> float:
+    number = field(record, names, int, float)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{names}: expected a number above 0, got {number}")
+    return float(number)
+
+
+def size(record: Any, names: str, least: int) -> int:
+    number: int = field(record, names, int)
+    if not least <= number <= LARGEST_SIZE:
+        raise ValueError(f"{names}: expected {least} to {LARGEST_SIZE}, got {number}")
+    return number
+
+
+def measured_in(record: Any) -> Iterator[Measured]:
+    kind = field(record, "kind", str)
     if kind in ("op", STEP):  # bench/gpu
-        calls = record["calls_per_step"] if kind == "op" else 1
-        name = record["op"] if kind == "op" else STEP
-        yield Measured(name, calls * record["median_ms"], record["canvases"], record["cached"], record["device"])
+        calls = positive(record, "calls_per_step") if kind == "op" else 1
+        name = field(record, "op", str) if kind == "op" else STEP
+        where = size(record, "canvases", 1), size(record, "cached", 0), field(record, "device", str)
+        yield Measured(name, calls * positive(record, "median_ms"), *where)
     elif kind == "bench":
-        where = record["batch"], record["prompt_tokens"], record["device"]["description"]
-        yield Measured(STEP, record["step_ms"]["median"], *where)
-        for op in (record.get("profile") or {}).get("step", []):
-            yield Measured(" ".join(filter(None, (op["op"], op["weight"]))), op["ms"], *where)
+        where = size(record, "batch", 1), size(record, "prompt_tokens", 0), field(record, "device.description", str)
+        yield Measured(STEP, positive(record, "step_ms.median"), *where)
+        for op in field(record, "profile.step", list) if record.get("profile") else []:
+            name = " ".join(filter(None, (field(op, "op", str), op.get("weight"))))
+            yield Measured(name, positive(op, "ms"), *where)
 
 
 def matches(measured: str, predicted: str) -> bool:

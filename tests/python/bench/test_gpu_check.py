@@ -199,7 +199,7 @@ def test_commands_of_all_parts(tmp_path):
         setting = Setting(tmp_path / "kit.tar.xz", tmp_path, is_rehearsal)
         setting.kit.mkdir(exist_ok=True)
         (setting.kit / "kit.json").write_text(
-            json.dumps({"commit": "abc", "answers": {"mixed": "tests/golden/mixed.gguf"}})
+            json.dumps({"commit": "abc", "answers": {name: f"tests/golden/{name}.gguf" for name in ("mixed", "q8_0")}})
         )
         names[is_rehearsal] = {
             p.name: {word for c in p.commands(setting) for word in c[:4] if "/" in word} for p in PARTS

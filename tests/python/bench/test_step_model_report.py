@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gpu.step_model import goals, measured, table
+from gpu.step_model.__main__ import parse
 from gpu.step_model.assumptions import CARDS, DATA_SHEET_FLOORS, SUSPECTS
 from gpu.step_model.bounds import Occupancy
 from gpu.step_model.prediction import Entry, Prediction
@@ -96,11 +97,61 @@ def test_files_without_times(tmp_path, content, message):
         measured.read_measured(write(tmp_path, content))
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"median_ms": "fast"}, "median_ms: expected int or float, got 'fast'"),
+        ({"median_ms": None}, "median_ms: expected int or float, got None"),
+        ({"median_ms": float("nan")}, "median_ms: expected a number above 0, got nan"),
+        ({"median_ms": float("inf")}, "median_ms: expected a number above 0, got inf"),
+        ({"median_ms": 0}, "median_ms: expected a number above 0, got 0"),
+        ({"calls_per_step": -1}, "calls_per_step: expected a number above 0, got -1"),
+        ({"calls_per_step": True}, "calls_per_step: expected int or float, got True"),
+        ({"canvases": 0}, "canvases: expected 1 to 1048576, got 0"),
+        ({"canvases": 1.5}, "canvases: expected int, got 1.5"),
+        ({"cached": 10**9}, "cached: expected 0 to 1048576, got 1000000000"),
+        ({"op": 3}, "op: expected str, got 3"),
+        ({"device": None}, "device: expected str, got None"),
+    ],
+)
+def test_records_with_faults(tmp_path, changed, message):
+    records = [record("route", 1, 1.0), record("route", 1, 1.0) | changed]
+    with pytest.raises(ValueError, match=f"result.json: record 1: {message}"):
+        measured.read_measured(write(tmp_path, records))
+
+
+@pytest.mark.parametrize("name", ["calls_per_step", "median_ms", "canvases", "cached", "device", "kind"])
+def test_records_without_a_field(tmp_path, name):
+    records = [{key: value for key, value in record("route", 1, 1.0).items() if key != name}]
+    with pytest.raises(ValueError, match=f"result.json: record 0: expected a field {name}"):
+        measured.read_measured(write(tmp_path, records))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100000, "\udcff"])
+def test_files_that_are_no_json(tmp_path, text):
+    path = tmp_path / "result.json"
+    path.write_text(text, errors="surrogateescape")
+    with pytest.raises(ValueError, match="result.json: expected JSON: "):
+        measured.read_measured(path)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "least"),
+    [("canvases", "0", 1), ("canvases", "-1", 1), ("canvases", "9" * 20, 1), ("cached", "-5", 0), ("cached", "x", 0)],
+)
+def test_sizes_that_are_refused(option, value, least, capsys):
+    with pytest.raises(SystemExit):
+        parse([f"--{option}={value}"])
+    assert f"argument --{option}: expected {least} to 1048576, got {value}" in capsys.readouterr().err
+
+
 def test_cards_by_their_names():
     names = {"NVIDIA H100 80GB HBM3": "H100", "NVIDIA GeForce RTX 4090": "RTX 4090", "NVIDIA GB10": "GB10"}
     assert {name: measured.card_of(name) for name in names} == names
-    with pytest.raises(ValueError, match="device: expected one of H200, .*, got 'Tesla V100'"):
-        measured.card_of("Tesla V100")
+    slower = ("NVIDIA H100 PCIe", "NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA GeForce RTX 3090 Ti")
+    for name in ("Tesla V100", "NVIDIA GH200 480GB", *slower):
+        with pytest.raises(ValueError, match=f"device: expected one of H200, .*, got '{name}'"):
+            measured.card_of(name)
 
 
 def test_the_table(prediction):
