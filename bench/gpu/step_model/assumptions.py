@@ -84,6 +84,16 @@ COMMON = {
     "stats_executed": (2200, 2800, 3600),
 }
 
+# Of the code, the same on all cards. The first four say how often a rare part of a loop runs.
+MASKS = 0.06  # of attention's steps, how many hold keys that some query does not see
+EDGES = 0.1  # of attention's steps, how many hold cached keys and others, or keys that nobody sees
+RESCALES = 0.2  # of the parts of experts' weights, in how many a row's power of two changes; the first one sets it
+RISES = 0.25  # of attention's steps, in how many a maximum rises, so that the sums are scaled
+XU_CYCLES = 8  # of an instruction of the XU
+COPY_PASSES = 3.2  # of shared memory for an LDGSTS: 4, but some are predicated off
+SERIAL_SMEM = 0.75  # of shared memory's cycles, the part that a block alone spends outside its products
+STATS_START = 1.5e-6  # seconds until a block of head_stats has its logits
+
 # ms, the least time of a step of 256 rows with Q4_K_M weights: from data sheets, with 16-bit and with int8 products.
 DATA_SHEET_FLOORS = {
     "H200": (4.7, 4.1),

@@ -6,10 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil
 
+from gpu.step_model.assumptions import SERIAL_SMEM
 from gpu.step_model.loops import Work
 from gpu.step_model.machine import Machine
-
-SERIAL_SMEM = 0.75  # of shared memory's cycles, the part that a block alone spends outside its products
 
 
 @dataclass(frozen=True)

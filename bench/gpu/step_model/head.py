@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from gpu.step_model import kernels
+from gpu.step_model.assumptions import STATS_START
 from gpu.step_model.bounds import Grid, Occupancy, Time, kernel_time, resident_blocks, sm_cycles
 from gpu.step_model.launch import Launch
 from gpu.step_model.loops import Work
@@ -16,7 +17,6 @@ from gpu.step_model.shape import Matrix
 CHUNK_TOKENS = 8192  # chunk_tokens of a large vocabulary (cuda/vocabulary/token_stats_chunk.h)
 BAND_ROWS = 512  # kSoftBandRows: rows that walk the vocabulary together
 STATS_WARPS, STATS_RESIDENT = 16, 2  # of a block of head_stats_chunk_kernel, and its blocks of a multiprocessor
-STATS_START = 1.5e-6  # seconds until it has its logits
 SOFT_ROWS, SOFT_COLUMNS = 256, 128  # of a tile of the soft embedding
 
 

@@ -10,14 +10,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gpu.step_model.assumptions import COPY_PASSES, EDGES, MASKS, RESCALES, RISES, XU_CYCLES
 from gpu.step_model.machine import Machine
 from gpu.step_model.machine_code import Block, Instruction
 
 NEVER = 0.0
-MASKS = 0.06  # of attention's steps, how many hold keys that some query does not see
-EDGES = 0.1  # of attention's steps, how many hold cached keys and others, or keys that nobody sees
-RESCALES = 0.2  # of the parts of experts' weights, in how many a row's power of two changes; the first one sets it
-RISES = 0.25  # of attention's steps, in how many a maximum rises, so that the sums are scaled
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Work:
         elif pipe == "imad":
             self.fma += times * (1 if ".MOV" in instruction.opcode else 1.5)
         elif pipe == "xu":
-            self.xu += times * 8
+            self.xu += times * XU_CYCLES
         elif name == "HGMMA":
             self.wgmma_columns += times * wgmma_columns(instruction)
             self.smem += times * wgmma_passes(instruction) / 4  # a warpgroup's pass counts for each of its 4 warps
@@ -112,7 +109,7 @@ def passes(instruction: Instruction) -> float:
     if name == "LDSM":
         return 4 if opcode.endswith(".4") else 2
     if name == "LDGSTS":
-        return 3.2  # 4, but some are predicated off
+        return COPY_PASSES
     if opcode.startswith(("LDS.128", "STS.128")):
         return 4
     if opcode.startswith(("LDS.64", "STS.64")):

@@ -8,14 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from gpu.step_model.assumptions import CARDS, COMMON, LEVELS, MIDDLE, OPTIMISTIC
+from gpu.step_model.assumptions import CARDS, COMMON, LEVELS, MIDDLE, OPTIMISTIC, RESCALES
 from gpu.step_model.attention import Attention
 from gpu.step_model.bounds import Grid, Time, kernel_time, norm, resident_blocks, sm_cycles
 from gpu.step_model.head import SoftEmbedding, Statistics
 from gpu.step_model.kernels import KERNELS, kernel_of
 from gpu.step_model.launch import RowKernel
 from gpu.step_model.loops import (
-    RESCALES,
     Case,
     Work,
     attention,
@@ -208,9 +207,10 @@ def test_runs_of_tiles():
     few = ExpertProduct("", "", matrix, plan, 2048, routing=Routing(1.0, (1.0, 1.0)))
     assert few.tiles == 1408
     assert few.first_of_run() == pytest.approx((264 + 128) / 1408)
-    many = replace(few, plan=replace(plan, tile_rows=160))
-    assert many.first_of_run() == 1
-    assert replace(many, matrix=Matrix("Q8_0", 2816, 704, 128)).first_of_run() == pytest.approx((264 + 128) / 2816)
+    many = replace(few, plan=replace(plan, tile_rows=160), matrix=Matrix("Q8_0", 2816, 704, 128))
+    assert many.first_of_run() == pytest.approx((264 + 128) / 2816)
+    of_warps = replace(few, plan=replace(plan, kernel="mma bf16"))
+    assert of_warps.first_of_run() == 1  # its blocks end one tile before they begin the next
 
 
 def test_every_level_has_its_numbers():
