@@ -42,7 +42,7 @@ def test_the_twin_computes_the_same_function(tmp_path):
     canvas = np.random.default_rng(0).integers(272, size=36)
     logits = []
     for path in (narrow, wide):
-        model = gesso.load(path)
+        model = gesso.load(path, "cpu")
         session = model.session()
         session.encode(model.tokenizer.encode_prompt(make_puzzles(0, 1)[0]))
         first = session.denoise(canvas)
