@@ -73,8 +73,7 @@ def run_all(chosen: list[Part], results: Results, options: argparse.Namespace) -
             call["not_begun"].append(part.name)
             continue
         print(f"=== {part.name}, at most {part.seconds} s", flush=True)
-        outcome = run(part, results.setting)
-        results.add(part, outcome)
+        outcome = results.add(part, run(part, results.setting))
         call["seconds"] = round(time.monotonic() - start, 1)
         results.write()
         tell(part, outcome, results)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +38,39 @@ class Results:
         """Takes over what an earlier call has left in a folder."""
         if not (folder / "check.json").exists():
             sys.exit(f"{folder}: expected the results of an earlier call, and there is no check.json")
-        check = json.loads((folder / "check.json").read_text(encoding="utf-8"))
-        self.calls = check["calls"]
+        try:
+            check, records, logs = (
+                (folder / "check.json").read_text(encoding="utf-8"),
+                (folder / "records.json").read_text(encoding="utf-8"),
+                (folder / "logs.txt").read_text(encoding="utf-8"),
+            )
+            self.take_over(json.loads(check), json.loads(records), logs)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            sys.exit(f"{folder}: expected the results of an earlier call: {type(error).__name__}: {error}")
+
+    def take_over(self, check: dict[str, Any], records: list[dict[str, Any]], logs: str) -> None:
+        if check["is_rehearsal"] != self.setting.is_rehearsal:
+            raise ValueError("a rehearsal's results and those of a GPU cannot be joined; --out names another folder")
+        self.calls, self.records = check["calls"], [record for record in records if record["part"] in self.entries]
         self.entries |= {entry["part"]: entry for entry in check["parts"] if entry["part"] in self.entries}
-        self.records = json.loads((folder / "records.json").read_text(encoding="utf-8"))
-        for piece in (folder / "logs.txt").read_text(encoding="utf-8").split(RULE)[1:]:
+        for piece in logs.split(RULE)[1:]:
             name, _, log = piece.partition("\n")
             self.logs[name] = log
 
-    def add(self, part: Part, outcome: Outcome) -> None:
-        figures = part.read(self.setting, outcome.log)
+    def add(self, part: Part, outcome: Outcome) -> Outcome:
+        """Returns the outcome. It is a failure where the part's figures cannot be read."""
+        figures: Figures = {}
+        records: list[dict[str, Any]] = []
+        try:
+            figures, records = part.read(self.setting, outcome.log), read_records(self.setting)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+            note = f"its figures cannot be read: {type(error).__name__}: {error}"
+            outcome = replace(outcome, status=FAILED if outcome.status == PASSED else outcome.status, note=note)
         self.entries[part.name] = entry_of(part, outcome, figures)
         self.logs[part.name] = outcome.log[-LOG_CHARACTERS:].replace(RULE, "")
         self.records = [record for record in self.records if record["part"] != part.name]
-        self.records += [{"part": part.name, **record} for record in read_records(self.setting)]
+        self.records += [{"part": part.name, **record} for record in records]
+        return outcome
 
     def is_done(self, part: Part) -> bool:
         """Whether it has come to an end. A part that was ended, or that lacked something, may be run again."""

@@ -170,6 +170,31 @@ def test_chosen_parts_run_again_and_the_others_stay(call, capsys):
         call([GOOD, BAD], "--parts", "nothing")
 
 
+@pytest.mark.parametrize("log", ['{"model"', '{"model": 1}', '{"model": null, "activations'])
+def test_figures_that_cannot_be_read_fail_their_part_alone(call, log):
+    status, check = call([part("unread", f"print({log!r})", read=figures.read_answers), GOOD])
+    assert status == 1 and statuses(check) == {"unpack": "passed", "unread": "failed", "good": "passed"}
+    assert check["parts"][1]["note"].startswith("its figures cannot be read: ")
+
+
+def test_a_rehearsal_is_no_earlier_call(call):
+    _, check = call([GOOD])
+    (call.out / "check.json").write_text(json.dumps(check | {"is_rehearsal": True}))
+    with pytest.raises(SystemExit, match="a rehearsal's results and those of a GPU cannot be joined"):
+        call([GOOD], "--rest")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("check.json", ""), ("check.json", "{}"), ("check.json", "[3]"), ("records.json", "{"), ("records.json", "7")],
+)
+def test_damaged_results_are_no_earlier_call(call, name, text):
+    call([GOOD])
+    (call.out / name).write_text(text)
+    with pytest.raises(SystemExit, match="expected the results of an earlier call: "):
+        call([GOOD], "--rest")
+
+
 def test_rest_needs_earlier_results(call):
     with pytest.raises(SystemExit, match="expected the results of an earlier call"):
         call([GOOD], "--rest")
