@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import gesso
+from reference import device as under_test
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,16 @@ def emulator(_needs_cuda):
 def activations(request):
     """The value of the option --activations, "bf16" or "int8"."""
     return request.config.getoption("--activations")
+
+
+@pytest.fixture
+def on_hopper(emulator, activations):
+    """Ops run on a GPU of compute capability 9.0, with rows of bf16 or, for experts, of f16."""
+    emulator.set_architecture(90)
+    under_test.use("cuda", "bf16")
+    yield
+    emulator.reset_settings()
+    under_test.use("cuda", activations)
 
 
 @pytest.fixture

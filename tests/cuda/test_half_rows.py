@@ -5,20 +5,11 @@ import numpy as np
 import pytest
 
 from gesso import _ops
-from reference import device
 from reference.stored import random_weight, vector
 from reference.tolerance import assert_same_bits
 
+pytestmark = pytest.mark.usefixtures("on_hopper")
 PLAIN, EVENS_FIRST = np.arange(16), np.array([*range(0, 16, 2), *range(1, 16, 2)])  # orders of 16 columns
-
-
-@pytest.fixture(autouse=True)
-def on_hopper(emulator, request):
-    emulator.set_architecture(90)
-    device.use("cuda", "bf16")
-    yield
-    emulator.reset_settings()
-    device.use("cuda", request.config.getoption("--activations"))
 
 
 def draw(*shape, seed=0):

@@ -5,23 +5,14 @@ import numpy as np
 import pytest
 
 from gesso import _ops
-from reference import device
 from reference.stored import HALF_SCALES, SIZES, random_blocks, values_of, vector
 from reference.tolerance import assert_same_bits
 
+pytestmark = pytest.mark.usefixtures("on_hopper")
 HALVES = ["Q5_0", "Q8_0", "Q4_K", "Q6_K"]  # formats with scales of half precision
 COLUMNS = 1280  # five blocks of 256, so that spans of 128 and of 256 columns do not end alike
 ROWS = 40  # of weights, in a tile of 128
 SMALLEST, LARGEST = 2.0**-24, 2.0**9  # a scale as small as can be, and one that float32 has room to multiply
-
-
-@pytest.fixture(autouse=True)
-def on_hopper(emulator, request):
-    emulator.set_architecture(90)
-    device.use("cuda", "bf16")
-    yield
-    emulator.reset_settings()
-    device.use("cuda", request.config.getoption("--activations"))
 
 
 def draw(*shape, seed=0):

@@ -24,6 +24,7 @@ bool may_start_early(const void* kernel, const char* name) {
   if (!starts_kernels_early) return false;
   int device = 0;
   check_cuda(cudaGetDevice(&device), name);
+  // They are never destroyed: a thread may launch a kernel while the process ends.
   static std::mutex& mutex = *new std::mutex();
   static auto& known = *new std::map<std::pair<int, const void*>, bool>();
   const std::lock_guard lock(mutex);
