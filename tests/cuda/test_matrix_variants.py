@@ -346,6 +346,25 @@ def test_errors_of_4_bit_floats(on, name, activations, limit, rows):
     assert limit / 20 < error < limit
 
 
+@pytest.mark.parametrize("ratio", [2.0**8, 2.0**12, 1e9])
+@pytest.mark.parametrize("name", FP4)
+def test_rows_of_4_bit_floats_with_an_outlier(on, name, ratio):
+    """Where the weights of an outlier are 0, what it takes from the others shows. Rows of NVFP4 have one range: their
+    values are off by up to 2^-21 of the largest one. Blocks of MXFP4 have their own."""
+    on(120)
+    x, (_, shape, data) = draw(40, 320).clip(-1, 1), stored(name, 64, 320)
+    values = data.reshape(64, -1, 36 if name == "NVFP4" else 17)
+    values[:, 0] = 0  # the first blocks, with their scales
+    x[:, 3] = ratio
+    weight = (name, shape, data)
+    exact = linear(x.astype(np.float64), values_of(weight).astype(np.float64))
+    error = _ops.linear(x, weight) - exact
+    if name == "NVFP4":
+        assert (np.abs(error) <= 2.0**-21 * ratio * np.abs(values_of(weight)).sum(axis=1) + 0.01 * np.abs(exact)).all()
+    if name == "MXFP4" or ratio <= 2.0**12:
+        assert np.sqrt(np.mean(error**2) / np.mean(exact**2)) < 0.0017  # as with bf16
+
+
 def test_scales_of_nvfp4(on):
     """A scale of 0x7f or 0xff counts as 0 and a sign is ignored, as in the format's decoder."""
     on(120)
