@@ -19,9 +19,7 @@ void head_stats(const Context& context, const HeadStatsArguments& a) {
   check(a.left_out_share >= 0 && a.left_out_share <= 1, "head_stats: left_out_share must be from 0 to 1, got ",
         a.left_out_share);
   check_stats("head_stats", "rows", a.rows.host.size(), a.stats, a.x.rows);
-  for (const HeadRow& row : a.rows.host) {
-    check(row.temperature > 0, "head_stats: temperature must be positive, got ", row.temperature);
-  }
+  for (const HeadRow& row : a.rows.host) check_temperature("head_stats", row.temperature);
   const ProfileSpan span(context, "head_stats", a.head.values.data,
                          [&] { return head_work(context, a.x.rows, a.head, a.table); });
   dispatch<cpu::head_stats, cuda::head_stats>(context, a);

@@ -1,11 +1,22 @@
 #include "ops/token_stats.h"
 
+#include <cmath>
+
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/profile_span.h"
 #include "ops/work.h"
 
 namespace gesso::ops {
+
+void check_temperature(const char* op, float temperature) {
+  check(temperature > 0 && std::isfinite(temperature), op, ": temperature must be positive and finite, got ",
+        temperature);
+}
+
+void check_num_top(const char* op, size_t num_top) {
+  check(num_top <= kMaxTopTokens, op, ": top: expected at most ", kMaxTopTokens, " tokens of a row, got ", num_top);
+}
 
 void check_stats(const char* op, const char* what, size_t num_what, const TokenStats& stats, size_t num_rows) {
   check(num_what == num_rows && stats.entropy.size() == num_rows && stats.argmax.size() == num_rows &&
@@ -16,12 +27,11 @@ void check_stats(const char* op, const char* what, size_t num_what, const TokenS
   const size_t num_sums = stats.log_sum.size();
   check(stats.top.empty() || (num_sums > 0 && stats.top.size() % num_sums == 0), op, ": top: got ", stats.top.size(),
         " tokens for ", num_sums, " rows of log_sum");
-  check(stats.num_top() <= kMaxTopTokens, op, ": top: expected at most ", kMaxTopTokens, " tokens of a row, got ",
-        stats.num_top());
+  check_num_top(op, stats.num_top());
 }
 
 void token_stats(const Context& context, const TokenStatsArguments& a) {
-  check(a.temperature > 0, "token_stats: temperature must be positive, got ", a.temperature);
+  check_temperature("token_stats", a.temperature);
   check_stats("token_stats", "keys", a.keys.host.size(), a.stats, a.logits.rows);
   const ProfileSpan span(context, "token_stats", nullptr,
                          [&] { return rows_work(a.logits.rows, 2 * a.logits.columns); });

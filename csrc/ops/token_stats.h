@@ -37,13 +37,19 @@ struct TokenStats {
   int64_t num_top() const { return top.empty() ? 0 : static_cast<int64_t>(top.size() / entropy.size()); }
 };
 
+// Refuses a temperature that is 0, negative, infinite or NaN.
+void check_temperature(const char* op, float temperature);
+
+// Refuses more top tokens of a row than kMaxTopTokens.
+void check_num_top(const char* op, size_t num_top);
+
 // Refuses arrays that do not have `num_rows` rows. `what` names an array of `num_what` rows that has to have as many.
 void check_stats(const char* op, const char* what, size_t num_what, const TokenStats& stats, size_t num_rows);
 
 // Computes z = logits / temperature, which replaces the logits, and the statistics of z.
 struct TokenStatsArguments {
   Matrix logits;         // [R, V]; -inf is allowed: its p ln p counts as 0
-  float temperature;     // > 0
+  float temperature;     // > 0, finite
   Staged<DrawKey> keys;  // [R]
   TokenStats stats;
 };

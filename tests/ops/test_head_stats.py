@@ -160,9 +160,11 @@ def test_refuses():
             head_stats(x, head, left_out_share=share)
     with pytest.raises(ValueError, match="head_stats: cap must be positive, got 0"):
         call(cap=0.0)
-    for temperature in (0.0, -1.0, np.nan):
-        with pytest.raises(ValueError, match="head_stats: temperature must be positive, got"):
+    for temperature in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="head_stats: temperature must be positive and finite, got"):
             call(temperatures=(0.5, temperature))
+    with pytest.raises(ValueError, match=f"head_stats: top: expected at most 32 tokens of a row, got {2**31}"):
+        _ops.head_stats(x, head, None, CAP, 1.0, [0.5, 0.5], keys(2), num_top=2**31)
     with pytest.raises(ValueError, match="head_stats: rows and stats must have 2 rows"):
         call(temperatures=(0.5,))
     with pytest.raises(ValueError, match="head_stats: x: expected 32 columns, got 31"):

@@ -196,11 +196,12 @@ def test_threads_and_rows():
 
 
 def test_refuses():
-    for temperature in (0.0, -1.0, np.nan):
-        with pytest.raises(ValueError, match="token_stats: temperature must be positive, got"):
+    for temperature in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="token_stats: temperature must be positive and finite, got"):
             _ops.token_stats(draw(2, 3), temperature, keys(2))
     for rows in (1, 3):
         with pytest.raises(ValueError, match="token_stats: keys and stats must have 2 rows"):
             _ops.token_stats(draw(2, 3), 1.0, keys(rows))
-    with pytest.raises(ValueError, match="token_stats: top: expected at most 32 tokens of a row, got 33"):
-        _ops.token_stats(draw(2, 3), 1.0, keys(2), num_top=33)
+    for num_top in (33, 2**31, 2**62):
+        with pytest.raises(ValueError, match=f"token_stats: top: expected at most 32 tokens of a row, got {num_top}"):
+            _ops.token_stats(draw(2, 3), 1.0, keys(2), num_top=num_top)

@@ -19,14 +19,19 @@ using diffusion::Canvas;
 using diffusion::Stopping;
 using Key = std::tuple<uint64_t, int64_t, int32_t>;  // seed, position, step
 
+size_t checked_num_top(const char* op, std::optional<size_t> num_top) {
+  ops::check_num_top(op, num_top.value_or(0));
+  return num_top.value_or(0);
+}
+
 // The statistics of rows, for an op to write. What only some callers ask for is there with num_top.
 struct Stats {
-  Stats(size_t num_rows, std::optional<size_t> num_top)
+  Stats(const char* op, size_t num_rows, std::optional<size_t> num_top)
       : entropy(num_rows, -1.0f),
         argmax(num_rows, -1),
         sampled(argmax),
         log_sum(num_top ? num_rows : 0, -1.0f),
-        top(num_top.value_or(0) * num_rows, {-1.0f, -2}),
+        top(checked_num_top(op, num_top) * num_rows, {-1.0f, -2}),
         has_more(num_top) {}
 
   ops::TokenStats view(Call& call) {
@@ -66,7 +71,7 @@ nb::tuple token_stats(Rows logits, float temperature, const std::vector<Key>& ke
   Output z(to_matrix(logits));
   std::vector<DrawKey> draw_keys;
   for (const auto& [seed, position, step] : keys) draw_keys.push_back({seed, position, step});
-  Stats stats(logits.shape(0), num_top);
+  Stats stats("token_stats", logits.shape(0), num_top);
   ops::token_stats(call.context(), {.logits = call.output(z),
                                     .temperature = temperature,
                                     .keys = call.staged(draw_keys),
@@ -96,7 +101,7 @@ nb::tuple head_stats(Rows x, Stored head, std::optional<Stored> table, float cap
   const Tensor embedding = table ? call.tensor(*table) : weight.values;
   const int64_t num_rows = x.shape(0);
   Output soft_embedding(num_rows, embedding.shape.last());
-  Stats stats(x.shape(0), num_top);
+  Stats stats("head_stats", x.shape(0), num_top);
   ops::head_stats(call.context(), {.x = call.matrix(x),
                                    .head = weight,
                                    .table = embedding,
