@@ -2,6 +2,8 @@
 
 The times come from a file of records: bench/gpu writes one of kind "op" for each op and one of kind "step", and `gesso
 bench --profile -o json` one with a profile of the step. Their ops have the names that the launches of step.py have.
+bench/gpu_check.sh joins the records of several runs of bench/gpu, and each says of which part it is. Only a step that
+the model is about is compared: one of the 26B model with all layers, rounded as the card's default is.
 """
 
 from __future__ import annotations
@@ -9,14 +11,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gpu.step_model.assumptions import CARDS, MIDDLE, OPTIMISTIC, PESSIMISTIC, SUSPECTS
 from gpu.step_model.prediction import Entry, Prediction
+from gpu.step_model.shape import preset_of
 
+Found = TypeVar("Found")
 STEP = "step"
 LARGEST_SIZE = 1 << 20  # canvases, or cached tokens, that the model is asked about
 
@@ -28,6 +32,8 @@ class Measured:
     canvases: int
     cached: int
     device: str
+    preset: str
+    activations: str
 
 
 def card_of(device: str) -> str:
@@ -38,22 +44,50 @@ def card_of(device: str) -> str:
     raise ValueError(f"device: expected one of {', '.join(CARDS)}, got {device!r}; --card takes another one for it")
 
 
-def read_measured(path: Path) -> list[Measured]:
+def check_setting(measured: Measured, card: str, preset: str | None) -> None:
+    """Refuses what the prediction for a card, and for a preset if the caller names one, is not about."""
+    if preset and measured.preset != preset:
+        raise ValueError(f"--preset: the weights that were measured are those of {measured.preset}, got {preset}")
+    expected = "int8" if CARDS[card]["int8"] else "bf16"
+    if measured.activations != expected:
+        raise ValueError(f"activations: expected {expected}, the default on {card}, got {measured.activations}")
+
+
+def read_measured(path: Path, part: str | None = None) -> list[Measured]:
+    """part: of the parts of bench/gpu_check.sh. If it is None, the records must all be of one part, or of none."""
     try:
         content = json.loads(path.read_text())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON: {error}") from error
     if not isinstance(content, list):
         raise ValueError(f"{path}: expected a list of records, got {type(content).__name__}")
-    found: list[Measured] = []
-    for i, record in enumerate(content):
+    parts = list(dict.fromkeys(filter(None, read_each(path, content, part_of))))
+    choice = f"there are {', '.join(parts)}" if parts else "they are of no part"
+    if part is None and len(parts) > 1:
+        raise ValueError(f"{path}: it has records of several parts; --part takes one: {choice}")
+
+    def read(record: Any) -> list[Measured]:
+        return list(measured_in(record)) if part is None or part_of(record) == part else []
+
+    found = [each for some in read_each(path, content, read) for each in some]
+    if not found:
+        of_part = f" of {part}, {choice}" if part else ""
+        raise ValueError(f"{path}: none of its {len(content)} records has the times of ops or of a step{of_part}")
+    return found
+
+
+def read_each(path: Path, records: list[Any], read: Callable[[Any], Found]) -> Iterator[Found]:
+    for i, record in enumerate(records):
         try:
-            found += measured_in(record)
+            yield read(record)
         except ValueError as error:
             raise ValueError(f"{path}: record {i}: {error}") from error
-    if not found:
-        raise ValueError(f"{path}: none of its {len(content)} records has the times of ops or of a step")
-    return found
+
+
+def part_of(record: Any) -> str:
+    """Of a record with times; empty if it is of no part, or has no times."""
+    has_times = field(record, "kind", str) in ("op", STEP, "bench")
+    return field(record, "part", str) if has_times and "part" in record else ""
 
 
 def field(record: Any, names: str, *kinds: type) -> Any:
@@ -81,15 +115,24 @@ def size(record: Any, names: str, least: int) -> int:
     return number
 
 
+def subject(record: Any, model: Any = None) -> tuple[str, str]:
+    """The preset of the weights, and the activations. model: the part of the record that is about the model."""
+    layers, num_bytes = (field(model or record, name, int) for name in ("num_layers", "weight_bytes"))
+    return preset_of(layers, num_bytes), field(record, "activations", str)
+
+
 def measured_in(record: Any) -> Iterator[Measured]:
     kind = field(record, "kind", str)
     if kind in ("op", STEP):  # bench/gpu
         calls = positive(record, "calls_per_step") if kind == "op" else 1
         name = field(record, "op", str) if kind == "op" else STEP
-        where = size(record, "canvases", 1), size(record, "cached", 0), field(record, "device", str)
+        if field(record, "early_starts", str) != "yes":
+            raise ValueError("early_starts: the model predicts none without them")
+        where = size(record, "canvases", 1), size(record, "cached", 0), field(record, "device", str), *subject(record)
         yield Measured(name, calls * positive(record, "median_ms"), *where)
     elif kind == "bench":
-        where = size(record, "batch", 1), size(record, "prompt_tokens", 0), field(record, "device.description", str)
+        device, model = field(record, "device.description", str), field(record, "model", dict)
+        where = size(record, "batch", 1), size(record, "prompt_tokens", 0), device, *subject(record, model)
         yield Measured(STEP, positive(record, "step_ms.median"), *where)
         for op in field(record, "profile.step", list) if record.get("profile") else []:
             name = " ".join(filter(None, (field(op, "op", str), op.get("weight"))))

@@ -13,6 +13,8 @@ from gesso.synth.model import CONFIGS
 from gesso.synth.model import Shape as Named
 from gesso.synth.tensors import synth_metadata, tensor_shapes
 
+PRESETS = ("Q4_K_M", "Q8_0", "NVFP4")
+SAME_BYTES = 1e-3  # a file may have some small tensors more, for example scales; any two presets differ by far more
 VALUE_BYTES = 2  # of an element of keys and values, in bf16
 
 
@@ -63,6 +65,10 @@ class Shape:
         self.is_sliding = [bool(x) for x in integers(self.metadata, "attention.sliding_window_pattern")]
         self.canvas = int(str(self.metadata["diffusion.canvas_length"]))
 
+    @property
+    def num_bytes(self) -> int:
+        return sum(stored_bytes(self.types[name], shape) for name, shape in self.shapes.items())
+
     def has(self, name: str) -> bool:
         return f"{name}.weight" in self.shapes
 
@@ -93,6 +99,19 @@ class Shape:
 @cache
 def shape(preset: str) -> Shape:
     return Shape(preset)
+
+
+def preset_of(num_layers: int, num_bytes: int) -> str:
+    """The preset of a 26B model whose weights have so many bytes."""
+    for preset in PRESETS:
+        known = shape(preset)
+        if num_layers == known.num_layers and math.isclose(num_bytes, known.num_bytes, rel_tol=SAME_BYTES):
+            return preset
+    sizes = ", ".join(f"{shape(preset).num_bytes} ({preset})" for preset in PRESETS)
+    raise ValueError(
+        f"expected the 26B model, which has {shape(PRESETS[0]).num_layers} layers, with weights of {sizes} bytes;"
+        f" got {num_layers} layers and {num_bytes} bytes"
+    )
 
 
 @dataclass(frozen=True)

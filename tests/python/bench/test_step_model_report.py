@@ -5,11 +5,13 @@ import json
 import pytest
 
 from gpu.step_model import goals, measured, table
-from gpu.step_model.__main__ import parse
+from gpu.step_model.__main__ import main, parse
 from gpu.step_model.assumptions import CARDS, DATA_SHEET_FLOORS, SUSPECTS
 from gpu.step_model.bounds import Occupancy
 from gpu.step_model.prediction import Entry, Prediction
+from gpu.step_model.shape import PRESETS, preset_of, shape
 
+MODEL = {"num_layers": 30, "weight_bytes": 16790983920}  # 26B in Q4_K_M
 SPREAD = {"p10_ms": 0.9, "p90_ms": 1.2, "num_samples": 15}
 
 
@@ -35,7 +37,8 @@ def prediction():
 
 
 def record(op, calls, median_ms, **more):
-    origin = {"rows": 256, "canvases": 1, "cached": 1024, "device": "NVIDIA H200"}
+    origin = {"rows": 256, "canvases": 1, "cached": 1024, "device": "NVIDIA H200", "activations": "bf16"}
+    origin |= MODEL | {"early_starts": "yes"}
     return {"kind": "op", "op": op, "calls_per_step": calls, "median_ms": median_ms} | SPREAD | origin | more
 
 
@@ -71,6 +74,7 @@ def test_records_of_gesso_bench(tmp_path, prediction):
     profile = [{"op": "linear", "weight": "attn_q", "ms": 1.2}, {"op": "attention", "weight": None, "ms": 1.7}]
     bench = {"kind": "bench", "batch": 1, "prompt_tokens": 1024, "step_ms": {"median": 7.0}}
     bench |= {"device": {"name": "cuda:0", "description": "NVIDIA H200"}, "profile": {"step": profile}}
+    bench |= {"model": MODEL, "activations": "bf16"}
     found = measured.read_measured(write(tmp_path, [bench]))
     assert [(each.op, each.ms) for each in found] == [("step", 7.0), ("linear attn_q", 1.2), ("attention", 1.7)]
     assert {(each.canvases, each.cached, measured.card_of(each.device)) for each in found} == {(1, 1024, "H200")}
@@ -112,6 +116,10 @@ def test_files_without_times(tmp_path, content, message):
         ({"cached": 10**9}, "cached: expected 0 to 1048576, got 1000000000"),
         ({"op": 3}, "op: expected str, got 3"),
         ({"device": None}, "device: expected str, got None"),
+        ({"part": 3}, "part: expected str, got 3"),
+        ({"early_starts": "no"}, "early_starts: the model predicts none without them"),
+        ({"num_layers": 6}, "expected the 26B model, which has 30 layers, .* got 6 layers and 16790983920 bytes"),
+        ({"weight_bytes": 5000}, r".* with weights of 16790983920 \(Q4_K_M\), .* got 30 layers and 5000 bytes"),
     ],
 )
 def test_records_with_faults(tmp_path, changed, message):
@@ -120,11 +128,86 @@ def test_records_with_faults(tmp_path, changed, message):
         measured.read_measured(write(tmp_path, records))
 
 
-@pytest.mark.parametrize("name", ["calls_per_step", "median_ms", "canvases", "cached", "device", "kind"])
+FIELDS = ["calls_per_step", "median_ms", "canvases", "cached", "device", "kind"]
+FIELDS += ["num_layers", "weight_bytes", "activations", "early_starts"]
+
+
+@pytest.mark.parametrize("name", FIELDS)
 def test_records_without_a_field(tmp_path, name):
     records = [{key: value for key, value in record("route", 1, 1.0).items() if key != name}]
     with pytest.raises(ValueError, match=f"result.json: record 0: expected a field {name}"):
         measured.read_measured(write(tmp_path, records))
+
+
+def test_weights_have_the_bytes_of_their_preset(tmp_path):
+    """Also with a few more. Those of a smaller model, or in other types, are of no preset."""
+    assert shape("Q4_K_M").num_bytes == MODEL["weight_bytes"]
+    for preset in PRESETS:
+        assert preset_of(30, shape(preset).num_bytes + 4096) == preset
+    found = measured.read_measured(write(tmp_path, [record("route", 1, 1.0, weight_bytes=shape("Q8_0").num_bytes)]))
+    assert found[0].preset == "Q8_0"
+    with pytest.raises(ValueError, match="expected the 26B model"):
+        preset_of(30, shape("Q4_K_M").num_bytes * 101 // 100)
+
+
+def test_records_of_other_settings_are_not_compared(tmp_path):
+    """The model predicts a card with the activations that are its default there."""
+    (found,) = measured.read_measured(write(tmp_path, [record("route", 1, 1.0)]))
+    measured.check_setting(found, "H200", None)
+    measured.check_setting(found, "H200", "Q4_K_M")
+    with pytest.raises(ValueError, match="--preset: the weights that were measured are those of Q4_K_M, got Q8_0"):
+        measured.check_setting(found, "H200", "Q8_0")
+    with pytest.raises(ValueError, match="activations: expected int8, the default on RTX 4090, got bf16"):
+        measured.check_setting(found, "RTX 4090", None)
+
+
+def test_records_of_several_parts(tmp_path):
+    """Those of other parts may be of another model, and ceilings have no times of ops."""
+    other = record("route", 1, 9.0, num_layers=6, part="op_router")
+    ceiling = {"kind": "ceiling", "part": "step_q8_0"}
+    path = write(tmp_path, [record("route", 1, 2.0, part="step_q4_k_m"), other, ceiling])
+    (found,) = measured.read_measured(path, "step_q4_k_m")
+    assert found.ms == 2.0
+    with pytest.raises(ValueError, match="records of several parts; --part takes one: there are step_q4_k_m, op"):
+        measured.read_measured(path)
+    for part in ("step_q8_0", "none"):
+        with pytest.raises(ValueError, match=f"of a step of {part}, there are step_q4_k_m, op_router"):
+            measured.read_measured(path, part)
+    with pytest.raises(ValueError, match="of a step of none, they are of no part"):
+        measured.read_measured(write(tmp_path, [record("route", 1, 2.0)]), "none")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--goals --json x", "--json means nothing beside --goals, which takes nothing else"),
+        ("--goals --card H200", "--card means nothing beside --goals"),
+        ("--goals --cached 0", "--cached means nothing beside --goals"),
+        ("--overview --preset Q8_0", "--preset means nothing beside --overview, which takes --cached, --card"),
+        ("--overview --canvases 8", "--canvases means nothing beside --overview"),
+        ("--measured x --cached 0", "--cached means nothing beside --measured, which takes --card, --part, --preset"),
+        ("--measured x --json y", "--json means nothing beside --measured"),
+        ("--measured x --card H200 --card H100", "--card: expected one card beside --measured"),
+        ("--measured x --goals", "--goals: not allowed with argument --measured"),
+        ("--part x", "--part means nothing without --measured"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options, message, capsys):
+    with pytest.raises(SystemExit):
+        parse(options.split())
+    assert message in capsys.readouterr().err
+
+
+def test_a_comparison(tmp_path, prediction, capsys, monkeypatch):
+    """The preset is what the records say, and nothing else is predicted."""
+    asked = []
+    monkeypatch.setattr("gpu.step_model.__main__.predict", lambda *setting: asked.append(setting) or prediction)
+    path = write(tmp_path, [record("route", 30, 0.001, weight_bytes=shape("Q8_0").num_bytes, canvases=2, cached=0)])
+    main(["--measured", str(path)])
+    assert asked == [("H200", "Q8_0", 2, 0)]
+    assert "H200  Q8_0  2 x 256 rows, 0 cached tokens each" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="step_model: --preset: the weights"):
+        main(["--measured", str(path), "--preset", "NVFP4"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100000, "\udcff"])
