@@ -95,7 +95,7 @@ def check_binding(root: Path, path: Path, quote: str, name: str) -> str | None:
     if (root / "include" / name).exists():
         return None
     if path.parent.name == "for_tests" and any(
-        (root / folder / name).exists() for folder in ("csrc", "python/bindings", "tests/emulator")
+        (root / folder / name).exists() for folder in ("csrc", "python/bindings", "tests/emulator", "bench/gpu")
     ):
         return None
     return f'bindings must not include "{name}"'

@@ -33,6 +33,7 @@ void bind_sampler(nb::module_& module);
 void bind_vector_math(nb::module_& module);
 void bind_readers(nb::module_& module);
 void bind_profile(nb::module_& module);
+void bind_logits(nb::module_& module);
 void bind_plans(nb::module_& module);
 void bind_packed_rows(nb::module_& module);
 

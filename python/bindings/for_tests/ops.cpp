@@ -253,6 +253,7 @@ NB_MODULE(_ops, module) {
   bind_vector_math(module);
   bind_readers(module);
   bind_profile(module);
+  bind_logits(module);
   bind_plans(module);
   bind_packed_rows(module);
 }
