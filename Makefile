@@ -195,6 +195,7 @@ gpu-kit: $(VENV)/.nvcc $(VENV)/.test $(if $(GPU_KIT_PYTHON),$(KIT)/.python)
 gpu-rehearse: $(VENV)/.test
 	$(call build,emulated,$(WITH_PACKAGE))
 	PYTHONPATH=bench $(BIN)/python -m gpu_check.kit pack build/emulated build/gpu-rehearsal/kit.tar.xz --rehearsal
+	rm -rf build/gpu-rehearsal/results
 	PYTHON=$(BIN)/python bench/gpu_check.sh --rehearse --out build/gpu-rehearsal/results
 	PYTHON=$(BIN)/python bench/gpu_check.sh --rehearse --out build/gpu-rehearsal/results --rest
 

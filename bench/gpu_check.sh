@@ -8,5 +8,5 @@
 #   bench/gpu_check.sh --help       other options
 #
 # PYTHON is the interpreter, default python3.
-root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+script=$(readlink -f "$0") && root=$(cd "$(dirname "$script")/.." && pwd) || exit 1
 PYTHONPATH=$root/bench exec "${PYTHON:-python3}" -m gpu_check "$@"

@@ -8,6 +8,7 @@
 // before it has ended; the difference is what early starts are worth. Shares of the ceilings are null unless the
 // ceilings are measured, too. RESULT.json is written anew after each record, so a run that is ended keeps what it has.
 // sparse_model.py writes MODEL.gguf. run.sh calls it and fills in commit and driver.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -15,8 +16,10 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "arguments.h"
 #include "ceilings.h"
 #include "core/check.h"
 #include "cuda/host/early_start.h"
@@ -28,6 +31,8 @@
 
 namespace gesso::bench {
 namespace {
+
+constexpr std::string_view kParts[] = {"ceilings", "ops", "steps", "generations"};
 
 struct Options {
   std::string model;
@@ -46,21 +51,19 @@ struct Options {
   std::string command;
 
   const std::string& text(const std::string& name) const { return values.at(name); }
-  int64_t number(const std::string& name) const { return std::stoll(text(name)); }
+  int64_t number(const std::string& name, int64_t least) const { return whole_number(name, text(name), least); }
   std::vector<std::string> texts(const std::string& name) const {
     std::vector<std::string> result;
     std::istringstream stream(text(name));
     for (std::string item; std::getline(stream, item, ',');) result.push_back(item);
     return result;
   }
-  std::vector<int64_t> numbers(const std::string& name) const {
+  std::vector<int64_t> numbers(const std::string& name, int64_t least) const {
     std::vector<int64_t> result;
-    for (const std::string& item : texts(name)) result.push_back(std::stoll(item));
+    for (const std::string& item : texts(name)) result.push_back(whole_number(name, item, least));
     return result;
   }
-  bool has_part(const std::string& part) const {
-    return ("," + text("--parts") + ",").find("," + part + ",") != std::string::npos;
-  }
+  bool has_part(const std::string& part) const { return std::ranges::count(texts("--parts"), part) > 0; }
 };
 
 Options parse(int argc, char** argv) {
@@ -80,6 +83,11 @@ Options parse(int argc, char** argv) {
     }
   }
   check(!options.model.empty() && !options.text("-o").empty(), "expected MODEL.gguf and -o RESULT.json");
+  for (const std::string& part : options.texts("--parts")) {
+    check(std::ranges::count(kParts, part) > 0, "--parts: unknown part \"", part, "\"");
+  }
+  check(!options.texts("--parts").empty(), "--parts: expected at least one");
+  check(!options.texts("--canvases").empty(), "--canvases: expected at least one number");
   return options;
 }
 
@@ -94,28 +102,33 @@ Record origin(const Options& options, const RandomModel& model) {
   return device_record(*model.queue)
       .add("driver", options.text("--driver"))
       .add("model", std::filesystem::path(options.model).stem().string())
+      .add("num_layers", model.config.num_hidden_layers)
+      .add("weight_bytes", model.weights.num_bytes)
       .add("activations", model.context.activations == ActivationType::kInt8 ? "int8" : "bf16")
+      .add("early_starts", options.text("--early-starts"))
       .add("commit", options.text("--commit"))
       .add("command", options.command);
 }
 
 void run(const Options& options) {
-  cuda::starts_kernels_early = options.text("--early-starts") == "yes";
-  RandomModel model(options.model, static_cast<int>(options.number("--device")), options.text("--activations"));
+  const std::string early_starts = options.text("--early-starts");
+  check(early_starts == "yes" || early_starts == "no", "--early-starts: expected yes or no, got ", early_starts);
+  cuda::starts_kernels_early = early_starts == "yes";
+  RandomModel model(options.model, static_cast<int>(options.number("--device", 0)), options.text("--activations"));
   const TimerOptions timer = timer_options(options);
   Report report(options.text("-o"), origin(options, model));
   const CeilingSizes sizes = is_quick(options) ? CeilingSizes{.bytes = 1 << 16, .rounds = 2} : CeilingSizes{};
   Ceilings ceilings;
   if (options.has_part("ceilings")) ceilings = measure_ceilings(model.context, timer, sizes, report);
-  for (const int64_t canvases : options.numbers("--canvases")) {
+  for (const int64_t canvases : options.numbers("--canvases", 1)) {
     if (options.has_part("ops") || options.has_part("steps")) {
-      Pass pass(model, canvases, options.number("--cached"));
+      Pass pass(model, canvases, options.number("--cached", 0));
       const std::vector<PassOp> ops = pass_ops(pass, options.texts("--ops"));
       if (options.has_part("steps")) measure_step(pass, ops, ceilings, timer, report);
       if (options.has_part("ops")) measure_ops(pass, ops, ceilings, timer, report);
     }
     if (options.has_part("generations")) {
-      measure_generation(model, canvases, options.number("--cached"), 2, options.number("--steps"), report);
+      measure_generation(model, canvases, options.number("--cached", 0), 2, options.number("--steps", 1), report);
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "api/op_profile.h"
+#include "core/check.h"
 #include "core/profile.h"
 #include "model/self_conditioning.h"
 #include "ops/add.h"
@@ -262,10 +263,11 @@ std::vector<PassOp> pass_ops(Pass& pass, const std::vector<std::string>& beginni
              return op.name.starts_with(beginning);
            });
   };
-  // What `router` writes is read by the experts' ops, so it always runs.
-  std::erase_if(list, [&](const PassOp& op) { return op.name != "router" && !is_wanted(op); });
+  // Each runs once, also those that nobody wants: they write what others read. The router, for example, spreads the
+  // rows over the experts by what a norm has written.
   for (PassOp& op : list) count(pass, op);
   std::erase_if(list, [&](const PassOp& op) { return op.calls == 0 || !is_wanted(op); });
+  check(!list.empty(), "no op of the model has a name that begins as asked for");
   return list;
 }
 

@@ -7,7 +7,7 @@
 # PYTHON is the interpreter that has the package gesso; the default is .venv/bin/python, or else python3. BUILD is a
 # configured build folder to use; by default the script configures its own.
 set -eu
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$(readlink -f "$0")")/../.."
 
 quant=Q4_K_M layers=
 while [ $# -gt 0 ]; do

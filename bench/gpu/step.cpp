@@ -144,7 +144,6 @@ void measure_generation(RandomModel& model, int64_t batch_size, int64_t num_prom
                  .add("encode_ms", timings.encode_ms)
                  .add("first_canvas_ms", timings.first_canvas_ms)
                  .add("tokens_per_s", 1000 * tokens / (timings.denoise_ms + timings.encode_ms))
-                 .add("weight_bytes", model.weights.num_bytes)
                  .add("allocated_bytes", ops::allocated_bytes(model.device.index)));
 }
 

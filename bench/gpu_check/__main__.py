@@ -6,6 +6,7 @@ bench/gpu_check.sh [--rest] [--rehearse] [--seconds 530] [--parts NAME,...]
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -27,36 +28,75 @@ def main(arguments: Sequence[str] | None = None, parts: list[Part] = PARTS) -> i
     archive = ROOT / "build" / ("gpu-rehearsal" if options.rehearse else "gpu-kit") / "kit.tar.xz"
     work = ROOT / "build" / ("gpu-rehearsal" if options.rehearse else "gpu-check") / "work"
     setting = Setting(options.kit or archive, options.work or work, options.rehearse)
-    setting.work.mkdir(parents=True, exist_ok=True)
+    for folder in (setting.work, options.out):
+        make_folder(folder)
     results = Results(options.out, setting, parts)
     earlier = options.results or options.out
-    if options.rest or (options.parts and (earlier / "check.json").exists()):
+    is_there = (options.out / "check.json").exists()
+    if options.rest or options.results or (options.parts and is_there):
         results.read(earlier)
+    if is_there and not (continues(options) and earlier.samefile(options.out)):
+        sys.exit(
+            f"{options.out}: has results of an earlier call, which would be lost. --rest continues that call, --parts"
+            " repeats some of it, --out names another folder"
+        )
     return run_all(choose(parts, results, options), results, options)
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"{folder}: expected a folder, or a place for one: {error.strerror}")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/gpu_check.sh", description=(__doc__ or "").splitlines()[0])
     add, out = parser.add_argument, Path(os.environ.get("OUT") or ROOT / "bench/results/gpu")
-    add("--rest", action="store_true", help="run what an earlier call has not run, or has not finished")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--rest", action="store_true", help="run what an earlier call has not run, or has not finished")
+    which.add_argument("--parts", type=names, metavar="NAME,...", help="run only these, again or for the first time")
     add("--rehearse", action="store_true", help="without a card: the same parts in small, emulated")
-    add("--seconds", type=float, default=SECONDS_OF_CALL, help="begin no part that could take longer than this in all")
-    add("--parts", metavar="NAME,...", help="run only these parts, again or for the first time: op_experts,op_head")
+    add("--seconds", type=seconds, default=SECONDS_OF_CALL, help="begin no part that could end later than this")
     add("--out", type=Path, default=out, metavar="FOLDER", help="for the results; default: $OUT or bench/results/gpu")
     add("--results", type=Path, metavar="FOLDER", help="of the earlier call; default: that of --out")
     add("--kit", type=Path, metavar="FILE", help="default: what `make gpu-kit` or `make gpu-rehearse` has packed")
     add("--work", type=Path, metavar="FOLDER", help="where the kit is unpacked")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.results and not continues(options):
+        parser.error("--results: expected --rest or --parts beside it, since a first call takes nothing over")
+    return options
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
+
+
+def names(text: str) -> list[str]:
+    found = text.split(",")
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"expected names with commas between them, got {text!r}")
+    return found
+
+
+def continues(options: argparse.Namespace) -> bool:
+    """Whether the results of an earlier call stay, with some more."""
+    return options.rest or options.parts is not None
 
 
 def choose(parts: list[Part], results: Results, options: argparse.Namespace) -> list[Part]:
     """The parts of this call. Each call unpacks the kit. With --rest, what an earlier call had to end comes last."""
     first, *others = parts
     if options.parts:
-        names = options.parts.split(",")
-        if unknown := set(names) - {part.name for part in parts}:
+        if unknown := set(options.parts) - {part.name for part in parts}:
             sys.exit(f"unknown part {', '.join(sorted(unknown))}; there are: {' '.join(part.name for part in parts)}")
-        others = [part for part in others if part.name in names]
+        others = [part for part in others if part.name in options.parts]
     elif options.rest:
         others = sorted((part for part in others if not results.is_done(part)), key=results.was_ended)
     return [first, *others]

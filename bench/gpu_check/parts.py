@@ -165,6 +165,8 @@ PARTS = [
     Part("schedules", 30, schedules, read_nothing),
     Part("synccheck", 30, answers(("q8_0",), BOTH, 1, *sanitizer("synccheck")), read_sanitizer, "compute-sanitizer"),
     Part("initcheck", 30, answers(("q8_0",), BOTH, 1, *sanitizer("initcheck")), read_sanitizer, "compute-sanitizer"),
+    Part("synccheck_layer", 60, checked_layer("synccheck"), read_sanitizer, "compute-sanitizer"),
+    Part("initcheck_layer", 60, checked_layer("initcheck"), read_sanitizer, "compute-sanitizer"),
     Part("generations", 60, bench("q4_k_m", "--canvases", "1,8", "--parts", "generations"), read_measured),
     Part("sudoku", 90, sudoku, read_nothing, needs_python=True),
 ]  # fmt: skip

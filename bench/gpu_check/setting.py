@@ -49,7 +49,7 @@ class Setting:
         """Why there is not what a part needs; empty if there is. `need` is "archive", "kit", "python" or a program."""
         if need == "archive":
             made_by = "make gpu-rehearse" if self.is_rehearsal else "make gpu-kit"
-            return "" if self.archive.exists() else f"no {self.archive}, which `{made_by}` packs"
+            return "" if self.archive.is_file() else f"no {self.archive}, which `{made_by}` packs"
         if need == "kit":
             return "" if self.about_kit else "no kit is unpacked"
         if need == "python":

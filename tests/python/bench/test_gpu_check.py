@@ -1,6 +1,9 @@
 """The plan of bench/gpu_check.sh, with parts that stand for those which need a GPU."""
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +15,7 @@ from gpu_check import figures, kit
 from gpu_check.__main__ import SECONDS_OF_CALL, main
 from gpu_check.parts import LAST_OF_FIRST_CALL, PARTS, Part
 from gpu_check.results import FILES
-from gpu_check.setting import Setting
+from gpu_check.setting import ROOT, Setting
 
 ENTRY = {"part", "limit_seconds", "status", "exit_code", "seconds", "commands", "stub", "note", "figures"}
 RECORD = {
@@ -168,6 +171,74 @@ def test_chosen_parts_run_again_and_the_others_stay(call, capsys):
     assert "fine" in (call.out / "logs.txt").read_text()
     with pytest.raises(SystemExit, match="unknown part nothing; there are: unpack good bad"):
         call([GOOD, BAD], "--parts", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seconds", "nan"], "argument --seconds: expected a number above 0, got nan"),
+        (["--seconds=-5"], "argument --seconds: expected a number above 0, got -5"),
+        (["--seconds", "soon"], "argument --seconds: expected a number above 0, got soon"),
+        (["--parts", ""], "argument --parts: expected names with commas between them, got ''"),
+        (["--parts", "good,"], "argument --parts: expected names with commas between them, got 'good,'"),
+        (["--parts", "good", "--rest"], "argument --rest: not allowed with argument --parts"),
+        (["--results", "elsewhere"], "--results: expected --rest or --parts beside it"),
+    ],
+)
+def test_options_that_are_refused(call, capsys, options, message):
+    with pytest.raises(SystemExit):
+        call([GOOD], *options)
+    assert message in capsys.readouterr().err and not call.out.exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--work"])
+def test_a_file_is_no_folder(call, tmp_path, option):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(SystemExit, match=f"{path}: expected a folder, or a place for one: "):
+            call([GOOD], option, str(path))
+
+
+def test_a_folder_is_no_kit(call, tmp_path):
+    """The first part says what it lacks. Commands that take the folder for an archive would say less."""
+    setting = Setting(tmp_path, tmp_path / "work", False)
+    assert setting.missing("archive") == f"no {tmp_path}, which `make gpu-kit` packs"
+
+
+def test_earlier_results_are_not_overwritten(call, tmp_path):
+    """Neither by a second call like the first, nor by one that continues another folder's results."""
+    call([BAD])
+    before = (call.out / "check.json").read_text()
+    shutil.copytree(call.out, tmp_path / "earlier")
+    earlier = ["--results", str(tmp_path / "earlier")]
+    for options in ([], ["--rest", *earlier], ["--parts", "bad", *earlier]):
+        with pytest.raises(SystemExit, match=f"{call.out}: has results of an earlier call, which would be lost"):
+            call([BAD], *options)
+    assert (call.out / "check.json").read_text() == before
+    _, check = call([BAD], "--rest", "--results", str(call.out))
+    assert len(check["calls"]) == 2
+
+
+def test_chosen_parts_take_over_the_results_that_are_named(call, tmp_path):
+    call([GOOD, BAD])
+    call.out.rename(tmp_path / "earlier")
+    with pytest.raises(SystemExit, match="nowhere: expected the results of an earlier call"):
+        call([GOOD, BAD], "--parts", "bad", "--results", str(tmp_path / "nowhere"))
+    _, check = call([GOOD, BAD], "--parts", "bad", "--results", str(tmp_path / "earlier"))
+    assert statuses(check)["good"] == "passed" and len(check["calls"]) == 2
+
+
+def test_the_script_finds_its_folder_behind_a_link(tmp_path):
+    (tmp_path / "link.sh").symlink_to(ROOT / "bench/gpu_check.sh")
+    done = subprocess.run(["sh", "link.sh", "--help"], cwd=tmp_path, capture_output=True, text=True,
+                          env=os.environ | {"PYTHON": sys.executable})  # fmt: skip
+    assert done.stdout.startswith("usage: bench/gpu_check.sh") and done.returncode == 0, done.stderr
+
+
+def test_every_tool_of_the_sanitizer_sees_small_and_full_shapes():
+    tools = {"memcheck", "racecheck", "synccheck", "initcheck"}
+    checked = {part.name for part in PARTS if part.tool == "compute-sanitizer"}
+    assert checked == tools | {f"{tool}_layer" for tool in tools}
 
 
 @pytest.mark.parametrize("log", ['{"model"', '{"model": 1}', '{"model": null, "activations'])
