@@ -45,6 +45,22 @@ def activations(request):
 
 
 @pytest.fixture
+def on(emulator, activations):
+    """A function on(architecture, rounding, seed, multiprocessors): after the call, ops run on such a GPU. A GPU's
+    properties are read when it is chosen."""
+
+    def use(architecture, rounding="bf16", seed=1, multiprocessors=16):
+        emulator.set_architecture(architecture)
+        emulator.set_num_multiprocessors(multiprocessors)
+        emulator.set_seed(seed)
+        under_test.use("cuda", rounding)
+
+    yield use
+    emulator.reset_settings()
+    under_test.use("cuda", activations)
+
+
+@pytest.fixture
 def on_hopper(emulator, activations):
     """Ops run on a GPU of compute capability 9.0, with rows of bf16 or, for experts, of f16."""
     emulator.set_architecture(90)

@@ -63,6 +63,14 @@ def test_no_races(watch, architecture, name):
     assert {accesses.is_store for accesses in linear.shared} == {False, True}
 
 
+@pytest.mark.parametrize("name", [name for name in SPANS if name not in ("F32", "Q3_K")])
+def test_no_races_of_four_warpgroups(watch, emulator, name):
+    """The products above have blocks of three."""
+    emulator.set_num_multiprocessors(1)
+    weight = stored(name, 200, 1280)
+    assert watch(90, lambda: [_ops.linear(draw(rows, 1280), weight) for rows in (5, 70)])["linear"].num_launches == 2
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_no_races_in_parts_of_the_sum(watch, emulator, architecture):
     """Parts begin at any step. The last block of a tile adds them."""
@@ -158,10 +166,12 @@ MOST_WAYS = {
 }
 
 
+@pytest.mark.parametrize("outputs", [128, 256])  # on 9.0 a block has three warpgroups, or four
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", MOST_WAYS)
-def test_bank_conflicts(watch, architecture, name):
-    linear = watch(architecture, lambda: _ops.linear(draw(40, 768), stored(name, 128, 768)))["linear"]
+def test_bank_conflicts(watch, emulator, architecture, name, outputs):
+    emulator.set_num_multiprocessors(1)
+    linear = watch(architecture, lambda: _ops.linear(draw(40, 768), stored(name, outputs, 768)))["linear"]
     loads = [accesses for accesses in linear.shared if not accesses.is_store]
     assert max(accesses.num_ways for accesses in loads) <= MOST_WAYS[name]
     for accesses in loads:

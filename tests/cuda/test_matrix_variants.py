@@ -5,19 +5,15 @@ import numpy as np
 import pytest
 
 from gesso import _ops
-from reference import device
 from reference.expert_linear import expert_linear
 from reference.gelu_mul import gelu_mul
 from reference.linear import linear, magnitude
-from reference.soft_embed import magnitude as soft_magnitude
-from reference.soft_embed import weighted_mean, weights
 from reference.stored import SIZES, random_weight, values_of, vector
 from reference.tolerance import assert_rows_independent, assert_same_bits, assert_within_rule
 
 WGMMA = ["BF16", "Q4_0", "Q5_0", "Q8_0", "MXFP4", "NVFP4", "Q4_K", "Q5_K", "Q6_K"]
 EXPERTS = ["Q5_0", "Q8_0", "NVFP4", "Q4_K", "Q6_K"]  # those that warpgroups multiply from registers
 FP4 = ["NVFP4", "MXFP4"]
-SOFT = ["BF16", "Q8_0", "Q6_K"]  # tables that warpgroups multiply with the weights of a soft embedding
 
 
 def draw(*shape, seed=0):
@@ -31,20 +27,6 @@ def uneven(*shape):
 
 def stored(name, *shape, seed=9):
     return random_weight(np.random.default_rng(seed), name, shape)
-
-
-@pytest.fixture
-def on(emulator, request):
-    """A function on(architecture, activations, seed): after the call, ops run on such a GPU."""
-
-    def use(architecture, activations="bf16", seed=1):
-        emulator.set_architecture(architecture)
-        emulator.set_seed(seed)
-        device.use("cuda", activations)
-
-    yield use
-    emulator.reset_settings()
-    device.use("cuda", request.config.getoption("--activations"))
 
 
 def check_linear(name, rows, outputs, columns, scale=None):
@@ -65,31 +47,73 @@ def check_gated(name, rows, outputs, columns):
     )
 
 
-# Sizes around tiles of 4 x 64 outputs by 64 and 128 rows, with steps of 64 columns.
-SHAPES = [(1, 1), (63, 64), (64, 65), (65, 127), (129, 129), (127, 260)]
+def plan_of(name, rows, outputs, columns, multiprocessors, is_gated=False):
+    """The warpgroups of a block, and the splits."""
+    card = (90, multiprocessors, 227 * 1024)
+    plan = _ops.plan_gemm(card, name, outputs, columns, "bf16", rows, is_gated=is_gated)
+    assert plan["text"].startswith("wgmma bf16 ")
+    return plan["resident_threads"] // 128, plan["sums"][4]
 
 
+# Sizes around tiles of 3 x 64 and 4 x 64 outputs by 64 and 128 rows, with steps of 64 columns. On one multiprocessor a
+# block has as many warpgroups as leave fewer of them without outputs.
+SHAPES = {
+    3: [(1, 1), (63, 64), (64, 65), (65, 127), (129, 129), (127, 260)],
+    4: [(1, 193), (64, 256), (65, 420), (129, 230)],
+}
+
+
+@pytest.mark.parametrize("groups", SHAPES)
 @pytest.mark.parametrize("name", WGMMA)
-def test_linear_by_warpgroups(on, name):
-    on(90)
-    for (rows, outputs), blocks in zip(SHAPES, (1, 2, 3, 1, 2, 1), strict=True):
-        check_linear(name, rows, outputs, blocks * (40 if name == "BF16" else SIZES[name][0]))
+def test_linear_by_warpgroups(on, name, groups):
+    on(90, multiprocessors=1)
+    for (rows, outputs), blocks in zip(SHAPES[groups], (1, 2, 3, 1, 2, 1), strict=False):
+        columns = blocks * (40 if name == "BF16" else SIZES[name][0])
+        assert plan_of(name, rows, outputs, columns, 1) == (groups, 1)
+        check_linear(name, rows, outputs, columns)
 
 
+@pytest.mark.parametrize(("groups", "outputs"), [(3, (33, 161)), (4, (97, 193))])
 @pytest.mark.parametrize("name", WGMMA)
-def test_gated_linear_by_warpgroups(on, name):
-    on(90)
-    check_gated(name, 70, 33, 256)
-    check_gated(name, 5, 97, 512)
+def test_gated_linear_by_warpgroups(on, name, groups, outputs):
+    on(90, multiprocessors=1)
+    for rows, n, columns in [(70, outputs[0], 256), (5, outputs[1], 512)]:
+        assert plan_of(name, rows, n, columns, 1, is_gated=True) == (groups, 1)
+        check_gated(name, rows, n, columns)
+
+
+# The multiprocessors, rows and outputs with which a sum of 2816 columns has so many warpgroups and parts.
+PARTS = {(3, 4): (16, 20, 200), (4, 2): (4, 140, 250)}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_sizes_of_the_model_by_warpgroups(on, seed):
+@pytest.mark.parametrize("plan", PARTS)
+def test_sizes_of_the_model_by_warpgroups(on, plan, seed):
     """Long sums that are cut into parts, in several orders of the threads."""
-    on(90, seed=seed)
-    check_linear("Q4_K", 20, 200, 2816, scale=np.float32(0.37))
-    check_linear("BF16", 9, 70, 2112)
-    check_linear("Q5_0", 9, 70, 2112)
+    multiprocessors, rows, outputs = PARTS[plan]
+    on(90, seed=seed, multiprocessors=multiprocessors)
+    assert plan_of("Q4_K", rows, outputs, 2816, multiprocessors) == plan
+    check_linear("Q4_K", rows, outputs, 2816, scale=np.float32(0.37))
+
+
+@pytest.mark.parametrize("name", ["BF16", "Q5_0", "Q8_0", "NVFP4"])
+def test_parts_of_whole_spans_by_warpgroups(on, name):
+    """33 steps of 64 columns. Parts have 5 steps of BF16, 6 of Q5_0 and Q8_0, and 8 of NVFP4, and the last part has
+    fewer."""
+    on(90)
+    plan = _ops.plan_gemm((90, 16, 227 * 1024), name, 70, 2112, "bf16", 9)
+    assert plan["steps_per_split"] == {"BF16": 5, "NVFP4": 8}.get(name, 6)
+    check_linear(name, 9, 70, 2112)
+
+
+def test_blocks_of_any_size_by_warpgroups(on):
+    """Where a GPU cuts a sum into the same parts, blocks of three warpgroups give the bits of those of four."""
+    on(90, multiprocessors=4)
+    results = []
+    for rows in (140, 20):
+        assert plan_of("Q4_K", rows, 250, 2816, 4) == (4 if rows == 140 else 3, 2)
+        results.append(_ops.linear(draw(140, 2816)[:rows], stored("Q4_K", 250, 2816)))
+    assert_same_bits(results[1], results[0][:20])
 
 
 def test_any_company_by_warpgroups(on):
@@ -106,38 +130,6 @@ def test_special_values_by_warpgroups(on):
     x[3, 5] = np.inf
     got = _ops.linear(x, stored("Q8_0", 70, 256))
     assert not np.isfinite(got[3]).any() and np.isfinite(np.delete(got, 3, axis=0)).all()
-
-
-def check_soft_embedding(name, rows, tokens, columns):
-    logits, table = 3 * draw(rows, tokens), stored(name, tokens, columns)
-    got = _ops.soft_embed(logits, table, 1.0)
-    arguments = (logits, values_of(table), 1.0)
-    operands = (weights(logits.astype(np.float64)), values_of(table))
-    size = soft_magnitude(*arguments)
-    assert_within_rule(got, weighted_mean, *operands, 1.0, magnitude=size, product_with="F32")
-    return logits, table, got
-
-
-@pytest.mark.parametrize("architecture", [86, 90])
-@pytest.mark.parametrize("name", SOFT)
-def test_soft_embedding(on, emulator, architecture, name):
-    """Several tiles, which 1, 4 and 5 blocks share: some have parts of two tiles. The last step has few tokens. On 90
-    pairs of blocks have whole tiles, or halves of them if there are 9 multiprocessors. Of 320 columns there are three
-    tiles, so one block has no tile of its own."""
-    on(architecture)
-    for tokens, multiprocessors in ((97, 1), (600, 4), (1100, 5), *(((1100, 9),) if architecture == 90 else ())):
-        emulator.set_num_multiprocessors(multiprocessors)
-        check_soft_embedding(name, 3, tokens, 2 * 256 if name == "Q6_K" else 320)
-
-
-@pytest.mark.parametrize("architecture", [86, 90])
-def test_any_company_in_the_soft_embedding(on, emulator, architecture):
-    """Two tiles of 256 rows."""
-    on(architecture)
-    emulator.set_num_multiprocessors(3)
-    logits, table, together = check_soft_embedding("Q8_0", 300, 700, 160)
-    for rows in (slice(0, 1), slice(250, 260), slice(200, 300)):
-        assert_same_bits(_ops.soft_embed(logits[rows], table, 1.0), together[rows])
 
 
 def route(tokens, num_experts, num_active):
@@ -191,8 +183,7 @@ def test_runs_of_experts_by_warpgroups(on, emulator, name, columns, tokens):
     plain, gated, down = stored(name, 2, 384, columns), stored(name, 2, 384, columns), stored("Q8_0", 2, 20, 192)
     results = []
     for multiprocessors in (100, 1):
-        on(90)
-        emulator.set_num_multiprocessors(multiprocessors)
+        on(90, multiprocessors=multiprocessors)
         emulator.watch_accesses(True)
         results.append(_ops.expert_linear(x, plain, routing, by_slot=False))
         results.append(_ops.expert_gated_linear(x, gated, None, None, routing, down=down))
@@ -422,10 +413,10 @@ def check_rounded_at_once(gate_name, down_name, rows, outputs, columns):
 
 
 @pytest.mark.parametrize("rows", [5, 130])
-@pytest.mark.parametrize("outputs", [32, 64, 96, 192])  # half a warpgroup to three; with and without a half step
+@pytest.mark.parametrize("outputs", [32, 64, 96, 192, 224])  # half a warpgroup to four; with and without a half step
 @pytest.mark.parametrize("columns", [256, 2304])  # one split of the sum, and several
 def test_rounded_at_once_by_warpgroups(on, columns, outputs, rows):
-    on(90)
+    on(90, multiprocessors=2 if outputs == 224 else 16)
     check_rounded_at_once("Q8_0", "Q8_0" if outputs % 64 else "BF16", rows, outputs, columns)
 
 

@@ -99,17 +99,17 @@ PRODUCTS = {
         "output": ("mma int8 256 rows x 2 splits, 128 blocks, 1.0 waves", 24, 82400),
     },
     "H100": {
-        "attn_q": ("wgmma bf16 128 rows x 4 splits, 128 blocks, 1.0 waves", 12, 193536),
-        "attn_q of 1 row": ("wgmma bf16 64 rows x 4 splits, 64 blocks, 0.5 waves", 12, 144384),
-        "attn_output of full layers": ("wgmma bf16 128 rows x 6 splits, 132 blocks, 1.0 waves", 24, 193536),
-        "ffn_gate, ffn_up": ("wgmma bf16 128 rows x 3 splits, 102 blocks, 0.8 waves", 16, 193536),
-        "ffn_down": ("wgmma bf16 128 rows x 5 splits, 110 blocks, 0.8 waves", 8, 156672),
-        "ffn_down in NVFP4": ("wgmma bf16 128 rows x 5 splits, 110 blocks, 0.8 waves", 8, 189440),
+        "attn_q": ("wgmma bf16 192 by 128 rows x 3 splits, 132 blocks, 1.0 waves", 16, 169984),
+        "attn_q of 1 row": ("wgmma bf16 192 by 64 rows x 3 splits, 66 blocks, 0.5 waves", 16, 120832),
+        "attn_output of full layers": ("wgmma bf16 192 by 128 rows x 4 splits, 120 blocks, 0.9 waves", 32, 169984),
+        "ffn_gate, ffn_up": ("wgmma bf16 192 by 128 rows x 3 splits, 132 blocks, 1.0 waves", 16, 169984),
+        "ffn_down": ("wgmma bf16 192 by 128 rows x 4 splits, 120 blocks, 0.9 waves", 10, 134144),
+        "ffn_down in NVFP4": ("wgmma bf16 192 by 128 rows x 3 splits, 90 blocks, 0.7 waves", 12, 166912),
         "ffn_down in IQ3_S": ("mma bf16 128 rows x 3 splits, 264 blocks, 2.0 waves", 12, 83968),
         "ffn_gate_inp": ("mma bf16 128 rows of 2 terms x 6 splits, 24 blocks, 0.2 waves", 24, 100352),
         "ffn_gate_up_exps": ("wgmma experts f16 24 rows x 1 split, 264 blocks, 1.0 waves", 44, 104820),
         "ffn_gate_up_exps of 8 canvases": ("wgmma experts f16 160 rows x 1 split, 132 blocks, 1.0 waves", 44, 207012),
-        "output": ("wgmma bf16 128 rows x 4 splits, 128 blocks, 1.0 waves", 12, 222208),
+        "output": ("wgmma bf16 192 by 128 rows x 3 splits, 132 blocks, 1.0 waves", 16, 191488),
     },
     "RTX 5090": {
         "attn_q": ("mma int8 256 rows x 2 splits, 128 blocks, 0.8 waves", 24, 90112),
@@ -257,6 +257,43 @@ def test_cards_without_kernels_of_their_own(card, activations):
                 assert plan["text"].startswith(("mma bf16 ", f"mma {activations} "))
                 assert plan["shared_bytes"] <= OTHERS[card][2]
         assert not _ops.plan_soft(OTHERS[card], dtype, 2816, 8192)["is_wgmma"]
+
+
+# The steps of 64 columns of a span, which the kernel of 9.0 copies and decodes as a whole.
+SPAN_STEPS = {"BF16": 1, "Q5_0": 2, "Q8_0": 2, "Q4_0": 4, "MXFP4": 4, "NVFP4": 4, "Q4_K": 4, "Q5_K": 4, "Q6_K": 4}
+
+
+@pytest.mark.parametrize("name", SPAN_STEPS)
+def test_parts_begin_with_a_span(name):
+    """And they hold no more spans than the longest of them needs."""
+    steps = {}
+    for outputs in (64, 704, 2048, 2816, 8192):
+        for columns in (704, 2112, 2816, 4096, 8192):
+            plan = _ops.plan_gemm(CARDS["H100"], name, outputs, columns, "bf16", 256)
+            _, _, _, num_steps, splits, of_split = plan["sums"]
+            assert plan["text"].startswith("wgmma bf16 ")
+            assert (splits - 1) * of_split < num_steps <= splits * of_split
+            if splits > 1:
+                steps[outputs, columns] = of_split
+    assert len(steps) > 10
+    assert all(of_split % SPAN_STEPS[name] == 0 for of_split in steps.values())
+    assert any(of_split % (2 * SPAN_STEPS[name]) for of_split in steps.values())  # so no larger part is asked for
+
+
+@pytest.mark.parametrize(
+    ("outputs", "rows", "weight_rows"),
+    [
+        (8192, 256, 256),  # 2 splits of 64 tiles, so that 128 of 132 multiprocessors have one. With 192: 172
+        (6144, 256, 192),  # 2 splits of 64 tiles, too. With 256: 96
+        (6144, 2048, 256),  # 768 tiles are 5.8 rounds of four warpgroups. With 192: 1024, which are 7.8 of three
+        (64, 256, 192),
+    ],
+)
+def test_blocks_of_three_warpgroups(outputs, rows, weight_rows):
+    """A block has three where that takes less time: rounds of blocks, times the warpgroups of each."""
+    plan = _ops.plan_gemm(CARDS["H100"], "Q4_K", outputs, 2816, "bf16", rows)
+    assert plan["text"].startswith(f"wgmma bf16 {weight_rows} by 128 rows ")
+    assert plan["resident_threads"] == weight_rows * 2
 
 
 @pytest.mark.parametrize("activations", ["bf16", "int8"])

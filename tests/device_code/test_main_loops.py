@@ -19,7 +19,7 @@ HOT = {
     "mma bf16": ("sm_90", kernels.names_of("F32") | {"rows": 128}),
     "mma int8": ("sm_89", kernels.names_of("Q4_K") | {"rows": 256}),
     "mma fp4": ("sm_120", {"terms": 2, "rows": 24}),
-    "wgmma bf16": ("sm_90", kernels.names_of("Q4_K") | {"rows": 128}),
+    "wgmma bf16": ("sm_90", kernels.names_of("Q4_K") | {"rows": 128, "groups": 4}),
     "wgmma experts": ("sm_90", kernels.names_of("Q4_K") | {"rows": 24}),
     "attention": ("sm_90", {"dim": 512, "slices": 2, "keys": 16, "one_copy": 1}),
     "wgmma attention": ("sm_90", {"dim": 512}),

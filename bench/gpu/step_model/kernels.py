@@ -50,9 +50,9 @@ class Kernel:
     source: str  # the objects' names below csrc/cuda, as a pattern: the types of weights are spread over several
     symbol: str  # a regular expression of the mangled name; {type}, {decoder}, {rows} and others are filled in
     rule: Rule  # how often each block of its loop runs
-    warps: int = 4  # of a block
+    warps: int = 4  # of a block; a wide tile has more, as its plan says, and so have three or four warpgroups
     wide_groups: int = 1  # so many times that in a block with more than 32 rows of x; the groups decode in turn
-    weight_rows: int = 64  # of a block's tile of a product
+    weight_rows: int = 64  # of so many warps of a product
     step_row_bytes: int = 128  # of a row of x and its scales, in a step of 64 columns
     architecture: str = ""  # "a" where it is compiled for sm_90a or sm_120a
     is_asynchronous: bool = False  # whether a step's products run beside what the same warps do next
@@ -89,10 +89,8 @@ KERNELS = {
     ),
     "wgmma bf16": Kernel(
         "gemm/kernels/gemm_wgmma_sm90a.cu",
-        "gemm_wgmma_kernelILNS_5DTypeE{type}ELi{rows}E",
+        "gemm_wgmma_kernelILNS_5DTypeE{type}ELi{rows}ELi{groups}E",
         warpgroup_product,
-        warps=16,
-        weight_rows=256,
         architecture="a",
         is_asynchronous=True,
     ),

@@ -20,6 +20,7 @@ class ProductPlan:
     steps: int  # of 64 columns, in each split
     splits: int
     blocks: int
+    warps: int  # of a block
     resident: int  # blocks of a multiprocessor, as the plan counts
     shared_bytes: int
     needs_whole_rows: bool = False  # the largest value of a row decides how it is rounded
@@ -76,6 +77,7 @@ def product_plan(
     )
     _, _, num_terms, _, splits, steps = plan["sums"]
     grid_x, grid_y = plan["grid"]
+    resident = plan["blocks_at_a_time"] // card_of(card)[1]
     return ProductPlan(
         kernel=kernel_of(plan["text"]),
         num_terms=num_terms,
@@ -83,7 +85,8 @@ def product_plan(
         steps=steps,
         splits=splits,
         blocks=grid_x * grid_y,
-        resident=plan["blocks_at_a_time"] // card_of(card)[1],
+        warps=plan["resident_threads"] // resident // 32,
+        resident=resident,
         shared_bytes=plan["shared_bytes"],
         needs_whole_rows=plan["needs_whole_rows"],
     )

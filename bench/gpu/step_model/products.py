@@ -26,7 +26,7 @@ class Product(Launch):
 
     @property
     def warps(self) -> int:
-        return self.kernel.warps * self.kernel.groups_of(self.plan.tile_rows)
+        return self.plan.warps
 
     @property
     def symbol(self) -> dict[str, object]:
@@ -34,6 +34,7 @@ class Product(Launch):
             **kernels.names_of(self.matrix.dtype),
             "rows": self.plan.tile_rows,
             "terms": self.plan.num_terms,
+            "groups": self.warps // 4,  # warpgroups
         }
 
     def work(self, machine: Machine) -> Work:

@@ -114,10 +114,7 @@ void set_experts(GemmArguments& arguments, const Weight& weight, const int32_t* 
 }
 
 // The number of sums that a block makes.
-int64_t sums_of_block(const GemmPlan& plan) {
-  const int groups = plan.sums.kernel == GemmKernel::kWgmmaBF16 ? kWgmmaGroups : 1;
-  return int64_t{groups} * kTileWeightRows * plan.tiles.rows;
-}
+int64_t sums_of_block(const GemmPlan& plan) { return int64_t{plan.tiles.groups} * kTileWeightRows * plan.tiles.rows; }
 
 // Plans the product, and starts it as the plan says. The sums are those of a product with `planned_outputs` outputs.
 void run(const char* name, const Context& context, const PackedRows& x, GemmArguments& arguments,

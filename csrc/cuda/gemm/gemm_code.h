@@ -16,8 +16,16 @@ namespace gesso::cuda {
 using WgmmaTypes = DTypeList<DType::kBF16, DType::kQ4_0, DType::kQ5_0, DType::kQ8_0, DType::kMXFP4, DType::kNVFP4,
                              DType::kQ4_K, DType::kQ5_K, DType::kQ6_K>;
 
-// How many groups of 128 threads a block of kWgmmaBF16 has. Each has 64 weight rows.
-constexpr int kWgmmaGroups = 4;
+// How many groups of 128 threads a block of kWgmmaBF16 may have. Each has 64 weight rows. The more groups, the less
+// often the rows of x come through the L2 cache. But with fewer the blocks may fill the device better.
+constexpr int kFewWgmmaGroups = 3, kWgmmaGroups = 4;
+
+// The steps of a span of weights, which kWgmmaBF16 copies at once. Only a split that begins with a span needs no bytes
+// of the one before it.
+constexpr int wgmma_span_steps(DType dtype) {
+  if (dtype == DType::kBF16) return 1;
+  return dtype == DType::kQ5_0 || dtype == DType::kQ8_0 ? 2 : 4;
+}
 
 // The same of kWgmmaExperts. With narrow tiles two blocks share a multiprocessor: while one begins a tile or stores it,
 // the other one multiplies. In a wide tile one group decodes while the products of the other one run.
@@ -41,8 +49,8 @@ struct GemmLaunch {
 };
 
 struct GemmCode {
-  // The shared memory of a block with tiles of `tile_rows` rows, without the list of the experts' tiles.
-  int64_t (*shared_bytes)(DType weight, RowFormat rows, int tile_rows);
+  // The shared memory of a block, without the list of the experts' tiles. Of `tiles`, rows and groups are set.
+  int64_t (*shared_bytes)(DType weight, RowFormat rows, const GemmTiles& tiles);
   // Starts the kernel as the plan says.
   void (*launch)(const GemmLaunch& gemm);
 };

@@ -34,6 +34,26 @@ GemmKernel choose_kernel(const DeviceProperties& device, const GemmWeights& weig
   return is_wgmma ? GemmKernel::kWgmmaBF16 : GemmKernel::kMmaBF16;
 }
 
+// A product by blocks of so many warpgroups, with so many tiles of rows of x.
+SplitProblem wgmma_problem(const DeviceProperties& device, const GemmWeights& weights, int num_steps, int groups,
+                           int64_t row_tiles) {
+  return {.num_outputs = weights.num_outputs,
+          .num_steps = num_steps,
+          .granule = wgmma_span_steps(weights.dtype),
+          .blocks = static_cast<int>(row_tiles * divide_up(weights.num_tiles(), groups)),
+          .step_time = static_cast<double>(groups) / kWgmmaGroups,
+          .fill_steps = 2,
+          .num_multiprocessors = device.num_multiprocessors};
+}
+
+// A canvas of 256 rows has two tiles of them.
+Splits plan_wgmma_splits(const DeviceProperties& device, const GemmWeights& weights, int num_steps) {
+  const SplitProblem many = wgmma_problem(device, weights, num_steps, kWgmmaGroups, 2);
+  const SplitProblem few = wgmma_problem(device, weights, num_steps, kFewWgmmaGroups, 2);
+  const Splits of_many = choose_splits(many), of_few = choose_splits(few);
+  return estimated_time(few, of_few) < estimated_time(many, of_many) ? of_few : of_many;
+}
+
 // With experts there are so many tiles that k is never cut.
 Splits plan_splits(const DeviceProperties& device, const GemmWeights& weights, const GemmSums& sums) {
   if (weights.num_experts > 0) return {1, sums.num_steps};
@@ -44,10 +64,7 @@ Splits plan_splits(const DeviceProperties& device, const GemmWeights& weights, c
   // and the rows of kSplitBF16 have 3 terms.
   switch (sums.kernel) {
     case GemmKernel::kWgmmaBF16:
-      problem.blocks = static_cast<int>(2 * divide_up(weights.num_tiles(), kWgmmaGroups));
-      problem.granule = 4;
-      problem.fill_steps = 2;
-      break;
+      return plan_wgmma_splits(device, weights, sums.num_steps);
     case GemmKernel::kMmaInt8:
       problem.blocks = weights.num_tiles();
       problem.granule = 4;
@@ -75,9 +92,19 @@ int choose_tile_rows(const GemmWeights& weights, GemmKernel kernel, int64_t num_
   return kernel == GemmKernel::kMmaInt8 ? kWideInt8Rows : kWideRows;
 }
 
-int block_threads(GemmKernel kernel, int tile_rows) {
-  if (kernel == GemmKernel::kWgmmaExperts) return kExpertThreads;
-  return kernel == GemmKernel::kWgmmaBF16 ? kWgmmaGroups * kGemmThreads : gemm_threads(tile_rows);
+// Warpgroups of a block, each with 64 weight rows. They change no bits: a group adds as it would alone.
+int choose_groups(const DeviceProperties& device, const GemmWeights& weights, const GemmSums& sums, int64_t row_tiles) {
+  if (sums.kernel == GemmKernel::kWgmmaExperts) return kExpertGroups;
+  if (sums.kernel != GemmKernel::kWgmmaBF16) return 1;
+  const auto time_of = [&](int groups) {
+    return estimated_time(wgmma_problem(device, weights, sums.num_steps, groups, row_tiles), sums.splits);
+  };
+  return time_of(kFewWgmmaGroups) < time_of(kWgmmaGroups) ? kFewWgmmaGroups : kWgmmaGroups;
+}
+
+int block_threads(GemmKernel kernel, const GemmTiles& tiles) {
+  const bool has_warpgroups = kernel == GemmKernel::kWgmmaExperts || kernel == GemmKernel::kWgmmaBF16;
+  return has_warpgroups ? tiles.groups * kGemmThreads : gemm_threads(tiles.rows);
 }
 
 // How many blocks a multiprocessor runs at a time, as far as registers allow. The kernels' __launch_bounds__ say it to
@@ -91,7 +118,7 @@ int blocks_by_registers(GemmKernel kernel, int tile_rows) {
 void plan_grid(const GemmWeights& weights, const GemmSums& sums, int64_t num_rows, GemmTiles& tiles) {
   const int64_t row_tiles = divide_up(num_rows, tiles.rows);
   if (sums.kernel == GemmKernel::kWgmmaBF16) {
-    tiles.grid_x = static_cast<int>(row_tiles * divide_up(weights.num_tiles(), kWgmmaGroups));
+    tiles.grid_x = static_cast<int>(row_tiles * divide_up(weights.num_tiles(), tiles.groups));
     tiles.grid_y = sums.splits.count;
   } else if (weights.num_experts == 0) {
     tiles.grid_x = static_cast<int>(row_tiles * weights.num_tiles() * sums.splits.count);
@@ -100,8 +127,7 @@ void plan_grid(const GemmWeights& weights, const GemmSums& sums, int64_t num_row
     // grid depends on sizes only. At most one tile of each expert is not full. More blocks than run at a time are not
     // needed, because a block takes several tiles.
     const int64_t most_tiles = row_tiles + std::min<int64_t>(weights.num_experts, num_rows);
-    const int groups = sums.kernel == GemmKernel::kWgmmaExperts ? kExpertGroups : 1;
-    const int64_t weight_tiles = divide_up(weights.num_tiles(), groups);
+    const int64_t weight_tiles = divide_up(weights.num_tiles(), tiles.groups);
     tiles.grid_x = static_cast<int>(std::min<int64_t>(tiles.blocks_at_a_time, most_tiles * weight_tiles));
   }
 }
@@ -163,10 +189,11 @@ GemmTiles plan_tiles(const DeviceProperties& device, const GemmWeights& weights,
                      int64_t num_rows) {
   GemmTiles tiles;
   tiles.rows = choose_tile_rows(weights, sums.kernel, num_rows);
+  tiles.groups = choose_groups(device, weights, sums, divide_up(num_rows, tiles.rows));
   const GemmCode& code = gemm_code(sums.kernel, weights.dtype);
-  tiles.threads = block_threads(sums.kernel, tiles.rows);
+  tiles.threads = block_threads(sums.kernel, tiles);
   tiles.shared_bytes =
-      code.shared_bytes(weights.dtype, sums.rows, tiles.rows) + work_list_bytes(weights.num_experts, tiles.rows);
+      code.shared_bytes(weights.dtype, sums.rows, tiles) + work_list_bytes(weights.num_experts, tiles.rows);
   const int of_multiprocessor =
       std::min(blocks_by_shared_memory(device, tiles.shared_bytes), blocks_by_registers(sums.kernel, tiles.rows));
   tiles.blocks_at_a_time = device.num_multiprocessors * of_multiprocessor;
@@ -183,6 +210,9 @@ GemmPlan plan_gemm(const DeviceProperties& device, const GemmWeights& weights, A
 std::string describe(const GemmPlan& plan) {
   const auto& [sums, tiles] = plan;
   std::string rows = std::to_string(tiles.rows) + " rows";
+  if (sums.kernel == GemmKernel::kWgmmaBF16) {
+    rows = std::to_string(tiles.groups * kTileWeightRows) + " by " + rows;
+  }
   if (sums.rows.type == RowType::kSplitBF16) rows += " of 2 terms";
   if (sums.rows.num_terms > 0) rows += " of " + std::to_string(sums.rows.num_terms) + " terms";
   char text[160];

@@ -25,8 +25,8 @@ namespace gesso::cuda {
 // The number of columns that a kernel multiplies at a time. This is called a step.
 constexpr int kStepColumns = 64;
 
-// A block multiplies 64 weight rows with 24, 128 or 256 rows of x. (With warpgroups: 256 weight rows with 64 or 128
-// rows of x; for experts 128 weight rows with 24 or 160 rows of x.)
+// A block multiplies 64 weight rows with 24, 128 or 256 rows of x. (With warpgroups: 192 or 256 weight rows with 64 or
+// 128 rows of x; for experts 128 weight rows with 24 or 160 rows of x.)
 constexpr int kTileWeightRows = 64;
 // The outputs that a tile makes. In a gated product half of its weight rows are the gate's.
 constexpr int outputs_per_tile(bool is_gated) { return is_gated ? kTileWeightRows / 2 : kTileWeightRows; }
@@ -114,6 +114,7 @@ struct GemmSums {
 // How many rows are computed together.
 struct GemmTiles {
   int rows = 0;              // rows of x in a tile
+  int groups = 1;            // of threads, each with 64 weight rows of its own; more than 1 with warpgroups only
   int threads = 0;           // of a block
   int grid_x = 0;            // blocks; each takes one tile, or with experts several
   int grid_y = 1;            // the number of splits for kWgmmaBF16, else 1
@@ -144,7 +145,8 @@ GemmPlan plan_gemm(const DeviceProperties& device, const GemmWeights& weights, A
 // How many steps a row of `num_columns` columns has.
 int num_row_steps(RowType type, int64_t num_columns);
 
-// For example "mma int8 24 rows x 3 splits, 396 blocks, 2.0 waves".
+// For example "mma int8 24 rows x 3 splits, 396 blocks, 2.0 waves". Of kWgmmaBF16 it also has the weight rows of a
+// tile: "wgmma bf16 192 by 128 rows x 3 splits, 132 blocks, 1.0 waves".
 std::string describe(const GemmPlan& plan);
 
 }  // namespace gesso::cuda

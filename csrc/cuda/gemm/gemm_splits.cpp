@@ -7,19 +7,19 @@ namespace {
 
 int divide_up(int a, int b) { return (a + b - 1) / b; }
 
-// Estimates the time that a canvas of 256 rows takes. The unit is one step of one block. Each multiprocessor is taken
-// to have one block at a time, so the blocks take some rounds. With splits, partial sums are written and read again
-// through the L2 cache. In the time of a step a multiprocessor does that for about 16 outputs of all rows.
+}  // namespace
+
+// Each multiprocessor is taken to have one block at a time, so the blocks take some rounds. With splits, partial sums
+// are written and read again through the L2 cache. In the time 1 a multiprocessor does that for about 16 outputs of a
+// canvas of 256 rows.
 double estimated_time(const SplitProblem& problem, const Splits& splits) {
   constexpr int kOutputsPerStep = 16;
   const int rounds = divide_up(problem.blocks * splits.count, problem.num_multiprocessors);
-  const double time = static_cast<double>(rounds) * (splits.steps_each + problem.fill_steps);
+  const double time = rounds * (splits.steps_each * problem.step_time + problem.fill_steps);
   if (splits.count == 1) return time;
   const double partial_outputs = static_cast<double>(splits.count) * static_cast<double>(problem.num_outputs);
   return time + partial_outputs / (kOutputsPerStep * problem.num_multiprocessors);
 }
-
-}  // namespace
 
 Splits choose_splits(const SplitProblem& problem) {
   Splits best{1, problem.num_steps};

@@ -15,17 +15,22 @@ struct Splits {
   friend bool operator==(const Splits&, const Splits&) = default;
 };
 
-// What the cut of a product depends on: the weight [N, K], its kernel and the device. The number of rows is not asked
-// for, because it must not change the order of a row's sum.
+// What the cut of a product depends on: the weight [N, K], its kernel and the device. The number of rows must not
+// change the order of a row's sum. So splits are chosen for the blocks of a canvas of 256 rows.
 struct SplitProblem {
   int64_t num_outputs = 0;  // N
   int num_steps = 0;        // K / 64
   int granule = 1;          // the steps of a split are a multiple of this, so that it holds whole spans of its decoder
-  int blocks = 0;           // that a canvas of 256 rows takes without splits
-  int fill_steps = 0;       // in the time of so many steps a block fills its pipeline, and stores its tile
+  int blocks = 0;           // that the rows take without splits
+  double step_time = 1;     // of a block; it is less in blocks that do less in a step than the others of their kernel
+  int fill_steps = 0;       // in so many times 1 a block fills its pipeline, and stores its tile
   int num_multiprocessors = 0;
 };
 
+// The time that the product takes. The unit is that of SplitProblem::step_time.
+double estimated_time(const SplitProblem& problem, const Splits& splits);
+
+// The splits for which this is shortest.
 Splits choose_splits(const SplitProblem& problem);
 
 }  // namespace gesso::cuda

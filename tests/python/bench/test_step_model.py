@@ -203,7 +203,7 @@ def test_runs_of_tiles():
     """The 11 tiles of an expert follow one another, unless a block ends between them. 264 blocks have 1408 tiles of 128
     experts."""
     matrix = Matrix("Q4_K", 704, 2816, 128, is_gated=True)
-    plan = ProductPlan("wgmma experts", 0, 24, 44, 1, 264, 2, 100_000)
+    plan = ProductPlan("wgmma experts", 0, 24, 44, 1, 264, 8, 2, 100_000)
     few = ExpertProduct("", "", matrix, plan, 2048, routing=Routing(1.0, (1.0, 1.0)))
     assert few.tiles == 1408
     assert few.first_of_run() == pytest.approx((264 + 128) / 1408)
@@ -297,7 +297,7 @@ def test_row_kernels_and_gaps():
 def test_bytes_of_row_kernels(monkeypatch, card, kernel, num_terms, row_bytes):
     """A norm writes the rows as their product reads them, and every multiprocessor reads the norm's weights. Of what
     qk_norm_rope writes, keys and values are bf16."""
-    plan = ProductPlan(kernel, num_terms, 128, 44, 1, 64, 1, 100_000)
+    plan = ProductPlan(kernel, num_terms, 128, 44, 1, 64, 8, 1, 100_000)
     monkeypatch.setattr("gpu.step_model.step.product_plan", lambda *arguments, **named: plan)
     monkeypatch.setattr("gpu.step_model.step.attention_plan", lambda *arguments: None)
     step = Step(card, "Q4_K_M", canvases=1, cached=1024)

@@ -162,12 +162,12 @@ void launch_gemm_bf16(const GemmLaunch& gemm) {
 // The compiled code for a list of types.
 template <typename Types>
 struct GemmBf16 {
-  static int64_t shared_bytes(DType weight, RowFormat, int tile_rows) {
+  static int64_t shared_bytes(DType weight, RowFormat, const GemmTiles& tiles) {
     int64_t bytes = 0;
     with_decoder_of(Types{}, weight, [&]<typename D>(DecoderType<D>) {
       using Decoder = typename Bf16Decoder<D>::Type;
-      bytes = tile_rows == kWideRows ? Bf16Memory<Decoder, kWideRows>::kWorkBegin
-                                     : Bf16Memory<Decoder, kNarrowRows>::kWorkBegin;
+      bytes = tiles.rows == kWideRows ? Bf16Memory<Decoder, kWideRows>::kWorkBegin
+                                      : Bf16Memory<Decoder, kNarrowRows>::kWorkBegin;
     });
     return bytes;
   }

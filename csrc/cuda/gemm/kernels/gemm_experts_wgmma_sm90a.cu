@@ -189,11 +189,11 @@ void with_type_of(DTypeList<kTypes...>, DType dtype, const Use& use) {
   check(is_found, "no fragments are made of ", dtype_name(dtype));
 }
 
-int64_t expert_shared_bytes(DType weight, RowFormat, int tile_rows) {
+int64_t expert_shared_bytes(DType weight, RowFormat, const GemmTiles& tiles) {
   int64_t bytes = 0;
   with_type_of(FragmentTypes{}, weight, [&](auto type) {
-    bytes = tile_rows == kWideExpertRows ? ExpertMemory<type, kWideExpertRows>::kWorkBegin
-                                         : ExpertMemory<type, kNarrowRows>::kWorkBegin;
+    bytes = tiles.rows == kWideExpertRows ? ExpertMemory<type, kWideExpertRows>::kWorkBegin
+                                          : ExpertMemory<type, kNarrowRows>::kWorkBegin;
   });
   return bytes + kSwizzledTileAlignment;
 }

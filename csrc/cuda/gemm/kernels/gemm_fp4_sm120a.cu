@@ -155,9 +155,9 @@ void with_tile(DType weight, RowFormat rows, int tile_rows, const Use& use) {
   check(false, "no kernel multiplies ", dtype_name(weight), " with sums of ", terms, " 4-bit floats");
 }
 
-int64_t fp4_shared_bytes(DType weight, RowFormat rows, int tile_rows) {
+int64_t fp4_shared_bytes(DType weight, RowFormat rows, const GemmTiles& tiles) {
   int64_t bytes = 0;
-  with_tile(weight, rows, tile_rows, [&]<typename Tile>(Tile) {
+  with_tile(weight, rows, tiles.rows, [&]<typename Tile>(Tile) {
     bytes = Fp4Memory<typename Tile::Weights, Tile::kTerms, Tile::kRows>::kWorkBegin;
   });
   return bytes;

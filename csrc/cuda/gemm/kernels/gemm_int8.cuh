@@ -215,11 +215,11 @@ void launch_gemm_int8(const GemmLaunch& gemm) {
 // The compiled code for a list of types.
 template <typename Types>
 struct GemmInt8 {
-  static int64_t shared_bytes(DType weight, RowFormat, int tile_rows) {
+  static int64_t shared_bytes(DType weight, RowFormat, const GemmTiles& tiles) {
     int64_t bytes = 0;
     with_decoder_of(Types{}, weight, [&]<typename Decoder>(DecoderType<Decoder>) {
-      bytes = tile_rows == kWideInt8Rows ? Int8Memory<Decoder, kWideInt8Rows>::kWorkBegin
-                                         : Int8Memory<Decoder, kNarrowRows>::kWorkBegin;
+      bytes = tiles.rows == kWideInt8Rows ? Int8Memory<Decoder, kWideInt8Rows>::kWorkBegin
+                                          : Int8Memory<Decoder, kNarrowRows>::kWorkBegin;
     });
     return bytes;
   }

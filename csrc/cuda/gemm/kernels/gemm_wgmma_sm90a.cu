@@ -1,11 +1,11 @@
 // The matrix kernel for rows of bf16 on sm_90, with the instructions of a warpgroup. Weights go from shared memory to
 // registers and are decoded there, as in gemm_experts_wgmma_sm90a.cu.
 //
-// A block has four warpgroups, each with 64 weight rows of its own. They share 128 rows of x: the more weight rows, the
-// less often the rows of x come through the L2 cache. Raw weights and rows of x are copied ahead, two steps of 64
-// columns at a time. There is one barrier for these two steps. Between barriers the warps go their own ways: while the
-// products of some run, others decode. With many rows of x the matrix units bound the speed, with few the bytes of the
-// weights.
+// A block has three or four warpgroups, each with 64 weight rows of its own. They share 128 rows of x: the more weight
+// rows, the less often the rows of x come through the L2 cache. Raw weights and rows of x are copied ahead, two steps
+// of 64 columns at a time. There is one barrier for these two steps. Between barriers the warps go their own ways:
+// while the products of some run, others decode. With many rows of x the matrix units bound the speed, with few the
+// bytes of the weights.
 #include <type_traits>
 
 #include "core/check.h"
@@ -25,12 +25,12 @@ namespace {
 
 // The tile that a block computes; weight_tile is the first of its groups'. x of the grid counts tiles; those with the
 // same weights and other rows of x follow one another. y of the grid counts splits.
-template <int kRows>
+template <int kRows, int kGroups>
 __device__ TileWork block_work(const GemmArguments& arguments) {
   const int num_row_tiles = (arguments.num_rows + kRows - 1) / kRows;
   const int block = block_index_anew();
   TileWork work;
-  work.weight_tile = block / num_row_tiles * kWgmmaGroups;
+  work.weight_tile = block / num_row_tiles * kGroups;
   work.first_row = block % num_row_tiles * kRows;
   work.num_rows = arguments.num_rows - work.first_row < kRows ? arguments.num_rows - work.first_row : kRows;
   work.split = static_cast<int>(blockIdx.y);
@@ -49,10 +49,10 @@ __device__ inline TileWork group_work(const GemmArguments& arguments, TileWork w
 }
 
 // Computes the sums of one tile over its steps. There is at least one.
-template <DType kFormat, int kRows>
+template <DType kFormat, int kRows, int kGroups>
 __device__ inline void multiply_tile(const GemmArguments& arguments, const TileWork& block, uint8_t* shared,
                                      float (&sums)[kRows / 2]) {
-  using Memory = WgmmaMemory<kFormat, kRows>;
+  using Memory = WgmmaMemory<kFormat, kRows, kGroups>;
   const TileWork work = group_work(arguments, block);
   WgmmaRows<Memory> rows(arguments, block, shared + Memory::kRowsBegin);
   WgmmaWeights<Memory> weights(arguments, work, shared + Memory::kRawBegin, shared + Memory::kScalesBegin);
@@ -110,48 +110,52 @@ __device__ inline void multiply_tile(const GemmArguments& arguments, const TileW
   if (has_weights) wgmma_finish(sums);
 }
 
-// out = W x^T in tiles of 4 * 64 by kRows, see gemm_arguments.h.   grid: see block_work; shared WgmmaMemory.
-// ptxas: <= 128 registers; HGMMA, LDGSTS
-template <DType kFormat, int kRows>
-__global__ void __launch_bounds__(kWgmmaThreads, 1) gemm_wgmma_kernel(GemmArguments arguments) {
+// out = W x^T in tiles of kGroups * 64 by kRows, see gemm_arguments.h.   grid: see block_work; shared WgmmaMemory.
+// ptxas: <= 168 registers; HGMMA, LDGSTS
+template <DType kFormat, int kRows, int kGroups>
+__global__ void __launch_bounds__(kGroups* kGemmThreads, 1) gemm_wgmma_kernel(GemmArguments arguments) {
   wait_for_earlier_kernels();
   auto* shared = shared_memory<uint8_t>();
   shared += (kSwizzledTileAlignment - shared_address(shared) % kSwizzledTileAlignment) % kSwizzledTileAlignment;
   float sums[kRows / 2];  // of a group without rows they are not set, and nobody stores them
-  multiply_tile<kFormat, kRows>(arguments, block_work<kRows>(arguments), shared, sums);
+  multiply_tile<kFormat, kRows, kGroups>(arguments, block_work<kRows, kGroups>(arguments), shared, sums);
   // The tile is found anew. To keep it would take registers that the loop needs.
-  store_group_sums<kRows, kWgmmaGroups>(arguments, group_work(arguments, block_work<kRows>(arguments)), sums);
+  store_group_sums<kRows, kGroups>(arguments, group_work(arguments, block_work<kRows, kGroups>(arguments)), sums);
 }
 
-template <DType kFormat, int kRows>
+template <DType kFormat, int kRows, int kGroups>
 void launch_gemm_wgmma(const GemmLaunch& gemm) {
   const GemmTiles& tiles = gemm.plan.tiles;
-  launch(gemm.name, {dim3(tiles.grid_x, tiles.grid_y), kWgmmaThreads, tiles.shared_bytes, gemm.queue.stream()},
-         gemm_wgmma_kernel<kFormat, kRows>, gemm.arguments);
+  launch(gemm.name, {dim3(tiles.grid_x, tiles.grid_y), tiles.threads, tiles.shared_bytes, gemm.queue.stream()},
+         gemm_wgmma_kernel<kFormat, kRows, kGroups>, gemm.arguments);
 }
 
-// Calls use(integral_constant<type>, integral_constant<rows>) for the type of the list that `dtype` is, and the rows of
-// a tile.
+// Calls use(integral_constant<type>, integral_constant<rows>, integral_constant<groups>) for the type of the list that
+// `dtype` is, and the rows and groups of a tile.
 template <DType... kTypes, typename Use>
-void with_type_and_rows(DTypeList<kTypes...>, DType dtype, int tile_rows, const Use& use) {
+void with_type_and_size(DTypeList<kTypes...>, DType dtype, const GemmTiles& tiles, const Use& use) {
+  const auto with_groups = [&](auto type, auto rows) {
+    tiles.groups == kWgmmaGroups ? use(type, rows, std::integral_constant<int, kWgmmaGroups>())
+                                 : use(type, rows, std::integral_constant<int, kFewWgmmaGroups>());
+  };
   const auto with_rows = [&](auto type) {
-    tile_rows == kWgmmaRows ? use(type, std::integral_constant<int, kWgmmaRows>())
-                            : use(type, std::integral_constant<int, kFewWgmmaRows>());
+    tiles.rows == kWgmmaRows ? with_groups(type, std::integral_constant<int, kWgmmaRows>())
+                             : with_groups(type, std::integral_constant<int, kFewWgmmaRows>());
   };
   const bool is_found = ((dtype == kTypes && (with_rows(std::integral_constant<DType, kTypes>()), true)) || ...);
   check(is_found, "warpgroups multiply no ", dtype_name(dtype));
 }
 
-int64_t wgmma_shared_bytes(DType weight, RowFormat, int tile_rows) {
+int64_t wgmma_shared_bytes(DType weight, RowFormat, const GemmTiles& tiles) {
   int64_t bytes = 0;
-  with_type_and_rows(WgmmaTypes{}, weight, tile_rows,
-                     [&](auto type, auto rows) { bytes = WgmmaMemory<type, rows>::kBytes + kSwizzledTileAlignment; });
-  return bytes;
+  with_type_and_size(WgmmaTypes{}, weight, tiles,
+                     [&](auto type, auto rows, auto groups) { bytes = WgmmaMemory<type, rows, groups>::kBytes; });
+  return bytes + kSwizzledTileAlignment;
 }
 
 void launch_wgmma(const GemmLaunch& gemm) {
-  with_type_and_rows(WgmmaTypes{}, gemm.arguments.dtype, gemm.plan.tiles.rows,
-                     [&](auto type, auto rows) { launch_gemm_wgmma<type, rows>(gemm); });
+  with_type_and_size(WgmmaTypes{}, gemm.arguments.dtype, gemm.plan.tiles,
+                     [&](auto type, auto rows, auto groups) { launch_gemm_wgmma<type, rows, groups>(gemm); });
 }
 
 }  // namespace

@@ -20,17 +20,17 @@
 
 namespace gesso::cuda {
 
-constexpr int kWgmmaThreads = kWgmmaGroups * kGemmThreads;
-
 // How a block uses its shared memory. It begins at a multiple of kSwizzledTileAlignment.
-template <DType kFormat, int kRows>
+template <DType kFormat, int kRows, int kGroups>
 struct WgmmaMemory {
   using Decoder = TileDecoder<kFormat>;
   using Fragments = FragmentDecoder<kFormat>;
+  static constexpr int kThreads = kGroups * kGemmThreads;
   static constexpr int kSpanSteps = RawSpan<Decoder>::kSteps;
-  // With half a span the loop takes more registers than Q5_K leaves.
-  static constexpr int kStageSteps = kSpanSteps == 1 || kFormat == DType::kQ5_K ? kSpanSteps : 2;
-  static constexpr bool kIsStageSpan = kStageSteps == kSpanSteps;
+  static_assert(kSpanSteps == wgmma_span_steps(kFormat));
+  // With half a span the loop takes more registers than Q5_K leaves where four groups share them.
+  static constexpr bool kIsStageSpan = kSpanSteps <= 2 || (kFormat == DType::kQ5_K && kGroups == kWgmmaGroups);
+  static constexpr int kStageSteps = kIsStageSpan ? kSpanSteps : 2;
 
   // Copies of weights begin a span ahead. Those of rows begin one stage ahead where a stage is a span, else two stages.
   static constexpr int kRawSlots = 2;
@@ -44,10 +44,10 @@ struct WgmmaMemory {
 
   static constexpr int kRowsBegin = 0;
   static constexpr int kRawBegin = kRowsBegin + kRowSlots * kRowSlotBytes;
-  static constexpr int kScalesBegin = kRawBegin + kWgmmaGroups * kRawSlots * kRawSlotBytes;
-  static constexpr int kBytes = kScalesBegin + kWgmmaThreads / kWarpSize * kScaleBytes;
+  static constexpr int kScalesBegin = kRawBegin + kGroups * kRawSlots * kRawSlotBytes;
+  static constexpr int kBytes = kScalesBegin + kThreads / kWarpSize * kScaleBytes;
   static_assert(kBytes + kSwizzledTileAlignment <= 227 * 1024);
-  static_assert(kWgmmaGroups * staged_bytes(kRows) <= kBytes);
+  static_assert(kGroups * staged_bytes(kRows) <= kBytes);
 };
 
 // The ring of the tile's rows of x, which follow one another in memory. All threads of the block copy.
@@ -83,9 +83,10 @@ class WgmmaRows {
  private:
   static constexpr int kStepPieces = kSwizzledRowBytes / 16;
   static constexpr int kPieces = Memory::kStageSteps * kStepPieces;
-  static constexpr int kCopiedRows = kWgmmaThreads / kPieces;  // at once
-  static constexpr int kRowsPerThread = Memory::kStepBytes / kSwizzledRowBytes / kCopiedRows;
-  static_assert(kRowsPerThread > 0 && kCopiedRows % 8 == 0, "the rows of a thread have the same swizzle");
+  static constexpr int kCopiedRows = Memory::kThreads / kPieces;  // at once
+  static constexpr int kRows = Memory::kStepBytes / kSwizzledRowBytes;
+  static constexpr int kRowsPerThread = (kRows + kCopiedRows - 1) / kCopiedRows;  // of some threads one less
+  static_assert(kCopiedRows % 8 == 0, "the rows of a thread have the same swizzle");
 
   __device__ static int piece() { return static_cast<int>(threadIdx.x) % kPieces; }
   __device__ static int row() { return static_cast<int>(threadIdx.x) / kPieces; }
