@@ -36,6 +36,8 @@ EXPERT_SLOTS = {
     ("mma int8", "sm_120", "Q5_0"): 275,
     ("mma int8", "sm_120", "Q8_0"): 230,
 }
+# Other products on 9.0, in tiles of 128 rows: the same of a warpgroup, where a block has three or four of them.
+GROUP_SLOTS = {("Q4_K", 4): 170, ("Q4_K", 3): 176, ("Q6_K", 4): 212, ("Q6_K", 3): 222}
 
 
 def test_every_kernel_of_the_model_is_there():
@@ -66,6 +68,15 @@ def test_what_the_experts_issue(name, architecture, dtype):
     slots = work.issue * KERNELS[name].warps / 4 * 64 / KERNELS[name].weight_rows
     limit = EXPERT_SLOTS[name, architecture, dtype]
     assert 0.8 * limit < slots <= limit  # far below it the limit should be lowered
+
+
+@pytest.mark.parametrize(("dtype", "groups"), GROUP_SLOTS)
+def test_what_a_warpgroup_issues(dtype, groups):
+    case = kernels.product_case("wgmma bf16", dtype)
+    work = kernels.work("wgmma bf16", "sm_90", case, rows=128, groups=groups, **kernels.names_of(dtype))
+    assert work.wgmma_columns == 4 * 128  # the whole loop is counted, and nothing else
+    limit = GROUP_SLOTS[dtype, groups]
+    assert 0.9 * limit < work.issue <= limit
 
 
 @pytest.mark.parametrize(("architecture", "limit"), [("sm_86", 1225), ("sm_120", 1215)])

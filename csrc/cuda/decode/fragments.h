@@ -13,6 +13,10 @@
 //   void decode(const uint8_t* span, const uint8_t* scales, int step, int left, uint32_t (&pairs)[8])
 //        Decodes the thread's pairs of a row. `step` counts the span's steps. The row has `left` columns from this step
 //        on, at least 1; what lies behind them becomes zero. (They end at a unit of 32.)
+// Where a step and the one behind it have the same bytes, it has in place of decode
+//   Bytes load(const uint8_t* span, int step)
+//        What the thread keeps of a row from an even step to the next one.
+//   void decode(const uint8_t* span, const Bytes& bytes, int step, uint32_t (&pairs)[8])
 //
 // Two codes become a pair of bf16 without a conversion: in the low bits of 0x4300, which is 128, a code of up to 7 bits
 // makes 128 + code. fma_bf16 takes away 128 and the code that stands for zero, which is exact, and what is left is
@@ -31,6 +35,7 @@
 #include "cuda/device/bytes.h"
 #include "cuda/device/fast_math.h"
 #include "cuda/device/kernel.h"
+#include "cuda/device/warp.h"
 
 namespace gesso::cuda {
 
@@ -179,26 +184,44 @@ struct FragmentDecoder<DType::kQ6_K> {
   static constexpr int kScalePitch = 0;
   static constexpr bool kWholeSpans = true;
 
-  __device__ static void decode(const uint8_t* block, const uint8_t*, int step, int, uint32_t (&pairs)[8]) {
-    const int half = step / 2, shift = step % 2 * 4, place = lane_index() % 4 * 2;
-    const float d = from_half(load_from<uint16_t>(block + 208));
-    const uint8_t* low = block + 64 * half + place;
-    const uint8_t* high = block + 128 + 32 * half + place;
-    uint32_t bits[4];  // the high bits of the first unit's codes, at 4 and 5 of each half
+  // Four columns of every 16 are a word: 2t, 2t + 1, 2t + 8 and 2t + 9. Two steps have the same bytes.
+  struct Bytes {
+    float d;
+    uint32_t low[4], high[2];
+  };
+
+  __device__ static Bytes load(const uint8_t* block, int step) {
+    Bytes bytes = {from_half(load_from<uint16_t>(block + 208)), {}, {}};
 #pragma unroll
-    for (int i = 0; i < 4; ++i) bits[i] = spread_bytes(load_from<uint16_t>(high + 8 * i)) << 4 >> shift;
+    for (int m = 0; m < 4; ++m) bytes.low[m] = load_word(block + 64 * (step / 2) + 16 * m);
 #pragma unroll
-    for (int unit = 0; unit < 2; ++unit) {
-      const uint16_t codes = load_from<uint16_t>(block + 192 + 4 * step + 2 * unit);
-      const uint32_t scales[2] = {split_bf16(d * static_cast<float>(static_cast<int8_t>(codes))),
-                                  split_bf16(d * static_cast<float>(static_cast<int8_t>(codes >> 8)))};
+    for (int m = 0; m < 2; ++m) bytes.high[m] = load_word(block + 128 + 32 * (step / 2) + 16 * m);
+    return bytes;
+  }
+
+  // Four lanes have the same row. Each makes one of the step's four scales.
+  __device__ static void decode(const uint8_t* block, const Bytes& bytes, int step, uint32_t (&pairs)[8]) {
+    const int t = lane_index() % 4, shift = step % 2 * 4;
+    const auto code = static_cast<int8_t>(load_from<uint8_t>(block + 192 + 4 * step + t));
+    const uint32_t own_scale = split_bf16(bytes.d * static_cast<float>(code));
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const uint32_t word = spread_bytes(load_from<uint16_t>(low + 32 * unit + 8 * i)) >> shift;
-        const uint32_t code = mask_and_flip(bits[i] >> 2 * unit, twice(0x30), low_codes(word));
-        pairs[4 * unit + i] = scaled(fma_bf16(code, kOne, twice(0xc320)), scales[i / 2]);
+    for (int m = 0; m < 4; ++m) {
+      const int left = 4 - shift - m / 2 * 2;  // the high bits, to bits 4 and 5
+      const uint32_t high = left >= 0 ? bytes.high[m % 2] << left : bytes.high[m % 2] >> -left;
+      const uint32_t codes = mask_and_flip(high, 0x30303030u, bytes.low[m] >> shift & 0x0f0f0f0fu);
+      const uint32_t scale = shuffle(own_scale, lane_index() - t + m);
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const uint32_t pair = permute_bytes(codes, 0x43, 0x4140u + 0x0202u * i);  // 128 + code
+        pairs[2 * m + i] = scaled(fma_bf16(pair, kOne, twice(0xc320)), scale);
       }
     }
+  }
+
+ private:
+  __device__ static uint32_t load_word(const uint8_t* bytes) {
+    const uint8_t* of_lane = bytes + lane_index() % 4 * 2;
+    return permute_bytes(load_from<uint16_t>(of_lane), load_from<uint16_t>(of_lane + 8), 0x5410);
   }
 };
 

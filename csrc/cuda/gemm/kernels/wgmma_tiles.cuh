@@ -99,6 +99,15 @@ class WgmmaRows {
   int end_step_;   // stages from this step on have nothing for the thread to copy; whole spans are whole stages
 };
 
+// What a thread keeps of a row for the next step: nothing, or what the decoder says.
+template <typename Fragments>
+struct KeptBytes {};
+template <typename Fragments>
+  requires requires { typename Fragments::Bytes; }
+struct KeptBytes<Fragments> {
+  typename Fragments::Bytes of_row;
+};
+
 // The rings of raw weights, one for each warpgroup, and the fragments that a thread makes of them. As in raw_tile.cuh,
 // the window of whole 16-byte pieces around a row's span is copied, and the windows are an odd number of pieces apart.
 template <typename Memory>
@@ -152,14 +161,22 @@ class WgmmaWeights {
     }
   }
 
-  // Decodes a step of the span. a[q] is the fragment of its columns 16q to 16q + 15.
-  __device__ void decode(int slot, int step, int columns_left, uint32_t (&a)[4][4]) const {
+  // Decodes a step of the span. a[q] is the fragment of its columns 16q to 16q + 15. The steps of a stage follow one
+  // another.
+  __device__ void decode(int slot, int step, int columns_left, uint32_t (&a)[4][4]) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       const int offset = Decoder::kAlignment == 16 ? 0 : static_cast<int>(static_cast<unsigned>(begins_[i]) % 16);
       const uint8_t* span = row_ + slot * Memory::kRawSlotBytes + 8 * i * Memory::kPitch + offset;
       uint32_t pairs[8];
-      Fragments::decode(span, scales_ + (lane_index() / 4 + 8 * i) * Fragments::kScalePitch, step, columns_left, pairs);
+      if constexpr (requires { kept_[i].of_row; }) {
+        static_assert(Memory::kStageSteps % 2 == 0);
+        if (step % 2 == 0) kept_[i].of_row = Fragments::load(span, step);
+        Fragments::decode(span, kept_[i].of_row, step, pairs);
+      } else {
+        const uint8_t* scales = scales_ + (lane_index() / 4 + 8 * i) * Fragments::kScalePitch;
+        Fragments::decode(span, scales, step, columns_left, pairs);
+      }
 #pragma unroll
       for (int q = 0; q < 4; ++q) {
         a[q][i] = pairs[2 * q];
@@ -207,7 +224,8 @@ class WgmmaWeights {
   uint8_t* target_;     // of the thread's copies
   const uint8_t* row_;  // the window of the first row that the thread decodes; the other is 8 rows on
   const std::byte* sources_[kRowsPerThread];
-  int begins_[2];  // where the spans of the decoded rows begin, modulo 16
+  int begins_[2];                 // where the spans of the decoded rows begin, modulo 16
+  KeptBytes<Fragments> kept_[2];  // of the decoded rows
 };
 
 }  // namespace gesso::cuda
