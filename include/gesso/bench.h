@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "gesso/export.h"
+
 namespace gesso {
 
 // All calls of one op with one role of weights, over all layers.
@@ -38,10 +40,10 @@ struct CeilingOptions {
 
 // Measures the processors, with every instruction set that both this machine and this build have. ArgumentError,
 // std::bad_alloc.
-std::vector<Ceiling> measure_ceilings(const CeilingOptions& options = {});
+GESSO_API std::vector<Ceiling> measure_ceilings(const CeilingOptions& options = {});
 // The instruction sets whose products measure_ceilings measures: "AVX2", "AVX-512 VNNI", ...
-std::vector<std::string> instruction_sets();
+GESSO_API std::vector<std::string> instruction_sets();
 // The name of the inner loops that int8 activations run on this CPU, for example "avx512_vnni". They are chosen once.
-std::string int8_kernels_name();
+GESSO_API std::string int8_kernels_name();
 
 }  // namespace gesso

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "gesso/export.h"
 #include "gesso/number_array.h"
 
 namespace gesso {
@@ -33,7 +34,7 @@ struct OpenOptions {
 // Copies share their content. Threads: any number of threads may read a checkpoint at the same time, and make models of
 // it. While one of them does, set() and add_tensor() throw BusyError, and while one of these two is under way, every
 // other call does.
-class Checkpoint {
+class GESSO_API Checkpoint {
  public:
   // Integers and floats of every width come as int64_t and double. monostate stands for an array of arrays, which gesso
   // does not read.
@@ -89,13 +90,13 @@ class Checkpoint {
   std::shared_ptr<const void> keep_unchanged(const char* call) const;
 
  private:
-  struct Parts;
+  struct GESSO_HIDDEN Parts;
   std::shared_ptr<io::GgufFile> file_;
   std::shared_ptr<Parts> parts_;  // only if it was put together by hand
 };
 
 // Says what a file is whose first bytes these are, if it is no GGUF file, and what to do about it: "a Git LFS pointer,
 // not the file itself: `git lfs pull` gets the file". 512 bytes are enough. Empty for what it does not know.
-std::string file_kind(std::span<const std::byte> begin);
+GESSO_API std::string file_kind(std::span<const std::byte> begin);
 
 }  // namespace gesso

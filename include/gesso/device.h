@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gesso/error.h"
+#include "gesso/export.h"
 
 namespace gesso {
 
@@ -20,13 +21,13 @@ struct DeviceInfo {
 };
 
 // Whether this build of the library can use GPUs at all.
-bool has_cuda();
+GESSO_API bool has_cuda();
 // The CPU, then every GPU of this machine that models can run on (compute capability 8.0 and later). On a machine
 // without GPU or driver there is only the CPU.
-std::vector<DeviceInfo> devices();
+GESSO_API std::vector<DeviceInfo> devices();
 // Why a GPU of this machine is not among them, for example "the NVIDIA driver is for CUDA 12.4 (nvidia-smi shows it),
 // and gesso needs one for CUDA 13.0 or newer". It is empty where nothing is wrong, also without a GPU or a driver. A
 // model that is loaded with "auto" runs on the CPU then, so a program should show this.
-std::string gpu_problem();
+GESSO_API std::string gpu_problem();
 
 }  // namespace gesso

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gesso/error.h"
+#include "gesso/export.h"
 #include "gesso/generation.h"
 #include "gesso/model.h"
 
@@ -32,7 +33,7 @@ struct EngineOptions {
 };
 
 // ArgumentError if the options are wrong for one sequence of the model, whatever its prompt is.
-void check_options(const GenerationOptions& options, const ModelConfig& config);
+GESSO_API void check_options(const GenerationOptions& options, const ModelConfig& config);
 
 struct RequestOptions {
   // The options of one sequence. The callbacks run on the thread that runs the passes. A callback that returns false
@@ -64,7 +65,7 @@ struct RequestEvent {
 
 // A request that was submitted. Copies stand for the same request. Any thread may use it. It may outlive its engine,
 // which ends all requests when it is closed.
-class Request {
+class GESSO_API Request {
  public:
   // Ends the request. Its result has the canvases that are done by then; a canvas under way is dropped. It takes effect
   // before the next pass, and at once when no other request takes part in the pass under way.
@@ -82,7 +83,7 @@ class Request {
 
  private:
   friend class Engine;
-  struct Impl;
+  struct GESSO_HIDDEN Impl;
   explicit Request(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<Impl> impl_;
 };
@@ -109,7 +110,7 @@ struct EngineCounters {
 // Requests join and leave between any two passes. A canvas that has settled leaves at once, and what stands before a
 // canvas is encoded in the pass of its first step, where it fits. A request's text is bit for bit the one that
 // Model::generate writes. Threads: any number of threads may call an engine, and callbacks may submit and cancel.
-class Engine {
+class GESSO_API Engine {
  public:
   // ArgumentError for bad options, OutOfMemory.
   explicit Engine(const Model& model, const EngineOptions& options = {});
@@ -142,8 +143,8 @@ class Engine {
 
  private:
   friend class Request;
-  struct Impl;
-  std::shared_ptr<Impl> kept(const char* call) const;
+  struct GESSO_HIDDEN Impl;
+  GESSO_HIDDEN std::shared_ptr<Impl> kept(const char* call) const;
   std::shared_ptr<Impl> impl_;
 };
 

@@ -5,28 +5,30 @@
 #include <stdexcept>
 #include <string>
 
+#include "gesso/export.h"
+
 namespace gesso {
 
 // The base of all gesso errors. what() names the thing, what was expected and what came.
-class Error : public std::runtime_error {
+class GESSO_API Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
 // The content of a file is not what it must be. The message names the offset, key or tensor. Python: ValueError.
-class FormatError : public Error {
+class GESSO_API FormatError : public Error {
  public:
   using Error::Error;
 };
 
 // A caller's argument is out of range or of the wrong shape. Python: ValueError.
-class ArgumentError : public Error {
+class GESSO_API ArgumentError : public Error {
  public:
   using Error::Error;
 };
 
 // The operating system refused to open, read, map or write a file. Python: OSError (FileNotFoundError for ENOENT).
-class IoError : public Error {
+class GESSO_API IoError : public Error {
  public:
   IoError(const std::string& message, int error_number) : Error(message), error_number(error_number) {}
 
@@ -34,7 +36,7 @@ class IoError : public Error {
 };
 
 // A request for memory that cannot be met. Python: MemoryError.
-class OutOfMemory : public Error {
+class GESSO_API OutOfMemory : public Error {
  public:
   OutOfMemory(const std::string& message, uint64_t asked_bytes, uint64_t free_bytes = 0)
       : Error(message), asked_bytes(asked_bytes), free_bytes(free_bytes) {}
@@ -44,7 +46,7 @@ class OutOfMemory : public Error {
 };
 
 // A call of the CUDA runtime failed, or a kernel failed. `code` is its cudaError_t. Python: RuntimeError.
-class CudaError : public Error {
+class GESSO_API CudaError : public Error {
  public:
   CudaError(const std::string& message, int code) : Error(message), code(code) {}
 
@@ -53,7 +55,7 @@ class CudaError : public Error {
 
 // A step's numbers are not finite: a weight is NaN or infinite, or the numbers grow beyond float32. The message has
 // what the members say. Python: ArithmeticError.
-class NumericsError : public Error {
+class GESSO_API NumericsError : public Error {
  public:
   NumericsError(const std::string& message, int64_t sequence, int64_t canvas, int64_t step, int64_t layer,
                 const std::string& place)
@@ -69,27 +71,27 @@ class NumericsError : public Error {
 // An object is in use: another thread is inside one of its calls, or the call comes from one of its own callbacks. Such
 // objects are sessions, and checkpoints that are put together by hand. The refused call has changed nothing. It may be
 // made again when the other call has returned. Python: gesso.BusyError, a RuntimeError. C: GESSO_BUSY_ERROR.
-class BusyError : public Error {
+class GESSO_API BusyError : public Error {
  public:
   using Error::Error;
 };
 
 // An engine has as many waiting requests as it may have. The request may be submitted again later. Python:
 // gesso.QueueFull, a RuntimeError. C: GESSO_QUEUE_FULL.
-class QueueFull : public Error {
+class GESSO_API QueueFull : public Error {
  public:
   using Error::Error;
 };
 
 // A request's deadline passed before its first canvas was done. Python: gesso.DeadlineExceeded, a TimeoutError. C:
 // GESSO_DEADLINE_EXCEEDED.
-class DeadlineExceeded : public Error {
+class GESSO_API DeadlineExceeded : public Error {
  public:
   using Error::Error;
 };
 
 // The caller's `interrupted` callback returned true. Python: what the signal handler raised (KeyboardInterrupt).
-class Interrupted : public Error {
+class GESSO_API Interrupted : public Error {
  public:
   Interrupted() : Error("interrupted by the caller") {}
 };

@@ -24,14 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gesso/export.h"
+
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-#if defined(__GNUC__)
-#define GESSO_API __attribute__((visibility("default")))
-#else
-#define GESSO_API
 #endif
 
 typedef enum gesso_status {

@@ -15,6 +15,7 @@
 #include "gesso/config.h"
 #include "gesso/device.h"
 #include "gesso/error.h"
+#include "gesso/export.h"
 #include "gesso/generation.h"
 #include "gesso/tokenizer.h"
 
@@ -33,12 +34,12 @@ struct WeightImportance {
 
 // Reads what a checkpoint's metadata says. It works for tensors that gesso cannot compute with, too. Throws
 // FormatError.
-ModelConfig read_config(const Checkpoint& checkpoint);
+GESSO_API ModelConfig read_config(const Checkpoint& checkpoint);
 // The memory that is needed beside the weights: the scratch of a session, and the most that the cache of one sequence
 // of `length` tokens takes. A generation also needs its soft embeddings, canvas_length * hidden_size floats per
 // sequence.
-int64_t scratch_bytes(const ModelConfig& config);
-int64_t cache_bytes(const ModelConfig& config, int64_t length);
+GESSO_API int64_t scratch_bytes(const ModelConfig& config);
+GESSO_API int64_t cache_bytes(const ModelConfig& config, int64_t length);
 
 struct LoadOptions {
   std::string device = "auto";  // "cpu", "cuda" (the first GPU), "cuda:1"; "auto" takes a GPU if there is one
@@ -71,7 +72,7 @@ struct LoadOptions {
 // A loaded model. On the CPU its weights are views of the checkpoint's bytes; on a GPU they are a copy in its memory,
 // as stored, unless it shares the host's memory. Threads: a model never changes, so any number of threads may use it,
 // and its copies, at the same time. Copies share the weights, which live as long as any copy or session.
-class Model {
+class GESSO_API Model {
  public:
   // Loads a GGUF file, or all parts of a split one, see Checkpoint::open. Throws IoError, FormatError, ArgumentError
   // (for the path and the options), CudaError and OutOfMemory. If weights do not fit a GPU, OutOfMemory is thrown
@@ -92,7 +93,7 @@ class Model {
  private:
   friend class Engine;
   friend class Session;
-  struct Impl;
+  struct GESSO_HIDDEN Impl;
   std::shared_ptr<const Impl> impl_;
 };
 
@@ -102,7 +103,7 @@ class Model {
 // the call's own callbacks: a callback gets what it needs from its event. denoise() counts as a call that changes.
 // Several calls that read may go on at once. Moving or destroying a session is no call: a callback may do it, and the
 // call that is under way goes on to its end. Sessions of one model do not disturb each other.
-class Session {
+class GESSO_API Session {
  public:
   // ArgumentError unless batch_size is 1 to kMaxBatch (limits.h).
   explicit Session(const Model& model, int64_t batch_size = 1);
@@ -177,7 +178,7 @@ class Session {
  private:
   friend class Engine;
   friend class Request;
-  struct Impl;
+  struct GESSO_HIDDEN Impl;
   std::shared_ptr<Impl> impl_;  // a call that is under way shares it; a session that was moved from has none
 };
 

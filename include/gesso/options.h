@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gesso/error.h"
+#include "gesso/export.h"
 #include "gesso/generation.h"
 
 namespace gesso {
@@ -39,10 +40,10 @@ struct OptionInfo {
 };
 
 // The table of all options. It shows `defaults` as default values. Those of a model are in ModelConfig::generation.
-std::vector<OptionInfo> generation_options(const GenerationDefaults& defaults = {});
+GESSO_API std::vector<OptionInfo> generation_options(const GenerationDefaults& defaults = {});
 
 // Sets one option. ArgumentError for a name that is not in the table, a value of another kind, or a number that is no
 // float32 or out of its range. Everything else is checked when a generation starts.
-void set_option(GenerationOptions& options, std::string_view name, OptionValue value);
+GESSO_API void set_option(GenerationOptions& options, std::string_view name, OptionValue value);
 
 }  // namespace gesso

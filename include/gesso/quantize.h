@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gesso/error.h"
+#include "gesso/export.h"
 
 namespace gesso {
 
@@ -21,12 +22,13 @@ struct TensorType {
 };
 
 // All types that a GGUF file may hold.
-std::vector<TensorType> tensor_types();
+GESSO_API std::vector<TensorType> tensor_types();
 
 // Decodes whole blocks to float32. `out` must have exactly as many elements as `data`. ArgumentError for a type that
 // cannot be read, and for sizes that do not fit. num_threads 0 means all processors. Here and below the result does not
 // depend on the number of threads.
-void dequantize(const std::string& type, std::span<const std::byte> data, std::span<float> out, int num_threads = 0);
+GESSO_API void dequantize(const std::string& type, std::span<const std::byte> data, std::span<float> out,
+                          int num_threads = 0);
 
 // The values that are NaN or infinite. A block whose scale is one of them has such values.
 struct NotFiniteCount {
@@ -35,7 +37,8 @@ struct NotFiniteCount {
 };
 
 // Counts them in the values of whole blocks. ArgumentError as in dequantize().
-NotFiniteCount count_not_finite(const std::string& type, std::span<const std::byte> data, int num_threads = 0);
+GESSO_API NotFiniteCount count_not_finite(const std::string& type, std::span<const std::byte> data,
+                                          int num_threads = 0);
 
 struct QuantizeOptions {
   // How much a square error in each column counts: row_elements finite values >= 0, for example the sums of squared
@@ -51,7 +54,7 @@ struct QuantizeOptions {
 // round to nearest, ties to even. ArgumentError for types that cannot be read or written, rows of partial blocks, sizes
 // that do not fit, and values that `type` cannot hold: infinities and NaN (F32, F16 and BF16 keep those), and finite
 // values that would become infinities. After an error some of `out` may be written.
-void quantize(const std::string& source_type, std::span<const std::byte> source, const std::string& type,
-              int64_t row_elements, std::span<std::byte> out, const QuantizeOptions& options = {});
+GESSO_API void quantize(const std::string& source_type, std::span<const std::byte> source, const std::string& type,
+                        int64_t row_elements, std::span<std::byte> out, const QuantizeOptions& options = {});
 
 }  // namespace gesso

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "gesso/export.h"
+
 namespace gesso {
 
 namespace text {
@@ -28,7 +30,7 @@ struct TextPart {
 // An immutable tokenizer. Copies share one set of tables, which keep the checkpoint's bytes alive. Every string_view
 // below is valid as long as any copy lives. Threads: any number of threads may use a tokenizer at the same time. Token
 // ids run from 0 to vocab_size() - 1. Any other id given to a member is an ArgumentError.
-class Tokenizer {
+class GESSO_API Tokenizer {
  public:
   explicit Tokenizer(std::shared_ptr<const text::TokenizerTables> tables);
 
@@ -84,7 +86,7 @@ class Tokenizer {
 
 // Decodes ids that arrive a few at a time. What push() and flush() return adds up to decode() of all the ids, wherever
 // they were cut. One object serves one stream. Threads: one thread at a time may use it.
-class StreamDecoder {
+class GESSO_API StreamDecoder {
  public:
   explicit StreamDecoder(Tokenizer tokenizer, bool skip_special_tokens = true);
 
@@ -97,9 +99,9 @@ class StreamDecoder {
   std::string flush();
 
  private:
-  void push_token(int32_t id, std::string& out);
-  void push_byte(uint8_t byte, std::string& out);
-  void end_byte_run(std::string& out);
+  GESSO_HIDDEN void push_token(int32_t id, std::string& out);
+  GESSO_HIDDEN void push_byte(uint8_t byte, std::string& out);
+  GESSO_HIDDEN void end_byte_run(std::string& out);
 
   Tokenizer tokenizer_;
   bool skip_special_tokens_;
