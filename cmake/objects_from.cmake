@@ -2,6 +2,19 @@
 # that would come out the same are linked from there and not compiled again. `make` keeps that folder up to date.
 set(GESSO_OBJECTS_FROM "" CACHE PATH "A build folder to take compiled objects from that would be the same here")
 
+# Sets `result` to a regular expression for the sources whose objects differ between that build and this one, because
+# the backends do. Without CUDA all are equal.
+function(gesso_depends_on_backend result)
+  set(except "/csrc/(ops|cuda)/")
+  if(GESSO_OBJECTS_FROM)
+    load_cache(${GESSO_OBJECTS_FROM} READ_WITH_PREFIX from_ GESSO_BACKEND)
+    if(GESSO_BACKEND STREQUAL "none" AND from_GESSO_BACKEND STREQUAL "none")
+      set(except "^$")
+    endif()
+  endif()
+  set(${result} "${except}" PARENT_SCOPE)
+endfunction()
+
 # Takes the objects of a target's C++ sources from there, except those whose paths match a regular expression: these
 # depend on the backend. What is missing there is compiled.
 function(gesso_take_objects target except)

@@ -74,6 +74,14 @@ else()
   message(FATAL_ERROR "GESSO_CUDA: expected ON, OFF or AUTO, got \"${GESSO_CUDA}\".")
 endif()
 
+# For builds that take objects of this one: cmake/objects_from.cmake.
+set(GESSO_BACKEND none CACHE INTERNAL "none, nvcc or emulated")
+if(gesso_cuda_compiled)
+  set(GESSO_BACKEND nvcc CACHE INTERNAL "")
+elseif(GESSO_EMULATED)
+  set(GESSO_BACKEND emulated CACHE INTERNAL "")
+endif()
+
 if(gesso_cuda_compiled)
   if(gesso_architectures STREQUAL "" OR gesso_architectures STREQUAL "all")
     set(gesso_architectures ${gesso_all_architectures})
@@ -107,7 +115,7 @@ endif()
 # For targets that include private headers, which are in csrc.
 add_library(gesso_private INTERFACE)
 target_include_directories(gesso_private INTERFACE ${PROJECT_SOURCE_DIR}/csrc)
-target_link_libraries(gesso PRIVATE gesso_private)
+target_link_libraries(gesso PRIVATE $<BUILD_LOCAL_INTERFACE:gesso_private>)
 
 # Sets how nvcc compiles the .cu files of a target.
 #

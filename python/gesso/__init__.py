@@ -35,6 +35,7 @@ from gesso._native import (
 )
 from gesso.config import Config
 from gesso.engine import EndEvent, Engine, Request
+from gesso.files.development import get_cmake_dir, get_include, get_library
 from gesso.files.tensor import dequantize, quantize
 from gesso.loading import load
 from gesso.model import Model
@@ -85,6 +86,9 @@ __all__ = [
     "dequantize",
     "devices",
     "generation_options",
+    "get_cmake_dir",
+    "get_include",
+    "get_library",
     "gpu_problem",
     "has_cuda",
     "load",

@@ -1,11 +1,23 @@
-"""What a wheel holds: the native module, and nothing that only tests need. `make wheel` calls this."""
+"""What a wheel holds: the native module, the library and the headers for others, and nothing that only tests need.
+`make wheel` calls this."""
 
 import os
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile
+
+# What C and C++ programs are built with, besides the headers.
+FOR_OTHERS = (
+    "gesso/include/gesso/gesso.h",
+    "gesso/include/gesso/model.h",
+    "gesso/lib/libgesso*",
+    "gesso/lib/cmake/gesso/gessoConfig.cmake",
+    "gesso/lib/cmake/gesso/gessoConfigVersion.cmake",
+)
+MOST_BYTES = 15_000_000
 
 
 def problems(names: list[str]) -> list[str]:
@@ -18,7 +30,19 @@ def problems(names: list[str]) -> list[str]:
     for name in ("gesso/__init__.py", "gesso/py.typed", "gesso/_native.pyi", "gesso/bundled/sudoku-6x6.gguf"):
         if name not in names:
             found.append(f"{name} is missing")
+    for pattern in FOR_OTHERS:
+        if not any(fnmatch(name, pattern) for name in names):
+            found.append(f"{pattern} is missing")
+    libraries = [name for name in names if fnmatch(name, "gesso/lib/libgesso*")]
+    if len(libraries) > 1:
+        found.append(f"the library is there {len(libraries)} times: {' '.join(libraries)}")
     return found
+
+
+def too_large(wheel: ZipFile, num_bytes: int, most: int = MOST_BYTES) -> list[str]:
+    """One line if a wheel without code for GPUs has more bytes. One with such code is many times as large."""
+    has_gpu_code = any(b".nv_fatbin" in wheel.read(name) for name in wheel.namelist() if ".so" in name)
+    return [f"{num_bytes} bytes, expected at most {most}"] if num_bytes > most and not has_gpu_code else []
 
 
 def readelf(path: Path) -> str:
@@ -56,7 +80,7 @@ def unprotected(wheel: ZipFile) -> list[str]:
     found = []
     with TemporaryDirectory() as folder:
         for name in wheel.namelist():
-            if name.endswith(".so") and sys.platform == "linux":
+            if (name.endswith(".so") or ".so." in name) and sys.platform == "linux":
                 text = readelf(Path(wheel.extract(name, folder)))
                 found += [f"{name}: {line}" for line in missing_protections(text)]
     return found
@@ -69,7 +93,7 @@ def main(paths: list[str]) -> int:
     status = 0
     for path in map(Path, paths):
         with ZipFile(path) as wheel:
-            found = problems(wheel.namelist()) + unprotected(wheel)
+            found = problems(wheel.namelist()) + unprotected(wheel) + too_large(wheel, path.stat().st_size)
         print("\n".join(f"{path.name}: {line}" for line in found or [f"{path.stat().st_size} bytes, as it should be"]))
         status |= bool(found)
     return status
