@@ -19,11 +19,14 @@
 #               ThreadSanitizer. STRESS_SECONDS=3600 takes an hour each
 # make schedules runs 500 random schedules of an engine's requests with 1 to 4 threads, and SCHEDULES=50 of them on the
 #               emulated GPU
+# make downstream builds small projects in C, C++ and Rust on the installed library, as a subdirectory and on the wheel,
+#               and compares what they write with the Python package
 # make aarch64  runs the native tests for 64-bit Arm on an emulated processor; needs Debian's g++-aarch64-linux-gnu and
 #               qemu-user
 # make coverage writes which lines of the library the native tests run to build/coverage/index.html
 # make wheel    builds a wheel in build/wheel, and checks that it has the types and no test modules
 # make format   formats all sources
+# make abi      adds the functions and fields that are new to tests/abi/gesso.abi, the list that holds the interface
 # make stub     writes the types of the native module to python/gesso/_native.pyi
 # make lock     chooses the versions in requirements/locked.txt anew, within the bounds of pyproject.toml
 # make counts   counts what the structure costs a reader: files per option, signatures, imports that point up
@@ -93,7 +96,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long lint vocabulary sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub lock counts clean help
+.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long lint vocabulary downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub abi lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -103,7 +106,7 @@ demo: $(VENV)/.package
 	$(BIN)/gesso demo
 
 test: native emulated $(VENV)/.test
-	$(PYTEST) $(PARALLEL) --ignore=tests/parity --ignore=tests/device_code --ignore=tests/cuda --ignore=tests/lint
+	$(PYTEST) $(PARALLEL) --ignore=tests/parity --ignore=tests/downstream --ignore=tests/device_code --ignore=tests/cuda --ignore=tests/lint
 	$(PYTEST) $(PARALLEL) --activations int8 $(PRODUCT_TESTS)
 
 # These programs are built beside the package, from the same library.
@@ -155,6 +158,14 @@ coverage: $(VENV)/.build
 	$(BIN)/ctest --preset coverage
 	$(BIN)/gcovr --root . --filter csrc/ --filter include/ --gcov-ignore-errors=no_working_dir_found \
 	  --html-details build/coverage/index.html --txt-summary build/coverage
+
+# A prefix as a user would make it, of the package's objects. The GPU's would have to be compiled.
+downstream: $(VENV)/.test
+	$(BIN)/cmake -B build/downstream/library -DGESSO_CUDA=OFF -DCMAKE_BUILD_TYPE=Release $(WITH_PACKAGE) $(CMAKE_FLAGS)
+	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build build/downstream/library --parallel $(JOBS)
+	rm -rf build/downstream/prefix
+	$(BIN)/cmake --install build/downstream/library --prefix build/downstream/prefix
+	$(PYTEST) $(PARALLEL) tests/downstream
 
 # This uses the build folder of $(VENV)/.package, so nothing is compiled again.
 wheel: $(VENV)/.build
@@ -227,6 +238,9 @@ format: $(VENV)/.lint
 
 stub: $(VENV)/.package
 	$(BIN)/python -m nanobind.stubgen -q -m gesso._native -o python/gesso/_native.pyi
+
+abi: $(VENV)/.package
+	$(BIN)/python tests/abi/abi.py --write
 
 # One list for all versions of Python from 3.10 on: lines that hold for some of them have a marker.
 lock: $(VENV)/.python
