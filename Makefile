@@ -75,7 +75,7 @@ BUILD_TOOLS = $(shell sed -nE 's/^(cmake|ninja)\.version = "(.*)"$$/"\1\2"/p' py
 LOCKED ?=
 LOCK := requirements/locked.txt
 # The files that the installed package is made of.
-SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(wildcard cmake/*.cmake) \
+SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(wildcard cmake/*) \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
 # Tests that also run on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
