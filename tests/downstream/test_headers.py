@@ -36,11 +36,6 @@ def test_headers(name):
     compile_headers([in_cpp], "c++20", IN_C if name == "mingw" else HEADERS)
 
 
-@pytest.mark.parametrize("header", HEADERS)
-def test_a_header_needs_no_other_before_it(header):
-    compile_headers(["c++"], "c++20", [header])
-
-
 def test_the_c_header_for_windows():
     """clang knows the types of Windows, whose long has 32 bits, also without headers of Windows."""
     if not shutil.which("clang++-19"):
