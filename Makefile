@@ -159,7 +159,7 @@ coverage: $(VENV)/.build
 	$(BIN)/gcovr --root . --filter csrc/ --filter include/ --gcov-ignore-errors=no_working_dir_found \
 	  --html-details build/coverage/index.html --txt-summary build/coverage
 
-# A prefix as a user would make it, of the package's objects. The GPU's would have to be compiled.
+# A prefix as a user would make it, of the package's objects. It has no CUDA backend, so that nothing is compiled.
 downstream: $(VENV)/.test
 	$(BIN)/cmake -B build/downstream/library -DGESSO_CUDA=OFF -DCMAKE_BUILD_TYPE=Release $(WITH_PACKAGE) $(CMAKE_FLAGS)
 	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build build/downstream/library --parallel $(JOBS)

@@ -16,7 +16,8 @@ file(CONFIGURE OUTPUT shared.cpp CONTENT "// gesso_shared is made of the objects
 add_library(gesso_shared SHARED ${CMAKE_CURRENT_BINARY_DIR}/shared.cpp)
 target_link_libraries(gesso_shared PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,gesso>)
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-  target_link_options(gesso_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exported.map -Wl,--no-undefined)
+  target_link_options(gesso_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exported.map
+                      $<$<NOT:$<BOOL:${GESSO_SANITIZE}>>:-Wl,--no-undefined>)
   set_target_properties(gesso_shared PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exported.map)
 endif()
 gesso_harden(gesso_shared)

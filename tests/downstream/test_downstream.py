@@ -100,7 +100,7 @@ def test_a_cmake_project(tmp_path, expected, language, way, flags):
     # Of a static library nothing is loaded. A project in C alone gets the shared one.
     dynamic = run("readelf", "--dynamic", build_folder / "chat")
     assert ("libgesso.so.0" in dynamic) == (language == "c" or way == "wheel" or bool(flags))
-    if way == "subdirectory":
+    if way == "subdirectory" and not gesso.has_cuda():  # a part of the package's objects is for its backend
         compiled = [path.name for path in build_folder.rglob("*.o")]
         assert sorted(set(compiled) - {"shared.cpp.o"}) == [f"chat.{language}.o"], (
             "the package's objects were not taken"
@@ -131,9 +131,10 @@ def test_rust(tmp_path, expected, way):
     if not shutil.which("cargo"):
         pytest.skip("needs cargo, which is not installed here")
     library = next(PREFIX.rglob("libgesso.a")) if way == "static" else library_of(way)
-    environment = {"GESSO_LIBRARY": str(library), "CARGO_TARGET_DIR": str(tmp_path / "target")}
-    run("cargo", "build", "--quiet", "--offline", cwd=HERE / "rust", environment=environment)
-    assert reply_of(tmp_path / "target/debug/chat") == expected
+    shutil.copytree(HERE / "rust", tmp_path / "project")
+    environment = {"GESSO_LIBRARY": str(library)}
+    run("cargo", "build", "--quiet", "--offline", cwd=tmp_path / "project", environment=environment)
+    assert reply_of(tmp_path / "project/target/debug/chat") == expected
 
 
 def test_another_major_version_is_refused_and_a_missing_component_named(tmp_path):
