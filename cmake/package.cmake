@@ -10,8 +10,8 @@ if(GESSO_EMULATED OR GESSO_SANITIZE)
 endif()
 option(GESSO_INSTALL "Let cmake --install install the libraries and the headers" ${gesso_install_default})
 
-# The objects are those of the static library. Its PRIVATE symbols are hidden, and the list hides what the C++ library's
-# headers show of themselves.
+# The objects are those of the static library. What is not marked GESSO_API is hidden, and exported.map hides what
+# libstdc++'s headers and GCC show beside it.
 file(CONFIGURE OUTPUT shared.cpp CONTENT "// gesso_shared is made of the objects in gesso.\n")
 add_library(gesso_shared SHARED ${CMAKE_CURRENT_BINARY_DIR}/shared.cpp)
 target_link_libraries(gesso_shared PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,gesso>)
