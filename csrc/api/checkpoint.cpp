@@ -1,5 +1,6 @@
 #include "gesso/checkpoint.h"
 
+#include <cerrno>
 #include <deque>
 #include <unordered_set>
 
@@ -16,6 +17,11 @@ namespace {
 constexpr char kBusy[] =
     "the checkpoint is busy: another thread is inside one of its calls. A checkpoint that is put together by hand must"
     " be complete before threads share it";
+
+// Only the Python package reads folders. It gives them GGUF's keys and names.
+constexpr char kFolderHint[] =
+    "Give the GGUF file in it. Of a folder with config.json and safetensors, `gesso convert FOLDER MODEL.gguf` makes "
+    "one";
 
 }  // namespace
 
@@ -104,8 +110,14 @@ Checkpoint::Checkpoint() : file_(std::make_shared<io::GgufFile>()), parts_(std::
 Checkpoint Checkpoint::open(const std::string& path, const OpenOptions& options) {
   const io::FileAccess access = options.mmap ? io::FileAccess::kMap : io::FileAccess::kRead;
   Checkpoint checkpoint;
-  checkpoint.file_ = std::make_shared<io::GgufFile>(io::open_gguf(path, access, options.interrupted));
   checkpoint.parts_ = nullptr;
+  try {
+    checkpoint.file_ =
+        std::make_shared<io::GgufFile>(io::open_gguf(path, access, options.interrupted, options.progress));
+  } catch (const IoError& error) {
+    if (error.error_number != EISDIR) throw;
+    throw IoError(concat(error.what(), ". ", kFolderHint), EISDIR);
+  }
   return checkpoint;
 }
 

@@ -60,7 +60,7 @@ int64_t cache_bytes(const ModelConfig& config, int64_t length) {
 }
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
-  return Model(Checkpoint::open(path, {options.mmap, options.interrupted}), options);
+  return Model(Checkpoint::open(path, {options.mmap, options.interrupted, options.read_progress}), options);
 }
 
 Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {

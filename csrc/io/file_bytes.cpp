@@ -76,7 +76,8 @@ size_t read_some(const std::string& path, int fd, std::span<std::byte> out, size
   return static_cast<size_t>(count);
 }
 
-void read_all(const std::string& path, int fd, std::span<std::byte> out, const std::function<bool()>& interrupted) {
+void read_all(const std::string& path, int fd, std::span<std::byte> out, const std::function<bool()>& interrupted,
+              const std::function<void(int64_t, int64_t)>& progress) {
   for (size_t done = 0; done < out.size();) {
     if (interrupted && interrupted()) throw Interrupted();
     const size_t count = read_some(path, fd, out.subspan(done, std::min(kPieceBytes, out.size() - done)), done);
@@ -85,6 +86,7 @@ void read_all(const std::string& path, int fd, std::span<std::byte> out, const s
                     EIO);
     }
     done += static_cast<size_t>(count);
+    if (progress) progress(static_cast<int64_t>(done), std::ssize(out));
   }
 }
 
@@ -92,7 +94,8 @@ void read_all(const std::string& path, int fd, std::span<std::byte> out, const s
 
 // The constructor does not call madvise, because it does not know which parts of the file will be read. A caller that
 // will read all of it uses ReadAhead.
-FileBytes::FileBytes(const std::string& path, FileAccess access, const std::function<bool()>& interrupted)
+FileBytes::FileBytes(const std::string& path, FileAccess access, const std::function<bool()>& interrupted,
+                     const std::function<void(int64_t, int64_t)>& progress)
     : path_(path), access_(access) {
   check_path(path);
   const Descriptor descriptor(path);
@@ -105,7 +108,7 @@ FileBytes::FileBytes(const std::string& path, FileAccess access, const std::func
   }
   std::byte* pages = allocate_pages(path, size);
   try {
-    read_all(path, descriptor.get(), {pages, size}, interrupted);
+    read_all(path, descriptor.get(), {pages, size}, interrupted, progress);
   } catch (...) {
     ::munmap(pages, size);
     throw;
@@ -134,7 +137,7 @@ FileHead read_head(const std::string& path, size_t max_bytes) {
   const Descriptor descriptor(path);
   FileHead head = {.bytes = {}, .file_bytes = regular_file_bytes(descriptor.get(), path)};
   head.bytes.resize(std::min(max_bytes, head.file_bytes));
-  read_all(path, descriptor.get(), head.bytes, {});
+  read_all(path, descriptor.get(), head.bytes, {}, {});
   return head;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -23,9 +24,11 @@ class FileBytes {
   // cause when the path does not exist, is no regular file (a folder, a pipe, a socket, a device), cannot be read or
   // mapped, or becomes shorter while it is read. Opening a pipe never waits. Throws an OutOfMemory when a file is to be
   // read that is larger than the memory that is free, and Interrupted when `interrupted` returns true while it is read.
-  // An empty file gives an empty span.
+  // An empty file gives an empty span. While a file is read, `progress` is called with the bytes that have come and the
+  // bytes in all.
   explicit FileBytes(const std::string& path, FileAccess access = FileAccess::kMap,
-                     const std::function<bool()>& interrupted = {});
+                     const std::function<bool()>& interrupted = {},
+                     const std::function<void(int64_t, int64_t)>& progress = {});
   ~FileBytes();
   FileBytes(const FileBytes&) = delete;
   FileBytes& operator=(const FileBytes&) = delete;

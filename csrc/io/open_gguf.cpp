@@ -31,8 +31,11 @@ auto in_file(const std::string& path, const Work& work) {
   }
 }
 
-GgufFile open_file(const std::string& path, FileAccess access, const std::function<bool()>& interrupted) {
-  auto bytes = std::make_shared<const FileBytes>(path, access, interrupted);
+using Progress = std::function<void(int64_t, int64_t)>;
+
+GgufFile open_file(const std::string& path, FileAccess access, const std::function<bool()>& interrupted,
+                   const Progress& progress) {
+  auto bytes = std::make_shared<const FileBytes>(path, access, interrupted, progress);
   return in_file(path, [&] {
     GgufFile file = parse_gguf(bytes->bytes(), interrupted);
     file.owner = bytes;
@@ -129,14 +132,16 @@ class Joiner {
 
 }  // namespace
 
-GgufFile open_gguf(const std::string& path, FileAccess access, const std::function<bool()>& interrupted) {
-  GgufFile given = open_file(path, access, interrupted);
+GgufFile open_gguf(const std::string& path, FileAccess access, const std::function<bool()>& interrupted,
+                   const Progress& progress) {
+  GgufFile given = open_file(path, access, interrupted, progress);
   const Split split = in_file(path, [&] { return read_split(given.metadata); });
   if (split.count <= 1) return given;
   in_file(path, [&] { check_name(path, split); });
   check_all_exist(path, split.count);
   const auto open_part = [&](int64_t index) {
-    return index == split.index ? std::move(given) : open_file(part_path(path, index + 1), access, interrupted);
+    return index == split.index ? std::move(given)
+                                : open_file(part_path(path, index + 1), access, interrupted, progress);
   };
   const std::string first_path = part_path(path, 1);
   GgufFile first = open_part(0);

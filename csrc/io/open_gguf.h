@@ -22,8 +22,9 @@ namespace gesso::io {
 //   - a part with another split.count or split.tensors.count than part 1, or with the split.no of another part;
 //   - a part with metadata that differs from that of part 1. Parts behind part 1 need none but the keys above;
 //   - a tensor that two parts have, and another number of tensors than split.tensors.count.
-// `interrupted` and what else is thrown: see FileBytes.
+// `interrupted`, `progress` and what else is thrown: see FileBytes.
 GgufFile open_gguf(const std::string& path, FileAccess access = FileAccess::kMap,
-                   const std::function<bool()>& interrupted = {});
+                   const std::function<bool()>& interrupted = {},
+                   const std::function<void(int64_t, int64_t)>& progress = {});
 
 }  // namespace gesso::io

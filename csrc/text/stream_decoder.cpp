@@ -24,6 +24,14 @@ void append_replacements(size_t count, std::string& out) {
 
 }  // namespace
 
+std::string Tokenizer::piece(int32_t id) const {
+  const std::string_view spelling = token(id);
+  if (const std::optional<uint8_t> byte = text::byte_token_value(spelling)) return {static_cast<char>(*byte)};
+  std::string bytes;
+  append_with_spaces(spelling, bytes);
+  return bytes;
+}
+
 StreamDecoder::StreamDecoder(Tokenizer tokenizer, bool skip_special_tokens)
     : tokenizer_(std::move(tokenizer)),
       skip_special_tokens_(skip_special_tokens),

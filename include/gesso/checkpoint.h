@@ -29,6 +29,9 @@ struct OpenOptions {
   // false  The file is read once and takes as much memory as it is long. What happens to it later does not matter.
   bool mmap = true;
   std::function<bool()> interrupted = {};  // called while the file is read; true ends it by throwing Interrupted
+  // Called while the file is read, with the bytes that have come and the bytes in all. Each part of a split file counts
+  // from 0. It is not called for a file that is mapped.
+  std::function<void(int64_t, int64_t)> progress = {};
 };
 
 // Copies share their content. Threads: any number of threads may read a checkpoint at the same time, and make models of

@@ -61,6 +61,8 @@ struct LoadOptions {
   bool exact_soft_embedding = false;
   // Called while weights go to a GPU, with the bytes that have arrived and the bytes in all.
   std::function<void(int64_t, int64_t)> progress = {};
+  // For Model::load without mmap: called while the file is read, see OpenOptions::progress.
+  std::function<void(int64_t, int64_t)> read_progress = {};
   std::function<bool()> interrupted = {};  // called during the whole load; true ends it by throwing Interrupted
   bool mmap = true;                        // for Model::load: how it opens the file, see OpenOptions
   // A GPU that shares the host's memory (GB10) reads weights where the file is mapped, or where it was read to. True

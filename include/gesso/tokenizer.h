@@ -65,6 +65,9 @@ class GESSO_API Tokenizer {
   // A token as the vocabulary spells it: a space is U+2581, a byte is <0x0A>.
   std::string_view token(int32_t id) const;
   std::optional<int32_t> find(std::string_view token) const;
+  // The bytes that a token adds to a text, which need not be UTF-8 alone: a space is a space, <0x0A> is the byte 10,
+  // and a special token is its spelling.
+  std::string piece(int32_t id) const;
   // Whether the token is a mark instead of text: a control, unknown or unused token, or a marker of the chat format.
   // decode() skips such tokens unless told not to. User-defined tokens that are no marker are words, which a fine-tune
   // has added.
