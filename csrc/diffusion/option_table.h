@@ -29,22 +29,33 @@ struct Number {
   T gesso_options::*in_c;  // negative: the caller has not set it
 };
 
+// Where the struct of C keeps a list, and how long it is. NULL: the caller has not set it.
+template <typename T>
+struct ListInC {
+  const T* gesso_options::*items;
+  size_t gesso_options::*count;
+};
+
 struct Ids {
   std::optional<std::vector<int32_t>> GenerationOptions::*value;
   std::vector<int32_t> GenerationDefaults::*fallback;
+  ListInC<int32_t> in_c;
 };
 
 struct Seeds {
   std::vector<uint64_t> GenerationOptions::*value;
-  uint64_t gesso_options::*in_c;  // one number, since a generation from C has one sequence
+  uint64_t gesso_options::*in_c;  // of all sequences, where there is no list
+  ListInC<uint64_t> list_in_c;
 };
 
 struct WarmCanvas {
   std::vector<std::vector<int32_t>> GenerationOptions::*value;
+  ListInC<int32_t> in_c;
 };
 
 struct Pinned {
   std::vector<std::vector<PinnedTokens>> GenerationOptions::*value;
+  ListInC<gesso_pin> in_c;
 };
 
 using Member = std::variant<Number<int64_t>, Number<float>, Ids, Seeds, WarmCanvas, Pinned>;

@@ -1,4 +1,5 @@
-/* The C interface of gesso, in plain C99. Every object is opaque and freed by its own function.
+/* The C interface of gesso, in plain C99. Every object is opaque and freed by its own function. docs/c_api.md is a
+ * guide with a short chat.
  *
  *   gesso_model* model = NULL;
  *   if (gesso_model_load("model.gguf", NULL, &model) != GESSO_OK) { puts(gesso_last_error()); return 1; }
@@ -10,13 +11,29 @@
  *   gesso_result_free(result);
  *   gesso_model_free(model);
  *
- * No call ever throws, exits or prints. A call that fails returns a status other than GESSO_OK, leaves its outputs
- * untouched and keeps a message for gesso_last_error().
+ * These rules hold for all functions:
+ *
+ * Errors. No call ever throws, exits or prints, so there is no callback for a log: what a program should show people
+ * is in gesso_last_error() and gesso_gpu_problem(). A call that fails returns a status other than GESSO_OK, leaves its
+ * outputs untouched and keeps a message for gesso_last_error(). NULL for an object that is needed is
+ * GESSO_ARGUMENT_ERROR. Any call that does work may return GESSO_OUT_OF_MEMORY, and GESSO_CUDA_ERROR on a GPU.
+ * Functions without a status cannot fail; for NULL they return 0, NULL or "", as it is said there.
+ *
+ * Ownership. The caller owns each object that a call has put into *out, and frees it with the function of its type;
+ * NULL is fine there. What a call is given, it only reads while it runs, and copies what it needs for longer. Texts are
+ * UTF-8 and end with a NUL, unless a length goes with them.
+ *
+ * Lists. A call with `capacity` and `count` writes at most `capacity` items and sets *count to how many there are. So
+ * `NULL, 0` for the list and its capacity asks how many there are.
+ *
+ * Threads. Each type says who may use it at the same time. Functions without an object may be called by any thread at
+ * any time. Objects are not bound to the thread that made them.
  *
  * Structs of options begin with their size, so that a later version of the library can add fields at the end. Fill one
  * with its _init function, then set what you want to change. The library accepts the structs of older headers: fields
  * that these lack have their defaults. It accepts the structs of newer headers as long as the fields that it does not
- * know are zero.
+ * know are zero. In the same way a struct that the library fills gets as many fields as the caller's has. A new version
+ * adds functions, statuses and fields at the end, and changes none that are there.
  */
 #ifndef GESSO_GESSO_H
 #define GESSO_GESSO_H
@@ -25,6 +42,7 @@
 #include <stdint.h>
 
 #include "gesso/export.h"
+#include "gesso/version.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,10 +58,11 @@ typedef enum gesso_status {
   GESSO_CUDA_ERROR = 6, /* a call of the CUDA runtime failed, or a kernel failed */
   GESSO_NUMERICS_ERROR =
       7,                /* a step's numbers are not finite: a weight is NaN or infinite, or numbers grow too large */
-  GESSO_BUSY_ERROR = 8, /* an object is in use by another call: an engine runs a pass, or the call comes from one of its
-                           callbacks and would wait for itself; a session of C++ */
+  GESSO_BUSY_ERROR = 8, /* an object is in use by another call: a session is in another thread's call, or the call comes
+                           from one of its callbacks; an engine runs a pass, or would wait for itself */
   GESSO_QUEUE_FULL = 9, /* an engine has as many waiting requests as it may have; try again later */
-  GESSO_DEADLINE_EXCEEDED = 10 /* a request's deadline passed before its first canvas was done */
+  GESSO_DEADLINE_EXCEEDED = 10, /* a request's deadline passed before its first canvas was done */
+  GESSO_INTERRUPTED = 11        /* a callback that a call polls has ended it */
 } gesso_status;
 
 /* A loaded model. It is immutable: any number of threads and callbacks may use it at the same time. A generation that
@@ -55,8 +74,50 @@ typedef struct gesso_result gesso_result;
 
 /* The message of the last failed call of this thread. It is valid until its next one. Empty before the first. */
 GESSO_API const char* gesso_last_error(void);
-/* The library's version, for example "0.1.0". */
+/* A status as it is written here, for example "GESSO_IO_ERROR"; "" for a number that is none. It is valid for ever. */
+GESSO_API const char* gesso_status_name(gesso_status status);
+/* The library's version, for example "0.1.0", and as GESSO_VERSION_NUMBER. A shared library may be newer than the
+ * header that a program was compiled with. */
 GESSO_API const char* gesso_version(void);
+GESSO_API int gesso_version_number(void);
+
+/* ---------------------------------------------------------------------------------------------- devices ----------- */
+
+/* The devices of this machine as they were when the list was made. It is immutable: any number of threads may use it.
+ */
+typedef struct gesso_device_list gesso_device_list;
+typedef struct gesso_device {
+  size_t struct_size;
+  const char* name;        /* what gesso_load_options.device takes: "cpu", "cuda:0" */
+  const char* description; /* "NVIDIA H200"; "" for the CPU */
+  int64_t arch;            /* compute capability, 10 * major + minor; 0 for the CPU */
+  int64_t total_bytes;     /* of its memory; 0 for the CPU */
+  int64_t free_bytes;
+  int64_t used_bytes;         /* taken by gesso in this process */
+  int64_t shares_host_memory; /* 1: weights are read where the file is mapped, without a second copy */
+} gesso_device;
+
+/* Lists the CPU, and behind it every GPU that models can run on (compute capability 8.0 and later). */
+GESSO_API gesso_status gesso_devices(gesso_device_list** out);
+GESSO_API size_t gesso_device_list_size(const gesso_device_list* list); /* 0 for NULL */
+/* Fills in one of them. struct_size must be sizeof(gesso_device). Its texts are valid as long as the list.
+ * GESSO_ARGUMENT_ERROR unless index is below gesso_device_list_size. */
+GESSO_API gesso_status gesso_device_list_get(const gesso_device_list* list, size_t index, gesso_device* device,
+                                             size_t struct_size);
+GESSO_API void gesso_device_list_free(gesso_device_list* list);
+/* 1 if this build of the library can use GPUs at all, or 0. */
+GESSO_API int gesso_has_cuda(void);
+
+/* ---------------------------------------------------------------------------------------------- loading ----------- */
+
+/* Called while a model is loaded, on the thread that loads it, at least at every 64 MiB that are read or copied.
+ * `stage` is GESSO_READING: bytes of a file come into memory, which happens with no_mmap; each part of a split file
+ * counts from 0. Or it is GESSO_COPYING: weights go to a GPU. Or it is GESSO_PREPARING: something else is done, and
+ * both numbers of bytes are 0. A model that is mapped on the CPU has this stage alone. Returning 0 ends the load with
+ * GESSO_INTERRUPTED. It must not use the model, which is not there yet. */
+typedef enum gesso_load_stage { GESSO_PREPARING = 0, GESSO_READING = 1, GESSO_COPYING = 2 } gesso_load_stage;
+typedef int (*gesso_progress_callback)(void* user_data, gesso_load_stage stage, int64_t done_bytes,
+                                       int64_t total_bytes);
 
 typedef struct gesso_load_options {
   size_t struct_size;       /* set by gesso_load_options_init */
@@ -69,12 +130,16 @@ typedef struct gesso_load_options {
                                process if the file is cut off. 1: it is read into memory, which it then takes */
   int64_t copy_weights;     /* 1: also a GPU that shares the host's memory gets a copy of the weights; see
                                gesso/model.h. 0 is the default */
+  gesso_progress_callback on_progress; /* may be NULL */
+  void* user_data;                     /* handed to on_progress */
 } gesso_load_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_load_options). */
 GESSO_API gesso_status gesso_load_options_init(gesso_load_options* options, size_t struct_size);
 
 /* Opens a GGUF file, or all parts of a split one, of which `path` may be any. If the model runs on a GPU, its weights
- * are copied there. If options is NULL, the defaults hold. */
+ * are copied there. If options is NULL, the defaults hold. GESSO_IO_ERROR for what cannot be read, and for a folder:
+ * the message says how to make a GGUF file of a Hugging Face checkpoint. GESSO_FORMAT_ERROR for the content,
+ * GESSO_ARGUMENT_ERROR for an option. */
 GESSO_API gesso_status gesso_model_load(const char* path, const gesso_load_options* options, gesso_model** out);
 /* "cpu" or, for example, "cuda:0"; valid as long as the model. */
 GESSO_API const char* gesso_model_device(const gesso_model* model);
@@ -87,6 +152,115 @@ GESSO_API const char* gesso_model_activations(const gesso_model* model);
 GESSO_API void gesso_model_free(gesso_model* model); /* NULL is fine; results stay valid */
 GESSO_API int64_t gesso_model_vocab_size(const gesso_model* model);
 GESSO_API int64_t gesso_model_canvas_length(const gesso_model* model);
+/* How many tokens a prompt and its canvases may have together. */
+GESSO_API int64_t gesso_model_context_length(const gesso_model* model);
+/* How many threads one call uses, the caller's own included. All models and callers share the other threads. */
+GESSO_API int gesso_model_num_threads(const gesso_model* model);
+/* Memory in bytes: of the weights, as they are stored; of the passes of a session or an engine; and the most that the
+ * cache of one sequence of `length` tokens takes. The last two are those of the CPU. For NULL all are 0, and so is the
+ * cache for a length that is not from 0 to gesso_model_context_length. */
+GESSO_API int64_t gesso_model_weight_bytes(const gesso_model* model);
+GESSO_API int64_t gesso_model_scratch_bytes(const gesso_model* model);
+GESSO_API int64_t gesso_model_cache_bytes(const gesso_model* model, int64_t length);
+
+/* ---------------------------------------------------------------------------------------------- checkpoints ------- */
+
+/* The content of a GGUF file: metadata and tensors. It is immutable: any number of threads may use it at the same time.
+ * The file's bytes are held as gesso_load_options.no_mmap says. */
+typedef struct gesso_checkpoint gesso_checkpoint;
+
+/* Opens a file without making a model of it, so also one of an architecture that gesso cannot run. Of the options only
+ * no_mmap, on_progress and user_data are used. Errors as in gesso_model_load. */
+GESSO_API gesso_status gesso_checkpoint_open(const char* path, const gesso_load_options* options,
+                                             gesso_checkpoint** out);
+/* Makes a model of a checkpoint that is open, which may be freed afterwards. no_mmap is not used. */
+GESSO_API gesso_status gesso_checkpoint_load(const gesso_checkpoint* checkpoint, const gesso_load_options* options,
+                                             gesso_model** out);
+GESSO_API void gesso_checkpoint_free(gesso_checkpoint* checkpoint);
+/* What the model was made of. The model owns it, so it is valid as long as the model. NULL for NULL. */
+GESSO_API const gesso_checkpoint* gesso_model_checkpoint(const gesso_model* model);
+
+/* How many keys the metadata has, and the name of one, in the order of the file. The name is valid as long as the
+ * checkpoint; NULL if the index is too large. */
+GESSO_API size_t gesso_checkpoint_num_keys(const gesso_checkpoint* checkpoint);
+GESSO_API const char* gesso_checkpoint_key(const gesso_checkpoint* checkpoint, size_t index);
+
+typedef enum gesso_value_type {
+  GESSO_VALUE_NONE = 0, /* there is no such key */
+  GESSO_VALUE_BOOL = 1,
+  GESSO_VALUE_INT = 2,   /* of any width */
+  GESSO_VALUE_FLOAT = 3, /* of any width */
+  GESSO_VALUE_TEXT = 4,
+  GESSO_VALUE_INTS = 5, /* arrays; bools count as integers */
+  GESSO_VALUE_FLOATS = 6,
+  GESSO_VALUE_TEXTS = 7,
+  GESSO_VALUE_OTHER = 8 /* an array of arrays, which gesso does not read */
+} gesso_value_type;
+/* What kind of value a key has. GESSO_VALUE_NONE also for NULL. */
+GESSO_API gesso_value_type gesso_checkpoint_value_type(const gesso_checkpoint* checkpoint, const char* key);
+/* A value of any kind as people read it: a text as it is, "true", "30", "0.1", and "[1, 2, 3]" for an array, whose
+ * texts are quoted, in ASCII, and cut after 80 bytes. Sets *count to the bytes that the text and its NUL need. If that
+ * is more than `capacity`, nothing is written. GESSO_FORMAT_ERROR if there is no such key. */
+GESSO_API gesso_status gesso_checkpoint_value(const gesso_checkpoint* checkpoint, const char* key, char* text,
+                                              size_t capacity, size_t* count);
+/* A single number or bool. GESSO_FORMAT_ERROR if there is no such key, or if its value is of another kind; an integer
+ * serves as a float. */
+GESSO_API gesso_status gesso_checkpoint_int(const gesso_checkpoint* checkpoint, const char* key, int64_t* value);
+GESSO_API gesso_status gesso_checkpoint_float(const gesso_checkpoint* checkpoint, const char* key, double* value);
+/* A text, or the one at `index` of an array. It is `length` bytes long, may hold any bytes, also a NUL, and is valid as
+ * long as the checkpoint. No NUL is behind it. GESSO_FORMAT_ERROR as above, GESSO_ARGUMENT_ERROR for an index that is
+ * too large. For a single text the index is 0. */
+GESSO_API gesso_status gesso_checkpoint_text(const gesso_checkpoint* checkpoint, const char* key, size_t index,
+                                             const char** text, size_t* length);
+/* The numbers of an array; of one of texts only *count is set. GESSO_FORMAT_ERROR as above; integers serve as floats.
+ */
+GESSO_API gesso_status gesso_checkpoint_ints(const gesso_checkpoint* checkpoint, const char* key, int64_t* values,
+                                             size_t capacity, size_t* count);
+GESSO_API gesso_status gesso_checkpoint_floats(const gesso_checkpoint* checkpoint, const char* key, double* values,
+                                               size_t capacity, size_t* count);
+
+typedef struct gesso_tensor {
+  size_t struct_size;
+  const char* name;  /* valid as long as the checkpoint, and so are `type` and `data` */
+  const char* type;  /* ggml's name: "Q4_K" */
+  int64_t rank;      /* 1 to 4 */
+  int64_t shape[4];  /* outermost first; 1 behind the rank */
+  int64_t num_bytes; /* of the data */
+  const void* data;  /* whole blocks, row by row */
+  uint64_t offset;   /* of the data in its file or part, in bytes */
+} gesso_tensor;
+/* How many tensors there are, and one of them, in the order of the file. struct_size must be sizeof(gesso_tensor).
+ * GESSO_ARGUMENT_ERROR for an index that is too large. */
+GESSO_API size_t gesso_checkpoint_num_tensors(const gesso_checkpoint* checkpoint);
+GESSO_API gesso_status gesso_checkpoint_tensor(const gesso_checkpoint* checkpoint, size_t index, gesso_tensor* tensor,
+                                               size_t struct_size);
+
+/* ---------------------------------------------------------------------------------------------- tokens ------------ */
+
+/* The ids of tokens with a meaning, and -1 where the model has none: they begin a text, end one, stand for what has no
+ * token, and fill a canvas behind its end. */
+GESSO_API int32_t gesso_model_bos(const gesso_model* model);
+GESSO_API int32_t gesso_model_eos(const gesso_model* model);
+GESSO_API int32_t gesso_model_unk(const gesso_model* model);
+GESSO_API int32_t gesso_model_pad(const gesso_model* model);
+/* 1 if the model expects gesso_model_bos in front of text that no chat template wrote, or 0. gesso_generate_text adds
+ * it, gesso_encode does not. */
+GESSO_API int gesso_model_add_bos(const gesso_model* model);
+/* The tokens in front of which a text ends, unless gesso_options says others. Valid as long as the model. */
+GESSO_API const int32_t* gesso_model_end_tokens(const gesso_model* model, size_t* count);
+/* The id of a token as the vocabulary spells it, for example "<turn|>", or -1. Also -1 without a tokenizer. */
+GESSO_API int32_t gesso_model_find_token(const gesso_model* model, const char* token);
+/* 1 if the token is a mark and no text: a control, unknown or unused token, or a marker of the chat format. 0 for
+ * others, and for an id outside the vocabulary. */
+GESSO_API int gesso_token_is_special(const gesso_model* model, int32_t id);
+/* The token as the vocabulary spells it: a space is U+2581, a byte is "<0x0A>". It is `length` bytes long and valid as
+ * long as the model; a NUL is not behind it. GESSO_ARGUMENT_ERROR for an id outside the vocabulary, or without a
+ * tokenizer. */
+GESSO_API gesso_status gesso_token_text(const gesso_model* model, int32_t id, const char** text, size_t* length);
+/* The bytes that the token adds to a text, without a NUL: a space is a space, "<0x0A>" is the byte 10, and a special
+ * token is its spelling. They need not be UTF-8 alone; gesso_decoder joins them. Errors as above. */
+GESSO_API gesso_status gesso_token_piece(const gesso_model* model, int32_t id, char* bytes, size_t capacity,
+                                         size_t* count);
 
 /* Turns UTF-8 text into token ids. Writes at most `capacity` ids, and always sets *count to how many there are. Special
  * tokens that are written out in the text, such as "<turn|>", become their ids. So use gesso_encode_parts for a text
@@ -99,10 +273,35 @@ GESSO_API gesso_status gesso_encode(const gesso_model* model, const char* text, 
 GESSO_API gesso_status gesso_encode_parts(const gesso_model* model, const char* const* texts,
                                           const uint8_t* parse_special, size_t num_parts, int32_t* ids, size_t capacity,
                                           size_t* count);
+/* The same for one text of `num_bytes` bytes, which may hold a NUL. */
+GESSO_API gesso_status gesso_encode_bytes(const gesso_model* model, const char* text, size_t num_bytes,
+                                          int parse_special, int32_t* ids, size_t capacity, size_t* count);
 /* Turns ids into UTF-8 text with a closing NUL. Sets *count to the bytes that the text and the NUL need. If that is
  * more than `capacity`, nothing is written. Special tokens are left out. */
 GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text,
                                     size_t capacity, size_t* count);
+
+/* Decodes ids that arrive a few at a time, for example canvas by canvas. What it gives adds up to gesso_decode of all
+ * the ids. It is for one thread at a time, and does not need its model. */
+typedef struct gesso_decoder gesso_decoder;
+/* keep_special: 1 gives special tokens as they are spelled, 0 leaves them out. */
+GESSO_API gesso_status gesso_decoder_create(const gesso_model* model, int keep_special, gesso_decoder** out);
+/* Gives the text that no later id can change, whole characters of UTF-8 with a NUL behind them; it may be empty. *text
+ * is `length` bytes long and valid until the decoder's next call. GESSO_ARGUMENT_ERROR for an id outside the
+ * vocabulary; then no id was consumed. */
+GESSO_API gesso_status gesso_decoder_push(gesso_decoder* decoder, const int32_t* ids, size_t num_ids, const char** text,
+                                          size_t* length);
+/* Gives what was held back, as if the ids ended here. Afterwards the decoder is as new. */
+GESSO_API gesso_status gesso_decoder_flush(gesso_decoder* decoder, const char** text, size_t* length);
+GESSO_API void gesso_decoder_free(gesso_decoder* decoder);
+
+/* The Jinja source of the chat template, UTF-8 with a NUL behind it; *length, which may be NULL, is set to its bytes.
+ * NULL if the checkpoint has none. Valid as long as the model. gesso does not run it from C: a prompt in a form that
+ * differs from the template's in one token gives worse text without an error. docs/c_api.md shows how a program writes
+ * the turns of the released models, and how it checks that the model is one of them. */
+GESSO_API const char* gesso_model_chat_template(const gesso_model* model, size_t* length);
+
+/* ---------------------------------------------------------------------------------------------- generation -------- */
 
 /* Called after each denoising step, on the thread that called gesso_generate, or that runs an engine's passes. It gets
  * the canvas as it would be committed now (`length` ids), and for each id whether this step accepted it (1) or not (0).
@@ -111,6 +310,44 @@ GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids
  * options. */
 typedef int (*gesso_step_callback)(void* user_data, int64_t canvas, int64_t step, const int32_t* argmax,
                                    const uint8_t* accepted, size_t length);
+
+/* What on_step_event gets: one sequence after one denoising step. It is valid during the callback alone. */
+typedef struct gesso_step_event {
+  size_t struct_size;
+  int64_t sequence;            /* index in the batch */
+  int64_t canvas;              /* index among the canvases of this call */
+  int64_t step;                /* index within the canvas; the first is 0 */
+  int64_t max_denoising_steps; /* of the canvas */
+  double mean_entropy;         /* nats, over the positions that are not pinned */
+  const int32_t* argmax;       /* `length` ids: the canvas as it would be committed now */
+  const uint8_t* accepted;     /* for each: 1 where this step accepted it, or where it is pinned, or 0 */
+  const float* entropies;      /* for each: nats */
+  size_t length;               /* gesso_model_canvas_length */
+} gesso_step_event;
+/* Called after each denoising step of each sequence. What it returns and what it may do: see gesso_step_callback. */
+typedef int (*gesso_step_event_callback)(void* user_data, const gesso_step_event* event);
+
+/* What on_canvas_event gets: a canvas that was just committed. It is valid during the callback alone. */
+typedef struct gesso_canvas_event {
+  size_t struct_size;
+  int64_t sequence;        /* index in the batch */
+  int64_t canvas;          /* index among the canvases of this call */
+  int64_t denoising_steps; /* that it took */
+  int64_t finished;        /* 1 if it has an end token, or 0 */
+  const int32_t* ids;      /* `length` ids, padded behind an end token */
+  size_t length;           /* gesso_model_canvas_length */
+} gesso_canvas_event;
+/* Called after each canvas of each sequence. Returning 0 ends the generation. */
+typedef int (*gesso_canvas_event_callback)(void* user_data, const gesso_canvas_event* event);
+
+/* A position of a canvas whose token the caller fixes. It is never changed, and counts neither for the entropy bound
+ * nor for stopping. This struct never changes. */
+typedef struct gesso_pin {
+  int64_t sequence; /* index in the batch */
+  int64_t canvas;   /* index among the canvases of the call */
+  int64_t position; /* within the canvas: 0 to gesso_model_canvas_length - 1 */
+  int64_t id;       /* of the token */
+} gesso_pin;
 
 /* A negative number stands for the checkpoint's value, or for the reference's where the checkpoint has none.
  * gesso/options.h has a table of the options, with their bounds. */
@@ -124,11 +361,27 @@ typedef struct gesso_options {
   int64_t stability_threshold; /* a canvas may stop when its argmax stayed the same for so many steps */
   float confidence_threshold;  /* nats: at the same time its mean entropy must be below this */
   uint64_t seed;
-  gesso_step_callback on_step; /* may be NULL */
-  void* user_data;             /* handed to on_step */
+  gesso_step_callback on_step;                 /* may be NULL */
+  void* user_data;                             /* handed to all callbacks of this struct */
+  gesso_step_event_callback on_step_event;     /* may be NULL; called behind on_step */
+  gesso_canvas_event_callback on_canvas_event; /* may be NULL */
+  const int32_t* end_token_ids; /* a text ends in front of the first of these. NULL: those of the checkpoint. A list of
+                                   0 ids: a text has all its canvases */
+  size_t num_end_token_ids;
+  const uint64_t* seeds; /* one for each sequence of a batch. NULL: all have `seed`. Equal prompts with equal seeds give
+                            equal texts */
+  size_t num_seeds;
+  const int32_t* canvas; /* warm start: the first canvas of each sequence begins with these ids, [sequences][canvas
+                            length], and not with noise. NULL: with noise */
+  size_t num_canvas_ids;
+  const gesso_pin* pins; /* in any order, each position once; NULL: none */
+  size_t num_pins;
 } gesso_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_options). */
 GESSO_API gesso_status gesso_options_init(gesso_options* options, size_t struct_size);
+/* Fills in the numbers that stand for negative ones with this model, to show them. end_token_ids stays NULL: see
+ * gesso_model_end_tokens. */
+GESSO_API gesso_status gesso_model_options(const gesso_model* model, gesso_options* options, size_t struct_size);
 
 /* Continues a prompt of token ids, or of text (a <bos> is put in front if the model wants one). Special tokens that are
  * written out in a prompt of text become their ids. If options is NULL, the defaults hold. */
@@ -155,6 +408,146 @@ GESSO_API const int32_t* gesso_result_canvas(const gesso_result* result, int64_t
 GESSO_API int64_t gesso_result_prompt_tokens(const gesso_result* result);
 GESSO_API int64_t gesso_result_cached_tokens(const gesso_result* result);
 GESSO_API int64_t gesso_result_completion_tokens(const gesso_result* result);
+/* All tokens in front of the new ones, those of earlier calls of a session included; valid until the result is freed.
+ */
+GESSO_API const int32_t* gesso_result_prompt(const gesso_result* result, size_t* count);
+/* The steps of one canvas; 0 for an index that is not from 0 to gesso_result_num_canvases - 1. */
+GESSO_API int64_t gesso_result_canvas_steps(const gesso_result* result, int64_t index);
+/* The seed that it was drawn with, and the tokens that are not padding, divided by the denoising steps. */
+GESSO_API uint64_t gesso_result_seed(const gesso_result* result);
+GESSO_API double gesso_result_tokens_per_forward(const gesso_result* result);
+
+/* How long a generation took, all sequences of its batch together. */
+typedef struct gesso_timings {
+  size_t struct_size;
+  double encode_ms;       /* of passes that only encode. The first step of a canvas also encodes what is before it */
+  double denoise_ms;      /* of passes in which canvases take a step */
+  double first_canvas_ms; /* from the call to the first committed canvas */
+  const double* step_ms;  /* of each of these passes, callbacks included; valid until the result is freed */
+  int64_t steps;          /* passes in which canvases take a step; a large batch needs several for each */
+} gesso_timings;
+/* Fills in the timings. struct_size must be sizeof(gesso_timings). All are 0 for a request of an engine, whose passes
+ * serve others, too: see gesso_engine_counters. */
+GESSO_API gesso_status gesso_result_timings(const gesso_result* result, gesso_timings* timings, size_t struct_size);
+
+/* ---------------------------------------------------------------------------------------------- sessions ---------- */
+
+/* A batch of growing sequences with their key-value caches. After an error a session is as it was before the call.
+ *
+ *   gesso_session* session = NULL;
+ *   gesso_result* result = NULL;
+ *   const gesso_ids turn = {ids, num_ids};
+ *   if (gesso_session_create(model, 1, &session) == GESSO_OK &&
+ *       gesso_session_generate(session, &turn, 1, NULL, &result) == GESSO_OK) puts(gesso_result_text(result));
+ *   gesso_result_free(result);
+ *   gesso_session_free(session);
+ *
+ * Threads: a session is for one call at a time; give each thread a session of its own. While a call that changes the
+ * session is under way, every other call is refused with GESSO_BUSY_ERROR: in another thread, and in the call's own
+ * callbacks, which get what they need from their event. Several calls that read (those with a const session) may go on
+ * at once. gesso_session_batch_size, gesso_session_set_poll, and in a callback gesso_session_take_profile, are never
+ * refused. A callback may free the session; the call that is under way goes on to its end. Another thread must not free
+ * it before the call has returned. Sessions of one model do not disturb each other. A session keeps what it needs of
+ * its model, which may be freed before. */
+typedef struct gesso_session gesso_session;
+
+/* A list of token ids of one sequence. `ids` may be NULL if count is 0. This struct never changes. */
+typedef struct gesso_ids {
+  const int32_t* ids;
+  size_t count;
+} gesso_ids;
+
+/* Makes a session of `batch_size` empty sequences, 1 to 4096. It allocates gesso_model_scratch_bytes at once, and
+ * caches as the sequences grow. */
+GESSO_API gesso_status gesso_session_create(const gesso_model* model, int64_t batch_size, gesso_session** out);
+GESSO_API void gesso_session_free(gesso_session* session);
+GESSO_API int64_t gesso_session_batch_size(const gesso_session* session); /* 0 for NULL */
+/* How many tokens a sequence has, prompts and generated ones, and these tokens. GESSO_ARGUMENT_ERROR unless `sequence`
+ * is from 0 to gesso_session_batch_size - 1. */
+GESSO_API gesso_status gesso_session_length(const gesso_session* session, int64_t sequence, int64_t* length);
+GESSO_API gesso_status gesso_session_ids(const gesso_session* session, int64_t sequence, int32_t* ids, size_t capacity,
+                                         size_t* count);
+/* The bytes that the caches take. What a session shares with its forks counts in each of them. */
+GESSO_API gesso_status gesso_session_cache_bytes(const gesso_session* session, int64_t* num_bytes);
+
+/* Called several times per pass, on the thread of the call, by every call of the session that does work. Returning 0
+ * ends the call with GESSO_INTERRUPTED. It must not use the session. */
+typedef int (*gesso_poll_callback)(void* user_data);
+/* Sets what is polled from the next call on; NULL: nothing. Forks do not have it. */
+GESSO_API gesso_status gesso_session_set_poll(gesso_session* session, gesso_poll_callback poll, void* user_data);
+
+/* Appends ids to each sequence and encodes them. `num_lists` must be the batch size; a sequence that has tokens already
+ * may get an empty list. GESSO_ARGUMENT_ERROR for ids outside the vocabulary or that stand for other media, and for
+ * more tokens than the context holds. */
+GESSO_API gesso_status gesso_session_encode(gesso_session* session, const gesso_ids* lists, size_t num_lists);
+/* Runs one denoising pass. `canvas` has the ids of a canvas for each sequence, [B][C]. `logits`, [B][C][V], float32,
+ * are overwritten by the soft-capped logits before they are divided by the temperature. With has_self_conditioning (1)
+ * they must hold the processed logits of the step before: divided by its temperature. The numbers of ids and logits say
+ * how long the caller's arrays are, and must be exact. GESSO_NUMERICS_ERROR if a logit is not finite. After an error
+ * the logits may have changed. */
+GESSO_API gesso_status gesso_session_denoise(gesso_session* session, const int32_t* canvas, size_t num_canvas_ids,
+                                             int has_self_conditioning, float* logits, size_t num_logits);
+/* Appends the lists as gesso_session_encode does, and continues every sequence. Without lists (NULL, 0) nothing is
+ * appended. `results` gets one result for each sequence, and must have room for gesso_session_batch_size of them; the
+ * caller frees each. Afterwards the sequences hold what was generated, up to the first end token and without it. If
+ * options is NULL, the defaults hold. GESSO_ARGUMENT_ERROR names the option that is out of its bounds;
+ * GESSO_NUMERICS_ERROR. */
+GESSO_API gesso_status gesso_session_generate(gesso_session* session, const gesso_ids* lists, size_t num_lists,
+                                              const gesso_options* options, gesso_result** results);
+
+/* Makes an independent session with the same content. It takes no time, since both share the cache until one of them
+ * appends. The two may be used by two threads. */
+GESSO_API gesso_status gesso_session_fork(const gesso_session* session, gesso_session** out);
+/* Forgets everything behind the first lengths[i] tokens of each sequence. There is one length for all, or one for each.
+ * GESSO_ARGUMENT_ERROR unless each is from 0 to the sequence's length. */
+GESSO_API gesso_status gesso_session_rewind(gesso_session* session, const int64_t* lengths, size_t num_lengths);
+
+/* Writes everything that the session holds to a file, which C++ and Python read, too. A temporary file is written
+ * beside it, which only its owner may read, and then renamed. GESSO_IO_ERROR. */
+GESSO_API gesso_status gesso_session_save(const gesso_session* session, const char* path);
+/* Makes a session of what was saved. It generates, bit for bit, what the saved session would have generated. The model,
+ * its activations, and whether it is on a GPU, must be the same. GESSO_FORMAT_ERROR says what differs, or that the
+ * bytes are truncated or damaged; GESSO_IO_ERROR. */
+GESSO_API gesso_status gesso_session_load(const gesso_model* model, const char* path, gesso_session** out);
+/* The same in memory. The bytes are immutable: any number of threads may use them. Their data is valid until they are
+ * freed; it is NULL, and *num_bytes 0, for NULL. */
+typedef struct gesso_bytes gesso_bytes;
+GESSO_API gesso_status gesso_session_save_bytes(const gesso_session* session, gesso_bytes** out);
+GESSO_API const void* gesso_bytes_data(const gesso_bytes* bytes, size_t* num_bytes);
+GESSO_API void gesso_bytes_free(gesso_bytes* bytes);
+GESSO_API gesso_status gesso_session_load_bytes(const gesso_model* model, const void* data, size_t num_bytes,
+                                                gesso_session** out);
+
+/* With `on` (1) every op adds its time and its work to a profile from now on, until a call with 0. Each call also
+ * discards what gesso_session_take_profile has not returned. Results stay the same. On a GPU each op then waits for the
+ * op before it. */
+GESSO_API gesso_status gesso_session_set_profiling(gesso_session* session, int on);
+/* What was added to a profile since it was last taken. It is immutable: any number of threads may use it. */
+typedef struct gesso_profile gesso_profile;
+/* All calls of one op with one role of weights, over all layers. The texts are valid as long as the profile. */
+typedef struct gesso_op_profile {
+  size_t struct_size;
+  const char* op;     /* "linear" */
+  const char* weight; /* its role, by GGUF's names: "attn_q"; "" where there is none */
+  const char* types;  /* of the weights: "Q4_K Q6_K" */
+  const char* plan;   /* how a GPU computed it; "" on the CPU */
+  int64_t calls;
+  double ms;
+  double stored_bytes;     /* weights, cached keys and values; each counts once per call */
+  double activation_bytes; /* rows read and written, new keys and values */
+  double float_operations; /* multiplications and additions of products with a float operand */
+  double int8_operations;  /* the same of products of integers alone */
+} gesso_op_profile;
+/* A callback of this session may take its profile, too. It is empty when nothing is profiled. */
+GESSO_API gesso_status gesso_session_take_profile(gesso_session* session, gesso_profile** out);
+GESSO_API size_t gesso_profile_size(const gesso_profile* profile); /* 0 for NULL */
+/* Fills in one of its entries, which have no order. struct_size must be sizeof(gesso_op_profile). GESSO_ARGUMENT_ERROR
+ * unless index is below gesso_profile_size. */
+GESSO_API gesso_status gesso_profile_get(const gesso_profile* profile, size_t index, gesso_op_profile* op,
+                                         size_t struct_size);
+GESSO_API void gesso_profile_free(gesso_profile* profile);
+
+/* ---------------------------------------------------------------------------------------------- engines ----------- */
 
 /* An engine serves many requests at once: every pass over the weights computes whatever rows are ready. A request's
  * text is bit for bit the one that gesso_generate writes.
@@ -208,7 +601,8 @@ typedef struct gesso_request_options {
   int64_t priority;                /* a request with a higher one gets a place first; it must fit an int */
   const char* key;                 /* whose request it is: the keys that wait share the passes equally. NULL: "" */
   gesso_canvas_callback on_canvas; /* may be NULL */
-  void* user_data;                 /* handed to on_canvas; on_step gets that of gesso_options */
+  void* user_data;                 /* handed to on_canvas; the callbacks of gesso_options get that one's */
+  int64_t keep_events;             /* 1: gesso_request_next is used. 0 is the default */
 } gesso_request_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_request_options). */
 GESSO_API gesso_status gesso_request_options_init(gesso_request_options* options, size_t struct_size);
@@ -225,6 +619,14 @@ GESSO_API gesso_status gesso_engine_submit(gesso_engine* engine, const int32_t* 
                                            const gesso_request_options* options, gesso_request** out);
 GESSO_API gesso_status gesso_engine_submit_text(gesso_engine* engine, const char* prompt,
                                                 const gesso_request_options* options, gesso_request** out);
+/* The same for ids that are appended to a session of batch size 1, which the request continues as
+ * gesso_session_generate does. Until the request has ended the session is busy. Afterwards it holds what was generated;
+ * if the request ends with an error, it is as before. The session and the engine must be of the same model. */
+GESSO_API gesso_status gesso_engine_submit_session(gesso_engine* engine, gesso_session* session, const int32_t* ids,
+                                                   size_t num_ids, const gesso_request_options* options,
+                                                   gesso_request** out);
+/* How many requests have a place in the passes at a time; 0 for NULL. */
+GESSO_API int64_t gesso_engine_max_running(const gesso_engine* engine);
 /* Runs one pass on the calling thread. Sets *has_run, which may be NULL, to 0 if there was nothing to do, or to 1.
  * GESSO_ARGUMENT_ERROR if the engine has a thread, GESSO_BUSY_ERROR while another thread runs a pass and in a callback.
  */
@@ -234,6 +636,10 @@ GESSO_API gesso_status gesso_engine_run_once(gesso_engine* engine, int* has_run)
 GESSO_API gesso_status gesso_engine_drain(gesso_engine* engine, double seconds, int* done);
 /* Ends all requests as gesso_request_cancel does, and the engine's thread. Further requests are refused. */
 GESSO_API gesso_status gesso_engine_close(gesso_engine* engine);
+/* The same, but waits for at most `seconds` until nothing of the engine runs any more, or without an end if they are
+ * negative. A callback that does not return holds it up. Sets *done, which may be NULL, to 1 if nothing runs, or to 0.
+ */
+GESSO_API gesso_status gesso_engine_close_within(gesso_engine* engine, double seconds, int* done);
 /* Forgets what is kept of prompts. */
 GESSO_API gesso_status gesso_engine_forget_prefixes(gesso_engine* engine);
 
@@ -270,6 +676,32 @@ GESSO_API gesso_status gesso_request_wait(const gesso_request* request, double s
  * it is the status: GESSO_DEADLINE_EXCEEDED, GESSO_NUMERICS_ERROR, GESSO_OUT_OF_MEMORY, GESSO_CUDA_ERROR, or what a
  * callback in C++ threw. */
 GESSO_API gesso_status gesso_request_result(const gesso_request* request, gesso_result** out);
+
+/* What a request has come to. */
+typedef enum gesso_event_kind { GESSO_EVENT_STEP = 0, GESSO_EVENT_CANVAS = 1, GESSO_EVENT_END = 2 } gesso_event_kind;
+/* The library makes these structs, and the caller frees them with gesso_event_free. An event owns what it points to. It
+ * is immutable: any number of threads may use it. */
+typedef struct gesso_event {
+  size_t struct_size;
+  int64_t kind;                /* a gesso_event_kind. At GESSO_EVENT_END all that follows is 0 */
+  int64_t canvas;              /* index among the request's canvases */
+  int64_t step;                /* GESSO_EVENT_STEP: index within the canvas */
+  int64_t max_denoising_steps; /* GESSO_EVENT_STEP */
+  int64_t denoising_steps;     /* GESSO_EVENT_CANVAS: that it took */
+  int64_t finished;            /* GESSO_EVENT_CANVAS: 1 if it has an end token, or 0 */
+  double mean_entropy;         /* GESSO_EVENT_STEP: nats */
+  const int32_t* ids;          /* `length` ids: the canvas as it would be committed now, or as it was committed */
+  const uint8_t* accepted;     /* GESSO_EVENT_STEP: `length` times 1 or 0; else NULL */
+  const float* entropies;      /* GESSO_EVENT_STEP: `length` times nats; else NULL */
+  size_t length;               /* gesso_model_canvas_length */
+} gesso_event;
+/* Waits for the request's next event, for at most `seconds`, or without an end if they are negative; with 0 it polls.
+ * Sets *out to NULL if none came, and behind GESSO_EVENT_END. If events are not taken fast enough, only the newest step
+ * of several is kept. GESSO_ARGUMENT_ERROR unless the request was submitted with keep_events, GESSO_BUSY_ERROR if it
+ * would wait in a callback of the request's engine. Where the engine has no thread, it runs passes meanwhile. */
+GESSO_API gesso_status gesso_request_next(const gesso_request* request, double seconds, gesso_event** out);
+GESSO_API void gesso_event_free(gesso_event* event);
+
 /* The request goes on without its handle, unless it was cancelled. NULL is fine. A callback may do it, too. */
 GESSO_API void gesso_request_free(gesso_request* request);
 

@@ -1,21 +1,16 @@
-#include <cmath>
 #include <cstddef>
 #include <limits>
-#include <optional>
 #include <utility>
 
-#include "api/c/c_objects.h"
+#include "api/c/c_options.h"
+#include "api/c/c_request.h"
+#include "api/c/c_session.h"
+#include "api/c/c_status.h"
 #include "api/c/sized_struct.h"
-#include "core/check.h"
 
 struct gesso_engine {
   gesso::Engine engine;
-  gesso_model model;
-};
-
-struct gesso_request {
-  gesso::Request request;
-  std::optional<gesso::Tokenizer> tokenizer;  // for the text of its results
+  gesso::Model model;
 };
 
 namespace {
@@ -26,14 +21,16 @@ using gesso::read_struct;
 using gesso::c::check_pointer;
 using gesso::c::copy_prompt;
 using gesso::c::guarded;
+using gesso::c::to_wait;
 
 // Structs of the first version end with these fields. Later ones are longer, and never shorter.
 constexpr size_t kFirstEngineOptionsSize = offsetof(gesso_engine_options, has_thread) + sizeof(int64_t);
 constexpr size_t kFirstRequestOptionsSize = offsetof(gesso_request_options, user_data) + sizeof(void*);
+constexpr size_t kRequestOptionsSize = offsetof(gesso_request_options, keep_events) + sizeof(int64_t);
 constexpr size_t kFirstCountersSize = offsetof(gesso_counters, prefix_hit_tokens) + sizeof(int64_t);
 // Bytes behind the last field would hide a field that a later version has there.
 static_assert(sizeof(gesso_engine_options) == kFirstEngineOptionsSize, "fill it up with a reserved field");
-static_assert(sizeof(gesso_request_options) == kFirstRequestOptionsSize, "fill it up with a reserved field");
+static_assert(sizeof(gesso_request_options) == kRequestOptionsSize, "fill it up with a reserved field");
 static_assert(sizeof(gesso_counters) == kFirstCountersSize, "fill it up with a reserved field");
 
 gesso_engine_options default_engine_options() {
@@ -57,7 +54,20 @@ gesso_request_options default_request_options() {
   return options;
 }
 
-gesso::RequestOptions to_request_options(const gesso_request_options* options) {
+using CanvasCallback = std::function<bool(const gesso::CanvasEvent&)>;
+
+// A request may have two callbacks for canvases: its own, and that of its generation's options.
+CanvasCallback to_canvas_callback(const gesso_request_options& options, CanvasCallback of_generation) {
+  if (!options.on_canvas) return of_generation;
+  return [on_canvas = options.on_canvas, user_data = options.user_data,
+          of_generation = std::move(of_generation)](const gesso::CanvasEvent& event) {
+    const bool goes_on = on_canvas(user_data, event.canvas, event.denoising_steps, event.finished, event.ids.data(),
+                                   event.ids.size()) != 0;
+    return (!of_generation || of_generation(event)) && goes_on;
+  };
+}
+
+gesso::RequestOptions to_request_options(const gesso_request_options* options, const gesso::ModelConfig& config) {
   const gesso_request_options o =
       read_struct("gesso_request_options", options, default_request_options(), kFirstRequestOptionsSize);
   using Priority = std::numeric_limits<int>;
@@ -65,28 +75,18 @@ gesso::RequestOptions to_request_options(const gesso_request_options* options) {
         "gesso_request_options.priority: expected an integer from ", Priority::min(), " to ", Priority::max(), ", got ",
         o.priority);
   gesso::RequestOptions out;
-  out.generation = gesso::c::to_options(o.generation);
+  out.generation = gesso::c::to_options(o.generation, config, 1);
+  out.generation.on_canvas = to_canvas_callback(o, std::move(out.generation.on_canvas));
   if (o.deadline != 0) out.deadline = o.deadline;
   out.priority = static_cast<int>(o.priority);
   if (o.key) out.key = o.key;
-  if (o.on_canvas) {
-    out.generation.on_canvas = [on_canvas = o.on_canvas, user_data = o.user_data](const gesso::CanvasEvent& event) {
-      return on_canvas(user_data, event.canvas, event.denoising_steps, event.finished, event.ids.data(),
-                       event.ids.size()) != 0;
-    };
-  }
+  out.keep_events = gesso::c::to_bool("gesso_request_options.keep_events", o.keep_events);
   return out;
 }
 
-// Negative seconds have no end.
-std::optional<double> to_wait(double seconds) {
-  check(!std::isnan(seconds), "seconds: expected a number, got NaN");
-  return seconds < 0 ? std::nullopt : std::optional(seconds);
-}
-
 gesso_request* submit(gesso_engine& engine, std::vector<int32_t> prompt, const gesso_request_options* options) {
-  auto request = engine.engine.submit(std::move(prompt), to_request_options(options));
-  return new gesso_request{std::move(request), engine.model.model.tokenizer()};
+  auto request = engine.engine.submit(std::move(prompt), to_request_options(options, engine.model.config()));
+  return new gesso_request{std::move(request), engine.model.tokenizer()};
 }
 
 gesso_counters to_counters(const gesso::EngineCounters& c) {
@@ -137,7 +137,7 @@ gesso_status gesso_engine_create(const gesso_model* model, const gesso_engine_op
   return guarded([&] {
     check_pointer(model, "model");
     check_pointer(out, "out");
-    *out = new gesso_engine{gesso::Engine(model->model, to_engine_options(options)), *model};
+    *out = new gesso_engine{gesso::Engine(model->model, to_engine_options(options)), model->model};
   });
 }
 
@@ -158,9 +158,23 @@ gesso_status gesso_engine_submit_text(gesso_engine* engine, const char* prompt, 
     check_pointer(engine, "engine");
     check_pointer(prompt, "prompt");
     check_pointer(out, "out");
-    *out = submit(*engine, gesso::c::prompt_ids(&engine->model, prompt), options);
+    *out = submit(*engine, gesso::c::prompt_ids(engine->model, prompt), options);
   });
 }
+
+gesso_status gesso_engine_submit_session(gesso_engine* engine, gesso_session* session, const int32_t* ids,
+                                         size_t num_ids, const gesso_request_options* options, gesso_request** out) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    check_pointer(session, "session");
+    check_pointer(out, "out");
+    auto request = engine->engine.submit(session->session, gesso::c::copy_list("ids", ids, num_ids),
+                                         to_request_options(options, engine->model.config()));
+    *out = new gesso_request{std::move(request), engine->model.tokenizer()};
+  });
+}
+
+int64_t gesso_engine_max_running(const gesso_engine* engine) { return engine ? engine->engine.max_running() : 0; }
 
 gesso_status gesso_engine_run_once(gesso_engine* engine, int* has_run) {
   return guarded([&] {
@@ -185,6 +199,14 @@ gesso_status gesso_engine_close(gesso_engine* engine) {
   });
 }
 
+gesso_status gesso_engine_close_within(gesso_engine* engine, double seconds, int* done) {
+  return guarded([&] {
+    check_pointer(engine, "engine");
+    const bool is_done = engine->engine.close(to_wait(seconds));
+    if (done) *done = is_done;
+  });
+}
+
 gesso_status gesso_engine_forget_prefixes(gesso_engine* engine) {
   return guarded([&] {
     check_pointer(engine, "engine");
@@ -198,30 +220,3 @@ gesso_status gesso_engine_counters(const gesso_engine* engine, gesso_counters* c
     init_struct("gesso_counters", counters, struct_size, to_counters(engine->engine.counters()), kFirstCountersSize);
   });
 }
-
-gesso_status gesso_request_cancel(const gesso_request* request) {
-  return guarded([&] {
-    check_pointer(request, "request");
-    request->request.cancel();
-  });
-}
-
-gesso_status gesso_request_wait(const gesso_request* request, double seconds, int* done) {
-  return guarded([&] {
-    check_pointer(request, "request");
-    const gesso::Request held = request->request;  // a callback may free the handle
-    const bool is_done = held.wait(to_wait(seconds));
-    if (done) *done = is_done;
-  });
-}
-
-gesso_status gesso_request_result(const gesso_request* request, gesso_result** out) {
-  return guarded([&] {
-    check_pointer(request, "request");
-    check_pointer(out, "out");
-    const gesso_request held = *request;  // a callback may free the handle
-    *out = gesso::c::make_result(held.request.result(), held.tokenizer);
-  });
-}
-
-void gesso_request_free(gesso_request* request) { delete request; }

@@ -1,78 +1,78 @@
-// What the files of the C interface share: its objects, its statuses, and its options.
+// What the files of the C interface share: its objects, and how C's arguments become those of C++.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "gesso/engine.h"
+#include "core/check.h"
+#include "gesso/checkpoint.h"
 #include "gesso/gesso.h"
+#include "gesso/limits.h"
 #include "gesso/model.h"
+
+// The names of the keys and the tensors are kept, because C gets pointers to them.
+struct gesso_checkpoint {
+  explicit gesso_checkpoint(const gesso::Checkpoint& content)
+      : checkpoint(content), keys(content.keys()), tensors(content.tensors()) {}
+
+  gesso::Checkpoint checkpoint;
+  std::vector<std::string> keys;
+  std::vector<gesso::Checkpoint::TensorInfo> tensors;
+};
 
 struct gesso_model {
   gesso::Model model;
+  gesso_checkpoint checkpoint;
+  std::string chat_template;
 };
 
 struct gesso_result {
   gesso::Result result;
   std::optional<std::string> text;
+  gesso::Timings timings;
 };
 
 namespace gesso::c {
 
-// Keeps the message for gesso_last_error(), and returns the status.
-gesso_status fail(gesso_status status, const char* message) noexcept;
-const char* last_error();
+void check_pointer(const void* pointer, const char* name);
+// A field or an argument that says yes or no.
+bool to_bool(const char* name, int64_t value);
 
-// Runs `body` and turns whatever it throws into a status.
-template <typename Body>
-gesso_status guarded(const Body& body) noexcept {
-  try {
-    body();
-    return GESSO_OK;
-  } catch (const FormatError& error) {
-    return fail(GESSO_FORMAT_ERROR, error.what());
-  } catch (const ArgumentError& error) {
-    return fail(GESSO_ARGUMENT_ERROR, error.what());
-  } catch (const IoError& error) {
-    return fail(GESSO_IO_ERROR, error.what());
-  } catch (const NumericsError& error) {
-    return fail(GESSO_NUMERICS_ERROR, error.what());
-  } catch (const CudaError& error) {
-    return fail(GESSO_CUDA_ERROR, error.what());
-  } catch (const BusyError& error) {
-    return fail(GESSO_BUSY_ERROR, error.what());
-  } catch (const QueueFull& error) {
-    return fail(GESSO_QUEUE_FULL, error.what());
-  } catch (const DeadlineExceeded& error) {
-    return fail(GESSO_DEADLINE_EXCEEDED, error.what());
-  } catch (const OutOfMemory& error) {
-    return fail(GESSO_OUT_OF_MEMORY, error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(GESSO_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::exception& error) {
-    return fail(GESSO_OTHER_ERROR, error.what());
-  } catch (...) {
-    return fail(GESSO_OTHER_ERROR, "unknown error");
-  }
+// A copy of the caller's list. ArgumentError for NULL with items, and for more items than any list may have.
+template <typename T>
+std::vector<T> copy_list(const char* name, const T* items, size_t count) {
+  if (count > 0) check_pointer(items, name);
+  check(count <= static_cast<size_t>(kMaxContext), name, ": expected at most ", kMaxContext, " items, got ", count);
+  return {items, items + count};
+}
+// The same for a prompt of one sequence, and for the lists of a batch.
+std::vector<int32_t> copy_prompt(const int32_t* prompt, size_t length);
+std::vector<std::vector<int32_t>> copy_lists(const gesso_ids* lists, size_t num_lists);
+// Ids of whole canvases, one behind the other.
+std::vector<std::vector<int32_t>> copy_canvases(const int32_t* ids, size_t num_ids, int64_t canvas_length);
+
+// Writes as many items as there is room for, and how many there are. The room is NULL where nobody wants any.
+template <typename T>
+void give_list(const std::vector<T>& items, T* out, size_t capacity, size_t* count) {
+  if (out) std::copy_n(items.begin(), std::min(capacity, items.size()), out);
+  *count = items.size();
+}
+// Writes a text and its NUL if both fit, and how many bytes they take.
+inline void give_text(const std::string& text, char* out, size_t capacity, size_t* count) {
+  if (out && text.size() < capacity) std::memcpy(out, text.c_str(), text.size() + 1);
+  *count = text.size() + 1;
 }
 
-void check_pointer(const void* pointer, const char* name);
-// ArgumentError for NULL, and for a length that is no prompt's.
-std::vector<int32_t> copy_prompt(const int32_t* prompt, size_t length);
-// A field that says yes or no.
-bool to_bool(const char* name, int64_t value);
 // ArgumentError when the model has none.
+const Tokenizer& tokenizer_of(const Model& model);
 const Tokenizer& tokenizer_of(const gesso_model* model);
-std::vector<int32_t> prompt_ids(const gesso_model* model, std::string_view prompt);
-
-gesso_options default_options();
-void init_options(gesso_options* options, size_t struct_size);
-// The caller's options, of any version; the defaults for NULL. The result does not need `options` any more.
-GenerationOptions to_options(const gesso_options* options);
+std::vector<int32_t> prompt_ids(const Model& model, std::string_view prompt);
 
 // The caller frees it. Without a tokenizer it has no text.
-gesso_result* make_result(Result result, const std::optional<Tokenizer>& tokenizer);
+gesso_result* make_result(Result result, const std::optional<Tokenizer>& tokenizer, Timings timings = {});
 
 }  // namespace gesso::c
