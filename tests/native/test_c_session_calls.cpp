@@ -244,3 +244,26 @@ TEST_CASE("a profile names the ops of a session, also from its own callback") {
   gesso_profile_free(none);
   CHECK(gesso_session_set_profiling(session.session, 2) == GESSO_ARGUMENT_ERROR);
 }
+
+TEST_CASE("16 threads with a session each, and 1000 sessions one after another, write the same text") {
+  Loaded loaded;
+  const gesso_options options = short_options();
+  InC session(loaded.model);
+  REQUIRE(session.generate({{5, 6}}, &options) == GESSO_OK);
+  std::vector<std::thread> threads;
+  std::vector<std::vector<Ids>> texts(16);
+  for (std::vector<Ids>& mine : texts) {
+    threads.emplace_back([&] {
+      InC own(loaded.model);
+      if (own.generate({{5, 6}}, &options) == GESSO_OK) mine = own.texts;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<Ids>& mine : texts) CHECK(mine == session.texts);
+  for (int i = 0; i < 1000; ++i) InC(loaded.model).encode({{5}});  // a sanitizer sees what is not freed
+  const int64_t start = 0;
+  REQUIRE(gesso_session_rewind(session.session, &start, 1) == GESSO_OK);
+  const std::vector<Ids> expected = session.texts;
+  REQUIRE(session.generate({{5, 6}}, &options) == GESSO_OK);
+  CHECK(session.texts == expected);
+}
