@@ -26,6 +26,14 @@ def test_the_examples_of_the_readme_run(tmp_path, monkeypatch):
     assert names["session"].length > len(names["first"].sequences[0]) + len(names["second"].sequences[0])
 
 
+def test_the_example_of_the_page_on_c_runs(tmp_path, monkeypatch, capsys):
+    (example,) = examples_of(ROOT / "docs/c_api.md")
+    tiny_model(tmp_path / "model.gguf")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "c_api.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("[2, ")  # <bos>
+
+
 def test_the_example_of_the_page_on_files_runs():
     (example,) = examples_of(ROOT / "docs/files.md")
     names = {}
