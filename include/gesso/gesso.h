@@ -273,9 +273,10 @@ GESSO_API gesso_status gesso_encode(const gesso_model* model, const char* text, 
 GESSO_API gesso_status gesso_encode_parts(const gesso_model* model, const char* const* texts,
                                           const uint8_t* parse_special, size_t num_parts, int32_t* ids, size_t capacity,
                                           size_t* count);
-/* The same for one text of `num_bytes` bytes, which may hold a NUL. */
-GESSO_API gesso_status gesso_encode_bytes(const gesso_model* model, const char* text, size_t num_bytes,
-                                          int parse_special, int32_t* ids, size_t capacity, size_t* count);
+/* The same for parts of num_bytes[i] bytes each, which need no NUL behind them and may hold one. */
+GESSO_API gesso_status gesso_encode_bytes(const gesso_model* model, const char* const* texts, const size_t* num_bytes,
+                                          const uint8_t* parse_special, size_t num_parts, int32_t* ids, size_t capacity,
+                                          size_t* count);
 /* Turns ids into UTF-8 text with a closing NUL. Sets *count to the bytes that the text and the NUL need. If that is
  * more than `capacity`, nothing is written. Special tokens are left out. */
 GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text,

@@ -108,8 +108,9 @@ TEST_CASE("NULL in functions of tokens") {
   Outputs out;
   gesso_decoder *decoder = nullptr, *made = nullptr;
   REQUIRE(gesso_decoder_create(loaded.model, 0, &decoder) == GESSO_OK);
-  const char* texts[] = {"1"};
+  const char *texts[] = {"1"}, *no_text = nullptr;
   const uint8_t flag = 1;
+  const size_t one = 1;
   check_refused({
       {"model", gesso_token_text(nullptr, 1, &out.text, &out.count)},
       {"text", gesso_token_text(loaded.model, 1, nullptr, &out.count)},
@@ -122,9 +123,12 @@ TEST_CASE("NULL in functions of tokens") {
       {"model", gesso_encode_parts(nullptr, texts, &flag, 1, nullptr, 0, &out.count)},
       {"texts", gesso_encode_parts(loaded.model, nullptr, &flag, 1, nullptr, 0, &out.count)},
       {"parse_special", gesso_encode_parts(loaded.model, texts, nullptr, 1, nullptr, 0, &out.count)},
-      {"model", gesso_encode_bytes(nullptr, "1", 1, 1, nullptr, 0, &out.count)},
-      {"text", gesso_encode_bytes(loaded.model, nullptr, 1, 1, nullptr, 0, &out.count)},
-      {"count", gesso_encode_bytes(loaded.model, "1", 1, 1, nullptr, 0, nullptr)},
+      {"model", gesso_encode_bytes(nullptr, texts, &one, &flag, 1, nullptr, 0, &out.count)},
+      {"texts", gesso_encode_bytes(loaded.model, nullptr, &one, &flag, 1, nullptr, 0, &out.count)},
+      {"text", gesso_encode_bytes(loaded.model, &no_text, &one, &flag, 1, nullptr, 0, &out.count)},
+      {"num_bytes", gesso_encode_bytes(loaded.model, texts, nullptr, &flag, 1, nullptr, 0, &out.count)},
+      {"parse_special", gesso_encode_bytes(loaded.model, texts, &one, nullptr, 1, nullptr, 0, &out.count)},
+      {"count", gesso_encode_bytes(loaded.model, texts, &one, &flag, 1, nullptr, 0, nullptr)},
       {"model", gesso_decode(nullptr, out.ids, 1, nullptr, 0, &out.count)},
       {"ids", gesso_decode(loaded.model, nullptr, 1, nullptr, 0, &out.count)},
       {"count", gesso_decode(loaded.model, out.ids, 1, nullptr, 0, nullptr)},

@@ -21,11 +21,12 @@ std::string piece_of(const gesso_model* model, int32_t id) {
   return piece;
 }
 
-Ids encode(const gesso_model* model, std::string_view text, int parse_special) {
+Ids encode(const gesso_model* model, std::string_view text, uint8_t parse_special) {
+  const char* first = text.data();
+  const size_t num_bytes = text.size();
   Ids ids(64, -1);
   size_t count = 0;
-  REQUIRE(gesso_encode_bytes(model, text.data(), text.size(), parse_special, ids.data(), ids.size(), &count) ==
-          GESSO_OK);
+  REQUIRE(gesso_encode_bytes(model, &first, &num_bytes, &parse_special, 1, ids.data(), ids.size(), &count) == GESSO_OK);
   ids.resize(count);
   return ids;
 }
@@ -101,11 +102,22 @@ TEST_CASE("a text of a given length may hold a NUL, and special tokens count as 
                               1);
   CHECK(with_nul.size() == 3);
   CHECK(piece_of(loaded.model, with_nul[1]) == std::string(1, '\0'));
-  size_t count = 7;
-  CHECK(gesso_encode_bytes(loaded.model, "\xff", 1, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
-  CHECK(gesso_encode_bytes(loaded.model, "1", 1, 2, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
-  CHECK(said("parse_special: expected 0 or 1, got 2"));
-  CHECK(gesso_encode_bytes(loaded.model, nullptr, 1, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
+  const char* texts[] = {"<bos>x", nullptr, "<bos>"};
+  const size_t sizes[] = {5, 0, 5};
+  const uint8_t flags[] = {1, 0, 0};
+  size_t count = 0;
+  Ids ids(8);
+  REQUIRE(gesso_encode_bytes(loaded.model, texts, sizes, flags, 3, ids.data(), ids.size(), &count) == GESSO_OK);
+  ids.resize(count);
+  CHECK(ids == Ids{2, 76, 114, 127, 131, 78});
+  texts[1] = "\xff";
+  const size_t one = 1;
+  count = 7;
+  CHECK(gesso_encode_bytes(loaded.model, texts + 1, &one, flags, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("expected UTF-8"));
+  const size_t huge = size_t{1} << 62;  // nothing of it is read
+  CHECK(gesso_encode_bytes(loaded.model, texts, &huge, flags, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("text: expected at most"));
   CHECK(count == 7);
 }
 

@@ -84,9 +84,17 @@ gesso::RequestOptions to_request_options(const gesso_request_options* options, c
   return out;
 }
 
+// A callback of the request may free the engine before `submit_to` returns, so nothing of the handle is used behind it.
+template <typename Submit>
+gesso_request* submit(const gesso_engine& engine, const gesso_request_options* options, const Submit& submit_to) {
+  const gesso::RequestOptions chosen = to_request_options(options, engine.model.config());
+  std::optional<gesso::Tokenizer> tokenizer = engine.model.tokenizer();
+  return new gesso_request{submit_to(chosen), std::move(tokenizer)};
+}
+
 gesso_request* submit(gesso_engine& engine, std::vector<int32_t> prompt, const gesso_request_options* options) {
-  auto request = engine.engine.submit(std::move(prompt), to_request_options(options, engine.model.config()));
-  return new gesso_request{std::move(request), engine.model.tokenizer()};
+  return submit(engine, options,
+                [&](const gesso::RequestOptions& chosen) { return engine.engine.submit(std::move(prompt), chosen); });
 }
 
 gesso_counters to_counters(const gesso::EngineCounters& c) {
@@ -168,9 +176,9 @@ gesso_status gesso_engine_submit_session(gesso_engine* engine, gesso_session* se
     check_pointer(engine, "engine");
     check_pointer(session, "session");
     check_pointer(out, "out");
-    auto request = engine->engine.submit(session->session, gesso::c::copy_list("ids", ids, num_ids),
-                                         to_request_options(options, engine->model.config()));
-    *out = new gesso_request{std::move(request), engine->model.tokenizer()};
+    *out = submit(*engine, options, [&](const gesso::RequestOptions& chosen) {
+      return engine->engine.submit(session->session, gesso::c::copy_list("ids", ids, num_ids), chosen);
+    });
   });
 }
 

@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "api/c/c_objects.h"
 #include "api/c/c_status.h"
 
@@ -31,6 +33,24 @@ gesso_status decode_some(gesso_decoder* decoder, const char** text, size_t* leng
     decoder->text = decode(decoder->decoder);
     *text = decoder->text.c_str();
     *length = decoder->text.size();
+  });
+}
+
+// length_of(text, i) says how many bytes part i has.
+template <typename LengthOf>
+gesso_status encode(const gesso_model* model, const char* const* texts, const LengthOf& length_of,
+                    const uint8_t* parse_special, size_t num_parts, int32_t* ids, size_t capacity, size_t* count) {
+  return guarded([&] {
+    check_pointer(count, "count");
+    if (num_parts > 0) check_pointer(texts, "texts");
+    if (num_parts > 0) check_pointer(parse_special, "parse_special");
+    std::vector<gesso::TextPart> parts;
+    for (size_t i = 0; i < num_parts; ++i) {
+      const size_t length = length_of(texts[i], i);
+      const std::string_view text = length > 0 ? std::string_view(texts[i], length) : std::string_view();
+      parts.push_back({text, parse_special[i] != 0});
+    }
+    gesso::c::give_list(tokenizer_of(model).encode(parts), ids, capacity, count);
   });
 }
 
@@ -94,28 +114,22 @@ gesso_status gesso_encode(const gesso_model* model, const char* text, int32_t* i
 
 gesso_status gesso_encode_parts(const gesso_model* model, const char* const* texts, const uint8_t* parse_special,
                                 size_t num_parts, int32_t* ids, size_t capacity, size_t* count) {
-  return guarded([&] {
-    check_pointer(count, "count");
-    if (num_parts > 0) check_pointer(texts, "texts");
-    if (num_parts > 0) check_pointer(parse_special, "parse_special");
-    std::vector<gesso::TextPart> parts;
-    for (size_t i = 0; i < num_parts; ++i) {
-      check_pointer(texts[i], "text");
-      parts.push_back({texts[i], parse_special[i] != 0});
-    }
-    gesso::c::give_list(tokenizer_of(model).encode(parts), ids, capacity, count);
-  });
+  const auto length = [](const char* text, size_t) {
+    check_pointer(text, "text");
+    return std::strlen(text);
+  };
+  return encode(model, texts, length, parse_special, num_parts, ids, capacity, count);
 }
 
-gesso_status gesso_encode_bytes(const gesso_model* model, const char* text, size_t num_bytes, int parse_special,
-                                int32_t* ids, size_t capacity, size_t* count) {
-  return guarded([&] {
-    check_pointer(count, "count");
-    if (num_bytes > 0) check_pointer(text, "text");
-    const std::string_view whole = num_bytes > 0 ? std::string_view(text, num_bytes) : std::string_view();
-    const bool parses = gesso::c::to_bool("parse_special", parse_special);
-    gesso::c::give_list(tokenizer_of(model).encode(whole, parses), ids, capacity, count);
-  });
+gesso_status gesso_encode_bytes(const gesso_model* model, const char* const* texts, const size_t* num_bytes,
+                                const uint8_t* parse_special, size_t num_parts, int32_t* ids, size_t capacity,
+                                size_t* count) {
+  const auto length = [&](const char* text, size_t i) {
+    check_pointer(num_bytes, "num_bytes");
+    if (num_bytes[i] > 0) check_pointer(text, "text");
+    return num_bytes[i];
+  };
+  return encode(model, texts, length, parse_special, num_parts, ids, capacity, count);
 }
 
 gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text, size_t capacity,
