@@ -1,0 +1,1 @@
+"""The small model "mini": its dialogues, its tokenizer and its training."""

@@ -1,0 +1,71 @@
+"""Checkpoints: the whole state of a training in a local file, and weights alone in a small file that can be committed.
+
+The small file holds int8 numbers with one scale for each 32 of a row, as Q8_0 does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+BLOCK = 32
+
+
+def save_state(file: Path, state: dict[str, Any]) -> None:
+    temporary = file.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, file)
+
+
+def load_state(file: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(file, weights_only=True)
+    return state
+
+
+def save_weights(file: Path, weights: dict[str, Tensor], step: int) -> None:
+    """Writes weights in about one byte each; vectors and the router stay float32."""
+    stored: dict[str, Tensor] = {"step": torch.tensor(step)}
+    for name, tensor in weights.items():
+        if tensor.ndim < 2 or "router" in name:
+            stored[name] = tensor.detach().clone()
+            continue
+        blocks = tensor.detach().reshape(-1, BLOCK)
+        scale = (blocks.abs().amax(dim=1, keepdim=True) / 127).half()
+        stored[f"{name}.scale"] = scale
+        stored[f"{name}.int8"] = (blocks / scale.float().clamp(min=1e-12)).round().to(torch.int8).view(tensor.shape)
+    temporary = file.with_suffix(".tmp")
+    save_file(stored, temporary)
+    os.replace(temporary, file)
+
+
+def load_weights(file: Path) -> tuple[dict[str, Tensor], int]:
+    """Returns the weights of a file of `save_weights`, and the step that they are from."""
+    stored = load_file(file)
+    step = int(stored.pop("step"))
+    weights = {}
+    for name, tensor in stored.items():
+        if name.endswith(".int8"):
+            scale = stored[name.replace(".int8", ".scale")].float()
+            blocks = tensor.reshape(-1, BLOCK).float() * scale
+            weights[name.removesuffix(".int8")] = blocks.view(tensor.shape)
+        elif not name.endswith(".scale") or f"{name.removesuffix('.scale')}.int8" not in stored:
+            weights[name] = tensor
+    return weights, step
+
+
+def named(model: nn.Module) -> dict[str, Tensor]:
+    return dict(model.named_parameters())
+
+
+@torch.no_grad()
+def copy_into(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    parameters = named(model)
+    if parameters.keys() != weights.keys():
+        raise ValueError(f"checkpoint: other tensors than the model's: {sorted(parameters.keys() ^ weights.keys())[:4]}")
+    for name, parameter in parameters.items():
+        parameter.copy_(weights[name])

@@ -1,0 +1,65 @@
+"""Draws dialogues of all tasks, those for training or those that are held out."""
+
+from __future__ import annotations
+
+import random
+from itertools import accumulate
+
+from mini.dialogue import Dialogue, Draw
+from mini.split import is_held_out
+from mini.tasks import TASKS, small_talk
+
+SYSTEM = ["You are a helpful assistant.", "Answer briefly.", "You are Mini, a small model.", "Be friendly."]
+# What a model that may think does first, in the tasks that need no steps.
+THOUGHTS = {
+    "small_talk": "The user is talking to me.",
+    "passage": "I look for it in the text.",
+    "extract": "I take the fields from the sentence.",
+    "rewrite": "I apply the rule.",
+    "gaps": "I look for what is missing.",
+    "memory": "I remember what the user has said.",
+    "refuse": "I cannot know this.",
+    "tool_call": "A tool can answer this.",
+    "tool_unused": "No tool can answer this.",
+}
+SYSTEM_SHARE, HISTORY_SHARE, THINKING_SHARE = 0.1, 0.1, 0.12
+NAMES = list(TASKS)
+BOUNDS = list(accumulate(task.weight for task in TASKS.values()))
+
+
+def _small_talk(draw: Draw) -> Dialogue:
+    """Returns small talk that is not held out, for the turns before."""
+    while is_held_out((dialogue := small_talk.make(draw)).content):
+        pass
+    return dialogue
+
+
+def _decorate(draw: Draw, task: str, dialogue: Dialogue) -> None:
+    """Adds what every task may have: a thought, turns before it, or a system message."""
+    if task in THOUGHTS and draw.chance(THINKING_SHARE):
+        dialogue.thinking, dialogue.thought = True, THOUGHTS[task]
+    if draw.chance(HISTORY_SHARE):
+        before = _small_talk(draw)
+        dialogue.messages = [*before.messages, {"role": "assistant", "content": before.text}, *dialogue.messages]
+    if draw.chance(SYSTEM_SHARE):
+        dialogue.messages = [{"role": "system", "content": draw.one_of(SYSTEM)}, *dialogue.messages]
+
+
+def draw_dialogue(
+    seed: int, index: int, *, task: str | None = None, held_out: bool = False, new_phrases: bool = False
+) -> tuple[str, Dialogue]:
+    """Returns the name of the task and dialogue number `index` of this seed.
+
+    task: the one task to draw from; None for all, by their weights.
+    held_out: the content is held out from training.
+    new_phrases: so is the phrase. Only tasks that hold out phrases have such dialogues.
+    """
+    rng = random.Random(f"{seed} {index}")
+    draw = Draw(rng, new_phrases)
+    name = task or rng.choices(NAMES, cum_weights=BOUNDS)[0]
+    if new_phrases and not TASKS[name].holds_out_phrases:
+        raise ValueError(f"new_phrases: the task {name} holds out no phrases")
+    while is_held_out((dialogue := TASKS[name].make(draw)).content) != held_out:
+        pass
+    _decorate(draw, name, dialogue)
+    return name, dialogue

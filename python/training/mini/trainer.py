@@ -1,0 +1,146 @@
+"""The training loop: a run can be stopped at any step and goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mini import tokenizer as mini_tokenizer
+from mini.batches import Batches
+from mini.checkpoint import copy_into, load_state, load_weights, named, save_state, save_weights
+from mini.model import Mini, Sizes
+from mini.objective import losses
+from mini.optimizer import Optimizer
+
+AVERAGE = 0.998  # how much of the running average of the weights a step keeps
+HELD_OUT_STEP = 1 << 40  # the noise of held-out batches is that of steps which training never reaches
+NUM_HELD_OUT_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    warm_up: steps until the learning rate is at its top; also after a start from weights alone.
+    decay_from, decay_steps: where the learning rate begins to fall to zero, and in how many steps; None: not yet.
+    """
+
+    seed: int
+    batch: int
+    steps: int
+    muon_rate: float
+    adam_rate: float
+    warm_up: int
+    decay_from: int | None
+    decay_steps: int
+    log_every: int
+    held_out_every: int
+    save_minutes: float
+
+    def scale(self, step: int, started: int) -> float:
+        """Returns the share of the top learning rate in a step. started: the first step of this optimizer."""
+        scale = min(1.0, (step + 1 - started) / self.warm_up)
+        if self.decay_from is not None:
+            scale *= max(0.0, min(1.0, (self.decay_from + self.decay_steps - step) / self.decay_steps))
+        return scale
+
+
+class Trainer:
+    def __init__(self, plan: Plan, work: Path, weights: Path | None, dtype: torch.dtype):
+        """work: the folder of the state and the log. weights: what to begin with if there is no state."""
+        torch.manual_seed(plan.seed)
+        self.plan, self.work = plan, work
+        tokenizer = mini_tokenizer.load()
+        self.model = Mini(Sizes(vocab=tokenizer.get_vocab_size()), dtype)
+        self.batches = Batches(tokenizer, plan.seed, plan.batch, self.model.sizes.canvas)
+        self.held_out = Batches(tokenizer, plan.seed + 1, plan.batch, self.model.sizes.canvas, held_out=True)
+        self.optimizer = Optimizer(self.model, plan.muon_rate, plan.adam_rate)
+        self.step = self.started = 0
+        self.seconds = 0.0
+        self.state_file = work / "state.pt"
+        if self.state_file.exists():
+            state = load_state(self.state_file)
+            copy_into(self.model, state["weights"])
+            self.optimizer.load(state["optimizer"])
+            self.average = state["average"]
+            self.step, self.started, self.seconds = state["step"], state["started"], state["seconds"]
+        else:
+            if weights is not None:
+                loaded, self.step = load_weights(weights)
+                copy_into(self.model, loaded)
+                self.started = self.step
+            self.average = {name: p.detach().clone() for name, p in named(self.model).items()}
+        self.stopping = False
+
+    def stop(self, *_: object) -> None:
+        """Ends the loop behind the present step."""
+        self.stopping = True
+
+    def save(self) -> None:
+        state = {"weights": {name: p.detach() for name, p in named(self.model).items()}, "average": self.average}
+        state |= {"optimizer": self.optimizer.state(), "step": self.step, "started": self.started}
+        save_state(self.state_file, state | {"seconds": self.seconds})
+        save_weights(self.work / "weights.safetensors", self.average, self.step)
+
+    def train_step(self) -> tuple[float, float, float]:
+        """Returns the losses of the canvas and of the encoder, and that of uneven use."""
+        result = losses(self.model, self.batches.batch(self.step), self.plan.seed, self.step)
+        self.model.zero_grad(set_to_none=True)
+        result.total.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step(self.plan.scale(self.step, self.started))
+        self.step += 1
+        keep = min(AVERAGE, (self.step - self.started + 1) / (self.step - self.started + 10))
+        averages: list[Tensor] = list(self.average.values())
+        torch._foreach_lerp_(averages, [p.detach() for p in self.model.parameters()], 1 - keep)
+        return result.canvas, result.encoder, result.uneven
+
+    @torch.no_grad()
+    def held_out_loss(self) -> dict[str, float]:
+        """Returns the losses of the averaged weights on a few batches that are held out."""
+        own = {name: p.detach().clone() for name, p in named(self.model).items()}
+        copy_into(self.model, self.average)
+        results = [
+            losses(self.model, self.held_out.batch(i), self.plan.seed + 1, HELD_OUT_STEP + i)
+            for i in range(NUM_HELD_OUT_BATCHES)
+        ]
+        copy_into(self.model, own)
+        count = len(results)
+        return {
+            "held_out": round(sum(r.canvas for r in results) / count, 4),
+            "held_out_encoder": round(sum(r.encoder for r in results) / count, 4),
+        }
+
+    def log(self, line: dict[str, float]) -> None:
+        with open(self.work / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def run(self) -> None:
+        """Trains until `plan.steps`, or until SIGTERM or SIGINT comes. Then it saves."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        seen: list[tuple[float, float, float]] = []
+        saved = time.monotonic()
+        while self.step < self.plan.steps and not self.stopping:
+            begin = time.perf_counter()
+            seen.append(self.train_step())
+            self.seconds += time.perf_counter() - begin
+            if self.step % self.plan.log_every == 0:
+                canvas, encoder, uneven = (round(sum(values) / len(seen), 4) for values in zip(*seen, strict=True))
+                line = {"step": self.step, "loss": canvas, "encoder": encoder, "uneven": uneven}
+                line["minutes"] = round(self.seconds / 60, 2)
+                line["cpu_minutes"] = round(time.process_time() / 60, 2)
+                if self.step % self.plan.held_out_every == 0:
+                    line |= self.held_out_loss()
+                self.log(line)
+                seen = []
+            if time.monotonic() - saved > 60 * self.plan.save_minutes:
+                self.save()
+                saved = time.monotonic()
+        self.save()

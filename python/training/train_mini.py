@@ -1,0 +1,67 @@
+"""Trains the small model "mini", which talks, calculates and calls tools, on the CPU.
+
+    OMP_WAIT_POLICY=PASSIVE python python/training/train_mini.py --work build/mini
+
+A run that was stopped, with Ctrl-C or SIGTERM, goes on from its state in the folder --work. Without one it begins with
+the weights that --weights names, or from the seed. The data and the noise of a step depend on (seed, step) only. So a
+run that goes on from its state computes what a run without a stop would have computed, and 200 steps from the seed
+give the same losses each time, with the same number of threads.
+
+The learning rate rises, stays, and falls only when --decay-from says so: a run that is cut into pieces does not know
+its end. The folder gets log.jsonl, the curve of the losses; state.pt, the whole state; and weights.safetensors, the
+averaged weights in 8 bits. `mini/objective.py` says what the loss is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from mini import fused
+from mini.trainer import Plan, Trainer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder of the state, the weights and the log")
+    parser.add_argument("--weights", type=Path, help="begin with these weights if the folder has no state")
+    parser.add_argument("--steps", type=int, default=1_000_000, help="the step to end at")
+    parser.add_argument("--batch", type=int, default=64, help="dialogues in a step")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--muon-rate", type=float, default=0.01)
+    parser.add_argument("--adam-rate", type=float, default=3e-3)
+    parser.add_argument("--warm-up", type=int, default=100)
+    parser.add_argument("--decay-from", type=int, help="the step where the learning rate begins to fall")
+    parser.add_argument("--decay-steps", type=int, default=1000)
+    parser.add_argument("--log-every", type=int, default=20)
+    parser.add_argument("--held-out-every", type=int, default=200)
+    parser.add_argument("--save-minutes", type=float, default=5)
+    parser.add_argument("--float32", action="store_true", help="no product in bfloat16")
+    parser.add_argument("--compile", action="store_true", help="compile small functions; needs a C++ compiler")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    if arguments.compile:
+        fused.compile_all()
+    plan = Plan(
+        seed=arguments.seed,
+        batch=arguments.batch,
+        steps=arguments.steps,
+        muon_rate=arguments.muon_rate,
+        adam_rate=arguments.adam_rate,
+        warm_up=arguments.warm_up,
+        decay_from=arguments.decay_from,
+        decay_steps=arguments.decay_steps,
+        log_every=arguments.log_every,
+        held_out_every=arguments.held_out_every,
+        save_minutes=arguments.save_minutes,
+    )
+    dtype = torch.float32 if arguments.float32 else torch.bfloat16
+    Trainer(plan, arguments.work, arguments.weights, dtype).run()
+
+
+if __name__ == "__main__":
+    main()
