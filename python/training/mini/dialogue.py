@@ -69,6 +69,7 @@ class Task:
     is_right: whether a reply is right; it sees the dialogue and the reply alone.
     weight: how often the task comes, compared with the others.
     holds_out_phrases: whether some of its phrases never come in training.
+    is_formed: whether a reply has the right form, right or not; None where any text has.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Task:
     is_right: Callable[[Dialogue, Reply], bool]
     weight: float = 1.0
     holds_out_phrases: bool = False
+    is_formed: Callable[[Reply], bool] | None = None
 
 
 def says_expected(dialogue: Dialogue, reply: Reply) -> bool:

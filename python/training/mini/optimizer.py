@@ -38,7 +38,8 @@ class Muon:
         groups: dict[tuple[int, ...], list[tuple[nn.Parameter, Tensor]]] = {}
         for parameter, velocity in zip(self.parameters, self.velocity, strict=True):
             gradient = parameter.grad
-            assert gradient is not None
+            if gradient is None:  # the self-conditioning in a step without it
+                continue
             velocity.lerp_(gradient, 1 - self.momentum)
             update = gradient.lerp(velocity, self.momentum)
             groups.setdefault(tuple(parameter.shape[-2:]), []).append((parameter, update))

@@ -86,9 +86,11 @@ def make(draw: Draw) -> Dialogue:
 
 
 def is_right(dialogue: Dialogue, reply: Reply) -> bool:
-    """The last number of the text must be the result."""
+    """The last number of the text must be the result, and each equation of the text must hold."""
     numbers = re.findall(r"\d+", reply.text)
-    return not reply.tool_calls and bool(numbers) and int(numbers[-1]) == dialogue.expected
+    equations = re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", reply.text)
+    hold = all(int(a) + (1 if sign == "+" else -1) * int(b) == int(c) for a, sign, b, c in equations)
+    return not reply.tool_calls and hold and bool(numbers) and int(numbers[-1]) == dialogue.expected
 
 
 TASK = Task("arithmetic", make, is_right, weight=2.0, holds_out_phrases=True)

@@ -61,16 +61,17 @@ def make(draw: Draw) -> Dialogue:
     )
 
 
-def read_json(reply: Reply) -> Any:
-    """Returns the value that the text is in JSON. Raises ValueError if it is none."""
-    return json.loads(reply.text)
+def is_formed(reply: Reply) -> bool:
+    """Whether the text is JSON."""
+    try:
+        json.loads(reply.text)
+    except ValueError:
+        return False
+    return not reply.tool_calls
 
 
 def is_right(dialogue: Dialogue, reply: Reply) -> bool:
-    try:
-        return not reply.tool_calls and bool(read_json(reply) == dialogue.expected)
-    except ValueError:
-        return False
+    return is_formed(reply) and bool(json.loads(reply.text) == dialogue.expected)
 
 
-TASK = Task("extract", make, is_right, weight=1.5)
+TASK = Task("extract", make, is_right, weight=1.5, is_formed=is_formed)

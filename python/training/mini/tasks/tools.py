@@ -38,8 +38,8 @@ SUMS = [
     "Please calculate {x} for me.",
     "{x} = ?",
     "I need to know {x}.",
-    "Work out {x}.",
-    "Can you tell me what {x} is?",
+    "Work out {x}, please.",
+    "Would you work out {x} for me?",
 ]
 LOOKUPS = [
     "What do you know about {x}?",
@@ -86,8 +86,13 @@ def make_call(draw: Draw) -> Dialogue:
     return Dialogue(f"tool {name} {x}", [user(question)], call=call, tools=_offered(draw, name), expected=call)
 
 
+def is_formed(reply: Reply) -> bool:
+    """Whether the reply is one call that could be read as it stands."""
+    return len(reply.tool_calls) == 1 and reply.tool_calls[0].error is None and not reply.tool_calls[0].repaired
+
+
 def calls_expected(dialogue: Dialogue, reply: Reply) -> bool:
-    return [(call.name, call.arguments) for call in reply.tool_calls] == [dialogue.expected]
+    return is_formed(reply) and (reply.tool_calls[0].name, reply.tool_calls[0].arguments) == dialogue.expected
 
 
 def _result(draw: Draw, name: str, x: str) -> tuple[str, str]:
@@ -127,7 +132,7 @@ def make_without(draw: Draw) -> Dialogue:
 
 
 TASKS = [
-    Task("tool_call", make_call, calls_expected, weight=1.5, holds_out_phrases=True),
+    Task("tool_call", make_call, calls_expected, weight=1.5, holds_out_phrases=True, is_formed=is_formed),
     Task("tool_answer", make_answer, says_expected),
     Task("tool_unused", make_without, says_expected, weight=0.5),
 ]

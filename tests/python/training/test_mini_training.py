@@ -1,0 +1,90 @@
+"""Three steps of the training of the small model "mini", where torch is installed."""
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch, which only training needs, is not installed")
+pytest.importorskip("safetensors")
+
+from mini import tokenizer as mini_tokenizer
+from mini.batches import to_ids
+from mini.checkpoint import copy_into, load_weights, named, save_weights
+from mini.generator import draw_dialogue
+from mini.model import Mini, Sizes
+from mini.trainer import Plan, Trainer
+
+PLAN = {
+    "seed": 0,
+    "batch": 4,
+    "steps": 3,
+    "muon_rate": 0.01,
+    "adam_rate": 3e-3,
+    "warm_up": 2,
+    "decay_from": None,
+    "decay_steps": 1,
+    "log_every": 1,
+    "held_out_every": 3,
+    "save_minutes": 60,
+}
+
+
+def curve(work, weights=None, **plan):
+    work.mkdir(exist_ok=True)
+    Trainer(Plan(**{**PLAN, **plan}), work, weights, torch.bfloat16).run()
+    lines = [json.loads(line) for line in (work / "log.jsonl").read_text().splitlines()]
+    return [{key: line.get(key) for key in ("step", "loss", "encoder", "uneven", "held_out")} for line in lines]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_run_can_be_repeated_and_interrupted(tmp_path):
+    first = curve(tmp_path / "a")
+    assert first == curve(tmp_path / "b")
+    assert first != curve(tmp_path / "c", seed=1)
+    curve(tmp_path / "d", steps=2)
+    assert curve(tmp_path / "d") == first
+
+
+def test_weights_come_back_within_their_rounding(tmp_path):
+    torch.manual_seed(0)
+    model, other = Mini(Sizes(vocab=64)), Mini(Sizes(vocab=64))
+    save_weights(tmp_path / "w.safetensors", named(model), 12)
+    weights, step = load_weights(tmp_path / "w.safetensors")
+    assert step == 12
+    copy_into(other, weights)
+    for name, parameter in named(model).items():
+        assert (named(other)[name] - parameter).abs().max() <= parameter.abs().max() / 250, name
+
+
+def test_a_run_starts_from_weights(tmp_path):
+    curve(tmp_path / "a")
+    lines = curve(tmp_path / "b", weights=tmp_path / "a" / "weights.safetensors", steps=4)
+    assert [line["step"] for line in lines] == [4]
+
+
+def test_a_canvas_of_a_batch_sees_its_own_prompt_alone():
+    """Rows of other sequences and padding must not change a sequence's logits."""
+    from mini.batches import make_batch
+
+    tokenizer = mini_tokenizer.load()
+    torch.manual_seed(0)
+    model = Mini(Sizes(vocab=tokenizer.get_vocab_size()))
+    pairs = [to_ids(tokenizer, draw_dialogue(0, i)[1]) for i in range(14)]
+    pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
+
+    def logits(chosen):
+        batch = make_batch(chosen, [64] * len(chosen))
+        cache, _, _ = model.encode(batch.text, batch.text_layout, batch.prompt_lengths)
+        return model.raw_logits(model.denoise(batch.canvas, batch.canvas_layout, cache, None)[0]).unflatten(0, (-1, 64))
+
+    with torch.no_grad():
+        together = logits(pairs)
+        for place in (0, 11, 13):
+            torch.testing.assert_close(together[place], logits([pairs[place]])[0], atol=1e-4, rtol=1e-4)
