@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 
-import gesso
-
 from mini.evaluation import Score, score_all
 from mini.rendering import prompt_text, reply_text
+
+import gesso
 
 
 def line(name: str, score: Score) -> str:

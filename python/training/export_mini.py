@@ -1,6 +1,6 @@
 """Writes weights of a training of "mini" as a GGUF file, and beside it as a Hugging Face folder.
 
-    python python/training/export_mini.py --weights build/mini/weights.safetensors --out build/mini/mini.gguf
+python python/training/export_mini.py --weights build/mini/weights.safetensors --out build/mini/mini.gguf
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mini.checkpoint import load_weights
 from mini.export import FILE_TYPES, write_folder, write_gguf
-from mini.model import Sizes
+from mini.sizes import Sizes
 
 
 def main() -> None:

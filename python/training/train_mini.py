@@ -18,7 +18,6 @@ import argparse
 from pathlib import Path
 
 import torch
-
 from mini import fused
 from mini.trainer import Plan, Trainer
 
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--muon-rate", type=float, default=0.01)
-    parser.add_argument("--adam-rate", type=float, default=3e-3)
+    parser.add_argument("--adam-rate", type=float, default=2e-3)
     parser.add_argument("--warm-up", type=int, default=100)
     parser.add_argument("--decay-from", type=int, help="the step where the learning rate begins to fall")
     parser.add_argument("--decay-steps", type=int, default=1000)

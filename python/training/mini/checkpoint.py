@@ -66,6 +66,8 @@ def named(model: nn.Module) -> dict[str, Tensor]:
 def copy_into(model: nn.Module, weights: dict[str, Tensor]) -> None:
     parameters = named(model)
     if parameters.keys() != weights.keys():
-        raise ValueError(f"checkpoint: other tensors than the model's: {sorted(parameters.keys() ^ weights.keys())[:4]}")
+        raise ValueError(
+            f"checkpoint: other tensors than the model's: {sorted(parameters.keys() ^ weights.keys())[:4]}"
+        )
     for name, parameter in parameters.items():
         parameter.copy_(weights[name])

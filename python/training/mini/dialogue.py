@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from gesso.reply import Reply
 
 T = TypeVar("T")
+NEW_NAME_SHARE = 0.1
 
 
 @dataclass
@@ -48,6 +49,23 @@ class Draw:
     def some_of(self, values: Sequence[T], count: int) -> list[T]:
         """Returns different values, in random order."""
         return self.rng.sample(values, count)
+
+    def name(self, names: Sequence[str]) -> str:
+        """Returns one of the names, or sometimes one that nobody has: users have names of all kinds."""
+        if not self.chance(NEW_NAME_SHARE):
+            return self.one_of(names)
+        syllables = [
+            self.one_of("bdfghjklmnprstvwz") + self.one_of("aeiou") + self.one_of(["", "", "l", "n", "r", "s"])
+            for _ in range(self.number(2, 3))
+        ]
+        return "".join(syllables).capitalize()
+
+    def names(self, names: Sequence[str], count: int) -> list[str]:
+        """Returns different names, as `name` does."""
+        chosen: dict[str, None] = {}
+        while len(chosen) < count:
+            chosen[self.name(names)] = None
+        return list(chosen)
 
     def number(self, low: int, high: int) -> int:
         """Returns a number from low to high, both included."""

@@ -8,7 +8,6 @@ from statistics import fmean
 
 import gesso
 from gesso.result import Result
-
 from mini.dialogue import Dialogue, Task
 from mini.generator import draw_dialogue
 from mini.tasks import TASKS

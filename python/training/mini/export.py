@@ -11,10 +11,9 @@ from torch import Tensor
 
 from gesso.files import gguf_writer
 from gesso.files.hf import export as hf
-
 from mini import tokenizer as mini_tokenizer
-from mini.model import Sizes
 from mini.rendering import TEMPLATE
+from mini.sizes import Sizes
 
 NAME = "Mini"
 ENCODER_SCALAR = "encoder_scalars."
@@ -23,7 +22,11 @@ FILE_TYPES = {"F32": 0, "BF16": 32, "Q8_0": 7}
 
 def config(sizes: Sizes) -> dict[str, Any]:
     """Returns config.json."""
-    full_rope = {"rope_type": "proportional", "partial_rotary_factor": sizes.full_rotated, "rope_theta": sizes.full_theta}
+    full_rope = {
+        "rope_type": "proportional",
+        "partial_rotary_factor": sizes.full_rotated,
+        "rope_theta": sizes.full_theta,
+    }
     text = {
         "model_type": "diffusion_gemma_text",
         "vocab_size": sizes.vocab,

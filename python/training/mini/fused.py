@@ -26,7 +26,9 @@ def add_norm(h: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     return h + normed(x) * weight
 
 
-def add_two_norms(h: Tensor, x: Tensor, x_weight: Tensor, y: Tensor, y_weight: Tensor, weight: Tensor, scalar: Tensor) -> Tensor:
+def add_two_norms(
+    h: Tensor, x: Tensor, x_weight: Tensor, y: Tensor, y_weight: Tensor, weight: Tensor, scalar: Tensor
+) -> Tensor:
     """The end of a layer: both MLPs' results, normed alone and as a sum, on the residual stream."""
     both = normed(x) * x_weight + normed(y) * y_weight
     return (h + normed(both) * weight) * scalar

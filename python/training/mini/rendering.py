@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import gesso
 import jinja2
 
+import gesso
 from mini.dialogue import Dialogue
 
 TEMPLATE = Path(gesso.__file__).parent / "synth" / "chat_template.jinja"

@@ -15,13 +15,12 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from gesso.synth.tokenizer import CONTROL, FIRST_BYTE, LINE_BREAKS, SPACE, VISIBLE
-
 from mini.generator import draw_dialogue
 from mini.rendering import prompt_text, reply_text
 
 FILE = Path(__file__).with_name("tokenizer.json")
 VOCAB_SIZE = 2688
-NUM_DIALOGUES = 12_000
+NUM_DIALOGUES = 20_000
 SEED = 1
 # The ids of the released model that lie in this vocabulary; those of images and sounds do not.
 SPECIAL = {i: text for i, text in sorted((CONTROL | VISIBLE).items()) if i < VOCAB_SIZE}
@@ -53,7 +52,7 @@ def _learn(texts: list[str], size: int) -> tuple[list[str], list[tuple[str, str]
     learner.pre_tokenizer = pre_tokenizers.Split(PIECES, "isolated")
     alphabet = [SPACE, *map(chr, range(ord("!"), ord("~") + 1)), "\n"]
     learner.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=size, min_frequency=3, initial_alphabet=alphabet, show_progress=False)
+        texts, trainers.BpeTrainer(vocab_size=size, min_frequency=2, initial_alphabet=alphabet, show_progress=False)
     )
     model = json.loads(learner.to_str())["model"]
     merges = [(first, second) for first, second in model["merges"]]

@@ -14,9 +14,10 @@ from torch import Tensor
 from mini import tokenizer as mini_tokenizer
 from mini.batches import Batches
 from mini.checkpoint import copy_into, load_state, load_weights, named, save_state, save_weights
-from mini.model import Mini, Sizes
+from mini.model import Mini
 from mini.objective import losses
 from mini.optimizer import Optimizer
+from mini.sizes import Sizes
 
 AVERAGE = 0.998  # how much of the running average of the weights a step keeps
 HELD_OUT_STEP = 1 << 40  # the noise of held-out batches is that of steps which training never reaches

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-NAMES = """Ada Adam Alice Amir Anna Ben Bella Carl Carla Chen Clara Dan Dana David Diana Elena Eli Emil Emma Eric Eva
-Felix Fiona Frank Gina George Grace Hana Hans Harry Helen Hugo Ida Igor Ines Iris Ivan Jack Jana Jane Jim Joan Julia
-Kai Karl Kate Kim Lara Laura Lea Leo Lily Lin Lisa Liam Lucy Luke Maria Mark Marta Max Maya Mia Milan Mira Nadia Nina
-Noah Nora Olga Oliver Omar Oscar Otto Pablo Paul Paula Peter Petra Quinn Rita Robert Rosa Ruth Sam Sara Sofia Simon
-Stella Sven Tara Tim Tina Tom Uma Vera Victor Wanda Will Yuki Yusuf Zara Zoe""".split()
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+NAMES = _words(
+    """Ada Adam Alice Amir Anna Ben Bella Carl Carla Chen Clara Dan Dana David Diana Elena Eli Emil Emma
+    Eric Eva Felix Fiona Frank Gina George Grace Hana Hans Harry Helen Hugo Ida Igor Ines Iris Ivan Jack
+    Jana Jane Jim Joan Julia Kai Karl Kate Kim Lara Laura Lea Leo Lily Lin Lisa Liam Lucy Luke Maria
+    Mark Marta Max Maya Mia Milan Mira Nadia Nina Noah Nora Olga Oliver Omar Oscar Otto Pablo Paul Paula
+    Peter Petra Quinn Rita Robert Rosa Ruth Sam Sara Sofia Simon Stella Sven Tara Tim Tina Tom Uma Vera
+    Victor Wanda Will Yuki Yusuf Zara Zoe"""
+)
 
 # The capital of each country.
 CAPITALS = {
@@ -47,23 +55,34 @@ CAPITALS = {
 }
 CITIES = [
     *CAPITALS.values(),
-    *"""Basel Boston Bremen Chicago Dallas Dresden Florence Geneva Genoa Hamburg Kyoto Leeds Lyon Malaga Marseille Miami
-    Milano Mumbai Munich Naples Nice Osaka Oxford Porto Salzburg Seattle Seville Shanghai Sydney Toronto Toulouse Turin
-    Valencia Venice Zurich""".split(),
+    *_words(
+        """Basel Boston Bremen Chicago Dallas Dresden Florence Geneva Genoa Hamburg Kyoto Leeds Lyon Malaga Marseille
+        Miami Milano Mumbai Munich Naples Nice Osaka Oxford Porto Salzburg Seattle Seville Shanghai Sydney Toronto
+        Toulouse Turin Valencia Venice Zurich"""
+    ),
 ]
-COLOURS = "red blue green yellow black white brown grey pink orange purple golden".split()
-ANIMALS = "cat dog horse cow bird fish mouse rabbit duck goat sheep pig frog fox bear lion tiger monkey parrot turtle".split()
-PET_NAMES = "Rex Bello Luna Fluffy Rocky Coco Daisy Buddy Milo Pepper Shadow Ginger Snowy Tiger Simba Nemo".split()
+COLOURS = _words("""red blue green yellow black white brown grey pink orange purple golden""")
+ANIMALS = _words(
+    "cat dog horse cow bird fish mouse rabbit duck goat sheep pig frog fox bear lion tiger monkey parrot turtle"
+)
+PET_NAMES = _words("""Rex Bello Luna Fluffy Rocky Coco Daisy Buddy Milo Pepper Shadow Ginger Snowy Tiger Simba Nemo""")
 # The plural adds an s.
-THINGS = """apple pear lemon melon plum egg cake cookie carrot onion potato book pen cup plate spoon lamp chair table
-clock shirt hat coat shoe bag ball box key stone flower tree stamp coin ticket card letter picture bottle""".split()
+THINGS = _words(
+    """apple pear lemon melon plum egg cake cookie carrot onion potato book pen cup plate spoon lamp chair
+    table clock shirt hat coat shoe bag ball box key stone flower tree stamp coin ticket card letter
+    picture bottle"""
+)
 PLURALS = {thing: thing + ("es" if thing.endswith(("x", "o")) else "s") for thing in THINGS}
-JOBS = """baker teacher doctor nurse painter singer writer farmer driver pilot cook dentist lawyer gardener builder
-tailor waiter actor judge sailor butcher barber miner plumber""".split()
-FOODS = "pizza soup bread cheese rice pasta salad cake honey chocolate fish curry pie beans tea coffee milk juice".split()
+JOBS = _words(
+    """baker teacher doctor nurse painter singer writer farmer driver pilot cook dentist lawyer gardener
+    builder tailor waiter actor judge sailor butcher barber miner plumber"""
+)
+FOODS = _words(
+    "pizza soup bread cheese rice pasta salad cake honey chocolate fish curry pie beans tea coffee milk juice"
+)
 WEATHER = ["sunny", "cloudy", "rainy", "windy", "foggy", "stormy", "snowy", "cold", "warm", "hot"]
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = "January February March April May June July August September October November December".split()
+DAYS = _words("""Monday Tuesday Wednesday Thursday Friday Saturday Sunday""")
+MONTHS = _words("""January February March April May June July August September October November December""")
 # What someone does: the third person, its past and its infinitive, and with what.
 ACTIVITIES = [
     ("plays", "played", "play", ["tennis", "football", "chess", "cards", "the piano", "the guitar"]),
@@ -96,7 +115,8 @@ OPPOSITES = [
     ("clean", "dirty"),
 ]
 # What a call of `lookup` may be about.
-TOPICS = """gravity oxygen the Moon Mars Venus Jupiter photosynthesis volcanoes Einstein Mozart Newton Darwin Plato
-Cleopatra Napoleon Galileo democracy chess jazz opera penguins whales dinosaurs electricity magnets rainbows glaciers
-the Nile the Alps the Sahara""".replace("the ", "the_").split()
-TOPICS = [topic.replace("_", " ") for topic in TOPICS]
+TOPICS = [
+    *_words("""gravity oxygen Mars Venus Jupiter photosynthesis volcanoes Einstein Mozart Newton Darwin Plato Cleopatra
+    Napoleon Galileo democracy chess jazz opera penguins whales dinosaurs electricity magnets rainbows glaciers"""),
+    *["the Moon", "the Nile", "the Alps", "the Sahara"],
+]

@@ -4,17 +4,19 @@ import json
 import random
 import re
 from dataclasses import replace
+from itertools import pairwise
 
-import gesso.chat_template
 import pytest
-from gesso.reply import parse_reply
-from gesso.templates.messages import prepare_messages
-from gesso.tokenizer import DEFAULTS
 from mini.dialogue import Draw
 from mini.generator import draw_dialogue
 from mini.rendering import TEMPLATE, prompt_text, reply_text
 from mini.split import is_held_out
 from mini.tasks import TASKS, arithmetic, tools
+
+import gesso.chat_template
+from gesso.reply import parse_reply
+from gesso.templates.messages import prepare_messages
+from gesso.tokenizer import DEFAULTS
 
 COUNT = 150
 ALL = list(TASKS)
@@ -118,7 +120,7 @@ def test_a_corrupted_reply_is_wrong(task):
 def test_the_reply_of_another_dialogue_is_wrong(task):
     """A checker that accepts any well-formed reply would pass all other tests."""
     found = dialogues(task)
-    swapped = zip(found, found[1:], strict=False)
+    swapped = pairwise(found)
     judged = [TASKS[task].is_right(a, expected_reply(b)) for a, b in swapped if a.content != b.content]
     assert sum(judged) < len(judged) / 4
 
@@ -148,7 +150,9 @@ def test_plain_jinja_renders_what_the_package_renders(task):
     for dialogue in dialogues(task, 12):
         given = {"tools": dialogue.tools or None, "enable_thinking": dialogue.thinking}
         variables = {**DEFAULTS, **given, "messages": prepare_messages(dialogue.messages)}
-        assert prompt_text(dialogue) == "".join([gesso.chat_template.render(compiled, variables, {"bos_token": "<bos>"})])
+        assert prompt_text(dialogue) == "".join(
+            [gesso.chat_template.render(compiled, variables, {"bos_token": "<bos>"})]
+        )
 
 
 def test_draws_of_a_number_have_both_ends():

@@ -6,11 +6,12 @@ import pytest
 
 pytest.importorskip("tokenizers", reason="the package tokenizers, which only training needs, is not installed")
 
-from gesso.synth.tokenizer import CONTROL, FIRST_BYTE, LINE_BREAKS, VISIBLE
 from mini import tokenizer as mini_tokenizer
 from mini import words
 from mini.generator import draw_dialogue
 from mini.rendering import prompt_text, reply_text
+
+from gesso.synth.tokenizer import CONTROL, FIRST_BYTE, LINE_BREAKS, VISIBLE
 
 
 @pytest.fixture(scope="module")

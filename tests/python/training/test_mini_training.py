@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch, which only training needs, is not installed")
-pytest.importorskip("safetensors")
+pytest.importorskip("torch", reason="torch, which only training needs, is not installed")
 
+import torch
 from mini import tokenizer as mini_tokenizer
-from mini.batches import to_ids
+from mini.batches import make_batch, to_ids
 from mini.checkpoint import copy_into, load_weights, named, save_weights
 from mini.generator import draw_dialogue
-from mini.model import Mini, Sizes
+from mini.model import Mini
+from mini.sizes import Sizes
 from mini.trainer import Plan, Trainer
 
 PLAN = {
@@ -71,8 +72,6 @@ def test_a_run_starts_from_weights(tmp_path):
 
 def test_a_canvas_of_a_batch_sees_its_own_prompt_alone():
     """Rows of other sequences and padding must not change a sequence's logits."""
-    from mini.batches import make_batch
-
     tokenizer = mini_tokenizer.load()
     torch.manual_seed(0)
     model = Mini(Sizes(vocab=tokenizer.get_vocab_size()))

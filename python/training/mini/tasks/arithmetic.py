@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from gesso.reply import Reply
-
 from mini.dialogue import Dialogue, Draw, Task, user
 from mini.words import NAMES, PLURALS, THINGS
 

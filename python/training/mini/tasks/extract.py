@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from gesso.reply import Reply
-
 from mini.dialogue import Dialogue, Draw, Task, user
 from mini.words import CITIES, COLOURS, DAYS, JOBS, NAMES, PLURALS, THINGS
 
@@ -35,16 +34,16 @@ REQUESTS = [
 
 
 def _record(draw: Draw) -> tuple[list[str], dict[str, Any]]:
-    name, friend = draw.some_of(NAMES, 2)
+    name, friend = draw.names(NAMES, 2)
     kind = draw.number(0, 2)
     if kind == 0:
-        age, city, job = draw.number(10, 99), draw.one_of(CITIES), draw.one_of(JOBS)
+        age, city, job = draw.number(10, 99), draw.name(CITIES), draw.one_of(JOBS)
         return PERSON, {"name": name, "age": age, "city": city, "job": job}
     if kind == 1:
         item, colour = PLURALS[draw.one_of(THINGS)], draw.one_of(COLOURS)
         count, day = draw.number(2, 99), draw.one_of(DAYS)
         return ORDER, {"name": name, "count": count, "colour": colour, "item": item, "day": day}
-    return VISIT, {"name": name, "friend": friend, "city": draw.one_of(CITIES), "day": draw.one_of(DAYS)}
+    return VISIT, {"name": name, "friend": friend, "city": draw.name(CITIES), "day": draw.one_of(DAYS)}
 
 
 def make(draw: Draw) -> Dialogue:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from mini.dialogue import Dialogue, Draw, Task, says_expected, user
 from mini.words import CAPITALS, DAYS, MONTHS, OPPOSITES
 
-REQUESTS = ["Fill the gap: {}", "{} Fill the gap.", "What is missing? {}", "Complete this: {}", "Fill in the missing word: {}"]
+REQUESTS = [
+    "Fill the gap: {}",
+    "{} Fill the gap.",
+    "What is missing? {}",
+    "Complete this: {}",
+    "Fill in the missing word: {}",
+]
 GAP = "___"
 
 

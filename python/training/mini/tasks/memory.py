@@ -21,7 +21,13 @@ FACTS = [
         "You live in {x}.",
         CITIES,
     ),
-    (["I work as a {x}.", "I am a {x}."], "That is a good job.", ["What is my job?", "What do I do?"], "You are a {x}.", JOBS),
+    (
+        ["I work as a {x}.", "I am a {x}."],
+        "That is a good job.",
+        ["What is my job?", "What do I do?"],
+        "You are a {x}.",
+        JOBS,
+    ),
     (
         ["My favourite colour is {x}.", "I love the colour {x}."],
         "A fine colour!",
@@ -29,7 +35,13 @@ FACTS = [
         "Your favourite colour is {x}.",
         COLOURS,
     ),
-    (["I like {x}.", "I love {x}."], "That sounds good.", ["What do I like?", "What did I say I like?"], "You like {x}.", FOODS),
+    (
+        ["I like {x}.", "I love {x}."],
+        "That sounds good.",
+        ["What do I like?", "What did I say I like?"],
+        "You like {x}.",
+        FOODS,
+    ),
     (
         ["My pet is called {x}.", "I have a pet called {x}."],
         "{x} is a nice name.",
@@ -37,7 +49,13 @@ FACTS = [
         "Your pet is called {x}.",
         PET_NAMES,
     ),
-    (["I have a {x}.", "At home I have a {x}."], "How nice!", ["Which animal do I have?", "What pet do I have?"], "You have a {x}.", ANIMALS),
+    (
+        ["I have a {x}.", "At home I have a {x}."],
+        "How nice!",
+        ["Which animal do I have?", "What pet do I have?"],
+        "You have a {x}.",
+        ANIMALS,
+    ),
     (
         ["Remember the number {x}.", "Please keep the number {x} in mind."],
         "I will remember it.",
@@ -47,10 +65,12 @@ FACTS = [
     ),
 ]
 
+PROPER = (NAMES, CITIES, PET_NAMES)
+
 
 def make(draw: Draw) -> Dialogue:
     told = draw.some_of(range(len(FACTS)), draw.number(1, 2))
-    values = [draw.one_of(FACTS[fact][4]) for fact in told]
+    values = [draw.name(x) if x in PROPER else draw.one_of(x) for x in (FACTS[fact][4] for fact in told)]
     text = " ".join(draw.one_of(FACTS[fact][0]).format(x=x) for fact, x in zip(told, values, strict=True))
     answer = FACTS[told[-1]][1].format(x=values[-1])
     asked = draw.number(0, len(told) - 1)

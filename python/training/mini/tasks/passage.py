@@ -44,16 +44,18 @@ FACTS = {
         COLOURS,
     ),
 }
+PROPER = ("city", "pet")  # facts whose values are names
 LAYOUTS = ["{text}\n{question}", "{text} {question}", "Read this: {text}\n{question}", "{question}\n{text}"]
 UNKNOWN = "The text does not say that."
 
 
 def make(draw: Draw) -> Dialogue:
-    people = draw.some_of(NAMES, draw.number(1, 3))
+    people = draw.names(NAMES, draw.number(1, 3))
     stated: list[tuple[str, str, str]] = []  # a person, a kind of fact, its value
     for name in people:
         for kind in draw.some_of(list(FACTS), draw.number(1, 2)):
-            stated.append((name, kind, draw.one_of(FACTS[kind][3])))
+            values = FACTS[kind][3]
+            stated.append((name, kind, draw.name(values) if kind in PROPER else draw.one_of(values)))
     sentences = [draw.one_of(FACTS[kind][0]).format(name=name, x=x) for name, kind, x in stated]
     draw.rng.shuffle(sentences)
     if draw.chance(0.85):

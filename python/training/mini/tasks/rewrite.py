@@ -43,7 +43,11 @@ def replace(draw: Draw) -> tuple[str, str, str]:
         ["{name} sees a {colour} {}.", "The {} of {name} is {colour}.", "{name} has a {} and a {other}."]
     )
     request = draw.one_of(
-        ["Replace {old} with {new}: {sentence}", "Write {new} in place of {old}: {sentence}", "{sentence} Change {old} to {new}."]
+        [
+            "Replace {old} with {new}: {sentence}",
+            "Write {new} in place of {old}: {sentence}",
+            "{sentence} Change {old} to {new}.",
+        ]
     )
     before = sentence.format(old, name=name, colour=colour, other=other)
     after = sentence.format(new, name=name, colour=colour, other=other)
@@ -57,7 +61,7 @@ def reverse(draw: Draw) -> tuple[str, str, str]:
 
 
 def swap(draw: Draw) -> tuple[str, str, str]:
-    first, second = draw.some_of(NAMES, 2)
+    first, second = draw.names(NAMES, 2)
     sentence = draw.one_of(["{} helps {}.", "{} calls {}.", "{} is older than {}.", "{} writes to {}.", "{} sees {}."])
     request = draw.one_of(["Swap the names: {}", "Exchange the two names: {}"])
     return f"{first} {second}", request.format(sentence.format(first, second)), sentence.format(second, first)

@@ -21,7 +21,10 @@ TOPICS = [
     ),
     (
         ["What can you do?", "How can you help me?", "What are you good at?", "Help!"],
-        ["I can add numbers, answer questions about a text and call tools.", "I can calculate, rewrite texts and fill gaps."],
+        [
+            "I can add numbers, answer questions about a text and call tools.",
+            "I can calculate, rewrite texts and fill gaps.",
+        ],
     ),
     (
         ["Thank you!", "Thanks!", "Thanks a lot!", "Thank you very much."],
@@ -51,7 +54,7 @@ TOPICS = [
         ["How do you work?", "How do you write?", "How do you make words?"],
         ["I begin with random words and improve all of them at once.", "I write all words at once, step by step."],
     ),
-]  # fmt: skip
+]
 NAMED = [
     (["Hello, I am {x}.", "Hi, my name is {x}.", "Good morning, I am {x}."], "Hello {x}! How can I help you?"),
     (["Say hello to {x}.", "Please greet {x}."], "Hello {x}, nice to meet you!"),
@@ -68,9 +71,14 @@ def make(draw: Draw) -> Dialogue:
         phrase = phrases[place]
         opening = draw.one_of(["", "", f"I am {draw.one_of(NAMES)}. "])
         # The phrases are few, so what is held out is a phrase behind a name.
-        return Dialogue(f"small talk {opening}{phrase}", [user(opening + phrase)], text=replies[place % len(replies)], expected=replies)
+        return Dialogue(
+            f"small talk {opening}{phrase}",
+            [user(opening + phrase)],
+            text=replies[place % len(replies)],
+            expected=replies,
+        )
     phrases, reply = draw.one_of([*NAMED, *NAMED, *FAVOURITES])
-    x = draw.one_of(FOODS if "taste" in reply else NAMES)
+    x = draw.one_of(FOODS) if "taste" in reply else draw.name(NAMES)
     text = draw.one_of(phrases).format(x=x)
     return Dialogue(f"small talk {reply} {x}", [user(text)], text=reply.format(x=x))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from gesso.reply import Reply
-
 from mini.dialogue import Dialogue, Draw, Task, says_expected, user
 from mini.tasks import refuse, small_talk
 from mini.words import CITIES, TOPICS, WEATHER
@@ -67,9 +66,9 @@ def _question(draw: Draw) -> tuple[str, str, str]:
     """Returns the name of a tool, a question that needs it, and the value of its parameter."""
     name = draw.one_of(list(TOOLS))
     if name == "weather":
-        x, phrases = draw.one_of(CITIES), WEATHER_QUESTIONS
+        x, phrases = draw.name(CITIES), WEATHER_QUESTIONS
     elif name == "lookup":
-        x, phrases = draw.one_of(TOPICS), LOOKUPS
+        x, phrases = draw.name(TOPICS), LOOKUPS
     else:
         x, phrases = f"{draw.number(2, 999)} {draw.one_of('+-*')} {draw.number(2, 99)}", SUMS
     return name, draw.phrase(phrases, NUM_HELD_OUT).format(x=x), x
