@@ -19,12 +19,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the GGUF file")
     parser.add_argument("--type", choices=sorted(FILE_TYPES), default="Q8_0", help="of the matrices")
     arguments = parser.parse_args()
-    weights, step = load_weights(arguments.weights)
+    weights, progress = load_weights(arguments.weights)
     sizes = Sizes(vocab=len(weights["embed_tokens.weight"]))
     folder = arguments.out.with_suffix("")
     write_folder(folder, weights, sizes)
     write_gguf(folder, arguments.out, arguments.type)
-    print(f"wrote {arguments.out} ({arguments.out.stat().st_size} bytes) from step {step}")
+    print(f"wrote {arguments.out} ({arguments.out.stat().st_size} bytes) from step {progress.step}")
 
 
 if __name__ == "__main__":

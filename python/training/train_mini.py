@@ -7,6 +7,16 @@ the weights that --weights names, or from the seed. The data and the noise of a 
 run that goes on from its state computes what a run without a stop would have computed, and 200 steps from the seed
 give the same losses each time, with the same number of threads.
 
+`--weights python/training/mini/trained/weights.safetensors` goes on from the committed weights, whose curve lies beside
+them. To commit newer ones, copy weights.safetensors and log.jsonl of --work there.
+
+On a machine with other work, the run takes what is left if it is started like this:
+
+    export OMP_WAIT_POLICY=PASSIVE MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=4000000000
+    setsid nohup chrt -i 0 python python/training/train_mini.py --work build/mini --compile &
+
+Threads that wait must not turn in a loop, and large tensors should not go back to the system after each use.
+
 The learning rate rises, stays, and falls only when --decay-from says so: a run that is cut into pieces does not know
 its end. The folder gets log.jsonl, the curve of the losses; state.pt, the whole state; and weights.safetensors, the
 averaged weights in 8 bits. `mini/objective.py` says what the loss is.
@@ -35,7 +45,7 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=100)
     parser.add_argument("--decay-from", type=int, help="the step where the learning rate begins to fall")
     parser.add_argument("--decay-steps", type=int, default=1000)
-    parser.add_argument("--log-every", type=int, default=20)
+    parser.add_argument("--log-every", type=int, default=50)
     parser.add_argument("--held-out-every", type=int, default=200)
     parser.add_argument("--save-minutes", type=float, default=5)
     parser.add_argument("--float32", action="store_true", help="no product in bfloat16")

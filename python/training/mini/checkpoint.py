@@ -6,6 +6,7 @@ The small file holds int8 numbers with one scale for each 32 of a row, as Q8_0 d
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,17 @@ def load_state(file: Path) -> dict[str, Any]:
     return state
 
 
-def save_weights(file: Path, weights: dict[str, Tensor], step: int) -> None:
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is. cpu_minutes: of all threads, of all runs that led here."""
+
+    step: int = 0
+    cpu_minutes: float = 0.0
+
+
+def save_weights(file: Path, weights: dict[str, Tensor], progress: Progress) -> None:
     """Writes weights in about one byte each; vectors and the router stay float32."""
-    stored: dict[str, Tensor] = {"step": torch.tensor(step)}
+    stored = {name: torch.tensor(float(value), dtype=torch.float64) for name, value in asdict(progress).items()}
     for name, tensor in weights.items():
         if tensor.ndim < 2 or "router" in name:
             stored[name] = tensor.detach().clone()
@@ -43,10 +52,10 @@ def save_weights(file: Path, weights: dict[str, Tensor], step: int) -> None:
     os.replace(temporary, file)
 
 
-def load_weights(file: Path) -> tuple[dict[str, Tensor], int]:
-    """Returns the weights of a file of `save_weights`, and the step that they are from."""
+def load_weights(file: Path) -> tuple[dict[str, Tensor], Progress]:
+    """Returns the weights of a file of `save_weights`, and how far the training was."""
     stored = load_file(file)
-    step = int(stored.pop("step"))
+    progress = Progress(int(stored.pop("step")), float(stored.pop("cpu_minutes")))
     weights = {}
     for name, tensor in stored.items():
         if name.endswith(".int8"):
@@ -55,7 +64,7 @@ def load_weights(file: Path) -> tuple[dict[str, Tensor], int]:
             weights[name.removesuffix(".int8")] = blocks.view(tensor.shape)
         elif not name.endswith(".scale") or f"{name.removesuffix('.scale')}.int8" not in stored:
             weights[name] = tensor
-    return weights, step
+    return weights, progress
 
 
 def named(model: nn.Module) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from torch import Tensor
 
 from mini import tokenizer as mini_tokenizer
 from mini.batches import Batches
-from mini.checkpoint import copy_into, load_state, load_weights, named, save_state, save_weights
+from mini.checkpoint import Progress, copy_into, load_state, load_weights, named, save_state, save_weights
 from mini.model import Mini
 from mini.objective import losses
 from mini.optimizer import Optimizer
 from mini.sizes import Sizes
 
 AVERAGE = 0.998  # how much of the running average of the weights a step keeps
+LOG = "log.jsonl"
 HELD_OUT_STEP = 1 << 40  # the noise of held-out batches is that of steps which training never reaches
 NUM_HELD_OUT_BATCHES = 4
 
@@ -62,22 +64,27 @@ class Trainer:
         self.batches = Batches(tokenizer, plan.seed, plan.batch, self.model.sizes.canvas)
         self.held_out = Batches(tokenizer, plan.seed + 1, plan.batch, self.model.sizes.canvas, held_out=True)
         self.optimizer = Optimizer(self.model, plan.muon_rate, plan.adam_rate)
-        self.step = self.started = 0
-        self.seconds = 0.0
+        progress, self.started = Progress(), 0
         self.state_file = work / "state.pt"
         if self.state_file.exists():
             state = load_state(self.state_file)
             copy_into(self.model, state["weights"])
             self.optimizer.load(state["optimizer"])
             self.average = state["average"]
-            self.step, self.started, self.seconds = state["step"], state["started"], state["seconds"]
+            progress, self.started = Progress(state["step"], state["cpu_minutes"]), state["started"]
         else:
             if weights is not None:
-                loaded, self.step = load_weights(weights)
+                loaded, progress = load_weights(weights)
                 copy_into(self.model, loaded)
-                self.started = self.step
+                self.started = progress.step
+                if (log := weights.with_name(LOG)).exists() and not (work / LOG).exists():
+                    shutil.copy(log, work / LOG)
             self.average = {name: p.detach().clone() for name, p in named(self.model).items()}
+        self.step, self.earlier_minutes = progress.step, progress.cpu_minutes
         self.stopping = False
+
+    def cpu_minutes(self) -> float:
+        return self.earlier_minutes + time.process_time() / 60
 
     def stop(self, *_: object) -> None:
         """Ends the loop behind the present step."""
@@ -86,15 +93,18 @@ class Trainer:
     def save(self) -> None:
         state = {"weights": {name: p.detach() for name, p in named(self.model).items()}, "average": self.average}
         state |= {"optimizer": self.optimizer.state(), "step": self.step, "started": self.started}
-        save_state(self.state_file, state | {"seconds": self.seconds})
-        save_weights(self.work / "weights.safetensors", self.average, self.step)
+        progress = Progress(self.step, self.cpu_minutes())
+        save_state(self.state_file, state | {"cpu_minutes": progress.cpu_minutes})
+        save_weights(self.work / "weights.safetensors", self.average, progress)
 
     def train_step(self) -> tuple[float, float, float]:
         """Returns the losses of the canvas and of the encoder, and that of uneven use."""
         result = losses(self.model, self.batches.batch(self.step), self.plan.seed, self.step)
         self.model.zero_grad(set_to_none=True)
         result.total.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        if not norm.isfinite():
+            raise FloatingPointError(f"step {self.step}: the gradient is not finite; the last saved state is good")
         self.optimizer.step(self.plan.scale(self.step, self.started))
         self.step += 1
         keep = min(AVERAGE, (self.step - self.started + 1) / (self.step - self.started + 10))
@@ -119,7 +129,7 @@ class Trainer:
         }
 
     def log(self, line: dict[str, float]) -> None:
-        with open(self.work / "log.jsonl", "a", encoding="utf-8") as file:
+        with open(self.work / LOG, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def run(self) -> None:
@@ -129,14 +139,11 @@ class Trainer:
         seen: list[tuple[float, float, float]] = []
         saved = time.monotonic()
         while self.step < self.plan.steps and not self.stopping:
-            begin = time.perf_counter()
             seen.append(self.train_step())
-            self.seconds += time.perf_counter() - begin
             if self.step % self.plan.log_every == 0:
                 canvas, encoder, uneven = (round(sum(values) / len(seen), 4) for values in zip(*seen, strict=True))
                 line = {"step": self.step, "loss": canvas, "encoder": encoder, "uneven": uneven}
-                line["minutes"] = round(self.seconds / 60, 2)
-                line["cpu_minutes"] = round(time.process_time() / 60, 2)
+                line["cpu_minutes"] = round(self.cpu_minutes(), 2)
                 if self.step % self.plan.held_out_every == 0:
                     line |= self.held_out_loss()
                 self.log(line)

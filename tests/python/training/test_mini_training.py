@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="torch, which only training needs, is not in
 import torch
 from mini import tokenizer as mini_tokenizer
 from mini.batches import make_batch, to_ids
-from mini.checkpoint import copy_into, load_weights, named, save_weights
+from mini.checkpoint import Progress, copy_into, load_weights, named, save_weights
 from mini.generator import draw_dialogue
 from mini.model import Mini
 from mini.sizes import Sizes
@@ -56,9 +56,9 @@ def test_a_run_can_be_repeated_and_interrupted(tmp_path):
 def test_weights_come_back_within_their_rounding(tmp_path):
     torch.manual_seed(0)
     model, other = Mini(Sizes(vocab=64)), Mini(Sizes(vocab=64))
-    save_weights(tmp_path / "w.safetensors", named(model), 12)
-    weights, step = load_weights(tmp_path / "w.safetensors")
-    assert step == 12
+    save_weights(tmp_path / "w.safetensors", named(model), Progress(12, 3.5))
+    weights, progress = load_weights(tmp_path / "w.safetensors")
+    assert progress == Progress(12, 3.5)
     copy_into(other, weights)
     for name, parameter in named(model).items():
         assert (named(other)[name] - parameter).abs().max() <= parameter.abs().max() / 250, name
@@ -67,7 +67,7 @@ def test_weights_come_back_within_their_rounding(tmp_path):
 def test_a_run_starts_from_weights(tmp_path):
     curve(tmp_path / "a")
     lines = curve(tmp_path / "b", weights=tmp_path / "a" / "weights.safetensors", steps=4)
-    assert [line["step"] for line in lines] == [4]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]  # the curve goes on, too
 
 
 def test_a_canvas_of_a_batch_sees_its_own_prompt_alone():
