@@ -78,12 +78,15 @@ def test_a_canvas_of_a_batch_sees_its_own_prompt_alone():
     pairs = [to_ids(tokenizer, draw_dialogue(0, i)[1]) for i in range(14)]
     pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
 
-    def logits(chosen):
-        batch = make_batch(chosen, [64] * len(chosen))
+    lengths = [min(64, len(reply) + 7 * place) for place, (_, reply) in enumerate(pairs)]
+
+    def logits(chosen, lengths):
+        batch = make_batch(chosen, lengths)
         cache, _, _ = model.encode(batch.text, batch.text_layout, batch.prompt_lengths)
-        return model.raw_logits(model.denoise(batch.canvas, batch.canvas_layout, cache, None)[0]).unflatten(0, (-1, 64))
+        return model.raw_logits(model.denoise(batch.canvas, batch.canvas_layout, cache, None)[0]).split(lengths)
 
     with torch.no_grad():
-        together = logits(pairs)
+        together = logits(pairs, lengths)
         for place in (0, 11, 13):
-            torch.testing.assert_close(together[place], logits([pairs[place]])[0], atol=1e-4, rtol=1e-4)
+            alone = logits([pairs[place]], [lengths[place]])[0]
+            torch.testing.assert_close(together[place], alone, atol=1e-4, rtol=1e-4)
