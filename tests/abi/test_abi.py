@@ -61,7 +61,8 @@ def test_what_breaks_programs_is_found(changed, is_broken):
 def test_a_changed_header_is_noticed(tmp_path):
     text = HEADER.read_text(encoding="utf-8")
     (tmp_path / "gesso").mkdir()
-    (tmp_path / "gesso/export.h").write_text(HEADER.with_name("export.h").read_text(encoding="utf-8"))
+    for name in ("export.h", "version.h"):
+        (tmp_path / "gesso" / name).write_text(HEADER.with_name(name).read_text(encoding="utf-8"))
     before = lines_of_header()
     for old, new in (
         ("gesso_model_load(const char* path,", "gesso_model_load(char* path,"),
