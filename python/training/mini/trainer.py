@@ -8,6 +8,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -65,6 +66,7 @@ class Trainer:
         self.held_out = Batches(tokenizer, plan.seed + 1, plan.batch, self.model.sizes.canvas, held_out=True)
         self.optimizer = Optimizer(self.model, plan.muon_rate, plan.adam_rate)
         progress, self.started = Progress(), 0
+        self.seen: list[list[float]] = []  # the losses since the last line of the log
         self.state_file = work / "state.pt"
         if self.state_file.exists():
             state = load_state(self.state_file)
@@ -72,6 +74,7 @@ class Trainer:
             self.optimizer.load(state["optimizer"])
             self.average = state["average"]
             progress, self.started = Progress(state["step"], state["cpu_minutes"]), state["started"]
+            self.seen = state["seen"]
         else:
             if weights is not None:
                 loaded, progress = load_weights(weights)
@@ -93,11 +96,12 @@ class Trainer:
     def save(self) -> None:
         state = {"weights": {name: p.detach() for name, p in named(self.model).items()}, "average": self.average}
         state |= {"optimizer": self.optimizer.state(), "step": self.step, "started": self.started}
+        state["seen"] = self.seen
         progress = Progress(self.step, self.cpu_minutes())
         save_state(self.state_file, state | {"cpu_minutes": progress.cpu_minutes})
         save_weights(self.work / "weights.safetensors", self.average, progress)
 
-    def train_step(self) -> tuple[float, float, float]:
+    def train_step(self) -> list[float]:
         """Returns the losses of the canvas and of the encoder, and that of uneven use."""
         result = losses(self.model, self.batches.batch(self.step), self.plan.seed, self.step)
         self.model.zero_grad(set_to_none=True)
@@ -110,7 +114,7 @@ class Trainer:
         keep = min(AVERAGE, (self.step - self.started + 1) / (self.step - self.started + 10))
         averages: list[Tensor] = list(self.average.values())
         torch._foreach_lerp_(averages, [p.detach() for p in self.model.parameters()], 1 - keep)
-        return result.canvas, result.encoder, result.uneven
+        return [result.canvas, result.encoder, result.uneven]
 
     @torch.no_grad()
     def held_out_loss(self) -> dict[str, float]:
@@ -136,18 +140,17 @@ class Trainer:
         """Trains until `plan.steps`, or until SIGTERM or SIGINT comes. Then it saves."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.stop)
-        seen: list[tuple[float, float, float]] = []
         saved = time.monotonic()
         while self.step < self.plan.steps and not self.stopping:
-            seen.append(self.train_step())
+            self.seen.append(self.train_step())
             if self.step % self.plan.log_every == 0:
-                canvas, encoder, uneven = (round(sum(values) / len(seen), 4) for values in zip(*seen, strict=True))
+                canvas, encoder, uneven = (round(fmean(values), 4) for values in zip(*self.seen, strict=True))
                 line = {"step": self.step, "loss": canvas, "encoder": encoder, "uneven": uneven}
                 line["cpu_minutes"] = round(self.cpu_minutes(), 2)
                 if self.step % self.plan.held_out_every == 0:
                     line |= self.held_out_loss()
                 self.log(line)
-                seen = []
+                self.seen = []
             if time.monotonic() - saved > 60 * self.plan.save_minutes:
                 self.save()
                 saved = time.monotonic()
