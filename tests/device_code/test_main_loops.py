@@ -30,7 +30,7 @@ HOT = {
 # The experts of a canvas, in tiles of 24 rows: issue slots of a scheduler for 64 x 64 weights.
 EXPERT_SLOTS = {
     ("wgmma experts", "sm_90", "Q4_K"): 90,
-    ("wgmma experts", "sm_90", "Q8_0"): 133,
+    ("wgmma experts", "sm_90", "Q8_0"): 127,
     ("wgmma experts", "sm_90", "Q5_0"): 157,
     ("mma int8", "sm_86", "Q4_K"): 235,
     ("mma int8", "sm_120", "Q5_0"): 275,

@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kNumBanks = 32;
 constexpr size_t kBankBytes = 4;
 
+constexpr uintptr_t kSkipped = UINTPTR_MAX;  // the place of an offset that a lane does not access
+
 struct Access {
   uintptr_t offsets[kLanes];
   bool is_active[kLanes];
@@ -84,6 +86,10 @@ void AccessLog::add_shared(int lane, uintptr_t offset, size_t bytes, bool is_sto
   site(bytes, is_store, place).offsets[lane].push_back(offset);
 }
 
+void AccessLog::add_skipped(int lane, size_t bytes, bool is_store, const Place& place) {
+  site(bytes, is_store, place).offsets[lane].push_back(kSkipped);
+}
+
 void AccessLog::finish_turns() {
   for (Site& site : sites_) {
     size_t count = 0;
@@ -91,7 +97,7 @@ void AccessLog::finish_turns() {
     for (size_t i = 0; i < count; ++i) {
       Access access = {};
       for (int lane = 0; lane < kLanes; ++lane) {
-        access.is_active[lane] = i < site.offsets[lane].size();
+        access.is_active[lane] = i < site.offsets[lane].size() && site.offsets[lane][i] != kSkipped;
         if (access.is_active[lane]) access.offsets[lane] = site.offsets[lane][i];
       }
       ++site.num_accesses;
@@ -136,6 +142,10 @@ void count_launch(const std::string& kernel) {
 
 void record_access(AccessKind kind, const void* address, size_t bytes, const Place& place) {
   Block::mine().begin_access(kind, address, bytes, place);
+}
+
+void record_skipped_access(AccessKind kind, size_t bytes, const Place& place) {
+  Block::mine().skip_access(kind, bytes, place);
 }
 
 void record_end_of_access(AccessKind kind, const void* address, size_t bytes) {

@@ -2,7 +2,8 @@
 //
 // The lanes of a warp have their turns one after another. So an access of a warp is put together from the accesses of
 // its lanes: the n-th time that a lane comes to a place, since its warp met last, belongs to the n-th time of the other
-// lanes. (Where some lanes skip one of several calls of one function, accesses of different calls are put together.)
+// lanes. (Where some lanes skip one of several calls of one function, and do not say so, accesses of different calls
+// are put together.)
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,8 @@ class AccessLog {
  public:
   // `offset` is that of the first byte from a multiple of 128 bytes.
   void add_shared(int lane, uintptr_t offset, size_t bytes, bool is_store, const Place& place);
+  // The lane comes to the place and accesses nothing.
+  void add_skipped(int lane, size_t bytes, bool is_store, const Place& place);
   void add_global(size_t bytes) { global_bytes_ += static_cast<int64_t>(bytes); }
   // All lanes of a warp have had their turn.
   void finish_turns();

@@ -16,6 +16,8 @@ namespace {
 // Rare changes suit the caches of the host.
 constexpr uint32_t kInstructionsPerTurn = 8;
 
+bool is_store(AccessKind kind) { return kind != AccessKind::kLoad && kind != AccessKind::kProduct; }
+
 bool is_same_place(const Place& a, const Place& b) {
   return a.line() == b.line() && (a.file_name() == b.file_name() || std::string(a.file_name()) == b.file_name());
 }
@@ -206,9 +208,12 @@ void Block::begin_access(AccessKind kind, const void* address, size_t bytes, con
   }
   const std::string problem = order_.begin(kind, static_cast<int>(threadIdx.x), offset, bytes);
   if (!problem.empty()) emulator::fail(problem, place);
-  const bool is_store = kind != AccessKind::kLoad && kind != AccessKind::kProduct;
   if (kind != AccessKind::kProduct && kind != AccessKind::kBulkCopy)
-    accesses_.add_shared(lane_, offset, bytes, is_store, place);
+    accesses_.add_shared(lane_, offset, bytes, is_store(kind), place);
+}
+
+void Block::skip_access(AccessKind kind, size_t bytes, const Place& place) {
+  accesses_.add_skipped(lane_, bytes, is_store(kind), place);
 }
 
 void Block::end_access(AccessKind kind, const void* address, size_t bytes) {

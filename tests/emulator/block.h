@@ -66,6 +66,7 @@ class Block {
   void order_behind(const WarpTimes& times) { order_.follow(warp_->index, times); }
   [[noreturn]] void fail(const std::string& message);
   void begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place);
+  void skip_access(AccessKind kind, size_t bytes, const Place& place);
   void end_access(AccessKind kind, const void* address, size_t bytes);
   void wait_for_earlier_kernels() { warp_->waited |= 1u << lane_; }
   ThreadCopies& copies() { return warp_->copies[lane_]; }

@@ -43,6 +43,8 @@ void start_copy(void* shared, const void* global, size_t bytes, bool valid, cons
   Block::mine().copies().start(shared, valid ? global : nullptr, bytes);
 }
 
+void skip_copy(size_t bytes, const Place& place) { skip_access(AccessKind::kCopy, bytes, place); }
+
 void commit_copies() { Block::mine().copies().commit(); }
 
 void wait_copies(int num_in_flight) {

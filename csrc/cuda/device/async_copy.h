@@ -19,6 +19,20 @@ __device__ inline void copy_async_16(void* shared, const void* global, bool vali
                : "memory");
 }
 
+// The same where `condition` is true. Otherwise nothing is copied, and the bytes in shared memory stay as they are.
+// This is one instruction, without a branch around it. So the addresses of all copies of a thread are computed once,
+// and do not depend on the conditions of the others.
+__device__ inline void copy_async_16_if(bool condition, void* shared, const void* global) {
+  asm volatile(
+      "{\n"
+      ".reg .pred copies;\n"
+      "setp.ne.s32 copies, %2, 0;\n"
+      "@copies cp.async.cg.shared.global [%0], [%1], 16;\n"
+      "}" ::"r"(shared_address(shared)),
+      "l"(global), "r"(static_cast<int>(condition))
+      : "memory");
+}
+
 // Closes the thread's current group of copies. The group may be empty.
 __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 

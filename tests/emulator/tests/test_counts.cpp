@@ -122,6 +122,25 @@ TEST_CASE("copies and matrix loads") {
   for (const SharedAccesses& accesses : others.shared) check(accesses, 1, 4, 4, 1);
 }
 
+// The odd lanes leave out the first of two copies. Two lanes change places for the second one.
+__global__ void skipping_kernel(const uint4* x) {
+  wait_for_earlier_kernels();
+  uint8_t* shared = shared_memory<uint8_t>();
+  for (int i = 0; i < 2; ++i) {
+    copy_async_16_if(i == 1 || lane_index() % 2 == 0, shared + 16 * (lane_index() ^ i) + 1024 * i, x + lane_index());
+  }
+  commit_copies();
+  wait_copies<0>();
+}
+
+TEST_CASE("a copy that a lane leaves out belongs to those of the other lanes") {
+  const OnDevice<uint4> x(32);
+  const KernelCounts counts = counts_of(1, 32, 2048, skipping_kernel, x);
+  CHECK(counts.global_bytes == (16 + 32) * 16);
+  REQUIRE(counts.shared.size() == 1);
+  check(counts.shared[0], 2, 4 + 4, 4 + 4, 1);
+}
+
 __global__ void global_kernel(const float2* x, float* out) {
   wait_for_earlier_kernels();
   const auto value = load_from<float2>(x + threadIdx.x);

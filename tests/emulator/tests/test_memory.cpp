@@ -248,5 +248,23 @@ TEST_CASE("addresses of asynchronous copies") {
   CHECK(contains(copy(0, 1, true), "the global address is not aligned"));
 }
 
+// Of 32 numbers, which are 1 before, a copy replaces those of the lanes that take part.
+__global__ void conditional_kernel(float* out, const float* x, int num_lanes) {
+  float* shared = shared_memory<float>();
+  const int lane = lane_index();
+  for (int i = 0; i < 4; ++i) shared[4 * lane + i] = 1;
+  copy_async_16_if(lane < num_lanes, shared + 4 * lane, x + (lane < num_lanes ? 4 * lane : 1000000));
+  commit_copies();
+  wait_copies<0>();
+  for (int i = 0; i < 4; ++i) out[4 * lane + i] = shared[4 * lane + i];
+}
+
+TEST_CASE("a copy with a condition leaves alone what it does not copy") {
+  const OnDevice<float> x(std::vector<float>(20, 2.0f)), out(128);
+  run_kernel(1, 32, 512, conditional_kernel, out, x, 5);
+  const std::vector<float> values = out.read();
+  for (size_t i = 0; i < 128; ++i) CHECK(values[i] == (i < 20 ? 2.0f : 1.0f));
+}
+
 }  // namespace
 }  // namespace gesso::cuda

@@ -180,9 +180,8 @@ class ExpertWeights {
     for (int i = 0; i < kRowsPerThread; ++i) {
 #pragma unroll
       for (int piece = 0; piece < Windows::kWindow.pieces; piece += kThreadsPerRow) {
-        if (16 * piece < skipped_[i] + bytes) {
-          copy_async_16(target + i * kCopiedRows * Windows::kPitch + 16 * piece, sources_[i] + 16 * piece);
-        }
+        copy_async_16_if(16 * piece < skipped_[i] + bytes, target + i * kCopiedRows * Windows::kPitch + 16 * piece,
+                         sources_[i] + 16 * piece);
       }
       move(i, Windows::kSpanBytes);
     }

@@ -21,6 +21,7 @@ extern GESSO_EMULATOR_EXPORT bool is_watching_accesses;
 // These are the functions below while accesses are watched.
 GESSO_EMULATOR_EXPORT void record_access(AccessKind kind, const void* address, size_t bytes, const Place& place);
 GESSO_EMULATOR_EXPORT void record_end_of_access(AccessKind kind, const void* address, size_t bytes);
+GESSO_EMULATOR_EXPORT void record_skipped_access(AccessKind kind, size_t bytes, const Place& place);
 
 // The thread may read and write global memory from here on.
 GESSO_EMULATOR_EXPORT void wait_for_earlier_kernels();
@@ -29,6 +30,12 @@ GESSO_EMULATOR_EXPORT void wait_for_earlier_kernels();
 inline void begin_access(AccessKind kind, const void* address, size_t bytes, const Place& place) {
   if (is_watching_accesses) [[unlikely]]
     record_access(kind, address, bytes, place);
+}
+
+// The thread has no part in an access to shared memory that other lanes of its warp may make.
+inline void skip_access(AccessKind kind, size_t bytes, const Place& place) {
+  if (is_watching_accesses) [[unlikely]]
+    record_skipped_access(kind, bytes, place);
 }
 
 inline void end_access(AccessKind kind, const void* address, size_t bytes) {

@@ -13,6 +13,15 @@ inline void copy_async_16(void* shared, const void* global, bool valid = true,
   emulator::start_copy(shared, global, 16, valid, place);
 }
 
+inline void copy_async_16_if(bool condition, void* shared, const void* global,
+                             const emulator::Place& place = emulator::Place::current()) {
+  if (condition) {
+    emulator::start_copy(shared, global, 16, true, place);
+  } else {
+    emulator::skip_copy(16, place);
+  }
+}
+
 inline void commit_copies() { emulator::commit_copies(); }
 
 template <int kInFlight>
