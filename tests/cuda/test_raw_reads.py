@@ -1,6 +1,6 @@
 """Reads of stored weights from shared memory. The threads of a warp read the same word of 32 rows, or with warpgroups
 8 bytes of 8 rows, or for products of 4-bit floats four words of 8 rows. If these rows shared banks, the read would take
-several times as long."""
+several times as long. The same holds for the copies of experts' weights to shared memory."""
 
 import numpy as np
 import pytest
@@ -37,6 +37,7 @@ READERS = (
     "gemm_fp4_tile.cuh",
 )
 EXPERT_COLUMNS = {"Q5_0": (704,), "Q8_0": (704, 2816), "NVFP4": (704, 2816), "Q4_K": (2816,)}
+EXPERT_COPIES = "expert_tiles.cuh"  # of raw weights and of rows of x
 FP4_COLUMNS = (256, 704, 2112, 2816, 4096, 8192)
 
 
@@ -54,9 +55,10 @@ def small(name, columns):
 
 @pytest.fixture
 def count(emulator, request):
-    """A function count(kernel, op): what the op's warps read with the functions of READERS."""
+    """A function count(kernel, op): what the op's warps read with the functions of READERS, or what the functions of
+    `writers` write."""
 
-    def use(kernel, op):
+    def use(kernel, op, writers=None):
         architecture, activations = KERNELS[kernel]
         emulator.set_architecture(architecture)
         device.use("cuda", activations)
@@ -65,7 +67,8 @@ def count(emulator, request):
         op()
         emulator.watch_accesses(False)
         shared = [accesses for launch in emulator.take_counts() for accesses in launch.shared]
-        return [accesses for accesses in shared if accesses.place.startswith(READERS) and not accesses.is_store]
+        places, are_stores = writers or READERS, writers is not None
+        return [x for x in shared if x.place.startswith(places) and x.is_store == are_stores]
 
     yield use
     emulator.reset_settings()
@@ -99,6 +102,24 @@ def test_rows_of_experts_are_in_different_banks(count, name):
             reads = count("experts", multiply)
             assert any(read.place.startswith("half_") for read in reads)
             assert [(read.place, read.bytes, read.num_ways) for read in reads if read.num_ways > 1] == []
+
+
+@pytest.mark.parametrize("name", [*EXPERT_COLUMNS, "Q6_K"])
+def test_copies_of_experts_are_in_different_banks(count, name):
+    """Rows of weights that begin at every place that they can, and rows of x, in narrow tiles and in wide ones."""
+    rng = np.random.default_rng(1)
+    for columns in sorted({small(name, columns) for columns in EXPERT_COLUMNS.get(name, (768, 2816))}):
+        weight = random_weight(rng, name, (1, 128, columns))
+        for rows in (5, 40):
+            routing = _ops.route(np.zeros((rows, 1), np.float32), vector(np.ones(1)), 1)
+            x = rng.standard_normal((rows, columns)).astype(np.float32)
+            for multiply in (
+                lambda x=x, weight=weight, routing=routing: _ops.expert_linear(x, weight, routing, by_slot=False),
+                lambda x=x, weight=weight, routing=routing: _ops.expert_gated_linear(x, weight, None, None, routing),
+            ):
+                copies = count("experts", multiply, EXPERT_COPIES)
+                assert {copy.bytes for copy in copies} == {16} and len(copies) == 2
+                assert [(copy.place, copy.num_ways) for copy in copies if copy.num_ways > 1] == []
 
 
 @pytest.mark.parametrize("gated", [False, True], ids=["dense", "gated"])

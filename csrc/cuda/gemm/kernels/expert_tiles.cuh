@@ -200,8 +200,11 @@ class ExpertWeights {
   static constexpr int kCopiedRows = kGemmThreads / kThreadsPerRow;
   static constexpr int kRowsPerThread = kTileWeightRows / kCopiedRows;
 
+  // Eight threads copy 64 bytes of two rows at once. These rows are 4 rows, and so an odd number of times 64 bytes,
+  // apart: they are in different banks.
   __device__ static int copied_row(int thread, int i) {
-    return thread % kGemmThreads / kThreadsPerRow + i * kCopiedRows;
+    const int pair = thread % kGemmThreads / (2 * kThreadsPerRow);
+    return pair / 4 * 8 + pair % 4 + thread / kThreadsPerRow % 2 * 4 + i * kCopiedRows;
   }
 
   // Moves the place of a row's next copy, which stays a multiple of 16.
