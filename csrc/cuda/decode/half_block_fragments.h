@@ -32,21 +32,25 @@ __device__ inline void split_codes(uint32_t bytes, uint32_t& first, uint32_t& se
 }
 
 // What blocks of 32 columns have in common that begin with d, and whose weights are d * (code - kZero). The constant
-// -kZero * d has the digits of the factor d, so that both are rounded alike.
-template <int kBlockBytes, int kZero, int kSteps>
+// -kZero * d has the digits of the factor d, so that both are rounded alike. Codes begin at bit kFirstBit.
+template <int kBlockBytes, int kZero, int kSteps, int kFirstBit>
 struct HalfBlocks {
-  static constexpr int kPartSteps = kSteps, kUnitColumns = 32;
+  static constexpr int kPartSteps = kSteps, kUnitColumns = 32, kStepWords = 2;
   static constexpr bool kWholeSpans = false, kAlternates = true;
 
+  static constexpr int kHeaderUnits = kPartSteps;  // half of the steps have as many units
   struct Header {
-    float d[kPartSteps];  // half of the steps have as many units
+    float d[kHeaderUnits];
   };
+
+  // The number of unit i of a half in its part.
+  __device__ static int unit_of(int half, int i) { return 2 * (half + i / 2 * 2) + i % 2; }
 
   __device__ static Header header(const uint8_t* span, int first_step, int half, int left) {
     Header header = {};
 #pragma unroll
-    for (int i = 0; i < kPartSteps; ++i) {
-      const int unit = 2 * (half + i / 2 * 2) + i % 2;
+    for (int i = 0; i < kHeaderUnits; ++i) {
+      const int unit = unit_of(half, i);
       const uint8_t* block = span + kBlockBytes * (2 * first_step + unit);
       if (kUnitColumns * unit < left) header.d[i] = from_half(load_of_row<uint16_t>(block));
     }
@@ -57,22 +61,25 @@ struct HalfBlocks {
     float largest = 0;
 #pragma unroll
     for (float d : header.d) largest = fmaxf(largest, fabsf(d));
-    return largest * 0x1p24f;
+    return largest * kScale;
   }
 
-  __device__ static void words(const Header& header, float power, uint32_t (&words)[kPartSteps]) {
+  __device__ static void words(const Header& header, float power, uint32_t (&words)[kHeaderUnits]) {
 #pragma unroll
-    for (int i = 0; i < kPartSteps; ++i) {
+    for (int i = 0; i < kHeaderUnits; ++i) {
       const float d = header.d[i] * power;
-      words[i] = pack_half(d * 0x1p24f, d * -kZero);
+      words[i] = pack_half(d * kScale, d * -kZero);
     }
   }
+
+ private:
+  static constexpr float kScale = 0x1p24f / (1 << kFirstBit);
 };
 
 // A signed byte with its first bit flipped is the byte + 128.
 template <>
-struct HalfFragments<DType::kQ8_0> : HalfBlocks<34, 128, 2> {
-  __device__ static void codes(const WarpSpan& span, int step, uint32_t (&codes)[4][4]) {
+struct HalfFragments<DType::kQ8_0> : HalfBlocks<34, 128, 2, 0> {
+  __device__ static void codes(const WarpSpan& span, int step, const RowWords<kStepWords>&, uint32_t (&codes)[4][4]) {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
 #pragma unroll
@@ -85,27 +92,81 @@ struct HalfFragments<DType::kQ8_0> : HalfBlocks<34, 128, 2> {
 };
 
 // The low nibbles of 16 bytes are the first 16 columns of a block, and the high nibbles are the others. The fifth bits
-// of 16 columns are a number of 16 bits, whose bits 2t, 2t + 1, 2t + 8 and 2t + 9 are a lane's. A product moves them to
-// bit 4 of the bytes 0, 2, 1 and 3. The other copies fall elsewhere.
+// of a block are a number of 32 bits. It is one of the words that are prepared once for a row, with its bits in an
+// order that suits the lanes: the bits of a lane's columns become selectors of select_bytes, which puts them above
+// nibbles.
+//
+// A code is in bits 4 to 8. So the low nibbles are moved to where the high ones are.
 template <>
-struct HalfFragments<DType::kQ5_0> : HalfBlocks<22, 16, 4> {
-  __device__ static void codes(const WarpSpan& span, int step, uint32_t (&codes)[4][4]) {
+struct HalfFragments<DType::kQ5_0> : HalfBlocks<22, 16, 4, 4> {
+  using Factors = HalfBlocks<22, 16, 4, 4>;
+  static constexpr int kStepWords = 4;  // two of factors and constants, and behind them two of fifth bits
+
+  struct Header {
+    Factors::Header factors;
+    uint32_t fifth_bits[kHeaderUnits];
+  };
+
+  __device__ static Header header(const uint8_t* span, int first_step, int half, int left) {
+    Header header = {};
+#pragma unroll
+    for (int i = 0; i < kHeaderUnits; ++i) {
+      const int unit = unit_of(half, i);
+      const uint8_t* block = span + 22 * (2 * first_step + unit);
+      if (kUnitColumns * unit < left) {
+        header.factors.d[i] = from_half(load_of_row<uint16_t>(block));
+        const uint32_t low = load_of_row<uint16_t>(block + 2), high = load_of_row<uint16_t>(block + 4);
+        header.fifth_bits[i] = low | high << 16;
+      }
+    }
+    return header;
+  }
+
+  __device__ static float magnitude(const Header& header) { return Factors::magnitude(header.factors); }
+
+  __device__ static void words(const Header& header, float power, uint32_t (&words)[kHeaderUnits / 2 * kStepWords]) {
+    uint32_t factors[kHeaderUnits];
+    Factors::words(header.factors, power, factors);
+#pragma unroll
+    for (int i = 0; i < kHeaderUnits; ++i) {
+      words[i / 2 * kStepWords + i % 2] = factors[i];
+      words[i / 2 * kStepWords + 2 + i % 2] = pairs_of_lanes(header.fifth_bits[i]);
+    }
+  }
+
+  __device__ static void codes(const WarpSpan& span, int step, const RowWords<kStepWords>& words,
+                               uint32_t (&codes)[4][4]) {
+    const int t = lane_index() % 4;
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
 #pragma unroll
       for (int unit = 0; unit < 2; ++unit) {
-        const uint8_t* block = span.rows[i] + 22 * (2 * step + unit);
-        const uint32_t nibbles = load_pairs(block + 6);
-#pragma unroll
-        for (int n = 0; n < 2; ++n) {
-          const uint32_t bits = load_from<uint16_t>(block + 2 + 2 * n) >> lane_index() % 4 * 2;
-          const uint32_t fifth_bits = (bits & 0x0303u) * 0x00080010u;
-          const int k = 2 * unit + n;
-          split_codes(mask_and_flip(fifth_bits, 0x10101010u, nibbles >> 4 * n & 0x0f0f0f0fu), codes[k][i],
-                      codes[k][i + 2]);
-        }
+        const uint8_t* nibbles = span.rows[i] + 22 * (2 * step + unit) + 6 + 2 * t;
+        const uint32_t first = load_from<uint16_t>(nibbles), second = load_from<uint16_t>(nibbles + 8);
+        // The pairs of t become bits 4 and 5, and 12 and 13, of each half of the word. With bit 6 or 14 such a nibble
+        // selects a byte of a table.
+        const uint32_t pairs = rotate_right(words[i * kStepWords + 2 + unit], 2 * t + 28);
+        const uint32_t selectors = mask_and_flip(pairs, 0x30303030u, 0x41404140u);
+        select_codes(first << 4, second << 4, selectors, codes[2 * unit][i], codes[2 * unit][i + 2]);
+        select_codes(first, second, selectors >> 16, codes[2 * unit + 1][i], codes[2 * unit + 1][i + 2]);
       }
     }
+  }
+
+ private:
+  // Moves the bits of 16n + 8s + 2t + c, where c is 0 or 1, to 16n + 8c + 2t + s. So the bits of two columns that
+  // belong to different registers are a pair, and those of two neighbouring columns are 8 bits apart.
+  __device__ static uint32_t pairs_of_lanes(uint32_t bits) {
+    const uint32_t differences = (bits ^ bits >> 7) & 0x00aa00aau;
+    return bits ^ differences ^ differences << 7;
+  }
+
+  // Puts the bits above the nibbles of two bytes. A selector takes the first bit of a pair for `first`, and the second
+  // one for `second`.
+  __device__ static void select_codes(uint32_t first, uint32_t second, uint32_t selector, uint32_t& first_codes,
+                                      uint32_t& second_codes) {
+    first_codes = select_bytes(first, 0x01000100u, selector) & twice(0x1f0);
+    second_codes = select_bytes(second, 0x01010000u, selector) & twice(0x1f0);
   }
 };
 
@@ -113,7 +174,7 @@ struct HalfFragments<DType::kQ5_0> : HalfBlocks<22, 16, 4> {
 // or 2^10 * value as a multiple of 2^-24. So the factor is the scale * 2^-10. There is no constant.
 template <>
 struct HalfFragments<DType::kNVFP4> {
-  static constexpr int kPartSteps = 4, kUnitColumns = 16;
+  static constexpr int kPartSteps = 4, kUnitColumns = 16, kStepWords = 4;
   static constexpr bool kWholeSpans = false, kAlternates = false;
 
   struct Header {
@@ -151,7 +212,7 @@ struct HalfFragments<DType::kNVFP4> {
 
   // With s = 0 or 8 for its sign a nibble is s + m, where m is 0 to 7. The sum s + m + 56 is 56 + m or 64 + m, so that
   // its bit 6 is the sign and its bits 0 to 2 are m. Twice the sum is the high byte of the f16, but for bits 4 to 6.
-  __device__ static void codes(const WarpSpan& span, int step, uint32_t (&codes)[4][4]) {
+  __device__ static void codes(const WarpSpan& span, int step, const RowWords<kStepWords>&, uint32_t (&codes)[4][4]) {
     const int t = lane_index() % 4;
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
@@ -170,7 +231,7 @@ struct HalfFragments<DType::kNVFP4> {
 // Blocks of 256 columns, and a scale for each 16. The header holds the scales of a lane's units as the file has them.
 template <>
 struct HalfFragments<DType::kQ6_K> {
-  static constexpr int kPartSteps = 2, kUnitColumns = 16;
+  static constexpr int kPartSteps = 2, kUnitColumns = 16, kStepWords = 4;
   static constexpr bool kWholeSpans = true, kAlternates = true;
 
   struct Header {
@@ -201,7 +262,7 @@ struct HalfFragments<DType::kQ6_K> {
 
   // Of the 128 columns of two steps, the first step has the low nibbles of 64 bytes, and bits 0 to 3 of 32 more bytes:
   // bits 0 and 1 for its first 32 columns. The second step has the rest.
-  __device__ static void codes(const WarpSpan& span, int step, uint32_t (&codes)[4][4]) {
+  __device__ static void codes(const WarpSpan& span, int step, const RowWords<kStepWords>&, uint32_t (&codes)[4][4]) {
     const int shift = step % 2 * 4;
 #pragma unroll
     for (int i = 0; i < 2; ++i) {

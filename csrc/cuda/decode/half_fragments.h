@@ -19,6 +19,7 @@
 // HalfFragments<type> has
 //   static constexpr int kPartSteps     the steps of 64 columns in a part
 //   static constexpr int kUnitColumns   16 or 32
+//   static constexpr int kStepWords     the words of a row and a step: one for each unit, and what codes() needs
 //   static constexpr bool kWholeSpans   whether rows end with a whole span
 //   static constexpr bool kAlternates   whether half h of four steps has the steps h and h + 2, or else 2h and 2h + 1;
 //                                       a warp reads both halves at once, which may lie in the same banks
@@ -30,11 +31,11 @@
 //   float magnitude(const Header& header)
 //        A bound of what words() makes with power = 1: not less than the largest magnitude, and not much more. It is
 //        0 only if all of them are. It may be infinite or NaN where they are.
-//   void words(const Header& header, float power, uint32_t (&words)[kPartSteps * 32 / kUnitColumns])
-//        A word for each unit of the half, in the order of their columns: factor * power * 2^24 as f16 in the low bits
-//        (or 2^20 where codes are at bit 4), constant * power in the high ones. Each is rounded once. Where a factor is
-//        infinite or NaN, one of the two is, and so all weights are NaN.
-//   void codes(const WarpSpan& span, int step, uint32_t (&codes)[4][4])
+//   void words(const Header& header, float power, uint32_t (&words)[kPartSteps / 2 * kStepWords])
+//        The words of each step of the half. The first ones are those of its units, in the order of their columns:
+//        factor * power * 2^24 as f16 in the low bits (or 2^20 where codes are at bit 4), constant * power in the high
+//        ones. Each is rounded once. Where a factor is infinite or NaN, one of the two is, and so all weights are NaN.
+//   void codes(const WarpSpan& span, int step, const RowWords<kStepWords>& words, uint32_t (&codes)[4][4])
 //        The codes of a step, as fragments of A. codes[k] belongs to columns 16k to 16k + 15: codes[k][i] has the first
 //        two columns of row g + 8i, and codes[k][i + 2] the others. They are finite whatever the bytes are.
 #pragma once
@@ -56,9 +57,13 @@ struct WarpSpan {
   const uint8_t* lane_row;  // of the row lane % 16
 };
 
+// The words of a step, first those of the row lane / 4, and then those of the row lane / 4 + 8.
+template <int kStepWords>
+using RowWords = uint32_t[2 * kStepWords];
+
 template <>
 struct HalfFragments<DType::kQ4_K> {
-  static constexpr int kPartSteps = 4, kUnitColumns = 32;
+  static constexpr int kPartSteps = 4, kUnitColumns = 32, kStepWords = 2;
   static constexpr bool kWholeSpans = true, kAlternates = false;
 
   // The weights of a unit are d * scale * code - dmin * min.
@@ -88,7 +93,7 @@ struct HalfFragments<DType::kQ4_K> {
   }
 
   // The bytes of a step are the low and the high nibbles of 32 columns each.
-  __device__ static void codes(const WarpSpan& span, int step, uint32_t (&codes)[4][4]) {
+  __device__ static void codes(const WarpSpan& span, int step, const RowWords<kStepWords>&, uint32_t (&codes)[4][4]) {
     uint32_t bytes[4];  // of rows g and g + 8, four bytes of the first 16 and of the others
     load_matrix_x4(bytes, span.lane_row + 16 + 32 * step + lane_index() / 16 * 16);
 #pragma unroll

@@ -30,15 +30,15 @@ struct Begins {
 template <DType kFormat>
 struct Decoded {
   using Fragments = HalfFragments<kFormat>;
-  static constexpr int kUnits = Fragments::kPartSteps * 64 / Fragments::kUnitColumns;  // of a part
+  static constexpr int kWords = Fragments::kPartSteps * Fragments::kStepWords;  // of a part
 
   // The words of a part, and with power 1 a bound of the largest finite factor or constant.
   __device__ static float words(const uint8_t* span, int first_step, int columns, float power,
-                                uint32_t (&words)[kUnits]) {
+                                uint32_t (&words)[kWords]) {
     float largest = 0;
     for (int half = 0; half < 2; ++half) {
       const auto header = Fragments::header(span, first_step, half, columns - 64 * first_step);
-      Fragments::words(header, power, reinterpret_cast<uint32_t(&)[kUnits / 2]>(words[half * kUnits / 2]));
+      Fragments::words(header, power, reinterpret_cast<uint32_t(&)[kWords / 2]>(words[half * kWords / 2]));
       const float magnitude = Fragments::magnitude(header);
       if (magnitude < INFINITY) largest = fmaxf(largest, magnitude);
     }
@@ -61,7 +61,8 @@ __global__ void decode_kernel(const uint8_t* bytes, Begins begins, int columns, 
   const int lane = lane_index(), g = lane / 4, t = lane % 4;
   const WarpSpan rows = {{span(g), span(g + 8)}, span(lane % 16)};
   float row_powers[2];
-  uint32_t words[2][Decoded<kFormat>::kUnits];
+  constexpr int kStepWords = Fragments::kStepWords;
+  uint32_t words[2][Decoded<kFormat>::kWords];
   for (int i = 0; i < 2; ++i) {
     float largest = 0;
     for (int first = 0; 64 * first < columns; first += Fragments::kPartSteps) {
@@ -72,13 +73,17 @@ __global__ void decode_kernel(const uint8_t* bytes, Begins begins, int columns, 
   }
   for (int step = 0; 64 * step < columns; ++step) {
     const int in_part = step % Fragments::kPartSteps;
-    uint32_t codes[4][4];
-    Fragments::codes(rows, step, codes);
+    const int place = Fragments::kAlternates ? in_part % 2 * (Fragments::kPartSteps / 2) + in_part / 2 : in_part;
+    RowWords<kStepWords> of_step;
     for (int i = 0; i < 2; ++i) {
       Decoded<kFormat>::words(span(g + 8 * i), step - in_part, columns, row_powers[i], words[i]);
+      for (int j = 0; j < kStepWords; ++j) of_step[i * kStepWords + j] = words[i][place * kStepWords + j];
+    }
+    uint32_t codes[4][4];
+    Fragments::codes(rows, step, of_step, codes);
+    for (int i = 0; i < 2; ++i) {
       for (int k = 0; k < 4; ++k) {
-        const int place = Fragments::kAlternates ? in_part % 2 * (Fragments::kPartSteps / 2) + in_part / 2 : in_part;
-        const uint32_t word = words[i][(64 * place + 16 * k) / Fragments::kUnitColumns];
+        const uint32_t word = of_step[i * kStepWords + 16 * k / Fragments::kUnitColumns];
         float* out = weights + (g + 8 * i) * kColumns + 64 * step + 16 * k;
         for (int n = 0; n < 2; ++n) {
           const uint32_t pair = fma_half(codes[k][i + 2 * n], twice_low(word), twice_high(word));

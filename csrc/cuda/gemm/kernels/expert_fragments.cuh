@@ -66,35 +66,35 @@ class ExpertFragments {
     magnitude = fmaxf(magnitude, shuffle_xor(magnitude, 1));
     const bool is_too_large = !(magnitude * power_ < 0x1p15f);
     if (ballot(is_too_large) != 0) change_power(is_too_large ? magnitude : 0, has_sums, sums);
-    uint32_t words[kHalfSteps * kStepUnits];
+    uint32_t words[kHalfSteps * kStepWords];
     Fragments::words(header, power_, words);
 #pragma unroll
     for (int s = 0; s < kHalfSteps; ++s) {
       // Lane l has the row g + 8i, g = l / 2 % 8. The words lie in the order of g, l % 2, i.
       const int place = 32 * s + lane_ / 2 % 8 * 4 + lane_ % 2 * 2 + prepared_row() / 8;
-      store_words(words_ + kUnitBytes * place, words + s * kStepUnits);
+      store_words(words_ + kWordBytes * place, words + s * kStepWords);
     }
     sync_warp();
   }
 
   // Makes the fragments of a step of the span in a slot: a[k] is that of its columns 16k to 16k + 15.
   __device__ void decode(int slot, int step, uint32_t (&a)[4][4]) const {
-    const int offset = slot * Memory::kRawSlotBytes;
-    Fragments::codes(
-        {{rows_ + offset + begins_[0], rows_ + offset + 8 * Memory::Windows::kPitch + begins_[1]}, lane_row_ + offset},
-        step, a);
     const int in_part = step % Fragments::kPartSteps;
     const int half = Fragments::kAlternates ? in_part % 2 : in_part / kHalfSteps;
     const int in_half = Fragments::kAlternates ? in_part / 2 : in_part % kHalfSteps;
-    const uint8_t* source = words_ + kUnitBytes * (32 * in_half + lane_ / 4 * 4 + 2 * half);
-    uint32_t words[2 * kStepUnits];  // of rows g and g + 8
+    const uint8_t* source = words_ + kWordBytes * (32 * in_half + lane_ / 4 * 4 + 2 * half);
+    RowWords<kStepWords> words;
 #pragma unroll
-    for (int i = 0; i < 2 * kStepUnits; i += 4) load_piece(source + 4 * i, words + i);
+    for (int i = 0; i < 2 * kStepWords; i += 4) load_piece(source + 4 * i, words + i);
+    const int offset = slot * Memory::kRawSlotBytes;
+    Fragments::codes(
+        {{rows_ + offset + begins_[0], rows_ + offset + 8 * Memory::Windows::kPitch + begins_[1]}, lane_row_ + offset},
+        step, words, a);
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        const uint32_t word = words[j % 2 * kStepUnits + 16 * k / Fragments::kUnitColumns];
+        const uint32_t word = words[j % 2 * kStepWords + 16 * k / Fragments::kUnitColumns];
         a[k][j] = fma_half(a[k][j], twice_low(word), twice_high(word));
       }
     }
@@ -128,10 +128,10 @@ class ExpertFragments {
   }
 
  private:
-  static constexpr int kStepUnits = kStepColumns / Fragments::kUnitColumns;
+  static constexpr int kStepWords = Fragments::kStepWords;
   static constexpr int kHalfSteps = Fragments::kPartSteps / 2;
-  static constexpr int kUnitBytes = 4 * kStepUnits;
-  static constexpr float kNoPower = 0x1p127f;  // the words of a row are 0 so far, or NaN
+  static constexpr int kWordBytes = 4 * kStepWords;  // of a row and a step
+  static constexpr float kNoPower = 0x1p127f;        // the words of a row are 0 so far, or NaN
 
   // Two lanes prepare a row. The lanes that read and write at once have 8 rows that are in different banks: 8 rows are
   // not a multiple of the 128 bytes of all banks apart.
@@ -139,7 +139,7 @@ class ExpertFragments {
     const int g = lane_ / 2 % 8;
     return g + 8 * (lane_ / 16 ^ g / kTurn % 2);
   }
-  static constexpr int kTurn = kStepUnits == 2 ? 4 : 2;
+  static constexpr int kTurn = kStepWords == 2 ? 4 : 2;
 
   // A value of row g + 8i, of lanes that prepare rows.
   __device__ float of_row(float value, int i) const {
@@ -162,7 +162,7 @@ class ExpertFragments {
   }
 
   __device__ static void store_words(uint8_t* target, const uint32_t* words) {
-    if constexpr (kStepUnits == 2) {
+    if constexpr (kStepWords == 2) {
       store_to(target, make_uint2(words[0], words[1]));
     } else {
       store_to(target, make_uint4(words[0], words[1], words[2], words[3]));

@@ -65,9 +65,8 @@ struct ExpertMemory {
   using Fragments = HalfFragments<kFormat>;
   static constexpr bool kIsNarrow = kRows == kNarrowRows;
   static constexpr int kThreads = kExpertThreads;
-  static constexpr int kWordBytes =
-      16 * Fragments::kPartSteps * kStepColumns / Fragments::kUnitColumns * 4;  // a warp's
-  static constexpr int kStepBytes = kRows * kSwizzledRowBytes;                  // rows of x of a step
+  static constexpr int kWordBytes = 16 * Fragments::kPartSteps * Fragments::kStepWords * 4;  // a warp's
+  static constexpr int kStepBytes = kRows * kSwizzledRowBytes;                               // rows of x of a step
   // With narrow tiles the results have their own place, so that they are stored while the next tile is copied. Two
   // blocks share a multiprocessor's memory.
   static constexpr int kStagedBytes = kIsNarrow ? kExpertGroups * staged_bytes(kRows) : 0;

@@ -1,6 +1,8 @@
 // The emulated csrc/cuda/device/bytes.h.
 #pragma once
 
+#include <bit>
+
 #include "cuda/device/kernel.h"
 
 namespace gesso::cuda {
@@ -11,6 +13,12 @@ inline uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selector) {
   for (int i = 0; i < 4; ++i) result |= static_cast<uint32_t>(bytes >> (selector >> 4 * i & 7) * 8 & 0xff) << 8 * i;
   return result;
 }
+
+inline uint32_t select_bytes(uint32_t low, uint32_t high, uint32_t selector) {
+  return permute_bytes(low, high, selector);
+}
+
+inline uint32_t rotate_right(uint32_t word, int count) { return std::rotr(word, count); }
 
 inline uint32_t mask_and_flip(uint32_t word, uint32_t mask, uint32_t bits) { return (word & mask) ^ bits; }
 
