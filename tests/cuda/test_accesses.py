@@ -8,7 +8,8 @@ from cuda.models import GOLDEN
 from gesso import _ops
 from reference import device
 from reference.route import slots
-from reference.stored import SIZES, random_weight, values_of
+from reference.stored import SIZES, random_weight, values_of, vector
+from reference.tolerance import assert_same_bits
 
 ARCHITECTURES = [86, 90, 120]
 
@@ -88,6 +89,35 @@ def test_no_races_with_experts(watch, emulator):
     routing = _ops.route(draw(40, 256, seed=3), ("F32", [256], np.ones(256, np.float32).view(np.uint8)), 2)
     weight = stored("Q4_K", 256, 20, 256)
     assert "expert_linear" in watch(86, lambda: _ops.expert_linear(draw(40, 256), weight, routing))
+
+
+# Formats of which a block has room for short rows of x beside the weights, and columns of rows that are short.
+KEPT = {"Q5_0": (32, 704, 768), "NVFP4": (64, 704, 768), "Q6_K": (256, 512, 768)}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_short_rows_are_copied_once_for_a_run(emulator, on_hopper, name):
+    """Two blocks compute two tiles of 128 outputs, or four. They copy their rows of x once. Longer rows are copied for
+    each tile, and so are all rows in tiles of their own. The sums are the same."""
+    routing = _ops.route(np.zeros((5, 1), np.float32), vector(np.ones(1)), 1)
+
+    def multiply(outputs, columns, num_multiprocessors=1):
+        emulator.set_num_multiprocessors(num_multiprocessors)
+        device.use("cuda", "bf16")
+        emulator.take_counts()
+        emulator.watch_accesses(True)
+        result = _ops.expert_linear(draw(5, columns), stored(name, 1, outputs, columns), routing, by_slot=False)
+        emulator.watch_accesses(False)
+        counts = {counts.name: counts for counts in emulator.take_counts()}
+        return result, counts["expert_linear"].global_bytes
+
+    for columns in (*KEPT[name], 1024):
+        of_two, of_four = multiply(256, columns), multiply(512, columns)
+        rows_bytes = 5 * 2 * -(-columns // 64) * 64
+        assert 2 * of_two[1] - of_four[1] == (2 * rows_bytes if columns < 1024 else 0), columns
+        apart = multiply(512, columns, num_multiprocessors=132)
+        assert apart[1] == of_four[1] + (2 * rows_bytes if columns < 1024 else 0)
+        assert_same_bits(of_four[0], apart[0])
 
 
 @pytest.mark.parametrize("num_multiprocessors", [1, 24, 40, 132])

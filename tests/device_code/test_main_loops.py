@@ -31,7 +31,7 @@ HOT = {
 EXPERT_SLOTS = {
     ("wgmma experts", "sm_90", "Q4_K"): 90,
     ("wgmma experts", "sm_90", "Q8_0"): 127,
-    ("wgmma experts", "sm_90", "Q5_0"): 146,
+    ("wgmma experts", "sm_90", "Q5_0"): 149,
     ("mma int8", "sm_86", "Q4_K"): 235,
     ("mma int8", "sm_120", "Q5_0"): 275,
     ("mma int8", "sm_120", "Q8_0"): 230,

@@ -19,6 +19,7 @@ from gpu.step_model.loops import (
     Rule,
     Work,
     attention,
+    copying,
     count,
     every_block,
     soft_embedding,
@@ -59,6 +60,7 @@ class Kernel:
     sharing: int = 1  # so many blocks get the rows of x, or the weights of the soft embedding, by one copy from L2
     has_runs: bool = False  # whether a block's tiles with the same rows of x follow one another without a pause
     copies_rows_alone: bool = False  # of experts: whether only rows that are there are copied, or whole groups of 8
+    kept_steps: int = 0  # of experts: so many steps of a row may stay for a run of narrow tiles
 
     def groups_of(self, tile_rows: int) -> int:
         return self.wide_groups if tile_rows > NARROW_ROWS else 1
@@ -104,6 +106,7 @@ KERNELS = {
         is_asynchronous=True,
         has_runs=True,
         copies_rows_alone=True,
+        kept_steps=12,
     ),
     "attention": Kernel("attention.cu", "attention_kernel.*ILi{dim}ELi{slices}ELi{keys}ELb{one_copy}E", attention),
     "wgmma attention": Kernel(
@@ -187,6 +190,13 @@ def work(kernel: str, arch: str, case: Case, **names: object) -> Work:
     entry = KERNELS[kernel]
     blocks = blocks_of(compiled, usage.architecture, usage.symbol)
     return count(blocks, entry.rule, case)
+
+
+def may_leave_out_rows(kernel: str, arch: str, **names: object) -> bool:
+    """Whether the loop has a branch around the copies of rows of x, so that those of raw weights are a block of their
+    own."""
+    compiled, usage = find(kernel, arch, **names)
+    return len(copying(blocks_of(compiled, usage.architecture, usage.symbol))) > 1
 
 
 def product_case(kernel: str, dtype: str, **more: object) -> Case:

@@ -25,7 +25,7 @@ class Case:
     shares: tuple[float, ...] = ()  # how often the n-th block with matrix instructions runs
     other_share: float = 1.0  # and those behind them
     groups: tuple[float, ...] = ()  # of experts: how many of the tiles have more than n groups of 8 rows
-    row_copies: float = 1.0  # how often a loop that copies rows or keys runs
+    row_copies: float = 1.0  # how often a loop or a block that copies rows or keys alone runs
     decodes: float = 1.0  # of a step: 0.5 where two groups of warps take turns
     begin_alike: bool = False  # whether all rows of the table begin at the same place of 16 bytes (decode/words.h)
 
@@ -154,7 +154,8 @@ def warpgroup_product(blocks: Sequence[Block], case: Case) -> list[float]:
 
 def warpgroup_spans(blocks: Sequence[Block], case: Case) -> list[float]:
     """A loop over whole spans, or over steps: four warpgroup products are a step. In a loop over steps the first copies
-    are of rows of x. Those behind them are of raw weights. Where a step has blocks with products of 64, 96 and 128
+    are of rows of x. Those behind them are of raw weights. So it is in a loop over spans that may leave out the copies
+    of rows. Where a step has blocks with products of 64, 96 and 128
     rows, a tile takes the first that is wide enough: with 100 rows that of 128."""
     widths = [max((wgmma_columns(x) for x in block if x.name == "HGMMA"), default=0) for block in blocks]
     cases = sorted(set(widths) - {0})
@@ -163,11 +164,18 @@ def warpgroup_spans(blocks: Sequence[Block], case: Case) -> list[float]:
     more = [case.groups[width // 8] if width // 8 < len(case.groups) else 0.0 for width in cases[:-1]]
     shares = dict(zip(cases, [a - b for a, b in zip([1.0, *more], [*more, 0.0], strict=True)], strict=True))
     times = [shares.get(width, 1.0) / steps for width in widths]
-    for i in [i for i, block in enumerate(blocks) if block.has("LDGSTS")][1:]:
+    copies = copying(blocks)
+    for i in copies[1:]:
         times[i] = 1 / max(steps, case.span_steps)
+    if len(copies) > 1:
+        times[copies[0]] *= case.row_copies
     for i in rescaling(blocks):
         times[i] *= RESCALES
     return times
+
+
+def copying(blocks: Sequence[Block]) -> list[int]:
+    return [i for i, block in enumerate(blocks) if block.has("LDGSTS")]
 
 
 def rescaling(blocks: Sequence[Block]) -> list[int]:

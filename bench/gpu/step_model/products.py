@@ -38,11 +38,16 @@ class Product(Launch):
         }
 
     def work(self, machine: Machine) -> Work:
-        return kernels.work(self.plan.kernel, machine.arch, self.case(), **self.symbol)
+        return kernels.work(self.plan.kernel, machine.arch, self.case(machine), **self.symbol)
 
-    def case(self) -> Case:
+    def case(self, machine: Machine) -> Case:
         decodes = 1 / self.kernel.groups_of(self.plan.tile_rows)
-        return kernels.product_case(self.plan.kernel, self.matrix.dtype, decodes=decodes, **self.shares())
+        copies, shares = self.row_copies(machine), self.shares()
+        return kernels.product_case(self.plan.kernel, self.matrix.dtype, decodes=decodes, row_copies=copies, **shares)
+
+    def row_copies(self, machine: Machine) -> float:
+        """How many of the tiles copy their rows of x."""
+        return 1.0
 
     def shares(self) -> dict[str, object]:
         """How often the blocks with matrix instructions run in a step, if not always."""
@@ -115,6 +120,12 @@ class ExpertProduct(Product):
         runs = self.plan.blocks + self.routing.tiles * self.matrix.num_experts
         return runs / self.tiles if self.kernel.has_runs else 1.0
 
+    def row_copies(self, machine: Machine) -> float:
+        """Where short rows are kept, the first tile of a run copies them."""
+        is_short = self.plan.tile_rows <= kernels.NARROW_ROWS and self.plan.steps <= self.kernel.kept_steps
+        is_kept = is_short and kernels.may_leave_out_rows(self.plan.kernel, machine.arch, **self.symbol)
+        return self.first_of_run() if is_kept else 1.0
+
     def time(self, machine: Machine) -> Time:
         resident = self.occupancy(machine).blocks
         # With runs, neighbouring tiles go to the blocks of one multiprocessor, so that all have as many, but for one.
@@ -122,7 +133,8 @@ class ExpertProduct(Product):
         blocks = ceil(self.tiles / (machine.sms * side_by_side)) * side_by_side
         rows_of_tile = self.rows / (self.routing.tiles * self.matrix.num_experts)
         copied_rows = rows_of_tile if self.kernel.copies_rows_alone else 8 * sum(self.routing.groups)
-        return self._time(machine, blocks, self.tiles * self.plan.steps * copied_rows * self.kernel.step_row_bytes)
+        copied_tiles = self.tiles * self.row_copies(machine)
+        return self._time(machine, blocks, copied_tiles * self.plan.steps * copied_rows * self.kernel.step_row_bytes)
 
 
 def pack(op: str, rows: int, columns: int, kernel: str) -> RowKernel:

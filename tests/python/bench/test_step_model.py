@@ -163,6 +163,15 @@ def test_loops_that_copy():
     assert attention([copy, addresses, loop, masks, products], Case(row_copies=4)) == [1, 0.1, 0.4, 0.06, 1]
 
 
+def test_rows_that_are_kept():
+    """A branch goes around the copies of rows, which run for one tile of five. Where rows and weights are copied by one
+    block, all tiles copy both."""
+    copy, products = Block([ins("LDGSTS", "[R1], [R2]")]), Block([ins("HGMMA.64x24x16.F32.BF16")] * 16)
+    case = Case(span_steps=4, row_copies=0.2)
+    assert warpgroup_spans([copy, copy, products], case) == pytest.approx([0.05, 0.25, 0.25])
+    assert warpgroup_spans([copy, products], case) == [0.25, 0.25]
+
+
 def test_products_as_wide_as_a_tile():
     """Of tiles with up to 16 rows, a quarter has more than 8."""
     wide, narrow = (Block([ins(f"HGMMA.64x{width}x16.F32.BF16")] * 4) for width in (16, 8))
@@ -211,6 +220,18 @@ def test_runs_of_tiles():
     assert many.first_of_run() == pytest.approx((264 + 128) / 2816)
     of_warps = replace(few, plan=replace(plan, kernel="mma bf16"))
     assert of_warps.first_of_run() == 1  # its blocks end one tile before they begin the next
+
+
+@pytest.mark.parametrize("is_left_out", [False, True])
+def test_short_rows_are_copied_once_for_a_run(monkeypatch, is_left_out):
+    """If the loop has a branch around their copies, and if the tile is narrow."""
+    monkeypatch.setattr("gpu.step_model.kernels.may_leave_out_rows", lambda *arguments, **names: is_left_out)
+    plan = ProductPlan("wgmma experts", 0, 24, 11, 1, 264, 2, 100_000)
+    down = ExpertProduct("", "", Matrix("Q5_0", 2816, 704, 128), plan, 2048, routing=Routing(1.0, (1.0, 1.0)))
+    on = machine("H200", MIDDLE)
+    assert down.row_copies(on) == (down.first_of_run() if is_left_out else 1)
+    for change in ({"steps": 13}, {"tile_rows": 160}, {"kernel": "mma bf16"}):
+        assert replace(down, plan=replace(plan, **change)).row_copies(on) == 1
 
 
 def test_every_level_has_its_numbers():

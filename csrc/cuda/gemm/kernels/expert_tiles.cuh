@@ -82,20 +82,26 @@ struct ExpertMemory {
   static constexpr int kRowSlotBytes = kSpanSteps * kStepBytes;
   static constexpr int kRawSlotBytes = raw_slot_bytes(kSpanSteps);
   using Windows = RawWindows<Decoder, kSpanSteps>;
+  // Where there is room for it, a slot is there for every span of rows of up to 12 steps. Then they are copied once for
+  // a run of tiles. The product behind the experts' activation has such rows, of 704 columns, and runs of 22 tiles.
+  static constexpr int kKeptSpans = 12 / kSpanSteps;
+  static constexpr int kKeptBytes = kKeptSpans * kRowSlotBytes + kSlots * kExpertGroups * kRawSlotBytes;
+  static constexpr bool kKeepsRows = (kKeptSpans > kSlots) && (kKeptBytes <= kMaxBytes);
+  static constexpr int kRowSlots = kKeepsRows ? kKeptSpans : kSlots;
 
   static constexpr int kRowsBegin = 0;
-  static constexpr int kRawBegin = kRowsBegin + kSlots * kRowSlotBytes;
+  static constexpr int kRawBegin = kRowsBegin + kRowSlots * kRowSlotBytes;
   static constexpr int kWordsBegin = kRawBegin + kExpertGroups * kSlots * kRawSlotBytes;
   static constexpr int kRowScalesBegin = kWordsBegin + kThreads / kWarpSize * kWordBytes;
   static constexpr int kResultsBegin = kRowScalesBegin + kRowScaleBytes;
   static constexpr int kStagedBegin = kIsNarrow ? kResultsBegin : 0;
   static constexpr int kWorkBegin = kResultsBegin + kStagedBytes;
-  static_assert(kSlots * slot_bytes(kSpanSteps) <= kMaxBytes);
+  static_assert(kRowSlots * kRowSlotBytes + kSlots * kExpertGroups * kRawSlotBytes <= kMaxBytes);
   static_assert(kSpanSteps % Fragments::kPartSteps == 0);
   static_assert(kStagedBegin + kExpertGroups * staged_bytes(kRows) <= kWorkBegin);
 };
 
-// The ring of the tile's rows of x. All threads of the block copy.
+// The slots of the tile's rows of x. All threads of the block copy.
 template <typename Memory, int kRows>
 class ExpertRows {
  public:

@@ -2,9 +2,9 @@
 // there, and are multiplied by the instructions of a warpgroup.
 //
 // A block has two warpgroups, each with 64 weight rows of its own. They share the rows of x. Raw weights and rows of x
-// are copied one or two spans of columns ahead. There is one barrier per span. Between barriers the warps go their own
-// ways: while the products of some run, others decode. (Every warp copies. Warps that did nothing else would save no
-// instruction, and would need registers.)
+// are copied one or two spans of columns ahead; short rows are copied once, and kept for all tiles of a run. There is
+// one barrier per span. Between barriers the warps go their own ways: while the products of some run, others decode.
+// (Every warp copies. Warps that did nothing else would save no instruction, and would need registers.)
 #include <type_traits>
 
 #include "core/check.h"
@@ -100,17 +100,24 @@ __device__ inline void compute_tiles(const GemmArguments& arguments, const WorkL
   auto* row_scales = reinterpret_cast<float*>(shared + Memory::kRowScalesBegin);
   if (thread < kRows) row_scales[thread] = arguments.x_row_scales[x_row(arguments, work, thread)];
   const int num_spans = (arguments.num_steps + kSpanSteps - 1) / kSpanSteps;
+  // Rows that are kept have a slot for each span. Others are in a ring, as the weights are.
+  const bool keeps_rows = Memory::kKeepsRows && num_spans <= Memory::kRowSlots;
+  const auto slot_of_rows = [&](int slot, int step) {
+    return keeps_rows ? static_cast<int>(static_cast<unsigned>(step) / kSpanSteps) : slot;
+  };
   RingPosition<Memory::kSlots> ring;
   int tiles_left = end - index, copied_step = 0;  // what is copied next
+  bool copies_rows = true;
   const auto copy = [&](int slot) {
     if (tiles_left > 0) {
-      rows.copy(slot, copied_step);
+      if (copies_rows) rows.copy(slot_of_rows(slot, copied_step), copied_step);
       weights.copy(slot, arguments.num_columns - copied_step * kStepColumns);
     }
     commit_copies();
     copied_step += kSpanSteps;
     if (copied_step < arguments.num_steps) return;
     copied_step = 0;
+    copies_rows = !keeps_rows;
     --tiles_left;
     rows.rewind(num_spans);
     weights.go_on(num_spans, kExpertGroups * outputs_per_tile(arguments.is_gated) * arguments.row_bytes);
@@ -125,7 +132,7 @@ __device__ inline void compute_tiles(const GemmArguments& arguments, const WorkL
       fence_async_proxy();
       sync_block();  // the span has arrived, and all threads are done with the one before
       copy(ring.free_slot());
-      const WgmmaOperand span_rows = of_warp(rows.operand(ring.slot()));
+      const WgmmaOperand span_rows = of_warp(rows.operand(slot_of_rows(ring.slot(), step)));
 #pragma unroll
       for (int i = 0; i < kSpanSteps; ++i) {
         if (i > 0 && !Memory::Fragments::kWholeSpans && step + i >= arguments.num_steps) break;
