@@ -129,6 +129,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   return call_on_device([&](Runtime&) {
+    ++counters().kernel_queries;
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
     if (value < 0 || static_cast<size_t>(value) > max_shared_bytes()) return cudaErrorInvalidValue;
     shared_limit(kernel) = static_cast<size_t>(value);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cuda/host/early_start.h"
+#include "cuda/host/shared_limit.h"
 #include "tests/kernel_test.h"
 
 namespace gesso::cuda {
@@ -111,6 +112,39 @@ TEST_CASE("a kernel is asked once for each device whether it may start early") {
   CHECK(!starts_early<3>());
   CHECK(num_new() == 0);
   starts_kernels_early = true;
+  emulator::reset_settings();
+}
+
+TEST_CASE("a kernel may have more shared memory, which is said once for each device") {
+  emulator::set_num_devices(2);
+  emulator::set_architecture(86);
+  int64_t known = emulator::num_kernel_queries();
+  const auto num_new = [&] {
+    const int64_t all = emulator::num_kernel_queries();
+    return all - std::exchange(known, all);
+  };
+  const auto run = [](int64_t kilobytes) {
+    return failure_of([&] { launch("nothing", {dim3(1), 32, kilobytes * 1024, nullptr}, nothing_kernel<4>); });
+  };
+  CHECK(run(48) == "no failure");
+  CHECK(num_new() == 0);
+  CHECK(run(49) == "no failure");
+  CHECK(run(99) == "no failure");
+  CHECK(num_new() == 1);
+  check_cuda(cudaSetDevice(1), "cudaSetDevice");
+  CHECK(run(99) == "no failure");
+  CHECK(num_new() == 1);
+  CHECK(contains(run(100), "cudaErrorInvalidValue"));
+  CHECK(num_new() == 1);
+  // Threads that launch it for the first time say it once together.
+  check_cuda(cudaSetDevice(0), "cudaSetDevice");
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([] { raise_shared_limit(reinterpret_cast<const void*>(&nothing_kernel<5>), 50'000, "x"); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(num_new() == 1);
+  check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   emulator::reset_settings();
 }
 
