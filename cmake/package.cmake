@@ -16,13 +16,14 @@ file(CONFIGURE OUTPUT shared.cpp CONTENT "// gesso_shared is made of the objects
 add_library(gesso_shared SHARED ${CMAKE_CURRENT_BINARY_DIR}/shared.cpp)
 target_link_libraries(gesso_shared PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,gesso>)
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-  target_link_options(gesso_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exported.map
+  configure_file(cmake/exported.map.in exported.map @ONLY)
+  target_link_options(gesso_shared PRIVATE -Wl,--version-script=${CMAKE_CURRENT_BINARY_DIR}/exported.map
                       $<$<NOT:$<BOOL:${GESSO_SANITIZE}>>:-Wl,--no-undefined>)
-  set_target_properties(gesso_shared PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exported.map)
+  set_target_properties(gesso_shared PROPERTIES LINK_DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/exported.map)
 endif()
 gesso_harden(gesso_shared)
-# The number changes when programs that were built with an earlier version would not run. For the C interface that is
-# never the case within a major version: tests/abi holds it.
+# C programs run with every later version of the same major version: tests/abi holds their interface. C++ programs are
+# compiled again for each minor version, and exported.map refuses others.
 set_target_properties(gesso_shared PROPERTIES OUTPUT_NAME gesso SOVERSION ${PROJECT_VERSION_MAJOR} CUDA_RUNTIME_LIBRARY Static)
 if(NOT SKBUILD)  # a wheel has no links, so there the file has the short name
   set_target_properties(gesso_shared PROPERTIES VERSION ${PROJECT_VERSION})

@@ -74,7 +74,8 @@ def symbols_of(library: Path) -> list[tuple[str, str]]:
     """The kind of each symbol that the library shows, as nm has it, and its name."""
     command = ["nm", "--dynamic", "--defined-only", "--demangle", str(library)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [(line[17:18], line[19:]) for line in output.splitlines()]
+    symbols = [(line[17:18], line[19:].partition("@")[0]) for line in output.splitlines()]  # without @@GESSO_0
+    return [(kind, name) for kind, name in symbols if kind != "A"]  # GESSO_0 itself
 
 
 def lines_of_library(library: Path) -> list[str]:

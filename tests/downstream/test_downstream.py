@@ -100,6 +100,11 @@ def test_a_cmake_project(tmp_path, expected, language, way, flags):
     # Of a static library nothing is loaded. A project in C alone gets the shared one.
     dynamic = run("readelf", "--dynamic", build_folder / "chat")
     assert ("libgesso.so.0" in dynamic) == (language == "c" or way == "wheel" or bool(flags))
+    # A C++ program is tied to the minor version of a shared library, a C program to the major one.
+    major, minor = gesso.__version__.split(".")[:2]
+    tied_to = f"GESSO_{major}" if language == "c" else f"GESSO_CXX_{major}.{minor}"
+    needed = set(re.findall(r"GESSO_\w*[.\w]*", run("readelf", "--version-info", "--wide", build_folder / "chat")))
+    assert needed == ({tied_to} if "libgesso" in dynamic else set())
     if way == "subdirectory" and not gesso.has_cuda():  # a part of the package's objects is for its backend
         compiled = [path.name for path in build_folder.rglob("*.o")]
         assert sorted(set(compiled) - {"shared.cpp.o"}) == [f"chat.{language}.o"], (
