@@ -208,7 +208,7 @@ def test_powers_of_two_seldom_change():
     assert times == [1, RESCALES, RESCALES, 1, 1, 1]
 
 
-def test_runs_of_tiles():
+def test_runs_of_tiles(monkeypatch):
     """The 11 tiles of an expert follow one another, unless a block ends between them. 264 blocks have 1408 tiles of 128
     experts."""
     matrix = Matrix("Q4_K", 704, 2816, 128, is_gated=True)
@@ -221,17 +221,14 @@ def test_runs_of_tiles():
     of_warps = replace(few, plan=replace(plan, kernel="mma bf16"))
     assert of_warps.first_of_run() == 1  # its blocks end one tile before they begin the next
 
-
-@pytest.mark.parametrize("is_left_out", [False, True])
-def test_short_rows_are_copied_once_for_a_run(monkeypatch, is_left_out):
-    """If the loop has a branch around their copies, and if the tile is narrow."""
-    monkeypatch.setattr("gpu.step_model.kernels.may_leave_out_rows", lambda *arguments, **names: is_left_out)
-    plan = ProductPlan("wgmma experts", 0, 24, 11, 1, 264, 2, 100_000)
-    down = ExpertProduct("", "", Matrix("Q5_0", 2816, 704, 128), plan, 2048, routing=Routing(1.0, (1.0, 1.0)))
+    # Short rows are copied once for a run, if the loop has a branch around their copies, and if the tile is narrow.
+    down = replace(few, plan=replace(plan, steps=11), matrix=Matrix("Q5_0", 2816, 704, 128))
     on = machine("H200", MIDDLE)
-    assert down.row_copies(on) == (down.first_of_run() if is_left_out else 1)
-    for change in ({"steps": 13}, {"tile_rows": 160}, {"kernel": "mma bf16"}):
-        assert replace(down, plan=replace(plan, **change)).row_copies(on) == 1
+    for is_left_out in (False, True):
+        monkeypatch.setattr("gpu.step_model.kernels.may_leave_out_rows", lambda *_, _is=is_left_out, **names: _is)
+        assert down.row_copies(on) == (down.first_of_run() if is_left_out else 1)
+        for change in ({"steps": 13}, {"tile_rows": 160}, {"kernel": "mma bf16"}):
+            assert replace(down, plan=replace(down.plan, **change)).row_copies(on) == 1
 
 
 def test_every_level_has_its_numbers():
