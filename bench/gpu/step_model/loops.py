@@ -66,7 +66,7 @@ class Work:
         elif pipe == "matrix":
             setattr(self, name.lower(), getattr(self, name.lower()) + times * share_of_depth(instruction))
             self.products += times
-        elif pipe == "memory":
+        elif pipe == "memory" and not instruction.never_runs:
             self.smem += times * passes(instruction)
             self.stores += times if name.startswith("STS") else 0
 

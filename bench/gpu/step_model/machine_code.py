@@ -42,6 +42,12 @@ class Instruction(NamedTuple):
         return PIPE_OF.get(name, "uniform" if name.startswith("U") else "alu")
 
     @property
+    def never_runs(self) -> bool:
+        """Whether the predicate is constantly false. The compiler puts such loads before copies and fences: they are
+        issued, and do nothing."""
+        return self.predicate in ("!PT", "!UPT")
+
+    @property
     def target(self) -> int | None:
         """The address that a branch goes to."""
         found = re.search(r"0x([0-9a-f]+)\s*$", self.arguments) or re.search(r"0x([0-9a-f]+)", self.arguments)

@@ -117,6 +117,18 @@ def test_what_a_warp_issues():
     assert (work.hmma, work.products, work.groups, work.stores) == (1, 1, 0.5, 1)
 
 
+@pytest.mark.parametrize(
+    ("line", "passes"),
+    [("@!PT LDS RZ, [RZ]", 0), ("@!P0 LDS.U16 R16, [R38]", 1), ("@P6 LDS.128 R16, [R38]", 4), ("LDS RZ, [RZ]", 1)],
+)
+def test_a_load_that_never_runs_is_issued_alone(line, passes):
+    """A predicate that is constantly false leaves an issue slot. One that may be true counts as true."""
+    (instruction,) = read(f"        /*0030*/  {line} ;  /* 0x0000000000047919 */")
+    work = Work()
+    work.add(instruction, 2)
+    assert (work.issue, work.smem, instruction.never_runs) == (2, 2 * passes, passes == 0)
+
+
 def test_groups_of_warps_decode_in_turn():
     blocks = loop_blocks(read(LISTING))
     assert warp_product(blocks, Case(span_steps=4, decodes=0.5)) == [1, 0.25, 0.5, 1, 1]
