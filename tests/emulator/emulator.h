@@ -89,8 +89,8 @@ GESSO_EMULATOR_EXPORT void set_truncated_sums(bool is_on);
 
 // Counters since the program began: kernels, allocations (device and pinned memory), waits, graph launches, bytes.
 // Kernels are launched when the host queues or records them, also in a dry run; they are run when the device does. A
-// query asks for the attributes of a kernel, or sets one. A wait is a call that returns only after the device has done some work.
-// The bytes are those of copies from the device that have run.
+// query asks for the attributes of a kernel, or sets one. A wait is a call that returns only after the device has done
+// some work. The bytes are those of copies from the device that have run.
 GESSO_EMULATOR_EXPORT int64_t num_kernels_launched();
 GESSO_EMULATOR_EXPORT int64_t num_kernels_run();
 GESSO_EMULATOR_EXPORT int64_t num_kernel_queries();
