@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from mini import fused
 from mini.attention import Attention
@@ -27,7 +28,7 @@ class Router(nn.Module):
         used = torch.bincount(chosen.flatten(), minlength=share.shape[1]) / chosen.numel()
         uneven = share.shape[1] * (used * share.mean(dim=0)).sum()
         weights = weights / weights.sum(dim=1, keepdim=True)
-        return weights * self.per_expert_scale[chosen], chosen, uneven
+        return weights * embedding(chosen, self.per_expert_scale[:, None]).squeeze(2), chosen, uneven
 
 
 class Experts(nn.Module):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import embedding, linear
 
 from mini import fused
 from mini.attention import Rope
@@ -57,7 +57,7 @@ class Mini(nn.Module):
         self.ones = torch.ones(sizes.hidden)
 
     def embed(self, ids: Tensor) -> Tensor:
-        return self.embed_tokens.weight[ids] * self.sizes.hidden**0.5
+        return embedding(ids, self.embed_tokens.weight) * self.sizes.hidden**0.5
 
     def raw_logits(self, h: Tensor) -> Tensor:
         """Returns the logits before the soft cap."""

@@ -71,7 +71,9 @@ def losses(model: Mini, batch: Batch, seed: int, step: int) -> Losses:
     # In the encoder, the row before each token of the reply predicts it.
     text_layout = batch.text_layout
     targets = (text_layout.positions >= batch.prompt_lengths[text_layout.sequence]).nonzero().squeeze(1)
-    encoder_loss = fused.capped_losses(model.raw_logits(encoded[targets - 1]), batch.text[targets]).mean()
+    encoder_loss = fused.capped_losses(
+        model.raw_logits(encoded.index_select(0, targets - 1)), batch.text[targets]
+    ).mean()
     uneven_loss = (uneven + uneven_encoder) / 2
     total = canvas_loss + ENCODER_WEIGHT * encoder_loss + UNEVEN_WEIGHT * uneven_loss
     return Losses(total, canvas_loss.item(), encoder_loss.item(), uneven_loss.item())

@@ -59,6 +59,8 @@ class Trainer:
     def __init__(self, plan: Plan, work: Path, weights: Path | None, dtype: torch.dtype):
         """work: the folder of the state and the log. weights: what to begin with if there is no state."""
         torch.manual_seed(plan.seed)
+        torch.use_deterministic_algorithms(True)  # some gradients are otherwise added in the threads' order
+        torch.utils.deterministic.fill_uninitialized_memory = False
         self.plan, self.work = plan, work
         tokenizer = mini_tokenizer.load()
         self.model = Mini(Sizes(vocab=tokenizer.get_vocab_size()), dtype)

@@ -39,11 +39,13 @@ def curve(work, weights=None, **plan):
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def two_threads():
+    """With one thread, a gradient that is added in the threads' order would not show. Other tests get their own back."""
+    before, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+    torch.use_deterministic_algorithms(was_deterministic)
 
 
 def test_a_run_can_be_repeated_and_interrupted(tmp_path):
