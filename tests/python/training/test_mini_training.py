@@ -40,7 +40,7 @@ def curve(work, weights=None, **plan):
 
 @pytest.fixture(autouse=True)
 def two_threads():
-    """With one thread, a gradient that is added in the threads' order would not show. Other tests get their own back."""
+    """With one thread, a gradient that is added in the order of the threads would not show."""
     before, was_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(2)
     yield
