@@ -104,26 +104,9 @@ __device__ inline WgmmaOperand of_warp(WgmmaOperand operand) {
 #define GESSO_16(i) GESSO_4(i), GESSO_4(i + 4), GESSO_4(i + 8), GESSO_4(i + 12)
 #define GESSO_32(i) GESSO_16(i), GESSO_16(i + 16)
 
-// d = a b, or d += a b where `accumulate` is true; N is 64, 128 or 256. A kernel leaves d uninitialised and passes
-// false for its first product. If it wrote zeros to d instead, the compiler would wait for every product. The constants
-// 1, 1, 0, 0 at the end of the instruction mean: no operand is negated, and both lie with the inner dimension side by
-// side.
-__device__ inline void wgmma_bf16(float (&d)[32], WgmmaOperand a, WgmmaOperand b, bool accumulate) {
-  asm volatile(
-      "{ .reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" GESSO_TEXT_0
-      "}, %32, %33, p, 1, 1, 0, 0; }"
-      : GESSO_32(0)
-      : "l"(a.descriptor), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
-}
-
-__device__ inline void wgmma_bf16(float (&d)[64], WgmmaOperand a, WgmmaOperand b, bool accumulate) {
-  asm volatile(
-      "{ .reg .pred p; setp.ne.b32 p, %66, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
-      "{" GESSO_TEXT_0 GESSO_TEXT_32 "}, %64, %65, p, 1, 1, 0, 0; }"
-      : GESSO_32(0), GESSO_32(32)
-      : "l"(a.descriptor), "l"(b.descriptor), "r"(static_cast<int>(accumulate)));
-}
-
+// d = a b, or d += a b where `accumulate` is true; N is 256. A kernel leaves d uninitialised and passes false for its
+// first product. If it wrote zeros to d instead, the compiler would wait for every product. The constants 1, 1, 0, 0 at
+// the end of the instruction mean: no operand is negated, and both lie with the inner dimension side by side.
 __device__ inline void wgmma_bf16(float (&d)[128], WgmmaOperand a, WgmmaOperand b, bool accumulate) {
   asm volatile(
       "{ .reg .pred p; setp.ne.b32 p, %130, 0; wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {" GESSO_TEXT_0

@@ -42,6 +42,7 @@ inline WgmmaOperand further_on(WgmmaOperand operand, int bytes) {
 
 inline WgmmaOperand of_warp(WgmmaOperand operand) { return operand; }
 
+// The device has N = 256 alone. Tests of the emulator also use 64 and 128, for they need fewer sums.
 inline void wgmma_bf16(float (&d)[32], WgmmaOperand a, WgmmaOperand b, bool accumulate,
                        const emulator::Place& place = emulator::Place::current()) {
   emulator::wgmma_bf16(d, 64, a.descriptor, b.descriptor, accumulate, place);
