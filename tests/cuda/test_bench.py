@@ -61,7 +61,7 @@ def test_the_table_shows_plans(path, activations, capsys):
     arguments = ["--device", "cuda", "--activations", activations, "-p", "5", "--steps", "2", "-r", "1", "--profile"]
     assert cli.main(["bench", path, *arguments]) == 0
     printed = capsys.readouterr().out
-    assert "| plan " in printed and re.search(rf"mma {activations} \d+ rows x 1 split, \d+ blocks, ", printed)
+    assert "| plan " in printed and re.search(rf"mma {activations} (\d+ by )?\d+ rows x 1 split, \d+ blocks, ", printed)
 
 
 def test_profiled_steps_are_not_replayed_and_tell_the_same(path, load):
