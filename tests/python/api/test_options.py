@@ -66,7 +66,11 @@ def test_c_has_every_scalar_option():
     found = re.findall(r"^  (\w+)\*? (\w+);", body, re.MULTILINE)
     types = {OptionKind.INT: "int64_t", OptionKind.FLOAT: "float", OptionKind.SEEDS: "uint64_t"}
     scalars = {option.name: types[option.kind] for option in TABLE if option.kind in types}
-    beside = {"struct_size": "size_t", "on_step": "gesso_step_callback", "user_data": "void"}
+    lists = {f"num_{name}": "size_t" for name in ("end_token_ids", "seeds", "canvas_ids", "pins")}
+    callbacks = {
+        name: f"gesso_{name.removeprefix('on_')}_callback" for name in ("on_step", "on_step_event", "on_canvas_event")
+    }
+    beside = {"struct_size": "size_t", "user_data": "void"} | lists | callbacks
     assert {name: c_type for c_type, name in found} == scalars | beside
 
 

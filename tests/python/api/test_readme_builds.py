@@ -133,13 +133,15 @@ def test_the_examples_write_the_same_text(project):
 
 
 def test_the_examples_in_the_c_header_compile(project):
-    """Each is the body of a function; the second one is given a model. They are compiled as C99, with all warnings."""
+    """Each is the body of a function; those behind the first are given a model. They are C99, with all warnings."""
     header = (ROOT / "include/gesso/gesso.h").read_text(encoding="utf-8")
     blocks = re.findall(r"^(?: \*   .+\n)+", header, re.MULTILINE)
     bodies = [re.sub(r"^ \*   ", "", block, flags=re.MULTILINE) for block in blocks]
     assert "gesso_generate_text" in bodies[0] and bodies[0].endswith("gesso_model_free(model);\n")
-    assert "gesso_engine_submit_text" in bodies[1] and bodies[1].endswith("gesso_engine_free(engine);\n")
-    heads = ["int main(void)", "void serve(gesso_model* model)"]
+    assert "gesso_session_generate" in bodies[1] and bodies[1].endswith("gesso_session_free(session);\n")
+    assert "gesso_engine_submit_text" in bodies[2] and bodies[2].endswith("gesso_engine_free(engine);\n")
+    continues = "void go_on(gesso_model* model, const int32_t* ids, size_t num_ids)"
+    heads = ["int main(void)", continues, "void serve(gesso_model* model)"]
     functions = [f"{head};\n{head} {{\n{body}}}\n" for head, body in zip(heads, bodies, strict=True)]
     source = '#include <stdio.h>\n#include "gesso/gesso.h"\n' + "".join(functions)
     command = ["cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-xc", "-"]
