@@ -21,6 +21,8 @@
 #               emulated GPU
 # make downstream builds small projects in C, C++ and Rust on the installed library, as a subdirectory and on the wheel,
 #               and compares what they write with the Python package
+# make prefix   installs the library for C and C++ in build/downstream/prefix, without the CUDA backend
+# make tools    builds the programs of tools/ on that prefix, into build/tools
 # make aarch64  runs the native tests for 64-bit Arm on an emulated processor; needs Debian's g++-aarch64-linux-gnu and
 #               qemu-user
 # make coverage writes which lines of the library the native tests run to build/coverage/index.html
@@ -58,6 +60,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Where the package is compiled.
 PACKAGE := build/package
+PREFIX := build/downstream/prefix
 # Python compiles the modules that are imported, and keeps them: without that a `gesso` takes 0.6 s to start in place of
 # 0.3 s, and the tests start some hundreds. Compiling all of torch and transformers would take some 20 s.
 unexport PYTHONDONTWRITEBYTECODE
@@ -90,13 +93,13 @@ PARALLEL ?= -n auto --maxprocesses 8 --dist worksteal
 ON_EMULATOR = PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) $(PARALLEL) --device cuda
 # Beside the package, and with its Python. What does not depend on the backend is compiled once, for the package.
 WITH_PACKAGE = -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DGESSO_OBJECTS_FROM=$(abspath $(PACKAGE))
-CXX_SOURCES = $(shell find csrc include python/bindings tests bench -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+CXX_SOURCES = $(shell find csrc include python/bindings tests bench tools -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 PYTHON_SOURCES = $(wildcard python tests bench)
 SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long lint vocabulary downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub abi lock counts clean help
+.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long lint vocabulary prefix tools downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub abi lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -160,11 +163,17 @@ coverage: $(VENV)/.build
 	  --html-details build/coverage/index.html --txt-summary build/coverage
 
 # A prefix as a user would make it, of the package's objects. It has no CUDA backend, so that nothing is compiled.
-downstream: $(VENV)/.test
+prefix: $(VENV)/.test
 	$(BIN)/cmake -B build/downstream/library -DGESSO_CUDA=OFF -DCMAKE_BUILD_TYPE=Release $(WITH_PACKAGE) $(CMAKE_FLAGS)
 	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build build/downstream/library --parallel $(JOBS)
-	rm -rf build/downstream/prefix
-	$(BIN)/cmake --install build/downstream/library --prefix build/downstream/prefix
+	rm -rf $(PREFIX)
+	$(BIN)/cmake --install build/downstream/library --prefix $(PREFIX)
+
+tools: prefix
+	$(BIN)/cmake -S tools -B build/tools -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=$(abspath $(PREFIX))
+	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build build/tools --parallel $(JOBS)
+
+downstream: tools
 	$(PYTEST) $(PARALLEL) tests/downstream
 
 # This uses the build folder of $(VENV)/.package, so nothing is compiled again.

@@ -4,7 +4,6 @@
 repository. Of gesso nothing is compiled again.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,25 +13,14 @@ from pathlib import Path
 import pytest
 
 import gesso
-from gesso.bundled.sudoku_model import bundled_model, make_puzzles
+from downstream.programs import CMAKE, ROOT, SEED, TURNS, run
+from gesso.bundled.sudoku_model import bundled_model
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 PREFIX = ROOT / "build/downstream/prefix"
 PACKAGE = ROOT / "build/package"
-TURNS = make_puzzles(0, 3)
-SEED = 7
-PROGRAMS = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # cmake and ninja of `make`
-CMAKE = shutil.which("cmake", path=PROGRAMS)
 # The number of lines that the project of a stranger has.
 MOST_LINES = 8
-
-
-def run(*command, **options) -> str:
-    environment = os.environ | {"PATH": PROGRAMS} | options.pop("environment", {})
-    done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=600, **options)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,402 @@
+// Answers one prompt, or holds a conversation on a terminal. `gesso-cli --help` describes it.
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gesso/model.h"
+#include "gesso/options.h"
+
+namespace {
+
+constexpr int kFailed = 1, kWrongUsage = 2, kInterrupted = 130;
+
+// How often Ctrl-C was pressed since the last turn began.
+std::atomic<int> interrupts = 0;
+
+struct Arguments {
+  std::string model, load, save;
+  std::optional<std::string> prompt;
+  bool json = false, help = false;
+  gesso::LoadOptions loading;
+  gesso::GenerationOptions generation;
+};
+
+void print_help() {
+  std::cout
+      << "usage: gesso-cli MODEL [PROMPT] [OPTIONS]\n\n"
+         "Writes what the model of a GGUF file says to a prompt. Without PROMPT, each line on a terminal is a turn\n"
+         "of a conversation, and anything else on the standard input is one prompt.\n\n"
+         "The model gets a text as it is: no chat template is applied. Special tokens that are written out in a\n"
+         "text count as such, so that you can write the marks of turns yourself. Ctrl-C stops an answer.\n\n"
+         "  --load FILE            continue from a saved state\n"
+         "  --save FILE            save the state at the end, for --load with the same model\n"
+         "  --json                 write a JSON object per line: a step, a canvas, or the end of an answer\n"
+         "  --device NAME          cpu, cuda, cuda:1, or auto (the default): a GPU if there is one\n"
+         "  --threads N            how many threads compute; 0 (the default): one per processor\n"
+         "  --                     what follows is no option, also if it begins with a dash\n";
+  for (const gesso::OptionInfo& option : gesso::generation_options()) {
+    if (option.flag.empty()) continue;
+    const std::string name = "  --" + option.flag + (option.kind == gesso::OptionKind::kFloat ? " X" : " N");
+    std::cout << name << std::string(name.size() < 25 ? 25 - name.size() : 1, ' ') << option.help << "\n";
+  }
+}
+
+template <class Number>
+Number parse(const std::string& flag, std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw gesso::ArgumentError(flag + ": expected a number, got \"" + std::string(text) + "\"");
+  }
+  return number;
+}
+
+gesso::OptionValue parse_value(const std::string& flag, gesso::OptionKind kind, const std::string& text) {
+  if (kind == gesso::OptionKind::kFloat) return parse<double>(flag, text);
+  if (kind == gesso::OptionKind::kSeeds) return std::vector<uint64_t>{parse<uint64_t>(flag, text)};
+  return parse<int64_t>(flag, text);
+}
+
+Arguments parse_arguments(std::span<char*> words) {
+  Arguments arguments;
+  std::vector<std::string> positions;
+  const std::vector<gesso::OptionInfo> options = gesso::generation_options();
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string flag = words[i];
+    const auto value = [&]() -> std::string {
+      if (i + 1 == words.size()) throw gesso::ArgumentError(flag + " needs a value");
+      return words[++i];
+    };
+    const auto option = std::find_if(options.begin(), options.end(), [&](const gesso::OptionInfo& info) {
+      return !info.flag.empty() && flag == "--" + info.flag;
+    });
+    if (option != options.end()) {
+      gesso::set_option(arguments.generation, option->name, parse_value(flag, option->kind, value()));
+    } else if (flag == "--load") {
+      arguments.load = value();
+    } else if (flag == "--save") {
+      arguments.save = value();
+    } else if (flag == "--device") {
+      arguments.loading.device = value();
+    } else if (flag == "--threads") {
+      arguments.loading.num_threads = parse<int>(flag, value());
+    } else if (flag == "--json") {
+      arguments.json = true;
+    } else if (flag == "--help") {
+      arguments.help = true;
+    } else if (flag == "--") {
+      positions.insert(positions.end(), words.begin() + i + 1, words.end());
+      break;
+    } else if (flag.starts_with("-")) {
+      throw gesso::ArgumentError("there is no option " + flag + ", see --help");
+    } else {
+      positions.push_back(flag);
+    }
+  }
+  if (arguments.help) return arguments;
+  if (positions.empty() || positions.size() > 2)
+    throw gesso::ArgumentError("usage: gesso-cli MODEL [PROMPT] [OPTIONS]");
+  arguments.model = positions[0];
+  if (positions.size() == 2) arguments.prompt = positions[1];
+  return arguments;
+}
+
+// Whoever reads the output must not take a part of it for the whole.
+void write(std::string_view text) {
+  if (!(std::cout << text << std::flush)) throw gesso::Error("the standard output cannot be written");
+}
+
+std::string json(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += {'\\', c};
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", c);
+      out += escape;
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+// Shows an answer: text alone, as soon as a canvas is done.
+class Display {
+ public:
+  explicit Display(const gesso::Model& model)
+      : tokenizer_(*model.tokenizer()), ends_(model.config().generation.end_token_ids), decoder_(tokenizer_) {}
+  virtual ~Display() = default;
+
+  virtual void step(const gesso::StepEvent&) {}
+  virtual void canvas(const gesso::CanvasEvent& event) { add(decoder_.push(before_end(event.ids))); }
+  virtual void end(const gesso::Result&) {
+    add(decoder_.flush());
+    if (!ends_line_) add("\n");
+  }
+
+ protected:
+  virtual void commit(const std::string& text) { write(text); }
+
+  std::span<const int32_t> before_end(std::span<const int32_t> ids) const {
+    return {ids.begin(), std::find_first_of(ids.begin(), ids.end(), ends_.begin(), ends_.end())};
+  }
+
+  const gesso::Tokenizer tokenizer_;
+
+ private:
+  void add(const std::string& text) {
+    commit(text);
+    if (!text.empty()) ends_line_ = text.ends_with('\n');
+  }
+
+  const std::vector<int32_t> ends_;
+  gesso::StreamDecoder decoder_;
+  bool ends_line_ = true;
+};
+
+class JsonLines : public Display {
+ public:
+  using Display::Display;
+
+  void step(const gesso::StepEvent& event) override {
+    const auto accepted = std::count(event.accepted.begin(), event.accepted.end(), 1);
+    write("{\"event\": \"step\", \"canvas\": " + std::to_string(event.canvas) + ", \"step\": " +
+          std::to_string(event.step) + ", \"max_steps\": " + std::to_string(event.max_denoising_steps) +
+          ", \"mean_entropy\": " + std::to_string(event.mean_entropy) + ", \"accepted\": " + std::to_string(accepted) +
+          ", \"text\": " + text(event.argmax) + "}\n");
+  }
+
+  void canvas(const gesso::CanvasEvent& event) override {
+    write("{\"event\": \"canvas\", \"canvas\": " + std::to_string(event.canvas) +
+          ", \"steps\": " + std::to_string(event.denoising_steps) + ", \"text\": " + text(event.ids) + "}\n");
+  }
+
+  void end(const gesso::Result& result) override {
+    int64_t steps = 0;
+    for (const int64_t of_canvas : result.denoising_steps) steps += of_canvas;
+    write("{\"event\": \"end\", \"text\": " + json(tokenizer_.decode(result.ids)) +
+          ", \"ids\": " + std::to_string(result.ids.size()) + ", \"steps\": " + std::to_string(steps) +
+          ", \"finish_reason\": " + json(gesso::name_of(result.finish_reason)) + "}\n");
+  }
+
+ private:
+  std::string text(std::span<const int32_t> ids) const { return json(tokenizer_.decode(before_end(ids))); }
+};
+
+// The rows of a terminal that can be drawn anew. A row has text, and escapes that take no room.
+class Rows {
+ public:
+  Rows() {
+    winsize size{};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 2 && size.ws_row > 3) {
+      columns_ = size.ws_col - 1;
+      most_ = size.ws_row - 2;
+    }
+  }
+
+  void escape(std::string_view sequence) { rows_.back() += sequence; }
+  // Characters that a terminal would obey are shown as symbols. Wide ones are all of those from U+1100 on here: a row
+  // that ends early does no harm, and a row that is too long would.
+  void add(std::string_view text) {
+    for (size_t i = 0; i < text.size();) {
+      const auto lead = static_cast<unsigned char>(text[i]);
+      const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+      std::string_view character = text.substr(i, length);
+      i += length;
+      if (character == "\n") {
+        new_row();
+        continue;
+      }
+      const bool is_control = lead < 0x20 || lead == 0x7f || (lead == 0xc2 && character[1] < '\xa0');
+      if (is_control) character = character == "\t" ? " " : "\xc2\xb7";
+      const int width = character >= "\xe1\x84\x80" ? 2 : 1;
+      if (width_ + width > columns_) new_row();
+      rows_.back() += character;
+      width_ += width;
+    }
+  }
+
+  void new_row() {
+    rows_.emplace_back();
+    width_ = 0;
+  }
+
+  // A terminal cannot draw anew what has scrolled out of it: what is too much is left out, in front of the last row.
+  std::string drawing() const {
+    std::string out;
+    for (size_t i = 0; i + 1 < rows_.size() && i + 1 < most_; ++i) out += rows_[i] + "\n";
+    return out + rows_.back();
+  }
+  std::string erasing() const {
+    const size_t up = std::min(rows_.size(), most_) - 1;
+    return "\r" + (up ? "\x1b[" + std::to_string(up) + "A" : "") + "\x1b[J";
+  }
+  // Everything, to stay. Afterwards the object has the last row alone, which may grow.
+  std::string take_all_but_last() {
+    std::string out;
+    for (size_t i = 0; i + 1 < rows_.size(); ++i) out += rows_[i] + "\n";
+    rows_.erase(rows_.begin(), rows_.end() - 1);
+    return out;
+  }
+
+ private:
+  int columns_ = 79, width_ = 0;
+  size_t most_ = 22;
+  std::vector<std::string> rows_ = {""};
+};
+
+// The canvas settles in place: tokens that are not accepted yet are dim.
+class Live : public Display {
+ public:
+  using Display::Display;
+
+  void step(const gesso::StepEvent& event) override {
+    Rows rows = text_;
+    const size_t length = before_end(event.argmax).size();
+    for (size_t first = 0, end = 0; first < length; first = end) {
+      while (end < length && event.accepted[end] == event.accepted[first]) ++end;
+      const std::string text = tokenizer_.decode(event.argmax.subspan(first, end - first));
+      if (!event.accepted[first]) rows.escape("\x1b[2m");
+      rows.add(text);
+      if (!event.accepted[first]) rows.escape("\x1b[0m");
+    }
+    rows.new_row();
+    rows.escape("\x1b[36m");
+    rows.add("canvas " + std::to_string(event.canvas + 1) + "  step " + std::to_string(event.step + 1) + "/" +
+             std::to_string(event.max_denoising_steps));
+    rows.escape("\x1b[0m");
+    write(shown_.erasing() + rows.drawing());
+    shown_ = rows;
+  }
+
+ private:
+  void commit(const std::string& text) override {
+    text_.add(text);
+    const std::string rows = text_.take_all_but_last();
+    write(shown_.erasing() + rows + text_.drawing());
+    shown_ = text_;
+  }
+
+  Rows text_, shown_;  // the last row of final text, and what the terminal shows
+};
+
+std::unique_ptr<Display> make_display(const gesso::Model& model, bool json) {
+  if (json) return std::make_unique<JsonLines>(model);
+  if (isatty(STDOUT_FILENO)) return std::make_unique<Live>(model);
+  return std::make_unique<Display>(model);
+}
+
+// Ctrl-C ends an answer after the step under way, with the canvas as it stands. Pressed again it ends the call at once,
+// and the session is as it was before.
+void answer(gesso::Session& session, const gesso::Model& model, const std::string& prompt, Arguments& arguments) {
+  interrupts = 0;
+  const auto display = make_display(model, arguments.json);
+  gesso::GenerationOptions& options = arguments.generation;
+  options.on_step = [&](const gesso::StepEvent& event) {
+    display->step(event);
+    return interrupts == 0;
+  };
+  options.on_canvas = [&](const gesso::CanvasEvent& event) {
+    display->canvas(event);
+    return interrupts == 0;
+  };
+  options.interrupted = [] { return interrupts > 1; };
+  const gesso::Tokenizer& tokenizer = *model.tokenizer();
+  const bool is_first = session.length(0) == 0;
+  const auto ids = is_first ? tokenizer.encode_prompt(prompt) : tokenizer.encode(prompt);
+  display->end(session.generate({ids}, options).results[0]);
+}
+
+// Turns until the end of the input. After an error the conversation stands as before that turn.
+void converse(gesso::Session& session, const gesso::Model& model, Arguments& arguments) {
+  for (std::string line; std::cerr << "> ", std::getline(std::cin, line);) {
+    if (line.empty()) continue;
+    try {
+      answer(session, model, line, arguments);
+    } catch (const gesso::Error& error) {
+      if (!std::cout) throw;
+      std::cerr << "\ngesso-cli: " << error.what() << "\n";  // behind a canvas that was not finished
+    }
+  }
+  std::cerr << "\n";
+}
+
+// The prompt of a single answer.
+std::string read_prompt(const Arguments& arguments) {
+  std::string text = arguments.prompt ? *arguments.prompt : std::string{std::istreambuf_iterator<char>(std::cin), {}};
+  if (!arguments.prompt && text.ends_with('\n')) text.pop_back();
+  if (interrupts > 0) throw gesso::Interrupted();
+  if (text.empty()) throw gesso::ArgumentError("the prompt is empty");
+  return text;
+}
+
+gesso::Session make_session(const gesso::Model& model, const std::string& path) {
+  if (path.empty()) return gesso::Session(model);
+  gesso::Session session = gesso::Session::load(model, path, [] { return interrupts > 0; });
+  if (session.batch_size() != 1) {
+    throw gesso::FormatError(path + ": expected the state of one sequence, got " +
+                             std::to_string(session.batch_size()));
+  }
+  return session;
+}
+
+int run(std::span<char*> words) {
+  Arguments arguments = parse_arguments(words);
+  if (arguments.help) {
+    print_help();
+    write("");
+    return 0;
+  }
+  const bool is_conversation = !arguments.prompt && isatty(STDIN_FILENO);
+  const std::string prompt = is_conversation ? "" : read_prompt(arguments);
+  arguments.loading.interrupted = [] { return interrupts > 0; };
+  const gesso::Model model = gesso::Model::load(arguments.model, arguments.loading);
+  if (!model.tokenizer()) throw gesso::FormatError(arguments.model + ": the model has no tokenizer");
+  if (arguments.loading.device == "auto" && !gesso::gpu_problem().empty()) {
+    std::cerr << "gesso-cli: warning: no GPU is used: " << gesso::gpu_problem() << "\n";
+  }
+  gesso::Session session = make_session(model, arguments.load);
+  if (is_conversation) {
+    converse(session, model, arguments);
+  } else {
+    answer(session, model, prompt, arguments);
+  }
+  if (!arguments.save.empty()) session.save(arguments.save);
+  return interrupts > 0 && !is_conversation ? kInterrupted : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Without SA_RESTART, so that Ctrl-C also ends the wait for a line.
+  struct sigaction action {};
+  action.sa_handler = [](int) { ++interrupts; };
+  sigaction(SIGINT, &action, nullptr);
+  try {
+    return run({argv + 1, static_cast<size_t>(std::max(argc - 1, 0))});
+  } catch (const gesso::Interrupted&) {
+    return kInterrupted;
+  } catch (const gesso::ArgumentError& error) {
+    std::cerr << "gesso-cli: " << error.what() << "\n";
+    return kWrongUsage;
+  } catch (const std::exception& error) {
+    std::cerr << "gesso-cli: " << error.what() << "\n";
+    return kFailed;
+  }
+}
