@@ -72,7 +72,16 @@ def test_operands_in_registers(instruction):
 
 @pytest.mark.parametrize(
     ("instruction", "registers"),
-    [("IMAD R91, R6, R7, R5", [91]), ("@!P0 LDS.128 R84, [R5]", []), ("@P1 LDS.128 R88, [R5]", [88, 89, 90, 91])],
+    [
+        ("IMAD R91, R6, R7, R5", [91]),
+        ("@!P0 LDS.128 R84, [R5]", []),
+        ("@P1 LDS.128 R88, [R5]", [88, 89, 90, 91]),
+        ("LDSM.16.M88.4 R84, [R5]", []),
+        ("LDSM.16.M88.4 R88, [R5]", [88, 89, 90, 91]),
+        ("LDSM.16.M88.2 R90, [R5]", [90, 91]),
+        ("SHFL.IDX PT, R90, R5, R6, 0x1f", [90]),
+        ("LOP3.LUT P0, R88, R5, R6, RZ, 0xc0, !PT", [88]),
+    ],
 )
 def test_operands_are_not_written_early(instruction, registers):
     _, problems = check_warpgroups(IN_REGISTERS.replace("IMAD R5, R6, R7, R5", instruction))

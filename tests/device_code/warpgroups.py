@@ -21,8 +21,12 @@ OPERAND = re.compile(r"\bHGMMA\S* R\d+, R(\d+),")
 END_OF_GROUP = "gsb0"
 # How many groups a wait leaves under way.
 LEFT = re.compile(r"WARPGROUP\.DEPBAR\.LE gsb0, 0x(\w+)")
-# An instruction whose first operand is a register that it writes: the name, its modifiers, the register.
-WRITE = re.compile(r"\*/\s+(?:@!?U?P\w+ )?(?!ST|RED|BAR|LDGSTS|HGMMA)([A-Z]\w*)((?:\.\w+)*) R(\d+)\b")
+# An instruction whose first operand is a register that it writes: the name, its modifiers, the register. Predicates may
+# stand before it, as in "SHFL.IDX PT, R5, R6, RZ, 0x1f".
+WRITE = re.compile(r"\*/\s+(?:@!?U?P\w+ )?(?!ST|RED|BAR|LDGSTS|HGMMA)([A-Z]\w*)((?:\.\w+)*) (?:U?P\w+, )*R(\d+)\b")
+# How many registers an instruction with such a modifier writes: those of LDSM are numbers of matrices.
+WIDTHS = {"64": 2, "WIDE": 2, "128": 4}
+MATRICES = {"2": 2, "4": 4}
 
 
 @dataclass
@@ -34,12 +38,13 @@ class Group:
 
 
 def written_registers(line: str) -> set[int]:
-    """The registers that an instruction writes. One with 64 or 128 bits, or a wide product, writes several."""
+    """The registers that an instruction writes. One with 64 or 128 bits, a wide product, or a load of several matrices
+    writes several."""
     match = WRITE.search(line)
     if not match:
         return set()
-    modifiers = match[2].split(".")
-    count = 4 if "128" in modifiers else 2 if "64" in modifiers or "WIDE" in modifiers else 1
+    widths = MATRICES if match[1] == "LDSM" else WIDTHS
+    count = max((widths.get(modifier, 1) for modifier in match[2].split(".")), default=1)
     return {int(match[3]) + i for i in range(count)}
 
 
