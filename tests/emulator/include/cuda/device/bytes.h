@@ -14,8 +14,14 @@ inline uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selector) {
   return result;
 }
 
+// Of a byte whose selector has bit 3 the hardware repeats the first bit eight times.
 inline uint32_t select_bytes(uint32_t low, uint32_t high, uint32_t selector) {
-  return permute_bytes(low, high, selector);
+  uint32_t result = permute_bytes(low, high, selector);
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t byte = 0xffu << 8 * i;
+    if (selector >> 4 * i & 8) result = result >> 8 * i & 0x80 ? result | byte : result & ~byte;
+  }
+  return result;
 }
 
 inline uint32_t rotate_right(uint32_t word, int count) { return std::rotr(word, count); }
