@@ -20,7 +20,15 @@ from pathlib import Path
 
 from gpu.step_model.assumptions import CARDS
 from gpu.step_model.goals import goals
-from gpu.step_model.measured import LARGEST_SIZE, Measured, card_of, check_setting, comparison, read_measured
+from gpu.step_model.measured import (
+    MOST_CACHED,
+    MOST_CANVASES,
+    Measured,
+    card_of,
+    check_setting,
+    comparison,
+    read_measured,
+)
 from gpu.step_model.prediction import predict
 from gpu.step_model.shape import PRESETS
 from gpu.step_model.table import overview, records, step_table
@@ -29,10 +37,10 @@ from gpu.step_model.table import overview, records, step_table
 USED = {"overview": {"card", "cached"}, "goals": set[str](), "measured": {"card", "preset", "part"}}
 
 
-def size_from(least: int) -> Callable[[str], int]:
+def size_from(least: int, most: int) -> Callable[[str], int]:
     def size(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= LARGEST_SIZE:
-            raise argparse.ArgumentTypeError(f"expected {least} to {LARGEST_SIZE}, got {text}")
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected {least} to {most}, got {text}")
         return int(text)
 
     return size
@@ -42,8 +50,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="step_model", description=__doc__.splitlines()[0])
     parser.add_argument("--card", choices=list(CARDS), action="append", help="may be given several times; default: all")
     parser.add_argument("--preset", choices=PRESETS, help="default: Q4_K_M; of what was measured, what its records say")
-    parser.add_argument("--canvases", type=size_from(1), help="of 256 rows each; default: 1")
-    parser.add_argument("--cached", type=size_from(0), help="tokens before each canvas; default: 1024")
+    parser.add_argument("--canvases", type=size_from(1, MOST_CANVASES), help="of 256 rows each; default: 1")
+    parser.add_argument("--cached", type=size_from(0, MOST_CACHED), help="tokens before each canvas; default: 1024")
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the predictions as records, by op")
     parser.add_argument("--part", help="with --measured: of records.json of bench/gpu_check.sh, those of this part")
     mode = parser.add_mutually_exclusive_group()

@@ -155,8 +155,8 @@ def warpgroup_product(blocks: Sequence[Block], case: Case) -> list[float]:
 def warpgroup_spans(blocks: Sequence[Block], case: Case) -> list[float]:
     """A loop over whole spans, or over steps: four warpgroup products are a step. In a loop over steps the first copies
     are of rows of x. Those behind them are of raw weights. So it is in a loop over spans that may leave out the copies
-    of rows. Where a step has blocks with products of 64, 96 and 128
-    rows, a tile takes the first that is wide enough: with 100 rows that of 128."""
+    of rows. Where a step has blocks with products of 64, 96 and more rows, a tile takes the first that is wide enough:
+    with 100 rows that of 128."""
     widths = [max((wgmma_columns(x) for x in block if x.name == "HGMMA"), default=0) for block in blocks]
     cases = sorted(set(widths) - {0})
     steps = sum(block.count("HGMMA") for block in blocks) / 4 / len(cases)

@@ -9,8 +9,8 @@ the model is about is compared: one of the 26B model with all layers, rounded as
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,10 @@ from gpu.step_model.shape import preset_of
 
 Found = TypeVar("Found")
 STEP = "step"
-LARGEST_SIZE = 1 << 20  # canvases, or cached tokens, that the model is asked about
+# What the model is asked about. It goes through all numbers of rows that an expert may have, which takes seconds for 64
+# canvases, and hours for some thousands.
+MOST_CANVASES = 64
+MOST_CACHED = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,10 @@ class Measured:
 
 
 def card_of(device: str) -> str:
-    """The card in a device's name: "NVIDIA H100 80GB HBM3" is an H100. "H100 PCIe" is none, as it is slower."""
+    """The card in a device's name: "NVIDIA H100 80GB HBM3" is an H100. "H100 PCIe" is none, as it is slower, and
+    "NVIDIA H200 MIG 1g.18gb" is a part of a card."""
     for card in CARDS:
-        if re.search(rf"\b{card}\b(?! (?:Ti|SUPER|D|Laptop|Max-Q|PCIe|NVL)\b)", device):
+        if re.search(rf"\b{card}\b(?! (?:Ti|SUPER|D|Laptop|Max-Q|PCIe|NVL)\b)(?!.* MIG\b)", device):
             return card
     raise ValueError(f"device: expected one of {', '.join(CARDS)}, got {device!r}; --card takes another one for it")
 
@@ -103,16 +107,20 @@ def field(record: Any, names: str, *kinds: type) -> Any:
 
 def positive(record: Any, names: str) -> float:
     number = field(record, names, int, float)
-    if not (math.isfinite(number) and number > 0):
+    if not 0 < number <= sys.float_info.max:
         raise ValueError(f"{names}: expected a number above 0, got {number}")
     return float(number)
 
 
-def size(record: Any, names: str, least: int) -> int:
+def size(record: Any, names: str, least: int, most: int) -> int:
     number: int = field(record, names, int)
-    if not least <= number <= LARGEST_SIZE:
-        raise ValueError(f"{names}: expected {least} to {LARGEST_SIZE}, got {number}")
+    if not least <= number <= most:
+        raise ValueError(f"{names}: expected {least} to {most}, got {number}")
     return number
+
+
+def sizes(record: Any, canvases: str, cached: str) -> tuple[int, int]:
+    return size(record, canvases, 1, MOST_CANVASES), size(record, cached, 0, MOST_CACHED)
 
 
 def subject(record: Any, model: Any = None) -> tuple[str, str]:
@@ -128,14 +136,16 @@ def measured_in(record: Any) -> Iterator[Measured]:
         name = field(record, "op", str) if kind == "op" else STEP
         if field(record, "early_starts", str) != "yes":
             raise ValueError("early_starts: the model predicts none without them")
-        where = size(record, "canvases", 1), size(record, "cached", 0), field(record, "device", str), *subject(record)
+        where = *sizes(record, "canvases", "cached"), field(record, "device", str), *subject(record)
         yield Measured(name, calls * positive(record, "median_ms"), *where)
     elif kind == "bench":
         device, model = field(record, "device.description", str), field(record, "model", dict)
-        where = size(record, "batch", 1), size(record, "prompt_tokens", 0), device, *subject(record, model)
+        where = *sizes(record, "batch", "prompt_tokens"), device, *subject(record, model)
         yield Measured(STEP, positive(record, "step_ms.median"), *where)
         for op in field(record, "profile.step", list) if record.get("profile") else []:
-            name = " ".join(filter(None, (field(op, "op", str), op.get("weight"))))
+            name = field(op, "op", str)
+            if op.get("weight") is not None:
+                name += " " + field(op, "weight", str)
             yield Measured(name, positive(op, "ms"), *where)
 
 

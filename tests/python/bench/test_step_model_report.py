@@ -109,9 +109,11 @@ def test_files_without_times(tmp_path, content, message):
         ({"median_ms": float("nan")}, "median_ms: expected a number above 0, got nan"),
         ({"median_ms": float("inf")}, "median_ms: expected a number above 0, got inf"),
         ({"median_ms": 0}, "median_ms: expected a number above 0, got 0"),
+        ({"median_ms": 10**400}, "median_ms: expected a number above 0, got 10000"),
         ({"calls_per_step": -1}, "calls_per_step: expected a number above 0, got -1"),
         ({"calls_per_step": True}, "calls_per_step: expected int or float, got True"),
-        ({"canvases": 0}, "canvases: expected 1 to 1048576, got 0"),
+        ({"canvases": 0}, "canvases: expected 1 to 64, got 0"),
+        ({"canvases": 65}, "canvases: expected 1 to 64, got 65"),
         ({"canvases": 1.5}, "canvases: expected int, got 1.5"),
         ({"cached": 10**9}, "cached: expected 0 to 1048576, got 1000000000"),
         ({"op": 3}, "op: expected str, got 3"),
@@ -219,20 +221,34 @@ def test_files_that_are_no_json(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "least"),
-    [("canvases", "0", 1), ("canvases", "-1", 1), ("canvases", "9" * 20, 1), ("cached", "-5", 0), ("cached", "x", 0)],
+    ("option", "value", "sizes"),
+    [
+        *[("canvases", value, "1 to 64") for value in ("0", "-1", "65", "9" * 20)],
+        *[("cached", value, "0 to 1048576") for value in ("-5", "x")],
+    ],
 )
-def test_sizes_that_are_refused(option, value, least, capsys):
+def test_sizes_that_are_refused(option, value, sizes, capsys):
     with pytest.raises(SystemExit):
         parse([f"--{option}={value}"])
-    assert f"argument --{option}: expected {least} to 1048576, got {value}" in capsys.readouterr().err
+    assert f"argument --{option}: expected {sizes}, got {value}" in capsys.readouterr().err
+
+
+def test_a_weight_that_is_no_name(tmp_path):
+    profile = {"step": [{"op": "linear", "weight": 3, "ms": 1.0}]}
+    model = {"num_layers": 30, "weight_bytes": shape("Q4_K_M").num_bytes}
+    device = {"description": "NVIDIA H200"}
+    sizes = {"batch": 1, "prompt_tokens": 0, "activations": "bf16", "step_ms": {"median": 12.0}}
+    path = write(tmp_path, [{"kind": "bench", "device": device, "model": model, "profile": profile, **sizes}])
+    with pytest.raises(ValueError, match="record 0: weight: expected str, got 3"):
+        measured.read_measured(path)
 
 
 def test_cards_by_their_names():
     names = {"NVIDIA H100 80GB HBM3": "H100", "NVIDIA GeForce RTX 4090": "RTX 4090", "NVIDIA GB10": "GB10"}
     assert {name: measured.card_of(name) for name in names} == names
     slower = ("NVIDIA H100 PCIe", "NVIDIA GeForce RTX 4090 Laptop GPU", "NVIDIA GeForce RTX 3090 Ti")
-    for name in ("Tesla V100", "NVIDIA GH200 480GB", *slower):
+    parts = ("NVIDIA H200 MIG 1g.18gb", "NVIDIA H100 80GB HBM3 MIG 1g.10gb")
+    for name in ("Tesla V100", "NVIDIA GH200 480GB", *slower, *parts):
         with pytest.raises(ValueError, match=f"device: expected one of H200, .*, got '{name}'"):
             measured.card_of(name)
 
