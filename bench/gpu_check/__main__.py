@@ -118,8 +118,11 @@ def run_all(chosen: list[Part], results: Results, options: argparse.Namespace) -
         results.write()
         tell(part, outcome, results)
         statuses.append(outcome.status)
+    results.write()  # with those that were not begun at the end
     print(f"{results.folder / 'check.json'}; {call['seconds']} s; not begun: {' '.join(call['not_begun']) or 'none'}")
-    return int(any(status not in (PASSED, STUB) for status in statuses))
+    if not statuses:
+        print(f"no part was begun: each needs more than {options.seconds:g} s", file=sys.stderr)
+    return int(not statuses or any(status not in (PASSED, STUB) for status in statuses))
 
 
 def tell(part: Part, outcome: Outcome, results: Results) -> None:

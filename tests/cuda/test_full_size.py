@@ -7,6 +7,7 @@ import pytest
 
 import gesso
 from gpu.step_model.assumptions import CARDS
+from gpu.step_model.goals import MOST_LAUNCHES
 from gpu.step_model.step import launches
 from python.gguf_manifest import write_hollow
 
@@ -73,6 +74,8 @@ def check_launches_of_a_step(model, dry):
         print(f"{canvases} canvases: {made} launches")
         # The first step has no self-conditioning. The third is recorded, and the fourth replays it: it makes none.
         assert made[1:] == 2 * [len(launches("H200", "Q4_K_M", canvases))]
+        if canvases == 1:
+            assert made[-1] <= MOST_LAUNCHES
 
 
 def test_does_not_fit(hollow, dry):

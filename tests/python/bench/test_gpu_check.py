@@ -164,6 +164,12 @@ def test_rest_takes_what_is_left(call, tmp_path):
     assert [logs.count(f"\n{line}\n") for line in ("fine", "no good", "no longer", "at last")] == [1, 1, 1, 1]
 
 
+def test_a_call_that_begins_no_part_fails(call, capsys):
+    status, check = call([GOOD], "--seconds", "1e-9")
+    assert status == 1 and check["calls"][0]["not_begun"] == ["unpack", "good"]
+    assert "no part was begun: each needs more than 1e-09 s" in capsys.readouterr().err
+
+
 def test_chosen_parts_run_again_and_the_others_stay(call, capsys):
     call([GOOD, BAD])
     _, check = call([GOOD, part("bad", "print('mended')")], "--parts", "bad")
