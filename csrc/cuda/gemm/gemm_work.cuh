@@ -1,6 +1,6 @@
 // Which tiles a block computes. A grid may have fewer blocks than there are tiles: of 100 blocks, block 3 takes the
-// tiles 3, 103, 203, ..., but neighbouring ones where a block keeps what they share. Only the device knows how many rows
-// each expert has, so every block finds its tiles by itself.
+// tiles 3, 103, 203, ..., but neighbouring ones where a block keeps what they share. Only the device knows how many
+// rows each expert has, so every block finds its tiles by itself.
 #pragma once
 
 #include "cuda/block/scan.h"
