@@ -17,8 +17,10 @@ add_library(gesso_shared SHARED ${CMAKE_CURRENT_BINARY_DIR}/shared.cpp)
 target_link_libraries(gesso_shared PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,gesso>)
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   configure_file(cmake/exported.map.in exported.map @ONLY)
-  target_link_options(gesso_shared PRIVATE -Wl,--version-script=${CMAKE_CURRENT_BINARY_DIR}/exported.map
-                      $<$<NOT:$<BOOL:${GESSO_SANITIZE}>>:-Wl,--no-undefined>)
+  target_link_options(gesso_shared PRIVATE -Wl,--version-script=${CMAKE_CURRENT_BINARY_DIR}/exported.map)
+  if(NOT GESSO_SANITIZE)  # a sanitizer's functions are those of the program
+    target_link_options(gesso_shared PRIVATE -Wl,--no-undefined)
+  endif()
   set_target_properties(gesso_shared PROPERTIES LINK_DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/exported.map)
 endif()
 gesso_harden(gesso_shared)
