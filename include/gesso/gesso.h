@@ -75,7 +75,7 @@ typedef struct gesso_result gesso_result;
 /* The message of the last failed call of this thread. It is valid until its next one. Empty before the first. */
 GESSO_API const char* gesso_last_error(void);
 /* A status as it is written here, for example "GESSO_IO_ERROR"; "" for a number that is none. It is valid for ever. */
-GESSO_API const char* gesso_status_name(gesso_status status);
+GESSO_API const char* gesso_status_name(int status);
 /* The library's version, for example "0.1.0", and as GESSO_VERSION_NUMBER. A shared library may be newer than the
  * header that a program was compiled with. */
 GESSO_API const char* gesso_version(void);

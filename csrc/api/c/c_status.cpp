@@ -43,7 +43,7 @@ gesso_status gesso::c::fail(gesso_status status, const char* message) noexcept {
 
 const char* gesso_last_error(void) { return message_of_last_error.c_str(); }
 
-const char* gesso_status_name(gesso_status status) {
+const char* gesso_status_name(int status) {
   const auto index = static_cast<size_t>(status);
   return index < std::size(kStatusNames) ? kStatusNames[index] : "";
 }
