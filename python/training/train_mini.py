@@ -7,8 +7,8 @@ the weights that --weights names, or from the seed. The data and the noise of a 
 run that goes on from its state computes what a run without a stop would have computed, and 200 steps from the seed
 give the same losses each time, with the same number of threads.
 
-`--weights python/training/mini/trained/weights.safetensors` goes on from the committed weights, whose curve lies beside
-them. To commit newer ones, copy weights.safetensors and log.jsonl of --work there.
+`--weights FILE` goes on from the weights.safetensors of an earlier run, and its curve from the log.jsonl that lies
+beside them. Their place in the repository is python/training/mini/trained/, which no run has filled yet.
 
 On a machine with other work, the run takes what is left if it is started like this:
 

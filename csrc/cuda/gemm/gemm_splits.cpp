@@ -10,8 +10,8 @@ int divide_up(int a, int b) { return (a + b - 1) / b; }
 }  // namespace
 
 // Each multiprocessor is taken to have one block at a time, so the blocks take some rounds. With splits, partial sums
-// are written and read again through the L2 cache. In the time 1 a multiprocessor does that for about 16 outputs of a
-// canvas of 256 rows.
+// are written and read again through the L2 cache. In a step's time a multiprocessor does that for about 16 outputs of
+// a canvas of 256 rows.
 double estimated_time(const SplitProblem& problem, const Splits& splits) {
   constexpr int kOutputsPerStep = 16;
   const int rounds = divide_up(problem.blocks * splits.count, problem.num_multiprocessors);

@@ -22,12 +22,12 @@ struct SplitProblem {
   int num_steps = 0;        // K / 64
   int granule = 1;          // the steps of a split are a multiple of this, so that it holds whole spans of its decoder
   int blocks = 0;           // that the rows take without splits
-  double step_time = 1;     // of a block; it is less in blocks that do less in a step than the others of their kernel
-  int fill_steps = 0;       // in so many times 1 a block fills its pipeline, and stores its tile
+  double step_time = 1;     // of a block, in steps of the kernel's largest one: 0.75 for three groups of four
+  int fill_steps = 0;       // in so many steps of the largest one a block fills its pipeline, and stores its tile
   int num_multiprocessors = 0;
 };
 
-// The time that the product takes. The unit is that of SplitProblem::step_time.
+// The time that the product takes, in steps of the kernel's largest block.
 double estimated_time(const SplitProblem& problem, const Splits& splits);
 
 // The splits for which this is shortest.
