@@ -16,6 +16,7 @@ def test_every_goal_holds():
     # The plans are those of the package with the CUDA backend.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (SITE, ROOT / "bench", ROOT / "tests")))}
     command = [sys.executable, "-m", "gpu.step_model", "--goals"]
-    printed = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    goals = printed.strip().split("\n\n", 1)[1].splitlines()
-    assert goals and all(goal.startswith("holds ") for goal in goals), printed
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    goals = done.stdout.strip().split("\n\n", 1)[1].splitlines()
+    assert goals and all(goal.startswith("holds ") for goal in goals), done.stdout

@@ -3,7 +3,7 @@
     make step-model                                     every card, Q4_K_M, one canvas
     make step-model STEP_MODEL_FLAGS="--card H200 --preset Q8_0 --canvases 8"
     make step-model STEP_MODEL_FLAGS="--overview"       one line for each card and preset
-    make step-model STEP_MODEL_FLAGS="--goals"          the figures that the design is held against
+    make step-model STEP_MODEL_FLAGS="--goals"          the figures that the design is held against; 1 if one fails
     make step-model STEP_MODEL_FLAGS="--measured build/gpu_bench/result.json"
     make step-model STEP_MODEL_FLAGS="--measured bench/results/gpu/records.json --part step_q4_k_m"
 
@@ -103,7 +103,10 @@ def run(options: argparse.Namespace) -> None:
     if options.measured:
         print("\n".join(compare(read_measured(options.measured, options.part), options)))
     elif options.goals:
-        print("\n".join(map(str, goals())))
+        found = list(goals())
+        print("\n".join(map(str, found)))
+        if not all(goal.holds for goal in found):
+            raise SystemExit(1)
     elif options.overview:
         sizes = [(card, preset, canvases) for card in cards for preset in PRESETS for canvases in (1, 8)]
         print("\n".join(overview([predict(*size, cached) for size in sizes])))
@@ -111,8 +114,8 @@ def run(options: argparse.Namespace) -> None:
         predictions = [predict(card, preset, canvases, cached) for card in cards]
         print("\n\n".join("\n".join(step_table(prediction)) for prediction in predictions))
         if options.json:
-            found = [record for prediction in predictions for record in records(prediction)]
-            options.json.write_text(json.dumps(found, indent=1) + "\n")
+            made = [record for prediction in predictions for record in records(prediction)]
+            options.json.write_text(json.dumps(made, indent=1) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -32,6 +32,7 @@ from gpu.step_model.machine_code import Block, loop_blocks, read
 
 ROOT = Path(__file__).resolve().parents[3]
 OBJECTS = ROOT / "build/cuda/CMakeFiles/gesso.dir/csrc/cuda"  # `make cuda` puts them there
+SITE = ROOT / "build/cuda/site/gesso"  # the package with the plans
 
 # Steps of 64 columns in a raw span of weights, by the type (RawSpan in gemm/kernels/raw_tile.cuh).
 SPAN_STEPS = {"Q4_K": 4, "Q6_K": 4, "Q5_0": 2, "Q8_0": 2, "NVFP4": 4, "F32": 1, "Q4_0": 4}
@@ -149,9 +150,21 @@ def names_of(dtype: str) -> dict[str, object]:
     return {"type": number, "decoder": "12SplitDecoder" if dtype == "F32" else f"11TileDecoderILNS_5DTypeE{number}EE"}
 
 
+def check_complete(objects: Path = OBJECTS, modules: Path = SITE) -> None:
+    """The plans come from a module that is linked behind the objects. If a build stopped in between, they would be
+    plans for other kernels."""
+    linked = next(modules.glob("_ops*.so"), None)
+    if not linked:
+        raise FileNotFoundError(f"{modules}/_ops*.so: there is none; `make cuda` makes it")
+    for compiled in sorted(objects.rglob("*.o")):
+        if compiled.stat().st_mtime_ns > linked.stat().st_mtime_ns:
+            raise ValueError(f"{compiled} is newer than {linked}: the build has not ended; run `make cuda` again")
+
+
 @cache
 def usages(pattern: str) -> dict[Path, list[Usage]]:
     """The registers of all kernels in the objects that a pattern names."""
+    check_complete()
     objects = sorted(OBJECTS.glob(f"{pattern}.o"))
     if not objects:
         raise FileNotFoundError(f"{OBJECTS}/{pattern}.o: there is none; `make cuda` makes it")

@@ -4,6 +4,7 @@ tests/cuda/test_full_size.py compares its list of launches with those that the l
 tests/device_code/test_main_loops.py reads the kernels.
 """
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from gpu.step_model.assumptions import CARDS, COMMON, LEVELS, MIDDLE, OPTIMISTIC
 from gpu.step_model.attention import Attention
 from gpu.step_model.bounds import Grid, Time, kernel_time, norm, resident_blocks, sm_cycles
 from gpu.step_model.head import SoftEmbedding, Statistics
-from gpu.step_model.kernels import KERNELS, kernel_of
+from gpu.step_model.kernels import KERNELS, check_complete, kernel_of
 from gpu.step_model.launch import RowKernel
 from gpu.step_model.loops import (
     Case,
@@ -397,3 +398,20 @@ def test_a_plan_without_a_kernel():
     assert {kernel_of(f"{name} 24 rows") for name in KERNELS} == set(KERNELS)
     with pytest.raises(LookupError, match="no entry of KERNELS is for the plan 'mma int4 24 rows'"):
         kernel_of("mma int4 24 rows")
+
+
+def test_a_build_that_has_not_ended(tmp_path):
+    """The objects of one build and the plans of another would give predictions that look right."""
+    modules, objects = tmp_path / "site/gesso", tmp_path / "csrc/cuda"
+    modules.mkdir(parents=True)
+    (objects / "gemm").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"_ops\*.so: there is none; `make cuda` makes it"):
+        check_complete(objects, modules)
+    linked, compiled = modules / "_ops.cpython-312.so", objects / "gemm/gemm_plan.cpp.o"
+    for second, path in enumerate((compiled, linked), start=1):
+        path.write_bytes(b"")
+        os.utime(path, (second, second))
+    check_complete(objects, modules)
+    os.utime(compiled, (3, 3))
+    with pytest.raises(ValueError, match=r"gemm_plan.cpp.o is newer than .*: the build has not ended; run `make cuda`"):
+        check_complete(objects, modules)

@@ -285,3 +285,14 @@ def test_goals():
     assert str(goals.Goal("ms of a step", 11.5, 11.5)) == "holds    ms of a step: 11.5, wanted <= 11.5"
     assert str(goals.Goal("warps", 4, 8, is_upper=False)) == "NOT YET  warps: 4, wanted >= 8"
     assert {card for card, _ in goals.STEP_MS} == set(CARDS) == set(DATA_SHEET_FLOORS)
+
+
+def test_a_goal_that_is_missed_fails(monkeypatch, capsys):
+    some = [goals.Goal("ms of a step", 11.4, 11.5), goals.Goal("launches", 508, 550)]
+    monkeypatch.setattr("gpu.step_model.__main__.goals", lambda: some)
+    main(["--goals"])
+    some.append(goals.Goal("warps", 4, 8, is_upper=False))
+    with pytest.raises(SystemExit) as end:
+        main(["--goals"])
+    assert end.value.code == 1
+    assert capsys.readouterr().out.count("holds ") == 4  # all goals are shown, also where one is missed
