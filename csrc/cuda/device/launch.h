@@ -27,7 +27,7 @@ template <typename... Parameters, typename... Arguments>
 void launch(const char* name, const Launch& launch, void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (launch.grid.x == 0 || launch.grid.y == 0 || launch.grid.z == 0) return;
   if (launch.shared_bytes > kDefaultSharedBytes) {
-    raise_shared_limit(reinterpret_cast<const void*>(kernel), launch.shared_bytes, name);
+    raise_shared_limit(reinterpret_cast<const void*>(kernel), name);
   }
   cudaLaunchConfig_t config = {};
   config.gridDim = launch.grid;
