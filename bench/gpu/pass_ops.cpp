@@ -1,7 +1,10 @@
 #include "pass_ops.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "api/op_profile.h"
 #include "core/check.h"
@@ -17,6 +20,7 @@
 #include "ops/head_stats.h"
 #include "ops/linear.h"
 #include "ops/linears.h"
+#include "ops/memory.h"
 #include "ops/qk_norm_rope.h"
 #include "ops/rms_norm.h"
 #include "ops/router.h"
@@ -250,6 +254,20 @@ void add_head(const Scene& scene, std::vector<PassOp>& list) {
   }));
 }
 
+// The rows must spread over the experts. If each row goes to the same ones, the experts' times mean nothing.
+void check_routing(const Scene& scene) {
+  const ops::Routing routing = scene.experts().routing;
+  std::vector<int32_t> offsets(routing.expert_offsets.size());
+  ops::copy_to_host(scene.context(), routing.expert_offsets.data(), std::span(offsets).size_bytes(), offsets.data());
+  ops::synchronize(scene.context());
+  int64_t most = 0;
+  for (size_t expert = 0; expert + 1 < offsets.size(); ++expert) {
+    most = std::max<int64_t>(most, offsets[expert + 1] - offsets[expert]);
+  }
+  const bool can_spread = std::ssize(offsets) - 1 > routing.num_active;
+  check(!can_spread || most < scene.rows(), "the router sends all ", scene.rows(), " rows to the same experts");
+}
+
 }  // namespace
 
 std::vector<PassOp> pass_ops(Pass& pass, const std::vector<std::string>& beginnings) {
@@ -266,6 +284,7 @@ std::vector<PassOp> pass_ops(Pass& pass, const std::vector<std::string>& beginni
   // Each runs once, also those that nobody wants: they write what others read. The router, for example, spreads the
   // rows over the experts by what a norm has written.
   for (PassOp& op : list) count(pass, op);
+  check_routing(scene);
   std::erase_if(list, [&](const PassOp& op) { return op.calls == 0 || !is_wanted(op); });
   check(!list.empty(), "no op of the model has a name that begins as asked for");
   return list;
