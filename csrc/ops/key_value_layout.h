@@ -15,7 +15,7 @@ struct KeyValueShape {
   bool is_shared = false;           // the values are the keys' projection
 };
 
-// How keys and values are stored. csrc/cpu/key_value_layout.cpp and csrc/cuda/key_value_layout.cu say what a row holds.
+// How keys and values are stored. key_value_layout.cpp in csrc/cpu and in csrc/cuda say what a row holds.
 struct KeyValueLayout : KeyValueShape {
   int64_t key_row_bytes = 0;  // bytes of the keys of one position
   int64_t value_row_bytes = 0;
