@@ -145,6 +145,7 @@ stress: $(VENV)/.build
 
 # The programs are in the build folders of `make test`.
 schedules: native $(VENV)/.test
+	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(PACKAGE) --target engine_schedules --parallel $(JOBS)
 	for threads in 1 2 3 4; do $(PACKAGE)/tests/schedules/engine_schedules --threads $$threads || exit 1; done
 	$(call build,emulated,$(WITH_PACKAGE))
 	build/emulated/tests/schedules/engine_schedules --device cuda --count $(SCHEDULES)
