@@ -116,15 +116,15 @@ test: native emulated $(VENV)/.test
 native: $(VENV)/.package
 	$(BIN)/cmake -B $(PACKAGE) -DGESSO_TESTS=ON
 	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(PACKAGE) --parallel $(JOBS)
-	$(BIN)/ctest --test-dir $(PACKAGE) --output-on-failure
+	$(BIN)/ctest --test-dir $(PACKAGE) --output-on-failure --parallel $(JOBS)
 
 sanitize: $(VENV)/.build
 	$(call build,asan)
-	$(BIN)/ctest --preset asan
+	$(BIN)/ctest --preset asan --parallel $(JOBS)
 
 clang: $(VENV)/.build
 	$(call build,clang)
-	$(BIN)/ctest --preset clang
+	$(BIN)/ctest --preset clang --parallel $(JOBS)
 
 # The programs are in the build folder of `make clang`. Some targets are Python programs.
 fuzz: $(VENV)/.test
@@ -133,7 +133,7 @@ fuzz: $(VENV)/.test
 
 tsan: $(VENV)/.build
 	$(call build,tsan)
-	$(BIN)/ctest --preset tsan
+	$(BIN)/ctest --preset tsan --parallel $(JOBS)
 
 stress: $(VENV)/.build
 	$(call build,asan)
@@ -186,7 +186,7 @@ wheel: $(VENV)/.build
 
 emulated: $(VENV)/.test
 	$(call build,emulated,$(WITH_PACKAGE))
-	$(BIN)/ctest --preset emulated
+	$(BIN)/ctest --preset emulated --parallel $(JOBS)
 	$(ON_EMULATOR) $(MODEL_TESTS) $(DEVICE_TESTS)
 	$(ON_EMULATOR) --activations int8 $(FLOAT_TESTS) $(DEVICE_TESTS)
 
