@@ -6,10 +6,13 @@ import shutil
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
-ARCHITECTURE = re.compile(r"^arch = (\w+)$")
-FUNCTION = re.compile(r"^\s*Function : (\w+)$")
-INSTRUCTION = re.compile(r"^\s*/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.a-z]*)")
+# A line with the architecture of what follows, or with the name of a kernel.
+HEAD = re.compile(r"^(?:arch = (\w+)|\s*Function : (\w+))$", re.MULTILINE)
+OPCODE = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.a-z]*)")
+# The bits of an instruction, behind it or on a line of their own.
+ENCODING = re.compile(r"\s*/\* 0x[0-9a-f]{16} \*/")
 
 Opcodes = dict[tuple[str, str], set[str]]  # by (symbol, architecture)
 
@@ -21,33 +24,44 @@ def nvidia_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", ""), *folders])
 
 
-def listing(compiled: Path, *selection: str) -> str:
-    """What cuobjdump shows of all machine code in an object or cubin, or of what its options -arch and -fun select."""
+def run_cuobjdump(compiled: Path) -> str:
     program = shutil.which("cuobjdump", path=nvidia_path())
     assert program, "cuobjdump is missing: make cuda installs it"
     # cuobjdump calls nvdisasm, which it looks for on the search path.
     environment = os.environ | {"PATH": nvidia_path()}
-    command = [program, "-sass", *selection, str(compiled)]
+    command = [program, "-sass", str(compiled)]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def listing(compiled: Path) -> str:
+    """What cuobjdump shows of all machine code in an object or cubin, without the bits of the instructions. It takes
+    seconds, so it is kept beside the object as <object>.sass until the object changes."""
+    kept = compiled.with_name(f"{compiled.name}.sass")
+    if not kept.exists() or kept.stat().st_mtime_ns <= compiled.stat().st_mtime_ns:
+        text = ENCODING.sub("", run_cuobjdump(compiled))
+        with NamedTemporaryFile("w", dir=compiled.parent, delete=False) as file:
+            file.write(text)
+        os.replace(file.name, kept)  # another process may read it, or write the same
+    return kept.read_text()
+
+
+def split(text: str) -> dict[tuple[str, str], str]:
+    """The part of each kernel in a listing, by (symbol, architecture)."""
+    heads = list(HEAD.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    parts = {}
+    architecture = ""
+    for head, end in zip(heads, ends, strict=True):
+        if head[1]:
+            architecture = head[1]
+        else:
+            parts[head[2], architecture] = text[head.end() : end]
+    return parts
 
 
 def disassemble(compiled: Path) -> Opcodes:
     """The opcodes of all machine code in an object or cubin."""
-    return parse(listing(compiled))
-
-
-def parse(text: str) -> Opcodes:
-    opcodes: Opcodes = {}
-    architecture = ""
-    found: set[str] = set()
-    for line in text.splitlines():
-        if match := ARCHITECTURE.match(line):
-            architecture = match[1]
-        elif match := FUNCTION.match(line):
-            found = opcodes.setdefault((match[1], architecture), set())
-        elif match := INSTRUCTION.match(line):
-            found.add(match[1])
-    return opcodes
+    return {key: set(OPCODE.findall(part)) for key, part in split(listing(compiled)).items()}
 
 
 def has_instruction(opcodes: set[str], name: str) -> bool:

@@ -4,8 +4,6 @@ These changes would make the tests fail: registers are spilled, an array goes to
 longer one instruction, or a kernel takes more registers than its occupancy allows.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -15,11 +13,9 @@ import pytest
 from device_code.checks import check_architectures, check_opcodes, check_usage
 from device_code.claims import Claim, read_claims
 from device_code.disassembly import Opcodes, disassemble, has_instruction, listing
-from device_code.ptxas_report import Usage, read_report
+from device_code.objects import BUILD, ROOT, kernel_files, objects, reports
 from device_code.warpgroups import check_warpgroups
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build/cuda"
 pytestmark = pytest.mark.skipif(not BUILD.exists(), reason="nothing compiled: make cuda")
 
 # Instructions without which the kernels of a file would be slow on the architectures that it is compiled for.
@@ -39,29 +35,9 @@ def claims() -> dict[str, Claim]:
     return read_claims(ROOT)[0]
 
 
-def objects() -> dict[Path, Path]:
-    """Each source under csrc/cuda and the object that it is compiled to."""
-    sources = sorted((ROOT / "csrc/cuda").rglob("*.cu"))
-    return {source: BUILD / f"CMakeFiles/gesso.dir/{source.relative_to(ROOT)}.o" for source in sources}
-
-
-@cache
-def reports() -> dict[Path, list[Usage]]:
-    """The report of ptxas for each object."""
-    return {compiled: read_report(compiled) for compiled in objects().values() if compiled.exists()}
-
-
-def kernel_files() -> list[Path]:
-    return [path for path, usages in reports().items() if usages]
-
-
 @cache
 def opcodes() -> dict[Path, Opcodes]:
-    """The opcodes of all objects with kernels, in parallel: a disassembler takes a moment to start for each
-    architecture. The largest objects, which take up to 12 seconds, come first."""
-    files = sorted(kernel_files(), key=lambda path: path.stat().st_size, reverse=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(files, pool.map(disassemble, files), strict=True))
+    return {path: disassemble(path) for path in kernel_files()}
 
 
 def test_every_kernel_has_a_claim():

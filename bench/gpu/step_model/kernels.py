@@ -11,7 +11,7 @@ from functools import cache
 from math import ceil
 from pathlib import Path
 
-from device_code.disassembly import listing
+from device_code.disassembly import listing, split
 from device_code.ptxas_report import Usage, read_report
 from gesso.files.tensor import tensor_types
 from gpu.step_model.loops import (
@@ -193,8 +193,14 @@ def registers(kernel: str, arch: str, **names: object) -> int:
 
 
 @cache
+def listings(compiled: Path) -> dict[tuple[str, str], str]:
+    """By symbol and architecture."""
+    return split(listing(compiled))
+
+
+@cache
 def blocks_of(compiled: Path, architecture: str, symbol: str) -> list[Block]:
-    return loop_blocks(read(listing(compiled, "-arch", architecture, "-fun", symbol)))
+    return loop_blocks(read(listings(compiled)[symbol, architecture]))
 
 
 def work(kernel: str, arch: str, case: Case, **names: object) -> Work:
