@@ -161,6 +161,21 @@ function(gesso_nvcc_device_code target)
     "$<$<AND:$<BOOL:${GESSO_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>")
 endfunction()
 
+# Takes the sources with small kernels out of a list, and puts one that includes them in their place. nvcc reads the
+# headers of a source in each pass of its front end, which takes longer than all that is in these.
+function(gesso_join_small_kernels sources)
+  set(joined ${PROJECT_BINARY_DIR}/small_kernels.cu)
+  set(includes "")
+  foreach(name add embed feed_forward_add gemm/gelu_mul gemm/pack/norm_target gemm/pack/pack_activations
+               gemm/pack/pack_half_activations head_stats lm_head rms_norm soft_embed token_stats
+               vocabulary/soft_embed_sums)
+    list(REMOVE_ITEM ${sources} ${PROJECT_SOURCE_DIR}/csrc/cuda/${name}.cu)
+    string(APPEND includes "#include \"cuda/${name}.cu\"\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${joined} CONTENT "${includes}" @ONLY)
+  set(${sources} ${${sources}} ${joined} PARENT_SCOPE)
+endfunction()
+
 # In the emulator's build kernels have -O2: with it they are as fast as with -O3, and take less time to compile. Two
 # mistakes are errors there: a vector at an odd address, which a GPU refuses, and an index beyond a thread's own array.
 function(gesso_device_code target)
@@ -175,6 +190,9 @@ endfunction()
 if(gesso_cuda_compiled OR GESSO_EMULATED)
   file(GLOB_RECURSE gesso_host_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cpp)
   file(GLOB_RECURSE gesso_device_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cu)
+  if(gesso_cuda_compiled)
+    gesso_join_small_kernels(gesso_device_sources)
+  endif()
   target_sources(gesso PRIVATE ${gesso_host_sources} ${gesso_device_sources})
   gesso_device_code(gesso ${gesso_device_sources})
   # Only these sources depend on whether there is a backend, see ops/dispatch.h.
