@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/platform/memory.h"
 #include "gesso/limits.h"
-#include "io/available_memory.h"
 #include "model/pass_limits.h"
 #include "ops/device.h"
 #include "ops/memory.h"
@@ -30,7 +30,7 @@ int64_t choose_slots(const EngineOptions& options, const ModelConfig& config, bo
 
 int64_t free_bytes(const std::optional<ops::Device>& device) {
   if (device) return ops::free_bytes(device->index);
-  return static_cast<int64_t>(std::min<size_t>(io::available_bytes(), std::numeric_limits<int64_t>::max()));
+  return static_cast<int64_t>(std::min<size_t>(platform::available_bytes(), std::numeric_limits<int64_t>::max()));
 }
 
 // The counter of the requests that ended as this one.

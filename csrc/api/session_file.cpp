@@ -17,9 +17,10 @@
 #include "api/checksum.h"
 #include "api/session_impl.h"
 #include "api/session_reader.h"
+#include "core/platform/partial_file.h"
 #include "gesso/limits.h"
 #include "io/file_bytes.h"
-#include "io/partial_file.h"
+#include "io/path.h"
 #include "model/sliding_window.h"
 
 namespace gesso {
@@ -232,7 +233,8 @@ void Session::Impl::save(const Context& context, const std::function<void(std::s
 
 void Session::save(const std::string& path, const std::function<bool()>& interrupted) const {
   const Impl::ReadingCall session(impl_, "save");
-  io::PartialFile file(path);
+  io::check_path(path);
+  platform::PartialFile file(path);
   session->save(session->context(interrupted), [&](std::span<const std::byte> bytes) { file.write(bytes); });
   file.finish();
 }

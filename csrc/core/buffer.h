@@ -4,7 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -27,7 +27,7 @@ class Buffer {
     if (size == 0) return;
     uint64_t bytes = checked_multiply(static_cast<uint64_t>(size), sizeof(T), "buffer");
     bytes = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    data_ = static_cast<T*>(std::aligned_alloc(kAlignment, bytes));
+    data_ = static_cast<T*>(::operator new(bytes, kHostAlignment, std::nothrow));
     if (!data_) throw OutOfMemory(concat("out of memory: asked for ", bytes, " bytes"), bytes);
   }
   // Takes over memory that was allocated elsewhere, such as a device's (ops/memory.h); `release` will free it.
@@ -46,9 +46,11 @@ class Buffer {
   T& operator[](int64_t index) const { return data_[index]; }
 
  private:
+  static constexpr std::align_val_t kHostAlignment{kAlignment};
+
   T* data_ = nullptr;
   int64_t size_ = 0;
-  void (*release_)(void*) = std::free;
+  void (*release_)(void*) = [](void* host) { ::operator delete(host, kHostAlignment); };
 };
 
 // A Buffer with several owners: a copy is another owner of the same memory, which is freed with the last one. Threads:

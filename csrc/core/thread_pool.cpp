@@ -1,7 +1,5 @@
 #include "core/thread_pool.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -10,6 +8,8 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+
+#include "core/platform/process.h"
 
 namespace gesso {
 namespace {
@@ -77,7 +77,7 @@ class ThreadPool {
 // the library is loaded: fork() does not call handlers that another thread registers meanwhile, for example where the
 // first job begins.
 std::atomic<ThreadPool*> pool = nullptr;
-[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, [] { pool = nullptr; });
+[[maybe_unused]] const bool is_registered = (platform::call_in_forked([] { pool = nullptr; }), true);
 
 ThreadPool& shared_pool() {
   ThreadPool* found = pool;

@@ -1,13 +1,12 @@
 #include "io/open_gguf.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <unordered_map>
 #include <utility>
 
 #include "core/check.h"
+#include "core/platform/input_file.h"
 #include "gesso/limits.h"
 #include "io/part_name.h"
 
@@ -68,7 +67,7 @@ void check_name(const std::string& path, const Split& split) {
 void check_all_exist(const std::string& path, int64_t count) {
   for (int64_t number = 1; number <= count; ++number) {
     const std::string part = part_path(path, number);
-    if (::access(part.c_str(), F_OK) == 0) continue;
+    if (platform::exists(part)) continue;
     throw IoError(concat("cannot open ", path, ": part ", number, " of ", count, " is missing, expected ", part),
                   ENOENT);
   }

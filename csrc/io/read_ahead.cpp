@@ -1,13 +1,10 @@
 #include "io/read_ahead.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdint>
 #include <system_error>
 
-#include "io/available_memory.h"
+#include "core/platform/memory.h"
+#include "core/platform/process.h"
 
 namespace gesso::io {
 namespace {
@@ -15,20 +12,9 @@ namespace {
 constexpr size_t kPieceBytes = size_t{16} << 20;  // large enough for the full speed of a disk
 constexpr size_t kMinBytes = size_t{64} << 20;    // below this, a first step is hardly slower without reading ahead
 
-// Asks the system to read `bytes`, and does not wait. This is only a hint: where the system ignores it, touch() will
-// read. Linux reads no more for one hint than it would read ahead by itself, which is 128 KB on most disks. So the
-// bytes are asked for in pieces of 128 KB.
-void start_reading(std::span<const std::byte> bytes) {
-  constexpr uintptr_t kHint = uintptr_t{128} << 10;  // a multiple of every page size, so it also serves as alignment
-  const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
-  for (uintptr_t first = begin / kHint * kHint; first < begin + bytes.size(); first += kHint) {
-    ::madvise(reinterpret_cast<void*>(first), kHint, MADV_WILLNEED);
-  }
-}
-
 }  // namespace
 
-ReadAhead::ReadAhead(std::vector<std::span<const std::byte>> ranges) : process_(::getpid()) {
+ReadAhead::ReadAhead(std::vector<std::span<const std::byte>> ranges) : process_(platform::process_id()) {
   size_t num_bytes = 0;
   for (std::span<const std::byte> range : ranges) {
     num_bytes += range.size();
@@ -36,7 +22,7 @@ ReadAhead::ReadAhead(std::vector<std::span<const std::byte>> ranges) : process_(
       pieces_.push_back(range.subspan(first, std::min(kPieceBytes, range.size() - first)));
     }
   }
-  if (num_bytes < kMinBytes || num_bytes > available_bytes()) return;
+  if (num_bytes < kMinBytes || num_bytes > platform::available_bytes()) return;
   try {
     thread_ = std::thread([this] { read_all(); });
   } catch (const std::system_error&) {  // the system refuses another thread: then steps read the weights themselves
@@ -46,7 +32,7 @@ ReadAhead::ReadAhead(std::vector<std::span<const std::byte>> ranges) : process_(
 ReadAhead::~ReadAhead() {
   is_stopped_ = true;
   if (!thread_.joinable()) return;
-  if (process_ == ::getpid()) {
+  if (process_ == platform::process_id()) {
     thread_.join();
   } else {
     thread_.detach();
@@ -54,9 +40,10 @@ ReadAhead::~ReadAhead() {
 }
 
 void ReadAhead::read_all() const {
-  start_reading(pieces_[0]);
+  // A hint alone: where the system ignores it, touch() reads.
+  platform::start_reading(pieces_[0]);
   for (size_t i = 0; i < pieces_.size() && !is_stopped_; ++i) {
-    if (i + 1 < pieces_.size()) start_reading(pieces_[i + 1]);
+    if (i + 1 < pieces_.size()) platform::start_reading(pieces_[i + 1]);
     touch(pieces_[i]);
   }
 }

@@ -1,8 +1,6 @@
 // ReadAhead: reads mapped bytes from the disk before somebody needs them.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <cstddef>
 #include <span>
@@ -30,7 +28,7 @@ class ReadAhead {
 
   std::vector<std::span<const std::byte>> pieces_;
   std::atomic<bool> is_stopped_ = false;
-  pid_t process_ = 0;  // the process that has the thread; after fork(), the child process does not have it
+  int process_ = 0;  // the process that has the thread; after fork(), the child process does not have it
   std::thread thread_;
 };
 

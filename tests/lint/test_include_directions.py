@@ -32,6 +32,14 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 BACKEND_NAME = re.compile(rf"\b({'|'.join(BACKENDS)})(::|/)")
 STANDARD = re.compile(r"[a-z_0-9]+|(std[a-z]+|string|math|limits)\.h")  # <vector>, <stdint.h>
+# What only some systems have is behind the headers of csrc/core/platform: only the folders below it name it. Other code
+# has the headers of C++ and of the compiler alone. Some functions of POSIX come with the headers of C++ here.
+PORTABLE = re.compile(r"[a-z_]+|math\.h|immintrin\.h|arm_neon\.h")
+CUDA = re.compile(r"cuda|cub/|cooperative_groups|nvtx|mma\.h|cute/|cutlass/")
+OF_A_SYSTEM = re.compile(
+    r"\b(__linux__|__APPLE__|__unix__|_WIN32)\b|\"/(?:proc|sys|dev)/|\b(?:get_nprocs|getpid|mkstemp|aligned_alloc"
+    r"|posix_memalign|pthread_\w+|sched_\w+|sysconf|mmap|munmap|madvise|pread|fsync|ftruncate|getauxval)\("
+)
 
 
 def sources(directory: Path) -> list[Path]:
@@ -45,7 +53,7 @@ def violations(root: Path) -> list[str]:
         for path in sources(root / directory):
             text = path.read_text(encoding="utf-8")
             problems = [problem for quote, name in INCLUDE.findall(text) if (problem := check(root, path, quote, name))]
-            problems += check_backend_names(root, path, text)
+            problems += check_backend_names(root, path, text) + check_system_names(root, path, text)
             found += [f"{path.relative_to(root)}: {problem}" for problem in problems]
     return found
 
@@ -58,25 +66,40 @@ def check_module(root: Path, path: Path, quote: str, name: str) -> str | None:
     if quote == "<":
         if any((root / folder / name).exists() for folder in ("csrc", "include")):
             return f"<{name}>: gesso's own headers are included in quotes"
-        return check_system(name, module == "cuda")
+        return check_system(name, module == "cuda", is_for_one_system(root, path))
     target = name.split("/")[0]
     if target == "gesso":
         return None if (root / "include" / name).exists() else f'"{name}" does not exist'
     if not (root / "csrc" / name).exists():
         return f'"{name}" is no file under csrc/'
+    if is_for_one_system(root, root / "csrc" / name) and not is_for_one_system(root, path):
+        return f'"{name}" is for one system alone'
     if target != module and target not in ALLOWED[module]:
         return f'{module} must not include "{name}"'
     return None
 
 
-def check_system(name: str, is_cuda: bool) -> str | None:
-    """Checks an include of csrc/ in angle brackets. Headers of the language and the system are allowed, CUDA's only in
-    csrc/cuda."""
+def is_for_one_system(root: Path, path: Path) -> bool:
+    """Whether a source is in a folder like csrc/core/platform/posix."""
+    parts = path.relative_to(root).parts
+    return parts[:3] == ("csrc", "core", "platform") and len(parts) > 4
+
+
+def check_system(name: str, is_cuda: bool, is_for_one_system: bool) -> str | None:
+    """Checks an include of csrc/ in angle brackets."""
     if name.startswith("nanobind"):
         return f"<{name}>: nanobind belongs under python/bindings"
-    if re.match(r"cuda|cub/|cooperative_groups|nvtx|mma\.h|cute/|cutlass/", name) and not is_cuda:
-        return f"<{name}>: CUDA belongs under csrc/cuda"
+    if CUDA.match(name):
+        return None if is_cuda else f"<{name}>: CUDA belongs under csrc/cuda"
+    if not PORTABLE.fullmatch(name) and not is_for_one_system:
+        return f"<{name}>: headers of a system belong into a folder below csrc/core/platform"
     return None
+
+
+def check_system_names(root: Path, path: Path, text: str) -> list[str]:
+    if path.relative_to(root).parts[0] != "csrc" or is_for_one_system(root, path):
+        return []
+    return [f"names what only some systems have: {match[0]}" for match in OF_A_SYSTEM.finditer(COMMENT.sub("", text))]
 
 
 def check_public(root: Path, path: Path, quote: str, name: str) -> str | None:
@@ -122,6 +145,9 @@ GOOD = {
     "include/gesso/model.h": '#include <vector>\n#include <stdint.h>\n#include "gesso/error.h"\n',
     "include/gesso/error.h": "#include <string>\n",
     "csrc/core/check.h": "#include <string>\n",
+    "csrc/core/platform/process.h": "// getpid()\n#include <cstdint>\n",
+    "csrc/core/platform/posix/process.cpp": '#include "core/platform/process.h"\n#include <unistd.h>\nx = getpid();',
+    "csrc/core/platform/posix/file.h": "#include <sys/stat.h>\n",
     "csrc/ops/linear.h": '#include "core/check.h"\n#include "gesso/error.h"\n',
     "csrc/cpu/linear.cpp": '#include "ops/linear.h"\n#include <immintrin.h>\n',
     "csrc/cpu/matmul.h": "#include <vector>\n",
@@ -164,6 +190,15 @@ def test_a_clean_tree_has_no_violations(tmp_path):
         ("csrc/ops/bad.cpp", '#include "cuda/linear.h"', "ops must not include"),
         ("csrc/cuda/bad.cu", '#include "cpu/matmul.h"', "cuda must not include"),
         ("csrc/cuda/bad.cuh", '#include "model/layer.h"', "cuda must not include"),
+        ("csrc/io/bad.cpp", "#include <unistd.h>", "headers of a system"),
+        ("csrc/core/bad.h", "#include <sys/mman.h>", "headers of a system"),
+        ("csrc/core/platform/bad.h", "#include <stdlib.h>", "headers of a system"),
+        ("csrc/io/bad.cpp", '#include "core/platform/posix/file.h"', "for one system alone"),
+        ("csrc/cuda/bad.cu", "#include <dlfcn.h>", "headers of a system"),
+        ("csrc/cpu/bad.cpp", "#ifdef __linux__", "only some systems"),
+        ("csrc/io/bad.cpp", 'std::ifstream file("/proc/meminfo");', "only some systems"),
+        ("csrc/core/bad.h", "void* data = std::aligned_alloc(64, 64);", "only some systems"),
+        ("csrc/api/bad.cpp", "const auto process = ::getpid();", "only some systems"),
         ("csrc/extra/bad.cpp", "#include <vector>", "module extra is not in the table"),
         ("include/gesso/bad.h", '#include "core/check.h"', "public headers include public headers only"),
         ("include/gesso/bad.h", "#include <omp.h>", "standard library only"),

@@ -7,11 +7,11 @@
 #include <fstream>
 #include <string>
 
-#include "core/cpu_quota.h"
+#include "core/platform/processors.h"
 
 namespace {
 
-using gesso::cpu_quota;
+using gesso::platform::cpu_quota;
 
 class Tree {
  public:

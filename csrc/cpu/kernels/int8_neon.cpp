@@ -5,11 +5,7 @@
 #include "cpu/kernels/int8_dispatch.h"
 
 #if defined(__aarch64__) && defined(__GNUC__)
-#ifdef __linux__
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
-
+#include "core/platform/processors.h"
 #include "cpu/simd/neon.h"
 
 #define GESSO_SIMD __attribute__((target("arch=armv8.2-a+dotprod")))
@@ -40,14 +36,6 @@ struct Simd : Neon {
   }
 };
 
-bool has_dot_products() {
-#ifdef __linux__
-  return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
-#else
-  return true;  // every Mac with an Arm processor has them
-#endif
-}
-
 }  // namespace
 }  // namespace gesso::cpu
 
@@ -58,7 +46,7 @@ namespace gesso::cpu {
 const Int8Kernels* int8_neon() {
   static const Int8Kernels kKernels = {"neon_dotprod", multiply, int8_portable()->round_row,
                                        int8_portable()->transpose_words};
-  static const bool kRuns = has_dot_products();
+  static const bool kRuns = platform::has_dot_products();
   return kRuns ? &kKernels : nullptr;
 }
 

@@ -6,10 +6,8 @@
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
-#if defined(__linux__)
-#include <asm/hwcap.h>
-#include <sys/auxv.h>
-#endif
+
+#include "core/platform/processors.h"
 #endif
 
 namespace gesso::cpu {
@@ -114,21 +112,14 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) double int8_neon(int64_t round
   return static_cast<double>(rounds) * kSums * 4 * 4 * 2;
 }
 
-bool has_dot_products() {
-#if defined(__linux__)
-  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
-#else
-  return true;  // every Apple processor for Macs has them
-#endif
-}
-
 struct Candidate {
   ProductLoop loop;
   bool is_supported;
 };
 
 std::vector<Candidate> candidates() {
-  return {{{"float32", "NEON", float32_neon}, true}, {{"int8", "NEON dot products", int8_neon}, has_dot_products()}};
+  return {{{"float32", "NEON", float32_neon}, true},
+          {{"int8", "NEON dot products", int8_neon}, platform::has_dot_products()}};
 }
 
 #endif

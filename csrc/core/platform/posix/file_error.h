@@ -1,4 +1,4 @@
-// What is wrong with a path, or with the file behind it.
+// Errors of files, as POSIX tells them.
 #pragma once
 
 #include <sys/stat.h>
@@ -8,15 +8,8 @@
 #include <string>
 
 #include "core/check.h"
-#include "io/metadata.h"
 
-namespace gesso::io {
-
-// Throws an ArgumentError for a path that is empty or holds a NUL.
-inline void check_path(const std::string& path) {
-  check(!path.empty(), "path: expected the name of a file, got an empty text");
-  check(path.find('\0') == std::string::npos, "path: expected no NUL character, got ", quoted(path));
-}
+namespace gesso::platform {
 
 // The system refused to do something with the file. `action` is a verb, for example "open"; error_number is errno.
 [[noreturn]] inline void fail_on(const std::string& path, const char* action, int error_number) {
@@ -40,4 +33,4 @@ inline void check_regular(const std::string& path, const char* action, mode_t mo
                 S_ISDIR(mode) ? EISDIR : ENODEV);
 }
 
-}  // namespace gesso::io
+}  // namespace gesso::platform

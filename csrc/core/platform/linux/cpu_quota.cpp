@@ -1,5 +1,3 @@
-#include "core/cpu_quota.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -7,7 +5,9 @@
 #include <sstream>
 #include <vector>
 
-namespace gesso {
+#include "core/platform/processors.h"
+
+namespace gesso::platform {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::infinity();
@@ -89,4 +89,4 @@ double cpu_quota(const std::string& root) {
   return quota;
 }
 
-}  // namespace gesso
+}  // namespace gesso::platform

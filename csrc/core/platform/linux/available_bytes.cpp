@@ -1,10 +1,10 @@
-#include "io/available_memory.h"
-
 #include <fstream>
 #include <limits>
 #include <string>
 
-namespace gesso::io {
+#include "core/platform/memory.h"
+
+namespace gesso::platform {
 
 // Linux tells it in a line "MemAvailable: 123456 kB".
 size_t available_bytes() {
@@ -16,4 +16,4 @@ size_t available_bytes() {
   return std::numeric_limits<size_t>::max();
 }
 
-}  // namespace gesso::io
+}  // namespace gesso::platform

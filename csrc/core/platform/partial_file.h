@@ -2,17 +2,18 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
-namespace gesso::io {
+namespace gesso::platform {
 
 // A new file beside `path`, for example "chat.session.x7Fq2a", which only its owner may read. If the object ends before
 // finish(), the file is removed, and what was at `path` stays. If the process is killed, the temporary file stays.
 class PartialFile {
  public:
-  // Throws an ArgumentError for a path that is empty or holds a NUL. All functions throw IoError. The constructor does
-  // so when `path` leads to what is no regular file (a folder, a pipe, a socket, a device), also through a link.
+  // All functions throw IoError. The constructor does so when `path` leads to what is no regular file (a folder, a
+  // pipe, a socket, a device), also through a link.
   explicit PartialFile(const std::string& path);
   ~PartialFile();
   PartialFile(const PartialFile&) = delete;
@@ -25,8 +26,8 @@ class PartialFile {
 
  private:
   std::string path_, partial_;
-  int fd_ = -1;
+  intptr_t file_ = -1;  // as the system names an open file
   bool is_finished_ = false;
 };
 
-}  // namespace gesso::io
+}  // namespace gesso::platform

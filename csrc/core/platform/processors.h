@@ -1,0 +1,21 @@
+// The processors that this process may use, and what they can do.
+#pragma once
+
+#include <string>
+
+namespace gesso::platform {
+
+// How many processors this process may run on.
+int num_processors();
+
+// How much processor time the system allows this process, in processors: 1.5 means that it may keep one and a half
+// processors busy. Containers are limited in this way. Linux stores the quota of a control group (cgroup) in the file
+// cpu.max, in version 1 in cpu.cfs_quota_us. The function returns the smallest quota of the process's own group and of
+// all groups above it that can be seen. It returns infinity where no group has a quota, and on systems without control
+// groups. `root` is put in front of every path that is read, for tests; those of the system itself have the root "".
+double cpu_quota(const std::string& root = "");
+
+// Whether an Arm processor has the dot products of Armv8.2. On other processors it means nothing.
+bool has_dot_products();
+
+}  // namespace gesso::platform

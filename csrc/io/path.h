@@ -1,0 +1,17 @@
+// What every path must be.
+#pragma once
+
+#include <string>
+
+#include "core/check.h"
+#include "io/metadata.h"
+
+namespace gesso::io {
+
+// Throws an ArgumentError for a path that is empty or holds a NUL.
+inline void check_path(const std::string& path) {
+  check(!path.empty(), "path: expected the name of a file, got an empty text");
+  check(path.find('\0') == std::string::npos, "path: expected no NUL character, got ", quoted(path));
+}
+
+}  // namespace gesso::io
