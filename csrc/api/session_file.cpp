@@ -30,7 +30,7 @@ static_assert(std::endian::native == std::endian::little, "numbers and rows are 
 
 constexpr std::array<char, 8> kMagic = {'g', 'e', 's', 's', 'o', 's', 'e', 's'};
 constexpr uint64_t kVersion = 1;
-constexpr int64_t kPieceBytes = int64_t{16} << 20;  // so many bytes of rows are copied before somebody may interrupt
+constexpr int64_t kPieceBytes = int64_t{16} << 20;  // so many are copied or added up before somebody may interrupt
 
 struct Header {
   std::array<char, 8> magic = kMagic;
@@ -141,9 +141,14 @@ Header read_header(SessionReader& in, uint64_t file_bytes) {
   return header;
 }
 
-void check_checksum(const SessionReader& in, std::span<const std::byte> all) {
+void check_checksum(const SessionReader& in, std::span<const std::byte> all, const std::function<bool()>& interrupted) {
   Checksum sum;
-  sum.add(all.first(all.size() - sizeof(uint64_t)));
+  for (auto left = all.first(all.size() - sizeof(uint64_t)); !left.empty();) {
+    if (interrupted && interrupted()) throw Interrupted();
+    const size_t count = std::min(left.size(), size_t{kPieceBytes});
+    sum.add(left.first(count));
+    left = left.subspan(count);
+  }
   in.check(std::memcmp(all.last(sizeof(uint64_t)).data(), bytes_of(sum.value()).data(), sizeof(uint64_t)) == 0,
            "the saved session is damaged: its checksum is wrong");
 }
@@ -254,7 +259,7 @@ Session Session::Impl::load(const Model& model, std::string name, std::span<cons
   const Header header = read_header(in, bytes.size());
   const Basis basis = basis_of(*model.impl_);
   check_model(in, header, basis);
-  check_checksum(in, bytes);
+  check_checksum(in, bytes, interrupted);
   Session session(model, static_cast<int64_t>(header.batch_size));
   const Context context = session.impl_->context(interrupted);
   for (model::Sequence& sequence : session.impl_->sequences) read_sequence(in, context, basis, sequence);

@@ -69,7 +69,7 @@ typedef enum gesso_status {
  * is under way keeps what it needs of its model, so its callback may free the model, and so may another thread then. No
  * function may get a model that was freed. */
 typedef struct gesso_model gesso_model;
-/* What one generation wrote. It is immutable, too, and does not need its model. */
+/* What one generation wrote. It is immutable, too: any number of threads may use it. It does not need its model. */
 typedef struct gesso_result gesso_result;
 
 /* The message of the last failed call of this thread. It is valid until its next one. Empty before the first. */
@@ -264,7 +264,8 @@ GESSO_API gesso_status gesso_token_piece(const gesso_model* model, int32_t id, c
 
 /* Turns UTF-8 text into token ids. Writes at most `capacity` ids, and always sets *count to how many there are. Special
  * tokens that are written out in the text, such as "<turn|>", become their ids. So use gesso_encode_parts for a text
- * that others have written. */
+ * that others have written. GESSO_ARGUMENT_ERROR if the text is not UTF-8, if it is longer than 1 GiB, and without a
+ * tokenizer. */
 GESSO_API gesso_status gesso_encode(const gesso_model* model, const char* text, int32_t* ids, size_t capacity,
                                     size_t* count);
 /* The same for a text that comes in `num_parts` parts. parse_special[i] says whether a special token that is written
@@ -278,14 +279,16 @@ GESSO_API gesso_status gesso_encode_bytes(const gesso_model* model, const char* 
                                           const uint8_t* parse_special, size_t num_parts, int32_t* ids, size_t capacity,
                                           size_t* count);
 /* Turns ids into UTF-8 text with a closing NUL. Sets *count to the bytes that the text and the NUL need. If that is
- * more than `capacity`, nothing is written. Special tokens are left out. */
+ * more than `capacity`, nothing is written. Special tokens are left out. GESSO_ARGUMENT_ERROR for an id outside the
+ * vocabulary, and without a tokenizer. */
 GESSO_API gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text,
                                     size_t capacity, size_t* count);
 
 /* Decodes ids that arrive a few at a time, for example canvas by canvas. What it gives adds up to gesso_decode of all
  * the ids. It is for one thread at a time, and does not need its model. */
 typedef struct gesso_decoder gesso_decoder;
-/* keep_special: 1 gives special tokens as they are spelled, 0 leaves them out. */
+/* keep_special: 1 gives special tokens as they are spelled, 0 leaves them out. GESSO_ARGUMENT_ERROR without a
+ * tokenizer. */
 GESSO_API gesso_status gesso_decoder_create(const gesso_model* model, int keep_special, gesso_decoder** out);
 /* Gives the text that no later id can change, whole characters of UTF-8 with a NUL behind them; it may be empty. *text
  * is `length` bytes long and valid until the decoder's next call. GESSO_ARGUMENT_ERROR for an id outside the
@@ -350,6 +353,10 @@ typedef struct gesso_pin {
   int64_t id;       /* of the token */
 } gesso_pin;
 
+/* Called often by the call that it is given to, on that call's thread: several times per pass, and while a prompt or a
+ * file is read. Returning 0 ends the call with GESSO_INTERRUPTED. It must not use the session of the call. */
+typedef int (*gesso_poll_callback)(void* user_data);
+
 /* A negative number stands for the checkpoint's value, or for the reference's where the checkpoint has none.
  * gesso/options.h has a table of the options, with their bounds. */
 typedef struct gesso_options {
@@ -377,6 +384,9 @@ typedef struct gesso_options {
   size_t num_canvas_ids;
   const gesso_pin* pins; /* in any order, each position once; NULL: none */
   size_t num_pins;
+  gesso_poll_callback on_poll; /* may be NULL; also called while the prompt is encoded. With GESSO_INTERRUPTED there is
+                                  no result: on_step ends a generation with what it has. An engine does not use it: see
+                                  gesso_request_cancel */
 } gesso_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_options). */
 GESSO_API gesso_status gesso_options_init(gesso_options* options, size_t struct_size);
@@ -385,7 +395,9 @@ GESSO_API gesso_status gesso_options_init(gesso_options* options, size_t struct_
 GESSO_API gesso_status gesso_model_options(const gesso_model* model, gesso_options* options, size_t struct_size);
 
 /* Continues a prompt of token ids, or of text (a <bos> is put in front if the model wants one). Special tokens that are
- * written out in a prompt of text become their ids. If options is NULL, the defaults hold. */
+ * written out in a prompt of text become their ids. If options is NULL, the defaults hold. The caller must free the
+ * result. GESSO_ARGUMENT_ERROR names the option that is out of its bounds, and is also for an empty prompt, ids outside
+ * the vocabulary, more tokens than the context holds, and text without a tokenizer; GESSO_NUMERICS_ERROR. */
 GESSO_API gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, size_t prompt_length,
                                       const gesso_options* options, gesso_result** out);
 GESSO_API gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, const gesso_options* options,
@@ -458,8 +470,8 @@ typedef struct gesso_ids {
   size_t count;
 } gesso_ids;
 
-/* Makes a session of `batch_size` empty sequences, 1 to 4096. It allocates gesso_model_scratch_bytes at once, and
- * caches as the sequences grow. */
+/* Makes a session of `batch_size` empty sequences, 1 to 4096: GESSO_ARGUMENT_ERROR for others. It allocates
+ * gesso_model_scratch_bytes at once, and caches as the sequences grow. */
 GESSO_API gesso_status gesso_session_create(const gesso_model* model, int64_t batch_size, gesso_session** out);
 GESSO_API void gesso_session_free(gesso_session* session);
 GESSO_API int64_t gesso_session_batch_size(const gesso_session* session); /* 0 for NULL */
@@ -471,10 +483,8 @@ GESSO_API gesso_status gesso_session_ids(const gesso_session* session, int64_t s
 /* The bytes that the caches take. What a session shares with its forks counts in each of them. */
 GESSO_API gesso_status gesso_session_cache_bytes(const gesso_session* session, int64_t* num_bytes);
 
-/* Called several times per pass, on the thread of the call, by every call of the session that does work. Returning 0
- * ends the call with GESSO_INTERRUPTED. It must not use the session. */
-typedef int (*gesso_poll_callback)(void* user_data);
-/* Sets what is polled from the next call on; NULL: nothing. Forks do not have it. */
+/* Sets what every call of the session that does work polls, from the next one on; NULL: nothing. Forks do not have it.
+ */
 GESSO_API gesso_status gesso_session_set_poll(gesso_session* session, gesso_poll_callback poll, void* user_data);
 
 /* Appends ids to each sequence and encodes them. `num_lists` must be the batch size; a sequence that has tokens already
@@ -510,6 +520,9 @@ GESSO_API gesso_status gesso_session_save(const gesso_session* session, const ch
  * its activations, and whether it is on a GPU, must be the same. GESSO_FORMAT_ERROR says what differs, or that the
  * bytes are truncated or damaged; GESSO_IO_ERROR. */
 GESSO_API gesso_status gesso_session_load(const gesso_model* model, const char* path, gesso_session** out);
+/* The same, and polls meanwhile; poll may be NULL. GESSO_INTERRUPTED. The session does not have the poll afterwards. */
+GESSO_API gesso_status gesso_session_load_polled(const gesso_model* model, const char* path, gesso_poll_callback poll,
+                                                 void* user_data, gesso_session** out);
 /* The same in memory. The bytes are immutable: any number of threads may use them. Their data is valid until they are
  * freed; it is NULL, and *num_bytes 0, for NULL. */
 typedef struct gesso_bytes gesso_bytes;
@@ -518,6 +531,8 @@ GESSO_API const void* gesso_bytes_data(const gesso_bytes* bytes, size_t* num_byt
 GESSO_API void gesso_bytes_free(gesso_bytes* bytes);
 GESSO_API gesso_status gesso_session_load_bytes(const gesso_model* model, const void* data, size_t num_bytes,
                                                 gesso_session** out);
+GESSO_API gesso_status gesso_session_load_bytes_polled(const gesso_model* model, const void* data, size_t num_bytes,
+                                                       gesso_poll_callback poll, void* user_data, gesso_session** out);
 
 /* With `on` (1) every op adds its time and its work to a profile from now on, until a call with 0. Each call also
  * discards what gesso_session_take_profile has not returned. Results stay the same. On a GPU each op then waits for the
@@ -608,14 +623,15 @@ typedef struct gesso_request_options {
 /* Fills in the defaults. struct_size must be sizeof(gesso_request_options). */
 GESSO_API gesso_status gesso_request_options_init(gesso_request_options* options, size_t struct_size);
 
-/* If options is NULL, the defaults hold. */
+/* If options is NULL, the defaults hold. GESSO_ARGUMENT_ERROR names the option that is out of its bounds. */
 GESSO_API gesso_status gesso_engine_create(const gesso_model* model, const gesso_engine_options* options,
                                            gesso_engine** out);
 /* Closes and frees the engine. NULL is fine. A callback of the engine may do it, too. */
 GESSO_API void gesso_engine_free(gesso_engine* engine);
 /* Adds a request, as gesso_generate or gesso_generate_text would run it, and does not wait for it. If options is NULL,
- * the defaults hold. GESSO_OUT_OF_MEMORY when its cache could be larger than memory_bytes, GESSO_QUEUE_FULL. The caller
- * must free the request. A callback may submit requests. */
+ * the defaults hold. GESSO_ARGUMENT_ERROR as there, and when the engine was closed; GESSO_OUT_OF_MEMORY when its cache
+ * could be larger than memory_bytes, GESSO_QUEUE_FULL. The caller must free the request. A callback may submit
+ * requests. */
 GESSO_API gesso_status gesso_engine_submit(gesso_engine* engine, const int32_t* prompt, size_t prompt_length,
                                            const gesso_request_options* options, gesso_request** out);
 GESSO_API gesso_status gesso_engine_submit_text(gesso_engine* engine, const char* prompt,

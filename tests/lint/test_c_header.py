@@ -34,6 +34,32 @@ def functions() -> set[str]:
     return set(FUNCTION.findall(HEADER.read_text(encoding="utf-8")))
 
 
+def undescribed(header: str) -> list[str]:
+    """What a stranger would have to guess: functions and callbacks without a comment in front of them or of the ones
+    that they stand below, objects without a rule for threads, and objects that nothing frees.
+
+    The rules at the top of the header hold for all, for example that the caller frees what is in *out.
+    """
+    found, comment = [], ""
+    for part in re.findall(
+        r"/\*.*?\*/|^\n|^(?:GESSO_API|typedef)\b[^;{]*(?:;|\{.*?^\} \w+;)", header, re.MULTILINE | re.DOTALL
+    ):
+        if part.startswith("/*"):
+            comment = part
+        elif part == "\n":
+            comment = ""
+        elif opaque := re.fullmatch(r"typedef struct (gesso_\w+) \1;", part):
+            if "thread" not in comment:
+                found.append(f"{opaque[1]}: no rule for threads")
+            if not re.search(rf"void {opaque[1]}_free\(", header):
+                found.append(f"{opaque[1]}: nothing frees it")
+        elif re.match(r"GESSO_API|typedef [^{]*\(\*gesso_\w+\)\(", part):
+            name = re.search(r"\b(gesso_\w+)\)?\(", part)[1]
+            if not comment and not name.endswith("_free"):
+                found.append(f"{name}: no comment")
+    return found
+
+
 def c_blocks(page: Path) -> list[str]:
     return re.findall(r"^```c\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
@@ -64,6 +90,30 @@ def test_each_function_has_a_test():
     assert len(functions()) > 100
     assert untested(functions(), tests) == set()
     assert untested({"gesso_version", "gesso_versio"}, "x = gesso_version();") == {"gesso_versio"}
+
+
+def test_everything_in_the_header_is_described():
+    assert undescribed(HEADER.read_text(encoding="utf-8")) == []
+
+
+def test_what_is_not_described_is_found():
+    good = """
+/* Any number of threads may use it. */
+typedef struct gesso_a gesso_a;
+typedef struct gesso_b {
+  int c;
+} gesso_b;
+/* Makes one. */
+GESSO_API int gesso_a_make(gesso_a** out,
+                           int size);
+GESSO_API int gesso_a_copy(gesso_a** out);
+GESSO_API void gesso_a_free(gesso_a* a);
+"""
+    assert undescribed(good) == []
+    assert undescribed(good.replace("Any number of threads", "Anybody")) == ["gesso_a: no rule for threads"]
+    assert undescribed(good.replace("gesso_a_free", "gesso_a_drop")) == ["gesso_a: nothing frees it"]
+    assert undescribed(good + "\nGESSO_API int gesso_d(void);\n") == ["gesso_d: no comment"]
+    assert undescribed(good + "\ntypedef int (*gesso_e)(void*);\n") == ["gesso_e: no comment"]
 
 
 @pytest.mark.skipif(not available(C_COMPILERS), reason="needs a C compiler")

@@ -169,7 +169,7 @@ gesso_status gesso_checkpoint_text(const gesso_checkpoint* checkpoint, const cha
     const auto* texts = std::get_if<Texts>(&value);
     if (!single && !texts) fail_kind(key, "a text", value);
     const size_t size = single ? 1 : texts->size();
-    check(index < size, "index: expected less than ", size, ", got ", index);
+    gesso::c::check_index(index, size);
     const std::string_view chosen = single ? *single : (*texts)[index];
     *text = chosen.data() ? chosen.data() : "";
     *length = chosen.size();
@@ -194,8 +194,7 @@ gesso_status gesso_checkpoint_tensor(const gesso_checkpoint* checkpoint, size_t 
                                      size_t struct_size) {
   return guarded([&] {
     check_pointer(checkpoint, "checkpoint");
-    check(index < checkpoint->tensors.size(), "index: expected less than ", checkpoint->tensors.size(), ", got ",
-          index);
+    gesso::c::check_index(index, checkpoint->tensors.size());
     const gesso::Checkpoint::TensorInfo& info = checkpoint->tensors[index];
     gesso_tensor shown = {.struct_size = sizeof shown,
                           .name = info.name.c_str(),

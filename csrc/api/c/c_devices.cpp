@@ -32,7 +32,7 @@ gesso_status gesso_device_list_get(const gesso_device_list* list, size_t index, 
                                    size_t struct_size) {
   return guarded([&] {
     check_pointer(list, "list");
-    gesso::check(index < list->devices.size(), "index: expected less than ", list->devices.size(), ", got ", index);
+    gesso::c::check_index(index, list->devices.size());
     const gesso::DeviceInfo& info = list->devices[index];
     const gesso_device shown = {.struct_size = sizeof shown,
                                 .name = info.name.c_str(),

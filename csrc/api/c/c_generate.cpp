@@ -10,9 +10,8 @@ using gesso::c::guarded;
 namespace {
 
 // Takes `model` by value, because a callback may free the handle that it came from.
-gesso_result* generate(const gesso::Model model, std::vector<int32_t> prompt, const gesso_options* options) {
-  gesso::GenerationResult generated =
-      model.generate({std::move(prompt)}, gesso::c::to_options(options, model.config(), 1));
+gesso_result* generate(const gesso::Model model, std::vector<int32_t> prompt, const gesso::GenerationOptions& options) {
+  gesso::GenerationResult generated = model.generate({std::move(prompt)}, options);
   return gesso::c::make_result(std::move(generated.results[0]), model.tokenizer(), std::move(generated.timings));
 }
 
@@ -23,7 +22,8 @@ gesso_status gesso_generate(const gesso_model* model, const int32_t* prompt, siz
   return guarded([&] {
     check_pointer(model, "model");
     check_pointer(out, "out");
-    *out = generate(model->model, gesso::c::copy_prompt(prompt, prompt_length), options);
+    std::vector<int32_t> ids = gesso::c::copy_prompt(prompt, prompt_length);
+    *out = generate(model->model, std::move(ids), gesso::c::to_options(options, model->model.config(), 1));
   });
 }
 
@@ -33,6 +33,8 @@ gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, c
     check_pointer(model, "model");
     check_pointer(prompt, "prompt");
     check_pointer(out, "out");
-    *out = generate(model->model, gesso::c::prompt_ids(model->model, prompt), options);
+    const gesso::Model kept = model->model;
+    const gesso::GenerationOptions chosen = gesso::c::to_options(options, kept.config(), 1);
+    *out = generate(kept, gesso::c::prompt_ids(kept, prompt, chosen.interrupted), chosen);
   });
 }

@@ -11,9 +11,18 @@ void check_pointer(const void* pointer, const char* name) {
   check(pointer != nullptr, name, ": expected an object, got NULL");
 }
 
+void check_index(size_t index, size_t size) {
+  check(index < size, "index: expected less than ", size, ", got ", index);
+}
+
 bool to_bool(const char* name, int64_t value) {
   check(value == 0 || value == 1, name, ": expected 0 or 1, got ", value);
   return value == 1;
+}
+
+std::function<bool()> to_interrupted(gesso_poll_callback poll, void* user_data) {
+  if (!poll) return {};
+  return [poll, user_data] { return poll(user_data) == 0; };
 }
 
 std::vector<int32_t> copy_prompt(const int32_t* prompt, size_t length) {
@@ -50,10 +59,10 @@ const Tokenizer& tokenizer_of(const gesso_model* model) {
   return tokenizer_of(model->model);
 }
 
-std::vector<int32_t> prompt_ids(const Model& model, std::string_view prompt) {
+std::vector<int32_t> prompt_ids(const Model& model, std::string_view prompt, const std::function<bool()>& interrupted) {
   const Tokenizer& tokenizer = tokenizer_of(model);
   check_length(prompt, tokenizer, model.config());
-  return tokenizer.encode_prompt(prompt);
+  return tokenizer.encode_prompt(prompt, interrupted);
 }
 
 gesso_result* make_result(Result result, const std::optional<Tokenizer>& tokenizer, Timings timings) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,8 +40,11 @@ struct gesso_result {
 namespace gesso::c {
 
 void check_pointer(const void* pointer, const char* name);
+void check_index(size_t index, size_t size);
 // A field or an argument that says yes or no.
 bool to_bool(const char* name, int64_t value);
+// What C++ polls: whether C's callback ends the call. Empty for NULL.
+std::function<bool()> to_interrupted(gesso_poll_callback poll, void* user_data);
 
 // A copy of the caller's list. ArgumentError for NULL with items, and for more items than any list may have.
 template <typename T>
@@ -70,7 +74,8 @@ inline void give_text(const std::string& text, char* out, size_t capacity, size_
 // ArgumentError when the model has none.
 const Tokenizer& tokenizer_of(const Model& model);
 const Tokenizer& tokenizer_of(const gesso_model* model);
-std::vector<int32_t> prompt_ids(const Model& model, std::string_view prompt);
+std::vector<int32_t> prompt_ids(const Model& model, std::string_view prompt,
+                                const std::function<bool()>& interrupted = {});
 
 // The caller frees it. Without a tokenizer it has no text.
 gesso_result* make_result(Result result, const std::optional<Tokenizer>& tokenizer, Timings timings = {});

@@ -22,7 +22,7 @@ using diffusion::WarmCanvas;
 // The struct of the first version ends with this field. Later ones are longer, and never shorter.
 constexpr size_t kFirstOptionsSize = offsetof(gesso_options, user_data) + sizeof(gesso_options::user_data);
 // Bytes behind the last field would hide a field that a later version has there.
-static_assert(sizeof(gesso_options) == offsetof(gesso_options, num_pins) + sizeof(gesso_options::num_pins),
+static_assert(sizeof(gesso_options) == offsetof(gesso_options, on_poll) + sizeof(gesso_options::on_poll),
               "gesso_options: fill it up with a reserved field");
 static_assert(sizeof(gesso_pin) == 32 && sizeof(gesso_ids) == 2 * sizeof(void*), "these structs never change");
 
@@ -171,6 +171,7 @@ GenerationOptions to_options(const gesso_options* options, const ModelConfig& co
   }
   out.on_step = to_step_callback(chosen);
   out.on_canvas = to_canvas_callback(chosen);
+  out.interrupted = to_interrupted(chosen.on_poll, chosen.user_data);
   return out;
 }
 

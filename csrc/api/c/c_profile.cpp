@@ -38,7 +38,7 @@ size_t gesso_profile_size(const gesso_profile* profile) { return profile ? profi
 gesso_status gesso_profile_get(const gesso_profile* profile, size_t index, gesso_op_profile* op, size_t struct_size) {
   return guarded([&] {
     check_pointer(profile, "profile");
-    gesso::check(index < profile->ops.size(), "index: expected less than ", profile->ops.size(), ", got ", index);
+    gesso::c::check_index(index, profile->ops.size());
     const gesso::OpProfile& of = profile->ops[index];
     const gesso_op_profile shown = {.struct_size = sizeof shown,
                                     .op = of.op.c_str(),

@@ -1,12 +1,24 @@
 #include "api/c/c_session.h"
 
 #include <memory>
+#include <utility>
 
 #include "api/c/c_options.h"
 #include "api/c/c_status.h"
 
 using gesso::c::check_pointer;
 using gesso::c::guarded;
+
+namespace {
+
+// What polls both, as far as there are any.
+std::function<bool()> either(std::function<bool()> first, std::function<bool()> second) {
+  if (!first) return second;
+  if (!second) return first;
+  return [first = std::move(first), second = std::move(second)] { return first() || second(); };
+}
+
+}  // namespace
 
 gesso_status gesso_session_create(const gesso_model* model, int64_t batch_size, gesso_session** out) {
   return guarded([&] {
@@ -79,7 +91,7 @@ gesso_status gesso_session_generate(gesso_session* session, const gesso_ids* lis
     check_pointer(results, "results");
     const gesso::Model model = session->model;  // a callback may free the session
     gesso::GenerationOptions chosen = gesso::c::to_options(options, model.config(), session->session.batch_size());
-    chosen.interrupted = session->interrupted();
+    chosen.interrupted = either(std::move(chosen.interrupted), session->interrupted());
     gesso::GenerationResult generated = session->session.generate(gesso::c::copy_lists(lists, num_lists), chosen);
     std::vector<std::unique_ptr<gesso_result>> made;
     for (gesso::Result& result : generated.results) {

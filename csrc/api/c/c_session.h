@@ -15,8 +15,7 @@ struct gesso_session {
   // What the calls of the session poll, as it is now. It does not need the handle, which a callback may free.
   std::function<bool()> interrupted() const {
     const std::lock_guard lock(mutex);
-    if (!poll) return {};
-    return [poll = poll, user_data = user_data] { return poll(user_data) == 0; };
+    return gesso::c::to_interrupted(poll, user_data);
   }
 
   gesso::Session session;

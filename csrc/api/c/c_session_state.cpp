@@ -7,6 +7,7 @@ struct gesso_bytes {
 
 using gesso::c::check_pointer;
 using gesso::c::guarded;
+using gesso::c::to_interrupted;
 
 gesso_status gesso_session_save(const gesso_session* session, const char* path) {
   return guarded([&] {
@@ -17,11 +18,17 @@ gesso_status gesso_session_save(const gesso_session* session, const char* path) 
 }
 
 gesso_status gesso_session_load(const gesso_model* model, const char* path, gesso_session** out) {
+  return gesso_session_load_polled(model, path, nullptr, nullptr, out);
+}
+
+gesso_status gesso_session_load_polled(const gesso_model* model, const char* path, gesso_poll_callback poll,
+                                       void* user_data, gesso_session** out) {
   return guarded([&] {
     check_pointer(model, "model");
     check_pointer(path, "path");
     check_pointer(out, "out");
-    *out = new gesso_session(gesso::Session::load(model->model, path), model->model);
+    const gesso::Model kept = model->model;  // a callback may free the handle
+    *out = new gesso_session(gesso::Session::load(kept, path, to_interrupted(poll, user_data)), kept);
   });
 }
 
@@ -42,11 +49,17 @@ void gesso_bytes_free(gesso_bytes* bytes) { delete bytes; }
 
 gesso_status gesso_session_load_bytes(const gesso_model* model, const void* data, size_t num_bytes,
                                       gesso_session** out) {
+  return gesso_session_load_bytes_polled(model, data, num_bytes, nullptr, nullptr, out);
+}
+
+gesso_status gesso_session_load_bytes_polled(const gesso_model* model, const void* data, size_t num_bytes,
+                                             gesso_poll_callback poll, void* user_data, gesso_session** out) {
   return guarded([&] {
     check_pointer(model, "model");
     check_pointer(out, "out");
     if (num_bytes > 0) check_pointer(data, "data");
     const std::span bytes(static_cast<const std::byte*>(data), num_bytes);
-    *out = new gesso_session(gesso::Session::load(model->model, bytes), model->model);
+    const gesso::Model kept = model->model;  // a callback may free the handle
+    *out = new gesso_session(gesso::Session::load(kept, bytes, to_interrupted(poll, user_data)), kept);
   });
 }

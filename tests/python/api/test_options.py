@@ -67,9 +67,8 @@ def test_c_has_every_scalar_option():
     types = {OptionKind.INT: "int64_t", OptionKind.FLOAT: "float", OptionKind.SEEDS: "uint64_t"}
     scalars = {option.name: types[option.kind] for option in TABLE if option.kind in types}
     lists = {f"num_{name}": "size_t" for name in ("end_token_ids", "seeds", "canvas_ids", "pins")}
-    callbacks = {
-        name: f"gesso_{name.removeprefix('on_')}_callback" for name in ("on_step", "on_step_event", "on_canvas_event")
-    }
+    names = ("on_step", "on_step_event", "on_canvas_event", "on_poll")
+    callbacks = {name: f"gesso_{name.removeprefix('on_')}_callback" for name in names}
     beside = {"struct_size": "size_t", "user_data": "void"} | lists | callbacks
     assert {name: c_type for c_type, name in found} == scalars | beside
 
