@@ -1,7 +1,7 @@
 /* A conversation in C99. Each line of the standard input is a turn; a reply has one canvas. The session keeps what was
- * said, and the cache of it.
+ * said, and the cache of it. With STATE the conversation goes on from that file, if there is one, and is left there.
  *
- *   chat MODEL SEED < turns.txt
+ *   chat MODEL SEED [STATE] < turns.txt
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,15 +29,25 @@ static int take_turn(const gesso_model* model, gesso_session* session, const ges
   return 0;
 }
 
+static int exists(const char* path) {
+  FILE* file = fopen(path, "rb");
+  return file != NULL && fclose(file) == 0;
+}
+
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    fputs("usage: chat MODEL SEED\n", stderr);
+  if (argc != 3 && argc != 4) {
+    fputs("usage: chat MODEL SEED [STATE]\n", stderr);
     return 2;
   }
+  const char* state = argv[3]; /* NULL without it */
   gesso_model* model = NULL;
   gesso_session* session = NULL;
   if (gesso_model_load(argv[1], NULL, &model) != GESSO_OK) return fail(argv[1]);
-  if (gesso_session_create(model, 1, &session) != GESSO_OK) return fail("a session");
+  if (state != NULL && exists(state)) {
+    if (gesso_session_load(model, state, &session) != GESSO_OK) return fail(state);
+  } else if (gesso_session_create(model, 1, &session) != GESSO_OK) {
+    return fail("a session");
+  }
   gesso_options options;
   gesso_options_init(&options, sizeof options);
   options.max_new_tokens = gesso_model_canvas_length(model);
@@ -49,6 +59,7 @@ int main(int argc, char** argv) {
     line[strcspn(line, "\n")] = '\0';
     status = take_turn(model, session, &options, line);
   }
+  if (status == 0 && state != NULL && gesso_session_save(session, state) != GESSO_OK) status = fail(state);
   gesso_session_free(session);
   gesso_model_free(model);
   return status;
