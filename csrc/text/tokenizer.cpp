@@ -9,6 +9,7 @@
 #include "core/poll.h"
 #include "gesso/limits.h"
 #include "text/bpe.h"
+#include "text/chat.h"
 #include "text/merge_table.h"
 #include "text/special_tokens.h"
 #include "text/utf8.h"
@@ -32,6 +33,7 @@ struct TokenizerTables {
   MergeTable merges;
   Bpe bpe;
   std::string_view chat_template;
+  std::optional<ChatForm> chat_form;
 };
 
 namespace {
@@ -105,7 +107,8 @@ TokenizerTables::TokenizerTables(const io::Metadata& metadata, std::shared_ptr<c
       add_bos(metadata.get_bool("tokenizer.ggml.add_bos_token", true)),
       merges(vocabulary, require(metadata.find_strings("tokenizer.ggml.merges"), "tokenizer.ggml.merges"), poll),
       bpe(vocabulary, merges, unk),
-      chat_template(load_chat_template(metadata)) {}
+      chat_template(load_chat_template(metadata)),
+      chat_form(text::chat_form(chat_template)) {}
 
 std::optional<Tokenizer> load_tokenizer(const io::Metadata& metadata, std::shared_ptr<const void> owner,
                                         const std::function<bool()>& interrupted) {
@@ -157,6 +160,20 @@ std::vector<int32_t> Tokenizer::encode_prompt(std::span<const TextPart> parts,
   std::vector<int32_t> ids = encode(parts, interrupted);
   if (add_bos() && bos() && (ids.empty() || ids[0] != *bos())) ids.insert(ids.begin(), *bos());
   return ids;
+}
+
+bool Tokenizer::knows_chat() const { return tables_->chat_form.has_value(); }
+
+std::vector<int32_t> Tokenizer::encode_chat(std::span<const ChatMessage> messages, const ChatOptions& options,
+                                            const std::function<bool()>& interrupted) const {
+  check_format(knows_chat(), chat_template().empty()
+                                 ? "tokenizer.chat_template: expected one of the published ones, got no such key"
+                                 : "tokenizer.chat_template: expected one of the published ones, got another one");
+  const std::string_view bos_text = bos() ? token(*bos()) : std::string_view();
+  const std::vector<text::ChatPiece> pieces = text::render_chat(*tables_->chat_form, bos_text, messages, options);
+  std::vector<TextPart> parts;
+  for (const text::ChatPiece& piece : pieces) parts.push_back({piece.text, piece.is_markup});
+  return encode(parts, interrupted);
 }
 
 int64_t Tokenizer::fewest_ids(size_t num_bytes) const {

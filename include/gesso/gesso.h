@@ -300,10 +300,28 @@ GESSO_API gesso_status gesso_decoder_flush(gesso_decoder* decoder, const char** 
 GESSO_API void gesso_decoder_free(gesso_decoder* decoder);
 
 /* The Jinja source of the chat template, UTF-8 with a NUL behind it; *length, which may be NULL, is set to its bytes.
- * NULL if the checkpoint has none. Valid as long as the model. gesso does not run it from C: a prompt in a form that
- * differs from the template's in one token gives worse text without an error. docs/c_api.md shows how a program writes
- * the turns of the released models, and how it checks that the model is one of them. */
+ * NULL if the checkpoint has none. Valid as long as the model. gesso does not run it from C: gesso_encode_chat writes
+ * what it would, for the templates that it knows. */
 GESSO_API const char* gesso_model_chat_template(const gesso_model* model, size_t* length);
+
+/* A message of a conversation. Both are UTF-8 with a NUL behind them. This struct never changes. */
+typedef struct gesso_message {
+  const char* role;    /* "user" or "assistant"; in the first message also "system" or "developer" */
+  const char* content; /* a marker that is spelled in it is text */
+} gesso_message;
+/* 1 if the model's chat template is, to the byte, one of the three that were published with these models, or that of a
+ * model which gesso has made, or 0. */
+GESSO_API int gesso_model_knows_chat(const gesso_model* model);
+/* The ids of a conversation as the model's chat template writes it, with <bos> in front: without the spaces around
+ * messages, and without the thoughts of earlier replies. enable_thinking (1 or 0): whether the model is to think before
+ * it answers. add_generation_prompt (1 or 0): whether the prompt ends with the beginning of the model's turn, so that
+ * it can be generated. Writes at most `capacity` ids, and always sets *count to how many there are. GESSO_FORMAT_ERROR
+ * unless gesso_model_knows_chat: a prompt in another form than the model's gives worse text without an error.
+ * GESSO_ARGUMENT_ERROR names the message that is of another role, a system message that is not the first, or a second
+ * one of the assistant in a row. Tools need the template itself: see docs/c_api.md. */
+GESSO_API gesso_status gesso_encode_chat(const gesso_model* model, const gesso_message* messages, size_t num_messages,
+                                         int enable_thinking, int add_generation_prompt, int32_t* ids, size_t capacity,
+                                         size_t* count);
 
 /* ---------------------------------------------------------------------------------------------- generation -------- */
 

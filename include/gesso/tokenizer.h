@@ -27,6 +27,17 @@ struct TextPart {
   bool parse_special = true;
 };
 
+// A message of a conversation.
+struct ChatMessage {
+  std::string role;     // "user" or "assistant"; in the first message also "system" or "developer"
+  std::string content;  // UTF-8. A marker that is spelled in it is text
+};
+
+struct ChatOptions {
+  bool enable_thinking = false;       // whether the model is to think before it answers
+  bool add_generation_prompt = true;  // whether the prompt ends with the beginning of the model's turn
+};
+
 // An immutable tokenizer. Copies share one set of tables, which keep the checkpoint's bytes alive. Every string_view
 // below is valid as long as any copy lives. Threads: any number of threads may use a tokenizer at the same time. Token
 // ids run from 0 to vocab_size() - 1. Any other id given to a member is an ArgumentError.
@@ -52,6 +63,16 @@ class GESSO_API Tokenizer {
   std::vector<int32_t> encode_prompt(std::string_view text, const std::function<bool()>& interrupted = {}) const;
   std::vector<int32_t> encode_prompt(std::span<const TextPart> parts,
                                      const std::function<bool()>& interrupted = {}) const;
+
+  // Whether encode_chat() can write what chat_template() would: the template is, to the byte, one of the three that
+  // were published with these models, or that of a model which gesso has made.
+  bool knows_chat() const;
+  // Ids of a conversation, as chat_template() writes it. Like the template it takes the spaces around a message away,
+  // and the thoughts of earlier replies. FormatError unless knows_chat(). ArgumentError, which names the message, for
+  // what is no conversation of texts: no message at all, another role, a system message behind the first one, two
+  // messages of the assistant in a row. Tools need the template itself, which the Python package runs.
+  std::vector<int32_t> encode_chat(std::span<const ChatMessage> messages, const ChatOptions& options = {},
+                                   const std::function<bool()>& interrupted = {}) const;
 
   // So many ids, at least, any text of num_bytes has. No token stands for more bytes than its spelling has. Where bytes
   // have no token, one <unk> stands for any number of characters, and this says only whether there is an id.

@@ -109,6 +109,7 @@ TEST_CASE("NULL in functions of tokens") {
   gesso_decoder *decoder = nullptr, *made = nullptr;
   REQUIRE(gesso_decoder_create(loaded.model, 0, &decoder) == GESSO_OK);
   const char *texts[] = {"1"}, *no_text = nullptr;
+  const gesso_message message = {"user", "1"}, no_role = {nullptr, "1"}, no_content = {"user", nullptr};
   const uint8_t flag = 1;
   const size_t one = 1;
   check_refused({
@@ -129,6 +130,11 @@ TEST_CASE("NULL in functions of tokens") {
       {"num_bytes", gesso_encode_bytes(loaded.model, texts, nullptr, &flag, 1, nullptr, 0, &out.count)},
       {"parse_special", gesso_encode_bytes(loaded.model, texts, &one, nullptr, 1, nullptr, 0, &out.count)},
       {"count", gesso_encode_bytes(loaded.model, texts, &one, &flag, 1, nullptr, 0, nullptr)},
+      {"messages", gesso_encode_chat(loaded.model, nullptr, 1, 0, 1, nullptr, 0, &out.count)},
+      {"role", gesso_encode_chat(loaded.model, &no_role, 1, 0, 1, nullptr, 0, &out.count)},
+      {"content", gesso_encode_chat(loaded.model, &no_content, 1, 0, 1, nullptr, 0, &out.count)},
+      {"model", gesso_encode_chat(nullptr, &message, 1, 0, 1, nullptr, 0, &out.count)},
+      {"count", gesso_encode_chat(loaded.model, &message, 1, 0, 1, nullptr, 0, nullptr)},
       {"model", gesso_decode(nullptr, out.ids, 1, nullptr, 0, &out.count)},
       {"ids", gesso_decode(loaded.model, nullptr, 1, nullptr, 0, &out.count)},
       {"count", gesso_decode(loaded.model, out.ids, 1, nullptr, 0, nullptr)},

@@ -132,6 +132,30 @@ gesso_status gesso_encode_bytes(const gesso_model* model, const char* const* tex
   return encode(model, texts, length, parse_special, num_parts, ids, capacity, count);
 }
 
+int gesso_model_knows_chat(const gesso_model* model) {
+  const gesso::Tokenizer* tokenizer = tokenizer_or_null(model);
+  return tokenizer && tokenizer->knows_chat();
+}
+
+gesso_status gesso_encode_chat(const gesso_model* model, const gesso_message* messages, size_t num_messages,
+                               int enable_thinking, int add_generation_prompt, int32_t* ids, size_t capacity,
+                               size_t* count) {
+  return guarded([&] {
+    check_pointer(count, "count");
+    if (num_messages > 0) check_pointer(messages, "messages");
+    std::vector<gesso::ChatMessage> copies;
+    for (size_t i = 0; i < num_messages; ++i) {
+      check_pointer(messages[i].role, "role");
+      check_pointer(messages[i].content, "content");
+      copies.push_back({messages[i].role, messages[i].content});
+    }
+    const gesso::ChatOptions options = {
+        .enable_thinking = gesso::c::to_bool("enable_thinking", enable_thinking),
+        .add_generation_prompt = gesso::c::to_bool("add_generation_prompt", add_generation_prompt)};
+    gesso::c::give_list(tokenizer_of(model).encode_chat(copies, options), ids, capacity, count);
+  });
+}
+
 gesso_status gesso_decode(const gesso_model* model, const int32_t* ids, size_t num_ids, char* text, size_t capacity,
                           size_t* count) {
   return guarded([&] {
