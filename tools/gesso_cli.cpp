@@ -28,9 +28,9 @@ constexpr int kFailed = 1, kWrongUsage = 2, kInterrupted = 130;
 std::atomic<int> interrupts = 0;
 
 struct Arguments {
-  std::string model, load, save;
+  std::string model, load, save, system;
   std::optional<std::string> prompt;
-  bool json = false, help = false;
+  bool raw = false, thinks = false, json = false, help = false;
   gesso::LoadOptions loading;
   gesso::GenerationOptions generation;
 };
@@ -39,9 +39,13 @@ void print_help() {
   std::cout
       << "usage: gesso-cli MODEL [PROMPT] [OPTIONS]\n\n"
          "Writes what the model of a GGUF file says to a prompt. Without PROMPT, each line on a terminal is a turn\n"
-         "of a conversation, and anything else on the standard input is one prompt.\n\n"
-         "The model gets a text as it is: no chat template is applied. Special tokens that are written out in a\n"
-         "text count as such, so that you can write the marks of turns yourself. Ctrl-C stops an answer.\n\n"
+         "of a conversation, and anything else on the standard input is one prompt. Ctrl-C stops an answer.\n\n"
+         "A prompt is a turn in the form of the model's chat template; marks that are written out in it are text.\n"
+         "With --raw, and without a chat template, the model gets a text as it is, and marks count as such. A\n"
+         "template that is none of the published ones is refused without --raw: gesso-cli cannot run it.\n\n"
+         "  --raw                  no chat template\n"
+         "  --system TEXT          what the model is told before the conversation\n"
+         "  --think                let the model think before it answers\n"
          "  --load FILE            continue from a saved state\n"
          "  --save FILE            save the state at the end, for --load with the same model\n"
          "  --json                 write a JSON object per line: a step, a canvas, or the end of an answer\n"
@@ -94,6 +98,12 @@ Arguments parse_arguments(std::span<char*> words) {
       arguments.loading.device = value();
     } else if (flag == "--threads") {
       arguments.loading.num_threads = parse<int>(flag, value());
+    } else if (flag == "--system") {
+      arguments.system = value();
+    } else if (flag == "--raw") {
+      arguments.raw = true;
+    } else if (flag == "--think") {
+      arguments.thinks = true;
     } else if (flag == "--json") {
       arguments.json = true;
     } else if (flag == "--help") {
@@ -302,6 +312,43 @@ std::unique_ptr<Display> make_display(const gesso::Model& model, bool json) {
   return std::make_unique<Display>(model);
 }
 
+// The conversation that a session holds, as its marks tell: "<|turn>" begins a turn, behind the "<turn|>" and the line
+// break of the turn before. The last reply has no mark behind it.
+std::vector<gesso::ChatMessage> conversation_of(const gesso::Session& session, const gesso::Tokenizer& tokenizer) {
+  const std::string think = "<|think|>\n";
+  const std::vector<int32_t> ids = session.ids(0);
+  std::vector<size_t> turns;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const bool is_first = i < 2, is_behind_a_turn = !is_first && tokenizer.token(ids[i - 2]) == "<turn|>";
+    if (tokenizer.token(ids[i]) == "<|turn>" && (is_first || is_behind_a_turn)) turns.push_back(i);
+  }
+  std::vector<gesso::ChatMessage> messages;
+  for (size_t i = 0; i < turns.size(); ++i) {
+    const size_t begin = turns[i] + 1, end = i + 1 < turns.size() ? turns[i + 1] - 2 : ids.size();
+    const std::string text = tokenizer.decode(std::span(ids).subspan(begin, end - begin), false);
+    const size_t line = text.find('\n');
+    gesso::ChatMessage message = {text.substr(0, line), line < text.size() ? text.substr(line + 1) : ""};
+    if (message.role == "model") message.role = "assistant";
+    if (message.role == "system" && message.content.starts_with(think)) message.content.erase(0, think.size());
+    if (message.role != "system" || !message.content.empty()) messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
+// Makes the session hold as much as the prompt of its conversation with another turn begins with, and returns the rest.
+// A template takes the thoughts of earlier replies away, so this may be less than the session holds.
+std::vector<int32_t> next_turn(gesso::Session& session, const gesso::Tokenizer& tokenizer, const std::string& prompt,
+                               const Arguments& arguments) {
+  std::vector<gesso::ChatMessage> messages = conversation_of(session, tokenizer);
+  if (messages.empty() && !arguments.system.empty()) messages.push_back({"system", arguments.system});
+  messages.push_back({"user", prompt});
+  const std::vector<int32_t> ids = tokenizer.encode_chat(messages, {.enable_thinking = arguments.thinks});
+  const std::vector<int32_t> held = session.ids(0);
+  const auto [last, first] = std::mismatch(held.begin(), held.end(), ids.begin(), ids.end());
+  session.rewind({last - held.begin()});
+  return {first, ids.end()};
+}
+
 // Ctrl-C ends an answer after the step under way, with the canvas as it stands. Pressed again it ends the call at once,
 // and the session is as it was before.
 void answer(gesso::Session& session, const gesso::Model& model, const std::string& prompt, Arguments& arguments) {
@@ -318,9 +365,17 @@ void answer(gesso::Session& session, const gesso::Model& model, const std::strin
   };
   options.interrupted = [] { return interrupts > 1; };
   const gesso::Tokenizer& tokenizer = *model.tokenizer();
-  const bool is_first = session.length(0) == 0;
-  const auto ids = is_first ? tokenizer.encode_prompt(prompt) : tokenizer.encode(prompt);
-  display->end(session.generate({ids}, options).results[0]);
+  if (arguments.raw) {
+    const bool is_first = session.length(0) == 0;
+    const auto ids = is_first ? tokenizer.encode_prompt(prompt) : tokenizer.encode(prompt);
+    display->end(session.generate({ids}, options).results[0]);
+  } else {
+    gesso::Session next = session.fork();  // after an error the session is as it was
+    const auto ids = next_turn(next, tokenizer, prompt, arguments);
+    const gesso::Result result = next.generate({ids}, options).results[0];
+    session = std::move(next);
+    display->end(result);
+  }
 }
 
 // Turns until the end of the input. After an error the conversation stands as before that turn.
@@ -368,10 +423,23 @@ int run(std::span<char*> words) {
   arguments.loading.interrupted = [] { return interrupts > 0; };
   const gesso::Model model = gesso::Model::load(arguments.model, arguments.loading);
   if (!model.tokenizer()) throw gesso::FormatError(arguments.model + ": the model has no tokenizer");
+  if (model.tokenizer()->chat_template().empty()) arguments.raw = true;
+  if (!arguments.raw && !model.tokenizer()->knows_chat()) {
+    throw gesso::FormatError(arguments.model + ": the chat template is none of the published ones; see --raw");
+  }
+  if (arguments.raw && (arguments.thinks || !arguments.system.empty())) {
+    throw gesso::ArgumentError("--system and --think need the model's chat template");
+  }
   if (arguments.loading.device == "auto" && !gesso::gpu_problem().empty()) {
     std::cerr << "gesso-cli: warning: no GPU is used: " << gesso::gpu_problem() << "\n";
   }
   gesso::Session session = make_session(model, arguments.load);
+  if (session.length(0) > 0 && !arguments.raw && conversation_of(session, *model.tokenizer()).empty()) {
+    throw gesso::FormatError(arguments.load + ": the state is no conversation; see --raw");
+  }
+  if (session.length(0) > 0 && !arguments.system.empty()) {
+    throw gesso::ArgumentError("--system: the saved state has a beginning already");
+  }
   if (is_conversation) {
     converse(session, model, arguments);
   } else {

@@ -19,10 +19,13 @@ import pytest
 
 import gesso
 from downstream.programs import CMAKE, ROOT, SEED, TURNS, run
+from gesso import synth
 from gesso.bundled.sudoku_model import bundled_model
+from python.tiny_model import tiny_model
 
 CLI = ROOT / "build/tools/gesso-cli"
 MODEL = str(bundled_model())
+CHAT_TEMPLATE = Path(synth.__file__).with_name("chat_template.jinja").read_text(encoding="utf-8")
 # With these a canvas never settles, so an answer lasts until somebody stops it.
 ENDLESS = ["--steps", "1000000000", "--stability", "1000000000"]
 
@@ -252,3 +255,36 @@ def test_help_names_every_option():
     }
     assert {flag for flag in flags if flag not in text} == {"--help"}
     assert "no chat template" in text
+
+
+def test_a_chat_has_the_prompts_that_the_template_writes(tmp_path):
+    """Each turn has the ids that the package makes of the whole conversation with the template, also behind a state."""
+    path, state = tmp_path / "chat.gguf", tmp_path / "state"
+    tiny_model(path, chat_template=CHAT_TEMPLATE)
+    options = ["--seed", "3", "--device", "cpu", "--max-new-tokens", "1", "--json"]
+    model = gesso.load(path, "cpu")
+    for flags, thinks in ((["--system", " be brief "], False), (["--think"], True)):
+        messages = [{"role": "system", "content": "be brief"}] if not thinks else []
+        loading: list = flags
+        for turn in (" hello <turn|> ", "and then?", "why"):
+            messages.append({"role": "user", "content": turn})
+            prompt = model.tokenizer.apply_chat_template(messages, tokenize=True, enable_thinking=thinks)
+            expected = model.generate(prompt, seed=3, max_new_tokens=1)
+            written = run(CLI, path, turn, *options, *loading, "--save", state).splitlines()
+            assert json.loads(written[-1])["text"] == expected.texts[0]
+            held = gesso.Session.load(model, state)
+            assert held.ids[0] == [*prompt, *expected.sequences[0]]
+            messages.append({"role": "assistant", "content": model.tokenizer.decode(expected.sequences[0], False)})
+            loading = ["--load", state, *(["--think"] if thinks else [])]
+
+
+def test_a_template_that_is_not_known_is_refused(tmp_path):
+    path = tmp_path / "chat.gguf"
+    tiny_model(path)
+    assert "none of the published ones" in refusal(path, "hi", status=1)
+    assert run(CLI, path, "hi", "--raw", "--max-new-tokens", "1").endswith("\n")
+    assert "--system and --think" in refusal(path, "hi", "--raw", "--think", status=2)
+    tiny_model(path, chat_template=CHAT_TEMPLATE)
+    run(CLI, path, "hi", "--raw", "--max-new-tokens", "1", "--save", tmp_path / "state")
+    assert "is no conversation" in refusal(path, "hi", "--load", tmp_path / "state", status=1)
+    assert "--system and --think" in refusal(MODEL, "hi", "--system", "be brief", status=2)
