@@ -31,10 +31,11 @@ def load(
     mmap: bool = True,
     copy_weights: bool = False,
 ) -> Model:
-    """Loads a model from a .gguf file or from a Hugging Face checkpoint folder.
+    """Loads a model from a .gguf file or from a Hugging Face checkpoint folder, or one that comes with the package.
 
     Of a split GGUF file (model-00001-of-00003.gguf and so on) `path` may be any part. `~` is not expanded.
     A folder with one .gguf file, and a model's folder in a hub cache (models--ORGANISATION--NAME), serve as well.
+    A name that no file or folder has, such as "sudoku-6x6", is that of a model of the package.
 
     On the CPU, a file is mapped into memory and not copied. On a GPU, the weights are copied into the GPU's memory, in
     the types in which they are stored. A GPU that shares the CPU's memory reads the mapped file, too.

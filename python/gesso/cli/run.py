@@ -31,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         " file goes the text alone, and the thoughts go to standard error.",
     )
     parser.set_defaults(command=run)
-    parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
+    parser.add_argument("model", metavar="MODEL", help="a .gguf file, a Hugging Face folder, or a bundled model's name")
     parser.add_argument(
         "prompt",
         metavar="PROMPT",

@@ -1,12 +1,15 @@
-"""Finds the model where a user names something around it: a hub cache's folder, or a folder with one GGUF file."""
+"""Finds the model where a user names something around it: a hub cache's folder, or a folder with one GGUF file. A
+model of the package has a short name."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from gesso import _native
 from gesso.files.regular_file import AnyPath, as_path, read_text
+from gesso.files.short_names import find_bundled, is_short_name
 
 UNFINISHED = "an unfinished download or file; let it finish, or start it again"
 # What a file is that has one of these ends, whatever it begins with.
@@ -26,11 +29,15 @@ def locate(path: AnyPath) -> Path:
       only revision.
     - A folder without safetensors stands for its only GGUF file, or for the first part of its only split file. A file
       mmproj*.gguf, the vision part of a model, does not count, and neither does imatrix*.gguf.
+    - A name that no file or folder has, such as "mini", stands for the model of the package with this short name.
     - Any other path stands for itself. Whether it can be read is found out later.
 
-    Raises FormatError for a folder with several GGUF files or revisions, and for a file that is something else.
+    Raises FormatError for a folder with several GGUF files or revisions, and for a file that is something else, and
+    FileNotFoundError for a name that neither a file nor a model of the package has.
     """
-    path = as_path(path)
+    text, path = os.fsdecode(path), as_path(path)
+    if is_short_name(text) and not os.path.lexists(path):
+        return find_bundled(text)
     if path.suffix in SUFFIXES and path.is_file():
         raise _native.FormatError(f"{path}: {SUFFIXES[path.suffix]}")
     if not path.is_dir():
