@@ -1,1 +1,1 @@
-"""The model that comes with the package, and its puzzles."""
+"""The models that come with the package, the puzzles of one and the questions for the other."""

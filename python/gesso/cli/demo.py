@@ -1,10 +1,11 @@
-"""`gesso demo`: a small bundled model solves Sudoku puzzles that it has never seen."""
+"""`gesso demo`: a small bundled model solves Sudoku puzzles that it has never seen, or another one talks."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from typing import Any
 
 import numpy as np
 from rich.console import Console, Group
@@ -13,14 +14,27 @@ from rich.text import Text
 
 from gesso._native import StepEvent
 from gesso.bundled import sudoku
+from gesso.bundled.mini_model import MINI, QUESTIONS, TOOL_RESULT, Question
 from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solutions, solve
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer, seed
-from gesso.cli.display import UNCERTAIN, can_show_live, make_console, status_text, step_status
+from gesso.cli.display import (
+    UNCERTAIN,
+    LiveText,
+    PlainText,
+    ReplyText,
+    can_show_live,
+    make_console,
+    status_text,
+    step_status,
+)
 from gesso.loading import load
 from gesso.model import Model
-from gesso.result import GenerationOutput
+from gesso.reply import ReplyDecoder
+from gesso.result import GenerationOutput, Result
+from gesso.tokenizer import Tokenizer
 
-NUM_SHOWN = 3
+SUDOKU = "sudoku-6x6"
+NUM_SHOWN, NUM_PUZZLES = 3, 100
 PASS_SHARE = 0.9
 STEP_SECONDS = 0.15  # the demo waits this long after each step that it shows, so that one can watch it
 GAP = "     "  # between a puzzle and its solution
@@ -29,14 +43,25 @@ GAP = "     "  # between a puzzle and its solution
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "demo",
-        help="solve Sudoku puzzles with the bundled model",
-        description="Solves 6x6 Sudoku puzzles that the bundled model has never seen. It shows three of them, then"
+        help="show what the bundled models can do",
+        description=f"{SUDOKU} solves 6x6 Sudoku puzzles that it has never seen. The demo shows three of them, then"
         " solves --puzzles more and prints how many are right. The exit status is 1 when fewer than"
-        f" {PASS_SHARE:.0%} of them are solved.",
+        f" {PASS_SHARE:.0%} of them are solved. {MINI} answers a few questions, and calls a tool.",
     )
     parser.set_defaults(command=demo)
     parser.add_argument(
-        "--puzzles", type=integer(1), default=100, metavar="N", help="puzzles to solve after those shown; default: 100"
+        "name",
+        metavar="NAME",
+        nargs="?",
+        choices=(SUDOKU, MINI),
+        default=SUDOKU,
+        help=f"the model: {SUDOKU} (the default) or {MINI}",
+    )
+    parser.add_argument(
+        "--puzzles",
+        type=integer(1),
+        metavar="N",
+        help=f"puzzles to solve after those shown; default: {NUM_PUZZLES}",
     )
     parser.add_argument(
         "--seed",
@@ -52,15 +77,21 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="how inputs of matrix products are rounded, see `gesso run -h`; default: auto",
     )
     add_no_mmap(parser)
-    parser.add_argument("--model", metavar="FILE", help="use this Sudoku model instead of the bundled one")
+    parser.add_argument("--model", metavar="FILE", help="use this model of the same kind instead of the bundled one")
 
 
 def demo(options: argparse.Namespace) -> int:
-    path = options.model or bundled_model()
+    if options.name == MINI and options.puzzles is not None:
+        options.usage_error(f"--puzzles: {MINI} solves none")
+    path = options.model or (MINI if options.name == MINI else bundled_model())
     model = load(path, num_threads=options.threads, activations=options.activations, mmap=options.mmap)
+    if options.name == MINI:
+        if model.tokenizer is None or model.tokenizer.chat_template is None:
+            raise ValueError(f"{path}: not a model that talks, it has no chat template")
+        return talk(model, model.tokenizer, options.seed)
     if model.config.canvas_length != sudoku.NUM_CELLS:
-        raise ValueError(f"{options.model}: not a Sudoku model, its canvas has {model.config.canvas_length} tokens")
-    puzzles = make_puzzles(options.seed, NUM_SHOWN + options.puzzles)
+        raise ValueError(f"{path}: not a Sudoku model, its canvas has {model.config.canvas_length} tokens")
+    puzzles = make_puzzles(options.seed, NUM_SHOWN + (options.puzzles or NUM_PUZZLES))
     console = make_console(sys.stdout)
     show = show_live if can_show_live(sys.stdout) else show_plain
     for number, puzzle in enumerate(puzzles[:NUM_SHOWN], 1):
@@ -151,3 +182,55 @@ def measure(console: Console, model: Model, puzzles: list[str], seed: int) -> in
         console.print(f"That is less than {PASS_SHARE:.0%}: something is wrong with this build or this model.")
         return 1
     return 0
+
+
+def talk(model: Model, tokenizer: Tokenizer, seed: int) -> int:
+    """Asks all questions, answers the first tool call after each, and prints figures. Returns the exit status."""
+    console = make_console(sys.stdout)
+    results: list[Result] = []
+    messages: list[dict[str, Any]] = []
+    for question in QUESTIONS:
+        messages = [*(messages if question.goes_on else []), {"role": "user", "content": question.text}]
+        offered = "".join(f"   [tool {tool['function']['name']}]" for tool in question.tools)
+        console.print(f"> {question.text}{offered}", style="bold", soft_wrap=True)
+        results.append(show_reply(model, tokenizer, messages, question, seed))
+        reply = results[-1].reply
+        if question.tools and reply and reply.tool_calls and reply.tool_calls[0].error is None:
+            name = reply.tool_calls[0].name
+            console.print(f"[{name}: {TOOL_RESULT}]")
+            messages.append({"role": "tool", "name": name, "content": TOOL_RESULT})
+            results.append(show_reply(model, tokenizer, messages, question, seed))
+        console.print()
+    steps = sum(sum(result.denoising_steps) for result in results)
+    tokens = sum(len(result.ids) + 1 for result in results)  # with the end token
+    console.print(f"tokens per reply:   {tokens / len(results):.1f}")
+    console.print(f"steps per reply:    {steps / len(results):.1f}")
+    console.print(f"tokens per forward: {tokens / steps:.1f}")
+    return 0
+
+
+def show_reply(
+    model: Model, tokenizer: Tokenizer, messages: list[dict[str, Any]], question: Question, seed: int
+) -> Result:
+    """Generates a reply of one canvas and appends it to `messages`. A terminal shows its steps, slowly."""
+    prompt = tokenizer.apply_chat_template(
+        messages, tools=list(question.tools) or None, enable_thinking=question.thinking, tokenize=True
+    )
+    display: LiveText | PlainText = PlainText(sys.stdout)
+    if can_show_live(sys.stdout):
+        display = LiveText(make_console(sys.stdout), tokenizer, model.config.end_token_ids)
+    decoder = ReplyDecoder(tokenizer, prompt)
+
+    def on_step(event: StepEvent) -> None:
+        if isinstance(display, LiveText):
+            display.on_step(event)
+            time.sleep(STEP_SECONDS)
+
+    with display:
+        result = model.generate(prompt, max_new_tokens=model.config.canvas_length, seed=seed, on_step=on_step)[0]
+        shown = ReplyText(display)
+        shown.show(decoder.push(result.ids))
+        shown.show(decoder.flush())
+    if result.reply is not None:
+        messages.append(result.reply.message())
+    return result
