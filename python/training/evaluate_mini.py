@@ -1,45 +1,50 @@
 """Scores the small model "mini" on dialogues that are held out from training, with gesso itself.
 
-    python python/training/evaluate_mini.py --model build/mini/mini.gguf --count 90
+    python python/training/evaluate_mini.py --model mini
 
-It prints one line of JSON for each task: the share of right replies, the share of those with the right form where a
-task asks for one, and the denoising steps and the tokens of a reply. --show N prints N wrong replies of each.
+The dialogues' contents are held out; those of two tasks come once more in phrases that are held out, too. It prints one
+line of JSON for each task: how many replies are right, how many have the right form where a task asks for one, and the
+denoising steps and the tokens of a reply. Then come the bars. --show N prints N wrong replies of each task, and --json
+FILE gets all figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
-from mini.evaluation import Score, score_all
+from mini.evaluation import ask, draw_examples, record, score
 from mini.rendering import prompt_text, reply_text
 
 import gesso
 
 
-def line(name: str, score: Score) -> str:
-    shown = {"task": name, "right": round(score.right, 3), "steps": round(score.steps, 2)}
-    if score.formed is not None:
-        shown["formed"] = round(score.formed, 3)
-    return json.dumps(shown | {"tokens": round(score.tokens, 1)})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a GGUF file of export_mini.py")
-    parser.add_argument("--count", type=int, default=40, help="dialogues of each task")
+    parser.add_argument("--model", default="mini", help="the bundled one, or a GGUF file of export_mini.py")
+    parser.add_argument("--dialogues", type=int, default=1000, help="of all tasks together; at least one of each")
     parser.add_argument("--show", type=int, default=0, help="how many wrong replies of each task to print")
     parser.add_argument("--threads", type=int, help="as many as the machine has, if it is not given")
     parser.add_argument("--max-denoising-steps", type=int, help="the model's default, if it is not given")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, too")
     arguments = parser.parse_args()
-    model = gesso.load(arguments.model, num_threads=arguments.threads)
+    model = gesso.load(arguments.model, "cpu", arguments.threads)
     options = {"max_denoising_steps": arguments.max_denoising_steps} if arguments.max_denoising_steps else {}
-    for name, score in score_all(model, arguments.count, **options):
-        print(line(name, score), flush=True)
-        for dialogue, result in score.wrong[: arguments.show]:
+    examples = draw_examples(arguments.dialogues)
+    scores = score(examples, ask(model, examples, **options))
+    figures = record(scores)
+    for group, found in scores.items():
+        print(json.dumps({"task": group} | found.figures()))
+        for example, answer in found.wrong[: arguments.show]:
             assert model.tokenizer is not None
-            got = model.tokenizer.decode(result.ids, skip_special_tokens=False)
+            got = model.tokenizer.decode(answer.ids, skip_special_tokens=False)
+            dialogue = example.dialogue
             print(f"  {prompt_text(dialogue)!r}\n    expected {reply_text(dialogue)!r}\n    got      {got!r}")
+    for bar in figures["bars"]:
+        print(json.dumps(bar))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

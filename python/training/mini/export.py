@@ -15,7 +15,14 @@ from mini import tokenizer as mini_tokenizer
 from mini.rendering import TEMPLATE
 from mini.sizes import Sizes
 
-NAME = "Mini"
+ABOUT = {
+    "general.name": "Mini",
+    "general.description": "A small model of DiffusionGemma's architecture, which talks, calculates and calls tools",
+    "general.license": "apache-2.0",
+    "general.size_label": "7M",
+    "general.tags": ["text-generation"],
+    "general.languages": ["en"],
+}
 ENCODER_SCALAR = "encoder_scalars."
 FILE_TYPES = {"F32": 0, "BF16": 32, "Q8_0": 7}
 
@@ -102,6 +109,6 @@ def write_folder(directory: Path, weights: dict[str, Tensor], sizes: Sizes) -> N
 def write_gguf(directory: Path, file: Path, dtype: str) -> None:
     """Writes a folder of `write_folder` as a GGUF file with matrices of this type: F32, BF16 or Q8_0."""
     metadata, tensors = hf.read_folder(directory)
-    metadata |= {"general.name": NAME, "general.file_type": FILE_TYPES[dtype]}
+    metadata |= ABOUT | {"general.file_type": FILE_TYPES[dtype]}
     file.parent.mkdir(parents=True, exist_ok=True)
     gguf_writer.write_gguf(file, metadata, tensors, gguf_writer.matrices_as(dtype))
