@@ -13,6 +13,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # all checkpoints are made here
 
 def pytest_addoption(parser):
     parser.addoption("--models", type=int, default=200, help="how many random models test_logits.py compares")
+    parser.addoption("--dialogues", type=int, default=22, help="how many questions test_mini_scores.py asks")
 
 
 class Report:

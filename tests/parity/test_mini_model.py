@@ -17,15 +17,9 @@ from mini.checkpoint import named
 from mini.generator import draw_dialogue
 from mini.model import Mini
 from mini.sizes import Sizes
-from transformers import (
-    DiffusionGemmaConfig,
-    DiffusionGemmaForBlockDiffusion,
-    DiffusionGemmaTextConfig,
-    Gemma4VisionConfig,
-)
 
 import gesso
-from parity import hf_reference
+from parity import hf_reference, mini_reference
 
 SIZES = {"layers": 4, "window": 24}
 TEMPERATURE = 0.7
@@ -44,29 +38,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def reference(model):
-    fields = export.config(model.sizes)
-    text = {key: value for key, value in fields["text_config"].items() if key != "model_type"}
-    vision = Gemma4VisionConfig(
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        num_key_value_heads=1,
-        head_dim=16,
-        position_embedding_size=16,
-    )
-    config = DiffusionGemmaConfig(
-        text_config=DiffusionGemmaTextConfig(**text),
-        vision_config=vision,
-        canvas_length=model.sizes.canvas,
-        image_token_id=model.sizes.vocab - 1,
-        boi_token_id=None,
-        eoi_token_id=None,
-    )
-    reference = DiffusionGemmaForBlockDiffusion(config).eval()
-    weights = {export.published_name(name): parameter.detach() for name, parameter in named(model).items()}
-    assert not reference.load_state_dict(weights, strict=False).unexpected_keys
-    return reference
+    return mini_reference.build(model.sizes, named(model))
 
 
 @pytest.fixture(scope="module")
