@@ -8,6 +8,10 @@
 # make gpu-rehearse runs bench/gpu_check.sh without a GPU, in small, on the emulated one
 # make parity   compares gesso with the reference implementation; installs torch and two versions of transformers
 # make parity-long compares the logits of five times as many random models; takes some minutes
+# make mini-scores asks the bundled model "mini" and the reference the same DIALOGUES=1000 questions, takes about half an
+#               hour. Needs trained weights in python/training/mini/trained
+# make mini-rerun trains "mini" from its seed for 200 steps and compares the losses with those of the bundled weights; a
+#               quarter of an hour
 # make vocabulary compares the tokenizer with `tokenizers` on the released tokens; installs them (250 MB, Gemma's
 #               licence)
 # make lint     checks formatting, style, types, and the directions of includes and imports
@@ -48,6 +52,8 @@ SECONDS ?= 60
 STRESS_SECONDS ?= 60
 # How many schedules `make schedules` runs on the emulated GPU, which takes about a second for each.
 SCHEDULES ?= 50
+# How many questions `make mini-scores` asks.
+DIALOGUES ?= 1000
 PYTEST_FLAGS ?=
 # For example --goals, or --card H200 --canvases 8.
 STEP_MODEL_FLAGS ?=
@@ -102,7 +108,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long lint vocabulary prefix tools downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub abi lock counts clean help
+.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long mini-scores mini-rerun lint vocabulary prefix tools downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub abi lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -230,6 +236,12 @@ parity: $(VENV)/.parity
 
 parity-long: $(VENV)/.parity
 	$(PYTEST) tests/parity/test_logits.py --models 1000
+
+mini-scores: $(VENV)/.parity
+	$(PYTEST) tests/parity/test_mini_scores.py --dialogues $(DIALOGUES)
+
+mini-rerun: $(VENV)/.parity
+	$(BIN)/python python/training/rerun_mini.py
 
 # The package holds a GGUF file of Gemma 3, under Gemma's licence. Tests read it, and nothing of it is passed on.
 vocabulary: $(VENV)/.test
