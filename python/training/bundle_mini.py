@@ -7,8 +7,8 @@
 3. bench/results/mini_quality.json: what bench/mini_quality.py measures
 4. docs/mini.md, the card
 
-Without --run it makes 2 to 4 of the weights that are there. The package must be the one of this checkout, installed so
-that its bundled/ is the checkout's, or be built again before 3.
+Without --run it makes 2 to 4 of the weights that are there. Options of bench/mini_quality.py may follow, for example
+--threads 1.
 """
 
 from __future__ import annotations
@@ -53,10 +53,9 @@ def export(work: Path) -> None:
         raise SystemExit(f"{BUNDLED}: expected at most {MOST_BYTES} bytes, got {size}")
 
 
-def measure(dialogues: int, threads: int | None) -> None:
-    command = [sys.executable, str(ROOT / "bench/mini_quality.py"), "--model", str(BUNDLED)]
-    command += ["--dialogues", str(dialogues), "-o", str(QUALITY)]
-    subprocess.run(command + (["--threads", str(threads)] if threads else []), check=True)
+def measure(options: list[str]) -> None:
+    command = [sys.executable, str(ROOT / "bench/mini_quality.py"), "--model", str(BUNDLED), "-o", str(QUALITY)]
+    subprocess.run(command + options, check=True)
 
 
 def write_card() -> None:
@@ -69,15 +68,13 @@ def write_card() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="the folder --work of train_mini.py")
-    parser.add_argument("--dialogues", type=int, default=1000, help="for each setting of bench/mini_quality.py")
-    parser.add_argument("--threads", type=int, help="for those")
     parser.add_argument("--keep-scores", action="store_true", help="leave out 3")
-    arguments = parser.parse_args()
+    arguments, quality = parser.parse_known_args()  # other options are those of bench/mini_quality.py
     if arguments.run is not None:
         take(arguments.run)
     export(ROOT / "build/mini-export")
     if not arguments.keep_scores:
-        measure(arguments.dialogues, arguments.threads)
+        measure(quality)
     write_card()
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from mini.evaluation import NEW_PHRASES, Answer, bars, draw_examples, of_known_phrases, record, score
+from mini.evaluation import HAS_OWN_BAR, NEW_PHRASES, Answer, bars, draw_examples, of_known_phrases, record, score
 from mini.rendering import reply_text
 from mini.split import is_held_out
 from mini.tasks import TASKS
@@ -64,6 +64,15 @@ def test_a_task_that_fails_breaks_its_bar_alone(examples, group, failing):
     assert {bar.name for bar in bars(scores) if not bar.holds} == failing
     assert len(scores[group].wrong) == scores[group].dialogues
     assert of_known_phrases(scores).right == COUNT - scores[group].dialogues
+
+
+def test_tasks_with_bars_of_their_own_are_not_ordinary(examples):
+    answers = [
+        replace(answer, reply=parse_reply("No.")) if example.group in HAS_OWN_BAR else answer
+        for example, answer in zip(examples, perfect(examples), strict=True)
+    ]
+    holding = {bar.name for bar in bars(score(examples, answers)) if bar.holds}
+    assert holding == {"ordinary replies right", "steps per token"}
 
 
 def test_two_ordinary_tasks_that_fail_break_theirs(examples):
