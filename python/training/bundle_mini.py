@@ -5,7 +5,7 @@
 1. python/training/mini/trained/: weights.safetensors, and log.jsonl up to their step
 2. python/gesso/bundled/mini.gguf
 3. bench/results/mini_quality.json: what bench/mini_quality.py measures
-4. docs/mini.md, the card
+4. docs/mini.md, the card, and docs/mini.svg, the picture of a reply
 
 Without --run it makes 2 to 4 of the weights that are there. Options of bench/mini_quality.py may follow, for example
 --threads 1.
@@ -23,14 +23,17 @@ from pathlib import Path
 from mini.card import card
 from mini.checkpoint import load_weights
 from mini.export import write_folder, write_gguf
+from mini.picture import picture
 from mini.sizes import Sizes
 from mini.trainer import LOG
+
+import gesso
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINED = ROOT / "python/training/mini/trained"
 BUNDLED = ROOT / "python/gesso/bundled/mini.gguf"
 QUALITY = ROOT / "bench/results/mini_quality.json"
-CARD = ROOT / "docs/mini.md"
+CARD, PICTURE = ROOT / "docs/mini.md", ROOT / "docs/mini.svg"
 WEIGHTS = "weights.safetensors"
 MOST_BYTES = 8_000_000
 
@@ -76,6 +79,7 @@ def main() -> None:
     if not arguments.keep_scores:
         measure(quality)
     write_card()
+    PICTURE.write_text(picture(gesso.load(BUNDLED, "cpu")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,84 @@
+"""A picture of a reply that settles: a row for each denoising step, as SVG. `bundle_mini.py` writes docs/mini.svg."""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import groupby
+
+import gesso
+
+QUESTION = "Mia has 36 apples and gets 27 more. How many apples does Mia have now?"
+SEED = 1
+COLUMNS = 96  # characters of a row
+CHARACTER, ROW, MARGIN = 8.4, 22, 14  # pixels; a character is 0.6 of the font's 14
+CERTAIN, UNCERTAIN, LABEL = "#1a1a1a", "#b0b0b0", "#0072b2"
+
+# A thought is shown in brackets. Its header and its end are two tokens each, which may settle one by one.
+MARKERS = {"<|channel>": "[", "thought\n": "", "\n<channel|>": "] ", "<channel|>": "] ", "<pad>": "", "\n": " "}
+
+Piece = tuple[str, bool]  # a text, and whether its tokens are accepted
+
+
+def settle(model: gesso.Model, question: str, seed: int) -> list[list[Piece]]:
+    """Returns the pieces of each step, and at last those of the reply. A thinking model answers."""
+    tokenizer, ends = model.tokenizer, set(model.config.end_token_ids)
+    assert tokenizer is not None
+    rows: list[list[Piece]] = []
+
+    def pieces(ids: list[int], accepted: list[bool]) -> list[Piece]:
+        """Returns what is in front of the first accepted end token."""
+        pairs = list(zip(ids, accepted, strict=True))
+        length = next((i for i, (token, ok) in enumerate(pairs) if ok and token in ends), len(pairs))
+        return [
+            (_visible(tokenizer.decode([token for token, _ in group], skip_special_tokens=False)), ok)
+            for ok, group in groupby(pairs[:length], key=lambda pair: pair[1])
+        ]
+
+    def on_step(event: gesso.StepEvent) -> None:
+        rows.append(pieces(event.argmax.tolist(), event.accepted.tolist()))
+
+    messages = [{"role": "user", "content": question}]
+    prompt = tokenizer.apply_chat_template(messages, enable_thinking=True, tokenize=True)
+    length = model.config.canvas_length
+    ids = model.generate(prompt, max_new_tokens=length, seed=seed, on_step=on_step)[0].ids
+    return [*rows, pieces(ids, [True] * len(ids))]
+
+
+def _visible(text: str) -> str:
+    for marker, shown in MARKERS.items():
+        text = text.replace(marker, shown)
+    return "".join(character if character.isprintable() else "\u00b7" for character in text)
+
+
+def _row(label: str, pieces: list[Piece], y: float) -> str:
+    spans, room = [f'<tspan fill="{LABEL}">{escape(label):8}</tspan>'], COLUMNS
+    for text, ok in pieces:
+        spans.append(f'<tspan fill="{CERTAIN if ok else UNCERTAIN}">{escape(text[:room])}</tspan>')
+        room -= len(text)
+        if room <= 0:
+            spans.append(f'<tspan fill="{UNCERTAIN}">\u2026</tspan>')
+            break
+    return f'<text x="{MARGIN}" y="{y}" xml:space="preserve">{"".join(spans)}</text>'
+
+
+def svg(question: str, rows: list[list[Piece]]) -> str:
+    """rows: of `settle`."""
+    labels = [f"step {i}" for i in range(1, len(rows))] + ["reply"]
+    lines = [_row("", [(f"> {question}", True)], MARGIN + ROW / 2)]
+    lines += [
+        _row(label, pieces, MARGIN + ROW * (i + 2)) for i, (label, pieces) in enumerate(zip(labels, rows, strict=True))
+    ]
+    width, height = 2 * MARGIN + (COLUMNS + 10) * CHARACTER, 2 * MARGIN + ROW * (len(rows) + 1.5)
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
+            f' font-family="monospace" font-size="14">',
+            f'<rect width="{width:.0f}" height="{height:.0f}" rx="6" fill="#f7f7f4"/>',
+            *lines,
+            "</svg>\n",
+        ]
+    )
+
+
+def picture(model: gesso.Model) -> str:
+    return svg(QUESTION, settle(model, QUESTION, SEED))
