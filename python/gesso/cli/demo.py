@@ -28,6 +28,7 @@ from gesso.cli.display import (
     step_status,
 )
 from gesso.loading import load
+from gesso.measure.text import visible
 from gesso.model import Model
 from gesso.reply import ReplyDecoder
 from gesso.result import GenerationOutput, Result
@@ -197,7 +198,7 @@ def talk(model: Model, tokenizer: Tokenizer, seed: int) -> int:
         reply = results[-1].reply
         if question.tools and reply and reply.tool_calls and reply.tool_calls[0].error is None:
             name = reply.tool_calls[0].name
-            console.print(f"[{name}: {TOOL_RESULT}]")
+            console.print(f"[{visible(name)}: {TOOL_RESULT}]")
             messages.append({"role": "tool", "name": name, "content": TOOL_RESULT})
             results.append(show_reply(model, tokenizer, messages, question, seed))
         console.print()
