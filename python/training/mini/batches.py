@@ -67,14 +67,30 @@ def make_batch(pairs: list[tuple[list[int], list[int]]], canvas_lengths: list[in
 
 
 class Batches:
-    def __init__(self, tokenizer: Tokenizer, seed: int, size: int, canvas: int, *, held_out: bool = False):
+    """second_part_from: the step from which on dialogues are those of the second part of a training."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        seed: int,
+        size: int,
+        canvas: int,
+        *,
+        held_out: bool = False,
+        second_part_from: int | None = None,
+    ):
         self.tokenizer, self.seed, self.size, self.canvas, self.held_out = tokenizer, seed, size, canvas, held_out
+        self.second_part_from = second_part_from
+
+    def is_second_part(self, step: int) -> bool:
+        return self.second_part_from is not None and step >= self.second_part_from
 
     def batch(self, step: int) -> Batch:
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         pairs = []
+        second = self.is_second_part(step)
         for index in range(step * self.size, (step + 1) * self.size):
-            _, dialogue = draw_dialogue(self.seed, index, held_out=self.held_out)
+            _, dialogue = draw_dialogue(self.seed, index, held_out=self.held_out, second_part=second)
             pairs.append(to_ids(self.tokenizer, dialogue))
         whole = torch.rand(self.size, generator=random) < WHOLE_SHARE
         padding = torch.randint(1, MAX_PADDING + 1, (self.size,), generator=random)

@@ -37,11 +37,13 @@ class Draw:
     """Random choices for one dialogue.
 
     new_phrases: choose among the phrases that are held out, where a task holds out some.
+    second_part: draw for the second part of a training, see `generator`.
     """
 
-    def __init__(self, rng: random.Random, new_phrases: bool = False):
+    def __init__(self, rng: random.Random, new_phrases: bool = False, second_part: bool = False):
         self.rng = rng
         self.new_phrases = new_phrases
+        self.second_part = second_part
 
     def one_of(self, values: Sequence[T]) -> T:
         return values[int(self.rng.random() * len(values))]
@@ -52,8 +54,10 @@ class Draw:
 
     def name(self, names: Sequence[str]) -> str:
         """Returns one of the names, or sometimes one that nobody has: users have names of all kinds."""
-        if not self.chance(NEW_NAME_SHARE):
-            return self.one_of(names)
+        return self.new_name() if self.chance(NEW_NAME_SHARE) else self.one_of(names)
+
+    def new_name(self) -> str:
+        """Returns a name that nobody has."""
         syllables = [
             self.one_of("bdfghjklmnprstvwz") + self.one_of("aeiou") + self.one_of(["", "", "l", "n", "r", "s"])
             for _ in range(self.number(2, 3))

@@ -1,4 +1,8 @@
-"""Draws dialogues of all tasks, those for training or those that are held out."""
+"""Draws dialogues of all tasks, those for training or those that are held out.
+
+A training may have a second part, which goes on with what the first one has not taught: sums come more often, and
+tools are asked about any words. What the first part draws, and what is held out, does not depend on it.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,8 @@ THOUGHTS = {
 SYSTEM_SHARE, HISTORY_SHARE, THINKING_SHARE = 0.1, 0.1, 0.12
 NAMES = list(TASKS)
 BOUNDS = list(accumulate(task.weight for task in TASKS.values()))
+SECOND_WEIGHTS = {"arithmetic": 5.0}
+SECOND_BOUNDS = list(accumulate(SECOND_WEIGHTS.get(name, task.weight) for name, task in TASKS.items()))
 
 
 def _small_talk(draw: Draw) -> Dialogue:
@@ -46,17 +52,24 @@ def _decorate(draw: Draw, task: str, dialogue: Dialogue) -> None:
 
 
 def draw_dialogue(
-    seed: int, index: int, *, task: str | None = None, held_out: bool = False, new_phrases: bool = False
+    seed: int,
+    index: int,
+    *,
+    task: str | None = None,
+    held_out: bool = False,
+    new_phrases: bool = False,
+    second_part: bool = False,
 ) -> tuple[str, Dialogue]:
     """Returns the name of the task and dialogue number `index` of this seed.
 
     task: the one task to draw from; None for all, by their weights.
     held_out: the content is held out from training.
     new_phrases: so is the phrase. Only tasks that hold out phrases have such dialogues.
+    second_part: it is for the second part of a training.
     """
     rng = random.Random(f"{seed} {index}")
-    draw = Draw(rng, new_phrases)
-    name = task or rng.choices(NAMES, cum_weights=BOUNDS)[0]
+    draw = Draw(rng, new_phrases, second_part)
+    name = task or rng.choices(NAMES, cum_weights=SECOND_BOUNDS if second_part else BOUNDS)[0]
     if new_phrases and not TASKS[name].holds_out_phrases:
         raise ValueError(f"new_phrases: the task {name} holds out no phrases")
     while is_held_out((dialogue := TASKS[name].make(draw)).content) != held_out:

@@ -33,6 +33,7 @@ class Plan:
 
     warm_up: steps until the learning rate is at its top; also after a start from weights alone.
     decay_from, decay_steps: where the learning rate begins to fall to zero, and in how many steps; None: not yet.
+    second_part_from: the step where the second part of the data begins, see `generator`; None: not yet.
     """
 
     seed: int
@@ -46,6 +47,7 @@ class Plan:
     log_every: int
     held_out_every: int
     save_minutes: float
+    second_part_from: int | None = None
 
     def scale(self, step: int, started: int) -> float:
         """Returns the share of the top learning rate in a step. started: the first step of this optimizer."""
@@ -64,8 +66,9 @@ class Trainer:
         self.plan, self.work = plan, work
         tokenizer = mini_tokenizer.load()
         self.model = Mini(Sizes(vocab=tokenizer.get_vocab_size()), dtype)
-        self.batches = Batches(tokenizer, plan.seed, plan.batch, self.model.sizes.canvas)
-        self.held_out = Batches(tokenizer, plan.seed + 1, plan.batch, self.model.sizes.canvas, held_out=True)
+        canvas = self.model.sizes.canvas
+        self.batches = Batches(tokenizer, plan.seed, plan.batch, canvas, second_part_from=plan.second_part_from)
+        self.held_out = Batches(tokenizer, plan.seed + 1, plan.batch, canvas, held_out=True)
         self.optimizer = Optimizer(self.model, plan.muon_rate, plan.adam_rate)
         progress, self.started = Progress(), 0
         self.seen: list[list[float]] = []  # the losses since the last line of the log
@@ -149,6 +152,8 @@ class Trainer:
                 canvas, encoder, uneven = (round(fmean(values), 4) for values in zip(*self.seen, strict=True))
                 line = {"step": self.step, "loss": canvas, "encoder": encoder, "uneven": uneven}
                 line["cpu_minutes"] = round(self.cpu_minutes(), 2)
+                if self.batches.is_second_part(self.step - 1):
+                    line["part"] = 2
                 if self.step % self.plan.held_out_every == 0:
                     line |= self.held_out_loss()
                 self.log(line)

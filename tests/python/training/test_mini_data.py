@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from mini import words
 from mini.dialogue import Draw
 from mini.generator import draw_dialogue
 from mini.rendering import TEMPLATE, prompt_text, reply_text
@@ -153,6 +154,21 @@ def test_plain_jinja_renders_what_the_package_renders(task):
         assert prompt_text(dialogue) == "".join(
             [gesso.chat_template.render(compiled, variables, {"bos_token": "<bos>"})]
         )
+
+
+def test_the_second_part_has_more_sums_and_any_topics():
+    first, second = ([draw_dialogue(5, i, second_part=part) for i in range(3000)] for part in (False, True))
+    sums = [sum(name == "arithmetic" for name, _ in drawn) for drawn in (first, second)]
+    assert 1.6 < sums[1] / sums[0] < 2.6
+
+    def topics(drawn):
+        calls = [d.call for name, d in drawn if name == "tool_call" and d.call[0] == "lookup"]
+        return {arguments["topic"] for _, arguments in calls} - set(words.TOPICS)
+
+    assert any(topic in words.ANIMALS for topic in topics(second))
+    assert not any(topic in words.ANIMALS for topic in topics(first))
+    assert any(topic.islower() and topic not in tools.OTHER_TOPICS for topic in topics(second))
+    assert not any(is_held_out(dialogue.content) for _, dialogue in second)
 
 
 def test_draws_of_a_number_have_both_ends():

@@ -7,7 +7,7 @@ from typing import Any
 from gesso.reply import Reply
 from mini.dialogue import Dialogue, Draw, Task, says_expected, user
 from mini.tasks import refuse, small_talk
-from mini.words import CITIES, TOPICS, WEATHER
+from mini.words import ANIMALS, CAPITALS, CITIES, FOODS, JOBS, MONTHS, NAMES, PET_NAMES, PLURALS, TOPICS, WEATHER
 
 
 def _tool(name: str, description: str, parameter: str) -> dict[str, Any]:
@@ -51,6 +51,7 @@ LOOKUPS = [
     "Can you explain {x} to me?",
 ]
 NUM_HELD_OUT = 2
+OTHER_TOPICS = [*ANIMALS, *FOODS, *JOBS, *PLURALS.values(), *MONTHS, *NAMES, *PET_NAMES, *CAPITALS]
 FACTS = ["is old", "is famous", "is hard to see", "is well known", "was found long ago", "is studied in many schools"]
 
 
@@ -62,13 +63,21 @@ def _offered(draw: Draw, name: str | None) -> list[dict[str, Any]]:
     return tools
 
 
+def _topic(draw: Draw) -> str:
+    """Returns what a lookup is about. With few topics a model learns the list, and does not copy what the user says. So
+    the second part of a training has other words, too."""
+    if not draw.second_part or draw.chance(0.5):
+        return draw.name(TOPICS)
+    return draw.one_of(OTHER_TOPICS) if draw.chance(0.5) else draw.new_name().lower() + draw.one_of(["", "s"])
+
+
 def _question(draw: Draw) -> tuple[str, str, str]:
     """Returns the name of a tool, a question that needs it, and the value of its parameter."""
     name = draw.one_of(list(TOOLS))
     if name == "weather":
         x, phrases = draw.name(CITIES), WEATHER_QUESTIONS
     elif name == "lookup":
-        x, phrases = draw.name(TOPICS), LOOKUPS
+        x, phrases = _topic(draw), LOOKUPS
     else:
         x, phrases = f"{draw.number(2, 999)} {draw.one_of('+-*')} {draw.number(2, 99)}", SUMS
     return name, draw.phrase(phrases, NUM_HELD_OUT).format(x=x), x
