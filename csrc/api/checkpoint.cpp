@@ -10,6 +10,7 @@
 #include "io/file_kind.h"
 #include "io/gguf.h"
 #include "io/open_gguf.h"
+#include "io/tensor_layout.h"
 
 namespace gesso {
 namespace {
@@ -79,28 +80,6 @@ Checkpoint::Value to_value(const io::MetadataValue& value) {
       value);
 }
 
-Tensor make_tensor(const std::string& name, const std::string& type, const std::vector<int64_t>& shape,
-                   std::span<const std::byte> data) {
-  const DTypeInfo* info = find_dtype(type);
-  check_format(info, "tensor ", name, ": unknown type ", type);
-  check_format(!shape.empty() && shape.size() <= Shape::kMaxRank, "tensor ", name, ": expected rank 1 to ",
-               Shape::kMaxRank, ", got ", shape.size());
-  Tensor tensor;
-  tensor.dtype = info->dtype;
-  uint64_t elements = 1;
-  for (int64_t extent : shape) {
-    check_format(extent >= 1, "tensor ", name, ": expected extents of at least 1, got ", extent);
-    elements = checked_multiply(elements, extent, name.c_str());
-    tensor.shape.extents[tensor.shape.rank++] = extent;
-  }
-  check_format(shape.back() % info->block_elements == 0, "tensor ", name, ": rows of ", shape.back(),
-               " elements are no whole number of ", type, " blocks of ", info->block_elements);
-  const uint64_t bytes = checked_multiply(elements / info->block_elements, info->block_bytes, name.c_str());
-  check_format(data.size() == bytes, "tensor ", name, ": expected ", bytes, " bytes, got ", data.size());
-  tensor.data = data.data();
-  return tensor;
-}
-
 }  // namespace
 
 Checkpoint::Checkpoint() : file_(std::make_shared<io::GgufFile>()), parts_(std::make_shared<Parts>()) {
@@ -140,7 +119,10 @@ void Checkpoint::add_tensor(const std::string& name, const std::string& type, co
                             std::span<const std::byte> data, std::shared_ptr<const void> owner) {
   check(parts_ != nullptr, "checkpoint: tensors cannot be added to a file (tensor ", name, ")");
   const Changing changing(parts_->users, "add_tensor");
-  const Tensor tensor = make_tensor(name, type, shape, data);
+  Tensor tensor = io::tensor_layout(name, type, shape);
+  check_format(static_cast<int64_t>(data.size()) == tensor.num_bytes(), "tensor ", name, ": expected ",
+               tensor.num_bytes(), " bytes, got ", data.size());
+  tensor.data = data.data();
   check_format(parts_->tensor_names.insert(name).second, "tensor ", name, " is there twice");
   check_format(std::ssize(file_->tensors) < kMaxTensors, "tensors: expected at most ", kMaxTensors, ", got more");
   file_->tensors.push_back({name, tensor, 0});

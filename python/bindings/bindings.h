@@ -24,11 +24,15 @@ void bind_checkpoint(nb::module_& module);
 void bind_device(nb::module_& module);
 void bind_engine(nb::module_& module);
 void bind_generation(nb::module_& module);
+void bind_gguf_writer(nb::module_& module);
+void bind_imatrix(nb::module_& module);
 void bind_limits(nb::module_& module);
 void bind_model(nb::module_& module);
 void bind_options(nb::module_& module);
+void bind_presets(nb::module_& module);
 void bind_quantize(nb::module_& module);
 void bind_tokenizer(nb::module_& module);
+void bind_weight_scales(nb::module_& module);
 
 // Makes options from their names and values. ArgumentError for a name that is not in the table; nb::cast_error for a
 // value of another kind.

@@ -17,4 +17,8 @@ NB_MODULE(_native, module) {
   gesso::bindings::bind_model(module);
   gesso::bindings::bind_engine(module);
   gesso::bindings::bind_quantize(module);
+  gesso::bindings::bind_gguf_writer(module);
+  gesso::bindings::bind_presets(module);
+  gesso::bindings::bind_weight_scales(module);
+  gesso::bindings::bind_imatrix(module);
 }

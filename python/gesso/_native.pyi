@@ -974,3 +974,102 @@ def quantize(source_type: str, source: Annotated[NDArray[numpy.uint8], dict(shap
     """
     The rows in `source`, blocks of source_type, as blocks of another type. `importance` is float32 [row_elements]: what a square error in each column counts.
     """
+
+def gguf_head(keys: Sequence[tuple[bytes, bytes]], tensors: Sequence[tuple[str, str, Sequence[int]]]) -> bytes:
+    """
+    What a GGUF file has in front of its tensors' bytes. keys: each with its value as files store it; tensors: name, type and shape of each.
+    """
+
+def copied_metadata(checkpoint: Checkpoint) -> list[tuple[bytes, bytes]]:
+    """
+    The metadata of a file for a new file with the same model, as `gguf_head` takes them.
+    """
+
+class Preset:
+    """Decides which type each tensor of a file gets."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def file_type(self) -> int:
+        """general.file_type in a GGUF file."""
+
+    @property
+    def base_type(self) -> str:
+        """The type of a matrix for which no rule gives another one."""
+
+def presets() -> list[Preset]:
+    """All presets."""
+
+def stays_float32(name: str, rank: int) -> bool:
+    """
+    Whether files store a tensor in F32 with every preset, as they do vectors, norms and the router.
+    """
+
+def plan_types(preset: str, tensors: Sequence[tuple[str, str, Sequence[int]]], num_layers: int = -1, has_importance: bool = False) -> list[str]:
+    """The type of each tensor. num_layers -1: as many as the names say."""
+
+LARGEST_NVFP4: float = 2688.0
+
+class PlannedTensor:
+    """One tensor of a file whose tensors get other types."""
+
+    class Values(enum.Enum):
+        """Which values it has."""
+
+        COPIED = 0
+        """Those of `source`."""
+
+        MULTIPLIED = 1
+        """Those of `source` times `scale`."""
+
+        DIVIDED = 2
+        """Those of `source` divided by its nvfp4_scale()."""
+
+        NEW_SCALE = 3
+        """The nvfp4_scale() of `source`, times `scale` if there is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def shape(self) -> list[int]: ...
+
+    @property
+    def values(self) -> PlannedTensor.Values: ...
+
+    @property
+    def source(self) -> int:
+        """An index of the tensors that were given."""
+
+    @property
+    def scale(self) -> int:
+        """The index of the weight scale that `source` has; -1: it has none."""
+
+def plan_tensors(tensors: Sequence[tuple[str, str, Sequence[int]]], types: Sequence[str]) -> list[PlannedTensor]:
+    """
+    The tensors of the new file if each tensor gets the type in its place: with new weight scales, and without those that are multiplied into other types.
+    """
+
+def nvfp4_scale(type: str, data: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)], num_threads: int = 0) -> float:
+    """
+    The weight scale of the blocks in `data`, a contiguous uint8 array, when they become NVFP4.
+    """
+
+class ImatrixEntry:
+    """How much an error in each column of a weight counts."""
+
+    @property
+    def name(self) -> str:
+        """The weight's."""
+
+    @property
+    def values(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None), writable=False)]:
+        """float32 [experts, columns]; a plain matrix counts as one expert."""
+
+def read_imatrix(path: bytes) -> list[ImatrixEntry]:
+    """Reads an importance matrix. The path is what os.fsencode() gives."""

@@ -8,13 +8,16 @@
 
 namespace gesso::platform {
 
-// A new file beside `path`, for example "chat.session.x7Fq2a", which only its owner may read. If the object ends before
-// finish(), the file is removed, and what was at `path` stays. If the process is killed, the temporary file stays.
+// A new file beside `path`, for example "chat.session.x7Fq2a". If the object ends before finish(), the file is removed,
+// and what was at `path` stays. If the process is killed, the temporary file stays.
 class PartialFile {
  public:
+  // Who may read the file: its owner alone, or whoever may read other new files of the process (umask).
+  enum class Readers { kOwner, kUsual };
+
   // All functions throw IoError. The constructor does so when `path` leads to what is no regular file (a folder, a
   // pipe, a socket, a device), also through a link.
-  explicit PartialFile(const std::string& path);
+  explicit PartialFile(const std::string& path, Readers readers = Readers::kOwner);
   ~PartialFile();
   PartialFile(const PartialFile&) = delete;
   PartialFile& operator=(const PartialFile&) = delete;

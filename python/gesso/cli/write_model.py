@@ -81,7 +81,6 @@ def write_model(options: argparse.Namespace, metadata: Metadata, tensors: Sequen
         types = plan_types(
             options.preset,
             tensors,
-            num_layers=count_layers(tensors),
             has_importance=bool(importance),
             overrides=options.tensor,
         )
@@ -120,11 +119,6 @@ def read_importance(path: str, tensors: Sequence[Tensor]) -> Mapping[str, Array]
     if not importance:
         raise ValueError(f"{path}: holds nothing about the tensors of this model")
     return importance
-
-
-def count_layers(tensors: Sequence[Tensor]) -> int:
-    numbers = [x.name.split(".")[1] for x in tensors if x.name.startswith("blk.")]
-    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
 
 def warn_of_requantising(tensors: Sequence[Tensor], types: Mapping[str, str]) -> None:

@@ -1,20 +1,16 @@
-"""Adds metadata to the package `gguf`'s writer: which GGUF type a Python value gets."""
+"""Metadata in the bytes of a GGUF file: which GGUF type a Python value gets."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gesso.files.checkpoint import Value
 from gesso.files.tensor import fits_float32
-
-if TYPE_CHECKING:  # slow to import, and only writing needs it
-    from gguf import GGUFWriter
 
 
 @dataclass(frozen=True)
@@ -28,47 +24,61 @@ class Encoded:
 
 
 Metadata = Mapping[str, Value | np.generic | npt.NDArray[np.generic] | Encoded]
-EMPTY_LIST = Encoded(struct.pack("<IIQ", 9, 5, 0))  # an array of i32 without items
+STRING, ARRAY = 8, 9  # GGUF's numbers for the types of values
+NUMBERS = {"u1": 0, "i1": 1, "u2": 2, "i2": 3, "u4": 4, "i4": 5, "f4": 6, "b1": 7, "u8": 10, "i8": 11, "f8": 12}
+IN_LISTS = {bool: np.bool_, int: np.int32, float: np.float32}
 
 
-def add_value(writer: GGUFWriter, key: str, value: object) -> None:
-    """Adds one metadata value. Its Python type decides its GGUF type.
+def encode_value(key: str, value: object) -> bytes:
+    """Returns the bytes that a GGUF file has for a metadata value. Its Python type decides its GGUF type.
 
     A bool becomes bool, an int u32 (i32 below zero), a float f32, a str string. The items of a list become the same,
     but ints in lists are always i32. NumPy's scalars and arrays keep their own types: np.uint64(1) becomes u64. An
-    empty list becomes one of i32; the package cannot write it.
+    empty list becomes one of i32.
     """
-    from gguf import GGUFValueType as value_type
-
     _check_range(key, value)
-    value = EMPTY_LIST if isinstance(value, (list, tuple)) and not value else value
     if isinstance(value, Encoded):
-        writer.add_key_value(key, value, value_type(int.from_bytes(value.data[:4], "little")))
-    elif isinstance(value, (list, tuple)):
-        kinds = {bool: value_type.BOOL, int: value_type.INT32, float: value_type.FLOAT32, str: value_type.STRING}
-        if len({type(item) for item in value}) != 1 or type(value[0]) not in kinds:
+        return value.data
+    if isinstance(value, str):
+        return struct.pack("<I", STRING) + _string(value)
+    if isinstance(value, (list, tuple)):
+        kind = type(value[0]) if value else int
+        if any(type(item) is not kind for item in value) or kind not in (*IN_LISTS, str):
             raise ValueError(f"{key}: expected a list of bools, of ints, of floats or of strings, got {value[:4]!r}...")
-        writer.add_key_value(key, value, value_type.ARRAY, sub_type=kinds[type(value[0])])
-    elif isinstance(value, np.ndarray):
-        writer.add_key_value(key, value.tolist(), value_type.ARRAY, sub_type=value_type[_numpy_type(value.dtype)])
-    elif isinstance(value, np.generic):
-        writer.add_key_value(key, value.item(), value_type[_numpy_type(value.dtype)])
-    elif isinstance(value, bool):
-        writer.add_key_value(key, value, value_type.BOOL)
-    elif isinstance(value, int):
-        writer.add_key_value(key, value, value_type.UINT32 if value >= 0 else value_type.INT32)
-    elif isinstance(value, float):
-        writer.add_key_value(key, value, value_type.FLOAT32)
-    elif isinstance(value, str):
-        writer.add_key_value(key, value, value_type.STRING)
-    else:
-        raise ValueError(f"{key}: expected a bool, int, float, string or list, got {value!r}")
+        if kind is str:
+            return struct.pack("<IIQ", ARRAY, STRING, len(value)) + b"".join(map(_string, value))
+        value = np.array(value, IN_LISTS[kind])
+    if isinstance(value, np.ndarray):
+        return struct.pack("<IIQ", ARRAY, _number_type(key, value), value.size) + _numbers(value)
+    if isinstance(value, (bool, int, float)) and not isinstance(value, np.generic):  # np.float64 is a float, too
+        value = _as_stored(value)
+    if isinstance(value, np.generic):
+        return struct.pack("<I", _number_type(key, value)) + _numbers(value)
+    raise ValueError(f"{key}: expected a bool, int, float, string or list, got {value!r}")
 
 
-def _numpy_type(dtype: np.dtype[Any]) -> str:
-    """The name of GGUF's type: "UINT64" for np.uint64."""
-    names = {"b": "BOOL", "u": "UINT", "i": "INT", "f": "FLOAT"}
-    return names[dtype.kind] + ("" if dtype.kind == "b" else str(8 * dtype.itemsize))
+def _as_stored(value: bool | int | float) -> np.generic:
+    if isinstance(value, bool):
+        return np.bool_(value)
+    if isinstance(value, float):
+        return np.float32(value)
+    return np.uint32(value) if value >= 0 else np.int32(value)
+
+
+def _number_type(key: str, value: np.generic | npt.NDArray[np.generic]) -> int:
+    kind = f"{value.dtype.kind}{value.dtype.itemsize}"
+    if kind not in NUMBERS or value.ndim > 1:
+        raise ValueError(f"{key}: expected numbers that a GGUF file can hold, got {value.dtype} {list(value.shape)}")
+    return NUMBERS[kind]
+
+
+def _numbers(value: np.generic | npt.NDArray[np.generic]) -> bytes:
+    return value.astype(value.dtype.newbyteorder("<")).tobytes()
+
+
+def _string(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
 
 
 def _check_range(key: str, value: object) -> None:

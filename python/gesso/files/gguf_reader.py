@@ -11,9 +11,6 @@ from gesso.files.gguf_metadata import Encoded, Metadata
 from gesso.files.regular_file import AnyPath, as_path
 from gesso.files.tensor import FLOAT_TYPES, Array, Tensor
 
-# They describe the files of a split GGUF file and how tensors lie in it, so they do not suit the file that is written.
-NOT_COPIED = ("general.alignment", "split.no", "split.count", "split.tensors.count")
-
 
 def open_gguf(path: AnyPath, *, mmap: bool = True) -> _native.Checkpoint:
     """Opens a GGUF file, or all parts of a split one, of which `path` may be any."""
@@ -30,22 +27,15 @@ class GgufSource:
 
     @property
     def metadata(self) -> Metadata:
-        """The metadata in their stored bytes.
+        """The metadata in their stored bytes, without the keys that only suit the files that were read."""
+        return {self._text(key): Encoded(value) for key, value in _native.copied_metadata(self.checkpoint)}
 
-        There are two exceptions: general.architecture is text, because the writer needs it so, and keys that only suit
-        the files that were read are left out.
-        """
-        metadata: dict[str, Encoded | str] = {key: self._encoded(key) for key in self.values if key not in NOT_COPIED}
-        architecture = self.values.get("general.architecture")
-        if isinstance(architecture, str):
-            metadata["general.architecture"] = architecture
-        return metadata
-
-    def _encoded(self, key: str) -> Encoded:
+    def _text(self, key: bytes) -> str:
         try:
-            return Encoded(self.checkpoint.encoded_value(key))
-        except ValueError:  # `values` has a key that is not UTF-8 under a changed name, which the file does not have
-            raise _native.FormatError(f"{self.path}: metadata key {key}: expected UTF-8") from None
+            return key.decode()
+        except UnicodeDecodeError:
+            name = key.decode(errors="backslashreplace")
+            raise _native.FormatError(f"{self.path}: metadata key {name}: expected UTF-8") from None
 
     def tensors(self) -> list[Tensor]:
         """Returns all tensors in the file's order. Their values are views of the file's bytes."""

@@ -1,4 +1,4 @@
-"""Writes a GGUF file from metadata and tensors, one tensor after the other, with the package `gguf`.
+"""Writes a GGUF file from metadata and tensors, one tensor after the other.
 
 checkpoint = read_checkpoint(directory)
 write_gguf("model.gguf", checkpoint.metadata, checkpoint.tensors(), types=matrices_as("Q8_0"))
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +18,13 @@ import numpy.typing as npt
 from gesso import _native
 from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import ARCHITECTURE
-from gesso.files.gguf_metadata import Encoded, Metadata, add_value
+from gesso.files.gguf_metadata import Metadata, encode_value
 from gesso.files.partial_file import check_space, check_target, partial_file
 from gesso.files.presets import stays_float32
 from gesso.files.regular_file import AnyPath, as_path
 from gesso.files.tensor import Array, Tensor, release_pages, stored_bytes, tensor_types
 
-if TYPE_CHECKING:  # slow to import, and only writing needs it
-    from io import BufferedWriter
-
-    from gguf import GGMLQuantizationType, GGUFWriter
-
+ALIGNMENT = 32  # of tensors in a file whose metadata do not say another one
 CHUNK_BYTES = 32 << 20  # so many bytes of a tensor are converted at a time
 
 Types = Callable[[str, tuple[int, ...]], str] | Mapping[str, str]
@@ -47,25 +42,11 @@ class Stream(Tensor):
     make_chunks: Callable[[], Iterator[Array]] = lambda: iter(())
 
 
-def _make_writer(file: BinaryIO, metadata: Metadata) -> GGUFWriter:
-    """Returns the package's writer into an open file, with all metadata in it."""
-    import gguf
-
-    class Writer(gguf.GGUFWriter):
-        def open_output_file(self, path: Path | None = None) -> None:  # it would open a path, and follow links
-            self.fout, self.state = [cast("BufferedWriter", file)], gguf.gguf_writer.WriterState.EMPTY
-
-        def _pack_val(self, val: Any, *args: Any, **kwargs: Any) -> bytes:
-            return val.data if isinstance(val, Encoded) else super()._pack_val(val, *args, **kwargs)
-
-    writer = Writer(None, str(metadata.get("general.architecture", ARCHITECTURE)))  # this adds general.architecture
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    for key, value in metadata.items():
-        if key == "general.alignment":
-            writer.add_custom_alignment(cast(int, value))
-        elif key not in ("general.architecture", "general.quantization_version"):
-            add_value(writer, key, value)
-    return writer
+def _make_head(metadata: Metadata, plan: list[tuple[Tensor, str, int]]) -> bytes:
+    """Returns what the file has in front of the tensors' bytes."""
+    keys = {"general.architecture": ARCHITECTURE, **metadata}
+    encoded = [(key.encode(), encode_value(key, value)) for key, value in keys.items()]
+    return _native.gguf_head(encoded, [(tensor.name, dtype, tensor.shape) for tensor, dtype, _ in plan])
 
 
 def _checked_bytes(tensor: Tensor, dtype: str) -> int:
@@ -203,17 +184,15 @@ def write_gguf(
         if importance and tensor.name in importance
     }
     with partial_file(path) as file:
-        writer = _make_writer(file, metadata)
-        for tensor, dtype, num_bytes in plan:
-            type_id = cast("GGMLQuantizationType", tensor_types()[dtype].id)  # the package's enum may lack new ones
-            writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), num_bytes, type_id)
-        _write(writer, file, path, plan, importance, multipliers or {}, on_progress, on_chunk, num_threads)
+        file.write(_make_head(metadata, plan))
+        alignment = cast(int, metadata.get("general.alignment", ALIGNMENT))
+        check_space(path.parent, sum(num_bytes + -num_bytes % alignment for *_, num_bytes in plan))
+        _write(file, alignment, plan, importance, multipliers or {}, on_progress, on_chunk, num_threads)
 
 
 def _write(
-    writer: GGUFWriter,
     file: BinaryIO,
-    path: Path,
+    alignment: int,
     plan: list[tuple[Tensor, str, int]],
     importance: Mapping[str, Array],
     multipliers: Mapping[str, Callable[[], Array]],
@@ -221,13 +200,7 @@ def _write(
     on_chunk: Callable[[str, str, Array], object] | None,
     num_threads: int,
 ) -> None:
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    writer.write_padding(cast("BufferedWriter", file), file.tell())
     total, done = sum(num_bytes for *_, num_bytes in plan), 0
-    padding = sum(-num_bytes % writer.data_alignment for *_, num_bytes in plan)
-    check_space(path.parent, total + padding)
     for tensor, dtype, num_bytes in plan:
         multiplier = multipliers[tensor.name]() if tensor.name in multipliers else None
         start = done
@@ -240,4 +213,4 @@ def _write(
                 on_progress(done, total, tensor.name)
         if done - start != num_bytes:
             raise ValueError(f"{tensor.name}: expected {num_bytes:,} bytes of {dtype}, got {done - start:,}")
-        writer.write_padding(cast("BufferedWriter", file), num_bytes)
+        file.write(bytes(-num_bytes % alignment))

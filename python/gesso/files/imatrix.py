@@ -7,17 +7,16 @@ squared activations, and `NAME.counts` [experts, 1], the number of rows in the s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
 from gesso.files.checkpoint import Value
-from gesso.files.gguf_reader import read_gguf
 from gesso.files.gguf_writer import write_gguf
-from gesso.files.regular_file import AnyPath
+from gesso.files.regular_file import AnyPath, as_path
 from gesso.files.tensor import Tensor
 
 SUMS, COUNTS = ".in_sum2", ".counts"
@@ -46,27 +45,6 @@ def read_imatrix(path: AnyPath) -> dict[str, npt.NDArray[np.float32]]:
     An expert that was never used has zeros. Quantisers then treat all its columns alike. Raises ValueError if the file
     is not an importance matrix.
     """
-    source = read_gguf(path, mmap=False)
-    path, kind = source.path, source.values.get("general.type")
-    if kind != "imatrix":
-        raise _native.FormatError(f"{path}: general.type: expected 'imatrix', got {kind!r}")
-    tensors: dict[str, npt.NDArray[np.float32]] = {}
-    for tensor in source.tensors():
-        if tensor.dtype != "F32":
-            raise _native.FormatError(f"{path}: {tensor.name}: expected type F32, got {tensor.dtype}")
-        tensors[tensor.name] = tensor.data
-    names = [name.removesuffix(SUMS) for name in tensors if name.endswith(SUMS)]
-    return {name: _mean(path, name, tensors) for name in names}
-
-
-def _mean(path: Path, name: str, tensors: Mapping[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    sums, counts = tensors[name + SUMS], tensors.get(name + COUNTS)
-    if counts is None:
-        raise _native.FormatError(f"{path}: {name}: missing {name}{COUNTS}")
-    sums = sums.reshape(-1, sums.shape[-1])
-    if counts.size not in (1, len(sums)):
-        raise _native.FormatError(f"{path}: {name}{COUNTS}: expected {len(sums)} values, got {counts.size}")
-    if not (np.isfinite(sums).all() and (sums >= 0).all() and np.isfinite(counts).all() and (counts >= 0).all()):
-        raise _native.FormatError(f"{path}: {name}: expected finite values >= 0")
-    mean: npt.NDArray[np.float32] = np.divide(sums, np.maximum(counts.reshape(-1, 1), 1), dtype=np.float32)
-    return mean.reshape(-1) if len(mean) == 1 else mean
+    entries = _native.read_imatrix(os.fsencode(as_path(path)))
+    values = {entry.name: entry.values for entry in entries}
+    return {name: mean.reshape(-1) if len(mean) == 1 else mean for name, mean in values.items()}

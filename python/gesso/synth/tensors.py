@@ -26,7 +26,6 @@ from gesso.files.hf.config import read_config_metadata
 from gesso.files.hf.folder import rope_freqs
 from gesso.files.hf.generation import read_generation_metadata
 from gesso.files.tensor import Tensor, stored_bytes, tensor_types
-from gesso.files.weight_scales import LARGEST
 from gesso.synth.tokenizer import synth_tokenizer_metadata
 
 POOL_ELEMENTS = 1 << 20
@@ -177,7 +176,7 @@ def _spread(name: str, shape: tuple[int, ...]) -> float:
 
 def _scale(dtype: str, shape: tuple[int, ...]) -> float:
     """Returns the weight scale with which NVFP4 uses its whole range. Other types have no scale; for them it is 1."""
-    return LARGEST_DRAW * shape[-1] ** -0.5 / LARGEST if dtype == "NVFP4" else 1.0
+    return LARGEST_DRAW * shape[-1] ** -0.5 / _native.LARGEST_NVFP4 if dtype == "NVFP4" else 1.0
 
 
 def _matrix(

@@ -22,6 +22,8 @@ METADATA = {
     "tokenizer.ggml.merges": [],
     "test.floats": [0.5, -1.0],
     "test.wide": np.uint64(1 << 40),
+    "test.exact": np.float64(0.1),
+    "test.array": np.array([1, 2], np.uint16),
     "test.negative": -1,
 }
 
@@ -52,11 +54,13 @@ def test_metadata_types_follow_the_python_types(tmp_path):
     assert kinds["diffusion-gemma.attention.sliding_window_pattern"] == ["ARRAY", "BOOL"]
     assert kinds["test.floats"] == ["ARRAY", "FLOAT32"]
     assert kinds["test.wide"] == ["UINT64"]
+    assert kinds["test.exact"] == ["FLOAT64"]
+    assert kinds["test.array"] == ["ARRAY", "UINT16"]
     assert kinds["test.negative"] == ["INT32"]
     assert kinds["tokenizer.ggml.merges"] == ["ARRAY"]  # an empty one
     for key, value in METADATA.items():
         if key != "tokenizer.ggml.merges":
-            assert reader.fields[key].contents() == value
+            assert np.all(reader.fields[key].contents() == value)
 
 
 @pytest.mark.parametrize("value", [None, {}, [1, "a"], [1, 2.0], [[1]]])

@@ -130,7 +130,7 @@ def test_a_broken_file_is_refused(tmp_path, tensors, message):
 
 
 def test_a_model_is_no_imatrix(path):
-    with pytest.raises(gesso.FormatError, match="general.type: expected 'imatrix', got None"):
+    with pytest.raises(gesso.FormatError, match='general.type: expected string "imatrix", got none'):
         imatrix.read_imatrix(path)
 
 

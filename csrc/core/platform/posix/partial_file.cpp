@@ -1,21 +1,42 @@
 #include "core/platform/partial_file.h"
 
-#include <stdlib.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <random>
+#include <string_view>
 
 #include "core/platform/posix/file_error.h"
 
 namespace gesso::platform {
+namespace {
 
-PartialFile::PartialFile(const std::string& path) : path_(path), partial_(path + ".XXXXXX") {
+// Makes a file that is not there yet under `path` with something random behind it, and puts the name there. It follows
+// no link. Returns its descriptor; -1, with errno, if there is none.
+int create_beside(std::string& path, mode_t mode) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  constexpr int kLength = 6, kTries = 100;
+  const std::string stem = path + ".";
+  std::random_device random;
+  for (int i = 0; i < kTries; ++i) {
+    path = stem;
+    for (int k = 0; k < kLength; ++k) path += kLetters[random() % kLetters.size()];
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
+}
+
+}  // namespace
+
+PartialFile::PartialFile(const std::string& path, Readers readers) : path_(path), partial_(path) {
   // A rename would put a file in place of a device or a pipe: /dev/null, for example, would be gone for everybody.
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) check_regular(path, "write", status.st_mode);
-  file_ = ::mkstemp(partial_.data());  // follows no link, and replaces the X
+  file_ = create_beside(partial_, readers == Readers::kOwner ? 0600 : 0666);  // the system takes away what umask says
   if (file_ < 0) fail_on(path_, "write", errno);
 }
 
