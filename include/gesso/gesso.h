@@ -235,6 +235,36 @@ GESSO_API size_t gesso_checkpoint_num_tensors(const gesso_checkpoint* checkpoint
 GESSO_API gesso_status gesso_checkpoint_tensor(const gesso_checkpoint* checkpoint, size_t index, gesso_tensor* tensor,
                                                size_t struct_size);
 
+/* ---------------------------------------------------------------------------------------------- quantising -------- */
+
+/* The names of the presets, which decide what types the weights of a file get: "F32", ..., "Q4_K_M". A name is valid as
+ * long as the process; NULL if the index is too large. */
+GESSO_API const char* gesso_preset_name(size_t index);
+
+/* Called while a file is written, on the thread that writes it, after every few MiB: with the tensor that is written,
+ * whose name is valid during the call, the bytes of tensors that are done, and those of all. Returning 0 ends the call
+ * with GESSO_INTERRUPTED, and no file is left. */
+typedef int (*gesso_quantize_callback)(void* user_data, const char* tensor, int64_t done_bytes, int64_t total_bytes);
+
+typedef struct gesso_quantize_options {
+  size_t struct_size;                  /* set by gesso_quantize_options_init */
+  const char* imatrix;                 /* the path of an importance matrix; NULL: every column counts the same */
+  int num_threads;                     /* 0: as in gesso_load_options. The file does not depend on it */
+  int no_mmap;                         /* how the source is opened; as in gesso_load_options */
+  gesso_quantize_callback on_progress; /* may be NULL */
+  void* user_data;                     /* handed to on_progress */
+} gesso_quantize_options;
+/* Fills in the defaults. struct_size must be sizeof(gesso_quantize_options). */
+GESSO_API gesso_status gesso_quantize_options_init(gesso_quantize_options* options, size_t struct_size);
+/* Reads a GGUF file, or all parts of a split one, of which `source` may be any, and writes the model to `target` with
+ * the types of a preset. `target` gets its name only when it is complete, in place of a GGUF file that has it. If
+ * options is NULL, the defaults hold. GESSO_IO_ERROR for what cannot be read or written, and if `target` is another
+ * file than GGUF. GESSO_FORMAT_ERROR for a source that gesso cannot run, for values that a type cannot hold, and for an
+ * importance matrix of another model. GESSO_ARGUMENT_ERROR for an unknown preset, for an option, and for a `target`
+ * that is one of the files to read. Any number of threads may call it at the same time, with a target each. */
+GESSO_API gesso_status gesso_quantize_file(const char* source, const char* target, const char* preset,
+                                           const gesso_quantize_options* options);
+
 /* ---------------------------------------------------------------------------------------------- tokens ------------ */
 
 /* The ids of tokens with a meaning, and -1 where the model has none: they begin a text, end one, stand for what has no

@@ -85,6 +85,10 @@ TEST_CASE("NULL in functions of files and models") {
       {"list", gesso_device_list_get(nullptr, 0, &device, sizeof device)},
       {"gesso_device", gesso_device_list_get(list, 0, nullptr, sizeof device)},
       {"gesso_load_options", gesso_load_options_init(nullptr, sizeof(gesso_load_options))},
+      {"source", gesso_quantize_file(nullptr, "/nothing", "F16", nullptr)},
+      {"target", gesso_quantize_file(kModel.c_str(), nullptr, "F16", nullptr)},
+      {"preset", gesso_quantize_file(kModel.c_str(), "/nothing", nullptr, nullptr)},
+      {"gesso_quantize_options", gesso_quantize_options_init(nullptr, sizeof(gesso_quantize_options))},
   });
   CHECK(model == nullptr);
   CHECK(opened == nullptr);
