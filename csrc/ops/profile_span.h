@@ -1,12 +1,13 @@
 // With one line an op reports its time and work to a Profile, and its name to NVIDIA's tools.
 #pragma once
 
-#include <chrono>
 #include <exception>
+#include <optional>
 
 #include "core/context.h"
 #include "core/profile.h"
 #include "ops/memory.h"
+#include "ops/stopwatch.h"
 #include "ops/trace_range.h"
 
 namespace gesso::ops {
@@ -19,34 +20,31 @@ class ProfileSpan {
  public:
   template <typename Count>
   ProfileSpan(const Context& context, const char* op, const void* weight, const Count& count)
-      : range_(context, op), context_(context), key_(op, weight) {
-    if (!context.profile) return;
-    work_ = count();
-    context.profile->begin();
-    synchronize(context);
-    start_ = Clock::now();
+      : context_(context), key_(op, weight) {
+    if (context.profile) {
+      work_ = count();
+      context.profile->begin();
+      stopwatch_.emplace(context);
+    }
+    range_.emplace(context, op);  // behind the stopwatch, so that its kernel is not shown as one of the op's
   }
   ~ProfileSpan() {
     // A call that failed does not count.
-    if (!context_.profile || std::uncaught_exceptions() > 0) return;
+    if (!stopwatch_ || std::uncaught_exceptions() > 0) return;
     try {
-      synchronize(context_);
-    } catch (const CudaError&) {
-      return;  // the error stays with the device: the next wait throws it
+      context_.profile->add(key_, stopwatch_->stop_ms(), work_);
+    } catch (const CudaError&) {  // the error stays with the device: the next wait throws it
     }
-    context_.profile->add(key_, std::chrono::duration<double, std::milli>(Clock::now() - start_).count(), work_);
   }
   ProfileSpan(const ProfileSpan&) = delete;
   ProfileSpan& operator=(const ProfileSpan&) = delete;
 
  private:
-  using Clock = std::chrono::steady_clock;
-
-  const TraceRange range_;
   const Context& context_;
   Profile::Key key_;
   Work work_;
-  Clock::time_point start_;
+  std::optional<Stopwatch> stopwatch_;
+  std::optional<TraceRange> range_;
 };
 
 }  // namespace gesso::ops

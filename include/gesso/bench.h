@@ -17,7 +17,7 @@ struct OpProfile {
   std::string plan;    // how a GPU computed it: "mma int8 24 rows x 3 splits, 396 blocks, 2.0 waves"; on the CPU empty.
                        // Layers may differ: "first plan; second plan"
   int64_t calls = 0;
-  double ms = 0;
+  double ms = 0;               // of all calls, each from its beginning to its end; on a GPU by the GPU's own clock
   double stored_bytes = 0;      // weights, cached keys and values; each counts once per call
   double activation_bytes = 0;  // rows read and written, new keys and values
   double float_operations = 0;  // multiplications and additions of products, at least one operand of which is floats

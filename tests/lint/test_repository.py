@@ -37,6 +37,7 @@ NO_OPS = {
     "replay",
     "ceilings",
     "profile_span",
+    "stopwatch",
     "trace_range",
     "work",
 }
