@@ -53,7 +53,7 @@ def read_kernels(setting: Setting, log: str) -> Figures:
 
 
 def read_measured(setting: Setting, log: str) -> Figures:
-    """Times of a pass in ms. `gaps_ms` is what a replayed step takes beyond the sum of its ops, each replayed alone."""
+    """Times of a step in ms. `gaps_ms` is what a replayed step takes beyond the sum of its ops, each timed alone."""
     records = read_records(setting)
     ops = {record["op"]: op_figures(record) for record in records if record["kind"] == "op"}
     step = next((record for record in records if record["kind"] == "step"), {})
@@ -83,7 +83,7 @@ def op_figures(record: dict[str, Any]) -> Figures:
 
 
 def read_records(setting: Setting) -> list[dict[str, Any]]:
-    """What gesso_gpu_bench has measured, also in a run that was ended."""
+    """What gesso-bench has measured, also in a run that was ended."""
     if not setting.records.exists():
         return []
     records: list[dict[str, Any]] = json.loads(setting.records.read_text(encoding="utf-8"))

@@ -4,8 +4,8 @@
     python -m gpu_check.kit unpack KIT.tar.xz FOLDER
 
 BUILD is a build folder of the preset gpu-kit, or of the preset emulated for a rehearsal. `pack` needs the package gesso
-and GNU tar, `unpack` only Python. The kit has programs, Python's modules if BUILD has them, answers of small models,
-and models without weights: files with holes, which the card fills with random numbers.
+and GNU tar, `unpack` only Python. The kit has programs, answers of small models, and, if BUILD has them, Python's
+modules.
 """
 
 from __future__ import annotations
@@ -22,26 +22,7 @@ from typing import Any
 
 from gpu_check.setting import ROOT, says
 
-PROGRAMS = ("bench/gpu/gesso_gpu_bench", "bench/gpu/gesso_gpu_answers", "tests/schedules/engine_schedules")
-# Name, preset and number of layers. Six layers have one that sees all tokens, and more weights than any L2 cache holds.
-MODELS = [("layer", "Q4_K_M", 1), ("ops", "Q4_K_M", 6), ("q4_k_m", "Q4_K_M", None), ("q8_0", "Q8_0", None)]
-REHEARSED_LAYERS = 6
-REHEARSED_SIZES = {
-    "vocab_size": 2048,
-    "hidden_size": 256,
-    "intermediate_size": 192,
-    "moe_intermediate_size": 64,
-    "num_hidden_layers": REHEARSED_LAYERS,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "num_global_key_value_heads": 1,
-    "head_dim": 64,
-    "global_head_dim": 64,
-    "num_experts": 8,
-    "top_k_experts": 2,
-    "sliding_window": 64,
-    "max_position_embeddings": 4096,
-}
+PROGRAMS = ("tools/gesso-bench", "bench/gpu/gesso_gpu_answers", "tests/schedules/engine_schedules")
 # The kit and the tracked files together, as they travel.
 MAX_BYTES = 50_000_000
 # Programs share most of their code. A dictionary as large as all of them lets xz store it once.
@@ -56,7 +37,7 @@ def pack(build: Path, target: Path, packages: Path | None, is_rehearsal: bool) -
         about = fill(stage, build, packages, is_rehearsal)
         (stage / "kit.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         compress = FAST_XZ if is_rehearsal else XZ
-        archive = ["tar", "--sparse", "--sort=name", "-I", compress, "-C", name, "-cf", str(target), "."]
+        archive = ["tar", "--sort=name", "-I", compress, "-C", name, "-cf", str(target), "."]
         subprocess.run(archive, check=True)
     tree = len(subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout)
     size = target.stat().st_size
@@ -77,34 +58,12 @@ def fill(stage: Path, build: Path, packages: Path | None, is_rehearsal: bool) ->
         shutil.copytree(build / "site", stage / "site", ignore=shutil.ignore_patterns("__pycache__"))
     if packages:
         shutil.copytree(packages, stage / "packages", ignore=shutil.ignore_patterns("__pycache__", "tests", "*.pyi"))
-    (stage / "models").mkdir()
-    for name, quant, layers in MODELS:
-        make_model(stage / "models" / f"{name}.gguf", quant, REHEARSED_LAYERS if is_rehearsal else layers, is_rehearsal)
     return {
         "commit": says("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"),
         "is_rehearsal": is_rehearsal,
         "has_python_module": has_module,
         "answers": write_all(stage / "answers"),
     }
-
-
-def make_model(path: Path, quant: str, layers: int | None, is_rehearsal: bool) -> None:
-    command = [sys.executable, str(ROOT / "bench/gpu/sparse_model.py"), str(path), "--quant", quant]
-    if layers:
-        command += ["--layers", str(layers)]
-    with tempfile.TemporaryDirectory() as config:
-        if is_rehearsal:
-            write_small_config(Path(config))
-            command += ["--config", config]
-        subprocess.run(command, check=True)
-
-
-def write_small_config(folder: Path) -> None:
-    """The published configuration with sizes that the emulator can run."""
-    config = json.loads((ROOT / "python/gesso/synth/26b-a4b/config.json").read_text(encoding="utf-8"))
-    config |= {"canvas_length": 32, "image_token_id": 2000}
-    config["text_config"] |= REHEARSED_SIZES
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def unpack(archive: Path, folder: Path) -> None:

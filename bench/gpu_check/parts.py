@@ -68,21 +68,28 @@ def answers(models: tuple[str, ...], kinds: tuple[str, ...], count: int, *tool: 
     return commands
 
 
+# What gesso-bench makes random weights of. Six layers have one that sees all tokens, and more weights than any L2 cache
+# holds.
+MODELS = {"layer": "26b-a4b:Q4_K_M:1", "ops": "26b-a4b:Q4_K_M:6", "q4_k_m": "26b-a4b:Q4_K_M", "q8_0": "26b-a4b:Q8_0"}
+
+
 def bench(model: str, *options: str, tool: tuple[str, ...] = ()) -> Commands:
     """Measures ops or steps. "ops" has the first six layers of the full model, "layer" the first, others all."""
 
     def commands(setting: Setting) -> list[Command]:
-        path = str(setting.kit / "models" / f"{model}.gguf")
-        origin = ["--commit", setting.about_kit["commit"], "--driver", setting.machine["driver"]]
-        sizes = ["--quick", "--cached", "16", "--steps", "2"] if setting.is_rehearsal else []
-        program = [*with_tool(setting, tool), setting.program("gesso_gpu_bench")]
-        return [[*program, path, "-o", str(setting.records), *origin, *options, *sizes]]
+        types = MODELS[model].split(":")[1]
+        subject = ["--synthetic", f"small:{types}" if setting.is_rehearsal else MODELS[model], "--device", "cuda"]
+        notes = {"commit": setting.about_kit["commit"], "driver": setting.machine["driver"]}
+        origin = [word for key, text in notes.items() for word in ("--note", f"{key}={text}")]
+        sizes = ["--cached", "16", "--quick"] if setting.is_rehearsal else ["--cached", "1024"]
+        program = [*with_tool(setting, tool), setting.program("gesso-bench")]
+        return [[*program, *subject, "-o", str(setting.records), *origin, *sizes, *options]]
 
     return commands
 
 
 def some_ops(beginnings: str) -> Commands:
-    return bench("ops", "--canvases", "1", "--parts", "ops", "--ops", beginnings)
+    return bench("ops", "--parts", "ops", "--ops", beginnings)
 
 
 def whole_step(model: str, canvases: int = 1) -> Commands:
@@ -110,17 +117,18 @@ def sanitizer(name: str) -> tuple[str, ...]:
     return ("compute-sanitizer", "--tool", name, "--error-exitcode", "9", "--print-limit", "20")
 
 
-def counters(op: str) -> Commands:
-    """The counters of the kernels that one call of an op launches, the first four of them."""
+def counters(op: str, skipped: int = 0) -> Commands:
+    """The counters of four kernels of an op. skipped: at least the number that the pass with the prompt launches, so
+    that what is left belongs to denoising steps."""
     sections = [word for section in SECTIONS for word in ("--section", section)]
-    shown = ["--nvtx", "--nvtx-include", f"{op}/", "--launch-count", "4", "--clock-control", "none", *sections]
-    options = ["--quick", "--canvases", "1", "--parts", "ops", "--ops", op]
-    return bench("layer", *options, tool=("ncu", *shown))
+    chosen = ["--nvtx", "--nvtx-include", f"{op}/", "--launch-skip", str(skipped), "--launch-count", "4"]
+    options = ["--quick", "--steps", "6", "--parts", "ops", "--ops", op]
+    return bench("layer", *options, tool=("ncu", *chosen, "--clock-control", "none", *sections))
 
 
 def checked_layer(name: str) -> Commands:
-    """The kernels of the full shapes, each of which runs a few times."""
-    return bench("layer", "--quick", "--canvases", "1", "--parts", "ops", tool=sanitizer(name))
+    """The kernels of the full shapes: a prompt, and two steps."""
+    return bench("layer", "--quick", "--parts", "ops", tool=sanitizer(name))
 
 
 def with_tool(setting: Setting, tool: tuple[str, ...]) -> tuple[str, ...]:
@@ -152,8 +160,8 @@ PARTS = [
     Part("step_q8_0", 60, whole_step("q8_0"), read_measured),
     Part("memcheck", 40, answers(("q8_0",), BOTH, 1, *sanitizer("memcheck")), read_sanitizer, "compute-sanitizer"),
     Part("racecheck", 40, answers(("q8_0",), BOTH, 1, *sanitizer("racecheck")), read_sanitizer, "compute-sanitizer"),
-    Part("ncu_experts", 20, counters("expert_gated_linear"), read_kernels, "ncu"),
-    Part("ncu_attention", 20, counters("attention sliding"), read_kernels, "ncu"),
+    Part("ncu_experts", 20, counters("expert_gated_linear", skipped=2), read_kernels, "ncu"),
+    Part("ncu_attention", 20, counters("attention sliding", skipped=2), read_kernels, "ncu"),
     Part("ncu_head", 20, counters("head_stats"), read_kernels, "ncu"),
     # What follows is for the second call.
     Part("ops_int8", 70, tests("tests/ops", "int8", "test_route"), read_tests, needs_python=True),

@@ -1,7 +1,7 @@
 """The files that the check writes, anew after every part: what they hold then is kept if the next part never ends.
 
 check.json    the machine, the calls, and an entry for each part, always with the same fields
-records.json  all that gesso_gpu_bench has measured, one record a line, each with its part
+records.json  all that gesso-bench has measured, one record a line, each with its part
 logs.txt      the end of each part's log; parts that did not pass stand first
 """
 

@@ -28,7 +28,7 @@ class Setting:
 
     @property
     def records(self) -> Path:
-        """Where gesso_gpu_bench writes what it measures."""
+        """Where gesso-bench writes what it measures."""
         return self.work / "measured.json"
 
     def program(self, name: str) -> str:

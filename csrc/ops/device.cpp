@@ -37,4 +37,8 @@ int64_t free_bytes(int device) {
   return 0;
 }
 
+void set_early_starts([[maybe_unused]] bool on) {
+  if constexpr (kHasCuda) cuda::set_early_starts(on);
+}
+
 }  // namespace gesso::ops

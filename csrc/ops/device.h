@@ -39,6 +39,8 @@ ActivationType default_activations(const Device& device);
 // device up.
 int64_t allocated_bytes(int device);
 int64_t free_bytes(int device);
+// See gesso/bench.h.
+void set_early_starts(bool on);
 
 }  // namespace gesso::ops
 
@@ -49,4 +51,5 @@ std::shared_ptr<Queue> make_queue(int device);
 ActivationType default_activations(int arch);
 int64_t allocated_bytes(int device);
 int64_t free_bytes(int device);
+void set_early_starts(bool on);
 }  // namespace gesso::cuda

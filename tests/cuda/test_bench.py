@@ -3,6 +3,8 @@ measured."""
 
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +92,26 @@ def test_the_work_is_that_of_the_cpu(path, load, activations):
 
     on_cpu = gesso.load(path, "cpu", activations="int8" if activations == "int8" else "f32")
     assert ops(load(path)) == ops(on_cpu) != {}
+
+
+def test_the_tool(tmp_path, activations):
+    """tools/gesso-bench with random weights that it makes: its ceilings, its steps, and the plans of its ops."""
+    tool = Path(gesso.__file__).parents[2] / "tools/gesso-bench"
+    if not tool.exists():
+        pytest.skip(f"needs {tool}")
+    out = tmp_path / "result.json"
+    options = ["--synthetic", "small:Q4_K_M:2", "--quick", "--cached", "9", "--early-starts", "no", "-o", out]
+    done = subprocess.run([tool, *options, "--device", "cuda", "--activations", activations], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    records = json.loads(out.read_text())
+    assert all((record["activations"], record["early_starts"]) == (activations, "no") for record in records)
+    ceilings = {record["name"]: record for record in records if record["kind"] == "ceiling"}
+    assert (
+        {"copy", "read", "mma bf16", "mma int8"}
+        <= ceilings.keys()
+        <= {"copy", "read", "mma bf16", "mma int8", "wgmma bf16"}
+    )
+    (step,) = (record for record in records if record["kind"] == "step")
+    assert step["floor_ms"] > 0 and 0.5 < step["mean_entropy"] < 7.5
+    plans = {record["op"].split()[0]: record["plan"] for record in records if record["kind"] == "op"}
+    assert all("waves" in plans[op] for op in ("linears", "linear", "gated_linear", "expert_linear", "attention"))

@@ -55,11 +55,13 @@ def answer(*words, **options) -> str:
     return run(CLI, MODEL, "--seed", str(SEED), "--device", "cpu", *words, **options)
 
 
-def refusal(*words, status: int, **options) -> str:
+def refusal(*words, status: int, program=CLI, **options) -> str:
     """The one line that a run with this exit status writes to standard error."""
-    done = subprocess.run([CLI, *words], text=True, stderr=subprocess.PIPE, **{"stdin": subprocess.DEVNULL} | options)
+    done = subprocess.run(
+        [program, *words], text=True, stderr=subprocess.PIPE, **{"stdin": subprocess.DEVNULL} | options
+    )
     assert done.returncode == status, done.stderr
-    assert re.fullmatch(r"gesso-cli: .+\n", done.stderr)
+    assert re.fullmatch(rf"{program.name}: .+\n", done.stderr)
     return done.stderr
 
 
@@ -119,6 +121,7 @@ def test_it_builds_on_the_wheel(tmp_path, expected):
     run(CMAKE, "-G", "Ninja", "-S", ROOT / "tools", "-B", tmp_path, *flags)
     run(CMAKE, "--build", tmp_path)
     assert run(tmp_path / "gesso-cli", MODEL, TURNS[0], "--seed", str(SEED)) == expected[0] + "\n"
+    assert run(tmp_path / "gesso-bench", MODEL, "--device", "cpu", "--quick").startswith(Path(MODEL).name)
 
 
 def test_a_pipe_gets_the_text_that_the_package_writes(expected):

@@ -76,7 +76,7 @@ def kernels_without_claim(root: Path) -> list[str]:
 
 def kernels_that_do_not_wait(root: Path) -> list[str]:
     """Kernels that do something else before they wait. They may start while those before them still run."""
-    paths = sources(root / "csrc/cuda") + sorted((root / "bench/gpu").glob("*.cu"))
+    paths = sources(root / "csrc/cuda")
     firsts = [(path, text) for path in paths for text in KERNEL.findall(COMMENT.sub("", path.read_text("utf-8")))]
     return [f"{path.relative_to(root)}: a kernel begins with {first}" for path, first in firsts if first != WAIT]
 

@@ -16,6 +16,7 @@ LONGER = {
     "include/gesso/gesso.h": "the whole C interface is one header, as C programs expect",
     "csrc/cpu/kernels/panel_decoders.cpp": "the same decoder for a dozen formats",
     "python/training/train_sudoku.py": "a script that ran once, kept to show what the bundled model is",
+    "tools/gesso_bench.cpp": "a whole program in one file, so that others can copy it",
     "tools/gesso_cli.cpp": "a whole program in one file, so that others can copy it",
 }
 # Modules in a folder of csrc: a header and its source are one. The lists of ops are as long as there are ops.

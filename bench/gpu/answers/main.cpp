@@ -18,7 +18,7 @@
 #include "comparison.h"
 #include "core/check.h"
 #include "gesso/model.h"
-#include "report.h"
+#include "record.h"
 
 namespace gesso::bench {
 namespace {

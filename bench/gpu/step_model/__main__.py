@@ -4,7 +4,7 @@
     make step-model STEP_MODEL_FLAGS="--card H200 --preset Q8_0 --canvases 8"
     make step-model STEP_MODEL_FLAGS="--overview"       one line for each card and preset
     make step-model STEP_MODEL_FLAGS="--goals"          the figures that the design is held against; 1 if one fails
-    make step-model STEP_MODEL_FLAGS="--measured build/gpu_bench/result.json"
+    make step-model STEP_MODEL_FLAGS="--measured result.json"
     make step-model STEP_MODEL_FLAGS="--measured bench/results/gpu/records.json --part step_q4_k_m"
 
 Nothing that it prints was measured. README.md beside it says what it knows and what it assumes.
@@ -63,7 +63,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--measured",
         type=Path,
         metavar="FILE",
-        help="compare with records of bench/gpu, of bench/gpu_check.sh or of gesso bench --profile -o json",
+        help="compare with records of gesso-bench, of bench/gpu_check.sh or of gesso bench --profile -o json",
     )
     options = parser.parse_args(arguments)
     refuse_unused(parser, options)

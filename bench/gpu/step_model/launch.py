@@ -11,7 +11,7 @@ from gpu.step_model.machine import Machine
 @dataclass(frozen=True)
 class Launch:
     group: str  # the line of the table that it belongs to
-    op: str  # the op that starts it, as bench/gpu and `gesso bench --profile` name it: "linear attn_output"
+    op: str  # the op that starts it, as gesso-bench and `gesso bench --profile` name it: "linear attn_output"
     # Whether the kernel starts before the one before it has ended (programmatic dependent launch, from 9.0 on).
     starts_early: bool = field(default=False, kw_only=True)
 

@@ -1,9 +1,9 @@
 """Where the model was wrong: its predictions beside measured times.
 
-The times come from a file of records: bench/gpu writes one of kind "op" for each op and one of kind "step", and `gesso
-bench --profile -o json` one with a profile of the step. Their ops have the names that the launches of step.py have.
-bench/gpu_check.sh joins the records of several runs of bench/gpu, and each says of which part it is. Only a step that
-the model is about is compared: one of the 26B model with all layers, rounded as the card's default is.
+The times come from a file of records: gesso-bench writes one of kind "op" for each op and one of kind "step", and
+`gesso bench --profile -o json` one with a profile of the step. Their ops have the names that the launches of step.py
+have. bench/gpu_check.sh joins the records of several runs of gesso-bench, and each says of which part it is. Only a
+step that the model is about is compared: one of the 26B model with all layers, rounded as the card's default is.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def subject(record: Any, model: Any = None) -> tuple[str, str]:
 
 def measured_in(record: Any) -> Iterator[Measured]:
     kind = field(record, "kind", str)
-    if kind in ("op", STEP):  # bench/gpu
+    if kind in ("op", STEP):  # gesso-bench
         calls = positive(record, "calls_per_step") if kind == "op" else 1
         name = field(record, "op", str) if kind == "op" else STEP
         if field(record, "early_starts", str) != "yes":

@@ -87,9 +87,7 @@ void measure_products(const Context& context, const CeilingOptions& options, std
 
 }  // namespace
 
-std::vector<Ceiling> measure_ceilings(const CeilingOptions& options) {
-  Context context;
-  context.num_threads = options.num_threads;
+std::vector<Ceiling> measure_ceilings(const Context& context, const CeilingOptions& options) {
   std::vector<Ceiling> ceilings;
   measure_memory(context, options, ceilings);
   measure_products(context, options, ceilings);

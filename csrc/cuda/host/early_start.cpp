@@ -4,6 +4,7 @@
 
 #include "cuda/host/cuda_error.h"
 #include "cuda/host/per_kernel.h"
+#include "ops/device.h"
 
 namespace gesso::cuda {
 namespace {
@@ -22,5 +23,7 @@ bool may_start_early(const void* kernel, const char* name) {
   static auto& answers = *new PerKernel<bool>();
   return answers.get(kernel, name, [&](int /*device*/) { return waits_by_itself(kernel, name); });
 }
+
+void set_early_starts(bool on) { starts_kernels_early = on; }
 
 }  // namespace gesso::cuda

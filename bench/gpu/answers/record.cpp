@@ -1,10 +1,7 @@
-#include "report.h"
+#include "record.h"
 
 #include <cmath>
 #include <cstdio>
-#include <fstream>
-
-#include "core/check.h"
 
 namespace gesso::bench {
 namespace {
@@ -38,32 +35,10 @@ Record& Record::add(const std::string& key, int64_t number) {
   return *this;
 }
 
-Record& Record::add_all(const Record& other) {
-  fields_.insert(fields_.end(), other.fields_.begin(), other.fields_.end());
-  return *this;
-}
-
 std::string Record::to_json() const {
   std::string text = "{";
   for (const auto& [key, value] : fields_) text += (text.size() > 1 ? ", " : "") + quoted(key) + ": " + value;
   return text + "}";
-}
-
-void Report::add(const Record& record) {
-  std::fprintf(stderr, "%s\n", record.to_json().c_str());
-  records_.push_back(record);
-  records_.back().add_all(origin_);
-  const std::string written = path_ + ".new";  // whoever ends this program finds a whole file
-  std::ofstream file(written);
-  file << to_json();
-  file.close();
-  check(file.good() && std::rename(written.c_str(), path_.c_str()) == 0, path_, ": cannot be written");
-}
-
-std::string Report::to_json() const {
-  std::string text = "[";
-  for (const Record& record : records_) text += (text.size() > 1 ? ",\n " : "\n ") + record.to_json();
-  return text + "\n]\n";
 }
 
 }  // namespace gesso::bench

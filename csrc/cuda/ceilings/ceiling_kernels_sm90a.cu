@@ -1,6 +1,6 @@
 // The rate of products of Hopper's warpgroups. Two warpgroups, each with a tile of 64 rows, share one tile of 256
 // columns.
-#include "ceiling_kernels.h"
+#include "cuda/ceilings/ceiling_kernels.h"
 
 #include "cuda/block/swizzle.h"
 #include "cuda/device/barrier.h"
@@ -8,10 +8,8 @@
 #include "cuda/device/launch.h"
 #include "cuda/device/wgmma.h"
 
-namespace gesso::bench {
+namespace gesso::cuda {
 namespace {
-
-using namespace gesso::cuda;
 
 constexpr int kGroups = 2, kGroupThreads = 128;
 constexpr int kRows = 64, kColumns = 256, kDepth = 64;  // one warpgroup's product, four instructions
@@ -63,4 +61,4 @@ double wgmma_products(Queue& queue, int rounds) {
   return 2.0 * kRows * kColumns * kDepth * kProductsPerRound * rounds * kGroups * num_blocks;
 }
 
-}  // namespace gesso::bench
+}  // namespace gesso::cuda

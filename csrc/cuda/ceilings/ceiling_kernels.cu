@@ -1,14 +1,11 @@
-#include "ceiling_kernels.h"
+#include "cuda/ceilings/ceiling_kernels.h"
 
 #include "cuda/device/kernel.h"
 #include "cuda/device/launch.h"
 #include "cuda/device/mma.h"
-#include "ops/memory.h"
 
-namespace gesso::bench {
+namespace gesso::cuda {
 namespace {
-
-using namespace gesso::cuda;
 
 constexpr int kThreads = 256;
 constexpr int kInFlight = 4;  // loads of 16 bytes that a thread starts before it uses the first
@@ -126,12 +123,10 @@ void read_bytes(Queue& queue, const std::byte* source, int64_t bytes, std::byte*
          num_pieces, reinterpret_cast<Piece*>(target));
 }
 
-std::vector<ProductKernel> bf16_product_kernels(int arch) {
-  std::vector<ProductKernel> kernels{{"mma bf16", mma_bf16_products}};
-  if (arch == 90) kernels.push_back({"wgmma bf16", wgmma_products});
+std::vector<ProductKernel> product_kernels(int arch) {
+  std::vector<ProductKernel> kernels{{"bf16", "mma", mma_bf16_products}, {"int8", "mma", mma_int8_products}};
+  if (arch == 90) kernels.push_back({"bf16", "wgmma", wgmma_products});
   return kernels;
 }
 
-std::vector<ProductKernel> int8_product_kernels(int /*arch*/) { return {{"mma int8", mma_int8_products}}; }
-
-}  // namespace gesso::bench
+}  // namespace gesso::cuda
