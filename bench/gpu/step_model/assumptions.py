@@ -64,7 +64,7 @@ COMMON = {
     "gap_us": (0.6, 1.0, 1.6),
     # us, the same where the second kernel starts early (programmatic dependent launch): a guess. The study that this
     # model comes from set the middle gap to 0.45 in place of 1.0, to ask what early starts may save at most; nobody has
-    # measured it. The other two are the same share of their gaps. `gesso_gpu_bench --early-starts no` measures without.
+    # measured it. The other two are the same share of their gaps. `gesso-bench --early-starts no` measures without.
     "early_gap_us": (0.27, 0.45, 0.72),
     # us, the least time of a row-wise kernel: two dependent reads of L2, a block reduction
     "small_us": (1.6, 2.3, 3.2),
