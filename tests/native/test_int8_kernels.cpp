@@ -17,7 +17,7 @@ namespace {
 
 std::vector<const Int8Kernels*> kernels_here() {
   std::vector<const Int8Kernels*> found;
-  for (const Int8Kernels* kernels : {int8_avx512_vnni(), int8_avx512(), int8_avx2(), int8_neon()}) {
+  for (const Int8Kernels* kernels : {int8_avx512_vnni(), int8_avx512(), int8_avx2(), int8_neon_i8mm(), int8_neon()}) {
     if (kernels) found.push_back(kernels);
   }
   return found;
@@ -85,6 +85,19 @@ struct Operands {
   }
 };
 
+// The levels in the order that the kernels read. Those of the operands are [K / 4, 32, 4].
+Buffer<uint8_t> ordered_levels(const Int8Kernels& kernels, const Int8Tile& tile) {
+  const int64_t together = kernels.columns_together;
+  Buffer<uint8_t> levels(tile.columns * kTileOutputs);
+  for (int64_t k = 0; k < tile.columns; ++k) {
+    for (int64_t n = 0; n < kTileOutputs; ++n) {
+      levels.data()[(k / together * kTileOutputs + n) * together + k % together] =
+          tile.levels[(k / 4 * kTileOutputs + n) * 4 + k % 4];
+    }
+  }
+  return levels;
+}
+
 // Each row of the result has room for 48 outputs, of which the kernel may write only the first ones. The memory is
 // aligned, as stores past the caches need it.
 std::vector<float> product(const Int8Kernels& kernels, const Operands& operands, const std::vector<int32_t>& rows,
@@ -94,7 +107,10 @@ std::vector<float> product(const Int8Kernels& kernels, const Operands& operands,
   std::fill_n(out.data(), out.size(), -1.0f);
   const Matrix matrix(out.data(), static_cast<int64_t>(rows.size()), operands.tile.num_outputs, kStride);
   FetchAhead nothing({}, 1);
-  kernels.multiply(operands.tile, operands.x, rows.data(), matrix.rows, 0.75f, matrix, stores, nothing);
+  const Buffer<uint8_t> levels = ordered_levels(kernels, operands.tile);
+  Int8Tile tile = operands.tile;
+  tile.levels = levels.data();
+  kernels.multiply(tile, operands.x, rows.data(), matrix.rows, 0.75f, matrix, stores, nothing);
   return {out.data(), out.data() + out.size()};
 }
 
@@ -130,10 +146,19 @@ TEST_CASE("kernels of all instruction sets take rows in their order") {
   for (const Int8Kernels* kernels : kernels_here()) {
     std::vector<float> out(expected.size(), -1.0f);
     FetchAhead nothing({}, 1);
-    kernels->multiply(operands.tile, operands.x, nullptr, 5, 0.75f, Matrix(out.data(), 5, 32, 48), Stores::kCached,
-                      nothing);
+    const Buffer<uint8_t> levels = ordered_levels(*kernels, operands.tile);
+    Int8Tile tile = operands.tile;
+    tile.levels = levels.data();
+    kernels->multiply(tile, operands.x, nullptr, 5, 0.75f, Matrix(out.data(), 5, 32, 48), Stores::kCached, nothing);
     CHECK(same_bits(out, expected));
   }
+}
+
+// tests/native/CMakeLists.txt reads the line for emulated processors.
+TEST_CASE("the fastest kernels that run are chosen") {
+  const std::vector<const Int8Kernels*> here = kernels_here();
+  CHECK(&int8_kernels() == (here.empty() ? int8_portable() : here.front()));
+  MESSAGE("int8 kernels: " << std::string(int8_kernels().name));
 }
 
 // Sums of these products can exceed 16 bits, for example 2 * 255 * 127 = 64770. Some instructions saturate there. A

@@ -17,5 +17,7 @@ double cpu_quota(const std::string& root = "");
 
 // Whether an Arm processor has the dot products of Armv8.2. On other processors it means nothing.
 bool has_dot_products();
+// The same for its products of matrices of 8-bit integers (FEAT_I8MM: Neoverse V1 and V2, so Grace, too).
+bool has_matrix_products();
 
 }  // namespace gesso::platform

@@ -9,6 +9,7 @@ namespace gesso::cpu {
 const Int8Kernels* int8_avx512_vnni();
 const Int8Kernels* int8_avx512();
 const Int8Kernels* int8_avx2();
+const Int8Kernels* int8_neon_i8mm();
 const Int8Kernels* int8_neon();
 const Int8Kernels* int8_portable();  // never null
 

@@ -6,7 +6,7 @@ namespace gesso::cpu {
 
 const Int8Kernels& int8_kernels() {
   static const Int8Kernels* const kChosen = [] {
-    for (const auto find : {int8_avx512_vnni, int8_avx512, int8_avx2, int8_neon}) {
+    for (const auto find : {int8_avx512_vnni, int8_avx512, int8_avx2, int8_neon_i8mm, int8_neon}) {
       if (const Int8Kernels* kernels = find()) return kernels;
     }
     return int8_portable();

@@ -34,6 +34,9 @@ struct Int8Kernels {
   // out[word, n] = rows[n * stride + word] for 0 <= n < 32 and 0 <= word < count. The function rounds `count` up to a
   // multiple of 4 and reads and writes so many words of each row. `out` must be 64-byte aligned.
   void (*transpose_words)(const uint32_t* rows, int64_t stride, int64_t count, uint32_t* out);
+
+  // multiply() reads the levels of a tile as [K / 4, 32, 4], or as [K / 8, 32, 8] where this is 8.
+  int columns_together = 4;
 };
 
 // Returns the fastest kernels that this machine runs. They are chosen at the first call.

@@ -8,6 +8,8 @@
 //   dot<kIsWide>              returns sum + level * x
 //   kTakesDistances           whether dot() takes wide levels as their distances to the offset 128
 //   stream, end_streams       stores an aligned register past the caches; is called after the last such store
+// A set that multiplies several rows of x at once has a multiply_group of its own in place of kQuads, Levels,
+// load_levels, broadcast and dot; and kColumnsTogether, as in Int8Kernels.
 #pragma once
 
 #include <algorithm>
@@ -32,30 +34,45 @@ struct RowBlock {
 constexpr int kPassOutputs = Simd::kLanes * Simd::kVectors;
 static_assert(kTileOutputs % kPassOutputs == 0);
 
+template <typename Set>
+constexpr bool kHasOwnGroups = requires { Set::kColumnsTogether; };
+
+template <typename Set>
+constexpr int columns_together() {
+  if constexpr (kHasOwnGroups<Set>) return Set::kColumnsTogether;
+  return 4;
+}
+
 // Computes the integer dot products of one group of columns, for R rows and kPassOutputs outputs with these levels.
-template <int R, int kGroup, bool kHasMin, bool kIsWide>
+template <typename Set, int R, int kGroup, bool kHasNoOffset, bool kIsWide>
 GESSO_SIMD inline void multiply_group(const uint8_t* levels, const RowBlock& block, int64_t group,
                                       Simd::Ints (&dots)[R][Simd::kVectors]) {
-  constexpr int V = Simd::kVectors, kQuads = Simd::kQuads;
+  constexpr int V = Set::kVectors, kQuads = Set::kQuads;
   for (int r = 0; r < R; ++r) {
-    constexpr bool kHasNoOffset = kHasMin || (kIsWide && Simd::kTakesDistances);
-    const Simd::Ints start = Simd::set1(kHasNoOffset ? 0 : block.offsets[r][group]);
+    const Simd::Ints start = Set::set1(kHasNoOffset ? 0 : block.offsets[r][group]);
     for (int v = 0; v < V; ++v) dots[r][v] = start;
   }
 #pragma GCC unroll 8
   for (int q = 0; q < kGroup / 4; q += kQuads) {
-    typename Simd::template Levels<kIsWide> weights[V][kQuads];
+    typename Set::template Levels<kIsWide> weights[V][kQuads];
     for (int v = 0; v < V; ++v) {
       for (int i = 0; i < kQuads; ++i) {
-        weights[v][i] = Simd::template load_levels<kIsWide>(levels + 4 * (kTileOutputs * (q + i) + Simd::kLanes * v));
+        weights[v][i] = Set::template load_levels<kIsWide>(levels + 4 * (kTileOutputs * (q + i) + Set::kLanes * v));
       }
     }
     for (int r = 0; r < R; ++r) {
       Simd::Ints x[kQuads];
-      for (int i = 0; i < kQuads; ++i) x[i] = Simd::broadcast(block.values[r] + group * kGroup + 4 * (q + i));
-      for (int v = 0; v < V; ++v) dots[r][v] = Simd::template dot<kIsWide>(dots[r][v], weights[v], x);
+      for (int i = 0; i < kQuads; ++i) x[i] = Set::broadcast(block.values[r] + group * kGroup + 4 * (q + i));
+      for (int v = 0; v < V; ++v) dots[r][v] = Set::template dot<kIsWide>(dots[r][v], weights[v], x);
     }
   }
+}
+
+template <typename Set, int R, int kGroup, bool kHasNoOffset, bool kIsWide>
+  requires kHasOwnGroups<Set>
+GESSO_SIMD inline void multiply_group(const uint8_t* levels, const RowBlock& block, int64_t group,
+                                      Simd::Ints (&dots)[R][Simd::kVectors]) {
+  Set::template multiply_group<R, kGroup, kHasNoOffset>(levels, block, group, dots);
 }
 
 // Adds the products of the groups `group` .. `group` + kGroups - 1 to the sums. These groups are one block of x (or
@@ -64,13 +81,15 @@ template <int R, int kGroup, int kGroups, bool kHasMin, bool kIsWide>
 GESSO_SIMD inline void add_groups(const Int8Tile& tile, const RowBlock& block, int64_t first, int64_t group,
                                   Simd::Floats (&sums)[R][Simd::kVectors]) {
   constexpr int V = Simd::kVectors;
+  constexpr bool kHasNoOffset = kHasMin || (kIsWide && Simd::kTakesDistances);
+  constexpr int kTogether = columns_together<Simd>();
   Simd::Floats block_sums[R][V];
 #pragma GCC unroll 4
   for (int i = 0; i < kGroups; ++i) {
     const int64_t g = group + i;
     Simd::Ints dots[R][V];
-    multiply_group<R, kGroup, kHasMin, kIsWide>(tile.levels + 4 * (g * kGroup / 4 * kTileOutputs + first), block, g,
-                                                dots);
+    multiply_group<Simd, R, kGroup, kHasNoOffset, kIsWide>(
+        tile.levels + kTogether * (g * kGroup / kTogether * kTileOutputs + first), block, g, dots);
     for (int v = 0; v < V; ++v) {
       const int64_t place = g * kTileOutputs + first + Simd::kLanes * v;
       const Simd::Floats weight_scale = Simd::load(tile.scales + place);

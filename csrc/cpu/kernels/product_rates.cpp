@@ -112,6 +112,21 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) double int8_neon(int64_t round
   return static_cast<double>(rounds) * kSums * 4 * 4 * 2;
 }
 
+__attribute__((target("arch=armv8.2-a+i8mm"))) double int8_neon_i8mm(int64_t rounds) {
+  int32x4_t sums[kSums];
+  for (int32x4_t& sum : sums) sum = vdupq_n_s32(0);
+  uint8x16_t a = vdupq_n_u8(1);
+  const int8x16_t b = vdupq_n_s8(1);
+  for (int64_t round = 0; round < rounds; ++round) {
+    for (int32x4_t& sum : sums) {
+      GESSO_FORGET(a);
+      sum = vusmmlaq_s32(sum, a, b);
+    }
+  }
+  for (int32x4_t& sum : sums) GESSO_FORGET(sum);
+  return static_cast<double>(rounds) * kSums * 4 * 8 * 2;
+}
+
 struct Candidate {
   ProductLoop loop;
   bool is_supported;
@@ -119,7 +134,8 @@ struct Candidate {
 
 std::vector<Candidate> candidates() {
   return {{{"float32", "NEON", float32_neon}, true},
-          {{"int8", "NEON dot products", int8_neon}, platform::has_dot_products()}};
+          {{"int8", "NEON dot products", int8_neon}, platform::has_dot_products()},
+          {{"int8", "NEON matrix products", int8_neon_i8mm}, platform::has_matrix_products()}};
 }
 
 #endif

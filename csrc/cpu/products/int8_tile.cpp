@@ -57,6 +57,22 @@ void decode_by_panels(DecodePanel decode, const Tensor& weight, int64_t first, c
   }
 }
 
+// The same for pairs of words: out[pair, n] = rows[n * stride + pair].
+void transpose_pairs(const uint64_t* rows, int64_t stride, int64_t count, uint64_t* out) {
+  for (int64_t pair = 0; pair < count; ++pair) {
+    for (int64_t n = 0; n < kTileOutputs; ++n) out[pair * kTileOutputs + n] = rows[n * stride + pair];
+  }
+}
+
+void lay_out_levels(const Chunk& chunk, int64_t columns, uint32_t* out) {
+  const Int8Kernels& kernels = int8_kernels();
+  if (kernels.columns_together == 4) {
+    return kernels.transpose_words(reinterpret_cast<const uint32_t*>(chunk.levels), kChunk / 4, columns / 4, out);
+  }
+  transpose_pairs(reinterpret_cast<const uint64_t*>(chunk.levels), kChunk / 8, columns / 8,
+                  reinterpret_cast<uint64_t*>(out));
+}
+
 void decode_by_rows(const quant::Integers& integers, const Tensor& weight, int64_t first, const TileMemory& memory,
                     FetchAhead& ahead) {
   thread_local Chunk chunk;
@@ -72,7 +88,7 @@ void decode_by_rows(const quant::Integers& integers, const Tensor& weight, int64
       integers.unpack(rows[n] + offset_bytes, count, chunk.levels[n], chunk.scales[n], chunk.mins[n]);
       ahead.advance(decode_work(count));
     }
-    lay_out(chunk.levels, kChunk / 4, count / 4, memory.levels.data() + column / 4 * kTileOutputs);
+    lay_out_levels(chunk, count, memory.levels.data() + column / 4 * kTileOutputs);
     const int64_t groups = count / integers.group, first_scale = column / integers.group * kTileOutputs;
     lay_out(chunk.scales, kMaxGroups, groups, memory.scales.data() + first_scale);
     if (integers.has_min) lay_out(chunk.mins, kMaxGroups, groups, memory.mins.data() + first_scale);

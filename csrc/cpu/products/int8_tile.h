@@ -16,13 +16,14 @@ constexpr int64_t kTileOutputs = 32;
 
 inline int64_t num_tiles(int64_t num_outputs) { return (num_outputs + kTileOutputs - 1) / kTileOutputs; }
 
-// weight[n, k] = scales[k / group, n] * (levels[k / 4, n, k % 4] - offset) - mins[k / group, n]. A weight's last tile
-// may have fewer than 32 rows; then the levels, scales and mins of the other rows are arbitrary.
+// weight[n, k] = scales[k / group, n] * (levels[k / c, n, k % c] - offset) - mins[k / group, n]. A weight's last tile
+// may have fewer than 32 rows; then the levels, scales and mins of the other rows are arbitrary. c is 4, or 8 where the
+// kernels want it so (Int8Kernels::columns_together).
 struct Int8Tile {
   int64_t columns = 0;      // K
   int64_t num_outputs = 0;  // how many rows there are, 1 to 32
   quant::Integers integers;
-  const uint8_t* levels = nullptr;  // [K / 4, 32, 4]; all three pointers are 64-byte aligned
+  const uint8_t* levels = nullptr;  // [K / c, 32, c]; all three pointers are 64-byte aligned
   const float* scales = nullptr;    // [K / group, 32]
   const float* mins = nullptr;      // [K / group, 32]; null for formats without minimums
 };

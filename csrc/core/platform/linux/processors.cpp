@@ -25,8 +25,14 @@ int num_processors() {
 
 #ifdef __aarch64__
 bool has_dot_products() { return (::getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+
+bool has_matrix_products() {
+  constexpr unsigned long kI8mm = 1ul << 13;  // HWCAP2_I8MM, which headers of older kernels lack
+  return (::getauxval(AT_HWCAP2) & kI8mm) != 0;
+}
 #else
 bool has_dot_products() { return false; }
+bool has_matrix_products() { return false; }
 #endif
 
 }  // namespace gesso::platform
