@@ -74,14 +74,6 @@ else()
   message(FATAL_ERROR "GESSO_CUDA: expected ON, OFF or AUTO, got \"${GESSO_CUDA}\".")
 endif()
 
-# For builds that take objects of this one: cmake/objects_from.cmake.
-set(GESSO_BACKEND none CACHE INTERNAL "none, nvcc or emulated")
-if(gesso_cuda_compiled)
-  set(GESSO_BACKEND nvcc CACHE INTERNAL "")
-elseif(GESSO_EMULATED)
-  set(GESSO_BACKEND emulated CACHE INTERNAL "")
-endif()
-
 if(gesso_cuda_compiled)
   if(gesso_architectures STREQUAL "" OR gesso_architectures STREQUAL "all")
     set(gesso_architectures ${gesso_all_architectures})
@@ -106,11 +98,17 @@ if(gesso_cuda_compiled)
   endif()
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
   message(STATUS "CUDA backend: for ${gesso_architectures}, and PTX for newer GPUs")
+  list(JOIN gesso_architectures "," gesso_backend)
+  string(PREPEND gesso_backend "nvcc ")
 elseif(GESSO_EMULATED)
   message(STATUS "CUDA backend: emulated")
+  set(gesso_backend emulated)
 else()
   message(STATUS "CUDA backend: none")
+  set(gesso_backend none)
 endif()
+# For builds that take objects of this one: cmake/objects_from.cmake.
+set(GESSO_BACKEND "${gesso_backend}" CACHE INTERNAL "none, emulated, or nvcc and what it compiles for")
 
 # For targets that include private headers, which are in csrc.
 add_library(gesso_private INTERFACE)
