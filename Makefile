@@ -27,10 +27,12 @@
 #               and compares what they write with the Python package
 # make prefix   installs the library for C and C++ in build/downstream/prefix, without the CUDA backend
 # make tools    builds the programs of tools/ on that prefix, into build/tools
-# make aarch64  runs the native tests for 64-bit Arm on an emulated processor; needs Debian's g++-aarch64-linux-gnu and
-#               qemu-user
+# make aarch64  builds everything for 64-bit Arm, and runs the native tests, the programs and the Python module on an
+#               emulated processor; needs Debian's g++-aarch64-linux-gnu and qemu-user
 # make coverage writes which lines of the library the native tests run to build/coverage/index.html
 # make wheel    builds a wheel in build/wheel, and checks that it has the types and no test modules
+# make wheels   builds all wheels in build/wheels, for each Python that it finds, and tries each in a fresh environment;
+#               those with CUDA after `make cuda`, those for 64-bit Arm after `make aarch64`
 # make format   formats all sources
 # make abi      adds the functions and fields that are new to tests/abi/gesso.abi, the list that holds the interface
 # make stub     writes the types of the native module to python/gesso/_native.pyi
@@ -103,12 +105,12 @@ ON_EMULATOR = PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) $(PARALLEL) --d
 # Beside the package, and with its Python. What does not depend on the backend is compiled once, for the package.
 WITH_PACKAGE = -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DGESSO_OBJECTS_FROM=$(abspath $(PACKAGE))
 CXX_SOURCES = $(shell find csrc include python/bindings tests bench tools -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
-PYTHON_SOURCES = $(wildcard python tests bench)
+PYTHON_SOURCES = $(wildcard python tests bench wheels)
 SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long mini-scores mini-rerun lint vocabulary prefix tools downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel format stub abi lock counts clean help
+.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long mini-scores mini-rerun lint vocabulary prefix tools downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel wheels format stub abi lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -118,7 +120,7 @@ demo: $(VENV)/.package
 	$(BIN)/gesso demo
 
 test: native emulated $(VENV)/.test
-	$(PYTEST) $(PARALLEL) --ignore=tests/parity --ignore=tests/downstream --ignore=tests/device_code --ignore=tests/cuda --ignore=tests/lint
+	$(PYTEST) $(PARALLEL) --ignore=tests/parity --ignore=tests/downstream --ignore=tests/device_code --ignore=tests/cuda --ignore=tests/lint --ignore=tests/aarch64
 	$(PYTEST) $(PARALLEL) --activations int8 $(PRODUCT_TESTS)
 
 # These programs are built beside the package, from the same library.
@@ -159,9 +161,22 @@ schedules: native $(VENV)/.test
 	$(call build,emulated,$(WITH_PACKAGE))
 	build/emulated/tests/schedules/engine_schedules --device cuda --count $(SCHEDULES)
 
-aarch64: $(VENV)/.build
-	$(call build,aarch64)
+# What was compiled for the native tests also makes the module, and the prefix on which the programs are built. Where
+# there is no apt, there is no Python for Arm and no module.
+ARM := build/aarch64
+ARM_PYTHON := build/arm-python
+WITH_ARM_PYTHON = $(if $(HAS_APT),-DGESSO_PYTHON=ON -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+  -DPython_INCLUDE_DIR=$(abspath $(ARM_PYTHON)/root/usr/include/python3.13))
+HAS_APT := $(shell command -v apt-get)
+aarch64: $(VENV)/.test $(if $(HAS_APT),$(ARM_PYTHON)/.packages)
+	$(call build,aarch64,$(WITH_ARM_PYTHON))
+	$(if $(HAS_APT),MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(ARM) --target site --parallel $(JOBS))
 	$(BIN)/ctest --preset aarch64
+	$(BIN)/cmake --install $(ARM) --prefix $(ARM)/prefix
+	$(BIN)/cmake -S tools -B $(ARM)/tools -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=$(abspath $(ARM)/prefix) \
+	  -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/aarch64.cmake)
+	MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(ARM)/tools --parallel $(JOBS)
+	$(PYTEST) tests/aarch64
 
 # A source that was renamed leaves its counters in the build folder, and gcovr must ignore them.
 coverage: $(VENV)/.build
@@ -192,6 +207,11 @@ wheel: $(VENV)/.build
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
 	  -Cbuild-dir=$(PACKAGE) -w build/wheel .
 	$(BIN)/python tests/lint/check_wheel.py build/wheel/*.whl
+
+# The objects of the package, of `make cuda` and of `make aarch64` are taken, so only what is for one Python is compiled.
+wheels: $(VENV)/.wheels
+	$(BIN)/python wheels/make_wheels.py --objects $(PACKAGE) --cuda-objects build/cuda --arm-objects $(ARM) \
+	  --arm-python $(ARM_PYTHON)
 
 emulated: $(VENV)/.test
 	$(call build,emulated,$(WITH_PACKAGE))
@@ -312,6 +332,18 @@ $(VENV)/.parity: pyproject.toml | $(VENV)/.test
 	$(PIP) $(TORCH)
 	$(PIP) $(call requirements,parity)
 	$(PIP) --no-deps --upgrade --target $(OLDEST_TRANSFORMERS) $(call requirements,parity_oldest)
+	@touch $@
+
+$(VENV)/.wheels: pyproject.toml | $(VENV)/.test
+	$(PIP) $(call requirements,wheels)
+	@touch $@
+
+# Debian keeps modules in dist-packages, where a virtual environment does not look. Those of gesso's dependencies are
+# there for the module of the build folder; a wheel brings its own.
+$(ARM_PYTHON)/.packages: wheels/arm_python.py pyproject.toml | $(VENV)/.build
+	$(BIN)/python wheels/arm_python.py $(ARM_PYTHON)
+	$(PIP) --only-binary :all: --platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --python-version 3.13 \
+	  --target $(ARM_PYTHON)/root/usr/lib/python3/dist-packages $(call requirements,dependencies)
 	@touch $@
 
 # nvcc looks for the runtime in lib64, which the toolkit from PyPI does not have.

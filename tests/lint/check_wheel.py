@@ -18,6 +18,11 @@ FOR_OTHERS = (
     "gesso/lib/cmake/gesso/gessoConfigVersion.cmake",
 )
 MOST_BYTES = 15_000_000
+# What every Linux has: PEP 600 counts these among the libraries of the system.
+SYSTEM_LIBRARIES = {
+    *("libc.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libgcc_s.so.1", "libstdc++.so.6"),
+    *("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
+}
 
 
 def problems(names: list[str]) -> list[str]:
@@ -43,6 +48,19 @@ def too_large(wheel: ZipFile, num_bytes: int, most: int = MOST_BYTES) -> list[st
     """One line if a wheel without code for GPUs has more bytes. One with such code is many times as large."""
     has_gpu_code = any(b".nv_fatbin" in wheel.read(name) for name in wheel.namelist() if ".so" in name)
     return [f"{num_bytes} bytes, expected at most {most}"] if num_bytes > most and not has_gpu_code else []
+
+
+def wrong_abi(wheel: str, names: list[str]) -> list[str]:
+    """One line if a wheel that is for later versions of Python, too, by its name has a module for one version."""
+    modules = [name for name in names if name.startswith("gesso/_native.") and name.endswith(".so")]
+    return [f"{name}: for one version of Python" for name in modules if "-abi3-" in wheel and ".abi3." not in name]
+
+
+def foreign_libraries(text: str, own: set[str]) -> list[str]:
+    """One line for each library that a module needs and that neither the system nor the wheel has. Such a one is
+    libcuda.so.1, which only a machine with a driver has."""
+    needed = [line.split("[")[1].split("]")[0] for line in text.splitlines() if "(NEEDED)" in line]
+    return [f"needs {name}, which other machines lack" for name in needed if name not in SYSTEM_LIBRARIES | own]
 
 
 def readelf(path: Path) -> str:
@@ -75,14 +93,14 @@ def missing_protections(text: str) -> list[str]:
     return found
 
 
-def unprotected(wheel: ZipFile) -> list[str]:
-    """One line for each hardening flag that a module of a wheel for Linux lacks."""
-    found = []
+def wrong_modules(wheel: ZipFile) -> list[str]:
+    """One line for each hardening flag that a module of a wheel for Linux lacks, and for each library."""
+    found, own = [], {Path(name).name for name in wheel.namelist()}
     with TemporaryDirectory() as folder:
         for name in wheel.namelist():
             if (name.endswith(".so") or ".so." in name) and sys.platform == "linux":
                 text = readelf(Path(wheel.extract(name, folder)))
-                found += [f"{name}: {line}" for line in missing_protections(text)]
+                found += [f"{name}: {line}" for line in missing_protections(text) + foreign_libraries(text, own)]
     return found
 
 
@@ -93,7 +111,9 @@ def main(paths: list[str]) -> int:
     status = 0
     for path in map(Path, paths):
         with ZipFile(path) as wheel:
-            found = problems(wheel.namelist()) + unprotected(wheel) + too_large(wheel, path.stat().st_size)
+            names = wheel.namelist()
+            found = problems(names) + wrong_abi(path.name, names) + wrong_modules(wheel)
+            found += too_large(wheel, path.stat().st_size)
         print("\n".join(f"{path.name}: {line}" for line in found or [f"{path.stat().st_size} bytes, as it should be"]))
         status |= bool(found)
     return status

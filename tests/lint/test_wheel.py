@@ -4,7 +4,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from lint.check_wheel import problems, too_large
+from lint.check_wheel import foreign_libraries, problems, too_large, wrong_abi
 
 GOOD = [
     "gesso/__init__.py",
@@ -38,6 +38,23 @@ def test_what_is_missing_is_found(name):
 def test_a_second_copy_of_the_library_is_found():
     """A wheel has no links: a file of the link's name would be as large again."""
     assert len(problems([*GOOD, "gesso/lib/libgesso.so"])) == 1
+
+
+@pytest.mark.parametrize("module", ["gesso/_native.abi3.so", "gesso/_native.cpython-312-x86_64-linux-gnu.so"])
+def test_a_module_for_one_version_is_found(module):
+    names = [module if name == "gesso/_native.abi3.so" else name for name in GOOD]
+    assert problems(names) == []
+    found = [f"{module}: for one version of Python"] if "312" in module else []
+    assert wrong_abi("gesso-0.1.0-cp312-abi3-linux_x86_64.whl", names) == found
+    assert wrong_abi("gesso-0.1.0-cp312-cp312-linux_x86_64.whl", names) == []
+
+
+def test_a_library_that_other_machines_lack_is_found():
+    line = " 0x0000000000000001 (NEEDED)             Shared library: [{}]\n"
+    names = ["libgesso.so.0", "libc.so.6", "libcuda.so.1"]
+    text = "".join(line.format(name) for name in names)
+    assert foreign_libraries(text, {"libgesso.so.0"}) == ["needs libcuda.so.1, which other machines lack"]
+    assert foreign_libraries(text, {"libgesso.so.0", "libcuda.so.1"}) == []
 
 
 @pytest.mark.parametrize(("content", "is_too_large"), [(b"ELF", True), (b"ELF .nv_fatbin", False)])
