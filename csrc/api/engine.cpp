@@ -10,8 +10,8 @@
 
 namespace gesso {
 
-void check_options(const GenerationOptions& options, const ModelConfig& config) {
-  diffusion::resolve_options(options, config, 1);
+void check_options(const GenerationOptions& options, const Model& model) {
+  diffusion::resolve_options(options, model.config(), 1, model.tokenizer());
 }
 
 // An engine's thread keeps what it works with, so an engine may be destroyed in one of its callbacks.

@@ -82,7 +82,7 @@ Engine::Impl::Impl(const Model& model, const EngineOptions& options, ops::QueueP
 void Engine::Impl::submit(const RequestPointer& request) {
   const ModelConfig& c = config();
   model::Sequence& sequence = request->sequence();
-  request->resolved = diffusion::resolve_options(request->options.generation, c, 1);
+  request->resolved = diffusion::resolve_options(request->options.generation, c, 1, shared->tokenizer);
   request->job.emplace(diffusion::Generation(c, request->options.generation, request->resolved, sequence, 0));
   engine::Job& job = *request->job;
   const int64_t length = std::ssize(sequence.ids) + request->resolved.num_canvases * c.canvas_length;
@@ -183,7 +183,7 @@ void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
     request->settle();
   }
   // Whoever sees that a request is done finds its place in the queue free.
-  const std::lock_guard lock(mutex);
+  std::unique_lock lock(mutex);
   num_live -= std::ssize(ended);
   for (const RequestPointer& request : requests) {
     const auto key = keys.find(request->options.key);
@@ -191,6 +191,8 @@ void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
     request->publish();
   }
   changed.notify_all();
+  lock.unlock();
+  for (const RequestPointer& request : requests) request->report();
 }
 
 void Engine::Impl::count(const engine::PassReport& report) {

@@ -11,6 +11,7 @@ using diffusion::Number;
 using diffusion::Option;
 using diffusion::Pinned;
 using diffusion::Seeds;
+using diffusion::Texts;
 using diffusion::WarmCanvas;
 
 struct DefaultValue {
@@ -23,6 +24,7 @@ struct DefaultValue {
   OptionValue operator()(const Seeds& seeds) const { return GenerationOptions().*seeds.value; }
   OptionValue operator()(const WarmCanvas& canvas) const { return GenerationOptions().*canvas.value; }
   OptionValue operator()(const Pinned& pinned) const { return GenerationOptions().*pinned.value; }
+  OptionValue operator()(const Texts& texts) const { return GenerationOptions().*texts.value; }
 };
 
 struct Setter {
@@ -46,6 +48,7 @@ struct Setter {
   void operator()(const Pinned& pinned) {
     options.*pinned.value = take<std::vector<std::vector<PinnedTokens>>>("pinned tokens for each sequence and canvas");
   }
+  void operator()(const Texts& texts) { options.*texts.value = take<std::vector<std::string>>("strings"); }
 
  private:
   template <typename T>

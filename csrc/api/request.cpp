@@ -28,6 +28,7 @@ RequestEvent copy(const CanvasEvent& event) {
   out.canvas = event.canvas;
   out.denoising_steps = event.denoising_steps;
   out.finished = event.finished;
+  out.text_length = event.text_length;
   out.ids.assign(event.ids.begin(), event.ids.end());
   return out;
 }
@@ -41,10 +42,12 @@ Request::Impl::Impl(std::weak_ptr<Engine::Impl> engine, RequestOptions given)
   if (!options.keep_events) return;
   options.generation.on_step = [this, inner = options.generation.on_step](const StepEvent& event) {
     add_event(copy(event));
+    report();
     return !inner || inner(event);
   };
   options.generation.on_canvas = [this, inner = options.generation.on_canvas](const CanvasEvent& event) {
     add_event(copy(event));
+    report();
     return !inner || inner(event);
   };
 }
@@ -55,6 +58,11 @@ void Request::Impl::add_event(RequestEvent event) {
   if (event.kind == kStep && !events.empty() && events.back().kind == kStep) events.pop_back();
   events.push_back(std::move(event));
   changed.notify_all();
+}
+
+void Request::Impl::report() {
+  if (options.on_news) options.on_news();
+  if (is_done) options.on_news = nullptr;  // it may hold its own request
 }
 
 void Request::Impl::settle() {

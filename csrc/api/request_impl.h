@@ -23,6 +23,8 @@ struct Request::Impl {
   void settle();
   // Lets everybody see it.
   void publish();
+  // Calls on_news. No lock may be held.
+  void report();
 
   // Waits until `is_reached` says so, which is called with the mutex held, for at most `seconds`. Where the engine has
   // no thread, it runs passes itself. Returns whether it is reached.

@@ -124,6 +124,15 @@ void Session::rewind(const std::vector<int64_t>& lengths) {
   for (int64_t i = 0; i < batch_size; ++i) session->sequences[i].rewind(length_of(i));
 }
 
+int64_t Session::encoded(int64_t sequence, int64_t length) const {
+  const Impl::ReadingCall session(impl_, "encoded");
+  const model::Sequence& content = session->at(sequence);
+  check(length >= 0 && length <= std::ssize(content.ids), "encoded: sequence ", sequence, " has ", content.ids.size(),
+        " tokens, got a length of ", length);
+  if (length >= content.cache.length()) return content.cache.length();
+  return content.cache.can_rewind(length) ? length : 0;
+}
+
 void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_self_conditioning,
                       std::span<float> logits, const std::function<bool()>& interrupted) {
   const Impl::ChangingCall session(impl_, "denoise");
@@ -160,7 +169,7 @@ GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids,
   return session->all_or_nothing([&] {
     session->append(ids.empty() ? std::vector<std::vector<int32_t>>(session->batch_size()) : ids);
     const Context context = session->context(options.interrupted);
-    return engine::generate(session->pass(context), session->sequences, options);
+    return engine::generate(session->pass(context), session->sequences, options, session->shared->tokenizer);
   });
 }
 

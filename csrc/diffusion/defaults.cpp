@@ -77,6 +77,7 @@ struct Reader {
   void operator()(const Seeds&) const {}
   void operator()(const WarmCanvas&) const {}
   void operator()(const Pinned&) const {}
+  void operator()(const Texts&) const {}
 
  private:
   // `value` is an int64_t or a double, as it is stored.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 
 #include "core/check.h"
 #include "diffusion/end_tokens.h"
@@ -10,18 +11,29 @@
 #include "diffusion/temperature_schedule.h"
 
 namespace gesso::diffusion {
+namespace {
+
+// The text may end within the last canvas, but a canvas is always whole.
+void check_fits(int64_t length, int64_t index, int64_t num_canvases, const ModelConfig& config) {
+  const int64_t canvas = config.canvas_length, context = config.max_position_embeddings;
+  const int64_t needed = length + num_canvases * canvas, most_canvases = (context - length) / canvas;
+  const std::string fitting = most_canvases > 0 ? concat("max_new_tokens of at most ", most_canvases * canvas, " fits")
+                                                : concat("a prompt of at most ", context - canvas, " tokens fits");
+  check(needed <= context, "sequence ", index, ": ", length, " tokens and ", num_canvases, " canvases of ", canvas,
+        " need ", needed, " positions, but the model's context is ", context, "; ", fitting);
+}
+
+}  // namespace
 
 Generation::Generation(const ModelConfig& config, const GenerationOptions& options, const ResolvedOptions& resolved,
                        model::Sequence& sequence, int64_t index)
     : config_(config), options_(options), resolved_(resolved), sequence_(sequence), index_(index) {
   const int64_t length = std::ssize(sequence.ids);
-  const int64_t needed = length + resolved.num_canvases * config.canvas_length;
-  check(needed <= config.max_position_embeddings, "sequence ", index, ": ", length, " tokens and ",
-        resolved.num_canvases, " canvases of ", config.canvas_length, " need ", needed,
-        " positions, but the model's context is ", config.max_position_embeddings);
+  check_fits(length, index, resolved.num_canvases, config);
   result_.prompt = sequence.ids;
   result_.seed = options.seeds[options.seeds.size() == 1 ? 0 : index];
   result_.usage = {.prompt_tokens = length, .cached_tokens = sequence.cache.length()};
+  if (resolved.tokenizer) stop_strings_.emplace(*resolved.tokenizer, options.stop);
 }
 
 void Generation::start_canvas() {
@@ -69,23 +81,42 @@ bool Generation::finish_step(const CanvasStatistics& statistics) {
 void Generation::commit() {
   if (!is_in_canvas()) return;
   std::vector<int32_t> ids = std::move(canvas_->argmax);
-  const int64_t length = length_before_end(ids, resolved_.settings.end_token_ids);
-  const bool is_finished = length < std::ssize(ids);
-  sequence_.ids.insert(sequence_.ids.end(), ids.begin(), ids.begin() + length);
-  if (is_finished) pad_behind_end(ids, length, config_.pad_token_id);
-  const CanvasEvent event{index_, std::ssize(result_.canvases), steps_, is_finished, ids};
+  const int64_t num_before = std::ssize(sequence_.ids) - result_.usage.prompt_tokens;
+  const int64_t num_left = resolved_.settings.max_new_tokens - num_before;
+  const int64_t end_token = length_before_end(ids, resolved_.settings.end_token_ids);
+  const bool is_finished = end_token < std::ssize(ids);
+  int64_t text_length = std::min(end_token, num_left);
+  bool is_stop = is_finished && end_token <= num_left;
+  sequence_.ids.insert(sequence_.ids.end(), ids.begin(), ids.begin() + text_length);
+  if (is_finished) pad_behind_end(ids, end_token, config_.pad_token_id);
+  if (stop_strings_) {
+    if (const auto cut = stop_strings_->read(std::span<const int32_t>(ids).first(text_length))) {
+      text_length = std::max<int64_t>(cut->num_ids - num_before, 0);
+      is_stop = true;
+      end_at(*cut);
+    }
+  }
+  const CanvasEvent event{index_, std::ssize(result_.canvases), steps_, is_finished, text_length, ids};
   result_.denoising_steps.push_back(steps_);
   canvas_.reset();
   steps_ = 0;
   if (options_.on_canvas && !options_.on_canvas(event)) is_stopped_ = true;
   result_.canvases.push_back(std::move(ids));
-  if (is_finished) {
+  if (is_stop) {
     end(FinishReason::kStop);
   } else if (!is_whole_ || (is_stopped_ && num_canvases() < resolved_.num_canvases)) {
     end(FinishReason::kCancelled);
   } else if (num_canvases() == resolved_.num_canvases) {
     end(FinishReason::kLength);
   }
+}
+
+// The sequence ends in front of a stop string.
+void Generation::end_at(const StopStrings::Cut& cut) {
+  sequence_.rewind(result_.usage.prompt_tokens + cut.num_ids);
+  const int64_t num_left = resolved_.settings.max_new_tokens - cut.num_ids;
+  const auto rest = std::span(cut.rest).first(std::min(num_left, std::ssize(cut.rest)));
+  sequence_.ids.insert(sequence_.ids.end(), rest.begin(), rest.end());
 }
 
 void Generation::end(FinishReason reason) {

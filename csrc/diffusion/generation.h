@@ -8,6 +8,7 @@
 #include "diffusion/canvas.h"
 #include "diffusion/options.h"
 #include "diffusion/step_memory.h"
+#include "diffusion/stop_strings.h"
 #include "diffusion/stopping.h"
 #include "gesso/generation.h"
 #include "model/denoise.h"
@@ -16,8 +17,8 @@
 namespace gesso::diffusion {
 
 // It runs no pass. Whoever does asks request() for what the next one computes for this sequence, and gives the
-// statistics to finish_step(). What is generated is appended to the sequence's ids, up to the first end token and
-// without it.
+// statistics to finish_step(). What is generated is appended to the sequence's ids, as far as it belongs to the text:
+// in front of an end token and of a stop string, and max_new_tokens at most.
 class Generation {
  public:
   // Continues `sequence`, which has the place `index` in the batch that `options` is for. Both must outlive the object.
@@ -56,6 +57,7 @@ class Generation {
 
  private:
   void start_canvas();
+  void end_at(const StopStrings::Cut& cut);
 
   const ModelConfig& config_;
   const GenerationOptions& options_;
@@ -64,6 +66,7 @@ class Generation {
   int64_t index_;
   std::optional<Canvas> canvas_;
   std::optional<Stopping> stopping_;
+  std::optional<StopStrings> stop_strings_;
   int64_t steps_ = 0;      // of the current canvas
   bool is_whole_ = false;  // whether it has settled or taken all its steps
   bool is_done_ = false, is_stopped_ = false;

@@ -19,7 +19,7 @@ const Option kTable[] = {
      .unit = "tokens",
      .range = {1},
      .member = Number(&Options::max_new_tokens, &Defaults::max_new_tokens, &gesso_options::max_new_tokens),
-     .help = "The text gets at most this many new tokens, rounded up to whole canvases."},
+     .help = "The text ends after this many new tokens."},
     {.name = "max_denoising_steps",
      .flag = "steps",
      .unit = "steps",
@@ -69,6 +69,9 @@ const Option kTable[] = {
                    &Defaults::end_token_ids,
                    {&gesso_options::end_token_ids, &gesso_options::num_end_token_ids}},
      .help = "A text ends in front of the first of these tokens."},
+    {.name = "stop",
+     .member = Texts{&Options::stop, {&gesso_options::stop, &gesso_options::num_stop}},
+     .help = "A text ends in front of the first of these strings."},
     {.name = "seed",
      .flag = "seed",
      .member = Seeds{&Options::seeds, &gesso_options::seed, {&gesso_options::seeds, &gesso_options::num_seeds}},
@@ -88,6 +91,7 @@ struct KindOf {
   OptionKind operator()(const Seeds&) const { return OptionKind::kSeeds; }
   OptionKind operator()(const WarmCanvas&) const { return OptionKind::kCanvas; }
   OptionKind operator()(const Pinned&) const { return OptionKind::kPinned; }
+  OptionKind operator()(const Texts&) const { return OptionKind::kTexts; }
 };
 
 }  // namespace

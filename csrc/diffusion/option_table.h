@@ -32,7 +32,7 @@ struct Number {
 // Where the struct of C keeps a list, and how long it is. NULL: the caller has not set it.
 template <typename T>
 struct ListInC {
-  const T* gesso_options::*items;
+  T const* gesso_options::*items;
   size_t gesso_options::*count;
 };
 
@@ -58,7 +58,12 @@ struct Pinned {
   ListInC<gesso_pin> in_c;
 };
 
-using Member = std::variant<Number<int64_t>, Number<float>, Ids, Seeds, WarmCanvas, Pinned>;
+struct Texts {
+  std::vector<std::string> GenerationOptions::*value;
+  ListInC<const char*> in_c;
+};
+
+using Member = std::variant<Number<int64_t>, Number<float>, Ids, Seeds, WarmCanvas, Pinned, Texts>;
 
 // Bounds of a number, both included unless `excludes_least`.
 struct Range {

@@ -56,6 +56,13 @@ void check_seeds(const GenerationOptions& options, int64_t batch_size) {
         "seed: expected one, or one per sequence (", batch_size, "), got ", options.seeds.size());
 }
 
+void check_stop(const GenerationOptions& options, const std::optional<Tokenizer>& tokenizer) {
+  check(options.stop.empty() || tokenizer, "stop: the model has no tokenizer, so its tokens have no text");
+  for (size_t i = 0; i < options.stop.size(); ++i) {
+    check(!options.stop[i].empty(), "stop: expected strings of at least one character, but string ", i, " is empty");
+  }
+}
+
 // Takes the value of one option from the caller, or else from the defaults that `settings` holds.
 struct Resolver {
   const Option& option;
@@ -79,12 +86,14 @@ struct Resolver {
   void operator()(const Seeds&) const {}
   void operator()(const WarmCanvas&) const {}
   void operator()(const Pinned&) const {}
+  void operator()(const Texts&) const {}
 };
 
 }  // namespace
 
-ResolvedOptions resolve_options(const GenerationOptions& options, const ModelConfig& config, int64_t batch_size) {
-  ResolvedOptions resolved{1, config.generation};
+ResolvedOptions resolve_options(const GenerationOptions& options, const ModelConfig& config, int64_t batch_size,
+                                const std::optional<Tokenizer>& tokenizer) {
+  ResolvedOptions resolved{1, config.generation, std::nullopt};
   GenerationDefaults& s = resolved.settings;
   for (const Option& option : option_table()) std::visit(Resolver{option, options, config, s}, option.member);
   check(s.t_max >= s.t_min, "t_max: expected at least t_min ", s.t_min, ", got ", s.t_max);
@@ -95,6 +104,8 @@ ResolvedOptions resolve_options(const GenerationOptions& options, const ModelCon
   check_seeds(options, batch_size);
   check_canvas(options, config, batch_size);
   check_pinned(options, config, batch_size, resolved.num_canvases);
+  check_stop(options, tokenizer);
+  if (!options.stop.empty()) resolved.tokenizer = tokenizer;
   return resolved;
 }
 

@@ -23,9 +23,10 @@ void add(Timings& timings, const PassReport& report) {
 }  // namespace
 
 GenerationResult generate(const model::PassContext& pass, std::span<model::Sequence> sequences,
-                          const GenerationOptions& options) {
+                          const GenerationOptions& options, const std::optional<Tokenizer>& tokenizer) {
   const Clock::time_point start = Clock::now();
-  const diffusion::ResolvedOptions resolved = diffusion::resolve_options(options, pass.config, std::ssize(sequences));
+  const diffusion::ResolvedOptions resolved =
+      diffusion::resolve_options(options, pass.config, std::ssize(sequences), tokenizer);
   std::deque<Job> jobs;
   for (model::Sequence& sequence : sequences) {
     jobs.emplace_back(diffusion::Generation(pass.config, options, resolved, sequence, std::ssize(jobs)));

@@ -97,10 +97,12 @@ void KvCache::adopt(const Context& context, std::span<const int64_t> begins, int
   length_ = length;
 }
 
+bool KvCache::can_rewind(int64_t length) const {
+  return std::all_of(layers_.begin(), layers_.end(), [&](const LayerCache& layer) { return layer.can_rewind(length); });
+}
+
 void KvCache::rewind(int64_t length) {
-  const bool possible =
-      std::all_of(layers_.begin(), layers_.end(), [&](const LayerCache& layer) { return layer.can_rewind(length); });
-  length_ = possible ? length : 0;
+  length_ = can_rewind(length) ? length : 0;
   for (LayerCache& layer : layers_) layer.rewind(length_);
 }
 

@@ -84,8 +84,10 @@ class KvCache {
   // The caller writes the rows. After an exception the caller must rewind the cache to 0.
   void adopt(const Context& context, int64_t length);
   void adopt(const Context& context, std::span<const int64_t> begins, int64_t length);
-  // Keeps the positions below `length`. If a sliding layer has dropped a position that a token at `length` would see,
-  // all positions are dropped: length() is 0 afterwards, and the tokens must be encoded again.
+  // Whether every sliding layer still has what a token at `length` sees.
+  bool can_rewind(int64_t length) const;
+  // Keeps the positions below `length`. If that cannot be, all positions are dropped: length() is 0 afterwards, and the
+  // tokens must be encoded again.
   void rewind(int64_t length);
   int64_t num_bytes() const;
   // The most that num_bytes() can be for a sequence of `length` tokens that is adopted, or encoded in passes of at most

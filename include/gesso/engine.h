@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,7 +34,7 @@ struct EngineOptions {
 };
 
 // ArgumentError if the options are wrong for one sequence of the model, whatever its prompt is.
-GESSO_API void check_options(const GenerationOptions& options, const ModelConfig& config);
+GESSO_API void check_options(const GenerationOptions& options, const Model& model);
 
 struct RequestOptions {
   // The options of one sequence. The callbacks run on the thread that runs the passes. A callback that returns false
@@ -45,6 +46,9 @@ struct RequestOptions {
   int priority = 0;          // a request with a higher one gets a place first
   std::string key;           // whose request it is: the keys that wait share the passes equally
   bool keep_events = false;  // whether Request::next() is used
+  // Called when Request::next() has something new, and when the request has ended, on the thread that runs the passes.
+  // Who waits for many requests need not wait in a thread for each. It must not throw.
+  std::function<void()> on_news;
 };
 
 // What a request has come to. It owns its data.
@@ -60,6 +64,7 @@ struct RequestEvent {
   // kCanvas: as in CanvasEvent.
   int64_t denoising_steps = 0;
   bool finished = false;
+  int64_t text_length = 0;
   std::vector<int32_t> ids;  // kStep: the argmax; kCanvas: the committed ids
 };
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,10 +28,13 @@ struct StepEvent {
 
 // A canvas that was just committed. `ids` is valid only during the callback.
 struct CanvasEvent {
-  int64_t sequence = 0;          // index in the batch
-  int64_t canvas = 0;            // index among the canvases of this call
-  int64_t denoising_steps = 0;   // how many steps it took
-  bool finished = false;         // whether it holds an end token
+  int64_t sequence = 0;         // index in the batch
+  int64_t canvas = 0;           // index among the canvases of this call
+  int64_t denoising_steps = 0;  // how many steps it took
+  bool finished = false;        // whether it holds an end token
+  // How many of the ids belong to the text: those in front of an end token and of a stop string, as far as
+  // max_new_tokens goes. It is 0 where a stop string begins in the canvas before.
+  int64_t text_length = 0;
   std::span<const int32_t> ids;  // [C], padded after the first end token
 };
 
@@ -58,7 +62,9 @@ struct GenerationDefaults {
 // An option that the caller does not set has its default: see GenerationDefaults. gesso/options.h has a table of the
 // options with their bounds. All options are checked before work starts. The ArgumentError names the option.
 struct GenerationOptions {
-  std::optional<int64_t> max_new_tokens;       // rounded up to whole canvases, as in the reference
+  // The text and the sequence end after so many tokens, also where that is within a canvas. The reference rounds them
+  // up to whole canvases.
+  std::optional<int64_t> max_new_tokens;
   std::optional<int64_t> max_denoising_steps;  // per canvas
   std::optional<float> entropy_bound;          // nats
   // The temperature falls linearly. Of N steps the first one has t_max, and the last one t_min + (t_max - t_min) / N.
@@ -66,6 +72,11 @@ struct GenerationOptions {
   std::optional<int64_t> stability_threshold;  // how often a step's argmax must be that of the step before
   std::optional<float> confidence_threshold;   // nats
   std::optional<std::vector<int32_t>> end_token_ids;
+  // A text ends in front of the first of these strings. They are looked for in the text of the new tokens, without
+  // special tokens, after each canvas; a string may begin in one canvas and end in the next. Where a string begins
+  // within a token, what stands before it in that token is encoded anew, so that ids and text agree. ArgumentError for
+  // an empty string, and for a model without a tokenizer.
+  std::vector<std::string> stop;
   // One seed for all sequences, or one for each. Random draws depend on the seed and the absolute position alone, so a
   // sequence comes out the same in any batch. Give equal prompts different seeds to get different texts.
   std::vector<uint64_t> seeds = {0};
@@ -95,8 +106,8 @@ struct Timings {
 
 // Why a sequence ends where it does.
 enum class FinishReason {
-  kStop,       // it has an end token
-  kLength,     // it has all the canvases that were asked for
+  kStop,       // it has an end token or a stop string
+  kLength,     // it has max_new_tokens tokens, and would go on
   kCancelled,  // it was ended early: a canvas is missing, or the last one was committed before it settled
   kDeadline,   // its time was over; it has whole canvases only
 };
@@ -110,13 +121,14 @@ constexpr std::string_view name_of(FinishReason reason) { return kFinishReasonNa
 struct Usage {
   int64_t prompt_tokens = 0;      // all in front of the new ones
   int64_t cached_tokens = 0;      // of these, the ones whose keys and values were there already
-  int64_t completion_tokens = 0;  // the new ones, up to the first end token and without it
+  int64_t completion_tokens = 0;  // the new ones, as many as Result::ids has
 };
 
 // What became of one sequence.
 struct Result {
-  std::vector<int32_t> prompt;                 // what stands in front of the new tokens, all earlier tokens included
-  std::vector<int32_t> ids;                    // the new tokens, up to the first end token and without it
+  std::vector<int32_t> prompt;  // what stands in front of the new tokens, all earlier tokens included
+  // The new tokens, in front of the first end token and of the first stop string, and at most max_new_tokens.
+  std::vector<int32_t> ids;
   std::vector<std::vector<int32_t>> canvases;  // [canvas][C] as committed, padded behind an end token
   std::vector<int64_t> denoising_steps;        // [canvas]
   FinishReason finish_reason = FinishReason::kLength;

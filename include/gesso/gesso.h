@@ -388,6 +388,8 @@ typedef struct gesso_canvas_event {
   int64_t finished;        /* 1 if it has an end token, or 0 */
   const int32_t* ids;      /* `length` ids, padded behind an end token */
   size_t length;           /* gesso_model_canvas_length */
+  int64_t text_length;     /* how many of the ids belong to the text: in front of an end token and of a stop string, as
+                              far as max_new_tokens goes */
 } gesso_canvas_event;
 /* Called after each canvas of each sequence. Returning 0 ends the generation. */
 typedef int (*gesso_canvas_event_callback)(void* user_data, const gesso_canvas_event* event);
@@ -409,7 +411,7 @@ typedef int (*gesso_poll_callback)(void* user_data);
  * gesso/options.h has a table of the options, with their bounds. */
 typedef struct gesso_options {
   size_t struct_size;          /* set by gesso_options_init */
-  int64_t max_new_tokens;      /* rounded up to whole canvases; 256 if negative */
+  int64_t max_new_tokens;      /* a text ends after so many, also within a canvas; 256 if negative */
   int64_t max_denoising_steps; /* per canvas */
   float entropy_bound;         /* nats: a step accepts tokens until their entropies add up to more */
   float t_min;                 /* the temperature falls towards this value */
@@ -435,6 +437,9 @@ typedef struct gesso_options {
   gesso_poll_callback on_poll; /* may be NULL; also called while the prompt is encoded. With GESSO_INTERRUPTED there is
                                   no result: on_step ends a generation with what it has. An engine does not use it: see
                                   gesso_request_cancel */
+  const char* const* stop; /* a text ends in front of the first of these strings, which are not empty; NULL: none. See
+                              GenerationOptions::stop in gesso/generation.h */
+  size_t num_stop;
 } gesso_options;
 /* Fills in the defaults. struct_size must be sizeof(gesso_options). */
 GESSO_API gesso_status gesso_options_init(gesso_options* options, size_t struct_size);
@@ -451,13 +456,14 @@ GESSO_API gesso_status gesso_generate(const gesso_model* model, const int32_t* p
 GESSO_API gesso_status gesso_generate_text(const gesso_model* model, const char* prompt, const gesso_options* options,
                                            gesso_result** out);
 GESSO_API void gesso_result_free(gesso_result* result); /* NULL is fine */
-/* The new tokens, up to the first end token and without it; valid until the result is freed. */
+/* The new tokens, in front of the first end token and of the first stop string, and at most max_new_tokens; valid until
+ * the result is freed. */
 GESSO_API const int32_t* gesso_result_ids(const gesso_result* result, size_t* count);
 /* The same as text; NULL when the model has no tokenizer. */
 GESSO_API const char* gesso_result_text(const gesso_result* result);
-/* Why the text ends: "stop" (an end token), "length" (all canvases are there), "cancelled" (by a callback or by
- * gesso_request_cancel; a canvas is missing, or the last one was committed before it settled) or "deadline" (its time
- * was over; all canvases are whole). It is valid for ever. */
+/* Why the text ends: "stop" (an end token or a stop string), "length" (max_new_tokens are there), "cancelled" (by a
+ * callback or by gesso_request_cancel; a canvas is missing, or the last one was committed before it settled) or
+ * "deadline" (its time was over; all canvases are whole). It is valid for ever. */
 GESSO_API const char* gesso_result_finish_reason(const gesso_result* result);
 /* How many denoising steps the generation took, of all canvases together. */
 GESSO_API int64_t gesso_result_denoising_steps(const gesso_result* result);
@@ -548,9 +554,8 @@ GESSO_API gesso_status gesso_session_denoise(gesso_session* session, const int32
                                              int has_self_conditioning, float* logits, size_t num_logits);
 /* Appends the lists as gesso_session_encode does, and continues every sequence. Without lists (NULL, 0) nothing is
  * appended. `results` gets one result for each sequence, and must have room for gesso_session_batch_size of them; the
- * caller frees each. Afterwards the sequences hold what was generated, up to the first end token and without it. If
- * options is NULL, the defaults hold. GESSO_ARGUMENT_ERROR names the option that is out of its bounds;
- * GESSO_NUMERICS_ERROR. */
+ * caller frees each. Afterwards the sequences hold the new tokens, as gesso_result_ids gives them. If options is NULL,
+ * the defaults hold. GESSO_ARGUMENT_ERROR names the option that is out of its bounds; GESSO_NUMERICS_ERROR. */
 GESSO_API gesso_status gesso_session_generate(gesso_session* session, const gesso_ids* lists, size_t num_lists,
                                               const gesso_options* options, gesso_result** results);
 
@@ -759,6 +764,7 @@ typedef struct gesso_event {
   const uint8_t* accepted;     /* GESSO_EVENT_STEP: `length` times 1 or 0; else NULL */
   const float* entropies;      /* GESSO_EVENT_STEP: `length` times nats; else NULL */
   size_t length;               /* gesso_model_canvas_length */
+  int64_t text_length;         /* GESSO_EVENT_CANVAS: see gesso_canvas_event */
 } gesso_event;
 /* Waits for the request's next event, for at most `seconds`, or without an end if they are negative; with 0 it polls.
  * Sets *out to NULL if none came, and behind GESSO_EVENT_END. If events are not taken fast enough, only the newest step

@@ -151,15 +151,17 @@ class GESSO_API Session {
   // Forgets everything behind the first lengths[i] tokens of each sequence. `lengths` has one length for all, or one
   // each.
   void rewind(const std::vector<int64_t>& lengths);
+  // How many of the first `length` tokens of a sequence stay encoded if rewind() goes back to them. It is 0 where a
+  // sliding layer has dropped what a token at `length` would see. ArgumentError unless 0 <= length <= length(sequence).
+  int64_t encoded(int64_t sequence, int64_t length) const;
   // Runs one denoising pass. canvas [B][C]. logits [B, C, V] float32 are overwritten by the soft-capped logits before
   // they are divided by the temperature. With has_self_conditioning they must hold the processed logits of the step
   // before. NumericsError when a logit is not finite.
   void denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_self_conditioning, std::span<float> logits,
                const std::function<bool()>& interrupted = {});
   // Appends `ids` as encode() does, and continues every sequence. If the outer list is empty, nothing is appended.
-  // Afterwards the sequences hold what was generated, up to the first end token and without it. The last canvas is
-  // encoded when a later call needs it. ArgumentError for bad options, NumericsError when a step's numbers are not
-  // finite, Interrupted.
+  // Afterwards the sequences hold the new tokens, as Result::ids has them. The last canvas is encoded when a later call
+  // needs it. ArgumentError for bad options, NumericsError when a step's numbers are not finite, Interrupted.
   GenerationResult generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options);
 
   // From now on every pass also sums up, on the calling thread, the squares of the values that it multiplies weights

@@ -21,10 +21,12 @@ enum class OptionKind {
   kSeeds,   // std::vector<uint64_t>: one seed for all sequences, or one for each
   kCanvas,  // std::vector<std::vector<int32_t>>: token ids of a whole canvas for each sequence
   kPinned,  // std::vector<std::vector<PinnedTokens>>: for each sequence, for each canvas
+  kTexts,   // std::vector<std::string>
 };
 
-using OptionValue = std::variant<int64_t, double, std::vector<int32_t>, std::vector<uint64_t>,
-                                 std::vector<std::vector<int32_t>>, std::vector<std::vector<PinnedTokens>>>;
+using OptionValue =
+    std::variant<int64_t, double, std::vector<int32_t>, std::vector<uint64_t>, std::vector<std::vector<int32_t>>,
+                 std::vector<std::vector<PinnedTokens>>, std::vector<std::string>>;
 
 struct OptionInfo {
   std::string name;  // in C, Python and JSON: "max_denoising_steps"

@@ -96,12 +96,12 @@ struct PyRequest {
     return call_engine([&] { return wait_in_slices(seconds, [&](double slice) { return request.wait(slice); }); });
   }
 
-  // None for the end.
-  nb::object next() const {
+  // None for the end, and when nothing came in time.
+  nb::object next(std::optional<double> seconds) const {
     process.check();
     std::optional<RequestEvent> event;
     call_engine([&] {
-      wait_in_slices(std::nullopt, [&](double slice) {
+      wait_in_slices(seconds, [&](double slice) {
         const bool was_done = request.is_done();
         event = request.next(slice);
         return event || was_done;
@@ -110,7 +110,7 @@ struct PyRequest {
     if (!event || event->kind == RequestEvent::Kind::kEnd) return nb::none();
     const RequestEvent& e = *event;
     if (e.kind == RequestEvent::Kind::kCanvas) {
-      return to_python(CanvasEvent{0, e.canvas, e.denoising_steps, e.finished, e.ids});
+      return to_python(CanvasEvent{0, e.canvas, e.denoising_steps, e.finished, e.text_length, e.ids});
     }
     return to_python(
         StepEvent{0, e.canvas, e.step, e.max_denoising_steps, e.mean_entropy, e.ids, e.accepted, e.entropies});
@@ -151,6 +151,21 @@ void keep_failure(std::function<bool(const Event&)>& callback, const std::shared
   };
 }
 
+// on_news has nothing to return, and nobody gets what it raises: Python prints that.
+std::function<void()> to_news(Function<nb::object()> callback) {
+  if (!callback) return {};
+  return [callback = keep_alive(*std::move(callback))] {
+    const InCallback in_callback;
+    const HoldGil hold;
+    try {
+      call_python(*callback);
+    } catch (nb::python_error& error) {
+      error.restore();
+      PyErr_WriteUnraisable(callback->ptr());
+    }
+  };
+}
+
 class PyEngine {
  public:
   PyEngine(const Model& model, const EngineOptions& options)
@@ -174,7 +189,8 @@ class PyEngine {
   }
 
   PyRequest submit(std::vector<int32_t> ids, Session* session, GenerationOptions generation,
-                   std::optional<double> deadline, int priority, nb::bytes key, bool keep_events) {
+                   std::optional<double> deadline, int priority, nb::bytes key, bool keep_events,
+                   Function<nb::object()> on_news) {
     auto failure = keep_alive(nb::none());
     keep_failure(generation.on_step, failure, has_thread_);
     keep_failure(generation.on_canvas, failure, has_thread_);
@@ -182,7 +198,8 @@ class PyEngine {
                                  .deadline = deadline,
                                  .priority = priority,
                                  .key = std::string(key.c_str(), key.size()),
-                                 .keep_events = keep_events};
+                                 .keep_events = keep_events,
+                                 .on_news = to_news(std::move(on_news))};
     Engine& engine = get();
     return {call_engine([&] {
               return session ? engine.submit(*session, std::move(ids), options)
@@ -259,8 +276,9 @@ void bind_engine(nb::module_& module) {
       .def("is_done", &PyRequest::is_done)
       .def("wait", &PyRequest::wait, nb::arg("seconds").none())
       .def("result", &PyRequest::result)
-      .def("next", &PyRequest::next, nb::sig("def next(self) -> StepEvent | CanvasEvent | None"),
-           "The next event; None for the end.");
+      .def("next", &PyRequest::next, nb::arg("seconds").none() = nb::none(),
+           nb::sig("def next(self, seconds: float | None = None) -> StepEvent | CanvasEvent | None"),
+           "The next event; None for the end, and when none came in time.");
   nb::class_<PyEngine>(module, "Engine")
       .def(
           "__init__",
@@ -273,14 +291,15 @@ void bind_engine(nb::module_& module) {
           nb::arg("model"), nb::arg("max_running"), nb::arg("max_queued"), nb::arg("memory_bytes"),
           nb::arg("prefix_bytes"), nb::arg("has_thread"))
       .def("submit", &PyEngine::submit, nb::arg("ids"), nb::arg("session").none(), nb::arg("options"),
-           nb::arg("deadline").none(), nb::arg("priority"), nb::arg("key"), nb::arg("keep_events"))
+           nb::arg("deadline").none(), nb::arg("priority"), nb::arg("key"), nb::arg("keep_events"),
+           nb::arg("on_news") = nb::none())
       .def("run_once", [](PyEngine& self) { return call_engine([&] { return self.get().run_once(); }); })
       .def("drain", &PyEngine::drain)
       .def("close", &PyEngine::close, nb::arg("seconds").none(), "Returns whether nothing of it runs any more.")
       .def("counters", [](PyEngine& self) { return call_engine([&] { return self.get().counters(); }); })
       .def("forget_prefixes", [](PyEngine& self) { call_engine([&] { self.get().forget_prefixes(); }); })
       .def_prop_ro("max_running", [](PyEngine& self) { return self.get().max_running(); });
-  module.def("check_options", &check_options, nb::arg("options"), nb::arg("config"),
+  module.def("check_options", &check_options, nb::arg("options"), nb::arg("model"),
              "Raises ArgumentError if the options are wrong for one sequence, whatever its prompt is.");
   module.attr("PATIENCE") = kPatience;
   module.def("end_engines", &end_engines,

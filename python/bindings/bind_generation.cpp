@@ -1,6 +1,7 @@
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
@@ -25,6 +26,7 @@ struct PyStepEvent {
 struct PyCanvasEvent {
   int64_t sequence, canvas, denoising_steps;
   bool finished;
+  int64_t text_length;
   nb::object ids;
 };
 
@@ -71,7 +73,7 @@ nb::object to_python(const StepEvent& event) {
 }
 
 nb::object to_python(const CanvasEvent& event) {
-  return nb::cast(PyCanvasEvent{event.sequence, event.canvas, event.denoising_steps, event.finished,
+  return nb::cast(PyCanvasEvent{event.sequence, event.canvas, event.denoising_steps, event.finished, event.text_length,
                                 nb::cast(copy_to_numpy<int32_t>(event.ids))});
 }
 
@@ -94,6 +96,9 @@ void bind_generation(nb::module_& module) {
       .def_ro("canvas", &PyCanvasEvent::canvas, "Index of the canvas among those of this call.")
       .def_ro("denoising_steps", &PyCanvasEvent::denoising_steps, "How many denoising passes the canvas took.")
       .def_ro("finished", &PyCanvasEvent::finished, "Whether it holds an end token.")
+      .def_ro("text_length", &PyCanvasEvent::text_length,
+              "How many of the ids belong to the text: those in front of an end token and of a stop string, as far as"
+              " max_new_tokens goes.")
       .def_ro("ids", &PyCanvasEvent::ids, nb::sig("def ids(self) -> numpy.typing.NDArray[numpy.int32]"),
               "[C], the committed token ids, padded after the first end token.");
 

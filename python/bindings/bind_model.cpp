@@ -160,6 +160,8 @@ void bind_model(nb::module_& module) {
           "encode", [](Session& self, const Ids& ids) { self.encode(ids, poll_signals); }, nb::arg("ids"),
           nb::call_guard<ReleaseGil>())
       .def("rewind", &Session::rewind, nb::arg("lengths"), nb::call_guard<ReleaseGil>())
+      .def("encoded", &Session::encoded, nb::arg("sequence"), nb::arg("length"),
+           "How many of the first `length` tokens stay encoded if rewind() goes back to them.")
       .def(
           "denoise",
           [](Session& self, const Ids& canvas, bool has_self_conditioning, Logits logits) {

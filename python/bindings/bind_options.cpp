@@ -26,6 +26,8 @@ OptionValue to_value(OptionKind kind, nb::handle value) {
       return nb::cast<std::vector<std::vector<int32_t>>>(value);
     case OptionKind::kPinned:
       return nb::cast<std::vector<std::vector<PinnedTokens>>>(value);
+    case OptionKind::kTexts:
+      return nb::cast<std::vector<std::string>>(value);
   }
   throw std::logic_error("an option of no kind");
 }
@@ -51,7 +53,8 @@ void bind_options(nb::module_& module) {
       .value("IDS", OptionKind::kIds, "Token ids.")
       .value("SEEDS", OptionKind::kSeeds, "One seed for all sequences, or one for each.")
       .value("CANVAS", OptionKind::kCanvas, "Token ids of a whole canvas for each sequence.")
-      .value("PINNED", OptionKind::kPinned, "For each sequence, for each canvas: token ids by position.");
+      .value("PINNED", OptionKind::kPinned, "For each sequence, for each canvas: token ids by position.")
+      .value("TEXTS", OptionKind::kTexts, "Strings.");
   nb::class_<OptionInfo>(module, "OptionInfo", "One row of the table of generation options.")
       .def_ro("name", &OptionInfo::name, "The word in Python, C and JSON, for example \"max_denoising_steps\".")
       .def_ro("flag", &OptionInfo::flag,

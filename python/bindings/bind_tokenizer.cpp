@@ -48,12 +48,15 @@ void bind_tokenizer(nb::module_& module) {
           "Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.")
       .def(
           "encode_prompt_parts",
-          [](const Tokenizer& self, const std::vector<std::pair<std::string, bool>>& parts) {
+          [](const Tokenizer& self, const std::vector<std::pair<std::string, bool>>& parts, bool is_whole) {
             std::vector<TextPart> views;
             for (const auto& [text, parse_special] : parts) views.push_back({text, parse_special});
-            return to_list(without_gil([&] { return self.encode_prompt(views, poll_signals); }));
+            return to_list(without_gil(
+                [&] { return is_whole ? self.encode_prompt(views, poll_signals) : self.encode(views, poll_signals); }));
           },
-          nb::arg("parts"), "Token ids of a prompt in parts, pairs of text and parse_special.")
+          nb::arg("parts"), nb::arg("is_whole") = true,
+          "Token ids of a prompt in parts, pairs of text and parse_special. Text that does not begin the prompt gets no"
+          " <bos> in front: is_whole=False.")
       .def("fewest_ids", &Tokenizer::fewest_ids, nb::arg("num_bytes"),
            "So many ids, at least, any text of num_bytes has.")
       .def(

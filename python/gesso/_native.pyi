@@ -306,8 +306,10 @@ class Tokenizer:
         Token ids of a prompt, with <bos> in front if the model wants one and the text does not begin with it.
         """
 
-    def encode_prompt_parts(self, parts: Sequence[tuple[str, bool]]) -> list[int]:
-        """Token ids of a prompt in parts, pairs of text and parse_special."""
+    def encode_prompt_parts(self, parts: Sequence[tuple[str, bool]], is_whole: bool = True) -> list[int]:
+        """
+        Token ids of a prompt in parts, pairs of text and parse_special. Text that does not begin the prompt gets no <bos> in front: is_whole=False.
+        """
 
     def fewest_ids(self, num_bytes: int) -> int:
         """So many ids, at least, any text of num_bytes has."""
@@ -378,6 +380,9 @@ class OptionKind(enum.Enum):
     PINNED = 5
     """For each sequence, for each canvas: token ids by position."""
 
+    TEXTS = 6
+    """Strings."""
+
 class OptionInfo:
     """One row of the table of generation options."""
 
@@ -425,7 +430,7 @@ class OptionInfo:
         """
 
     @property
-    def default_value(self) -> int | float | list[int] | list[int] | list[list[int]] | list[list[dict[int, int]]]:
+    def default_value(self) -> int | float | list[int] | list[int] | list[list[int]] | list[list[dict[int, int]]] | list[str]:
         """The default where a checkpoint does not have the key."""
 
     @property
@@ -496,6 +501,12 @@ class CanvasEvent:
         """Whether it holds an end token."""
 
     @property
+    def text_length(self) -> int:
+        """
+        How many of the ids belong to the text: those in front of an end token and of a stop string, as far as max_new_tokens goes.
+        """
+
+    @property
     def ids(self) -> numpy.typing.NDArray[numpy.int32]:
         """[C], the committed token ids, padded after the first end token."""
 
@@ -533,7 +544,7 @@ class Timings:
 class GenerationOptions:
     """Options in their native form, see `generation_options`."""
 
-    def __init__(self, values: dict[str, int | float | Sequence[int] | Sequence[int] | Sequence[Sequence[int]] | Sequence[Sequence[Mapping[int, int]]]], on_step: Callable[[StepEvent], object] | None = None, on_canvas: Callable[[CanvasEvent], object] | None = None) -> None: ...
+    def __init__(self, values: dict[str, int | float | Sequence[int] | Sequence[int] | Sequence[Sequence[int]] | Sequence[Sequence[Mapping[int, int]]] | Sequence[str]], on_step: Callable[[StepEvent], object] | None = None, on_canvas: Callable[[CanvasEvent], object] | None = None) -> None: ...
 
 class FinishReason(enum.Enum):
     """Why a sequence ends where it does."""
@@ -669,7 +680,7 @@ class ModelConfig:
     def placeholder_token_ids(self) -> list[int]: ...
 
     @property
-    def generation(self) -> dict[str, int | float | list[int] | list[int] | list[list[int]] | list[list[dict[int, int]]]]:
+    def generation(self) -> dict[str, int | float | list[int] | list[int] | list[list[int]] | list[list[dict[int, int]]] | list[str]]:
         """The values that options have when they are not set, by their names."""
 
 def read_config(checkpoint: Checkpoint) -> ModelConfig:
@@ -748,6 +759,11 @@ class Session:
     def encode(self, ids: Sequence[Sequence[int]]) -> None: ...
 
     def rewind(self, lengths: Sequence[int]) -> None: ...
+
+    def encoded(self, sequence: int, length: int) -> int:
+        """
+        How many of the first `length` tokens stay encoded if rewind() goes back to them.
+        """
 
     def denoise(self, canvas: Sequence[Sequence[int]], has_self_conditioning: bool, logits: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order='C', device='cpu')]) -> None: ...
 
@@ -886,13 +902,13 @@ class Request:
 
     def result(self) -> Result: ...
 
-    def next(self) -> StepEvent | CanvasEvent | None:
-        """The next event; None for the end."""
+    def next(self, seconds: float | None = None) -> StepEvent | CanvasEvent | None:
+        """The next event; None for the end, and when none came in time."""
 
 class Engine:
     def __init__(self, model: Model, max_running: int, max_queued: int, memory_bytes: int, prefix_bytes: int, has_thread: bool) -> None: ...
 
-    def submit(self, ids: Sequence[int], session: Session | None, options: GenerationOptions, deadline: float | None, priority: int, key: bytes, keep_events: bool) -> Request: ...
+    def submit(self, ids: Sequence[int], session: Session | None, options: GenerationOptions, deadline: float | None, priority: int, key: bytes, keep_events: bool, on_news: Callable[[], object] | None = None) -> Request: ...
 
     def run_once(self) -> bool: ...
 
@@ -908,7 +924,7 @@ class Engine:
     @property
     def max_running(self) -> int: ...
 
-def check_options(options: GenerationOptions, config: ModelConfig) -> None:
+def check_options(options: GenerationOptions, model: Model) -> None:
     """
     Raises ArgumentError if the options are wrong for one sequence, whatever its prompt is.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from types import NoneType
 from typing import Any, TypeGuard
@@ -15,7 +16,9 @@ from gesso import _native
 from gesso._native import OptionKind
 
 # What the native library takes as the value of an option.
-NativeValue = int | float | Sequence[int] | Sequence[Sequence[int]] | Sequence[Sequence[Mapping[int, int]]]
+NativeValue = (
+    int | float | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | Sequence[Sequence[Mapping[int, int]]]
+)
 
 
 def is_ids(value: object) -> TypeGuard[Sequence[int] | NDArray[np.integer]]:
@@ -125,12 +128,15 @@ def as_prompts(value: object) -> Iterable[Any]:
 
 
 def as_seeds_of_many(value: object, prompts: Iterable[object]) -> Iterable[Any]:
-    """Converts one seed for all prompts, or an iterable with one for each. The seeds are not looked at."""
+    """Converts one seed for all prompts, or an iterable with one for each. The seeds are not looked at. None: random
+    ones."""
+    if value is None:
+        return iter(draw_seed, None)
     value = as_array(value)
     if not _is_iterable(value):
         if not _is_int(value):
             raise TypeError(f"seed: expected an int, or an iterable with one for each prompt, got {_short(value)}")
-        _seeds("seed", value)
+        _seeds("seed", value, 1)
         return itertools.repeat(value)
     if isinstance(value, Sized) and isinstance(prompts, Sized) and len(value) < len(prompts):
         raise _native.ArgumentError(f"seed: expected one for each of {len(prompts)} prompts, got {len(value)}")
@@ -178,11 +184,13 @@ def _convert(option: _native.OptionInfo, value: object, batch_size: int, single:
         case OptionKind.IDS:
             return as_ids(value, option.name)
         case OptionKind.SEEDS:
-            return _seeds(option.name, value)
+            return _seeds(option.name, value, batch_size)
         case OptionKind.CANVAS:
             return as_id_lists(value, batch_size, option.name)
         case OptionKind.PINNED:
             return _pinned(value, batch_size, single)
+        case OptionKind.TEXTS:
+            return _texts(option.name, value)
     raise NotImplementedError(f"{option.name}: an option of kind {option.kind}")
 
 
@@ -203,14 +211,32 @@ def _float(name: str, value: object, holder: str = "float32") -> float:
         raise _native.ArgumentError(f"{name}: expected a number that a {holder} holds, got {_short(value)}") from None
 
 
-def _seeds(name: str, value: object) -> list[int]:
+def draw_seed() -> int:
+    """A random seed. It is below 2^53, so that every reader of JSON keeps all its digits."""
+    return int.from_bytes(os.urandom(8), "little") >> 11
+
+
+def _seeds(name: str, value: object, batch_size: int) -> list[int]:
+    if value is None:
+        return [draw_seed() for _ in range(batch_size)]
     seeds = [value] if _is_int(value) else as_array(value)
     if not is_ids(seeds):
         raise TypeError(f"{name}: expected an int, or one per sequence, got {_short(value)}")
     for seed in seeds:
-        if not -(2**63) <= seed < 2**64:
-            raise _native.ArgumentError(f"{name}: expected from -2^63 to 2^64 - 1, got {seed}")
-    return [int(x) % 2**64 for x in seeds]
+        if not 0 <= seed < 2**64:
+            hint = "; None draws one" if seed < 0 else ""
+            raise _native.ArgumentError(f"{name}: expected 0 to 2^64 - 1, got {seed}{hint}")
+    return [int(x) for x in seeds]
+
+
+def _texts(name: str, value: object) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"{name}: expected a str or a list of them, got {_short(value)}")
+    for text in texts:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise _native.ArgumentError(f"{name}: not UTF-8: {_short(text)}")
+    return list(texts)
 
 
 def _pinned(pinned: object, batch_size: int, single: bool) -> list[list[dict[int, int]]]:

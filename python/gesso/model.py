@@ -100,7 +100,7 @@ class Model(UnchangingHandle):
         return self.session(len(ids))._generate(ids, single, on_step, on_canvas, options)
 
     def generate_many(
-        self, prompts: Iterable[Prompt], *, seed: int | Iterable[int] = 0, **options: Unpack[OptionsOfMany]
+        self, prompts: Iterable[Prompt], *, seed: int | Iterable[int] | None = 0, **options: Unpack[OptionsOfMany]
     ) -> Iterator[Result | Exception]:
         """Writes a continuation of each of any number of prompts, and yields the results in the order of the prompts.
 
@@ -113,13 +113,13 @@ class Model(UnchangingHandle):
         Closing the iterator early ends everything, and so does Ctrl-C.
 
         prompts: text or token ids, as in `generate`; any iterable serves.
-        seed: one for all prompts, or an iterable with one for each.
+        seed: one for all prompts, or an iterable with one for each. None draws one for each.
         options: as in `generate`. What is wrong with them for any prompt raises at once.
         """
         prompts = as_prompts(prompts)
         seeds = as_seeds_of_many(seed, prompts)
         values = make_options(options, 1, True, "generate_many")
-        _native.check_options(_native.GenerationOptions(values), self.native.config)
+        _native.check_options(_native.GenerationOptions(values), self.native)
         return _stream(self, iter(prompts), iter(seeds), options)
 
     def _result(self, native: _native.Result) -> Result:

@@ -25,8 +25,7 @@ class OptionsOfMany(TypedDict, total=False):
     """
 
     max_new_tokens: int
-    """The text gets at most this many new tokens, rounded up to whole canvases of `config.canvas_length` tokens. The
-    default is 256."""
+    """The text ends after this many new tokens, also within a canvas. The default is 256."""
     max_denoising_steps: int | None
     """A canvas is improved in at most this many steps."""
     entropy_bound: float | None
@@ -41,6 +40,9 @@ class OptionsOfMany(TypedDict, total=False):
     """A canvas may stop early only when the mean entropy of its tokens is below this, in nats."""
     end_token_ids: Ids | None
     """A text ends in front of the first of these tokens."""
+    stop: str | Sequence[str] | None
+    """A text ends in front of the first of these strings, or of this one. They are looked for in the text without
+    special tokens, after each canvas; one may begin in one canvas and end in the next."""
     canvas: Ids | Sequence[Ids] | None
     """Token ids that the first canvas starts from instead of noise, [B][C], or [C] for one prompt."""
     pinned: Pins | Sequence[Pins | Sequence[Pins | None] | None] | None
@@ -51,10 +53,10 @@ class OptionsOfMany(TypedDict, total=False):
 class GenerationOptions(OptionsOfMany, total=False):
     """Keyword arguments of `Model.generate`, `Session.generate` and `Engine.submit`, which has one sequence."""
 
-    seed: int | Ids
-    """One seed for all sequences, or one for each, from 0 to 2^64 - 1; -1 counts as 2^64 - 1, and so on down to -2^63.
-    The default is 0. A sequence depends on its prompt and its seed alone, not on the batch. Give equal prompts
-    different seeds to get different texts."""
+    seed: int | Ids | None
+    """One seed for all sequences, or one for each, from 0 to 2^64 - 1. The default is 0. None draws one for each
+    sequence, below 2^53; `Result.seed` says which. A negative seed is refused. A sequence depends on its prompt and its
+    seed alone, not on the batch. Give equal prompts different seeds to get different texts."""
 
 
 @dataclass(frozen=True, kw_only=True)

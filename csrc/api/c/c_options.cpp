@@ -17,12 +17,13 @@ using diffusion::Number;
 using diffusion::Option;
 using diffusion::Pinned;
 using diffusion::Seeds;
+using diffusion::Texts;
 using diffusion::WarmCanvas;
 
 // The struct of the first version ends with this field. Later ones are longer, and never shorter.
 constexpr size_t kFirstOptionsSize = offsetof(gesso_options, user_data) + sizeof(gesso_options::user_data);
 // Bytes behind the last field would hide a field that a later version has there.
-static_assert(sizeof(gesso_options) == offsetof(gesso_options, on_poll) + sizeof(gesso_options::on_poll),
+static_assert(sizeof(gesso_options) == offsetof(gesso_options, num_stop) + sizeof(gesso_options::num_stop),
               "gesso_options: fill it up with a reserved field");
 static_assert(sizeof(gesso_pin) == 32 && sizeof(gesso_ids) == 2 * sizeof(void*), "these structs never change");
 
@@ -39,6 +40,7 @@ struct Unset {
   void operator()(const Seeds&) const {}
   void operator()(const WarmCanvas&) const {}
   void operator()(const Pinned&) const {}
+  void operator()(const Texts&) const {}
 };
 
 gesso_options default_options() {
@@ -121,6 +123,13 @@ struct Taker {
     const int64_t num_canvases = (num_tokens + config.canvas_length - 1) / config.canvas_length;
     out.*pinned.value = to_pinned(copy(pinned.in_c, "pins"), batch_size, num_canvases);
   }
+  void operator()(const Texts& texts) const {
+    if (!is_set(texts.in_c, "stop")) return;
+    for (const char* text : copy(texts.in_c, "stop")) {
+      check_pointer(text, "stop");
+      (out.*texts.value).emplace_back(text);
+    }
+  }
 };
 
 std::function<bool(const StepEvent&)> to_step_callback(const gesso_options& options) {
@@ -156,7 +165,8 @@ std::function<bool(const CanvasEvent&)> to_canvas_callback(const gesso_options& 
                                       .denoising_steps = event.denoising_steps,
                                       .finished = event.finished,
                                       .ids = event.ids.data(),
-                                      .length = event.ids.size()};
+                                      .length = event.ids.size(),
+                                      .text_length = event.text_length};
     return on_event(user_data, &shown) != 0;
   };
 }

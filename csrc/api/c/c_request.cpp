@@ -29,6 +29,7 @@ struct OwnedEvent : gesso_event {
     accepted = is_step ? content.accepted.data() : nullptr;
     entropies = is_step ? content.entropies.data() : nullptr;
     length = content.ids.size();
+    text_length = content.text_length;
   }
 
   gesso::RequestEvent content;

@@ -17,7 +17,7 @@ def model(tmp_path_factory):
 
 
 def test_canvases_are_arrays(model):
-    out = model.generate([[5], [6, 8]], max_new_tokens=20, seed=[1, 2], end_token_ids=[])
+    out = model.generate([[5], [6, 8]], max_new_tokens=24, seed=[1, 2], end_token_ids=[])
     for canvases, ids, steps in zip(out.canvases, out.sequences, out.denoising_steps, strict=True):
         assert canvases.dtype == np.int32 and canvases.shape == (3, 8) and canvases.flags.c_contiguous
         assert canvases.reshape(-1).tolist() == ids and len(steps) == 3
