@@ -43,6 +43,7 @@ from gesso.options import GenerationOptions
 from gesso.reply import Reply, ReplyDecoder, ReplyEvent, ReplyParser, TextDelta, ThoughtDelta, parse_reply
 from gesso.result import GenerationOutput, Result, Usage
 from gesso.session import Session
+from gesso.stream import StreamEvent
 from gesso.tokenizer import Tokenizer
 from gesso.tool_call import ToolCall
 
@@ -76,6 +77,7 @@ __all__ = [
     "Session",
     "StepEvent",
     "StreamDecoder",
+    "StreamEvent",
     "TextDelta",
     "ThoughtDelta",
     "Timings",

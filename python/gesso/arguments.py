@@ -101,6 +101,13 @@ def as_seconds(name: str, value: object) -> float | None:
     return seconds
 
 
+def as_timeout(value: object) -> float | None:
+    seconds = as_seconds("timeout", value)
+    if seconds is not None and seconds <= 0:
+        raise _native.ArgumentError(f"timeout: expected seconds > 0, got {seconds}")
+    return seconds
+
+
 def as_bool(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name}: expected True or False, got {_short(value)}")

@@ -6,7 +6,7 @@ import atexit
 import contextlib
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -191,6 +191,21 @@ class Engine(Handle):
         ValueError when the engine is closed.
         """
         callbacks = plain_callback("on_step", on_step), plain_callback("on_canvas", on_canvas)
+        return self._submit(prompt, session, deadline, priority, key, callbacks, events, options)
+
+    def _submit(
+        self,
+        prompt: Prompt | None,
+        session: Session | None,
+        deadline: float | None,
+        priority: int,
+        key: str,
+        callbacks: tuple[OnStep | None, OnCanvas | None],
+        events: bool,
+        options: GenerationOptions,
+        on_news: Callable[[], object] | None = None,
+    ) -> Request:
+        """As `submit`. on_news(): called on the thread that runs the passes when there is an event, and at the end."""
         values = make_options(options, 1, True, "submit")
         native_session = getattr(session, "_native", None)
         if session is None:
@@ -209,6 +224,7 @@ class Engine(Handle):
             as_integer("priority", priority, -(2**31), 2**31 - 1),
             as_bytes("key", key),
             as_bool("events", events),
+            on_news,
         )
         return Request(self, native, events)
 

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 
 from gesso import _native
 from gesso.arguments import as_bool, as_str
-from gesso.chat_template import compile_chat
 from gesso.files.callback import plain_callback
 from gesso.files.checkpoint import fill_checkpoint, outline
 from gesso.files.gguf_reader import open_gguf
@@ -17,6 +16,7 @@ from gesso.files.hf.folder import read_checkpoint
 from gesso.files.locate import locate
 from gesso.files.regular_file import AnyPath
 from gesso.model import Model
+from gesso.templates.chat_template import compile_chat
 
 
 def load(

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from gesso import _native
-from gesso.arguments import as_array, as_ids, as_prompts, as_seeds_of_many, is_ids, make_options
+from gesso import stream as _streams
+from gesso.arguments import (
+    as_array,
+    as_ids,
+    as_prompts,
+    as_seeds_of_many,
+    as_timeout,
+    is_ids,
+    make_options,
+)
 from gesso.config import Config
 from gesso.engine import Engine, Request
 from gesso.handle import UnchangingHandle
 from gesso.options import GenerationOptions, OptionsOfMany, Prompt
 from gesso.result import GenerationOutput, Result
 from gesso.session import OnCanvas, OnStep, Session
+from gesso.stream import StreamEvent
 from gesso.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -33,6 +45,8 @@ class Model(UnchangingHandle):
         self.native = native
         self.config = Config.from_native(native.config)
         self.tokenizer = Tokenizer(native.tokenizer, chat_template) if native.tokenizer is not None else None
+        self._engine: tuple[int, Engine] | None = None  # with the process that it belongs to
+        self._makes_engine = threading.Lock()
 
     def __repr__(self) -> str:
         c = self.config
@@ -121,6 +135,97 @@ class Model(UnchangingHandle):
         values = make_options(options, 1, True, "generate_many")
         _native.check_options(_native.GenerationOptions(values), self.native)
         return _stream(self, iter(prompts), iter(seeds), options)
+
+    def stream(
+        self, prompt: Prompt, *, timeout: float | None = None, **options: Unpack[GenerationOptions]
+    ) -> Generator[StreamEvent, None, None]:
+        """Writes a continuation of one prompt, and yields what there is of it as it comes.
+
+            for event in model.stream("Once upon a time"):
+                print(event.delta, end="", flush=True)
+
+        Each `StreamEvent` has the text that is final now (`delta`), and the canvas under way (`draft`, `step`,
+        `entropy`). The last one has the `result`, which is that of `generate`. If events are not taken fast enough,
+        drafts are left out; no delta is.
+
+        Closing the iterator cancels the request, and so does Ctrl-C. Both take effect at once, also while the prompt is
+        encoded. All streams of a model share its passes.
+
+        timeout: in seconds from the first event that is asked for. If it passes before the first canvas is done, the
+        stream raises `gesso.DeadlineExceeded`, a TimeoutError. Later it ends, with "deadline" as the finish_reason.
+        prompt, options: as in `generate`. What is wrong with them raises at once.
+        """
+        texts = self._text_stream(options)
+        ids, deadline = self._prompt_ids(prompt, "prompt"), as_timeout(timeout)
+        return _streams.stream(lambda: self._submit(ids, deadline, True, options), texts)
+
+    def astream(
+        self, prompt: Prompt, *, timeout: float | None = None, **options: Unpack[GenerationOptions]
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """As `stream`, for asyncio: `async for event in model.astream(...)`. It does not block the loop.
+
+        Cancelling the task cancels the request, at once. So does closing the iterator.
+        """
+        texts, deadline = self._text_stream(options), as_timeout(timeout)
+
+        def submit(on_news: Callable[[], object]) -> Request:
+            return self._submit(self._prompt_ids(prompt, "prompt"), deadline, True, options, on_news)
+
+        return _streams.astream(submit, texts)
+
+    async def agenerate(
+        self, prompt: Prompt, *, timeout: float | None = None, **options: Unpack[GenerationOptions]
+    ) -> Result:
+        """Writes a continuation of one prompt, in asyncio, without blocking the loop. Returns its `Result`.
+
+        Many of them at a time, for example in `asyncio.gather`, share the model's passes. Cancelling the task cancels
+        the request, at once. timeout: as in `stream`. prompt, options: as in `generate`.
+        """
+        deadline = as_timeout(timeout)
+        make_options(options, 1, True, "agenerate")
+
+        def submit(on_news: Callable[[], object]) -> Request:
+            return self._submit(self._prompt_ids(prompt, "prompt"), deadline, False, options, on_news)
+
+        return await _streams.agenerate(submit)
+
+    def _submit(
+        self,
+        ids: list[int],
+        deadline: float | None,
+        events: bool,
+        options: GenerationOptions,
+        on_news: Callable[[], object] | None = None,
+        session: Session | None = None,
+    ) -> Request:
+        """Hands a prompt over to the model's own engine."""
+        return self._own_engine()._submit(ids, session, deadline, 0, "", (None, None), events, options, on_news)
+
+    def _own_engine(self) -> Engine:
+        """It is made when it is first needed, and again in a process that was forked. It refuses no request.
+
+        The engine refers to a second Model, for one of its own would be a cycle, and weights would stay in memory until
+        Python looks for cycles.
+        """
+        with self._makes_engine:
+            if self._engine is None or self._engine[0] != os.getpid():
+                other = Model.__new__(Model)
+                other.native, other.config, other.tokenizer = self.native, self.config, self.tokenizer
+                self._engine = os.getpid(), Engine(other, max_queued=2**62)
+            return self._engine[1]
+
+    def _text_stream(self, options: GenerationOptions) -> _streams.TextStream:
+        """Raises for options that are wrong whatever the prompt is."""
+        tokenizer = self._require_tokenizer()
+        values = make_options(options, 1, True, "stream")
+        _native.check_options(_native.GenerationOptions(values), self.native)
+        settings = {**self.native.config.generation, **values}
+        return _streams.TextStream(
+            tokenizer,
+            cast(list[str], values.get("stop", [])),
+            cast(list[int], settings["end_token_ids"]),
+            cast(int, settings["max_new_tokens"]),
+        )
 
     def _result(self, native: _native.Result) -> Result:
         return Result.from_native(native, self.config.canvas_length, self.tokenizer)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, overload
 
 from gesso import _native
-from gesso import chat_template as _chat_template
 from gesso.arguments import as_ids
 from gesso.handle import UnchangingHandle
+from gesso.templates import chat_template as _chat_template
 from gesso.templates.marked_text import TEMPLATE, UNKNOWN, Text
 from gesso.templates.messages import check_json, check_tools, prepare_messages
 

@@ -27,7 +27,7 @@ ALLOWED = {
     API: {"files", "files/hf", "templates", "calls"},
     "bundled": {API},
     "measure": {API, "files", "files/hf", "synth"},
-    "cli": {API, "files", "files/hf", "synth", "bundled", "measure"},
+    "cli": {API, "files", "files/hf", "synth", "bundled", "measure", "templates"},
 }
 
 

@@ -10,7 +10,6 @@ from typing import cast
 
 from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
-from gesso.chat_template import compile_chat
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, option_value
 from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
 from gesso.cli.progress import Progress
@@ -20,6 +19,7 @@ from gesso.model import Model
 from gesso.options import GenerationOptions
 from gesso.reply import ReplyDecoder
 from gesso.result import GenerationOutput
+from gesso.templates.chat_template import compile_chat
 from gesso.tokenizer import Tokenizer
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gesso import chat_template
 from gesso.calls import reader
-from gesso.templates import budget
+from gesso.templates import budget, chat_template
 from gesso.templates.budget import MAX_BRANCHING, MAX_DEPTH, MAX_INT_BITS, MAX_SOURCE, MAX_STEPS
 
 MESSAGES = [{"role": "user", "content": "hi"}]

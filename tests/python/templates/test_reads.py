@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gesso import synth
-from gesso.chat_template import compile_template
+from gesso.templates.chat_template import compile_template
 
 GIVEN = {"add_generation_prompt", "bos_token", "enable_thinking", "messages", "revision", "tools"}
 

@@ -14,7 +14,7 @@ from mini.rendering import TEMPLATE, prompt_text, reply_text
 from mini.split import is_held_out
 from mini.tasks import TASKS, arithmetic, tools
 
-import gesso.chat_template
+import gesso.templates.chat_template
 from gesso.reply import parse_reply
 from gesso.templates.messages import prepare_messages
 from gesso.tokenizer import DEFAULTS
@@ -147,12 +147,12 @@ def test_json_is_what_was_asked_for():
 
 @pytest.mark.parametrize("task", ALL)
 def test_plain_jinja_renders_what_the_package_renders(task):
-    compiled = gesso.chat_template.compile_chat(TEMPLATE.read_text(encoding="utf-8"))
+    compiled = gesso.templates.chat_template.compile_chat(TEMPLATE.read_text(encoding="utf-8"))
     for dialogue in dialogues(task, 12):
         given = {"tools": dialogue.tools or None, "enable_thinking": dialogue.thinking}
         variables = {**DEFAULTS, **given, "messages": prepare_messages(dialogue.messages)}
         assert prompt_text(dialogue) == "".join(
-            [gesso.chat_template.render(compiled, variables, {"bos_token": "<bos>"})]
+            [gesso.templates.chat_template.render(compiled, variables, {"bos_token": "<bos>"})]
         )
 
 

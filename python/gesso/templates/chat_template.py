@@ -1,4 +1,4 @@
-"""Renders the chat template of a checkpoint. A template is a Jinja program from a file; `templates` runs it.
+"""Renders the chat template of a checkpoint. It is a Jinja program from a file; the modules beside this one run it.
 
 Templates are written for transformers, so gesso gives them what transformers gives them (its file
 utils/chat_template_utils.py): its block trimming, the tags `break`, `continue` and `generation`, the functions

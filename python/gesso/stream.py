@@ -1,0 +1,174 @@
+"""Text as it comes: what `Model.stream`, `Model.astream` and `Model.agenerate` do with a request of an engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gesso._native import CanvasEvent, StepEvent
+from gesso.engine import EndEvent, Request, RequestEvent
+from gesso.result import Result
+from gesso.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """What a stream has come to: after a denoising step, after a canvas, or at the end.
+
+    All `delta` together are the result's text. A draft stands right behind them, and nothing of it is certain.
+    """
+
+    delta: str  # text that is final now and was in no event before
+    draft: str  # the text of the canvas under way, as it would be committed now; "" where none is
+    canvas: int  # index of the canvas
+    step: int  # index of the step within the canvas; the first is 0
+    max_denoising_steps: int  # of a canvas
+    entropy: float  # the mean over the canvas' positions, in nats
+    result: Result | None = None  # in the last event
+
+
+class TextStream:
+    """Makes the events of a stream of those of a request."""
+
+    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str], end_tokens: Sequence[int], max_new_tokens: int):
+        self._tokenizer = tokenizer
+        self._decoder = tokenizer.stream_decoder()
+        self._stop = stop
+        self._end_tokens = frozenset(end_tokens)
+        self._left = max_new_tokens
+        self._length = 0  # of the text that events have had
+        self._held = ""  # final text that a stop string may begin with
+        self._last = StreamEvent("", "", 0, 0, 0, 0.0)
+
+    def read(self, event: RequestEvent) -> StreamEvent:
+        if isinstance(event, StepEvent):
+            draft = self._held + self._draft(event.argmax)
+            self._last = StreamEvent("", draft, event.canvas, event.step, event.max_denoising_steps, event.mean_entropy)
+            return self._last
+        if isinstance(event, CanvasEvent):
+            return self._event(self._final(event))
+        text = event.result.text
+        assert text is not None  # there is a tokenizer
+        return self._event(text[self._length :], event.result)
+
+    def _event(self, delta: str, result: Result | None = None) -> StreamEvent:
+        last = self._last
+        self._length += len(delta)
+        return StreamEvent(delta, "", last.canvas, last.step, last.max_denoising_steps, last.entropy, result)
+
+    def _draft(self, argmax: NDArray[Any]) -> str:
+        ids: list[int] = argmax[: self._left].tolist()
+        end = next((i for i, token in enumerate(ids) if token in self._end_tokens), len(ids))
+        return self._tokenizer.native.decode(ids[:end], True)
+
+    def _final(self, event: CanvasEvent) -> str:
+        """The text of a canvas. That of the last one comes with the result, which knows where it ends."""
+        if event.text_length < len(event.ids):
+            return ""
+        self._left -= event.text_length
+        text = self._held + self._decoder.push(event.ids.tolist())
+        longest = min(len(text), max(map(len, self._stop), default=1) - 1)
+        held = next((n for n in range(longest, 0, -1) if self._may_stop(text[-n:])), 0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def num_certain(self, ids: Sequence[int]) -> int:
+        """How many of these ids, the newest of the text, stand in front of what is held back."""
+        count = len(ids)
+        while (
+            count > 0 and self._held and len(self._tokenizer.native.decode(list(ids[count:]), True)) < len(self._held)
+        ):
+            count -= 1
+        return count
+
+    def _may_stop(self, end: str) -> bool:
+        return any(string.startswith(end) for string in self._stop)
+
+
+def stream(submit: Callable[[], Request], texts: TextStream) -> Generator[StreamEvent, None, None]:
+    """What `Model.stream` yields. `submit` hands over the request when the first event is asked for."""
+    request = submit()
+    try:
+        for event in request:
+            yield texts.read(event)
+    finally:
+        request.cancel()
+
+
+class _News:
+    """Wakes a coroutine when a request has something new. Nothing of it waits in a thread."""
+
+    def __init__(self) -> None:
+        import asyncio  # it takes long to import, and few programs need it
+
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def __call__(self) -> None:
+        """The engine calls this on its own thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody waits any more
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self) -> None:
+        await self._event.wait()
+        self._event.clear()
+
+
+Submit = Callable[[Callable[[], object]], Request]  # hands over a request with this on_news
+
+
+async def _submitted(submit: Submit, news: _News) -> Request:
+    """Hands over a request in another thread, since a long prompt takes time to become ids.
+
+    If the task is cancelled meanwhile, so is the request as soon as it is there.
+    """
+    import asyncio
+
+    future = asyncio.get_running_loop().run_in_executor(None, submit, news)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        future.add_done_callback(_cancel_submitted)
+        raise
+
+
+def _cancel_submitted(future: asyncio.Future[Request]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().cancel()
+
+
+async def astream(submit: Submit, texts: TextStream) -> AsyncGenerator[StreamEvent, None]:
+    """What `Model.astream` yields."""
+    news = _News()
+    request = await _submitted(submit, news)
+    try:
+        while True:
+            await news.wait()
+            is_done = request.done()  # before the events are taken, so that none is left behind
+            while (event := request._native.next(0)) is not None:
+                yield texts.read(event)
+            if is_done:
+                result = request.result()
+                yield texts.read(EndEvent(result, result.finish_reason))
+                return
+    finally:
+        request.cancel()
+
+
+async def agenerate(submit: Submit) -> Result:
+    """What `Model.agenerate` returns."""
+    news = _News()
+    request = await _submitted(submit, news)
+    try:
+        while not request.done():
+            await news.wait()
+        return request.result()
+    finally:
+        request.cancel()
