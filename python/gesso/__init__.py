@@ -33,6 +33,8 @@ from gesso._native import (
     gpu_problem,
     has_cuda,
 )
+from gesso.calls.tool_call import ToolCall
+from gesso.chat import Chat, ChatEvent, ChatReply
 from gesso.config import Config
 from gesso.engine import EndEvent, Engine, Request
 from gesso.files.development import get_cmake_dir, get_include, get_library
@@ -45,7 +47,6 @@ from gesso.result import GenerationOutput, Result, Usage
 from gesso.session import Session
 from gesso.stream import StreamEvent
 from gesso.tokenizer import Tokenizer
-from gesso.tool_call import ToolCall
 
 __version__ = _version("gesso")
 _starting.end()
@@ -53,6 +54,9 @@ __all__ = [
     "ArgumentError",
     "BusyError",
     "CanvasEvent",
+    "Chat",
+    "ChatEvent",
+    "ChatReply",
     "Config",
     "CudaError",
     "DeadlineExceeded",

@@ -19,6 +19,7 @@ from gesso.arguments import (
     is_ids,
     make_options,
 )
+from gesso.chat import Chat, make_chat
 from gesso.config import Config
 from gesso.engine import Engine, Request
 from gesso.handle import UnchangingHandle
@@ -188,6 +189,34 @@ class Model(UnchangingHandle):
             return self._submit(self._prompt_ids(prompt, "prompt"), deadline, False, options, on_news)
 
         return await _streams.agenerate(submit)
+
+    def chat(
+        self,
+        system: str | None = None,
+        *,
+        tools: Sequence[Callable[..., object] | dict[str, Any]] | None = None,
+        messages: Iterable[dict[str, Any]] | None = None,
+        enable_thinking: bool = False,
+        max_rounds: int = 8,
+        variables: Mapping[str, object] | None = None,
+        **options: Unpack[GenerationOptions],
+    ) -> Chat:
+        """Begins a conversation, which `Chat.send` and `Chat.stream` go on with.
+
+        system: what the model is told before the conversation.
+        tools: Python functions, which the chat runs when the model calls them, and declarations of tools that you run,
+        as in `Tokenizer.apply_chat_template`. The declaration of a function is made of its name, its docstring and the
+        types of its parameters.
+        messages: a conversation to go on with, behind `system`.
+        enable_thinking: the model is asked to think before it answers.
+        max_rounds: the model replies at most so many times to one message. When its last reply calls tools, they are
+        not run.
+        variables: further variables for the chat template.
+        options: as in `generate`, for all replies.
+
+        Raises ValueError and TypeError as `generate` and `Tokenizer.apply_chat_template` do.
+        """
+        return make_chat(self, system, tools, messages, enable_thinking, max_rounds, variables, options)
 
     def _submit(
         self,

@@ -20,9 +20,9 @@ from typing import Any
 
 from gesso.arguments import as_ids
 from gesso.calls.reader import QUOTE
+from gesso.calls.tool_call import CallText, ToolCall
 from gesso.handle import Handle
 from gesso.tokenizer import Tokenizer
-from gesso.tool_call import CallText, ToolCall
 
 THOUGHT_BEGIN, THOUGHT_END = "<|channel>", "<channel|>"
 CALL_BEGIN, CALL_END = "<|tool_call>", "<tool_call|>"
@@ -250,6 +250,13 @@ def marker_ids(tokenizer: Tokenizer, markers: Iterable[str]) -> set[int]:
     """The token ids of those markers that the vocabulary has as special tokens."""
     native = tokenizer.native
     return {i for i in map(native.find, markers) if i is not None and native.is_special(i)}
+
+
+def ends_inside(tokenizer: Tokenizer, ids: Iterable[int]) -> bool:
+    """Whether `ids` end inside a thought or a tool call."""
+    bounds = marker_ids(tokenizer, (*THOUGHT_BOUNDS, CALL_BEGIN, CALL_END))
+    last = next((i for i in reversed(list(ids)) if i in bounds), None)
+    return last is not None and tokenizer.native.token(int(last)) in (THOUGHT_BEGIN, CALL_BEGIN)
 
 
 def _ends_in_thought(tokenizer: Tokenizer, ids: Iterable[int]) -> bool:

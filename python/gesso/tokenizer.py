@@ -166,12 +166,16 @@ class Tokenizer(UnchangingHandle):
         tokens = {name: self.native.token(token) for name, token in ids.items() if token is not None}
         return _chat_template.render(compiled, {**DEFAULTS, **given, "messages": messages}, {"bos_token": "", **tokens})
 
-    def _encode_rendered(self, text: Text) -> list[int]:
-        """Returns the ids of a rendered conversation. Special tokens are what the template has written as such."""
+    def _encode_rendered(self, text: Text, is_whole: bool = True) -> list[int]:
+        """Returns the ids of a rendered conversation. Special tokens are what the template has written as such.
+
+        is_whole: False for a part of it that does not begin it.
+        """
         _check_unicode(text)
-        ids = self.native.encode_prompt_parts(list(_parts(text, TEMPLATE)))
+        encode = self.native.encode_prompt_parts
+        ids = encode(list(_parts(text, TEMPLATE)), is_whole)
         # Where the origin is not known, a special token is neither dropped nor trusted.
-        if UNKNOWN in text.origins and ids != self.native.encode_prompt_parts(list(_parts(text, TEMPLATE + UNKNOWN))):
+        if UNKNOWN in text.origins and ids != encode(list(_parts(text, TEMPLATE + UNKNOWN)), is_whole):
             raise ValueError(
                 "chat template: it makes special tokens in a way in which gesso cannot tell them from a user's text;"
                 " use +, ~ or format to put them together"

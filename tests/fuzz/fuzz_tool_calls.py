@@ -29,8 +29,8 @@ from typing import Any
 
 from gesso import Reply, ReplyParser, ToolCall
 from gesso.calls.reader import KEY, NAME, QUOTE, Source
+from gesso.calls.tool_call import MAX_READINGS, parse_calls
 from gesso.reply import CALL_BEGIN, ENDS, MARKERS
-from gesso.tool_call import MAX_READINGS, parse_calls
 
 SEEDS = Path(__file__).parent / "seeds" / "tool_calls" / "replies.jsonl"  # a JSON string in each line
 DICTIONARY = [

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fuzz import fuzz_tool_calls
-from gesso import tool_call
+from gesso.calls import tool_call
 from gesso.calls.reader import Reader, Source
 
 parse_calls = tool_call.parse_calls

@@ -23,11 +23,11 @@ ALLOWED = {
     "files/hf": {"files"},
     "synth": {"files", "files/hf"},
     "templates": set(),
-    "calls": set(),
+    "calls": {"files", "templates"},
     API: {"files", "files/hf", "templates", "calls"},
     "bundled": {API},
     "measure": {API, "files", "files/hf", "synth"},
-    "cli": {API, "files", "files/hf", "synth", "bundled", "measure", "templates"},
+    "cli": {API, "files", "files/hf", "synth", "bundled", "measure", "calls", "templates"},
 }
 
 

@@ -15,10 +15,10 @@ from rich.live import Live
 from rich.text import Text
 
 from gesso._native import StepEvent
+from gesso.calls.tool_call import ToolCall
 from gesso.measure.text import visible
 from gesso.reply import ReplyEvent, ThoughtDelta
 from gesso.tokenizer import Tokenizer
-from gesso.tool_call import ToolCall
 
 UNCERTAIN = "dim"  # the style of tokens that are not accepted yet
 THOUGHT = "dim"

@@ -10,7 +10,7 @@ import pytest
 from gesso import Reply, ToolCall, parse_reply
 from gesso.calls.reader import MAX_DEPTH, MAX_DIGITS, Source
 from gesso.calls.repair import RepairingReader
-from gesso.tool_call import LEAST_READINGS, MAX_READINGS, parse_calls
+from gesso.calls.tool_call import LEAST_READINGS, MAX_READINGS, parse_calls
 
 # In the format
 
@@ -386,7 +386,7 @@ def test_a_long_call_is_read_in_fewer_ways(monkeypatch, num_texts, most):
             readings.append(self)
             super().read()
 
-    monkeypatch.setattr("gesso.tool_call.RepairingReader", Counted)
+    monkeypatch.setattr("gesso.calls.tool_call.RepairingReader", Counted)
     (call,) = parse_calls('call:f{a:["' + '"a":"b",' * num_texts)
     assert "a text that can end in one place only" in call.error
     assert len(readings) == most
