@@ -9,14 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from gesso import _native
 from gesso.arguments import as_bool, as_str
 from gesso.files.callback import plain_callback
-from gesso.files.checkpoint import fill_checkpoint, outline
 from gesso.files.gguf_reader import open_gguf
-from gesso.files.hf.field_names import naming_fields
-from gesso.files.hf.folder import read_checkpoint
 from gesso.files.locate import locate
 from gesso.files.regular_file import AnyPath
 from gesso.model import Model
-from gesso.templates.chat_template import compile_chat
 
 
 def load(
@@ -89,6 +85,8 @@ def load(
     as_bool("mmap", mmap)
     as_bool("copy_weights", copy_weights)
     if chat_template is not None:
+        from gesso.templates.chat_template import compile_chat
+
         compile_chat(chat_template)  # before the weights are loaded, which can take minutes
     progress = plain_callback("on_progress", on_progress)
     checkpoint = open_checkpoint(path, mmap=mmap)
@@ -117,7 +115,11 @@ def check_num_threads(num_threads: int | None) -> None:
 def naming_fields_of(path: AnyPath) -> AbstractContextManager[None]:
     """Where `path` is a Hugging Face folder, errors about GGUF keys and tensors name its fields, too."""
     path = locate(path)
-    return naming_fields(path) if path.is_dir() else nullcontext()
+    if not path.is_dir():
+        return nullcontext()
+    from gesso.files.hf.field_names import naming_fields
+
+    return naming_fields(path)
 
 
 def open_checkpoint(path: AnyPath, *, with_values: bool = True, mmap: bool = True) -> _native.Checkpoint:
@@ -131,6 +133,10 @@ def open_checkpoint(path: AnyPath, *, with_values: bool = True, mmap: bool = Tru
     path = locate(path)
     if not path.is_dir():
         return open_gguf(path, mmap=mmap)
+    # What only folders need is imported for them alone.
+    from gesso.files.checkpoint import fill_checkpoint, outline
+    from gesso.files.hf.folder import read_checkpoint
+
     source = read_checkpoint(path, mmap=mmap)
     tensors = list(source.tensors())
     return (

@@ -9,7 +9,6 @@ from typing import Any, Literal, overload
 from gesso import _native
 from gesso.arguments import as_ids
 from gesso.handle import UnchangingHandle
-from gesso.templates import chat_template as _chat_template
 from gesso.templates.marked_text import TEMPLATE, UNKNOWN, Text
 from gesso.templates.messages import check_json, check_tools, prepare_messages
 
@@ -30,7 +29,9 @@ class Tokenizer(UnchangingHandle):
     def __init__(self, native: _native.Tokenizer, chat_template: str | None = None):
         self.native = native
         if chat_template is not None:
-            _chat_template.compile_chat(chat_template)
+            from gesso.templates.chat_template import compile_chat  # Jinja takes half the time of `import numpy`
+
+            compile_chat(chat_template)
         self._chat_template = chat_template
 
     def encode(self, text: str, parse_special: bool = True) -> list[int]:
@@ -155,16 +156,18 @@ class Tokenizer(UnchangingHandle):
             raise ValueError(
                 "this checkpoint has no chat template; give one as chat_template, or pass plain text as the prompt"
             )
-        compiled = _chat_template.compile_chat(source)
+        from gesso.templates import chat_template as templates
+
+        compiled = templates.compile_chat(source)
         new = (name for name, value in given.items() if name not in DEFAULTS or bool(value) != bool(DEFAULTS[name]))
-        _chat_template.check_variables(compiled, new, (*DEFAULTS, "tokenize", "chat_template"))
+        templates.check_variables(compiled, new, (*DEFAULTS, "tokenize", "chat_template"))
         check_tools(given.get("tools"))
         for name, value in given.items():
             if isinstance(value, str) or name == "documents":
                 check_json(value, name)
         ids: dict[str, int | None] = {name: getattr(self.native, f"{name}_id") for name in SPECIAL_TOKENS}
         tokens = {name: self.native.token(token) for name, token in ids.items() if token is not None}
-        return _chat_template.render(compiled, {**DEFAULTS, **given, "messages": messages}, {"bos_token": "", **tokens})
+        return templates.render(compiled, {**DEFAULTS, **given, "messages": messages}, {"bos_token": "", **tokens})
 
     def _encode_rendered(self, text: Text, is_whole: bool = True) -> list[int]:
         """Returns the ids of a rendered conversation. Special tokens are what the template has written as such.

@@ -29,10 +29,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gesso.calls.reader import QUOTE, Reader, Source, shown
-from gesso.calls.repair import RepairingReader
+
+if TYPE_CHECKING:
+    from gesso.calls.repair import RepairingReader
 
 MAX_READINGS = 32  # how many ways to read one call are tried, at most
 # If a call is so long that they would take seconds, they end at this many characters, but not before a few are tried.
@@ -93,6 +95,8 @@ def _read_repaired(source: Source, at: int, closed: bool) -> tuple[RepairingRead
 
     closed: a marker ends the text.
     """
+    from gesso.calls.repair import RepairingReader  # its patterns take long to compile, and few calls need it
+
     found: RepairingReader | None = None
     failed: tuple[RepairingReader, str] | None = None
     choices: list[int] = []

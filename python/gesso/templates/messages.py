@@ -6,8 +6,6 @@ import json
 import math
 from typing import Any
 
-from gesso.templates.filters import tojson
-
 PART_TYPES = ("text", "image", "audio", "video")  # of the parts of a content, in the templates of this family
 
 
@@ -35,6 +33,8 @@ def _prepare(message: dict[str, Any], where: str) -> dict[str, Any]:
     if not isinstance(message.get("role"), str):
         raise TypeError(f"{where}.role: expected a string, got {_kind(message.get('role'))}")
     if message["role"] == "tool" and isinstance(message.get("content"), dict):
+        from gesso.templates.filters import tojson  # with Jinja, which a model without a chat does not need
+
         message["content"] = tojson(message["content"])
     _check_content(message.get("content"), f"{where}.content")
     if message.get("tool_calls"):

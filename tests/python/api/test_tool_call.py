@@ -386,7 +386,7 @@ def test_a_long_call_is_read_in_fewer_ways(monkeypatch, num_texts, most):
             readings.append(self)
             super().read()
 
-    monkeypatch.setattr("gesso.calls.tool_call.RepairingReader", Counted)
+    monkeypatch.setattr("gesso.calls.repair.RepairingReader", Counted)
     (call,) = parse_calls('call:f{a:["' + '"a":"b",' * num_texts)
     assert "a text that can end in one place only" in call.error
     assert len(readings) == most
