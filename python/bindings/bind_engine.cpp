@@ -43,22 +43,6 @@ auto call_engine(const Body& body) {
   return body();
 }
 
-// Calls wait(at_most), in seconds, until it returns true or `seconds` are over. It does so in slices, so that Ctrl-C
-// ends it.
-template <typename Wait>
-bool wait_in_slices(std::optional<double> seconds, const Wait& wait) {
-  using Clock = std::chrono::steady_clock;
-  constexpr double kSlice = 0.05;
-  const Clock::time_point start = Clock::now();
-  for (;;) {
-    const double passed = std::chrono::duration<double>(Clock::now() - start).count();
-    const double left = seconds.value_or(std::numeric_limits<double>::infinity()) - passed;
-    if (wait(std::min(left, kSlice))) return true;
-    if (left <= kSlice) return false;
-    poll_signals();
-  }
-}
-
 // A callback of the request has raised an exception, which PyRequest has.
 struct CallbackFailed : std::exception {
   const char* what() const noexcept override { return "a callback failed"; }

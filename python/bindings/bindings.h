@@ -4,8 +4,10 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -89,6 +91,22 @@ inline bool poll_signals() {
   HoldGil acquire;
   if (outlive_python([] { return PyErr_CheckSignals(); }) != 0) throw nb::python_error();
   return false;
+}
+
+// Calls wait(at_most), in seconds, until it returns true or `seconds` are over. It does so in slices, so that Ctrl-C
+// ends it.
+template <typename Wait>
+bool wait_in_slices(std::optional<double> seconds, const Wait& wait) {
+  using Clock = std::chrono::steady_clock;
+  constexpr double kSlice = 0.05;
+  const Clock::time_point start = Clock::now();
+  for (;;) {
+    const double passed = std::chrono::duration<double>(Clock::now() - start).count();
+    const double left = seconds.value_or(std::numeric_limits<double>::infinity()) - passed;
+    if (wait(std::min(left, kSlice))) return true;
+    if (left <= kSlice) return false;
+    poll_signals();
+  }
 }
 
 }  // namespace gesso::bindings

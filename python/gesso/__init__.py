@@ -37,7 +37,8 @@ from gesso._native import (
 
 if TYPE_CHECKING:  # the others, which are imported when they are first asked for, see __getattr__
     from gesso.calls.tool_call import ToolCall
-    from gesso.chat import Chat, ChatEvent, ChatReply
+    from gesso.chat import Chat
+    from gesso.chat_events import ChatEvent, ChatReply
     from gesso.config import Config
     from gesso.engine import EndEvent, Engine, Request
     from gesso.files.development import get_cmake_dir, get_include, get_library
@@ -54,8 +55,8 @@ if TYPE_CHECKING:  # the others, which are imported when they are first asked fo
 __version__: str
 _MODULES = {
     "Chat": "gesso.chat",
-    "ChatEvent": "gesso.chat",
-    "ChatReply": "gesso.chat",
+    "ChatEvent": "gesso.chat_events",
+    "ChatReply": "gesso.chat_events",
     "Config": "gesso.config",
     "EndEvent": "gesso.engine",
     "Engine": "gesso.engine",

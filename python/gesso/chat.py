@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from gesso import _native
 from gesso.arguments import as_bool, as_integer, as_str, as_timeout, make_options
 from gesso.calls.tool_call import ToolCall
 from gesso.calls.tools import Tool, read_tools
-from gesso.engine import EndEvent, Request
+from gesso.chat_events import ChatEvent, ChatReply, Message, ReplyStream
+from gesso.engine import Request
 from gesso.handle import Handle
 from gesso.options import GenerationOptions
-from gesso.reply import ENDS, Reply, ReplyDecoder, ReplyEvent, TextDelta, ThoughtDelta, ends_inside
-from gesso.result import FinishReason, Result
+from gesso.reply import ENDS, ReplyDecoder, ends_inside
+from gesso.result import Result
 from gesso.session import Session
-from gesso.stream import StreamEvent, TextStream
 from gesso.templates.conversation import Conversation, common_length
 from gesso.templates.messages import prepare_messages
 
@@ -27,35 +27,8 @@ if TYPE_CHECKING:
     from gesso.model import Model
     from gesso.templates.marked_text import Text
 
-Message = dict[str, Any]
 SLACK = 16  # so many tokens in front of a snapshot can be taken back, too
 PLACEHOLDER: Message = {"role": "assistant", "content": "x"}  # stands for a reply that is not there yet
-
-
-@dataclass(frozen=True)
-class ChatReply(Reply):
-    """What a chat answers. `results` has the `Result` of each of the model's replies, of which the last counts.
-
-    tool_calls: calls that were not run: those of tools that have no function, of a reply that was cut off, and of the
-    last round.
-    """
-
-    results: tuple[Result, ...]
-
-    @property
-    def finish_reason(self) -> FinishReason:
-        """That of the last reply, see `Result`."""
-        return self.results[-1].finish_reason
-
-
-@dataclass(frozen=True)
-class ChatEvent(StreamEvent):
-    """What an answer of a chat has come to. `delta` is the answer's text alone, without thoughts and tool calls."""
-
-    thought: str = ""  # the next piece of the model's thought
-    tool_call: ToolCall | None = None  # a call that the model has made
-    tool_message: Message | None = None  # what a function has answered to one
-    reply: ChatReply | None = None  # in the last event
 
 
 class Chat(Handle):
@@ -188,7 +161,7 @@ class Chat(Handle):
         if is_first:
             self._take_snapshot(messages, ids, options)
         texts = self.model._text_stream(options)
-        replies = _ReplyStream(ReplyDecoder(self._tokenizer, ids), texts)
+        replies = ReplyStream(ReplyDecoder(self._tokenizer, ids), texts)
         left = None if end is None else max(end - time.monotonic(), 1e-3)
         behind = ids[self._length() :]
         request = self.model._submit(behind, left, True, options, session=self._session)
@@ -270,41 +243,6 @@ class Chat(Handle):
 
         after = self._render([*messages, reply.message()], False).text
         self._conversation = conversation.with_reply(after, result.ids, keeps)
-
-
-class _ReplyStream:
-    """Makes the events of one reply: thoughts, text and tool calls apart."""
-
-    def __init__(self, decoder: ReplyDecoder, texts: TextStream):
-        self._decoder = decoder
-        self._texts = texts
-        self._ids: list[int] = []  # final ids that have not been read, since a stop string may begin in them
-        self._num_read = 0
-        self.last = ChatEvent("", "", 0, 0, 0, 0.0)
-
-    def read(self, event: Any) -> Iterable[ChatEvent]:
-        shown = self._texts.read(event)
-        self.last = ChatEvent("", "", shown.canvas, shown.step, shown.max_denoising_steps, shown.entropy)
-        if isinstance(event, EndEvent):
-            events = [*self._decoder.push(event.result.ids[self._num_read :]), *self._decoder.flush()]
-            return [self._event(part) for part in events]
-        if isinstance(event, _native.StepEvent):
-            return [replace(self.last, draft=shown.draft)]
-        if event.text_length < len(event.ids):
-            return []  # the rest comes with the end
-        self._ids += event.ids.tolist()
-        count = self._texts.num_certain(self._ids)
-        events = self._decoder.push(self._ids[:count])
-        self._num_read += count
-        del self._ids[:count]
-        return [self._event(part) for part in events]
-
-    def _event(self, part: ReplyEvent) -> ChatEvent:
-        if isinstance(part, ThoughtDelta):
-            return replace(self.last, thought=part.text)
-        return (
-            replace(self.last, delta=part.text) if isinstance(part, TextDelta) else replace(self.last, tool_call=part)
-        )
 
 
 def _end(request: Request) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -135,7 +134,7 @@ class Model(UnchangingHandle):
         seeds = as_seeds_of_many(seed, prompts)
         values = make_options(options, 1, True, "generate_many")
         _native.check_options(_native.GenerationOptions(values), self.native)
-        return _stream(self, iter(prompts), iter(seeds), options)
+        return _streams.many(self, iter(prompts), iter(seeds), options)
 
     def stream(
         self, prompt: Prompt, *, timeout: float | None = None, **options: Unpack[GenerationOptions]
@@ -279,63 +278,3 @@ class Model(UnchangingHandle):
         if self.tokenizer is None:
             raise ValueError("this checkpoint has no tokenizer; pass token ids instead of text")
         return self.tokenizer
-
-
-def _stream(
-    model: Model, prompts: Iterator[Prompt], seeds: Iterator[int], options: OptionsOfMany
-) -> Iterator[Result | Exception]:
-    """What `Model.generate_many` yields."""
-    engine = Engine(model)
-    failure: Exception | None = None  # of the prompts or the seeds
-    try:
-        submitted = _submit_all(engine, prompts, seeds, options)
-        rows: deque[Request | Exception] = deque()
-        while True:
-            # So many rows are under way, or wait for the rows in front of them. In a forked process this raises.
-            most = 2 * engine.max_running
-            # The next prompt may be long in coming, so a row that is done goes out before it is asked for.
-            while len(rows) < most and not (rows and _is_done(rows[0])):
-                try:
-                    rows.append(next(submitted))
-                except StopIteration:
-                    break
-                except Exception as error:
-                    failure = error
-            if rows:
-                yield _outcome(rows.popleft())
-            elif failure is None:
-                return
-            else:
-                raise failure
-    finally:
-        del failure  # its traceback refers to this frame
-        engine.close()
-
-
-def _submit_all(
-    engine: Engine, prompts: Iterator[Prompt], seeds: Iterator[int], options: OptionsOfMany
-) -> Iterator[Request | Exception]:
-    """Yields the request of each prompt, or what is wrong with the prompt."""
-    for prompt in prompts:
-        try:
-            seed = next(seeds)
-        except StopIteration:
-            raise _native.ArgumentError("seed: expected one for each prompt, got fewer seeds than prompts") from None
-        try:
-            row: Request | Exception = engine.submit(prompt, seed=seed, **options)
-        except Exception as error:
-            row = error.with_traceback(None)  # its frames would keep what they refer to
-        yield row
-
-
-def _is_done(row: Request | Exception) -> bool:
-    return isinstance(row, Exception) or row.done()
-
-
-def _outcome(row: Request | Exception) -> Result | Exception:
-    if isinstance(row, Exception):
-        return row
-    try:
-        return row.result()
-    except Exception as error:
-        return error.with_traceback(None)

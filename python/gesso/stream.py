@@ -1,14 +1,17 @@
-"""Text as it comes: what `Model.stream`, `Model.astream` and `Model.agenerate` do with a request of an engine."""
+"""What `Model.stream`, `Model.astream`, `Model.agenerate` and `Model.generate_many` do with an engine."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gesso import _native
 from gesso._native import CanvasEvent, StepEvent
-from gesso.engine import EndEvent, Request, RequestEvent
+from gesso.engine import EndEvent, Engine, Request, RequestEvent
+from gesso.options import OptionsOfMany, Prompt
 from gesso.result import Result
 from gesso.tokenizer import Tokenizer
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     import asyncio
 
     from numpy.typing import NDArray
+
+    from gesso.model import Model
 
 
 @dataclass(frozen=True)
@@ -172,3 +177,63 @@ async def agenerate(submit: Submit) -> Result:
         return request.result()
     finally:
         request.cancel()
+
+
+def many(
+    model: Model, prompts: Iterator[Prompt], seeds: Iterator[int], options: OptionsOfMany
+) -> Iterator[Result | Exception]:
+    """What `Model.generate_many` yields."""
+    engine = Engine(model)
+    failure: Exception | None = None  # of the prompts or the seeds
+    try:
+        submitted = _submit_all(engine, prompts, seeds, options)
+        rows: deque[Request | Exception] = deque()
+        while True:
+            # So many rows are under way, or wait for the rows in front of them. In a forked process this raises.
+            most = 2 * engine.max_running
+            # The next prompt may be long in coming, so a row that is done goes out before it is asked for.
+            while len(rows) < most and not (rows and _is_done(rows[0])):
+                try:
+                    rows.append(next(submitted))
+                except StopIteration:
+                    break
+                except Exception as error:
+                    failure = error
+            if rows:
+                yield _outcome(rows.popleft())
+            elif failure is None:
+                return
+            else:
+                raise failure
+    finally:
+        del failure  # its traceback refers to this frame
+        engine.close()
+
+
+def _submit_all(
+    engine: Engine, prompts: Iterator[Prompt], seeds: Iterator[int], options: OptionsOfMany
+) -> Iterator[Request | Exception]:
+    """Yields the request of each prompt, or what is wrong with the prompt."""
+    for prompt in prompts:
+        try:
+            seed = next(seeds)
+        except StopIteration:
+            raise _native.ArgumentError("seed: expected one for each prompt, got fewer seeds than prompts") from None
+        try:
+            row: Request | Exception = engine.submit(prompt, seed=seed, **options)
+        except Exception as error:
+            row = error.with_traceback(None)  # its frames would keep what they refer to
+        yield row
+
+
+def _is_done(row: Request | Exception) -> bool:
+    return isinstance(row, Exception) or row.done()
+
+
+def _outcome(row: Request | Exception) -> Result | Exception:
+    if isinstance(row, Exception):
+        return row
+    try:
+        return row.result()
+    except Exception as error:
+        return error.with_traceback(None)

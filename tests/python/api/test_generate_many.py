@@ -167,7 +167,7 @@ def test_a_row_that_is_done_comes_before_the_next_prompt_is_asked_for(narrow, mo
         asked.append("third")
         yield [11]
 
-    monkeypatch.setattr(sys.modules["gesso.model"], "Engine", Watched)
+    monkeypatch.setattr(sys.modules["gesso.stream"], "Engine", Watched)
     results = narrow.generate_many(prompts(), max_new_tokens=1)
     assert isinstance(next(results), gesso.Result) and asked == []
     wait_for_all()
