@@ -375,7 +375,8 @@ class Measurement {
     if (has_steps || has_ops) {
       gesso::Session session(model_, canvases_);
       const int64_t few = std::min(arguments_.steps, kFewSteps);
-      if (has_steps) make_canvas(session, few, {});  // reads the file and takes memory; a GPU records steps
+      // It reads the file and takes memory, and a GPU records steps.
+      if (has_steps && !arguments_.quick) make_canvas(session, few, {});
       profile(session, has_ops ? arguments_.steps : few);
       if (has_steps) measure_steps(session);
       if (has_ops) show_ops();

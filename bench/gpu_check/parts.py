@@ -78,7 +78,8 @@ def bench(model: str, *options: str, tool: tuple[str, ...] = ()) -> Commands:
 
     def commands(setting: Setting) -> list[Command]:
         types = MODELS[model].split(":")[1]
-        subject = ["--synthetic", f"small:{types}" if setting.is_rehearsal else MODELS[model], "--device", "cuda"]
+        synthetic = f"small:{types}:2" if setting.is_rehearsal else MODELS[model]
+        subject = ["--synthetic", synthetic, "--device", "cuda"]
         notes = {"commit": setting.about_kit["commit"], "driver": setting.machine["driver"]}
         origin = [word for key, text in notes.items() for word in ("--note", f"{key}={text}")]
         sizes = ["--cached", "16", "--quick"] if setting.is_rehearsal else ["--cached", "1024"]
