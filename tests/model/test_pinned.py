@@ -158,7 +158,7 @@ def test_everything_pinned(model, stability_threshold):
     """No position is uncertain. The canvas stops as soon as the stability rule allows, and is committed as given."""
     pins = {i: 20 + i for i in range(model.config.canvas_length)}
     assert check(model, [5], 0, [pins], stability_threshold=stability_threshold) == stability_threshold + 1
-    out = model.generate([5], pinned=pins, max_new_tokens=1, **OPTIONS | {"end_token_ids": []})
+    out = model.generate([5], pinned=pins, max_new_tokens=len(pins), **OPTIONS | {"end_token_ids": []})
     assert out.sequences[0] == list(pins.values())
 
 
