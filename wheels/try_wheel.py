@@ -25,6 +25,7 @@ def run(*command, cwd: Path | None = None) -> None:
 @dataclass
 class Python:
     path: Path
+    num_puzzles = 100
 
     def command(self, environment: Path) -> list:
         """What runs the Python of an environment."""
@@ -43,6 +44,7 @@ class ArmPython:
     that QEMU should run them. So it gets pip as a file, and what it installs is downloaded from here."""
 
     folder: Path
+    num_puzzles = 4  # an emulated processor takes long
 
     def command(self, environment: Path) -> list:
         return ["qemu-aarch64", "-L", self.folder / "root", environment / "bin/python"]
@@ -81,4 +83,4 @@ def try_wheel(wheel: Path, python: Python | ArmPython, environment: Path) -> Non
     (environment / "readme.py").write_text(examples(), encoding="utf-8")
     run(*command, "readme.py", cwd=environment)
     run(*command, environment / "bin/gesso", "devices", cwd=environment)
-    run(*command, environment / "bin/gesso", "demo", cwd=environment)
+    run(*command, environment / "bin/gesso", "demo", "--puzzles", str(python.num_puzzles), cwd=environment)
