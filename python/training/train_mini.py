@@ -8,7 +8,7 @@ run that goes on from its state computes what a run without a stop would have co
 give the same losses each time, with the same number of threads.
 
 `--weights FILE` goes on from the weights.safetensors of an earlier run, and its curve from the log.jsonl that lies
-beside them. Their place in the repository is python/training/mini/trained/, which no run has filled yet.
+beside them. Those of the bundled model are in python/training/mini/trained/; `bundle_mini.py` puts new ones there.
 
 On a machine with other work, the run takes what is left if it is started like this:
 

@@ -32,7 +32,8 @@ def problems(names: list[str]) -> list[str]:
     if not any(name.startswith("gesso/_native.") and name.endswith((".so", ".pyd")) for name in modules):
         found.append("gesso/_native is missing")
     # Type checkers read a package's types only where py.typed stands beside them.
-    for name in ("gesso/__init__.py", "gesso/py.typed", "gesso/_native.pyi", "gesso/bundled/sudoku-6x6.gguf"):
+    models = (f"gesso/bundled/{name}.gguf" for name in ("mini", "sudoku-6x6"))
+    for name in ("gesso/__init__.py", "gesso/py.typed", "gesso/_native.pyi", *models):
         if name not in names:
             found.append(f"{name} is missing")
     for pattern in FOR_OTHERS:

@@ -11,6 +11,7 @@ GOOD = [
     "gesso/__main__.py",
     "gesso/_native.abi3.so",
     "gesso/_native.pyi",
+    "gesso/bundled/mini.gguf",
     "gesso/bundled/sudoku-6x6.gguf",
     "gesso/include/gesso/gesso.h",
     "gesso/include/gesso/model.h",
