@@ -348,7 +348,8 @@ TEST_CASE("fields of structs that came later stay where they are") {
   CHECK(offsetof(gesso_options, seeds) == 112);
   CHECK(offsetof(gesso_options, canvas) == 128);
   CHECK(offsetof(gesso_options, num_pins) == 152);
-  CHECK(offsetof(gesso_options, num_stop) == 168);
+  CHECK(offsetof(gesso_options, on_poll) == 160);
+  CHECK(offsetof(gesso_options, num_stop) == 176);
   CHECK(offsetof(gesso_request_options, keep_events) == 56);
   CHECK(offsetof(gesso_step_event, length) == 72);
   CHECK(offsetof(gesso_canvas_event, text_length) == 56);

@@ -11,7 +11,7 @@ from typing import cast
 from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, option_value
-from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, cut_at_end, make_console
+from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, make_console
 from gesso.cli.progress import Progress
 from gesso.files.regular_file import as_path, read_text
 from gesso.loading import load
@@ -181,16 +181,15 @@ def make_prompt(tokenizer: Tokenizer, prompt: str, template: str | None, options
 
 def generate(model: Model, tokenizer: Tokenizer, prompt: list[int], options: argparse.Namespace) -> GenerationOutput:
     """Generates a text and prints it canvas by canvas."""
-    ends = model.config.end_token_ids
     decoder = ReplyDecoder(tokenizer, prompt)
     display: LiveText | PlainText = PlainText(sys.stdout)
     if options.live and can_show_live(sys.stdout):
-        display = LiveText(make_console(sys.stdout), tokenizer, ends)
+        display = LiveText(make_console(sys.stdout), tokenizer, model.config.end_token_ids)
     thoughts = None if sys.stdout.isatty() else PlainText(sys.stderr)
     reply = ReplyText(display, thoughts)
 
     def on_canvas(event: _native.CanvasEvent) -> None:
-        ids = cut_at_end(event.ids, ends).tolist()
+        ids = event.ids[: event.text_length].tolist()
         display.count(len(ids))
         reply.show(decoder.push(ids))
 

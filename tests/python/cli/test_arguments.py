@@ -88,7 +88,7 @@ def test_the_text_is_the_same_in_any_order(path):
         (["run", "M", "hi", "--see", "7"], "gesso run: error: unrecognized arguments: --see"),
         (["run", "M", "hi", "--max-new", "7"], "gesso run: error: unrecognized arguments: --max-new"),
         (["inspect", "M", "--tensor"], "gesso inspect: error: unrecognized arguments: --tensor"),
-        (["demo", "x"], "gesso demo: error: unrecognized arguments: x"),
+        (["demo", "x"], "gesso demo: error: argument NAME: invalid choice: 'x'"),
         (["synth"], "gesso synth: error: the following arguments are required: OUT"),
         (["quantize", "A", "B"], "gesso quantize: error: the following arguments are required: --preset"),
         (["run", "--seed"], "gesso run: error: argument --seed: expected one argument"),

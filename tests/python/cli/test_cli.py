@@ -33,7 +33,7 @@ def test_run_prints_the_text_and_nothing_else(path, model):
     status, out, err = run("run", path, "hi", "--raw", "--max-new-tokens", "20")
     assert (status, err) == (0, "")
     expected = model.generate("hi", max_new_tokens=20)
-    assert len(expected.denoising_steps[0]) == 3  # 20 tokens are rounded up to 3 canvases of 8
+    assert len(expected.denoising_steps[0]) == 3  # of 8 tokens; the last four are cut off
     assert out == expected.texts[0] + "\n"
 
 

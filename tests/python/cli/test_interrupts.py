@@ -111,5 +111,5 @@ print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
 def test_a_program_that_imports_gesso_gets_its_keyboard_interrupt(site):
     """Only the command takes the signal for itself."""
-    status, out, err = interrupted([sys.executable, "-c", LIBRARY], site, "import gesso.config")
+    status, out, err = interrupted([sys.executable, "-c", LIBRARY], site, "import gesso._native")
     assert (status, out, err) == (0, "interrupted\nTrue\n", "")
