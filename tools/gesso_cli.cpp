@@ -154,7 +154,7 @@ class Display {
   virtual ~Display() = default;
 
   virtual void step(const gesso::StepEvent&) {}
-  virtual void canvas(const gesso::CanvasEvent& event) { add(decoder_.push(before_end(event.ids))); }
+  virtual void canvas(const gesso::CanvasEvent& event) { add(decoder_.push(text_of(event))); }
   virtual void end(const gesso::Result&) {
     add(decoder_.flush());
     if (!ends_line_) add("\n");
@@ -162,6 +162,10 @@ class Display {
 
  protected:
   virtual void commit(const std::string& text) { write(text); }
+
+  static std::span<const int32_t> text_of(const gesso::CanvasEvent& event) {
+    return event.ids.first(static_cast<size_t>(event.text_length));
+  }
 
   std::span<const int32_t> before_end(std::span<const int32_t> ids) const {
     return {ids.begin(), std::find_first_of(ids.begin(), ids.end(), ends_.begin(), ends_.end())};
@@ -189,12 +193,12 @@ class JsonLines : public Display {
     write("{\"event\": \"step\", \"canvas\": " + std::to_string(event.canvas) + ", \"step\": " +
           std::to_string(event.step) + ", \"max_steps\": " + std::to_string(event.max_denoising_steps) +
           ", \"mean_entropy\": " + std::to_string(event.mean_entropy) + ", \"accepted\": " + std::to_string(accepted) +
-          ", \"text\": " + text(event.argmax) + "}\n");
+          ", \"text\": " + text(before_end(event.argmax)) + "}\n");
   }
 
   void canvas(const gesso::CanvasEvent& event) override {
     write("{\"event\": \"canvas\", \"canvas\": " + std::to_string(event.canvas) +
-          ", \"steps\": " + std::to_string(event.denoising_steps) + ", \"text\": " + text(event.ids) + "}\n");
+          ", \"steps\": " + std::to_string(event.denoising_steps) + ", \"text\": " + text(text_of(event)) + "}\n");
   }
 
   void end(const gesso::Result& result) override {
@@ -206,7 +210,7 @@ class JsonLines : public Display {
   }
 
  private:
-  std::string text(std::span<const int32_t> ids) const { return json(tokenizer_.decode(before_end(ids))); }
+  std::string text(std::span<const int32_t> ids) const { return json(tokenizer_.decode(ids)); }
 };
 
 // The rows of a terminal that can be drawn anew. A row has text, and escapes that take no room.
