@@ -161,16 +161,16 @@ schedules: native $(VENV)/.test
 	$(call build,emulated,$(WITH_PACKAGE))
 	build/emulated/tests/schedules/engine_schedules --device cuda --count $(SCHEDULES)
 
-# What was compiled for the native tests also makes the module, and the prefix on which the programs are built. Where
-# there is no apt, there is no Python for Arm and no module.
+# What was compiled for the native tests also makes the module, and the prefix on which the programs are built. On
+# systems other than Debian there is no Python for Arm and no module.
 ARM := build/aarch64
 ARM_PYTHON := build/arm-python
-WITH_ARM_PYTHON = $(if $(HAS_APT),-DGESSO_PYTHON=ON -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
+WITH_ARM_PYTHON = $(if $(IS_DEBIAN),-DGESSO_PYTHON=ON -DPython_EXECUTABLE=$(abspath $(BIN)/python) \
   -DPython_INCLUDE_DIR=$(abspath $(ARM_PYTHON)/root/usr/include/python3.13))
-HAS_APT := $(shell command -v apt-get)
-aarch64: $(VENV)/.test $(if $(HAS_APT),$(ARM_PYTHON)/.packages)
+IS_DEBIAN := $(shell grep -sx 'ID=debian' /etc/os-release)
+aarch64: $(VENV)/.test $(if $(IS_DEBIAN),$(ARM_PYTHON)/.packages)
 	$(call build,aarch64,$(WITH_ARM_PYTHON))
-	$(if $(HAS_APT),MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(ARM) --target site --parallel $(JOBS))
+	$(if $(IS_DEBIAN),MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(ARM) --target site --parallel $(JOBS))
 	$(BIN)/ctest --preset aarch64
 	$(BIN)/cmake --install $(ARM) --prefix $(ARM)/prefix
 	$(BIN)/cmake -S tools -B $(ARM)/tools -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=$(abspath $(ARM)/prefix) \
@@ -210,6 +210,8 @@ wheel: $(VENV)/.build
 
 # The objects of the package, of `make cuda` and of `make aarch64` are taken, so only what is for one Python is compiled.
 wheels: $(VENV)/.wheels
+	$(if $(wildcard build/cuda/CMakeCache.txt),MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build build/cuda --parallel $(JOBS))
+	$(if $(wildcard $(ARM)/CMakeCache.txt),MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(ARM) --parallel $(JOBS))
 	$(BIN)/python wheels/make_wheels.py --objects $(PACKAGE) --cuda-objects build/cuda --arm-objects $(ARM) \
 	  --arm-python $(ARM_PYTHON)
 

@@ -237,6 +237,10 @@ class Output {
   void add(Record record) {
     if (path_.empty()) return;
     text_ += (text_.empty() ? " " : ",\n ") + record.add(origin_).to_json();
+    // A rename would put a file in place of a device: /dev/null, for example, would be gone for everybody.
+    if (std::filesystem::exists(path_) && !std::filesystem::is_regular_file(path_)) {
+      throw gesso::Error(path_ + ": cannot be written: expected a regular file");
+    }
     const std::string written = path_ + ".new";
     std::ofstream file(written);
     file << "[\n" << text_ << "\n]\n";

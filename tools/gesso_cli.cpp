@@ -323,8 +323,10 @@ std::vector<gesso::ChatMessage> conversation_of(const gesso::Session& session, c
   const std::vector<int32_t> ids = session.ids(0);
   std::vector<size_t> turns;
   for (size_t i = 0; i < ids.size(); ++i) {
-    const bool is_first = i < 2, is_behind_a_turn = !is_first && tokenizer.token(ids[i - 2]) == "<turn|>";
-    if (tokenizer.token(ids[i]) == "<|turn>" && (is_first || is_behind_a_turn)) turns.push_back(i);
+    // The marks of a turn stand in front of those of the next one, also in a state that others have made.
+    const bool is_behind_a_turn = i >= 2 && tokenizer.token(ids[i - 2]) == "<turn|>";
+    const bool may_begin = turns.empty() ? i < 2 || is_behind_a_turn : is_behind_a_turn && i >= turns.back() + 3;
+    if (may_begin && tokenizer.token(ids[i]) == "<|turn>") turns.push_back(i);
   }
   std::vector<gesso::ChatMessage> messages;
   for (size_t i = 0; i < turns.size(); ++i) {

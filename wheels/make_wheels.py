@@ -54,8 +54,9 @@ def build_environment(python: Path) -> Path:
     folder = OUT / "environments" / f"build-{python.name}"
     if not folder.exists():
         run(python, "-m", "venv", folder)
-        packages = [*requirements("requires"), *requirements("stub")]
-        run(folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+    # An earlier run may have been interrupted here, or the requirements may have changed.
+    packages = [*requirements("requires"), *requirements("stub")]
+    run(folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
     return folder / "bin/python"
 
 

@@ -115,7 +115,7 @@ void Generation::commit() {
 void Generation::end_at(const StopStrings::Cut& cut) {
   sequence_.rewind(result_.usage.prompt_tokens + cut.num_ids);
   const int64_t num_left = resolved_.settings.max_new_tokens - cut.num_ids;
-  const auto rest = std::span(cut.rest).first(std::min(num_left, std::ssize(cut.rest)));
+  const auto rest = std::span(cut.rest).first(std::min<int64_t>(num_left, std::ssize(cut.rest)));
   sequence_.ids.insert(sequence_.ids.end(), rest.begin(), rest.end());
 }
 

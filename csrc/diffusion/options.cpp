@@ -60,6 +60,11 @@ void check_stop(const GenerationOptions& options, const std::optional<Tokenizer>
   check(options.stop.empty() || tokenizer, "stop: the model has no tokenizer, so its tokens have no text");
   for (size_t i = 0; i < options.stop.size(); ++i) {
     check(!options.stop[i].empty(), "stop: expected strings of at least one character, but string ", i, " is empty");
+    try {
+      tokenizer->encode(options.stop[i], false);  // it must be UTF-8
+    } catch (const ArgumentError& error) {
+      throw ArgumentError(concat("stop: string ", i, ": ", error.what()));
+    }
   }
 }
 

@@ -12,7 +12,8 @@
 namespace gesso::diffusion {
 
 // Reads the ids of a growing text, and looks for the strings in what the tokenizer decodes, without special tokens. The
-// string that is complete first counts, so it does not matter where the ids are cut into canvases.
+// string that is complete first counts. Bytes of an unfinished character at the end of a canvas count as if the text
+// ended there; but for these it does not matter where the ids are cut into canvases.
 class StopStrings {
  public:
   struct Cut {

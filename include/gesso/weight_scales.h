@@ -44,7 +44,7 @@ GESSO_API std::vector<PlannedTensor> plan_tensors(std::span<const GgufTensor> te
                                                   std::span<const std::string> types);
 
 // The scale of a matrix, or of one expert, with whole blocks of `type`: its largest value, divided by the scale, is the
-// largest that NVFP4 holds. 1 for zeros. ArgumentError as in dequantize().
+// largest that NVFP4 holds. 1 for zeros and what is nearly zero. ArgumentError as in dequantize().
 GESSO_API float nvfp4_scale(const std::string& type, std::span<const std::byte> data, int num_threads = 0);
 
 }  // namespace gesso

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gesso.model import Model
     from gesso.templates.marked_text import Text
 
+PIECE = 256  # so many tokens are encoded before the time is looked at again
 SLACK = 16  # so many tokens in front of a snapshot can be taken back, too
 PLACEHOLDER: Message = {"role": "assistant", "content": "x"}  # stands for a reply that is not there yet
 
@@ -107,6 +108,7 @@ class Chat(Handle):
         new = _messages(message)
         chosen: GenerationOptions = {**self._options, **options}
         make_options(chosen, 1, True, "send")
+        self.model._text_stream(chosen)  # what is out of range raises before anything is encoded
         return self._answer(new, as_timeout(timeout), chosen)
 
     def _answer(
@@ -159,7 +161,7 @@ class Chat(Handle):
         ids = self._encode(conversation)
         num_cached = self._go_back_to(ids)
         if is_first:
-            self._take_snapshot(messages, ids, options)
+            self._take_snapshot(messages, ids, options, end)
         texts = self.model._text_stream(options)
         replies = ReplyStream(ReplyDecoder(self._tokenizer, ids), texts)
         left = None if end is None else max(end - time.monotonic(), 1e-3)
@@ -206,7 +208,9 @@ class Chat(Handle):
         self._session.rewind(common_length(self._session.ids[0], ids))
         return most
 
-    def _take_snapshot(self, messages: list[Message], ids: list[int], options: GenerationOptions) -> None:
+    def _take_snapshot(
+        self, messages: list[Message], ids: list[int], options: GenerationOptions, deadline: float | None
+    ) -> None:
         """Keeps what is encoded where the conversation may go on in another way than the prompt and the reply do.
 
         The template may take back what stands at the prompt's end, and it may leave out a thought. A sliding layer that
@@ -221,8 +225,10 @@ class Chat(Handle):
         later = self._encode(self._render([*messages, PLACEHOLDER], False))
         length = common_length(ids, later)
         for end in (length - SLACK, length):  # the second call leaves as much behind as it encodes
-            if end > self._length():
-                self._session.encode(ids[self._length() : end])
+            while (begin := self._length()) < end:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise _native.DeadlineExceeded("the deadline passed while the prompt was encoded")
+                self._session.encode(ids[begin : min(begin + PIECE, end)])
         self._snapshot = self._session.fork()
 
     def _note_reply(
@@ -273,6 +279,7 @@ def make_chat(
     given = [{"role": "system", "content": as_str("system", system)}] if system is not None else []
     given += prepare_messages(list(messages or []))
     make_options(options, 1, True, "chat")
+    model._text_stream(options)  # what is out of range raises here
     chat = Chat(
         model,
         given,
@@ -281,5 +288,8 @@ def make_chat(
         {"enable_thinking": as_bool("enable_thinking", enable_thinking), **(variables or {})},
         options,
     )
-    chat._render([*given, {"role": "user", "content": "x"}], True)  # what the template does not take raises here
+    is_open = bool(given) and given[-1]["role"] in ("user", "tool")
+    chat._render(
+        given if is_open else [*given, {"role": "user", "content": "x"}], True
+    )  # what the template does not take raises here
     return chat

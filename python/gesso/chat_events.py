@@ -34,7 +34,11 @@ class ChatReply(Reply):
 
 @dataclass(frozen=True)
 class ChatEvent(StreamEvent):
-    """What an answer of a chat has come to. `delta` is the answer's text alone, without thoughts and tool calls."""
+    """What an answer of a chat has come to.
+
+    `delta` is text alone, without thoughts and tool calls. It is that of all the model's replies, while `reply.text` is
+    the last one's. A `tool_message` stands between two replies.
+    """
 
     thought: str = ""  # the next piece of the model's thought
     tool_call: ToolCall | None = None  # a call that the model has made

@@ -250,7 +250,7 @@ def test_values_that_a_type_cannot_hold(tmp_path):
     tensors[first] = Tensor(tensors[first].name, "Q8_0", tensors[first].shape, broken)
     write_gguf(tmp_path / "nan", source.metadata, tensors)
     message = refusal(tmp_path / "nan", tmp_path / "a", "Q4_0")
-    assert "blk.0.ffn_down.weight: cannot be written as Q4_0: quantize: element 0 is " in message
+    assert "blk.0.ffn_down.weight: cannot be written as Q4_0: in the rows from 0 on: quantize: element 0 is " in message
     assert os.listdir(tmp_path) == ["nan"]
 
 

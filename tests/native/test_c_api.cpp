@@ -208,6 +208,11 @@ TEST_CASE("a text ends in front of a stop string, and after max_new_tokens") {
   one.c.max_new_tokens = 1;
   REQUIRE(loaded.generate(&one.c) == GESSO_OK);
   CHECK(loaded.ids == model.tokenizer()->encode("1"));
+  const char* const half[] = {"a", "\xac"};  // the last byte of a euro sign
+  one.c.stop = half;
+  CHECK(loaded.generate(&one.c) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("stop: string 1: text: expected UTF-8"));
+  one.c.stop = stop;
   one.c.pins = nullptr;
   one.c.num_pins = 0;
   CHECK(Loaded().generate(&one.c) == GESSO_ARGUMENT_ERROR);

@@ -1,9 +1,11 @@
 // Writing GGUF files: what is written can be read, and what is wrong is refused before anything is written.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -159,6 +161,22 @@ TEST_CASE("a file that the disk cannot hold is refused before its tensors come")
       GgufWriter(folder.file(), std::vector{kArchitecture}, std::vector<GgufTensor>{{"x", "I8", {large, large}}}),
       IoError);
   CHECK(folder.num_files() == 0);
+}
+
+TEST_CASE("after a write that failed the file is not finished") {
+  const Folder folder;
+  const std::vector<std::byte> bytes = counting(1 << 16);
+  GgufWriter writer(folder.file(), std::vector{kArchitecture}, std::vector<GgufTensor>{{"x", "I8", {1 << 16}}});
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const rlimit small = {1 << 12, before.rlim_max};  // the head and a part of the tensor
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  CHECK_THROWS_AS(writer.write(bytes), IoError);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, handler);
+  CHECK_THROWS_AS(writer.write(bytes), IoError);
+  CHECK_THROWS_AS(writer.finish(), IoError);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Files with other types. tests/downstream/test_tools.py compares them byte for byte with those of the Python package.
+// Files with other types. tests/downstream/test_quantize_tool.py compares them byte for byte with those of the Python
+// package.
 #include <doctest/doctest.h>
 #include <unistd.h>
 

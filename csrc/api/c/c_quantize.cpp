@@ -26,8 +26,12 @@ gesso_quantize_options default_options() {
 }  // namespace
 
 const char* gesso_preset_name(size_t index) {
-  static const auto& presets = *new std::vector<gesso::Preset>(gesso::presets());  // callers may keep a name
-  return index < presets.size() ? presets[index].name.c_str() : nullptr;
+  const char* name = nullptr;
+  guarded([&] {
+    static const auto& presets = *new std::vector<gesso::Preset>(gesso::presets());  // callers may keep a name
+    if (index < presets.size()) name = presets[index].name.c_str();
+  });
+  return name;
 }
 
 gesso_status gesso_quantize_options_init(gesso_quantize_options* options, size_t struct_size) {

@@ -35,7 +35,8 @@ void check_space(const std::string& path, uint64_t needed) {
   const std::filesystem::path folder = parent.empty() ? "." : parent;
   std::error_code error;
   const std::filesystem::space_info space = std::filesystem::space(folder, error);
-  if (error || space.available >= needed) return;  // what cannot be asked is found out by writing
+  if (error || space.capacity == 0 || space.available >= needed)
+    return;  // what cannot be asked is found out by writing
   throw IoError(
       concat(folder.string(), ": not enough space: ", needed, " bytes are needed, ", space.available, " are free"),
       ENOSPC);
@@ -77,8 +78,9 @@ struct GgufWriter::Impl {
   io::GgufHead head;
   std::vector<GgufTensor> tensors;
   platform::PartialFile file;
-  size_t turn = 0;    // the tensor that is being written
-  uint64_t done = 0;  // its bytes so far
+  size_t turn = 0;         // the tensor that is being written
+  uint64_t done = 0;       // its bytes so far
+  bool is_broken = false;  // a part of some bytes may have been written
 };
 
 GgufWriter::GgufWriter(const std::string& path, std::span<const GgufKey> keys, std::span<const GgufTensor> tensors) {
@@ -96,19 +98,23 @@ GgufWriter::GgufWriter(GgufWriter&&) noexcept = default;
 GgufWriter& GgufWriter::operator=(GgufWriter&&) noexcept = default;
 
 void GgufWriter::write(std::span<const std::byte> bytes) {
+  if (impl_->is_broken) throw IoError("write: an earlier write of this file has failed", EIO);
   while (!bytes.empty()) {
     check(impl_->turn < impl_->tensors.size(), "write: expected no more bytes, all tensors are complete; got ",
           bytes.size());
     const uint64_t missing = impl_->head.tensor_bytes[impl_->turn] - impl_->done;
     const auto part = bytes.first(std::min<uint64_t>(bytes.size(), missing));
+    impl_->is_broken = true;
     impl_->file.write(part);
     impl_->done += part.size();
     bytes = bytes.subspan(part.size());
     impl_->skip_complete();
+    impl_->is_broken = false;
   }
 }
 
 void GgufWriter::finish() {
+  if (impl_->is_broken) throw IoError("finish: an earlier write of this file has failed", EIO);
   if (impl_->turn < impl_->tensors.size()) {
     throw ArgumentError(concat("finish: tensor ", impl_->tensors[impl_->turn].name, ": expected ",
                                impl_->head.tensor_bytes[impl_->turn], " bytes, got ", impl_->done));

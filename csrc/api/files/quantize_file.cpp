@@ -138,7 +138,9 @@ class Conversion {
         try {
           quantize(info.type, rows, type, columns, out_, how);
         } catch (const ArgumentError& error) {  // about a value
-          throw FormatError(concat(info.name, ": cannot be written as ", type, ": ", error.what()));
+          const int64_t row = (rows.data() - info.data) / row_bytes(info.type, columns);
+          throw FormatError(
+              concat(info.name, ": cannot be written as ", type, ": in the rows from ", row, " on: ", error.what()));
         }
         put(out_);
       });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -67,7 +68,8 @@ float nvfp4_scale(const std::string& type, std::span<const std::byte> data, int 
     dequantize(type, part, values, num_threads);
     for (const float value : values) largest = std::max(largest, std::fabs(value));
   }
-  return largest > 0 ? largest / kLargestNvfp4 : 1.0f;
+  const float scale = largest / kLargestNvfp4;
+  return scale >= std::numeric_limits<float>::min() ? scale : 1.0f;  // below that its reciprocal may be infinite
 }
 
 }  // namespace gesso

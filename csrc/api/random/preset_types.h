@@ -1,5 +1,5 @@
-// Which type a preset gives a matrix: the rules of python/gesso/files/presets.py, as far as random checkpoints need
-// them. A test compares the two.
+// Which type a preset gives a matrix: the rules of api/files/presets.cpp, as far as random checkpoints need them.
+// tests/downstream/test_bench_tool.py compares the two.
 #pragma once
 
 #include <cstdint>

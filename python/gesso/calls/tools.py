@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import json
@@ -42,9 +43,10 @@ class Tool:
         except TypeError as error:
             return {"error": f"wrong arguments: {error}"}
         try:
-            value = self.function(**arguments)
+            value = self.function(**copy.deepcopy(dict(arguments)))  # the conversation keeps what the model wrote
         except Exception as error:
-            return {"error": f"{type(error).__name__}: {error}"}
+            message = f"{type(error).__name__}: {error}"  # it may have names of files that are not UTF-8
+            return {"error": message.encode("utf-8", "backslashreplace").decode()}
         check_json(value, f"the answer of the tool {self.name}")
         if isinstance(value, (str, dict)):
             return value
@@ -89,8 +91,9 @@ def declare(function: Callable[..., object], where: str = "tools") -> dict[str, 
     where = f"{where}, {name}"
     try:
         signature = inspect.signature(function)
-        is_function = inspect.isfunction(function) or inspect.ismethod(function)
-        hints = typing.get_type_hints(function if is_function else type(function).__call__)
+        body = inspect.unwrap(function)  # functools.cache, for example, wraps it
+        is_function = inspect.isfunction(body) or inspect.ismethod(body)
+        hints = typing.get_type_hints(body if is_function else type(function).__call__)
     except (ValueError, TypeError, NameError) as error:
         raise TypeError(f"{where}: its signature cannot be read: {error}") from None
     text, descriptions = _read_docstring(inspect.getdoc(function) or "")
@@ -130,7 +133,7 @@ def _schema(hint: Any, where: str) -> dict[str, Any]:
             return {"type": SIMPLE[kinds.pop()], "enum": list(arguments)}
     elif origin in (list, Sequence) and arguments:
         return {"type": "array", "items": _schema(arguments[0], where)}
-    elif hint is list:
+    elif hint is list or origin is list:
         return {"type": "array"}
     elif hint is dict or origin in (dict, Mapping):
         return {"type": "object"}

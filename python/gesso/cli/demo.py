@@ -27,6 +27,7 @@ from gesso.cli.display import (
     status_text,
     step_status,
 )
+from gesso.files.short_names import find_bundled
 from gesso.loading import load
 from gesso.measure.text import visible
 from gesso.model import Model
@@ -84,7 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 def demo(options: argparse.Namespace) -> int:
     if options.name == MINI and options.puzzles is not None:
         options.usage_error(f"--puzzles: {MINI} solves none")
-    path = options.model or (MINI if options.name == MINI else bundled_model())
+    path = options.model or (find_bundled(MINI) if options.name == MINI else bundled_model())
     model = load(path, num_threads=options.threads, activations=options.activations, mmap=options.mmap)
     if options.name == MINI:
         if model.tokenizer is None or model.tokenizer.chat_template is None:

@@ -5,8 +5,10 @@ What is encoded for a reply is counted, and each reply is compared with that of 
 
 from __future__ import annotations
 
+import functools
 import json
 import pickle
+import typing
 from collections.abc import Sequence
 from typing import Literal
 
@@ -214,6 +216,31 @@ def test_a_function_is_called(model, counted):
     }
 
 
+def test_a_function_may_change_what_it_gets(model, counted):
+    def total(items: list[int]) -> int:
+        result = 0
+        while items:
+            result += items.pop()
+        return result
+
+    chat = model.chat(tools=[total])
+    counted(chat, ["<|tool_call>call:total{items:[1,2]}<tool_call|>", "three"])
+    chat.send("hi")
+    assert chat.messages[1]["tool_calls"][0]["function"]["arguments"] == {"items": [1, 2]}
+    assert chat.messages[2]["content"] == "3"
+
+
+def test_wrapped_functions_and_bare_lists():
+    @functools.lru_cache
+    def cached(city: str, names: typing.List) -> str:  # noqa: UP006
+        return city
+
+    assert declare(cached)["function"]["parameters"]["properties"] == {
+        "city": {"type": "string"},
+        "names": {"type": "array"},
+    }
+
+
 def test_other_docstrings():
     def f(x: Sequence[int], *, y: bool = True):
         """Does it.
@@ -234,8 +261,9 @@ def test_other_docstrings():
     ("call", "answer"),
     [
         ("call:weather{}", {"error": "wrong arguments: missing a required argument: 'city'"}),
-        ("call:nothing{}", {"error": "there is no tool 'nothing'; there are weather, broken"}),
+        ("call:nothing{}", {"error": "there is no tool 'nothing'; there are weather, broken, bytes_in_a_name"}),
         ("call:broken{}", {"error": "ZeroDivisionError: division by zero"}),
+        ("call:bytes_in_a_name{}", {"error": "OSError: no \\udcff"}),
         ("call:weather{city:", "the call could not be read"),
     ],
 )
@@ -243,7 +271,10 @@ def test_what_goes_wrong_is_told_to_the_model(model, counted, call, answer):
     def broken() -> float:
         return 1 / 0
 
-    chat = model.chat(tools=[weather, broken])
+    def bytes_in_a_name() -> str:
+        raise OSError("no \udcff")
+
+    chat = model.chat(tools=[weather, broken, bytes_in_a_name])
     counted(chat, [f"<|tool_call>{call}<tool_call|>", "ok"])
     assert chat.send("hi").text == "ok"
     told = chat.messages[2]["content"]
@@ -289,9 +320,12 @@ def test_arguments_of_a_chat(model, tmp_path):
         ({"tools": [weather, weather]}, gesso.ArgumentError),
         ({"messages": [{"content": "x"}]}, TypeError),
         ({"temperature": 1.0}, TypeError),
+        ({"t_min": -1.0}, gesso.ArgumentError),
     ):
         with raises(error, *wrong):
             model.chat(**wrong)
+    with raises(gesso.ArgumentError, "stop"):
+        model.chat().stream("x", stop=[""])
     with raises(TypeError, "nothing: the chat template reads no variable of this name"):
         model.chat(variables={"nothing": 1})
     chat = model.chat()
@@ -351,6 +385,13 @@ def test_a_timeout(model):
     with pytest.raises(gesso.DeadlineExceeded):
         chat.send("hi", timeout=0.1)
     assert chat.messages == []
+
+
+def test_a_timeout_while_the_prompt_is_encoded(model):
+    chat = model.chat(max_new_tokens=C)
+    with raises(gesso.DeadlineExceeded, "while the prompt was encoded"):
+        chat.send("a long message " * 100, timeout=1e-9)
+    assert chat.messages == [] and chat._session.ids[0].tolist() == []
 
 
 def test_an_error_leaves_the_chat_as_it_was(model, counted):

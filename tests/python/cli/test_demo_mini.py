@@ -6,7 +6,9 @@ import pytest
 
 import gesso
 from gesso.bundled.mini_model import QUESTIONS, TOOL_RESULT
-from gesso.cli.demo import talk
+from gesso.cli.demo import demo, talk
+from gesso.cli.program import make_parser
+from gesso.files.short_names import find_bundled
 from gesso.reply import parse_reply
 from python.command_line import run, run_in_terminal
 from python.tiny_model import tiny_model
@@ -24,6 +26,21 @@ def test_all_questions_are_asked(model):
     for question in QUESTIONS:
         assert f"> {question.text}" + ("   [tool weather]\n" if question.tools else "\n") in out
     assert "steps per reply:    2.0" in out
+
+
+def test_a_folder_of_that_name_is_not_meant(monkeypatch, tmp_path):
+    (tmp_path / "mini").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = []
+
+    def loaded(path, **_):
+        found.append(path)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("gesso.cli.demo.load", loaded)
+    with pytest.raises(ValueError, match="enough"):
+        demo(make_parser().parse_args(["demo", "mini"]))
+    assert found == [find_bundled("mini")]
 
 
 def test_a_terminal_shows_the_steps(model):
