@@ -289,7 +289,6 @@ def make_chat(
         options,
     )
     is_open = bool(given) and given[-1]["role"] in ("user", "tool")
-    chat._render(
-        given if is_open else [*given, {"role": "user", "content": "x"}], True
-    )  # what the template does not take raises here
+    trial = given if is_open else [*given, {"role": "user", "content": "x"}]
+    chat._render(trial, True)  # what the template does not take raises here
     return chat
