@@ -212,7 +212,6 @@ TEST_CASE("a text ends in front of a stop string, and after max_new_tokens") {
   one.c.stop = half;
   CHECK(loaded.generate(&one.c) == GESSO_ARGUMENT_ERROR);
   CHECK(said("stop: string 1: text: expected UTF-8"));
-  one.c.stop = stop;
   one.c.pins = nullptr;
   one.c.num_pins = 0;
   CHECK(Loaded().generate(&one.c) == GESSO_ARGUMENT_ERROR);
