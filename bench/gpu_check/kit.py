@@ -26,8 +26,10 @@ PROGRAMS = ("tools/gesso-bench", "bench/gpu/gesso_gpu_answers", "tests/schedules
 # The kit and the tracked files together, as they travel.
 MAX_BYTES = 50_000_000
 # Programs share most of their code. A dictionary as large as all of them lets xz store it once.
-XZ = "xz --threads=1 --lzma2=preset=4,dict=192MiB"
+XZ = "xz --threads=1 --lzma2=preset=9,dict=192MiB,nice=273"
 FAST_XZ = "xz --threads=2 -0"
+# What the packages have for their own tests, for compilers, and for a network.
+NOT_NEEDED = ("__pycache__", "tests", "f2py", "*.pyi", "*.h", "*.a", "_simd.*.so", "cacert.pem")
 
 
 def pack(build: Path, target: Path, packages: Path | None, is_rehearsal: bool) -> None:
@@ -55,9 +57,10 @@ def fill(stage: Path, build: Path, packages: Path | None, is_rehearsal: bool) ->
         shutil.copy(build / program, stage / "bin")
     has_module = bool(list((build / "site/gesso").glob("_ops*.so")))
     if has_module:
-        shutil.copytree(build / "site", stage / "site", ignore=shutil.ignore_patterns("__pycache__"))
+        # The bundled models are among the tracked files, from where `unpack` takes them.
+        shutil.copytree(build / "site", stage / "site", ignore=shutil.ignore_patterns("__pycache__", "*.gguf"))
     if packages:
-        shutil.copytree(packages, stage / "packages", ignore=shutil.ignore_patterns("__pycache__", "tests", "*.pyi"))
+        shutil.copytree(packages, stage / "packages", ignore=shutil.ignore_patterns(*NOT_NEEDED))
     return {
         "commit": says("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"),
         "is_rehearsal": is_rehearsal,
@@ -70,6 +73,9 @@ def unpack(archive: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with tarfile.open(archive, "r:xz") as tar:
         tar.extractall(folder, filter="data")
+    if (folder / "site").exists():
+        for model in (ROOT / "python/gesso/bundled").glob("*.gguf"):
+            shutil.copy(model, folder / "site/gesso/bundled")
 
 
 def main() -> None:
