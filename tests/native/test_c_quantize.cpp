@@ -1,33 +1,18 @@
 // Files with other types, as C makes them. What is in them: test_quantize_file.cpp.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "c_session.h"
+#include "folder.h"
 #include "gesso/quantize_file.h"
 
 namespace {
 
-namespace fs = std::filesystem;
+using gesso::test::content;
+using gesso::test::Folder;
 using gesso::test::said;
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("gesso_c_quantize_" + std::to_string(::getpid()));
-  Folder() { fs::create_directory(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
-  int64_t num_files() const { return std::distance(fs::directory_iterator(path), fs::directory_iterator()); }
-};
-
-std::string content(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 struct Progress {
   int64_t done = 0, total = 0;

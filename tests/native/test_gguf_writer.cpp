@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "folder.h"
 #include "gesso/error.h"
 #include "gesso/gguf_writer.h"
 #include "gguf_builder.h"
@@ -20,14 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::Bytes;
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("gesso_writer_" + std::to_string(::getpid()));
-  Folder() { fs::create_directory(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file() const { return (path / "a.gguf").string(); }
-  int64_t num_files() const { return std::distance(fs::directory_iterator(path), fs::directory_iterator()); }
-};
+using test::Folder;
 
 GgufKey text_key(const std::string& key, const std::string& text) {
   return {key, Bytes().u32(test::kString).string(text).get()};

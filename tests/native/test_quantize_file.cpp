@@ -1,7 +1,6 @@
 // Files with other types. tests/downstream/test_quantize_tool.py compares them byte for byte with those of the Python
 // package.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -10,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "folder.h"
 #include "gesso/error.h"
 #include "gesso/model.h"
 #include "gesso/presets.h"
@@ -20,19 +20,8 @@ namespace gesso {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("gesso_quantize_" + std::to_string(::getpid()));
-  Folder() { fs::create_directory(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
-  int64_t num_files() const { return std::distance(fs::directory_iterator(path), fs::directory_iterator()); }
-};
-
-std::string content(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+using test::content;
+using test::Folder;
 
 TEST_CASE("a model in every preset can be loaded, and has the tensors that were told") {
   const Folder folder;

@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "api/random/preset_types.h"
 #include "api/random/random_blocks.h"
 #include "core/check.h"
 #include "core/dtype.h"
 #include "core/thread_count.h"
 #include "core/threads.h"
+#include "gesso/presets.h"
 
 namespace gesso {
 namespace {
@@ -41,6 +41,14 @@ const Sizes& find_sizes(const std::string& name) {
   return *found;
 }
 
+// Those whose types all have random blocks.
+constexpr std::string_view kTypes[] = {"Q4_K_M", "Q8_0", "Q4_0", "BF16"};
+
+void check_types(const std::string& types) {
+  check(std::ranges::count(kTypes, types) > 0, R"(types: expected "Q4_K_M", "Q8_0", "Q4_0" or "BF16", got ")", types,
+        "\"");
+}
+
 // A matrix whose outputs are as large as its inputs.
 float even_spread(int64_t columns) { return 1.0f / std::sqrt(static_cast<float>(columns)); }
 
@@ -55,7 +63,7 @@ Memory allocate(int64_t num_bytes) {
 class Builder {
  public:
   Builder(const Sizes& sizes, const RandomCheckpointOptions& options, int64_t num_layers)
-      : sizes_(sizes), types_(options.types), num_layers_(num_layers), overlaps_(options.overlaps) {
+      : sizes_(sizes), preset_(options.types), num_layers_(num_layers), overlaps_(options.overlaps) {
     context_.num_threads = resolve_threads(options.num_threads);
   }
 
@@ -63,6 +71,7 @@ class Builder {
     set_metadata();
     add_tensors();
     for (int64_t layer = 0; layer < num_layers_; ++layer) add_layer(layer);
+    choose_types();
     place();
     for (const Matrix& matrix : matrices_) {
       const std::span<const std::byte> bytes(matrix.memory.get() + matrix.offset, matrix.num_bytes);
@@ -76,8 +85,9 @@ class Builder {
   using Kind = std::pair<DType, float>;  // type and spread
   struct Matrix {
     std::string name;
-    Kind kind;
     std::vector<int64_t> shape;
+    float spread;
+    Kind kind = {};
     int64_t num_bytes = 0;
     Memory memory = {};
     int64_t offset = 0;
@@ -136,7 +146,7 @@ class Builder {
     add_matrix("", "self_cond_gate", {s.ffn, s.hidden});
     add_matrix("", "self_cond_up", {s.ffn, s.hidden});
     add_matrix("", "self_cond_down", {s.hidden, s.ffn});
-    add("token_embd.weight", {types_.of_embedding(s.hidden), even_spread(s.hidden)}, {s.vocab, s.hidden});
+    add_matrix("", "token_embd", {s.vocab, s.hidden});
   }
 
   void add_layer(int64_t layer) {
@@ -144,15 +154,10 @@ class Builder {
     const std::string prefix = concat("blk.", layer, ".");
     const int64_t head_dim = is_full(layer) ? s.full_head_dim : s.head_dim;
     const int64_t kv_rows = (is_full(layer) ? s.full_kv_heads : s.kv_heads) * head_dim;
-    const auto add_here = [&](const char* role, const std::vector<int64_t>& shape) {
-      add_matrix(prefix, role, shape, layer, num_layers_);
-    };
+    const auto add_here = [&](const char* role, const std::vector<int64_t>& shape) { add_matrix(prefix, role, shape); };
     add_here("attn_q", {s.heads * head_dim, s.hidden});
     add_here("attn_k", {kv_rows, s.hidden});
-    const auto num_before = [](int64_t end) { return end - end / kLayersPerFullOne; };  // of layers with attn_v
-    if (!is_full(layer)) {
-      add_matrix(prefix, "attn_v", {kv_rows, s.hidden}, num_before(layer), num_before(num_layers_));
-    }
+    if (!is_full(layer)) add_here("attn_v", {kv_rows, s.hidden});
     add_here("attn_output", {s.hidden, s.heads * head_dim});
     add_here("ffn_gate", {s.ffn, s.hidden});
     add_here("ffn_up", {s.ffn, s.hidden});
@@ -173,19 +178,22 @@ class Builder {
     add_vector(prefix + "enc_layer_output_scale.weight", 1, 1.0f);
   }
 
-  void add_matrix(const std::string& prefix, const std::string& role, const std::vector<int64_t>& shape,
-                  int64_t index = 0, int64_t count = 1) {
-    const int64_t columns = shape.back();
+  void add_matrix(const std::string& prefix, const std::string& role, const std::vector<int64_t>& shape) {
     // The router's scores are about 1, so that tokens differ in their experts.
-    const float spread = role == "ffn_gate_inp" ? 1.0f : even_spread(columns);
-    add(prefix + role + ".weight", {types_.of_matrix(role, columns, index, count), spread}, shape);
+    matrices_.push_back({prefix + role + ".weight", shape, role == "ffn_gate_inp" ? 1.0f : even_spread(shape.back())});
   }
 
-  void add(const std::string& name, const Kind& kind, const std::vector<int64_t>& shape) {
-    const DTypeInfo& info = dtype_info(kind.first);
-    int64_t num_elements = 1;
-    for (const int64_t extent : shape) num_elements *= extent;
-    matrices_.push_back({name, kind, shape, num_elements / info.block_elements * info.block_bytes});
+  void choose_types() {
+    std::vector<GgufTensor> tensors;
+    for (const Matrix& matrix : matrices_) tensors.push_back({matrix.name, "", matrix.shape});
+    const std::vector<std::string> types = plan_types(preset_, tensors);
+    for (size_t i = 0; i < matrices_.size(); ++i) {
+      const DTypeInfo& info = *find_dtype(types[i]);
+      int64_t num_elements = 1;
+      for (const int64_t extent : matrices_[i].shape) num_elements *= extent;
+      matrices_[i].kind = {info.dtype, matrices_[i].spread};
+      matrices_[i].num_bytes = num_elements / info.block_elements * info.block_bytes;
+    }
   }
 
   void add_vector(const std::string& name, int64_t size, float mean, bool has_signs = false) {
@@ -236,7 +244,7 @@ class Builder {
   }
 
   const Sizes& sizes_;
-  const PresetTypes types_;
+  const std::string preset_;
   const int64_t num_layers_;
   const bool overlaps_;
   Context context_;
@@ -251,6 +259,7 @@ Checkpoint random_checkpoint(const RandomCheckpointOptions& options) {
   const Sizes& sizes = find_sizes(options.sizes);
   check(options.num_layers >= 0 && options.num_layers <= sizes.layers, "num_layers: expected 0 to ", sizes.layers,
         ", got ", options.num_layers);
+  check_types(options.types);
   return Builder(sizes, options, options.num_layers > 0 ? options.num_layers : sizes.layers).build();
 }
 

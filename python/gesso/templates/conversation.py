@@ -89,12 +89,9 @@ class Conversation:
 
 def common_length(a: Sequence[object], b: Sequence[object]) -> int:
     """How much two lists of ids, or two texts, have in common at their beginning. Texts have origins in common, too."""
-    length = (
-        _common(a, b)
-        if not isinstance(a, Text) or not isinstance(b, Text)
-        else min(_common("".join([a]), "".join([b])), _common(a.origins, b.origins))
-    )
-    return length
+    if isinstance(a, Text) and isinstance(b, Text):
+        return min(_common("".join([a]), "".join([b])), _common(a.origins, b.origins))  # as plain strings
+    return _common(a, b)
 
 
 def _common(a: Sequence[object], b: Sequence[object]) -> int:
