@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from gesso import _native
-from gesso.cli.progress import Progress
 from gesso.loading import warn_of_unused_gpu
 from gesso.measure.bench import Setting, measure
 from gesso.measure.client_record import make_client_record
@@ -18,6 +17,7 @@ from gesso.measure.record import make_origin, make_record
 from gesso.measure.record_types import ClientRecord, Record
 from gesso.measure.subject import Subject
 from gesso.model import Model
+from gesso.terminal.progress import Progress
 
 
 def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[Record]:

@@ -6,10 +6,10 @@ import argparse
 import dataclasses
 import json
 
-from gesso.cli.progress import Progress
 from gesso.measure.compare import read_tensors
 from gesso.measure.not_finite import BrokenTensor, Findings, find_not_finite
 from gesso.measure.text import visible
+from gesso.terminal.progress import Progress
 
 FOUND, NOTHING_FOUND = 1, 0  # exit statuses
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from gesso import ArgumentError, NumericsError
 from gesso.cli.command_parser import CommandParser, add_threads, integer, seed
-from gesso.cli.progress import Progress
 from gesso.loading import load
 from gesso.measure.compare import (
     TensorError,
@@ -25,6 +24,7 @@ from gesso.measure.compare import (
 )
 from gesso.measure.text import columns, natural_order, show_bytes, visible
 from gesso.model import Model
+from gesso.terminal.progress import Progress
 
 PROMPT_LENGTH = 32  # tokens of a random prompt, where the user gives none
 

@@ -17,7 +17,13 @@ from gesso.bundled import sudoku
 from gesso.bundled.mini_model import MINI, QUESTIONS, TOOL_RESULT, Question
 from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solutions, solve
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer, seed
-from gesso.cli.display import (
+from gesso.files.short_names import find_bundled
+from gesso.loading import load
+from gesso.measure.text import visible
+from gesso.model import Model
+from gesso.reply import ReplyDecoder
+from gesso.result import GenerationOutput, Result
+from gesso.terminal.display import (
     UNCERTAIN,
     LiveText,
     PlainText,
@@ -27,12 +33,6 @@ from gesso.cli.display import (
     status_text,
     step_status,
 )
-from gesso.files.short_names import find_bundled
-from gesso.loading import load
-from gesso.measure.text import visible
-from gesso.model import Model
-from gesso.reply import ReplyDecoder
-from gesso.result import GenerationOutput, Result
 from gesso.tokenizer import Tokenizer
 
 SUDOKU = "sudoku-6x6"

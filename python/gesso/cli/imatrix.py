@@ -7,7 +7,6 @@ from pathlib import Path
 
 from gesso import _native
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer, seed
-from gesso.cli.progress import Progress
 from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
 from gesso.files.partial_file import check_target
@@ -15,6 +14,7 @@ from gesso.files.regular_file import as_path, read_text
 from gesso.loading import naming_fields_of, open_checkpoint
 from gesso.measure.importance import collect
 from gesso.model import Model
+from gesso.terminal.progress import Progress
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:

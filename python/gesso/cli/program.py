@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from gesso import ArgumentError, CudaError, NumericsError, __version__, starting
 from gesso.cli import bench, convert, demo, devices, imatrix, inspect, quantize, run, synth
 from gesso.cli.command_parser import CommandParser
-from gesso.cli.standard_streams import standard_streams
 from gesso.measure.text import visible
+from gesso.terminal.standard_streams import standard_streams
 
 # `gesso --help` lists the commands in this order.
 COMMANDS = (

@@ -11,8 +11,6 @@ from typing import cast
 from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, option_value
-from gesso.cli.display import LiveText, PlainText, ReplyText, can_show_live, make_console
-from gesso.cli.progress import Progress
 from gesso.files.regular_file import as_path, read_text
 from gesso.loading import load
 from gesso.model import Model
@@ -20,6 +18,8 @@ from gesso.options import GenerationOptions
 from gesso.reply import ReplyDecoder
 from gesso.result import GenerationOutput
 from gesso.templates.chat_template import compile_chat
+from gesso.terminal.display import LiveText, PlainText, ReplyText, can_show_live, make_console
+from gesso.terminal.progress import Progress
 from gesso.tokenizer import Tokenizer
 
 

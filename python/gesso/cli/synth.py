@@ -8,7 +8,6 @@ from pathlib import Path
 
 from gesso import ArgumentError
 from gesso.cli.command_parser import CommandParser, integer, seed
-from gesso.cli.progress import Progress, show_time
 from gesso.files.checkpoint import ARCHITECTURE
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.partial_file import check_target, unwind_on_sigterm
@@ -16,6 +15,7 @@ from gesso.files.presets import PRESETS
 from gesso.measure.text import show_bytes
 from gesso.synth.gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
 from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
+from gesso.terminal.progress import Progress, show_time
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:

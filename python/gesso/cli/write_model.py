@@ -12,7 +12,6 @@ import numpy as np
 
 from gesso import _native
 from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads
-from gesso.cli.progress import Progress, show_time
 from gesso.files.gguf_metadata import Metadata
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.imatrix import read_imatrix
@@ -21,6 +20,7 @@ from gesso.files.presets import PRESETS, plan_types
 from gesso.files.tensor import FLOAT_TYPES, Array, Tensor, stored_bytes, tensor_types
 from gesso.files.weight_scales import with_scales
 from gesso.measure.text import columns, show_bytes
+from gesso.terminal.progress import Progress, show_time
 
 
 def add_type_arguments(parser: CommandParser, *, required: bool) -> None:

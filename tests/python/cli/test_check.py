@@ -12,12 +12,12 @@ import pytest
 import gesso
 from gesso.cli import check
 from gesso.cli.program import main
-from gesso.cli.progress import Progress
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.imatrix import write_imatrix
 from gesso.files.tensor import Tensor, quantize
 from gesso.measure.not_finite import find_not_finite
+from gesso.terminal.progress import Progress
 from python.command_line import run
 from python.hf_folders import hf_folder, values
 from python.tiny_model import tiny_model

@@ -7,8 +7,8 @@ import pytest
 import gesso
 from gesso import TextDelta, ThoughtDelta
 from gesso.calls.tool_call import parse_calls
-from gesso.cli.display import PlainText, ReplyText, call_line
 from gesso.measure.text import visible
+from gesso.terminal.display import PlainText, ReplyText, call_line
 from python.api.test_reply import chat_model
 from python.command_line import run, run_in_terminal, screen
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 from rich.console import Console
 
-from gesso.cli.display import LiveText, cut_at_end
 from gesso.measure.text import visible
+from gesso.terminal.display import LiveText, cut_at_end
 from python.command_line import screen
 
 

@@ -9,8 +9,8 @@ from types import TracebackType
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
-from gesso.cli.display import can_show_live, make_console
 from gesso.measure.text import show_bytes, visible
+from gesso.terminal.display import can_show_live, make_console
 
 NUM_LINES, LINE_SECONDS = 10, 1.0  # without a terminal: at most 10 lines, and at least 1 s between two lines
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from gesso.cli import progress
-from gesso.cli.progress import Progress, show_time, status_line
+from gesso.terminal import progress
+from gesso.terminal.progress import Progress, show_time, status_line
 
 
 @pytest.mark.parametrize(
