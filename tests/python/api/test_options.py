@@ -15,7 +15,7 @@ import pytest
 
 import gesso
 from gesso import OptionKind, _native
-from gesso.cli import run
+from gesso.cli import model_options
 from gesso.cli.program import make_parser
 from gesso.files.checkpoint import outline
 from gesso.files.hf.config import Fields
@@ -88,8 +88,8 @@ def test_the_command_line_passes_every_option_on():
     given = {option.name: an(option) for option in TABLE if option.flag and option.kind != OptionKind.SEEDS}
     arguments = [f"--{option.flag}={given[option.name]}" for option in TABLE if option.name in given]
     options = make_parser().parse_args(["run", "MODEL", *arguments, "--seed", "9"])
-    assert run.sampling_options(options) == given | {"seed": 9}
-    assert run.sampling_options(make_parser().parse_args(["run", "MODEL"])) == {}
+    assert model_options.sampling_options(options) == given | {"seed": 9}
+    assert model_options.sampling_options(make_parser().parse_args(["run", "MODEL"])) == {}
 
 
 def test_stability_and_confidence_on_the_command_line(path):
