@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,8 +11,9 @@ from gesso import _native
 from gesso.arguments import as_bool, as_str
 from gesso.files.callback import plain_callback
 from gesso.files.gguf_reader import open_gguf
-from gesso.files.locate import locate
+from gesso.files.locate import find_cached, locate
 from gesso.files.regular_file import AnyPath
+from gesso.hub.names import name_and_pattern, parse_name
 from gesso.model import Model
 
 
@@ -26,12 +28,18 @@ def load(
     on_progress: Callable[[int, int], object] | None = None,
     mmap: bool = True,
     copy_weights: bool = False,
+    download: bool = False,
 ) -> Model:
     """Loads a model from a .gguf file or from a Hugging Face checkpoint folder, or one that comes with the package.
 
     Of a split GGUF file (model-00001-of-00003.gguf and so on) `path` may be any part. `~` is not expanded.
     A folder with one .gguf file, and a model's folder in a hub cache (models--ORGANISATION--NAME), serve as well.
-    A name that no file or folder has, such as "sudoku-6x6", is that of a model of the package.
+    A name that no file or folder has, such as "sudoku-6x6", is that of a model of the package. With a slash, as in
+    "org/name" or "org/name/model.gguf", it is that of a model in the cache of a Hugging Face hub. `gesso pull` brings
+    it there; the extra gesso[hub] finds it.
+
+    download: True downloads "org/name" if it is not in the cache, which may be many GB. Nothing else downloads.
+    gesso.ArgumentError if the repository has several models; "org/name/model.gguf" then says which one.
 
     On the CPU, a file is mapped into memory and not copied. On a GPU, the weights are copied into the GPU's memory, in
     the types in which they are stored. A GPU that shares the CPU's memory reads the mapped file, too.
@@ -69,14 +77,15 @@ def load(
     chat_template: the source of a chat template (not a path) to use instead of the checkpoint's. It must read the
     variable messages. TypeError if it is no string, ValueError if it cannot be compiled.
 
-    on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU.
+    on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU, and before that while the
+    model is downloaded.
 
     Raises FileNotFoundError or another OSError when a file or a part of one cannot be opened, when it is no regular
     file (a pipe, for example), and when a folder has a link that leads out of it; `gesso.FormatError`, a ValueError,
     when the content of a file is wrong (the message names the key, tensor or field); `gesso.ArgumentError`, a
     ValueError, when an argument is wrong; MemoryError with the bytes that are needed and free; `gesso.CudaError` when
-    the GPU's driver reports an error. Weights are not read here: a NaN among them shows when a step ends in
-    `gesso.NumericsError`.
+    the GPU's driver reports an error; ModuleNotFoundError when a download needs the extra gesso[hub]. Weights are not
+    read here: a NaN among them shows when a step ends in `gesso.NumericsError`.
     """
     check_num_threads(num_threads)
     as_str("device", device)
@@ -84,11 +93,14 @@ def load(
     as_bool("exact_soft_embedding", exact_soft_embedding)
     as_bool("mmap", mmap)
     as_bool("copy_weights", copy_weights)
+    as_bool("download", download)
     if chat_template is not None:
         from gesso.templates.chat_template import compile_chat
 
         compile_chat(chat_template)  # before the weights are loaded, which can take minutes
     progress = plain_callback("on_progress", on_progress)
+    if download:
+        download_model(path, progress)
     checkpoint = open_checkpoint(path, mmap=mmap)
     with naming_fields_of(path):
         native = _native.Model(
@@ -96,6 +108,19 @@ def load(
         )
     warn_of_unused_gpu(device, native)
     return Model(native, chat_template)
+
+
+def download_model(path: AnyPath, on_progress: Callable[[int, int], object] | None) -> None:
+    """Downloads a model that is named as on a hub. Does nothing for what is here: a path, or a model in the cache."""
+    name = parse_name(os.fsdecode(path))
+    if name is None or os.path.lexists(path):
+        return
+    try:
+        find_cached(name)
+    except FileNotFoundError:
+        from gesso.hub.pull import pull
+
+        pull(*name_and_pattern(str(name), None), on_progress=on_progress)
 
 
 def warn_of_unused_gpu(asked_for: str, model: _native.Model) -> None:

@@ -22,14 +22,16 @@ def run(*arguments, stdin=b""):
     return process.returncode, out.decode(), err.decode()
 
 
-def run_in_terminal(*arguments, columns=60, rows=20):
-    """Runs the command in a terminal of that size. Returns its exit status and everything that it sent there."""
+def run_in_terminal(*arguments, columns=60, rows=20, typed=""):
+    """Runs the command in a terminal of that size, where somebody has typed that. Returns its exit status and
+    everything that it sent there."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
     process = start(*arguments, **streams, env=environment | {"TERM": "xterm"})
     os.close(terminal)
+    os.write(controller, typed.encode())
     sent = b""
     while True:
         try:

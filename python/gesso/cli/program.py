@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from gesso import ArgumentError, CudaError, NumericsError, __version__, starting
-from gesso.cli import bench, convert, demo, devices, imatrix, inspect, quantize, run, synth
+from gesso.cli import bench, convert, demo, devices, imatrix, inspect, models, pull, quantize, run, synth
 from gesso.cli.command_parser import CommandParser
 from gesso.measure.text import visible
 from gesso.terminal.standard_streams import standard_streams
@@ -17,6 +17,8 @@ from gesso.terminal.standard_streams import standard_streams
 # `gesso --help` lists the commands in this order.
 COMMANDS = (
     run,
+    pull,
+    models,
     inspect,
     convert,
     quantize,
@@ -57,7 +59,7 @@ def run_command(arguments: Sequence[str] | None) -> int:
     except ArgumentError as error:  # an argument that cannot be right, or not for this model
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_WRONG_USAGE
-    except (OSError, ValueError, MemoryError, CudaError, NumericsError) as error:
+    except (OSError, ValueError, MemoryError, CudaError, NumericsError, ModuleNotFoundError) as error:
         print(f"gesso: {describe_error(error)}", file=sys.stderr)
         return EXIT_FAILED
 
