@@ -9,6 +9,7 @@ import time
 from gesso import ArgumentError
 from gesso.cli.command_parser import CommandParser
 from gesso.hub.choices import Choice
+from gesso.hub.library import silence
 from gesso.hub.names import name_and_pattern, printable
 from gesso.hub.pull import Pull, find, models_of
 from gesso.hub.remote import Listing
@@ -38,6 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
 
 def pull(options: argparse.Namespace) -> int:
     repository, pattern = name_and_pattern(options.model, options.file)
+    silence()
     listing = find(repository, options.revision)
     models = models_of(listing, pattern)
     work = Pull(listing, models[0] if len(models) == 1 else ask(listing, models))
@@ -79,19 +81,19 @@ def size_of(listing: Listing, model: Choice) -> str:
 
 def download(work: Pull, title: str) -> object:
     """Downloads, shows how far it is, and returns the path. After Ctrl-C it says what is there."""
-    last, there = 0.0, 0
+    last = 0.0
 
     def show(done: int, total: int, file: str) -> None:
-        nonlocal last, there
-        there, now = done, time.monotonic()
+        nonlocal last
+        now = time.monotonic()
         if done == total or now - last >= REFRESH_SECONDS:
             last = now
             progress.update(done, total, printable(file))
 
     try:
-        with Progress(title) as progress:
+        with Progress(title, begun=work.bytes_there()) as progress:
             return work.run(show)
     except KeyboardInterrupt:
-        kept = f"{show_bytes(there)} of {show_bytes(work.size)} are here"
+        kept = f"{show_bytes(work.bytes_there())} of {show_bytes(work.size)} are here"
         print(f"gesso: {kept}; the same command goes on from there", file=sys.stderr)
         raise

@@ -71,9 +71,9 @@ class _Download:
         self._done, self._hash = 0, hashlib.sha256()
         while self._done <= file.size and (chunk := target.read(CHUNK)):
             self._take(chunk)
+            on_bytes(min(self._done, file.size))
         if self._done > file.size:  # it is something else
             self._restart()
-        on_bytes(self._done)
 
     def digest(self) -> str:
         return self._hash.hexdigest()

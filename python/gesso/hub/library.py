@@ -26,6 +26,11 @@ def library(module: str = "") -> Any:
     return import_module(f"huggingface_hub.{module}") if module else hub
 
 
+def silence() -> None:
+    """Keeps the library's own warnings from the terminal: they may have words of the server in them, as it sent them."""
+    library("utils.logging").set_verbosity_error()
+
+
 def cache_folder() -> Path:
     """The folder of the hub's cache: HF_HUB_CACHE, or "hub" in HF_HOME."""
     return Path(library("constants").HF_HUB_CACHE)

@@ -52,8 +52,8 @@ class Pull:
 
     def check_space(self) -> int:
         """Returns how many bytes are free where the cache is. Raises OSError if fewer are free than are missing."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        free, needed = shutil.disk_usage(self.folder).free, self.size - self.bytes_there()
+        there = next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())
+        free, needed = shutil.disk_usage(there).free, self.size - self.bytes_there()
         if free < needed:
             raise OSError(f"{self.folder}: not enough space: {needed:,} bytes are needed, {free:,} are free")
         return free
@@ -130,7 +130,7 @@ def pull(
     listing = find(repository, revision)
     models = models_of(listing, file)
     if len(models) > 1:
-        names = show_names([model.name for model in models])
+        names = show_names([f"{repository}/{model.name}" for model in models])
         raise _native.ArgumentError(f"{repository}: expected one model, got {len(models)}; give one of {names}")
     work = Pull(listing, models[0])
     work.check_space()

@@ -22,10 +22,11 @@ class Progress:
         write_gguf(..., on_progress=progress.update)
 
     unit: what is counted, such as "canvases"; None means bytes.
+    begun: how much was done before the start. It does not count for the rate.
     """
 
-    def __init__(self, title: str, unit: str | None = None):
-        self._title, self._unit = visible(title), unit
+    def __init__(self, title: str, unit: str | None = None, begun: int = 0):
+        self._title, self._unit, self._begun = visible(title), unit, begun
         self._lines, self._last = 0, 0.0
         self._bar: RichProgress | None = None
         if can_show_live(sys.stderr):
@@ -49,7 +50,7 @@ class Progress:
     def update(self, done: int, total: int, name: str = "") -> None:
         """Shows that `done` of `total` is done. `name` says what is being worked on, for example a tensor."""
         now = time.monotonic()
-        status = status_line(done, total, now - self._start, self._unit)
+        status = status_line(done, total, now - self._start, self._unit, self._begun)
         if self._bar:
             self._bar.update(self._task, completed=done, total=total, status=f"{status}  {visible(name)}".rstrip())
         elif done * NUM_LINES // max(total, 1) > self._lines and now - self._last >= LINE_SECONDS:
@@ -57,10 +58,10 @@ class Progress:
             print(f"{self._title}: {status}", file=sys.stderr, flush=True)
 
 
-def status_line(done: int, total: int, seconds: float, unit: str | None = None) -> str:
+def status_line(done: int, total: int, seconds: float, unit: str | None = None, begun: int = 0) -> str:
     """Returns a line such as "40 %  6.7 GB of 16.8 GB  52.0 MB/s  3:14 left"."""
     percent = f"{100 * done // max(total, 1)} %"
-    rate = done / seconds if seconds > 0 else 0.0
+    rate = max(done - begun, 0) / seconds if seconds > 0 else 0.0
     left = f"  {show_time((total - done) / rate)} left" if rate > 0 else ""
     if unit is None:
         return f"{percent}  {show_bytes(done)} of {show_bytes(total)}  {show_bytes(int(rate))}/s{left}"

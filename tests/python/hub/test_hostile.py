@@ -75,6 +75,13 @@ def test_a_message_cannot_control_the_terminal(hub, command):
     assert err.count("\n") == 1
 
 
+def test_a_warning_of_the_hub_is_not_shown(hub, command):
+    hub.add("org/name", {FILE: DATA})
+    hub.told["headers"] = {"X_HF_Warning": "topic; red\x9b31m"}
+    status, _, err = command("pull", "org/name")
+    assert status == 0 and err.count("\n") == 1 and "red" not in err
+
+
 @pytest.mark.parametrize(
     "place", ["{url}/org/name/resolve/main/model.gguf", "ftp://x/y", "http://[", "http://127.0.0.1:1/"]
 )

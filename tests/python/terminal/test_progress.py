@@ -22,6 +22,8 @@ def test_a_status_has_share_amounts_rate_and_time_left():
     assert status_line(2_500_000, 10_000_000, 5) == "25 %  2.5 MB of 10.0 MB  500.0 kB/s  0:15 left"
     assert status_line(3, 12, 6, "canvases") == "25 %  3 of 12 canvases  0.5/s  0:18 left"
     assert status_line(1, 2, 25, "canvases") == "50 %  1 of 2 canvases  0.04/s  0:25 left"
+    assert status_line(7, 10, 2, begun=5) == "70 %  7 B of 10 B  1 B/s  0:03 left"
+    assert status_line(3, 10, 2, begun=5) == "30 %  3 B of 10 B  0 B/s"
     assert status_line(0, 10, 0) == "0 %  0 B of 10 B  0 B/s"
     assert status_line(0, 0, 0).startswith("0 %")
 
