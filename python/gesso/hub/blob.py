@@ -84,7 +84,7 @@ class _Download:
         while self._done < self._file.size:
             before = self._done
             reason = self._read_answer()
-            failures = failures + 1 if self._done == before else 0
+            failures = 0 if self._done > before else failures + 1
             if failures == MOST_FAILURES:
                 raise ConnectionError(
                     f"{self._repository}: {self._file.name} ends after {self._done:,} of {self._file.size:,} bytes:"

@@ -20,8 +20,10 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """The file to name the model by: the first part, or the first file with weights."""
-        return next(file for file in self.files if not self.is_folder or file.endswith(".safetensors"))
+        """The file to name the model by: the first part, even if it is missing, or the first file with weights."""
+        if self.is_folder:
+            return next(file for file in self.files if file.endswith(".safetensors"))
+        return _first_part(self.files[0])
 
     @property
     def missing(self) -> int:
@@ -36,8 +38,12 @@ def gguf_models(files: Iterable[str]) -> list[Choice]:
     for file in sorted(files):
         name = file.rpartition("/")[2].lower()
         if name.endswith(".gguf") and not name.startswith(("mmproj", "imatrix")):
-            models.setdefault(PART.sub(r"-00001-of-\1.gguf", file), []).append(file)
+            models.setdefault(_first_part(file), []).append(file)
     return [Choice(tuple(parts)) for parts in models.values()]
+
+
+def _first_part(file: str) -> str:
+    return PART.sub(r"-00001-of-\1.gguf", file)
 
 
 def all_models(files: Iterable[str]) -> list[Choice]:

@@ -27,7 +27,7 @@ def library(module: str = "") -> Any:
 
 
 def silence() -> None:
-    """Keeps the library's own warnings from the terminal: they may have words of the server in them, as it sent them."""
+    """Keeps the library's own warnings from the terminal: they may have words that a server sent."""
     library("utils.logging").set_verbosity_error()
 
 
@@ -68,5 +68,5 @@ def plain_errors(repository: str, revision: str | None = None) -> Iterator[None]
         raise ConnectionError(f"{repository}: {endpoint()} answered with status {status}{reason}") from None
     except errors.HTTPError as error:
         raise ConnectionError(f"{repository}: cannot reach {endpoint()}: {error or type(error).__name__}") from None
-    except (ValueError, invalid_url) as error:
+    except invalid_url as error:
         raise ValueError(f"{repository}: {endpoint()} gives an address that is none: {error}") from None

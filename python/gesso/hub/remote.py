@@ -73,8 +73,11 @@ def describe_file(listing: Listing, name: str) -> RemoteFile:
     """Asks the hub for the size and the etag of one file. Raises what `list_files` raises."""
     hub = library()
     url = hub.hf_hub_url(listing.repository, name, revision=listing.commit)
-    with plain_errors(listing.repository, listing.revision):
-        answer = hub.get_hf_file_metadata(url)
+    try:
+        with plain_errors(listing.repository, listing.revision):
+            answer = hub.get_hf_file_metadata(url)
+    except ValueError as error:  # of a redirect to what is no address
+        raise ValueError(f"{listing.repository}: {endpoint()} does not answer as a hub: {error}") from None
     size = listing.sizes[name] if answer.size is None else answer.size
     if not isinstance(size, int) or size < 0:
         raise ValueError(f"{listing.repository}: {endpoint()} does not say how many bytes {name} has")

@@ -69,6 +69,16 @@ def test_an_interrupted_load_goes_on(hub, model_bytes):
     assert hub.sent()[-1].range == "bytes=100000-"
 
 
+def test_an_error_of_the_callback_comes_through(hub, model_bytes):
+    def stop(done, total):
+        raise ValueError("enough")
+
+    hub.add("org/name", {ONE: model_bytes})
+    with raises(ValueError, "^enough$"):
+        gesso.load("org/name", download=True, on_progress=stop)
+    assert canvas("org/name", download=True) == 8
+
+
 def test_a_path_wins(hub, command, tmp_path, model_bytes, other_bytes):
     hub.add("org/name", {ONE: model_bytes})
     assert command("pull", "org/name")[0] == 0 and canvas("org/name") == 8
@@ -76,6 +86,10 @@ def test_a_path_wins(hub, command, tmp_path, model_bytes, other_bytes):
     (tmp_path / "org").mkdir()
     (tmp_path / "org/name").write_bytes(other_bytes)
     assert canvas("org/name") == canvas("org/name", download=True) == 16
+    hub.add("org/other", {ONE: model_bytes})
+    os.rename("org/name", "org/other")
+    assert canvas("org/other", download=True) == 16, "nor is it downloaded if the cache does not have it"
+    os.rename("org/other", "org/name")
     os.remove("org/name")
     os.mkdir("org/name")
     (tmp_path / "org/name/own.gguf").write_bytes(other_bytes)
