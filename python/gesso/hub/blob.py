@@ -80,11 +80,11 @@ class _Download:
 
     def run(self) -> None:
         """Downloads what is missing. When a connection breaks, another one goes on from there."""
-        failures = 0
+        failures, most = 0, self._done  # the most bytes that were there at a time
         while self._done < self._file.size:
-            before = self._done
             reason = self._read_answer()
-            failures = 0 if self._done > before else failures + 1
+            failures = 0 if self._done > most else failures + 1
+            most = max(most, self._done)
             if failures == MOST_FAILURES:
                 raise ConnectionError(
                     f"{self._repository}: {self._file.name} ends after {self._done:,} of {self._file.size:,} bytes:"

@@ -72,6 +72,13 @@ def test_a_store_that_knows_no_ranges_sends_all_of_it_again(hub, command):
     assert ranges(hub) == [None, "bytes=100000-"]
 
 
+def test_a_store_that_always_begins_again_and_breaks_is_given_up(hub, command):
+    hub.broken, hub.ignores_ranges = [200_000, 100_000] * blob.MOST_FAILURES, True
+    status, _, err = command("pull", "org/name")
+    assert status == 1 and "The next time it goes on from there" in err
+    assert len(hub.sent()) == 1 + blob.MOST_FAILURES
+
+
 @pytest.mark.parametrize("size", [1000, 400_000, 500_000])
 def test_a_partial_file_with_other_bytes_is_not_believed(hub, command, cache, size):
     hub.broken = [0] * blob.MOST_FAILURES
