@@ -1,10 +1,31 @@
 #include "api/device_choice.h"
 
+#include <algorithm>
+#include <limits>
+#include <utility>
+
 #include "core/check.h"
+#include "core/platform/memory.h"
+#include "core/platform/processors.h"
+#include "core/thread_count.h"
+#include "gesso/bench.h"
 #include "gesso/device.h"
 
 namespace gesso {
 namespace {
+
+// Instruction sets with products that gesso does not use, as Linux spells them and as people do.
+constexpr std::pair<const char*, const char*> kUnused[] = {
+    {"avx_vnni", "AVX-VNNI"},
+    {"avx512_bf16", "AVX-512 BF16"},
+    {"avx512_fp16", "AVX-512 FP16"},
+    {"amx_int8", "AMX int8"},
+    {"amx_bf16", "AMX bf16"},
+    {"sve", "SVE"},
+    {"sve2", "SVE2"},
+    {"sme", "SME"},
+    {"bf16", "NEON bf16"},
+};
 
 std::string names_of(const std::vector<ops::Device>& devices) {
   std::string names = "\"cpu\"";
@@ -13,6 +34,29 @@ std::string names_of(const std::vector<ops::Device>& devices) {
 }
 
 }  // namespace
+
+CpuInfo cpu_info() {
+  platform::ProcessorKind kind = platform::processor_kind();
+  CpuInfo info;
+  info.name = std::move(kind.name);
+  info.num_cores = kind.num_cores;
+  info.num_hardware_threads = kind.num_hardware_threads;
+  info.num_processors = platform::num_processors();
+  info.quota = platform::cpu_quota();
+  info.num_threads = resolve_threads(0);
+  for (const auto& [feature, name] : kUnused) {
+    if (std::ranges::find(kind.features, feature) != kind.features.end()) info.unused_instruction_sets.push_back(name);
+  }
+  for (const std::string& name : instruction_sets()) {  // which also has those that are only measured
+    const auto is_it = [&](const auto& unused) { return unused.second == name; };
+    if (std::ranges::none_of(kUnused, is_it)) info.instruction_sets.push_back(name);
+  }
+  info.int8_kernels = int8_kernels_name();
+  info.total_bytes = static_cast<int64_t>(platform::total_bytes());
+  const size_t available = platform::available_bytes();
+  if (available != std::numeric_limits<size_t>::max()) info.available_bytes = static_cast<int64_t>(available);
+  return info;
+}
 
 bool has_cuda() { return ops::has_device_backend(); }
 

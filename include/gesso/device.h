@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,22 @@ struct DeviceInfo {
   bool shares_host_memory = false;  // whether weights are read where the file is mapped, without a second copy
 };
 
+// The processors and the memory that a model on "cpu" has.
+struct CpuInfo {
+  std::string name;   // "AMD EPYC 9354 32-Core Processor", "Neoverse V2"; empty where the system does not tell it
+  int num_cores = 0;  // of the whole machine, as num_hardware_threads; 0 where the system does not tell it
+  int num_hardware_threads = 0;                            // a core has one or several
+  int num_processors = 0;                                  // hardware threads that this process may run on
+  double quota = std::numeric_limits<double>::infinity();  // processors that its control group allows: docker --cpus
+  int num_threads = 0;                                     // that a model takes by default
+  std::vector<std::string> instruction_sets;               // that gesso uses here: "AVX2", "AVX-512 VNNI", "NEON"
+  std::vector<std::string> unused_instruction_sets;        // for products, too, but gesso has none for them: "AMX int8"
+  std::string int8_kernels;                                // what products with int8 activations run: "avx512_vnni"
+  int64_t total_bytes = 0;      // of the machine's memory; 0 where the system does not tell it
+  int64_t available_bytes = 0;  // that the machine can still give, with what cached files take; 0 as above
+};
+
+GESSO_API CpuInfo cpu_info();
 // Whether this build of the library can use GPUs at all.
 GESSO_API bool has_cuda();
 // The CPU, then every GPU of this machine that models can run on (compute capability 8.0 and later). On a machine

@@ -244,6 +244,65 @@ class DeviceInfo:
 
     def __repr__(self) -> str: ...
 
+class CpuInfo:
+    """The processors and the memory that a model on "cpu" has."""
+
+    @property
+    def name(self) -> str:
+        """"Neoverse V2"; empty where the system does not tell it."""
+
+    @property
+    def num_cores(self) -> int:
+        """Of the whole machine; 0 where the system does not tell it."""
+
+    @property
+    def num_hardware_threads(self) -> int:
+        """Of all cores together; a core has one or several."""
+
+    @property
+    def num_processors(self) -> int:
+        """Hardware threads that this process may run on."""
+
+    @property
+    def quota(self) -> float | None:
+        """
+        Processors that its control group allows, for example 1.5; None where it has no limit.
+        """
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that a model takes by default."""
+
+    @property
+    def instruction_sets(self) -> list[str]:
+        """Those that gesso uses here: "AVX2", "NEON"."""
+
+    @property
+    def unused_instruction_sets(self) -> list[str]:
+        """Those for products that gesso has no use for: "AMX int8"."""
+
+    @property
+    def int8_kernels(self) -> str:
+        """What products with int8 activations run: "avx512_vnni"."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of memory; 0 where the system does not tell it."""
+
+    @property
+    def available_bytes(self) -> int:
+        """
+        Bytes that the machine can still give, with what cached files take; 0 where it is not told.
+        """
+
+    def to_dict(self) -> dict[str, str | int | float | list[str] | None]:
+        """All of these, in types that JSON has."""
+
+    def __repr__(self) -> str: ...
+
+def cpu_info() -> CpuInfo:
+    """What the CPU of this machine is."""
+
 def has_cuda() -> bool:
     """Whether this build can use GPUs at all."""
 

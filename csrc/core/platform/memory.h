@@ -9,6 +9,8 @@ namespace gesso::platform {
 // The memory that this machine can still give to a process: what is free, together with what cached files take and
 // could give up. Systems that do not tell it have the largest number.
 size_t available_bytes();
+// The memory of this machine, 0 on systems that do not tell it.
+size_t total_bytes();
 
 // At least `num_bytes` (not 0) of memory, from the start of a page on. nullptr when the system refuses.
 std::byte* allocate_pages(size_t num_bytes);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace gesso::platform {
 
@@ -14,6 +15,16 @@ int num_processors();
 // all groups above it that can be seen. It returns infinity where no group has a quota, and on systems without control
 // groups. `root` is put in front of every path that is read, for tests; those of the system itself have the root "".
 double cpu_quota(const std::string& root = "");
+
+// What is known of this machine's processors: nothing on systems that do not tell it.
+struct ProcessorKind {
+  std::string name;                   // where there are several kinds, all of their names
+  std::vector<std::string> features;  // as Linux spells them: "avx512_vnni", "amx_int8", "sve"
+  int num_cores = 0;
+  int num_hardware_threads = 0;
+};
+// `root` is for tests, as above.
+ProcessorKind processor_kind(const std::string& root = "");
 
 // Whether an Arm processor has the dot products of Armv8.2. On other processors it means nothing.
 bool has_dot_products();

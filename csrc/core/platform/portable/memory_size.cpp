@@ -5,5 +5,6 @@
 namespace gesso::platform {
 
 size_t available_bytes() { return std::numeric_limits<size_t>::max(); }
+size_t total_bytes() { return 0; }
 
 }  // namespace gesso::platform
