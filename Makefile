@@ -36,6 +36,7 @@
 # make format   formats all sources
 # make abi      adds the functions and fields that are new to tests/abi/gesso.abi, the list that holds the interface
 # make stub     writes the types of the native module to python/gesso/_native.pyi
+# make man      writes the manual page of the command to docs/gesso.1
 # make lock     chooses the versions in requirements/locked.txt anew, within the bounds of pyproject.toml
 # make counts   counts what the structure costs a reader: files per option, signatures, imports that point up
 # make clean    removes everything that these commands made
@@ -86,7 +87,7 @@ BUILD_TOOLS = $(shell sed -nE 's/^(cmake|ninja)\.version = "(.*)"$$/"\1\2"/p' py
 LOCKED ?=
 LOCK := requirements/locked.txt
 # The files that the installed package is made of.
-SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(wildcard cmake/*) \
+SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE docs/gesso.1 $(wildcard cmake/*) \
   $(shell find csrc include python/bindings python/gesso -type f ! -path '*/__pycache__/*')
 # Tests that also run on a GPU, or on the emulator.
 DEVICE_TESTS := tests/ops tests/cuda
@@ -110,7 +111,7 @@ SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
 .NOTPARALLEL:
-.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long mini-scores mini-rerun lint vocabulary prefix tools downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel wheels format stub abi lock counts clean help
+.PHONY: demo test native emulated cuda gpu-kit gpu-rehearse step-model parity parity-long mini-scores mini-rerun lint vocabulary prefix tools downstream sanitize clang fuzz tsan stress schedules aarch64 coverage wheel wheels format stub man abi lock counts clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -285,6 +286,9 @@ format: $(VENV)/.lint
 
 stub: $(VENV)/.package
 	$(BIN)/python -m nanobind.stubgen -q -m gesso._native -o python/gesso/_native.pyi
+
+man: $(VENV)/.package
+	$(BIN)/gesso help --man > docs/gesso.1
 
 abi: $(VENV)/.package
 	$(BIN)/python tests/abi/abi.py --write

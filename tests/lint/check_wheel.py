@@ -36,6 +36,8 @@ def problems(names: list[str]) -> list[str]:
     for name in ("gesso/__init__.py", "gesso/py.typed", "gesso/_native.pyi", *models):
         if name not in names:
             found.append(f"{name} is missing")
+    if not any(fnmatch(name, "gesso-*.data/data/share/man/man1/gesso.1") for name in names):
+        found.append("the manual page is missing")
     for pattern in FOR_OTHERS:
         if not any(fnmatch(name, pattern) for name in names):
             found.append(f"{pattern} is missing")

@@ -29,7 +29,10 @@ ALLOWED = {
     "bundled": {API},
     "measure": {API, "files", "files/hf", "synth"},
     "terminal": {API, "files", "calls", "measure"},
-    "cli": {API, "hub", "files", "files/hf", "synth", "bundled", "measure", "calls", "templates", "terminal"},
+    "manual": {"files"},
+    "cli": {
+        *(API, "hub", "files", "files/hf", "synth", "bundled", "measure", "calls", "templates", "terminal", "manual"),
+    },
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 from lint.check_wheel import foreign_libraries, problems, too_large, wrong_abi
 
 GOOD = [
+    "gesso-0.1.0.data/data/share/man/man1/gesso.1",
     "gesso/__init__.py",
     "gesso/__main__.py",
     "gesso/_native.abi3.so",

@@ -34,6 +34,14 @@ LOAD_FORMATS: dict[str, Callable[[list[ClientRecord]], str]] = {
     "json": to_json,
     "csv": to_csv,
 }
+EXAMPLES = {
+    "gesso bench model.gguf": "Measures one prompt of 512 tokens.",
+    "gesso bench model.gguf -p 128,512,2048 -b 1,4": "Measures each prompt length with each batch.",
+    "gesso bench --synthetic 26b-a4b:Q4_K_M:6 --profile": "Measures six layers of random weights, operation by"
+    " operation. It needs no file.",
+    "gesso bench model.gguf --clients 1,4,16": "Measures how fast an engine serves many requests at once.",
+    "gesso bench model.gguf -o json --output result.json": "Keeps the figures for other programs.",
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -45,6 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         " memory and multiplies, and shows how close the model comes to that. There is one row for each combination of"
         " threads, prompt length and batch. Every canvas takes exactly --steps steps. With --clients or --rate it"
         " measures instead how an engine serves many requests at once.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=bench)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")

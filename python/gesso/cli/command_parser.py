@@ -1,15 +1,29 @@
-"""Reads the arguments of one command: options and other arguments may come in any order."""
+"""Reads the arguments of one command: options and other arguments may come in any order. A command also has examples.
+
+A new command gives them with its parser, once for all that shows them (`--help`, `gesso help`, the man page):
+
+    EXAMPLES = {'gesso run mini "What is 47 + 35?"': "Writes a reply."}
+
+    def add_parser(subparsers):
+        parser = subparsers.add_parser("run", help="write a text", description="...", examples=EXAMPLES)
+
+Each key is a line for a shell, in which pipes and redirections may stand; the value says what the line does, in a
+sentence or two. A test parses all of them, and fails for a command that has none. Completion knows what an argument
+takes by its metavar: `MODEL`, `FILE`, `OUT` and others stand in `gesso.manual.completion`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gesso._native import OptionInfo, OptionKind
 from gesso.loading import check_num_threads
+from gesso.manual.examples import example_lines
 
 Value = TypeVar("Value")
 BEHIND = "\0"  # in front of an argument that came behind `--`. No argument of a process can hold a NUL
@@ -22,10 +36,18 @@ class CommandParser(argparse.ArgumentParser):
     abbreviation that works today would mean another option tomorrow. Every error names this command and exits with 2.
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, examples: Mapping[str, str] | None = None, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
+        self.examples = dict(examples or {})
         self.set_defaults(usage_error=self.error)
         self._is_parsing = False
+
+    def format_help(self) -> str:
+        """The help of argparse, and the examples at its end."""
+        if not self.examples:
+            return super().format_help()
+        width = shutil.get_terminal_size().columns - 2  # as wide as argparse's own
+        return "\n".join([super().format_help(), "examples:", *example_lines(self.examples, width), ""])
 
     # argparse calls this for a subcommand. By itself, it would give MODEL and a missing PROMPT their values as soon as
     # it sees MODEL, and then call a prompt behind an option superfluous. parse_known_intermixed_args reads the options

@@ -9,6 +9,12 @@ from gesso.cli.write_model import add_type_arguments, check_arguments, write_mod
 from gesso.files.hf.export import read_folder
 from gesso.files.locate import locate
 
+EXAMPLES = {
+    "gesso convert FOLDER model.gguf": "Keeps the types of the weights.",
+    "gesso convert FOLDER model.gguf --preset Q4_K_M": "Quantises the weights on the way.",
+    "gesso convert FOLDER model.gguf --preset Q4_K_M --dry-run": "Prints what the file would hold, and writes nothing.",
+}
+
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
@@ -16,6 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="turn a Hugging Face folder into a .gguf file",
         description="Writes a Hugging Face checkpoint folder as a GGUF file. Without --preset, weights in BF16, F16,"
         " F32 or NVFP4 keep their type, and 8-bit weights with a scale per channel become BF16.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=convert)
     parser.add_argument("source", metavar="SOURCE", help="a folder with config.json and safetensors files")

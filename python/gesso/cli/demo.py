@@ -40,6 +40,11 @@ NUM_SHOWN, NUM_PUZZLES = 3, 100
 PASS_SHARE = 0.9
 STEP_SECONDS = 0.15  # the demo waits this long after each step that it shows, so that one can watch it
 GAP = "     "  # between a puzzle and its solution
+EXAMPLES = {
+    "gesso demo": "Solves Sudoku puzzles. On a terminal you see the canvas settle.",
+    "gesso demo mini": "Asks the other bundled model a few questions.",
+    "gesso demo --puzzles 10 --seed 5": "Solves fewer, and other ones.",
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -49,6 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         description=f"{SUDOKU} solves 6x6 Sudoku puzzles that it has never seen. The demo shows three of them, then"
         " solves --puzzles more and prints how many are right. The exit status is 1 when fewer than"
         f" {PASS_SHARE:.0%} of them are solved. {MINI} answers a few questions, and calls a tool.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=demo)
     parser.add_argument(

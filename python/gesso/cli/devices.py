@@ -10,6 +10,10 @@ from gesso.cli.command_parser import CommandParser
 from gesso.measure.text import columns, show_bytes, visible
 
 FIELDS = ("name", "description", "arch", "total_bytes", "free_bytes", "used_bytes", "shares_host_memory")
+EXAMPLES = {
+    "gesso devices": "Shows the CPU, the GPUs, and why a GPU cannot be used.",
+    "gesso devices --json": "Prints the same as JSON.",
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -18,6 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="list the devices that models can run on",
         description="Lists the devices of this machine that models can run on. The first column has the names that"
         " --device takes.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=devices)
     parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")

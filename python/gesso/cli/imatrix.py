@@ -16,6 +16,11 @@ from gesso.measure.importance import collect
 from gesso.model import Model
 from gesso.terminal.progress import Progress
 
+EXAMPLES = {
+    "gesso imatrix bf16.gguf text.txt imatrix.gguf": "Measures with a whole text.",
+    "gesso imatrix bf16.gguf text.txt imatrix.gguf --canvases 100": "Measures with its beginning alone.",
+}
+
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
@@ -25,11 +30,12 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         " column of a weight is multiplied with. The larger they are, the more an error in this column counts. OUT is"
         " an importance matrix in llama.cpp's GGUF form; give it to --imatrix of `gesso quantize` or `gesso convert`,"
         " which then round the important columns with more care.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=imatrix)
     parser.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
     parser.add_argument(
-        "text", metavar="TEXT", help="a UTF-8 text file; its text should be like what the model will be used for"
+        "text", metavar="FILE", help="a UTF-8 text file; its text should be like what the model will be used for"
     )
     parser.add_argument("out", metavar="OUT", help="the .gguf file to write")
     parser.add_argument(

@@ -77,12 +77,22 @@ class Report(Tensors):
     memory: Memory
 
 
+EXAMPLES = {
+    "gesso inspect mini": "Shows metadata, tensors, configuration and the memory needed.",
+    "gesso inspect model.gguf --tensors": "Lists every tensor, too.",
+    "gesso inspect --check model.gguf": "Finds weights that are NaN or infinite.",
+    "gesso inspect --compare bf16.gguf q4.gguf": "Shows how far two models differ, in their tensors and predictions.",
+    "gesso inspect mini --json | head -20": "Prints JSON for other programs.",
+}
+
+
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
         "inspect",
         help="show what a model file holds, or compare two",
         description="Shows the metadata, tensors and configuration of a checkpoint and the memory that it needs, even"
         " if gesso cannot run it. With --compare it shows how two checkpoints differ.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=inspect)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a .gguf file or a Hugging Face folder")

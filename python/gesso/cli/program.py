@@ -9,7 +9,21 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from gesso import ArgumentError, CudaError, NumericsError, __version__, starting
-from gesso.cli import bench, convert, demo, devices, imatrix, inspect, models, pull, quantize, run, synth
+from gesso.cli import (
+    bench,
+    completion,
+    convert,
+    demo,
+    devices,
+    help,
+    imatrix,
+    inspect,
+    models,
+    pull,
+    quantize,
+    run,
+    synth,
+)
 from gesso.cli.command_parser import CommandParser
 from gesso.measure.text import visible
 from gesso.terminal.standard_streams import standard_streams
@@ -27,6 +41,8 @@ COMMANDS = (
     bench,
     devices,
     demo,
+    help,
+    completion,
 )
 EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2  # argparse itself exits with 2, too
 MAX_LINES = 3  # of a longer error message only the first lines are printed
@@ -70,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Runs DiffusionGemma, a language model that starts from a block of random tokens and refines all"
         " of it at once.",
+        epilog="`gesso help` also lists topics, such as models, sampling and devices.",
     )
     parser.add_argument("--version", action="version", version=f"gesso {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=CommandParser)

@@ -12,6 +12,13 @@ from gesso.files.hf.export import read_folder
 from gesso.files.locate import locate
 from gesso.files.partial_file import check_target
 
+EXAMPLES = {
+    "gesso quantize bf16.gguf q4.gguf --preset Q4_K_M": "Makes a file of about 5 bits per weight.",
+    "gesso quantize bf16.gguf q4.gguf --preset Q4_K_M --imatrix imatrix.gguf": "Rounds with more care what `gesso"
+    " imatrix` found to matter.",
+    "gesso quantize bf16.gguf q4.gguf --preset Q4_K_M --tensor 'ffn_down=Q8_0'": "Gives some matrices another type.",
+}
+
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
@@ -19,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="make a smaller file of a model",
         description="Writes a model to a new GGUF file in which the weights have other types, for example 4 bits each"
         " instead of 16. Vectors, norms and the router are always F32.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=quantize)
     parser.add_argument(

@@ -25,6 +25,15 @@ from gesso.result import GenerationOutput
 from gesso.terminal.display import LiveText, PlainText, ReplyText, can_show_live, make_console
 from gesso.tokenizer import Tokenizer
 
+EXAMPLES = {
+    'gesso run mini "What is the capital of your country?" --max-new-tokens 32': "Writes a reply of the bundled model.",
+    'gesso run model.gguf "Why is the sky blue?"': "Writes a reply, by the model's chat template.",
+    'gesso run model.gguf "Is 91 a prime?" --think --system "Be brief."': "Lets the model think first.",
+    'echo "Once upon a time" | gesso run model.gguf --raw --seed 7 --stats': "Continues a text from a pipe, without"
+    " the chat template, and prints speed and steps to standard error.",
+    "gesso run model.gguf -- --help": "Sends a prompt that begins with a dash: nothing behind -- is an option.",
+}
+
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
@@ -32,6 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="write a text",
         description="Writes a text that answers a prompt. On a terminal, what the model thinks is dim. Into a pipe or a"
         " file goes the text alone, and the thoughts go to standard error.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=run)
     add_model(parser)

@@ -17,6 +17,12 @@ from gesso.synth.gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
 from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 from gesso.terminal.progress import Progress, show_time
 
+EXAMPLES = {
+    "gesso synth model.gguf": "Makes the 26B model in Q4_K_M: 16.8 GB.",
+    "gesso synth small.gguf --layers 6 --quant Q8_0": "Makes its first six layers.",
+    "gesso synth twin.gguf --as gemma4": "Makes the same weights as a file that llama.cpp runs.",
+}
+
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
@@ -24,6 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="make a model of random weights",
         description="Writes a GGUF file of random weights, for measuring speed and memory without the released weights."
         " It computes as much as a real model of these sizes, and the text that it writes is nonsense.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=synth)
     parser.add_argument(
