@@ -164,11 +164,12 @@ def test_command(emulator, capsys):
     emulator.set_total_bytes(32 << 30)
     assert cli.main(["devices"]) == 0
     printed = capsys.readouterr().out
-    assert "cpu" in printed and "cuda:0" in printed and "compute capability 12.0" in printed and "34.4 GB" in printed
+    assert "\n  cuda:0  " in printed and "compute capability 12.0" in printed and "34.4 GB" in printed
     assert cli.main(["devices", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["has_cuda"] and [entry["name"] for entry in report["devices"]] == ["cpu", "cuda:0"]
     assert report["devices"][1]["total_bytes"] == 32 << 30
+    assert report["cpu"]["num_threads"] == gesso.cpu_info().num_threads
 
 
 def test_importance_stays_on_the_cpu(path):
