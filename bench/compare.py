@@ -2,7 +2,7 @@
 
     python bench/compare.py BEFORE.json... --after AFTER.json... [--percent 5]
 
-Each file is one run of one process: `gesso bench -o json`, bench/ops/bench_*.py -o json or bench/peers/run.py. Run both
+Each file is one run of one process: `gesso bench --json`, bench/ops/bench_*.py -o json or bench/peers/run.py. Run both
 versions in turns, several times each. The times within a process are alike: it keeps its place in memory, and the
 machine its mood. So a process counts as one sample, the median of its times.
 

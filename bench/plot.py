@@ -1,4 +1,4 @@
-"""Draws what `gesso bench -o json` wrote: step time by op, step time against context and batch, and how an engine
+"""Draws what `gesso bench --json` wrote: step time by op, step time against context and batch, and how an engine
 serves clients.
 
     python bench/plot.py RESULT.json [-o PREFIX]

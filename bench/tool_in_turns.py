@@ -43,7 +43,7 @@ def tool_times(tool: Path, settings: argparse.Namespace, folder: Path) -> dict[s
 def package_times(settings: argparse.Namespace, folder: Path) -> dict[str, float]:
     out = folder / "package.json"
     command = [sys.executable, "-m", "gesso", "bench", settings.model, "--device", "cpu", "-t", settings.threads]
-    command += ["-p", settings.prompt, "--steps", settings.steps, "-r", settings.repetitions, "-o", "json"]
+    command += ["-p", settings.prompt, "--steps", settings.steps, "-r", settings.repetitions, "--json"]
     (record,) = run([*command, "--output", out], out)
     return {kind: record[f"{kind}_ms"]["median"] for kind in KINDS}
 

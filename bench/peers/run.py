@@ -61,7 +61,7 @@ def make_file(folder: Path, quant: str, layers: int, architecture: str) -> Path:
     """A model of `gesso synth`. The file is made if it does not exist yet."""
     path = folder / f"{PRESET}-{quant}-{layers}-{architecture}.gguf"
     if not path.exists():
-        options = ["--preset", PRESET, "--quant", quant, "--layers", str(layers), "--as", architecture]
+        options = ["--sizes", PRESET, "--preset", quant, "--layers", str(layers), "--as", architecture]
         subprocess.run([sys.executable, "-m", "gesso", "synth", *options, str(path)], check=True, stdout=sys.stderr)
     return path
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gesso import _native
+from gesso._native import CanvasEvent
 from gesso.calls.tool_call import ToolCall
 from gesso.engine import EndEvent, RequestEvent
 from gesso.reply import Reply, ReplyDecoder, ReplyEvent, TextDelta, ThoughtDelta
@@ -59,19 +60,26 @@ class ReplyStream:
     def read(self, event: RequestEvent) -> Iterable[ChatEvent]:
         shown = self._texts.read(event)
         self.last = ChatEvent("", "", shown.canvas, shown.step, shown.max_denoising_steps, shown.entropy)
-        if isinstance(event, EndEvent):
-            events = [*self._decoder.push(event.result.ids[self._num_read :]), *self._decoder.flush()]
-            return [self._event(part) for part in events]
         if isinstance(event, _native.StepEvent):
             return [replace(self.last, draft=shown.draft)]
+        return [self._event(part) for part in self._parts(event)]
+
+    def parts(self, event: CanvasEvent | EndEvent) -> Iterable[ReplyEvent]:
+        """What is final now, for a caller that takes no `ChatEvent`."""
+        self._texts.read(event)
+        return self._parts(event)
+
+    def _parts(self, event: CanvasEvent | EndEvent) -> Iterable[ReplyEvent]:
+        if isinstance(event, EndEvent):
+            return [*self._decoder.push(event.result.ids[self._num_read :]), *self._decoder.flush()]
         if event.text_length < len(event.ids):
             return []  # the rest comes with the end
         self._ids += event.ids.tolist()
         count = self._texts.num_certain(self._ids)
-        events = self._decoder.push(self._ids[:count])
+        parts = self._decoder.push(self._ids[:count])
         self._num_read += count
         del self._ids[:count]
-        return [self._event(part) for part in events]
+        return parts
 
     def _event(self, part: ReplyEvent) -> ChatEvent:
         if isinstance(part, ThoughtDelta):

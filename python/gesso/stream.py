@@ -184,9 +184,17 @@ def many(
 ) -> Iterator[Result | Exception]:
     """What `Model.generate_many` yields."""
     engine = Engine(model)
-    failure: Exception | None = None  # of the prompts or the seeds
+    yield from in_order(engine, _submit_all(engine, prompts, seeds, options))
+
+
+def in_order(engine: Engine, submitted: Iterator[Request | Exception]) -> Generator[Result | Exception, None, None]:
+    """Yields what becomes of each request, in their order, and closes the engine at the end.
+
+    `submitted` hands a request over to the engine when it is asked for the next one. It is asked for as many as keep
+    the engine's places filled.
+    """
+    failure: Exception | None = None  # of `submitted`
     try:
-        submitted = _submit_all(engine, prompts, seeds, options)
         rows: deque[Request | Exception] = deque()
         while True:
             # So many rows are under way, or wait for the rows in front of them. In a forked process this raises.

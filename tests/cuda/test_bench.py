@@ -24,7 +24,7 @@ def path(tmp_path_factory):
 
 def test_a_row(path, activations, capsys):
     arguments = ["--device", "cuda", "--activations", activations, "-p", "5", "-b", "2", "--steps", "4", "-r", "2"]
-    assert cli.main(["bench", path, *arguments, "--profile", "-o", "json"]) == 0
+    assert cli.main(["bench", path, *arguments, "--profile", "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert (record["device"]["name"], record["activations"]) == ("cuda:0", activations)
     assert record["device"]["memory_bytes"] > 0 and record["peak_memory_kind"] == "allocated, device"
@@ -51,7 +51,7 @@ def test_a_row(path, activations, capsys):
 
 
 def test_clients(path, capsys):
-    arguments = ["-p", "5", "--clients", "1,2", "--requests", "4", "--canvases", "2", "--steps", "4", "-o", "json"]
+    arguments = ["-p", "5", "--clients", "1,2", "--requests", "4", "--canvases", "2", "--steps", "4", "--json"]
     assert cli.main(["bench", path, "--device", "cuda", *arguments]) == 0
     one, two = json.loads(capsys.readouterr().out)
     assert (one["passes"], one["sweeps_per_block"]) == (4 * 2 * 4, 4)

@@ -13,11 +13,13 @@ from gesso import ArgumentError, _native
 from gesso.cli.bench_rows import measure_all, measure_loads
 from gesso.cli.command_parser import (
     CommandParser,
+    add_activations,
+    add_device,
     add_no_mmap,
+    add_seed,
     integer,
     list_of,
     positive_number,
-    seed,
     thread_count,
 )
 from gesso.files.partial_file import check_not_a_source, check_output
@@ -66,7 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     work = parser.add_argument_group("what is measured")
     work.add_argument(
         "-p",
-        "--prompt",
+        "--prompt-tokens",
         type=list_of(integer(1)),
         default=[512],
         metavar="N,..",
@@ -95,19 +97,11 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="also show each operation of the model: its calls, time, bytes and arithmetic, and how close it comes to"
         " what the machine can do",
     )
-    work.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="seed of random prompts, noise and weights; default: 0"
-    )
+    add_seed(work, "seed of random prompts, noise and weights")
     add_load(parser)
     machine = parser.add_argument_group("machine")
-    machine.add_argument(
-        "--device", default="auto", help="where to run: cpu, cuda, cuda:1, or auto (default): a GPU if there is one"
-    )
-    machine.add_argument(
-        "--activations",
-        default="auto",
-        help="how inputs of matrix products are rounded: f32, bf16, int8 or auto (default), see `gesso run -h`",
-    )
+    add_device(machine)
+    add_activations(machine)
     machine.add_argument(
         "-t",
         "--threads",
@@ -122,9 +116,16 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="also a GPU that shares the CPU's memory gets a copy of the weights; without it, it reads the mapped file",
     )
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "-o", "--format", choices=FORMATS, default="md", help="Markdown tables (md, default), json or csv"
+    formats = output.add_mutually_exclusive_group()
+    formats.add_argument(
+        "--json",
+        dest="format",
+        action="store_const",
+        const="json",
+        default="md",
+        help="print JSON, a list with one record per row, in place of Markdown tables",
     )
+    formats.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
     output.add_argument("--output", metavar="FILE", help="write the result to FILE; default: standard output")
     output.add_argument(
         "--hash",
@@ -223,18 +224,19 @@ def check_sizes(options: argparse.Namespace, subject: Subject) -> None:
 
     The check comes first, because the rows may take hours.
     """
-    config, prompt = subject.config, max(options.prompt)
+    config, prompt = subject.config, max(options.prompt_tokens)
     num_canvases = options.canvases if is_load(options) else 1
     longest = prompt + num_canvases * config.canvas_length
     if longest > config.max_position_embeddings:
         canvases = "a canvas" if num_canvases == 1 else f"{num_canvases} canvases"
         raise ArgumentError(
-            f"--prompt: {prompt:,} tokens and {canvases} of {config.canvas_length} are more than the model's context of"
-            f" {config.max_position_embeddings:,}"
+            f"--prompt-tokens: {prompt:,} tokens and {canvases} of {config.canvas_length} are more than the model's"
+            f" context of {config.max_position_embeddings:,}"
         )
-    if options.common >= min(options.prompt):
+    if options.common >= min(options.prompt_tokens):
         raise ArgumentError(
-            f"--common: expected less than the shortest prompt, of {min(options.prompt)} tokens, got {options.common}"
+            f"--common: expected less than the shortest prompt, of {min(options.prompt_tokens)} tokens, got"
+            f" {options.common}"
         )
     check_memory(subject, max(options.batch), longest)
     if options.device == "cpu" or len(_native.devices()) == 1:  # on the CPU a model of the outline copies no weights

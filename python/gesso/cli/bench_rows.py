@@ -23,7 +23,7 @@ from gesso.terminal.progress import Progress
 def measure_all(options: argparse.Namespace, subject: Subject) -> Iterator[Record]:
     settings = [
         Setting(prompt, batch, options.steps, options.repetitions, options.profile, options.seed)
-        for prompt, batch in product(options.prompt, options.batch)
+        for prompt, batch in product(options.prompt_tokens, options.batch)
     ]
     checkpoint = open_weights(subject)
     origin = make_origin(subject.description, ["gesso", *options.arguments], "bench")
@@ -48,7 +48,7 @@ def measure_loads(options: argparse.Namespace, subject: Subject) -> Iterator[Cli
     kinds += [(None, rate) for rate in options.rate]
     loads = [
         Load(prompt, options.common, clients, rate, options.requests, options.canvases, options.steps, options.seed)
-        for prompt, (clients, rate) in product(options.prompt, kinds)
+        for prompt, (clients, rate) in product(options.prompt_tokens, kinds)
     ]
     checkpoint = open_weights(subject)
     origin = make_origin(subject.description, ["gesso", *options.arguments], "clients")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 
 from gesso.measure.compare import read_tensors
 from gesso.measure.not_finite import BrokenTensor, Findings, find_not_finite
-from gesso.measure.text import visible
+from gesso.measure.text import json_text, visible
 from gesso.terminal.progress import Progress
 
 FOUND, NOTHING_FOUND = 1, 0  # exit statuses
@@ -22,7 +21,7 @@ def check(options: argparse.Namespace) -> int:
     if options.json:
         broken = [dataclasses.asdict(tensor) for tensor in found.broken]
         report = {"path": options.model, "tensors": len(tensors), "broken": broken, "unread": found.unread}
-        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json_text(report))
     else:
         print(visible("\n".join(report_lines(options.model, len(tensors), found))))
     return FOUND if found.broken else NOTHING_FOUND

@@ -139,6 +139,33 @@ def add_no_mmap(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_seed(group: argparse._ActionsContainer, help: str) -> None:
+    """Adds --seed of a command that writes no text. Commands for texts have it from the table of generation options."""
+    group.add_argument("--seed", type=seed, default=0, metavar="N", help=f"{help}; default: 0")
+
+
+def add_json(group: argparse._ActionsContainer) -> None:
+    """Adds --json: the command then prints one JSON object, as `json_text` writes it, and nothing else."""
+    group.add_argument(
+        "--json", action="store_true", help="print one JSON object; sizes are in bytes, and errors go to standard error"
+    )
+
+
+def add_device(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1, or auto (the default), which takes a GPU if there is one"
+    )
+
+
+def add_activations(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--activations",
+        default="auto",
+        help="how products with weights round their inputs: f32 or int8 on the CPU, bf16 or int8 on a GPU; auto (the"
+        " default) is int8 on the CPU and the faster one on a GPU",
+    )
+
+
 def thread_count(text: str) -> int:
     value = _integer(text)
     if value is None:

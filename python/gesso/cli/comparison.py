@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import TypedDict
@@ -11,7 +10,7 @@ from typing import TypedDict
 import numpy as np
 
 from gesso import ArgumentError, NumericsError
-from gesso.cli.command_parser import CommandParser, add_threads, integer, seed
+from gesso.cli.command_parser import CommandParser, add_seed, add_threads, integer
 from gesso.loading import load
 from gesso.measure.compare import (
     TensorError,
@@ -22,7 +21,7 @@ from gesso.measure.compare import (
     read_tensors,
     relative_rms,
 )
-from gesso.measure.text import columns, natural_order, show_bytes, visible
+from gesso.measure.text import columns, json_text, natural_order, show_bytes, visible
 from gesso.model import Model
 from gesso.terminal.progress import Progress
 
@@ -105,16 +104,14 @@ def add_arguments(parser: CommandParser) -> None:
     group.add_argument(
         "--prompt", metavar="TEXT", help="the text in front of each canvas; default: 32 random tokens for each canvas"
     )
-    group.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="seed of the random canvases and prompts; default: 0"
-    )
+    add_seed(group, "seed of the random canvases and prompts")
     add_threads(group)
 
 
 def compare(options: argparse.Namespace) -> int:
     report = describe(options)
     if options.json:
-        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json_text(report))
     else:
         print(visible("\n".join(report_lines(report))))
     return 0 if report["tensors"] and report["problem"] is None else 1

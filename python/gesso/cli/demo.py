@@ -16,7 +16,15 @@ from gesso._native import StepEvent
 from gesso.bundled import sudoku
 from gesso.bundled.mini_model import MINI, QUESTIONS, TOOL_RESULT, Question
 from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solutions, solve
-from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer, seed
+from gesso.cli.command_parser import (
+    CommandParser,
+    add_activations,
+    add_device,
+    add_no_mmap,
+    add_seed,
+    add_threads,
+    integer,
+)
 from gesso.files.short_names import find_bundled
 from gesso.loading import load
 from gesso.measure.text import visible
@@ -71,19 +79,10 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         metavar="N",
         help=f"puzzles to solve after those shown; default: {NUM_PUZZLES}",
     )
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        default=0,
-        metavar="N",
-        help="chooses the puzzles and the model's random draws; default: 0",
-    )
+    add_seed(parser, "chooses the puzzles and the model's random draws")
+    add_device(parser)
+    add_activations(parser)
     add_threads(parser)
-    parser.add_argument(
-        "--activations",
-        default="auto",
-        help="how inputs of matrix products are rounded, see `gesso run -h`; default: auto",
-    )
     add_no_mmap(parser)
     parser.add_argument("--model", metavar="FILE", help="use this model of the same kind instead of the bundled one")
 
@@ -92,7 +91,7 @@ def demo(options: argparse.Namespace) -> int:
     if options.name == MINI and options.puzzles is not None:
         options.usage_error(f"--puzzles: {MINI} solves none")
     path = options.model or (find_bundled(MINI) if options.name == MINI else bundled_model())
-    model = load(path, num_threads=options.threads, activations=options.activations, mmap=options.mmap)
+    model = load(path, options.device, num_threads=options.threads, activations=options.activations, mmap=options.mmap)
     if options.name == MINI:
         if model.tokenizer is None or model.tokenizer.chat_template is None:
             raise ValueError(f"{path}: not a model that talks, it has no chat template")

@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 
 from gesso import _native
-from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, integer, seed
+from gesso.cli.command_parser import CommandParser, add_json, add_no_mmap, add_seed, add_threads, integer
 from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
 from gesso.files.partial_file import check_target
 from gesso.files.regular_file import as_path, read_text
 from gesso.loading import naming_fields_of, open_checkpoint
 from gesso.measure.importance import collect
+from gesso.measure.text import json_text
 from gesso.model import Model
 from gesso.terminal.progress import Progress
 
@@ -51,9 +52,10 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser.add_argument(
         "--steps", type=integer(1), default=3, metavar="N", help="denoising passes over each canvas; default: 3"
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of the random noise; default: 0")
+    add_seed(parser, "seed of the random noise")
     add_threads(parser)
     add_no_mmap(parser)
+    add_json(parser)
 
 
 def imatrix(options: argparse.Namespace) -> int:
@@ -85,5 +87,13 @@ def imatrix(options: argparse.Namespace) -> int:
         "chunk_size": length,
     }
     write_imatrix(options.out, entries, chunks)
-    print(f"{options.out}: {len(entries)} weights, {len(ids) // length} canvases of {length} tokens")
+    report = {
+        "path": options.out,
+        "model": options.model,
+        "weights": len(entries),
+        "canvases": len(ids) // length,
+        "canvas_length": length,
+    }
+    summary = f"{options.out}: {len(entries)} weights, {len(ids) // length} canvases of {length} tokens"
+    print(json_text(report) if options.json else summary)
     return 0

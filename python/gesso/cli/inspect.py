@@ -14,11 +14,11 @@ import numpy.typing as npt
 
 from gesso import _native
 from gesso.cli import check, comparison
-from gesso.cli.command_parser import CommandParser, add_no_mmap
+from gesso.cli.command_parser import CommandParser, add_json, add_no_mmap
 from gesso.config import Config
 from gesso.files.checkpoint import TypeCount, count_types
 from gesso.loading import naming_fields_of, open_checkpoint
-from gesso.measure.text import columns, natural_order, show_bytes, visible
+from gesso.measure.text import columns, json_text, natural_order, show_bytes, visible
 
 MAX_ITEMS = 6  # of a longer list only the first items are shown
 MAX_CHARACTERS = 72  # of a longer string only the beginning is shown
@@ -102,7 +102,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         action="store_true",
         help="decode all weights and list those that are NaN or infinite; the exit status is 1 if there are any",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
+    add_json(parser)
     add_no_mmap(parser)
     comparison.add_arguments(parser)
 
@@ -119,7 +119,7 @@ def inspect(options: argparse.Namespace) -> int:
     checkpoint = open_checkpoint(options.model, with_values=False, mmap=options.mmap)
     report = describe(options.model, checkpoint, options.tensors)
     if options.json:
-        print(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json_text(report))
     else:
         print(visible("\n".join(report_lines(report))))
     return 0

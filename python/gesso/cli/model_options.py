@@ -9,7 +9,15 @@ from typing import cast
 
 from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
-from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads, option_value, positive_number
+from gesso.cli.command_parser import (
+    CommandParser,
+    add_activations,
+    add_device,
+    add_no_mmap,
+    add_threads,
+    option_value,
+    positive_number,
+)
 from gesso.files.regular_file import as_path, read_text
 from gesso.loading import load
 from gesso.model import Model
@@ -73,21 +81,6 @@ def add_machine(parser: CommandParser) -> argparse._ArgumentGroup:
     add_threads(machine)
     add_no_mmap(machine)
     return machine
-
-
-def add_device(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1, or auto (the default), which takes a GPU if there is one"
-    )
-
-
-def add_activations(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--activations",
-        default="auto",
-        help="how products with weights round their inputs: f32 or int8 on the CPU, bf16 or int8 on a GPU; auto (the"
-        " default) is int8 on the CPU and the faster one on a GPU",
-    )
 
 
 def options_with_flags() -> list[OptionInfo]:

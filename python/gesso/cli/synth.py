@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 from gesso import ArgumentError
-from gesso.cli.command_parser import CommandParser, integer, seed
+from gesso.cli.command_parser import CommandParser, add_json, add_seed, integer
 from gesso.files.checkpoint import ARCHITECTURE
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.partial_file import check_target, unwind_on_sigterm
 from gesso.files.presets import PRESETS
-from gesso.measure.text import show_bytes
+from gesso.measure.text import json_text, show_bytes
 from gesso.synth.gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
 from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
 from gesso.terminal.progress import Progress, show_time
@@ -38,13 +38,13 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     )
     model = parser.add_mutually_exclusive_group()
     model.add_argument(
-        "--preset", choices=CONFIG_NAMES, default="26b-a4b", help="the model whose sizes are used; default: 26b-a4b"
+        "--sizes", choices=CONFIG_NAMES, default="26b-a4b", help="the model whose sizes are used; default: 26b-a4b"
     )
     model.add_argument(
         "--config", metavar="PATH", help="use the sizes of another model: PATH is its config.json or its folder"
     )
     parser.add_argument(
-        "--quant",
+        "--preset",
         type=str.upper,
         choices=list(PRESETS),
         default="Q4_K_M",
@@ -54,13 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser.add_argument(
         "--layers", type=integer(1), metavar="N", help="make only the first N layers; default: all layers"
     )
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        default=0,
-        metavar="N",
-        help="seed of the random weights: the same seed gives the same file; default: 0",
-    )
+    add_seed(parser, "seed of the random weights: the same seed gives the same file")
     parser.add_argument(
         "--as",
         dest="architecture",
@@ -69,24 +63,27 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="gemma4 writes the same weights as a file that llama.cpp runs, to compare speeds; gesso cannot run it;"
         " default: diffusion-gemma",
     )
+    add_json(parser)
 
 
 def synth(options: argparse.Namespace) -> int:
     start = time.monotonic()
     check_target(options.target)
-    metadata, tensors = make_model(config_directory(options), options.quant, options.layers, options.seed)
+    metadata, tensors = make_model(config_directory(options), options.preset, options.layers, options.seed)
     if options.architecture == GEMMA4:
         metadata, tensors = gemma4_metadata(metadata), gemma4_tensors(metadata, tensors)
     with unwind_on_sigterm(), Progress(options.target) as progress:
         write_gguf(options.target, metadata, tensors, on_progress=progress.update)
-    size, took = Path(options.target).stat().st_size, show_time(time.monotonic() - start)
-    print(f"{options.target}: {show_bytes(size)}, {len(tensors)} tensors, in {took}")
+    size, seconds = Path(options.target).stat().st_size, time.monotonic() - start
+    report = {"path": options.target, "bytes": size, "tensors": len(tensors), "seconds": seconds}
+    summary = f"{options.target}: {show_bytes(size)}, {len(tensors)} tensors, in {show_time(seconds)}"
+    print(json_text(report) if options.json else summary)
     return 0
 
 
 def config_directory(options: argparse.Namespace) -> Path:
     if options.config is None:
-        return CONFIGS / str(options.preset)
+        return CONFIGS / str(options.sizes)
     path = Path(options.config)
     if path.is_dir():
         return path

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gesso import _native
-from gesso.cli.command_parser import CommandParser, add_no_mmap, add_threads
+from gesso.cli.command_parser import CommandParser, add_json, add_no_mmap, add_threads
 from gesso.files.gguf_metadata import Metadata
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.imatrix import read_imatrix
@@ -19,7 +19,7 @@ from gesso.files.partial_file import check_target, unwind_on_sigterm
 from gesso.files.presets import PRESETS, plan_types
 from gesso.files.tensor import FLOAT_TYPES, Array, Tensor, stored_bytes, tensor_types
 from gesso.files.weight_scales import with_scales
-from gesso.measure.text import columns, show_bytes
+from gesso.measure.text import columns, json_text, show_bytes
 from gesso.terminal.progress import Progress, show_time
 
 
@@ -53,6 +53,7 @@ def add_type_arguments(parser: CommandParser, *, required: bool) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="write no file, only print what it would hold and its size"
     )
+    add_json(parser)
 
 
 def parse_override(argument: str) -> tuple[str, str]:
@@ -91,9 +92,7 @@ def write_model(options: argparse.Namespace, metadata: Metadata, tensors: Sequen
     written, multipliers = with_scales(tensors, types)
     sizes = {x.name: stored_bytes(types.get(x.name, x.dtype), x.shape) for x in written}
     broken = BrokenWeights(options.threads or 0)
-    if options.dry_run:
-        print("\n".join(plan_lines(written, types)))
-    else:
+    if not options.dry_run:
         with unwind_on_sigterm(), Progress(options.target) as progress:
             write_gguf(
                 options.target,
@@ -107,9 +106,45 @@ def write_model(options: argparse.Namespace, metadata: Metadata, tensors: Sequen
                 num_threads=options.threads or 0,
             )
     broken.warn()
-    took = "" if options.dry_run else f", in {show_time(time.monotonic() - start)}"
+    seconds = time.monotonic() - start
+    if options.json:
+        print(json_text(describe(options, tensors, written, types, sizes, seconds)))
+        return 0
+    if options.dry_run:
+        print("\n".join(plan_lines(written, types)))
+    took = "" if options.dry_run else f", in {show_time(seconds)}"
     print(f"{options.target}: {summary(tensors, written, sizes)}{took}")
     return 0
+
+
+def describe(
+    options: argparse.Namespace,
+    tensors: Sequence[Tensor],
+    written: Sequence[Tensor],
+    types: Mapping[str, str],
+    sizes: Mapping[str, int],
+    seconds: float,
+) -> dict[str, object]:
+    """Everything that --json prints. A tensor has the keys that it has in `gesso inspect --tensors --json`."""
+    return {
+        "path": options.target,
+        "source": options.source,
+        "written": not options.dry_run,
+        "source_bytes": sum(x.num_bytes for x in tensors),
+        "bytes": sum(sizes.values()),
+        "bits_per_weight": bits_per_weight(written, sizes),
+        "seconds": seconds,
+        "tensors": [
+            {
+                "name": x.name,
+                "source_type": x.dtype,
+                "type": types.get(x.name, x.dtype),
+                "shape": list(x.shape),
+                "bytes": sizes[x.name],
+            }
+            for x in written
+        ],
+    }
 
 
 def read_importance(path: str, tensors: Sequence[Tensor]) -> Mapping[str, Array]:
@@ -174,5 +209,8 @@ def plan_lines(tensors: Sequence[Tensor], types: Mapping[str, str]) -> list[str]
 def summary(tensors: Sequence[Tensor], written: Sequence[Tensor], sizes: Mapping[str, int]) -> str:
     """Returns the sizes before and after, and the average number of bits per weight."""
     before, after = sum(x.num_bytes for x in tensors), sum(sizes.values())
-    weights = sum(math.prod(x.shape) for x in written)
-    return f"{show_bytes(before)} -> {show_bytes(after)}, {8 * after / weights:.2f} bits per weight"
+    return f"{show_bytes(before)} -> {show_bytes(after)}, {bits_per_weight(written, sizes):.2f} bits per weight"
+
+
+def bits_per_weight(written: Sequence[Tensor], sizes: Mapping[str, int]) -> float:
+    return 8 * sum(sizes.values()) / sum(math.prod(x.shape) for x in written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 # Maps control characters other than newline and tab to symbols, because the text of a model must not control the
@@ -13,6 +14,11 @@ VISIBLE |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 def visible(text: str) -> str:
     """Returns `text` with control characters replaced by symbols."""
     return text.translate(VISIBLE)
+
+
+def json_text(report: object) -> str:
+    """Returns the JSON of a command's --json, without a line break at its end."""
+    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def show_bytes(size: int) -> str:

@@ -56,6 +56,9 @@ class PlainText:
     def __enter__(self) -> PlainText:
         return self
 
+    def wait(self, status: str) -> None:
+        """Takes what is under way before the first step. A plain text does not show it."""
+
     def count(self, num_tokens: int) -> None:
         """Takes the number of tokens that are now final. A plain text does not show it."""
 
@@ -119,6 +122,10 @@ class LiveText:
         rate = num_tokens / max(now - self._start, 1e-9)
         status = f"canvas {event.canvas + 1}  {step_status(event)}  {accepted}/{len(event.argmax)} accepted"
         self._show(canvas, f"{status}  {rate:.1f} tokens/s")
+
+    def wait(self, status: str) -> None:
+        """Shows what is under way before the first step, which then takes its place."""
+        self._show(Text(), status)
 
     def count(self, num_tokens: int) -> None:
         """Takes the number of tokens that are now final, for the rate in the status line."""

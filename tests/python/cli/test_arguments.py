@@ -69,7 +69,7 @@ def test_other_commands_take_any_order_too():
     options = parse("imatrix", "M", "--steps", "2", "TEXT", "--seed", "1", "OUT")
     assert (options.model, options.text, options.out) == ("M", "TEXT", "OUT")
     options = parse("bench", "-p", "1,2", "M", "-t", "1")
-    assert (options.model, options.prompt, options.threads) == ("M", [1, 2], [1])
+    assert (options.model, options.prompt_tokens, options.threads) == ("M", [1, 2], [1])
     options = parse("inspect", "--compare", "A", "B", "--json")
     assert (options.compare, options.model) == (["A", "B"], None)
 
@@ -116,11 +116,11 @@ def test_an_error_names_its_command_and_abbreviations_are_none(capsys, arguments
         (["run", "M", "hi", "--max-new-tokens", "0"], "argument --max-new-tokens: expected an integer >= 1, got '0'"),
         (["run", "M", "hi", "--threads", "0"], "argument --threads: expected 1 to 4096"),
         (["run", "M", "hi", "--threads", "many"], "argument --threads: expected an integer, got 'many'"),
-        (["bench", "M", "-p", "1,0"], "argument -p/--prompt: expected an integer >= 1, got '0'"),
+        (["bench", "M", "-p", "1,0"], "argument -p/--prompt-tokens: expected an integer >= 1, got '0'"),
         (["bench", "M", "-b", ""], "argument -b/--batch: expected an integer >= 1, got ''"),
         (["bench", "M", "--steps", "0"], "argument --steps: expected an integer >= 1, got '0'"),
         (["bench", "M", "-t", "1,0"], "argument -t/--threads: expected 1 to 4096"),
-        (["bench", "M", "-o", "xml"], "argument -o/--format: invalid choice: 'xml'"),
+        (["bench", "M", "--json", "--csv"], "argument --csv: not allowed with argument --json"),
         (["imatrix", "M", "T", "O", "--context", "0"], "argument --context: expected an integer >= 1, got '0'"),
         (["inspect", "M", "--canvases", "-1"], "argument --canvases: expected an integer >= 0, got '-1'"),
         (["synth", "O", "--layers", "0"], "argument --layers: expected an integer >= 1, got '0'"),
@@ -155,7 +155,7 @@ def test_every_generation_option_refuses_what_is_below_its_bound(capsys):
             ["run", "MODEL", "hi", "--max-new-tokens", "100000"],
             "max_new_tokens: 100000 is more than the model's context",
         ),
-        (["bench", "MODEL", "-p", "100000"], "--prompt: 100,000 tokens"),
+        (["bench", "MODEL", "-p", "100000"], "--prompt-tokens: 100,000 tokens"),
         (["bench", "--synthetic", "26b-a4b:Q9"], "--synthetic 26b-a4b:Q9: expected one of"),
         (["bench", "--synthetic", "26b-a4b:Q4_0:31"], "number of layers: expected 1 to 30, got 31"),
         (["synth", "OUT", "--layers", "31"], "number of layers: expected 1 to 30, got 31"),

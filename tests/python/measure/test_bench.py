@@ -70,13 +70,13 @@ def refused(capsys):
 
 
 def test_a_row_for_each_combination(path, run_bench):
-    records = json.loads(run_bench(path, "-p", "5,9", "-b", "1,3", "-t", "1,2", "-o", "json"))
+    records = json.loads(run_bench(path, "-p", "5,9", "-b", "1,3", "-t", "1,2", "--json"))
     rows = [(x["num_threads"], x["prompt_tokens"], x["batch"]) for x in records]
     assert rows == [(t, p, b) for t in (1, 2) for p in (5, 9) for b in (1, 3)]
 
 
 def test_a_record_has_what_was_done(path, run_bench):
-    (record,) = json.loads(run_bench(path, "-p", "5", "-b", "2", "-o", "json", "--activations", "f32"))
+    (record,) = json.loads(run_bench(path, "-p", "5", "-b", "2", "--json", "--activations", "f32"))
     assert (record["steps"], record["repetitions"], record["canvas_length"]) == (3, 2, C)
     assert (record["activations"], record["device"]["name"], record["model"]["path"]) == ("f32", "cpu", path)
     assert record["gesso_version"] == gesso.__version__
@@ -90,7 +90,7 @@ def test_a_record_has_what_was_done(path, run_bench):
 
 
 def test_rates_follow_from_the_times(path, run_bench):
-    (record,) = json.loads(run_bench(path, "-p", "5", "-b", "2", "-o", "json"))
+    (record,) = json.loads(run_bench(path, "-p", "5", "-b", "2", "--json"))
     canvas_ms = 3 * record["step_ms"]["median"] + record["commit_ms"]["median"]
     assert record["committed_tokens_per_s"] == pytest.approx(1e3 * 2 * C / canvas_ms)
     assert record["encode_tokens_per_s"] == pytest.approx(1e3 * 2 * 5 / record["encode_ms"]["median"])
@@ -101,7 +101,7 @@ def test_rates_follow_from_the_times(path, run_bench):
 def test_a_batch_larger_than_a_pass(tmp_path, run_bench):
     """On the CPU a pass has room for two canvases of 128. The figures of a batch of 3 are those of both its passes."""
     path = str(tiny_model(tmp_path / "long.gguf", canvas_length=128, num_experts=EXPERTS))
-    one, three = json.loads(run_bench(path, "-p", "5", "-b", "1,3", "--activations", "f32", "--profile", "-o", "json"))
+    one, three = json.loads(run_bench(path, "-p", "5", "-b", "1,3", "--activations", "f32", "--profile", "--json"))
     for phase in bench.PHASES:
         assert three["passes"][phase]["float_operations"] == 3 * one["passes"][phase]["float_operations"] > 0
     for phase in ("step", "step_without_self_conditioning"):
@@ -114,7 +114,7 @@ def test_a_batch_larger_than_a_pass(tmp_path, run_bench):
 
 
 def test_a_single_step_has_no_self_conditioning(path, capsys):
-    assert cli.main(["bench", path, "-p", "5", "--steps", "1", "-r", "1", "--device", "cpu", "-o", "json"]) == 0
+    assert cli.main(["bench", path, "-p", "5", "--steps", "1", "-r", "1", "--device", "cpu", "--json"]) == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert record["step_ms"] is None and record["passes"]["step"]["floor_ms"] is None
     assert record["step_without_self_conditioning_ms"] and record["committed_tokens_per_s"] > 0
@@ -122,7 +122,7 @@ def test_a_single_step_has_no_self_conditioning(path, capsys):
 
 
 def test_every_key_is_documented(path, run_bench):
-    (record,) = json.loads(run_bench(path, "-p", "5", "-o", "json", "--profile"))
+    (record,) = json.loads(run_bench(path, "-p", "5", "--json", "--profile"))
     known = set(re.findall(r"`(\w+)`", DOCUMENT.read_text()))
 
     def names(value):
@@ -138,7 +138,7 @@ def test_every_key_is_documented(path, run_bench):
 
 
 def test_csv_has_a_line_per_row(path, run_bench):
-    rows = list(csv.DictReader(io.StringIO(run_bench(path, "-p", "5,9", "-o", "csv"))))
+    rows = list(csv.DictReader(io.StringIO(run_bench(path, "-p", "5,9", "--csv"))))
     assert [row["prompt_tokens"] for row in rows] == ["5", "9"]
     assert float(rows[0]["step_ms_median"]) > 0 and rows[0]["model_name"] == "Tiny"
 
@@ -159,7 +159,7 @@ def test_tables_are_aligned_and_cells_safe():
 
 def test_output_goes_to_a_file(path, run_bench, tmp_path):
     target = tmp_path / "result.json"
-    assert run_bench(path, "-p", "5", "-o", "json", "--output", str(target)) == ""
+    assert run_bench(path, "-p", "5", "--json", "--output", str(target)) == ""
     assert len(json.loads(target.read_text())) == 1
 
 
@@ -172,7 +172,7 @@ def test_ctrl_c_prints_what_was_measured(path, capsys, monkeypatch):
         return original(model, setting, on_done)
 
     monkeypatch.setattr(bench_rows, "measure", measure)
-    assert cli.main(["bench", path, "-p", "5,9", "--steps", "2", "-r", "1", "-o", "json"]) == 130
+    assert cli.main(["bench", path, "-p", "5,9", "--steps", "2", "-r", "1", "--json"]) == 130
     assert [x["prompt_tokens"] for x in json.loads(capsys.readouterr().out)] == [5]
 
 
@@ -241,7 +241,7 @@ def test_random_weights_without_a_file(tmp_path, run_bench):
     (tmp_path / "small/config.json").write_text(json.dumps(CONFIG))
     before = sorted(tmp_path.rglob("*"))
     spec = f"{tmp_path / 'small'}:Q8_0:6"
-    (record,) = json.loads(run_bench("--synthetic", spec, "-p", "5", "-o", "json"))
+    (record,) = json.loads(run_bench("--synthetic", spec, "-p", "5", "--json"))
     model = record["model"]
     assert (model["synthetic"], model["num_layers"], model["path"], model["hash"]) == (spec, 6, None, None)
     assert sum(model["types"].values()) == model["weight_bytes"] and "Q8_0" in model["types"]
@@ -291,7 +291,7 @@ def test_waiting_for_a_processor_is_seen():
 def test_a_busy_machine_is_noted(path, monkeypatch, run_bench):
     waits = iter([0.0, 1e6])
     monkeypatch.setattr(bench, "waited_seconds", lambda: next(waits))
-    (record,) = json.loads(run_bench(path, "-p", "5", "-o", "json"))
+    (record,) = json.loads(run_bench(path, "-p", "5", "--json"))
     assert record["waiting_share"] > 0.03 and any("other programs were running" in note for note in record["notes"])
 
 

@@ -41,7 +41,7 @@ def run_bench(path, capsys):
 
 
 def test_a_row_for_each_load(run_bench):
-    records = json.loads(run_bench("--clients", "1,3", "--rate", "500,1000", "-o", "json"))
+    records = json.loads(run_bench("--clients", "1,3", "--rate", "500,1000", "--json"))
     rows = [(record["clients"], record["rate"]) for record in records]
     assert rows == [(1, None), (3, None), (None, 500.0), (None, 1000.0)]
     for record in records:
@@ -61,7 +61,7 @@ def test_a_row_for_each_load(run_bench):
 
 def test_one_client_sweeps_as_often_as_it_steps(run_bench):
     """A prompt or a canvas that is encoded in a pass of its own would add to the passes."""
-    (record,) = json.loads(run_bench("--clients", "1", "-o", "json"))
+    (record,) = json.loads(run_bench("--clients", "1", "--json"))
     assert record["sweeps_per_block"] == STEPS
     assert record["passes"] == REQUESTS * CANVASES * STEPS
 
@@ -83,14 +83,14 @@ def test_clients_without_a_request_take_no_thread(run_bench, monkeypatch):
             return super().submit(*arguments)
 
     monkeypatch.setattr(clients, "ThreadPoolExecutor", Pool)
-    (record,) = json.loads(run_bench("--clients", "65536", "-o", "json"))
+    (record,) = json.loads(run_bench("--clients", "65536", "--json"))
     assert record["clients"] == 65536 and len(record["request_ms"]["samples"]) == len(threads) == REQUESTS
 
 
 def test_prompts_with_a_common_beginning_hit(run_bench):
-    (apart,) = json.loads(run_bench("--clients", "1", "-o", "json", prompt=3 * C))
+    (apart,) = json.loads(run_bench("--clients", "1", "--json", prompt=3 * C))
     assert (apart["prefix_hits"], apart["prefix_misses"], apart["prefix_hit_tokens"]) == (0, REQUESTS, 0)
-    (common,) = json.loads(run_bench("--clients", "1", "--common", str(2 * C), "-o", "json", prompt=3 * C))
+    (common,) = json.loads(run_bench("--clients", "1", "--common", str(2 * C), "--json", prompt=3 * C))
     assert (common["prefix_hits"], common["prefix_misses"]) == (REQUESTS - 1, 1)
     assert common["prefix_hit_tokens"] == (REQUESTS - 1) * 2 * C
     assert common["prompt_rows"] == apart["prompt_rows"] - common["prefix_hit_tokens"]
@@ -129,14 +129,14 @@ def test_a_request_that_fails_ends_the_row(path, monkeypatch, number, rate):
 
 
 def test_every_key_is_documented(run_bench):
-    (record,) = json.loads(run_bench("--clients", "2", "-o", "json"))
+    (record,) = json.loads(run_bench("--clients", "2", "--json"))
     known = set(re.findall(r"`(\w+)`", DOCUMENT.read_text()))
     nested = {name for value in record.values() if isinstance(value, dict) for name in value}
     assert (set(record) | nested) - known == set()
 
 
 def test_csv_has_a_line_per_row(run_bench):
-    rows = list(csv.DictReader(io.StringIO(run_bench("--clients", "1,2", "-o", "csv"))))
+    rows = list(csv.DictReader(io.StringIO(run_bench("--clients", "1,2", "--csv"))))
     assert [row["clients"] for row in rows] == ["1", "2"]
     assert float(rows[0]["request_ms_p95"]) >= float(rows[0]["request_ms_median"]) > 0
 
@@ -159,7 +159,7 @@ def test_ctrl_c_prints_what_was_measured(run_bench, path, capsys, monkeypatch):
         original(self)
 
     monkeypatch.setattr(clients.Sent, "wait", wait)
-    arguments = ["-p", "5", "--requests", "2", "--canvases", "1", "--steps", "2", "--clients", "1,2", "-o", "json"]
+    arguments = ["-p", "5", "--requests", "2", "--canvases", "1", "--steps", "2", "--clients", "1,2", "--json"]
     assert cli.main(["bench", path, *arguments]) == 130
     assert [x["clients"] for x in json.loads(capsys.readouterr().out)] == [1]
 

@@ -67,7 +67,7 @@ def test_the_published_model_in_full_size(preset):
 
 @pytest.mark.parametrize("quant", ["BF16", "F16", "Q8_0", "Q4_K_M", "NVFP4"])
 def test_every_tensor_has_its_spread(tmp_path, config, quant):
-    path = synth(tmp_path / "a.gguf", config, "--quant", quant.lower(), "--layers", "6")
+    path = synth(tmp_path / "a.gguf", config, "--preset", quant.lower(), "--layers", "6")
     tensors = {tensor.name: tensor for tensor in read_gguf(path).tensors()}
     for name, tensor in tensors.items():
         values = tensor.to_float32().astype(np.float64)
@@ -94,7 +94,7 @@ def test_every_tensor_has_its_spread(tmp_path, config, quant):
 @pytest.mark.parametrize("layers", ["1", "6", "30"])
 def test_some_layers_run_with_finite_tame_activations(tmp_path, config, layers):
     """The models have one sliding layer, several layers with a full one at the end, or all layers."""
-    path = synth(tmp_path / "a.gguf", config, "--quant", "BF16", "--layers", layers)
+    path = synth(tmp_path / "a.gguf", config, "--preset", "BF16", "--layers", layers)
     model = gesso.load(path)
     kinds = 5 * (5 * ["sliding_attention"] + ["full_attention"])
     assert list(model.config.layer_types) == kinds[: int(layers)]
@@ -111,7 +111,7 @@ def test_some_layers_run_with_finite_tame_activations(tmp_path, config, layers):
 
 def test_the_twin_has_the_same_weights(tmp_path, config):
     ours, twin = (
-        read_gguf(synth(tmp_path / f"{name}.gguf", config, "--quant", "Q4_K_M", "--layers", "6", "--as", name))
+        read_gguf(synth(tmp_path / f"{name}.gguf", config, "--preset", "Q4_K_M", "--layers", "6", "--as", name))
         for name in ("diffusion-gemma", "gemma4")
     )
     other = {x.name: x.data for x in twin.tensors()}
@@ -158,7 +158,7 @@ def test_a_twin_without_full_layers_has_no_rope_freqs(tmp_path, config):
 
 def test_the_seed_alone_decides(tmp_path, config):
     paths = [
-        synth(tmp_path / f"{name}.gguf", config, "--quant", "BF16", "--layers", "2", "--seed", seed)
+        synth(tmp_path / f"{name}.gguf", config, "--preset", "BF16", "--layers", "2", "--seed", seed)
         for name, seed in (("one", "3"), ("two", "3"), ("other", "4"))
     ]
     one, two, other = (Path(path).read_bytes() for path in paths)
@@ -168,7 +168,7 @@ def test_the_seed_alone_decides(tmp_path, config):
 
 
 def test_gesso_run_writes_words(tmp_path, config):
-    path = synth(tmp_path / "a.gguf", config, "--quant", "BF16", "--layers", "2")
+    path = synth(tmp_path / "a.gguf", config, "--preset", "BF16", "--layers", "2")
     status, out, err = run("run", path, "hello the world", "--max-new-tokens", "16", "--steps", "2", "--stats")
     assert status == 0, err
     assert "1 canvases" in err
@@ -180,7 +180,7 @@ def test_gesso_run_writes_words(tmp_path, config):
     [
         (("--config", "{folder}/small", "--layers", "31"), "number of layers: expected 1 to 30, got 31"),
         (("--config", "{folder}/other.json"), "expected a folder or a file with the name config.json"),
-        (("--quant", "NVFP4", "--as", "gemma4"), "cannot hold NVFP4"),
+        (("--preset", "NVFP4", "--as", "gemma4"), "cannot hold NVFP4"),
     ],
 )
 def test_what_cannot_be_made(tmp_path, config, capsys, options, message):
@@ -215,7 +215,7 @@ def test_a_vocabulary_without_room_has_no_tokenizer():
 
 
 def test_shapes_are_what_the_loader_wants(tmp_path, config):
-    path = synth(tmp_path / "a.gguf", config, "--quant", "F16", "--layers", "7")
+    path = synth(tmp_path / "a.gguf", config, "--preset", "F16", "--layers", "7")
     source = read_gguf(path)
     assert {x.name: x.shape for x in source.tensors()} == tensor_shapes(source.values)
 
