@@ -118,14 +118,9 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     output = parser.add_argument_group("output")
     formats = output.add_mutually_exclusive_group()
     formats.add_argument(
-        "--json",
-        dest="format",
-        action="store_const",
-        const="json",
-        default="md",
-        help="print JSON, a list with one record per row, in place of Markdown tables",
+        "--json", action="store_true", help="print JSON, a list with one record per row, in place of Markdown tables"
     )
-    formats.add_argument("--csv", dest="format", action="store_const", const="csv", help="print CSV")
+    formats.add_argument("--csv", action="store_true", help="print CSV in place of Markdown tables")
     output.add_argument("--output", metavar="FILE", help="write the result to FILE; default: standard output")
     output.add_argument(
         "--hash",
@@ -208,7 +203,7 @@ def write_all(
             done.append(record)
     finally:  # after Ctrl-C, the rows that are complete are written
         if done:
-            write(formats[options.format](done), options.output)
+            write(formats["json" if options.json else "csv" if options.csv else "md"](done), options.output)
 
 
 def check_result_file(output: str) -> None:

@@ -226,8 +226,8 @@ def make_prompt(tokenizer: Tokenizer, entry: Mapping[str, Any], options: argpars
         raise ArgumentError(f"think: expected true or false, got {shorten(think)}")
     if messages is None:
         messages = [{"role": "user", "content": prompt}]
-    elif not isinstance(messages, list):
-        raise ArgumentError(f"messages: expected a list, got {shorten(messages)}")
+    elif not isinstance(messages, list) or not messages:
+        raise ArgumentError(f"messages: expected a list of messages, got {shorten(messages)}")
     if system is not None and not (messages and isinstance(messages[0], dict) and messages[0].get("role") == "system"):
         messages = [{"role": "system", "content": system}, *messages]
     return tokenizer.apply_chat_template(messages, tools=entry.get("tools"), enable_thinking=think, tokenize=True)

@@ -126,7 +126,7 @@ def check_usage(options: argparse.Namespace) -> None:
 
 def read_prompt(options: argparse.Namespace) -> str:
     if options.file is not None:
-        prompt = without_line_break(read_text(as_path(options.file)))
+        prompt = without_line_break(read_text(as_path(options.file)).removeprefix("\ufeff"))
     elif options.prompt == "-":
         try:
             prompt = without_line_break(sys.stdin.buffer.read().decode("utf-8-sig"))

@@ -14,6 +14,7 @@ from python.command_line import run, run_in_terminal, screen, start
 from python.tiny_model import VOCABULARY, tiny_model
 
 MESSAGES = [{"role": "user", "content": "hi"}]
+CUT = "gesso: the answer was cut after 8 tokens; --max-new-tokens 16 gives more\n"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def model(path):
 
 def test_run_prints_the_text_and_nothing_else(path, model):
     status, out, err = run("run", path, "hi", "--raw", "--max-new-tokens", "20")
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, "gesso: the answer was cut after 20 tokens; --max-new-tokens 40 gives more\n")
     expected = model.generate("hi", max_new_tokens=20)
     assert len(expected.denoising_steps[0]) == 3  # of 8 tokens; the last four are cut off
     assert out == expected.texts[0] + "\n"
@@ -52,7 +53,7 @@ def test_a_prompt_with_markers_is_text(path, model):
         *("<bos>", "<|turn>", "<turn|>", "<|turn>")
     ]
     expected = model.generate(ids, max_new_tokens=8).texts[0] + "\n"
-    assert run("run", path, messages[0]["content"], "--max-new-tokens", "8") == (0, expected, "")
+    assert run("run", path, messages[0]["content"], "--max-new-tokens", "8") == (0, expected, CUT)
 
 
 def test_a_chat_template_from_a_file(tmp_path, path, model):
@@ -60,11 +61,11 @@ def test_a_chat_template_from_a_file(tmp_path, path, model):
     ids = [model.tokenizer.native.bos_token_id, *model.tokenizer.encode("hi<turn|>False")]
     expected = model.generate(ids, max_new_tokens=8).texts[0] + "\n"
     arguments = ("hi", "--max-new-tokens", "8", "--chat-template", str(tmp_path / "t.jinja"))
-    assert run("run", path, *arguments) == (0, expected, "")
+    assert run("run", path, *arguments) == (0, expected, CUT)
     bare = str(tiny_model(tmp_path / "bare.gguf", chat_template=None))
     assert run("run", bare, *arguments)[:2] == (0, expected)
     (tmp_path / "t.jinja").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "t.jinja").read_bytes())
-    assert run("run", path, *arguments) == (0, expected, "")
+    assert run("run", path, *arguments) == (0, expected, CUT)
     (tmp_path / "t.jinja").write_bytes(b"\xff")
     status, _, err = run("run", path, *arguments)
     assert status == 1
@@ -76,7 +77,7 @@ def test_a_template_without_a_thinking_mode(tmp_path, path):
     plain = str(tiny_model(tmp_path / "plain.gguf", chat_template=source))
     (tmp_path / "t.jinja").write_text(source + "{% if false %}{% set enable_thinking = 1 %}{% endif %}")
     file = str(tmp_path / "t.jinja")
-    assert run("run", plain, "hi", "--system", "Be brief.", "--max-new-tokens", "8")[::2] == (0, "")
+    assert run("run", plain, "hi", "--system", "Be brief.", "--max-new-tokens", "8")[::2] == (0, CUT)
     for arguments, owner in [((plain,), f"{plain}: its"), ((path, "--chat-template", file), f"{file}: this")]:
         message = f"gesso: {owner} chat template has no thinking mode, which --think needs\n"
         assert run("run", *arguments, "hi", "--think") == (2, "", message)
@@ -260,18 +261,14 @@ def test_errors_are_made_short_and_safe():
 
 def test_live_in_a_terminal(path, model):
     prompt = model.tokenizer.apply_chat_template(MESSAGES)
-    status, sent = run_in_terminal("run", path, "hi", "--live", "--max-new-tokens", "24", columns=200)
+    status, sent = run_in_terminal("run", path, "hi", "--max-new-tokens", "24", columns=200)
     assert status == 0
     assert re.search(r"canvas 1  step 1/6  mean entropy [\d.]+ nats  \d/8 accepted  [\d.]+ tokens/s", sent)
     assert "\x1b[2K" in sent  # this code erases a row, before it is written again
     assert "\x1b[2m" in sent
     expected = visible(model.generate(prompt, max_new_tokens=24).texts[0])
-    assert screen(sent) == [row.expandtabs().rstrip() for row in expected.split("\n")] + [""]
-
-
-def test_live_in_a_pipe_is_plain(path):
-    plain = run("run", path, "hi", "--max-new-tokens", "16")
-    assert run("run", path, "hi", "--live", "--max-new-tokens", "16") == plain
+    note = "gesso: the answer was cut after 24 tokens; --max-new-tokens 48 gives more"
+    assert screen(sent) == [row.expandtabs().rstrip() for row in expected.split("\n")] + [note, ""]
 
 
 def test_a_terminal_gets_control_characters_as_symbols(path, model):
@@ -280,9 +277,10 @@ def test_a_terminal_gets_control_characters_as_symbols(path, model):
     seed, text = next((i, text) for i, text in enumerate(texts) if visible(text) != text)
     arguments = ("run", path, "hi", "--raw", "--seed", str(seed))
     assert run(*arguments)[1] == text + "\n"
-    status, sent = run_in_terminal(*arguments)
+    status, sent = run_in_terminal(*arguments, "--plain")
     assert status == 0
-    assert sent.replace("\r\n", "\n") == visible(text) + "\n"
+    note = "gesso: the answer was cut after 256 tokens; --max-new-tokens 504 gives more\n"
+    assert sent.replace("\r\n", "\n").removesuffix(note) == visible(text) + "\n"
 
 
 # gesso demo
