@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import math
 import os
 import stat
 import sys
@@ -25,6 +26,7 @@ from gesso.cli.model_options import check_chat, load_model, require_tokenizer, s
 from gesso.engine import Engine, Request
 from gesso.files.partial_file import check_output
 from gesso.files.regular_file import as_path, open_regular, read_text
+from gesso.measure.text import visible
 from gesso.options import GenerationOptions
 from gesso.result import Result
 from gesso.stream import in_order
@@ -99,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
             counts["cut"] += isinstance(outcome, Result) and outcome.finish_reason == "length"
             if total is not None:
                 progress.update(num_there + counts["failed"] + counts["answered"], total)
-    print(f"gesso: {summary(target, num_there, **counts)}", file=sys.stderr)
+    print(f"gesso: {visible(summary(target, num_there, **counts))}", file=sys.stderr)
     return FAILED if counts["failed"] else ALL_ANSWERED
 
 
@@ -191,7 +193,8 @@ def submit_all(
 
 
 def check_id(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float, type(None))):
+    is_finite = not isinstance(value, float) or math.isfinite(value)  # 1e999 is infinite, and no JSON for OUT
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, type(None))) or not is_finite:
         raise ArgumentError(f"id: expected a text or a number, got {shorten(value)}")
     return value
 

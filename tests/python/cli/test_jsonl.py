@@ -100,6 +100,7 @@ WRONG = [
     ({"prompt": "a", "prmpt": "b"}, "unknown key 'prmpt'; expected id, prompt,"),
     ({"prompt": "a", "pinned": {}}, "unknown key 'pinned'"),
     ({"prompt": "a", "id": ["x"]}, "id: expected a text or a number, got ['x']"),
+    (b'{"prompt": "a", "id": 1e999}', "id: expected a text or a number, got inf"),
     ({"prompt": "a", "seed": -1}, "seed: expected"),
     ({"prompt": "a", "seed": [1, 2]}, "seed"),
     ({"prompt": "a", "max_new_tokens": "8"}, "max_new_tokens: expected an int"),
