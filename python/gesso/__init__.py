@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # the others, which are imported when they are first asked fo
     from gesso.files.tensor import dequantize, quantize
     from gesso.loading import load
     from gesso.model import Model
+    from gesso.notebook.canvas import Canvas, Steps
     from gesso.options import GenerationOptions
     from gesso.reply import Reply, ReplyDecoder, ReplyEvent, ReplyParser, TextDelta, ThoughtDelta, parse_reply
     from gesso.result import GenerationOutput, Result, Usage
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # the others, which are imported when they are first asked fo
 
 __version__: str
 _MODULES = {
+    "Canvas": "gesso.notebook.canvas",
     "Chat": "gesso.chat",
     "ChatEvent": "gesso.chat_events",
     "ChatReply": "gesso.chat_events",
@@ -72,6 +74,7 @@ _MODULES = {
     "Request": "gesso.engine",
     "Result": "gesso.result",
     "Session": "gesso.session",
+    "Steps": "gesso.notebook.canvas",
     "StreamEvent": "gesso.stream",
     "TextDelta": "gesso.reply",
     "ThoughtDelta": "gesso.reply",
@@ -90,6 +93,7 @@ _starting.end()
 __all__ = [
     "ArgumentError",
     "BusyError",
+    "Canvas",
     "CanvasEvent",
     "Chat",
     "ChatEvent",
@@ -118,6 +122,7 @@ __all__ = [
     "Result",
     "Session",
     "StepEvent",
+    "Steps",
     "StreamDecoder",
     "StreamEvent",
     "TextDelta",

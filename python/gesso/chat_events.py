@@ -61,7 +61,7 @@ class ReplyStream:
         shown = self._texts.read(event)
         self.last = ChatEvent("", "", shown.canvas, shown.step, shown.max_denoising_steps, shown.entropy)
         if isinstance(event, _native.StepEvent):
-            return [replace(self.last, draft=shown.draft)]
+            return [replace(self.last, draft=shown.draft, settling=shown.settling)]
         return [self._event(part) for part in self._parts(event)]
 
     def parts(self, event: CanvasEvent | EndEvent) -> Iterable[ReplyEvent]:

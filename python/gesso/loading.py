@@ -15,6 +15,7 @@ from gesso.files.locate import find_cached, locate
 from gesso.files.regular_file import AnyPath
 from gesso.hub.names import name_and_pattern, parse_name
 from gesso.model import Model
+from gesso.notebook.progress import reporting
 
 
 def load(
@@ -26,6 +27,7 @@ def load(
     exact_soft_embedding: bool = False,
     chat_template: str | None = None,
     on_progress: Callable[[int, int], object] | None = None,
+    progress: bool | None = None,
     mmap: bool = True,
     copy_weights: bool = False,
     download: bool = False,
@@ -80,6 +82,9 @@ def load(
     on_progress(bytes_done, bytes_in_all) is called while the weights are copied to a GPU, and before that while the
     model is downloaded.
 
+    progress: whether a bar shows this, if it takes more than a moment: in a notebook below the cell, on a terminal on
+    standard error. Elsewhere there is none. None means that there is one unless `on_progress` is given.
+
     Raises FileNotFoundError or another OSError when a file or a part of one cannot be opened, when it is no regular
     file (a pipe, for example), and when a folder has a link that leads out of it; `gesso.FormatError`, a ValueError,
     when the content of a file is wrong (the message names the key, tensor or field); `gesso.ArgumentError`, a
@@ -98,13 +103,17 @@ def load(
         from gesso.templates.chat_template import compile_chat
 
         compile_chat(chat_template)  # before the weights are loaded, which can take minutes
-    progress = plain_callback("on_progress", on_progress)
+    if progress is not None:
+        as_bool("progress", progress)
+    on_progress = plain_callback("on_progress", on_progress)
     if download:
-        download_model(path, progress)
+        with reporting(f"downloading {os.fsdecode(path)}", progress, on_progress) as report:
+            download_model(path, report)
     checkpoint = open_checkpoint(path, mmap=mmap)
-    with naming_fields_of(path):
+    title = f"loading {os.fsdecode(path)}"
+    with naming_fields_of(path), reporting(title, progress, on_progress) as report:
         native = _native.Model(
-            checkpoint, device, num_threads or 0, activations, progress, exact_soft_embedding, copy_weights
+            checkpoint, device, num_threads or 0, activations, report, exact_soft_embedding, copy_weights
         )
     warn_of_unused_gpu(device, native)
     return Model(native, chat_template)

@@ -55,6 +55,12 @@ class Model(UnchangingHandle):
             f"{self.native.weight_bytes / 1e6:.1f} MB of weights, {self._place()}>"
         )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from gesso.notebook.html import model_html
+
+        return model_html(self.native, self._place(), self.tokenizer is not None and bool(self.tokenizer.chat_template))
+
     def _place(self) -> str:
         place = f"{self.num_threads} threads" if self.device == "cpu" else self.device
         return f"{place}, {self.activations}"

@@ -70,6 +70,17 @@ class Reply:
         text = "".join(event.text for event in events if isinstance(event, TextDelta))
         return cls(thought.strip(), text, [event for event in events if isinstance(event, ToolCall)])
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from gesso.notebook.html import page
+
+        return page(self._html())
+
+    def _html(self) -> str:
+        from gesso.notebook.html import answer_html
+
+        return answer_html(self.text, self.thought, [call.raw for call in self.tool_calls])
+
     def message(self) -> dict[str, Any]:
         """Returns the reply as a message for `Tokenizer.apply_chat_template`.
 

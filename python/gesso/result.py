@@ -15,6 +15,7 @@ from gesso.tokenizer import Tokenizer
 
 FinishReason = Literal["stop", "length", "cancelled", "deadline"]
 Part = TypeVar("Part")
+MOST_SHOWN = 20  # results of a batch in a notebook
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,26 @@ class Result:
             self.canvases, other.canvases
         )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from gesso.notebook.html import page
+
+        return page(self._html())
+
+    def _html(self) -> str:
+        from gesso.notebook.html import answer_html, facts_html
+
+        facts = [
+            f"finish_reason {self.finish_reason}",
+            f"{len(self.ids)} tokens",
+            f"denoising steps {', '.join(map(str, self.denoising_steps))}",
+            f"{self.tokens_per_forward:.1f} tokens per step",
+            f"seed {self.seed}",
+        ]
+        text = str(self.ids) if self.text is None else self.text
+        answer = answer_html(text) if self.reply is None else self.reply._html()
+        return answer + facts_html(facts)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as dicts, lists, texts and numbers, which `json.dumps` takes.
 
@@ -111,6 +132,14 @@ class GenerationOutput(Sequence[Result]):
 
     def __len__(self) -> int:
         return len(self.results)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: all results, of a large batch the first ones."""
+        from gesso.notebook.html import note, page
+
+        shown = [result._html() for result in self.results[:MOST_SHOWN]]
+        left_out = len(self) - len(shown)
+        return page("<hr>".join(shown), note(f"and {left_out} more") if left_out else "")
 
     @overload
     def __getitem__(self, index: int) -> Result: ...

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gesso import _native
 from gesso._native import CanvasEvent, StepEvent
 from gesso.engine import EndEvent, Engine, Request, RequestEvent
+from gesso.notebook.canvas import Canvas
 from gesso.options import OptionsOfMany, Prompt
 from gesso.result import Result
 from gesso.tokenizer import Tokenizer
@@ -37,6 +38,14 @@ class StreamEvent:
     max_denoising_steps: int  # of a canvas
     entropy: float  # the mean over the canvas' positions, in nats
     result: Result | None = None  # in the last event
+    settling: Canvas | None = field(default=None, repr=False)  # the canvas under way, token by token
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from gesso.notebook.html import page, text_html
+
+        shown = self.settling or self.result
+        return page(text_html(self.delta)) if shown is None else shown._repr_html_()
 
 
 class TextStream:
@@ -55,7 +64,10 @@ class TextStream:
     def read(self, event: RequestEvent) -> StreamEvent:
         if isinstance(event, StepEvent):
             draft = self._held + self._draft(event.argmax)
-            self._last = StreamEvent("", draft, event.canvas, event.step, event.max_denoising_steps, event.mean_entropy)
+            canvas = Canvas.from_step(event, self._tokenizer.native, self._end_tokens)
+            self._last = StreamEvent(
+                "", draft, event.canvas, event.step, event.max_denoising_steps, event.mean_entropy, settling=canvas
+            )
             return self._last
         if isinstance(event, CanvasEvent):
             return self._event(self._final(event))

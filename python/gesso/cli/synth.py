@@ -12,10 +12,10 @@ from gesso.files.checkpoint import ARCHITECTURE
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.partial_file import check_target, unwind_on_sigterm
 from gesso.files.presets import PRESETS
-from gesso.measure.text import json_text, show_bytes
+from gesso.measure.text import json_text, show_bytes, show_time
 from gesso.synth.gemma4 import GEMMA4, gemma4_metadata, gemma4_tensors
 from gesso.synth.model import CONFIG_NAMES, CONFIGS, make_model
-from gesso.terminal.progress import Progress, show_time
+from gesso.terminal.progress import Progress
 
 EXAMPLES = {
     "gesso synth model.gguf": "Makes the 26B model in Q4_K_M: 16.8 GB.",

@@ -19,8 +19,8 @@ from gesso.files.partial_file import check_target, unwind_on_sigterm
 from gesso.files.presets import PRESETS, plan_types
 from gesso.files.tensor import FLOAT_TYPES, Array, Tensor, stored_bytes, tensor_types
 from gesso.files.weight_scales import with_scales
-from gesso.measure.text import columns, json_text, show_bytes
-from gesso.terminal.progress import Progress, show_time
+from gesso.measure.text import columns, json_text, show_bytes, show_time
+from gesso.terminal.progress import Progress
 
 
 def add_type_arguments(parser: CommandParser, *, required: bool) -> None:

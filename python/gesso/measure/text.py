@@ -34,6 +34,24 @@ def show_ms(ms: float) -> str:
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
+def status_line(done: int, total: int, seconds: float, unit: str | None = None, begun: int = 0) -> str:
+    """Returns a line such as "40 %  6.7 GB of 16.8 GB  52.0 MB/s  3:14 left"."""
+    percent = f"{100 * done // max(total, 1)} %"
+    rate = max(done - begun, 0) / seconds if seconds > 0 else 0.0
+    left = f"  {show_time((total - done) / rate)} left" if rate > 0 else ""
+    if unit is None:
+        return f"{percent}  {show_bytes(done)} of {show_bytes(total)}  {show_bytes(int(rate))}/s{left}"
+    per_second = f"{rate:.1f}" if rate >= 1 else f"{rate:.2g}"
+    return f"{percent}  {done:,} of {total:,} {unit}  {per_second}/s{left}"
+
+
+def show_time(seconds: float) -> str:
+    """Returns a time such as 1:02:03, 2:03 or 0:03. Hours are shown only from one hour on."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
     """Returns indented lines in which the cells are aligned. The columns with numbers in `right` are flush right."""
     if not rows:

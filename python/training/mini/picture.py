@@ -21,27 +21,22 @@ Piece = tuple[str, bool]  # a text, and whether its tokens are accepted
 
 def settle(model: gesso.Model, question: str, seed: int) -> list[list[Piece]]:
     """Returns the pieces of each step, and at last those of the reply. A thinking model answers."""
-    tokenizer, ends = model.tokenizer, set(model.config.end_token_ids)
+    tokenizer, steps = model.tokenizer, gesso.Steps(model)
     assert tokenizer is not None
-    rows: list[list[Piece]] = []
-
-    def pieces(ids: list[int], accepted: list[bool]) -> list[Piece]:
-        """Returns what is in front of the first accepted end token."""
-        pairs = list(zip(ids, accepted, strict=True))
-        length = next((i for i, (token, ok) in enumerate(pairs) if ok and token in ends), len(pairs))
-        return [
-            (_visible(tokenizer.decode([token for token, _ in group], skip_special_tokens=False)), ok)
-            for ok, group in groupby(pairs[:length], key=lambda pair: pair[1])
-        ]
-
-    def on_step(event: gesso.StepEvent) -> None:
-        rows.append(pieces(event.argmax.tolist(), event.accepted.tolist()))
-
     messages = [{"role": "user", "content": question}]
     prompt = tokenizer.apply_chat_template(messages, enable_thinking=True, tokenize=True)
     length = model.config.canvas_length
-    ids = model.generate(prompt, max_new_tokens=length, seed=seed, on_step=on_step)[0].ids
-    return [*rows, pieces(ids, [True] * len(ids))]
+    ids = model.generate(prompt, max_new_tokens=length, seed=seed, on_step=steps)[0].ids
+    reply = (_visible(tokenizer.decode(ids, skip_special_tokens=False)), True)
+    return [*(_pieces(canvas) for canvas in steps), [reply]]
+
+
+def _pieces(canvas: gesso.Canvas) -> list[Piece]:
+    """What stands in front of the first accepted end token."""
+    pairs = list(zip(canvas.tokens, canvas.accepted, strict=True))[: canvas.length]
+    return [
+        (_visible("".join(token for token, _ in group)), ok) for ok, group in groupby(pairs, key=lambda pair: pair[1])
+    ]
 
 
 def _visible(text: str) -> str:

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from gesso.measure.text import show_time, status_line
 from gesso.terminal import progress
-from gesso.terminal.progress import Progress, show_time, status_line
+from gesso.terminal.progress import Progress
 
 
 @pytest.mark.parametrize(
