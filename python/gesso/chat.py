@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gesso import _native
 from gesso.arguments import as_bool, as_integer, as_str, as_timeout, make_options
-from gesso.calls.tool_call import ToolCall
-from gesso.calls.tools import Tool, read_tools
-from gesso.chat_events import ChatEvent, ChatReply, Message, ReplyStream
+from gesso.calls.tools import Tool, answer_call, read_tools
+from gesso.chat_events import ChatEvent, ChatReply, Message, ReplyStream, read_messages
 from gesso.engine import Request
 from gesso.handle import Handle
 from gesso.options import GenerationOptions
-from gesso.reply import ENDS, ReplyDecoder, ends_inside
+from gesso.reply import ENDS, Reply, ReplyDecoder, ends_inside
 from gesso.result import Result
 from gesso.session import Session
 from gesso.templates.conversation import Conversation, common_length
@@ -40,6 +39,7 @@ class Chat(Handle):
 
     messages: the conversation so far, as `Tokenizer.apply_chat_template` takes it. It may be changed between two calls:
     what is still the same is not encoded again. To try again, take the last messages away, and send them anew.
+    variables: those of the template, for example "enable_thinking". They may be changed in the same way.
 
     The chat template of the checkpoint writes the conversation, and decides which thoughts stay in it. What was encoded
     for the call before is kept as far as the conversation begins in the same way. Replies keep the tokens that the
@@ -64,11 +64,12 @@ class Chat(Handle):
         self._tokenizer = model._require_tokenizer()
         self._tools = tools
         self._max_rounds = max_rounds
-        self._variables = dict(variables)
+        self.variables = dict(variables)
         self._options = options
         self._session = model.session()
         self._snapshot: Session | None = None
         self._conversation: Conversation | None = None
+        self._unfinished: tuple[list[Message], ReplyStream] | None = None
         self._is_busy = False
 
     def send(
@@ -103,20 +104,39 @@ class Chat(Handle):
     ) -> Generator[ChatEvent, None, None]:
         """As `send`, but it yields what there is of the answer as it comes, see `ChatEvent`.
 
-        Closing the iterator cancels the answer, and so does Ctrl-C. Then `messages` is as before the call.
+        Closing the iterator cancels the answer, and so does Ctrl-C. Then `messages` is as before the call, see `keep`.
         """
-        new = _messages(message)
+        new = read_messages(message)
         chosen: GenerationOptions = {**self._options, **options}
         make_options(chosen, 1, True, "send")
         self.model._text_stream(chosen)  # what is out of range raises before anything is encoded
         return self._answer(new, as_timeout(timeout), chosen)
+
+    def keep(self) -> Reply | None:
+        """Adds to `messages` what there was of an answer that was ended early, and returns its last reply.
+
+        The canvas under way counts as it stood after its last step; a tool call that was not answered is left out. None
+        if the last answer came to its end, or if nothing of it was said.
+        """
+        if self._unfinished is None or self._is_busy:
+            return None
+        (messages, replies), self._unfinished = self._unfinished, None
+        reply = replies.so_far()
+        if not (reply.text.strip() or reply.thought):
+            return None
+        self.messages[:] = [*messages, reply.message()]
+        return reply
+
+    def offer(self, tools: Sequence[Callable[..., object] | dict[str, Any]] | None) -> None:
+        """Offers these tools from the next call on, as `Model.chat` takes them, in place of all others."""
+        self._tools = read_tools(tools)
 
     def _answer(
         self, new: list[Message], timeout: float | None, options: GenerationOptions
     ) -> Generator[ChatEvent, None, None]:
         if self._is_busy:
             raise _native.BusyError("the chat is busy: another call has not returned")
-        self._is_busy = True
+        self._is_busy, self._unfinished = True, None
         try:
             end = None if timeout is None else time.monotonic() + timeout
             messages = [*self.messages, *new]
@@ -130,10 +150,10 @@ class Chat(Handle):
                 if len(results) == self._max_rounds or not self._can_answer(result):
                     break
                 for call in reply.tool_calls:
-                    message = {"role": "tool", "name": call.name, "content": self._run(call)}
+                    message = {"role": "tool", "name": call.name, "content": answer_call(self._tools, call)}
                     messages.append(message)
                     yield replace(self._last, tool_message=message)
-            self.messages[:] = messages
+            self.messages[:], self._unfinished = messages, None
             whole = ChatReply(reply.thought, reply.text, reply.tool_calls, tuple(results))
             yield replace(self._last, result=result, reply=whole)
         finally:
@@ -146,13 +166,6 @@ class Chat(Handle):
         left_to_caller = [tool.name for tool in self._tools.values() if tool.function is None]
         return bool(calls) and result.finish_reason == "stop" and not any(c.name in left_to_caller for c in calls)
 
-    def _run(self, call: ToolCall) -> str | Message:
-        if call.error is not None:
-            return {"error": f"the call could not be read: {call.error}"}
-        if call.name not in self._tools:
-            return {"error": f"there is no tool {call.name!r}; there are {', '.join(self._tools) or 'none'}"}
-        return self._tools[call.name].answer(call.arguments)
-
     def _reply(
         self, messages: list[Message], is_first: bool, end: float | None, options: GenerationOptions
     ) -> Generator[ChatEvent, None, Result]:
@@ -164,6 +177,7 @@ class Chat(Handle):
             self._take_snapshot(messages, ids, options, end)
         texts = self.model._text_stream(options)
         replies = ReplyStream(ReplyDecoder(self._tokenizer, ids), texts)
+        self._unfinished = messages, replies
         left = None if end is None else max(end - time.monotonic(), 1e-3)
         behind = ids[self._length() :]
         request = self.model._submit(behind, left, True, options, session=self._session)
@@ -173,7 +187,7 @@ class Chat(Handle):
             result = request.result()
         finally:
             _end(request)
-        self._last = replies.last
+        self._last, self._unfinished = replies.last, None
         self._note_reply(messages, conversation, ids, result)
         usage = replace(result.usage, cached_tokens=num_cached)  # some of the others were encoded for the snapshot
         return replace(result, usage=usage)
@@ -186,7 +200,7 @@ class Chat(Handle):
     def _render(self, messages: list[Message], prompt: bool) -> Conversation:
         """The conversation, with the beginning of a reply behind it if it is to be a prompt."""
         declarations = [tool.declaration for tool in self._tools.values()]
-        given = {"tools": declarations or None, "add_generation_prompt": prompt, **self._variables}
+        given = {"tools": declarations or None, "add_generation_prompt": prompt, **self.variables}
         text: Text = self._tokenizer._render(prepare_messages(messages), None, given)
         return self._conversation.carried_over(text) if self._conversation else Conversation(text, ENDS)
 
@@ -255,14 +269,6 @@ def _end(request: Request) -> None:
     """Ends a request, and waits until its session is free."""
     request.cancel()
     request.wait()
-
-
-def _messages(message: object) -> list[Message]:
-    if message is None:
-        return []
-    if isinstance(message, str):
-        return [{"role": "user", "content": message}]
-    return prepare_messages([message] if isinstance(message, dict) else message)  # type: ignore[arg-type]
 
 
 def make_chat(

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gesso import _native
-from gesso._native import CanvasEvent
+from gesso._native import CanvasEvent, StepEvent
 from gesso.calls.tool_call import ToolCall
 from gesso.engine import EndEvent, RequestEvent
 from gesso.reply import Reply, ReplyDecoder, ReplyEvent, TextDelta, ThoughtDelta
 from gesso.result import FinishReason, Result
 from gesso.stream import StreamEvent, TextStream
+from gesso.templates.messages import prepare_messages
 
 Message = dict[str, Any]  # as `Tokenizer.apply_chat_template` takes it
 
@@ -55,19 +55,29 @@ class ReplyStream:
         self._texts = texts
         self._ids: list[int] = []  # final ids that have not been read, since a stop string may begin in them
         self._num_read = 0
+        self._given: list[ReplyEvent] = []  # what events have had
+        self._draft: list[int] = []  # what the canvas under way would be committed as now
         self.last = ChatEvent("", "", 0, 0, 0, 0.0)
 
     def read(self, event: RequestEvent) -> Iterable[ChatEvent]:
         shown = self._texts.read(event)
         self.last = ChatEvent("", "", shown.canvas, shown.step, shown.max_denoising_steps, shown.entropy)
-        if isinstance(event, _native.StepEvent):
+        if isinstance(event, StepEvent):
+            self._draft = self._texts.draft_ids(event.argmax)
             return [replace(self.last, draft=shown.draft, settling=shown.settling)]
-        return [self._event(part) for part in self._parts(event)]
+        parts = list(self._parts(event))
+        self._given += parts
+        return [self._event(part) for part in parts]
 
     def parts(self, event: CanvasEvent | EndEvent) -> Iterable[ReplyEvent]:
         """What is final now, for a caller that takes no `ChatEvent`."""
         self._texts.read(event)
         return self._parts(event)
+
+    def so_far(self) -> Reply:
+        """What there is of a reply that nothing more is read of, with the draft, and without tool calls."""
+        parts = [*self._given, *self._decoder.push([*self._ids, *self._draft]), *self._decoder.flush()]
+        return Reply.from_events(part for part in parts if not isinstance(part, ToolCall))
 
     def _parts(self, event: CanvasEvent | EndEvent) -> Iterable[ReplyEvent]:
         if isinstance(event, EndEvent):
@@ -79,6 +89,7 @@ class ReplyStream:
         parts = self._decoder.push(self._ids[:count])
         self._num_read += count
         del self._ids[:count]
+        self._draft = []
         return parts
 
     def _event(self, part: ReplyEvent) -> ChatEvent:
@@ -87,3 +98,12 @@ class ReplyStream:
         return (
             replace(self.last, delta=part.text) if isinstance(part, TextDelta) else replace(self.last, tool_call=part)
         )
+
+
+def read_messages(message: object) -> list[Message]:
+    """The messages that a caller sends: a text of the user, a message, several of them, or None."""
+    if message is None:
+        return []
+    if isinstance(message, str):
+        return [{"role": "user", "content": message}]
+    return prepare_messages([message] if isinstance(message, dict) else message)  # type: ignore[arg-type]

@@ -81,9 +81,12 @@ class TextStream:
         return StreamEvent(delta, "", last.canvas, last.step, last.max_denoising_steps, last.entropy, result)
 
     def _draft(self, argmax: NDArray[Any]) -> str:
+        return self._tokenizer.native.decode(self.draft_ids(argmax), True)
+
+    def draft_ids(self, argmax: NDArray[Any]) -> list[int]:
+        """The ids that a canvas would be committed as now."""
         ids: list[int] = argmax[: self._left].tolist()
-        end = next((i for i, token in enumerate(ids) if token in self._end_tokens), len(ids))
-        return self._tokenizer.native.decode(ids[:end], True)
+        return ids[: next((i for i, token in enumerate(ids) if token in self._end_tokens), len(ids))]
 
     def _final(self, event: CanvasEvent) -> str:
         """The text of a canvas. That of the last one comes with the result, which knows where it ends."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from gesso._native import ArgumentError
+from gesso.calls.tool_call import ToolCall
 from gesso.files.callback import plain_callback
 from gesso.templates.messages import check_json, check_tools
 
@@ -51,6 +52,15 @@ class Tool:
         if isinstance(value, (str, dict)):
             return value
         return json.dumps(value, ensure_ascii=False)
+
+
+def answer_call(tools: Mapping[str, Tool], call: ToolCall) -> str | dict[str, Any]:
+    """Runs the function that a call names, or returns what is wrong with the call."""
+    if call.error is not None:
+        return {"error": f"the call could not be read: {call.error}"}
+    if call.name not in tools:
+        return {"error": f"there is no tool {call.name!r}; there are {', '.join(tools) or 'none'}"}
+    return tools[call.name].answer(call.arguments)
 
 
 def read_tools(tools: object) -> dict[str, Tool]:

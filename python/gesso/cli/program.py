@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from gesso import ArgumentError, CudaError, NumericsError, __version__, starting
 from gesso.cli import (
     bench,
+    chat,
     completion,
     convert,
     demo,
@@ -26,11 +27,13 @@ from gesso.cli import (
 )
 from gesso.cli.command_parser import CommandParser
 from gesso.measure.text import visible
+from gesso.terminal.errors import describe_error
 from gesso.terminal.standard_streams import standard_streams
 
 # `gesso --help` lists the commands in this order.
 COMMANDS = (
     run,
+    chat,
     pull,
     models,
     inspect,
@@ -45,7 +48,6 @@ COMMANDS = (
     completion,
 )
 EXIT_FAILED, EXIT_WRONG_USAGE = 1, 2  # argparse itself exits with 2, too
-MAX_LINES = 3  # of a longer error message only the first lines are printed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,17 +116,3 @@ def strings(value: object) -> Iterator[str]:
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Prints what the library warns of, without the place in the source that Python shows with it."""
     print(f"gesso: warning: {visible(str(message))}", file=sys.stderr)
-
-
-def describe_error(error: Exception) -> str:
-    """Returns an error as one line that is safe to print. Of a long list of problems it has only the first ones."""
-    if isinstance(error, OSError) and error.strerror:
-        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    else:
-        message = str(error)
-    if isinstance(error, MemoryError):
-        message = f"out of memory: {message}" if message else "out of memory"
-    lines = [" ".join(line.split()) for line in visible(message).splitlines()]
-    if len(lines) > MAX_LINES:
-        lines = [*lines[:MAX_LINES], "..."]
-    return "; ".join(lines).replace(":; ", ": ")

@@ -17,6 +17,7 @@ from rich.text import Text
 from gesso._native import StepEvent
 from gesso.calls.tool_call import ToolCall
 from gesso.measure.text import visible
+from gesso.notebook.canvas import Canvas
 from gesso.reply import ReplyEvent, ThoughtDelta
 from gesso.tokenizer import Tokenizer
 
@@ -109,18 +110,23 @@ class LiveText:
             self._console.print(self._last_row)
 
     def on_step(self, event: StepEvent) -> None:
+        self._on_step(event, event.argmax, event.accepted)
+
+    def on_canvas(self, canvas: Canvas) -> None:
+        """As `on_step`, for what the events of a stream have."""
+        self._on_step(canvas, np.array(canvas.ids, np.int32), np.array(canvas.accepted, np.bool_))
+
+    def _on_step(self, event: StepEvent | Canvas, ids: npt.NDArray[np.int32], accepted: npt.NDArray[np.bool_]) -> None:
         now = time.perf_counter()
         if now - self._last_refresh < REFRESH_SECONDS:
             return
         self._last_refresh = now
-        accepted = int(np.count_nonzero(event.accepted))
         # What stands behind an accepted end token will be thrown away, so it is not drawn.
-        certain = np.where(event.accepted, event.argmax, -1)
-        length = len(cut_at_end(certain, self._ends))
-        canvas = self._canvas(event.argmax[:length], event.accepted[:length])
-        num_tokens = self._num_committed + int(np.count_nonzero(event.accepted[:length]))
+        length = len(cut_at_end(np.where(accepted, ids, -1), self._ends))
+        canvas = self._canvas(ids[:length], accepted[:length])
+        num_tokens = self._num_committed + int(np.count_nonzero(accepted[:length]))
         rate = num_tokens / max(now - self._start, 1e-9)
-        status = f"canvas {event.canvas + 1}  {step_status(event)}  {accepted}/{len(event.argmax)} accepted"
+        status = f"canvas {event.canvas + 1}  {step_status(event)}  {np.count_nonzero(accepted)}/{len(ids)} accepted"
         self._show(canvas, f"{status}  {rate:.1f} tokens/s")
 
     def wait(self, status: str) -> None:
@@ -195,6 +201,6 @@ def status_text(status: str, console: Console) -> Text:
     return text
 
 
-def step_status(event: StepEvent) -> str:
+def step_status(event: StepEvent | Canvas) -> str:
     """Returns the number and the mean entropy of a denoising step, for a status line."""
     return f"step {event.step + 1}/{event.max_denoising_steps}  mean entropy {event.mean_entropy:.4f} nats"

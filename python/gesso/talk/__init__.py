@@ -1,0 +1,1 @@
+"""A conversation with a model, as `gesso chat` holds it on a terminal or on a pipe."""
