@@ -65,7 +65,7 @@ def read_until(controller, text=None):
     return sent.decode(errors="replace" if text else "strict")
 
 
-PATIENCE = 20  # seconds without a word, after which a test gives up
+PATIENCE = 120  # seconds without a word, after which a test gives up
 
 
 class Terminal:

@@ -79,11 +79,11 @@ class Settings:
         return new
 
     def _read(self, flag: str, text: str) -> object:
-        if flag == STOP:
-            return json.loads(text) if text[:1] in '["' else text
         try:
+            if flag == STOP:
+                return json.loads(text) if text[:1] in '["' else text
             return float(text) if self._flags[flag].kind == OptionKind.FLOAT else int(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._wrong(flag, text) from None
 
     def _put(self, flag: str, value: object, written: object) -> None:

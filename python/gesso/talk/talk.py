@@ -192,10 +192,10 @@ class Talk:
                 self.note("[the last calls were not run; your next message goes on]")
 
     def _allows(self, name: str, arguments: dict[str, Any]) -> bool:
+        if self._answer is not None:
+            self._answer.pause()  # the function may write, too
         if self._allows_tools or name in self._allowed:
             return True
-        if self._answer is not None:
-            self._answer.pause()
         written = json.dumps(arguments, ensure_ascii=False, default=repr)
         answer = self.ask(f"Run {name}({written})? [y]es, [n]o, [a]lways: ")
         if answer in ("a", "always"):

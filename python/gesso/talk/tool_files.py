@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import inspect
@@ -55,6 +56,8 @@ def _functions(path: Path) -> list[Given]:
         raise ValueError(f"{path}: it cannot be run: {type(error).__name__}: {error}") from None
     listed = getattr(module, "__all__", None)
     if listed is not None:
+        if not isinstance(listed, (list, tuple)) or not all(isinstance(name, str) for name in listed):
+            raise ValueError(f"{path}: __all__: expected a list of names, got {listed!r}")
         return [getattr(module, name, name) for name in listed]
     return [
         value
@@ -86,6 +89,8 @@ def asking(tool: Given, allows: Callable[[str, dict[str, Any]], bool]) -> Given:
     def call(**arguments: Any) -> object:
         if not allows(tool.__name__, arguments):
             raise PermissionError("the user does not allow this call")
-        return tool(**arguments)
+        # What it prints is no text of the model.
+        with contextlib.redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
+            return tool(**arguments)
 
     return call
