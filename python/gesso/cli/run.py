@@ -67,7 +67,8 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         metavar="PROMPT",
         nargs="?",
         default="-",
-        help="the prompt; if it is - or missing, it is read from standard input, without the last line break",
+        help="the prompt; if it is - or missing, it is read from standard input, without the last line break;"
+        " on a terminal a chat begins, see gesso chat",
     )
     prompts = parser.add_argument_group("prompts from files")
     prompts.add_argument("--file", metavar="FILE", help="read the prompt from FILE, without its last line break")
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
     if options.jsonl is not None:
         return jsonl.run(options)
     if options.prompt == "-" and options.file is None and sys.stdin.isatty():
-        options.usage_error("no prompt: give one, or send it to standard input")
+        return chat(options)
     prompt = read_prompt(options)
     model = load_model(options)
     tokenizer = require_tokenizer(model, options)
@@ -109,6 +110,27 @@ def run(options: argparse.Namespace) -> int:
     if note:
         print(f"gesso: {note}", file=sys.stderr)
     return 0
+
+
+def chat(options: argparse.Namespace) -> int:
+    """Holds a conversation, since there is no prompt and somebody sits at a terminal."""
+    for name in ("raw", "stats", "json", "timeout"):
+        if getattr(options, name):
+            options.usage_error(f"no prompt: give one, or send it to standard input; a chat has no --{name}")
+    from gesso.talk.start import converse  # few runs need it
+
+    model = load_model(options)
+    tokenizer = require_tokenizer(model, options)
+    check_chat(tokenizer, options)
+    return converse(
+        model,
+        tokenizer,
+        options.model,
+        sampling_options(options),
+        system=options.system,
+        think=options.think,
+        live=not options.plain,
+    )
 
 
 def check_usage(options: argparse.Namespace) -> None:

@@ -82,6 +82,7 @@ class Answer:
             )
             self._others = None if sys.stdout.isatty() else PlainText(sys.stderr)
             self._display.__enter__()
+            self._display.wait("reading the conversation")
             self._reply_text = ReplyText(self._display, self._others)
             self._canvas = 0
         return self._reply_text

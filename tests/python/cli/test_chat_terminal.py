@@ -8,7 +8,7 @@ import pytest
 
 import gesso
 from python.api.test_reply import chat_model
-from python.command_line import Terminal
+from python.command_line import EDITING, Terminal
 
 SCRIPTED = (sys.executable, str(Path(__file__).parents[1] / "talk/scripted.py"))
 HELLO = "Hello, I am Ada."
@@ -33,7 +33,7 @@ def chat(tmp_path):
             "chat", str(model), "--device", "cpu", *arguments, environment=environment, **size, **options
         )
         terminal.until("Ctrl-D leaves.")
-        terminal.until(">")
+        terminal.until(EDITING)
         return terminal
 
     return begin
@@ -44,18 +44,18 @@ def test_a_conversation_with_its_keys(chat, tmp_path):
     answer = gesso.load("mini", "cpu").chat(seed=7).send(HELLO).text
     terminal.type("Hello,\x1b\rI am ")  # Alt-Enter
     terminal.type("\x7f Ada.\r")
-    assert "step 1/48  mean entropy" in terminal.until("\n>")
+    assert "step 1/48  mean entropy" in terminal.until(EDITING)
     terminal.type("/und\t\r")
     terminal.until("Taken back: Hello,\nI am Ada.")
-    terminal.until(">")
+    terminal.until(EDITING)
     terminal.type(f"{HELLO}\r")
-    terminal.until(f"{answer}\n>")
+    terminal.until(f"{answer}\n{EDITING}")
     terminal.type("half a line\x03")
     terminal.until("Ctrl-D or /quit leaves.")
-    terminal.until(">")
+    terminal.until(EDITING)
     terminal.type("/stats\r")
     terminal.until("all answers: 2")
-    terminal.until(">")
+    terminal.until(EDITING)
     terminal.type("\x04")
     assert terminal.end() == 0
     history = tmp_path / "state/gesso/chat_history"
@@ -74,10 +74,10 @@ def test_ctrl_c_stops_an_answer_and_keeps_what_is_there(chat, tmp_path):
     terminal.until("step 1/100000")
     terminal.type("\x03")
     terminal.until("[stopped: what was said is kept; /retry tries again]")
-    terminal.until(">")
+    terminal.until(EDITING)
     terminal.type(f"/save {file}\r")
     terminal.until("Saved to")
-    terminal.until(">")
+    terminal.until(EDITING)
     terminal.type("/quit\r")
     assert terminal.end() == 0
     user, said = json.loads(file.read_text())["messages"]
@@ -104,10 +104,10 @@ def test_the_user_is_asked_before_a_function_runs(chat, tmp_path):
         if answer is not None:
             terminal.until(question)
             terminal.type(f"{answer}\r")
-        assert question not in terminal.until(result)
-        terminal.until(f"{text}\n>")
-    terminal.type("hi\r\x04")
-    terminal.until("step 1/")
+        before = terminal.until(result)
+        assert answer is not None or "Run weather" not in before
+        terminal.until(f"{text}\n{EDITING}")
+    terminal.type("\x04")
     assert terminal.end() == 0
     assert sum(message["role"] == "tool" for message in json.loads(file.read_text())["messages"]) == 4
 
@@ -121,11 +121,27 @@ def test_another_kind_of_file_is_overwritten_only_after_a_question(chat, tmp_pat
     terminal.type("\r")
     terminal.until("it is not overwritten")
     assert notes.read_text() == "notes"
-    terminal.until(">")
+    terminal.until(EDITING)
     terminal.type(f"/save {notes}\r")
     terminal.until("Overwrite it?")
     terminal.type("y\r")
     terminal.until("Saved to")
+    terminal.until(EDITING)
     terminal.type("\x04")
     assert terminal.end() == 0
     assert json.loads(notes.read_text())["messages"] == []
+
+
+def test_gesso_run_without_a_prompt_is_a_chat():
+    terminal = Terminal("run", "mini", "--device", "cpu", "--seed", "7", "--steps", "1", columns=100)
+    terminal.until("Ctrl-D leaves.")
+    terminal.type("/set steps\r")
+    terminal.until("steps 1\n")
+    terminal.until(EDITING)
+    terminal.type("\x04")
+    assert terminal.end() == 0
+    raw = Terminal("run", "mini", "--raw", columns=100)
+    raw.until(
+        "no prompt: give one, or send it to standard input; a chat needs the chat template, which --raw leaves out"
+    )
+    assert raw.end() == 2
