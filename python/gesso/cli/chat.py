@@ -43,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     )
     group.add_argument("--load", metavar="FILE", help="go on with a saved conversation")
     group.add_argument("--save", metavar="FILE", help="save the conversation at the end, for --load and /load")
-    add_sampling(parser)
+    add_sampling(parser, seed="Without it each answer has another one.")
     add_machine(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--plain", action="store_true", help="do not draw the canvas; show text when it is final")

@@ -42,14 +42,14 @@ def add_chat(parser: CommandParser) -> argparse._ArgumentGroup:
     return chat
 
 
-def add_sampling(parser: CommandParser) -> None:
-    """Adds what `sampling_options` returns."""
+def add_sampling(parser: CommandParser, seed: str = "The default is 0.") -> None:
+    """Adds what `sampling_options` returns. seed: what happens without --seed."""
     sampling = parser.add_argument_group(
         "sampling",
         "What is not given comes from the model's file. Entropy, in nats, says how uncertain a token is: 0 is certain.",
     )
     for option in options_with_flags():
-        _add_option(sampling, option)
+        _add_option(sampling, option, seed)
     sampling.add_argument(
         "--stop",
         action="append",
@@ -88,15 +88,15 @@ def options_with_flags() -> list[OptionInfo]:
     return [option for option in _native.generation_options() if option.flag]
 
 
-def _add_option(group: argparse._ArgumentGroup, option: OptionInfo) -> None:
+def _add_option(group: argparse._ArgumentGroup, option: OptionInfo, seed: str) -> None:
     """Adds an argument for one option of the table. A seed is one number here, since there is one text at a time."""
-    fixed = {OptionKind.INT: option.default_value, OptionKind.SEEDS: 0}.get(option.kind)
+    default = seed if option.kind == OptionKind.SEEDS else f"The default is {option.default_value}."
     group.add_argument(
         f"--{option.flag}",
         dest=option.name,
         type=option_value(option),
         metavar=option.unit.upper() or ("X" if option.kind == OptionKind.FLOAT else "N"),
-        help=option.help if option.checkpoint_key else f"{option.help} The default is {fixed}.",
+        help=option.help if option.checkpoint_key else f"{option.help} {default}",
     )
 
 

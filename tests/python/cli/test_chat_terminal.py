@@ -140,8 +140,3 @@ def test_gesso_run_without_a_prompt_is_a_chat():
     terminal.until(EDITING)
     terminal.type("\x04")
     assert terminal.end() == 0
-    raw = Terminal("run", "mini", "--raw", columns=100)
-    raw.until(
-        "no prompt: give one, or send it to standard input; a chat needs the chat template, which --raw leaves out"
-    )
-    assert raw.end() == 2

@@ -221,8 +221,8 @@ def test_what_the_checkpoint_lacks_is_named(tmp_path):
     assert "no tokenizer" in err
 
 
-def test_without_a_prompt_a_terminal_gets_the_usage(path):
-    status, sent = run_in_terminal("run", path)
+def test_without_a_prompt_and_a_template_a_terminal_gets_the_usage(path):
+    status, sent = run_in_terminal("run", path, "--raw")
     assert status == 2
     assert "no prompt" in sent
 
