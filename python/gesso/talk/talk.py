@@ -114,7 +114,8 @@ class Talk:
 
     def fail(self, error: Exception) -> None:
         self.has_failed = True
-        self.note(f"gesso: {describe_error(error)}", "red")
+        problem = describe_error(error).removeprefix("sequence 0: ")  # there is one only
+        self.note(f"gesso: {problem}", "red")
 
     def ask(self, question: str) -> str:
         """Returns what the user answers, in small letters; "" where nobody can be asked."""

@@ -58,7 +58,10 @@ def _functions(path: Path) -> list[Given]:
     if listed is not None:
         if not isinstance(listed, (list, tuple)) or not all(isinstance(name, str) for name in listed):
             raise ValueError(f"{path}: __all__: expected a list of names, got {listed!r}")
-        return [getattr(module, name, name) for name in listed]
+        missing = [name for name in listed if not hasattr(module, name)]
+        if missing:
+            raise ValueError(f"{path}: __all__: the file has no {missing[0]!r}")
+        return [getattr(module, name) for name in listed]
     return [
         value
         for name, value in vars(module).items()

@@ -156,9 +156,9 @@ def test_settings_hold_for_the_next_answer(chat, mini):
 
 
 def test_an_answer_that_fails_does_not_end_the_chat(chat):
-    status, out, err = chat("--seed", "7", lines=["word " * 1200, LINES[0], "/set tokens 100000"])
+    status, out, err = chat("--seed", "7", lines=["word " * 2100, LINES[0], "/set tokens 100000"])
     assert (status, len(out.splitlines())) == (1, 1)
-    assert "tokens are more than the model's context of 2048" in err
+    assert "gesso: 2" in err and "tokens are more than the model's context of 2048" in err
     assert "/undo or /clear makes room" in err
 
 
