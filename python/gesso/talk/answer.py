@@ -73,7 +73,7 @@ class Answer:
                 display.__exit__(None, None, None)
         self._display = self._others = None
 
-    def _open(self) -> ReplyText:
+    def _open(self) -> None:
         if self._display is None:
             self._display = (
                 LiveText(make_console(sys.stdout), self._tokenizer, self._model.config.end_token_ids)
@@ -83,15 +83,13 @@ class Answer:
             self._others = None if sys.stdout.isatty() else PlainText(sys.stderr)
             self._display.__enter__()
             self._display.wait("reading the conversation")
-            self._reply_text = ReplyText(self._display, self._others)
+            self._reply_text = ReplyText(self._display)
+            self._other_text = ReplyText(self._others) if self._others is not None else self._reply_text
             self._canvas = 0
-        return self._reply_text
 
     def _show(self, part: ReplyEvent) -> None:
-        reply_text = self._open()
-        if self._others is not None and not isinstance(part, TextDelta):
-            reply_text = ReplyText(self._others, self._others)
-        reply_text.show([part])
+        self._open()
+        (self._reply_text if isinstance(part, TextDelta) else self._other_text).show([part])
 
     def _show_step(self, canvas: Canvas) -> None:
         self._open()

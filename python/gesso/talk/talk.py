@@ -17,6 +17,7 @@ from gesso.chat import Chat
 from gesso.chat_events import ChatReply, Message
 from gesso.measure.text import visible
 from gesso.model import Model
+from gesso.reply import Reply
 from gesso.talk import conversation_file
 from gesso.talk.answer import Answer, no_echo
 from gesso.talk.commands import obey
@@ -139,6 +140,7 @@ class Talk:
         """Lets the model answer, and shows it. After an error the conversation is as before the message."""
         start = time.perf_counter()
         reply: ChatReply | None = None
+        kept: Reply | None = None
         self._answer = Answer(self.model, self._tokenizer, self._is_live)
         try:
             with no_echo(), self._answer:
@@ -150,23 +152,20 @@ class Talk:
                 except KeyboardInterrupt:
                     if not self._input.is_terminal:
                         raise
-                    if reply is None:
-                        kept = self.chat.keep()
-                        if kept is not None:
-                            self._answer.show_rest(kept)
-                        else:
-                            self._taken_back = list(new)
+                    kept = self.chat.keep() if reply is None else None
+                    if kept is not None:
+                        self._answer.show_rest(kept)
         except ERRORS as error:
             self._taken_back = list(new)
             self._explain(error)
             return
         finally:
             self._answer = None
+        self._taken_back = list(new) if reply is None and kept is None else None
         if reply is None:
-            said = "is kept" if self._taken_back is None else "was nothing yet, so the message is taken back"
-            self.note(f"[stopped: what was said {said}; /retry tries again]")
+            said = "nothing was said yet, so the message is taken back" if kept is None else "what was said is kept"
+            self.note(f"[stopped: {said}; /retry tries again]")
         else:
-            self._taken_back = None
             self.stats.add(reply, time.perf_counter() - start)
             self._note_end(reply)
 
@@ -186,8 +185,8 @@ class Talk:
             )
         elif reply.tool_calls and reply.finish_reason == "stop":
             names = {tool["function"]["name"] for tool in self.tools if isinstance(tool, dict)}
-            self._open = [call for call in reply.tool_calls if call.error is None and call.name in names]
-            if self._open:
+            if any(call.name in names for call in reply.tool_calls):
+                self._open = [call for call in reply.tool_calls if call.error is None]
                 self.note("[what does the tool return? Your next line is its answer to the model]")
             else:
                 self.note("[the last calls were not run; your next message goes on]")

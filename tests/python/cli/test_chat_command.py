@@ -235,10 +235,11 @@ def test_the_user_answers_for_a_declared_tool(scripted, tmp_path):
 
 
 def test_thinking_is_turned_on(scripted):
-    replies = ["<|channel>thought\nso\n<channel|>Yes."] * 2
+    thought = "so it is " * 12  # it takes several canvases, and is one line
+    replies = [f"<|channel>thought\n{thought}\n<channel|>Yes."]
     _, out, err = scripted(replies, lines=["/think on", "hi", "/think"])
     assert out == "Yes.\n"
-    assert err == "think on\nso\nthink on\n"
+    assert err == f"think on\n{thought}\nthink on\n"
 
 
 def test_arguments_that_cannot_be(chat, tmp_path):
