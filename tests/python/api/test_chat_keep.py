@@ -64,7 +64,7 @@ def test_a_call_that_was_not_answered_is_left_out(model):
     interrupts.__name__ = "weather"
     chat = model.chat(tools=[interrupts])
     with pytest.raises(KeyboardInterrupt):
-        chat.send("hi", **written(model, CALL.format("Oslo")))
+        chat.send("hi", **written(model, "in the " + CALL.format("Oslo")))
     assert chat.keep() is None and chat.messages == []
     ended(chat, "hi", lambda event: event.step_event is not None, "in the " + CALL.format("Oslo"))
     assert chat.keep().tool_calls == []
