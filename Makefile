@@ -106,7 +106,7 @@ ON_EMULATOR = PYTHONPATH=$(CURDIR)/build/emulated/site $(PYTEST) $(PARALLEL) --d
 # Beside the package, and with its Python. What does not depend on the backend is compiled once, for the package.
 WITH_PACKAGE = -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DGESSO_OBJECTS_FROM=$(abspath $(PACKAGE))
 CXX_SOURCES = $(shell find csrc include python/bindings tests bench tools -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
-PYTHON_SOURCES = $(wildcard python tests bench wheels)
+PYTHON_SOURCES = $(wildcard python tests bench wheels examples)
 SHELL_SOURCES = .ci/run $(shell find bench tests -name '*.sh')
 
 # The recipes install into one environment, so they run one at a time.
@@ -231,10 +231,12 @@ step-model:
 	@test -d build/cuda/site || { echo "There is no build/cuda: run make cuda first." >&2; exit 1; }
 	@PYTHONPATH=build/cuda/site:bench:tests $(BIN)/python -m gpu.step_model $(STEP_MODEL_FLAGS)
 
-# tokenizers is large, and only tests of texts need it. The test sees that the modules work beside others that have a
-# libstdc++ of their own: without --exclude-libs (CMakePresets.json) numbers are missing in messages.
+# tokenizers is large, and only tests of texts need it; others are for the examples alone. The test sees that the modules
+# work beside others that have a libstdc++ of their own: without --exclude-libs (CMakePresets.json) numbers are missing
+# in messages.
 KIT := build/gpu-kit
-KIT_PACKAGES = $(call requirements,dependencies) $(filter-out "tokenizers%,$(call requirements,test))
+NOT_IN_KIT = "tokenizers% "fastapi% "httpx% "ipykernel% "nbclient% "nbformat%
+KIT_PACKAGES = $(call requirements,dependencies) $(filter-out $(NOT_IN_KIT),$(call requirements,test))
 gpu-kit: $(VENV)/.nvcc $(VENV)/.test $(if $(GPU_KIT_PYTHON),$(KIT)/.python)
 	$(if $(GPU_KIT_PYTHON),,@echo "MISSING: GPU_KIT_PYTHON, a Python 3.12: the kit gets no Python modules")
 	$(call build,gpu-kit,-DGESSO_CUDA_ARCHITECTURES=$(GPU_KIT_ARCHITECTURES) -DCMAKE_CUDA_COMPILER=$(NVCC) \
