@@ -1,6 +1,6 @@
 """model.chat: conversations with thoughts and tools. Pinned positions decide here what the model writes.
 
-What is encoded for a reply is counted, and each reply is compared with that of a fresh session.
+What is encoded for a reply is counted, and each step of it is compared with that of a fresh session, bit for bit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import pickle
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,17 +23,25 @@ from python.api.test_reply import chat_model
 from python.expect import raises
 from python.tiny_model import tiny_model
 
+OTHER_SHAPE = Path(__file__).parents[2] / "golden/chat/other_shape.jinja"
 C = 32  # the canvas length of this file's model
 THINK = "<|channel>thought\nthe {}\n<channel|>"
 
 
-def load(path, **sizes):
-    return gesso.load(chat_model(path, canvas_length=C, max_position_embeddings=2**13, **sizes), "cpu")
+def load(path, chat_template=None, **sizes):
+    path = chat_model(path, canvas_length=C, max_position_embeddings=2**13, **sizes)
+    return gesso.load(path, "cpu", chat_template=chat_template)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return load(tmp_path_factory.mktemp("models") / "chat.gguf")
+
+
+@pytest.fixture(scope="module")
+def model_of_other_shape(tmp_path_factory):
+    """Its template writes the same as that of `model`, in the three published forms, in another way."""
+    return load(tmp_path_factory.mktemp("models") / "other.gguf", OTHER_SHAPE.read_text(encoding="utf-8"))
 
 
 def written(model, text):
@@ -44,42 +53,66 @@ def written(model, text):
 
 
 class Counted:
-    """Notes the ids of each prompt and reply, and what each of them was to be encoded of."""
+    """Notes the ids of each prompt and reply, and how many rows were encoded for each of them."""
 
-    def __init__(self, chat, replies):
-        self.chat, self.replies = chat, iter(replies)
+    def __init__(self, chat, replies, monkeypatch):
+        self.model, self.replies = chat.model, iter(replies)
         self.prompts: list[list[int]] = []
+        self.rows: list[int] = []  # that were encoded for each reply
         self.held: list[int] = []  # the ids that the chat's session held after the reply before
         self.num_encoded = 0  # and how many of them are encoded
-        submit = chat.model._submit
+        self.before = self.engine_rows()
+        self.beside = 0  # rows that the session has encoded itself since the reply before
+        encode = gesso.Session.encode
 
-        def note(ids, deadline, events, options, on_news=None, session=None):
-            options = {**options, **written(chat.model, next(self.replies))}
-            prompt = [*session.ids[0], *ids]
-            self.prompts.append(prompt)
-            request = submit(ids, deadline, events, options, on_news, session)
-            result = request.result()
-            fresh = chat.model.generate(prompt, **options)[0]
-            assert fresh.ids == result.ids and np.array_equal(fresh.canvases, result.canvases)
-            return request
+        def note_encoding(session, ids):
+            self.beside += session.length + len(ids) - session._native.encoded(0, session.length)
+            encode(session, ids)
 
-        chat.model._submit = note
+        monkeypatch.setattr(gesso.Session, "encode", note_encoding)
+        monkeypatch.setattr(chat.model, "_submit", self.submit)
+
+    def engine_rows(self):
+        counters = self.model._own_engine().counters()
+        return counters.prompt_rows + counters.committed_rows
+
+    def submit(self, ids, deadline, events, options, on_news=None, session=None):
+        """As Model._submit. All steps must be those of a fresh session, with entropies of the same bits."""
+        options = {**options, **written(self.model, next(self.replies))}
+        prompt = [*session.ids[0], *ids]
+        steps, fresh_steps = [], []
+        engine = self.model._own_engine()
+        callbacks = (lambda event: steps.append(bits(event)), None)
+        request = engine._submit(ids, session, deadline, 0, "", callbacks, events, options, on_news)
+        result = request.result()
+        fresh = self.model.generate(prompt, on_step=lambda event: fresh_steps.append(bits(event)), **options)[0]
+        assert fresh.ids == result.ids and np.array_equal(fresh.canvases, result.canvases)
+        assert steps == fresh_steps and len(steps) == sum(result.denoising_steps)
+        self.prompts.append(prompt)
+        self.rows.append(self.engine_rows() - self.before + self.beside)
+        self.before, self.beside = self.engine_rows(), 0
+        return request
 
     def expect(self, results):
-        """Checks how much of each prompt was there."""
-        for result, prompt in zip(results, self.prompts[-len(results) :], strict=True):
+        """Checks that what was there of each prompt was not encoded again, and that all the rest was, once."""
+        for i, result in enumerate(results, len(self.prompts) - len(results)):
+            prompt = self.prompts[i]
             same = min(common_length(prompt, self.held), self.num_encoded)
-            assert result.usage.prompt_tokens == len(prompt)
-            assert result.usage.cached_tokens == same, (len(prompt), len(self.held), self.num_encoded)
-            self.held = prompt + result.ids
             # The last canvas is not encoded until something stands behind it.
-            self.num_encoded = len(prompt) + C * (len(result.canvases) - 1)
+            num_committed = C * (len(result.canvases) - 1)
+            assert (result.usage.prompt_tokens, result.usage.cached_tokens) == (len(prompt), same)
+            assert self.rows[i] == len(prompt) - same + num_committed
+            self.held = prompt + result.ids
+            self.num_encoded = len(prompt) + num_committed
+
+
+def bits(event):
+    return event.canvas, event.step, event.argmax.tobytes(), event.entropies.tobytes()
 
 
 @pytest.fixture
-def counted(model, monkeypatch):
-    monkeypatch.setattr(model, "_submit", model._submit)  # it is put back behind the test
-    return lambda chat, replies: Counted(chat, replies)
+def counted(monkeypatch):
+    return lambda chat, replies: Counted(chat, replies, monkeypatch)
 
 
 def weather(city: str, days: int = 1) -> str:
@@ -90,11 +123,16 @@ def weather(city: str, days: int = 1) -> str:
 CALL = '<|tool_call>call:weather{{city:<|"|>{}<|"|>}}<tool_call|>'
 
 
-@pytest.mark.parametrize("revision", [1, 2, 3])
-@pytest.mark.parametrize("thinks", [False, True])
-def test_twenty_turns(model, counted, revision, thinks):
+def contains(ids, part):
+    return any(ids[i : i + len(part)] == part for i in range(len(ids) - len(part) + 1))
+
+
+@pytest.mark.parametrize("revision", [1, 2, 3])  # the forms of tests/golden/chat/goldens.json
+@pytest.mark.parametrize(("shape", "thinks"), [("model", False), ("model", True), ("model_of_other_shape", True)])
+def test_twenty_turns(request, counted, shape, revision, thinks):
     """With thoughts, tools, long replies that take several canvases, and sloppy calls."""
-    replies, turns = [], []
+    model = request.getfixturevalue(shape)
+    replies, turns, results = [], [], []
     for turn in range(20):
         # The cache has room for 256 tokens behind the window. A thought of 400 drives out what stands before it.
         words = f"{turn} in the a " * (60 if turn in (5, 10, 13) else 1)
@@ -115,8 +153,14 @@ def test_twenty_turns(model, counted, revision, thinks):
     for text in turns:
         reply = chat.send(text)
         counts.expect(reply.results)
+        results += reply.results
         assert reply.text and not reply.tool_calls
     assert len(chat.messages) == 1 + 2 * 20 + 2 * 5
+    # The last prompt has the model's own ids of all replies before, but for those that are left without their thoughts.
+    opened = [model.tokenizer.decode(prompt, False).endswith("<|channel>thought\n") for prompt in counts.prompts]
+    for result, in_thought in zip(results[:-1], opened, strict=False):
+        assert contains(counts.prompts[-1], result.ids) != (bool(result.reply.thought) or in_thought)
+    assert sum(opened) == (5 if revision == 3 and thinks else 0)
     # What the template makes of the whole, and the prompts, are the same text but for what the model wrote otherwise.
     shown = model.tokenizer.decode(counts.prompts[-1], skip_special_tokens=False)
     assert shown.count("<|turn>user") == 20 and shown.count("<|tool_response>response:weather") == 5
