@@ -23,17 +23,14 @@ from pathlib import Path
 from mini.card import card
 from mini.checkpoint import load_weights
 from mini.export import write_folder, write_gguf
-from mini.picture import picture
+from mini.picture import BUNDLED, draw
 from mini.sizes import Sizes
 from mini.trainer import LOG
 
-import gesso
-
 ROOT = Path(__file__).resolve().parents[2]
 TRAINED = ROOT / "python/training/mini/trained"
-BUNDLED = ROOT / "python/gesso/bundled/mini.gguf"
 QUALITY = ROOT / "bench/results/mini_quality.json"
-CARD, PICTURE = ROOT / "docs/mini.md", ROOT / "docs/mini.svg"
+CARD = ROOT / "docs/mini.md"
 WEIGHTS = "weights.safetensors"
 MOST_BYTES = 8_000_000
 
@@ -79,7 +76,7 @@ def main() -> None:
     if not arguments.keep_scores:
         measure(quality)
     write_card()
-    PICTURE.write_text(picture(gesso.load(BUNDLED, "cpu")), encoding="utf-8")
+    draw()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,22 @@
-"""A picture of a reply that settles: a row for each denoising step, as SVG. `bundle_mini.py` writes docs/mini.svg."""
+"""A picture of a reply that settles: a row for each denoising step, as SVG. README.md shows it.
+
+    python python/training/mini/picture.py
+
+lets the bundled model answer, and writes docs/mini.svg. `bundle_mini.py` does it, too.
+"""
 
 from __future__ import annotations
 
 from html import escape
 from itertools import groupby
+from pathlib import Path
 
 import gesso
 
-QUESTION = "Mia has 36 apples and gets 27 more. How many apples does Mia have now?"
-SEED = 1
+ROOT = Path(__file__).resolve().parents[3]
+BUNDLED, PICTURE = ROOT / "python/gesso/bundled/mini.gguf", ROOT / "docs/mini.svg"
+QUESTION = "What is the capital of France?"
+SEED = 2
 COLUMNS = 96  # characters of a row
 CHARACTER, ROW, MARGIN = 8.4, 22, 14  # pixels; a character is 0.6 of the font's 14
 CERTAIN, UNCERTAIN, LABEL = "#1a1a1a", "#b0b0b0", "#0072b2"
@@ -77,3 +85,11 @@ def svg(question: str, rows: list[list[Piece]]) -> str:
 
 def picture(model: gesso.Model) -> str:
     return svg(QUESTION, settle(model, QUESTION, SEED))
+
+
+def draw() -> None:
+    PICTURE.write_text(picture(gesso.load(BUNDLED, "cpu")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    draw()
