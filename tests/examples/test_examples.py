@@ -105,10 +105,12 @@ def test_notebook(tmp_path, monkeypatch):
     notebook = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells)  # they would become old
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    model, result, steps = (cell.outputs for cell in notebook.cells if cell.cell_type == "code" and cell.outputs)
-    assert "gesso.Model: 6 layers" in model[0].data["text/plain"]
-    assert "Dana" in result[0].data["text/plain"]
-    assert "Dana" in steps[0].text
+    model, generation, steps, chat = (cell.outputs for cell in notebook.cells if cell.cell_type == "code")
+    assert "vocabulary" in model[-1].data["text/html"]
+    canvas, result = (output.data["text/html"] for output in generation)
+    assert "Dana" in canvas and "gesso-" in canvas and "finish_reason stop" in result
+    assert "Dana" in steps[-1].data["text/html"] and "gesso.Steps" in steps[-1].data["text/plain"]
+    assert all("tools" in output.data["text/html"] for output in chat)
 
 
 def test_with_ctypes(model):
