@@ -5,7 +5,7 @@ from huggingface_hub import constants
 
 from gesso.cli import main
 from gesso.hub import blob
-from python.hub.server import Hub
+from python.hub.server import NO_PROXY, Hub
 from python.tiny_model import tiny_model
 
 
@@ -35,7 +35,7 @@ def hub(cache, monkeypatch, tmp_path):
             monkeypatch.setattr(constants, name, value)
         for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setenv("NO_PROXY", NO_PROXY)
         monkeypatch.setattr(blob, "PAUSE", 0.0)
         monkeypatch.chdir(tmp_path)
         yield hub

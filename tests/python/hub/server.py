@@ -4,8 +4,8 @@
         commit = hub.add("org/name", {"model.gguf": data, "config.json": b"{}"})
         subprocess.run([...], env=hub.environment(tmp_path))
 
-It has two ports, like the real one: the hub redirects large files to a store of other origin, which must never see a
-token. `requests` has every request: method, path, Range and the token.
+It is two hosts, like the real one: the hub redirects large files to a store, which must never see a token.
+`requests` has every request: method, path, Range and the token.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote, urlsplit
 
+NO_PROXY = "127.0.0.1,127.0.0.2"
 LARGE = (".gguf", ".safetensors")  # these lie in the store
 
 
@@ -51,10 +52,11 @@ class Hub:
         self.ignores_ranges = False
         self.failure: tuple[int, bytes] | None = None  # the answer of the hub to everything
         self.told: dict[str, object] = {}  # lies: "info", a body; "headers" of the redirect to the store
-        self._servers = [ThreadingHTTPServer(("127.0.0.1", 0), kind) for kind in (_Hub, _Store)]
+        places = (("127.0.0.1", _Hub), ("127.0.0.2", _Store))
+        self._servers = [ThreadingHTTPServer((host, 0), kind) for host, kind in places]
         for server in self._servers:
             server.hub, server.daemon_threads = self, True
-        self.url, self.store = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
+        self.url, self.store = (f"http://{host}:{port}" for host, port in (x.server_address for x in self._servers))
 
     def __enter__(self):
         for server in self._servers:
@@ -77,7 +79,7 @@ class Hub:
     def environment(self, home, **more):
         """The variables of a process that uses this hub and a cache of its own."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
-        proxies = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        proxies = dict.fromkeys(("NO_PROXY", "no_proxy"), NO_PROXY)
         return kept | proxies | {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"} | more
 
     def sent(self, server="store", method="GET"):
