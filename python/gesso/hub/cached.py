@@ -85,7 +85,8 @@ class Removal:
         if found:
             self._plan(dataclasses.replace(info, repos=frozenset(found)), found[0], pattern)
         if self._is_whole:
-            self.size += sum(file.stat().st_size for file in self._folder.glob("blobs/*.incomplete"))
+            rest = "blobs/*.incomplete" if found else "blobs/*"  # what the library has not counted
+            self.size += sum(file.stat().st_size for file in self._folder.glob(rest))
         elif not self.models:
             raise FileNotFoundError(f"{where} with a model that fits {pattern!r}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import uuid
 from collections.abc import Callable
@@ -39,7 +40,7 @@ class Pull:
             if file.size > most:
                 raise OSError(
                     f"{listing.repository}: {file.name} has {file.size:,} bytes, more than {most:,}. To download it:"
-                    f" hf download {listing.repository} '{file.name}' --revision {listing.revision}"
+                    f" hf download {listing.repository} {shlex.quote(file.name)} --revision {listing.revision}"
                 )
         self.size = sum(file.size for file in self._files)
 

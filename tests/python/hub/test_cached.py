@@ -165,7 +165,9 @@ def test_list_says_what_it_cannot_read(hub, command, cache, model_bytes):
     status, out, err = command("list")
     assert status == 0 and "org/name" not in out
     assert err.startswith("gesso: warning: Reference(s) refer to missing commit hashes")
-    assert command("rm", "org/name", "--yes")[0] == 0 and not (cache / "models--org--name").exists()
+    status, out, _ = command("rm", "org/name", "--yes")
+    assert (status, out) == (0, "removed org/name (no whole model), 397.5 kB\n")
+    assert not (cache / "models--org--name").exists()
 
 
 def size_of(folder):

@@ -1,6 +1,7 @@
 """`gesso pull` downloads the one model that is meant, and says what is in the way if it cannot."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections import namedtuple
@@ -190,11 +191,12 @@ def test_the_disk_must_have_room(hub, command, cache, model_bytes, monkeypatch):
 
 
 def test_what_is_too_large_for_one_connection(hub, command, model_bytes):
-    hub.add("org/name", {ONE: model_bytes})
+    name = "it's.gguf"  # the command is made to be pasted
+    hub.add("org/name", {name: model_bytes})
     hub.told["headers"] = {"X_Linked_Size": str(51 * 10**9)}
     status, _, err = command("pull", "org/name")
     assert status == 1 and hub.sent() == []
-    assert err.endswith(f"To download it: hf download org/name '{ONE}' --revision main\n")
+    assert err.endswith(f"To download it: hf download org/name {shlex.quote(name)} --revision main\n")
 
 
 def test_offline_and_out_of_reach(hub, command, model_bytes, monkeypatch):
