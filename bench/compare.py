@@ -31,7 +31,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gesso.cli.command_parser import number_not_below_zero
+from gesso.cli.parts.command_parser import number_not_below_zero
 from gesso.measure.record import MOST_WAITING
 from gesso.measure.text import show_ms
 

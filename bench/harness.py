@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from gesso import _ops
-from gesso.cli.command_parser import integer, list_of, number_not_below_zero, thread_count
+from gesso.cli.parts.command_parser import integer, list_of, number_not_below_zero, thread_count
 from gesso.files.tensor import stored_bytes, tensor_types
 from gesso.measure.bench import WaitingShare
 from gesso.measure.floor import Ceilings, measure_ceilings, op_floor

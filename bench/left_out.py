@@ -21,7 +21,7 @@ import numpy as np
 import gesso
 from gesso import _native, _ops
 from gesso.bundled.sudoku_model import bundled_model, make_puzzles
-from gesso.cli.command_parser import integer, number_not_below_zero
+from gesso.cli.parts.command_parser import integer, number_not_below_zero
 from gesso.measure.record import spread
 from gesso.measure.subject import from_preset
 from gesso.model import Model

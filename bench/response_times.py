@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 import gesso
-from gesso.cli.command_parser import integer, list_of, number_not_below_zero
+from gesso.cli.parts.command_parser import integer, list_of, number_not_below_zero
 from gesso.measure.bench import WaitingShare
 from gesso.measure.record import busy_notes, spread
 from harness import origin

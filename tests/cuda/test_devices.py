@@ -5,8 +5,8 @@ import json
 import pytest
 
 import gesso
-from gesso.cli import bench_rows
 from gesso.cli import program as cli
+from gesso.cli.parts import bench_rows
 from gesso.measure.floor import Ceilings
 from python.tiny_model import tiny_model
 

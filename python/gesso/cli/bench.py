@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from gesso import ArgumentError, _native
-from gesso.cli.bench_rows import measure_all, measure_loads
-from gesso.cli.command_parser import (
+from gesso.cli.parts.bench_rows import measure_all, measure_loads
+from gesso.cli.parts.command_parser import (
     CommandParser,
     add_activations,
     add_device,

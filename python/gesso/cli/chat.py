@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gesso.cli.command_parser import CommandParser
-from gesso.cli.model_options import (
+from gesso.cli.parts.command_parser import CommandParser
+from gesso.cli.parts.model_options import (
     add_chat,
     add_machine,
     add_model,
@@ -19,6 +19,14 @@ from gesso.cli.model_options import (
 from gesso.files.partial_file import check_output
 from gesso.files.regular_file import as_path
 
+EXAMPLES = {
+    "gesso chat mini": "Talks with the bundled model.",
+    'gesso chat model.gguf --system "Be brief." --think': "Gives a system message, and lets the model think.",
+    "gesso chat model.gguf --tools weather.py": "Lets the model call the functions of a file, after a question each.",
+    "gesso chat model.gguf --load talk.json --save talk.json": "Goes on with a saved conversation, and saves it again.",
+    "gesso chat model.gguf < questions.txt > answers.txt": "Answers each line.",
+}
+
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     parser = subparsers.add_parser(
@@ -26,6 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="talk with a model",
         description="Holds a conversation. On a terminal the canvas settles in place, and /help lists the commands."
         " Elsewhere each line of standard input is a message or a command, and standard output gets the answers alone.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=chat)
     add_model(parser)

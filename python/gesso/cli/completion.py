@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gesso.cli.command_parser import CommandParser
+from gesso.cli.parts.command_parser import CommandParser
 from gesso.manual.completion import SHELLS, completion_script
 
 EXAMPLES = {

@@ -16,7 +16,7 @@ from gesso._native import StepEvent
 from gesso.bundled import sudoku
 from gesso.bundled.mini_model import MINI, QUESTIONS, TOOL_RESULT, Question
 from gesso.bundled.sudoku_model import BATCH_SIZE, NUM_GIVEN, bundled_model, make_puzzles, solutions, solve
-from gesso.cli.command_parser import (
+from gesso.cli.parts.command_parser import (
     CommandParser,
     add_activations,
     add_device,

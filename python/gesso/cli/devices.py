@@ -7,7 +7,7 @@ import json
 from typing import TypedDict
 
 from gesso import _native
-from gesso.cli.command_parser import CommandParser
+from gesso.cli.parts.command_parser import CommandParser
 from gesso.measure.memory import available_bytes
 from gesso.measure.record import driver_version
 from gesso.measure.text import columns, show_bytes, visible

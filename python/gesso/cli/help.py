@@ -7,7 +7,7 @@ import difflib
 import shutil
 
 from gesso import ArgumentError
-from gesso.cli.command_parser import CommandParser
+from gesso.cli.parts.command_parser import CommandParser
 
 EXAMPLES = {
     "gesso help": "Lists commands and topics.",

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from gesso import _native
-from gesso.cli.command_parser import CommandParser, add_json, add_no_mmap, add_seed, add_threads, integer
+from gesso.cli.parts.command_parser import CommandParser, add_json, add_no_mmap, add_seed, add_threads, integer
 from gesso.files.checkpoint import Value
 from gesso.files.imatrix import write_imatrix
 from gesso.files.partial_file import check_target

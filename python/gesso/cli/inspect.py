@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gesso import _native
-from gesso.cli import check, comparison
-from gesso.cli.command_parser import CommandParser, add_json, add_no_mmap
+from gesso.cli.parts import check, comparison
+from gesso.cli.parts.command_parser import CommandParser, add_json, add_no_mmap
 from gesso.config import Config
 from gesso.files.checkpoint import TypeCount, count_types
 from gesso.loading import naming_fields_of, open_checkpoint

@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import TypedDict
 
 from gesso import ArgumentError, _native
-from gesso.cli.command_parser import CommandParser
+from gesso.cli.parts.command_parser import CommandParser
 from gesso.files.short_names import bundled_models
 from gesso.hub.cached import CacheContents, Removal, read_cache
 from gesso.hub.names import name_and_pattern, printable
 from gesso.loading import naming_fields_of, open_checkpoint
 from gesso.measure.text import columns, show_bytes
+
+LIST_EXAMPLES = {
+    "gesso list": "Lists the bundled models and those that `gesso pull` has downloaded.",
+    "gesso list --json": "Does so for programs.",
+}
+RM_EXAMPLES = {
+    "gesso rm org/name": "Removes all models of this repository, after a question.",
+    "gesso rm org/name --file '*Q8_0*' --yes": "Removes one of them without a question.",
+}
 
 
 class Entry(TypedDict):
@@ -37,6 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="list the models that are here",
         description="Lists the models that come with gesso and those in the cache of the Hugging Face hub. Their names"
         " serve wherever a command takes a model; if a name has several files, ORGANISATION/NAME/FILE says which.",
+        examples=LIST_EXAMPLES,
     )
     listing.set_defaults(command=list_models)
     listing.add_argument("--json", action="store_true", help="print JSON; sizes are in bytes")
@@ -45,6 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         help="remove a downloaded model",
         description="Removes a model from the cache of the Hugging Face hub, with all of its revisions and with what an"
         " unfinished download has left. It asks first.",
+        examples=RM_EXAMPLES,
     )
     removal.set_defaults(command=remove)
     removal.add_argument("model", metavar="NAME", help="the name on the hub: ORGANISATION/NAME")

@@ -25,7 +25,7 @@ from gesso.cli import (
     run,
     synth,
 )
-from gesso.cli.command_parser import CommandParser
+from gesso.cli.parts.command_parser import CommandParser
 from gesso.measure.text import visible
 from gesso.terminal.errors import describe_error
 from gesso.terminal.standard_streams import standard_streams

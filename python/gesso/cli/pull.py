@@ -7,7 +7,7 @@ import sys
 import time
 
 from gesso import ArgumentError
-from gesso.cli.command_parser import CommandParser
+from gesso.cli.parts.command_parser import CommandParser
 from gesso.hub.choices import Choice
 from gesso.hub.library import silence
 from gesso.hub.names import name_and_pattern, printable
@@ -17,6 +17,11 @@ from gesso.measure.text import columns, show_bytes
 from gesso.terminal.progress import Progress
 
 REFRESH_SECONDS = 1 / 20
+EXAMPLES = {
+    "gesso pull org/name": "Downloads the model, if the repository has one; else it asks which.",
+    "gesso pull org/name --file '*Q4_K_M*'": "Downloads the model with such a file.",
+    "HF_HUB_CACHE=/data/models gesso pull org/name --revision v1.0": "Downloads that version into another cache.",
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
@@ -26,6 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         description="Downloads a model from a Hugging Face hub into its cache (HF_HUB_CACHE, or HF_HOME), and prints"
         " the path. A download that was interrupted goes on where it ended. For models that are not public, log in with"
         " `hf auth login`.",
+        examples=EXAMPLES,
     )
     parser.set_defaults(command=pull)
     parser.add_argument("model", metavar="NAME", help="the name on the hub: ORGANISATION/NAME")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from gesso import _native
-from gesso.cli.command_parser import CommandParser
-from gesso.cli.write_model import add_type_arguments, check_arguments, write_model
+from gesso.cli.parts.command_parser import CommandParser
+from gesso.cli.parts.write_model import add_type_arguments, check_arguments, write_model
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.hf.export import read_folder
 from gesso.files.locate import locate

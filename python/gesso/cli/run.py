@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from gesso import ArgumentError, _native
 from gesso.chat_events import ReplyStream
-from gesso.cli import jsonl
-from gesso.cli.command_parser import CommandParser, add_json
-from gesso.cli.model_options import (
+from gesso.cli.parts import jsonl
+from gesso.cli.parts.command_parser import CommandParser, add_json
+from gesso.cli.parts.model_options import (
     add_chat,
     add_machine,
     add_model,
@@ -39,6 +39,8 @@ EXAMPLES = {
     'gesso run model.gguf "Is 91 a prime?" --think --system "Be brief."': "Lets the model think first.",
     'echo "Once upon a time" | gesso run model.gguf --raw --seed 7 --stats': "Continues a text from a pipe, without"
     " the chat template, and prints speed and steps to standard error.",
+    "gesso run model.gguf --jsonl questions.jsonl answers.jsonl": "Answers many prompts; what was stopped goes on.",
+    'gesso run model.gguf "Name three rivers." --stop "4." --json': "Ends in front of a text, and writes JSON.",
     "gesso run model.gguf -- --help": "Sends a prompt that begins with a dash: nothing behind -- is an option.",
 }
 

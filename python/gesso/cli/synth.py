@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from gesso import ArgumentError
-from gesso.cli.command_parser import CommandParser, add_json, add_seed, integer
+from gesso.cli.parts.command_parser import CommandParser, add_json, add_seed, integer
 from gesso.files.checkpoint import ARCHITECTURE
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.partial_file import check_target, unwind_on_sigterm

@@ -47,8 +47,15 @@ def models() -> Topic:
                 " a folder with one GGUF file",
             ),
             *((name, "a small model that comes with gesso") for name in bundled_models()),
+            (
+                "org/name",
+                "a model of a Hugging Face hub, when `gesso pull` has downloaded it; org/name/FILE.gguf says which of"
+                " several. A path of this name wins",
+            ),
         ],
         {
+            "gesso pull org/name --file '*Q4_K_M*'": "Downloads a model.",
+            "gesso list": "Lists the bundled models and the downloaded ones.",
             "gesso inspect mini": "Shows what a model holds, and how much memory it takes.",
             "gesso convert FOLDER model.gguf": "Makes one file of a folder.",
         },
@@ -60,14 +67,16 @@ def prompts() -> Topic:
         "prompts",
         "where the prompt comes from, and what is special in it",
         [
-            "The prompt is the second argument of `gesso run`. If it is - or missing, it is read from standard input,"
-            " without the last line break. Behind -- nothing is an option, so a prompt may begin with a dash there.",
+            "The prompt is the second argument of `gesso run`, or the content of --file. If it is - or missing, it is"
+            " read from standard input, without the last line break; if that is a terminal, a chat begins. Behind --"
+            " nothing is an option, so a prompt may begin with a dash there.",
             "A prompt is text: a marker such as <turn|> that is written out in it does not end the turn. With --raw the"
             " model gets the prompt as it is, without a chat template, and markers count.",
         ],
         examples={
             'gesso run mini "Hello!"': "Takes the prompt from the command line.",
-            "gesso run model.gguf < question.txt": "Takes it from a file.",
+            "gesso run model.gguf --file question.txt": "Takes it from a file.",
+            "gesso run model.gguf --jsonl questions.jsonl answers.jsonl": "Answers many prompts, one of each line.",
             'echo "Once upon a time" | gesso run model.gguf --raw': "Continues a text.",
             "gesso run model.gguf -- --raw": "Asks about an option.",
         },
@@ -193,7 +202,9 @@ def output() -> Topic:
         [
             "Results go to standard output; progress, warnings and errors go to standard error. So do thoughts, unless"
             " the output is a terminal, which shows them dim. Into a pipe or a file goes plain text.",
-            "Ctrl-C ends a command, and leaves no part of a file under its name.",
+            "With --json a command writes JSON for programs. Errors go to standard error all the same.",
+            "Ctrl-C ends a command, and leaves no part of a file under its name. What `gesso run --jsonl` has answered"
+            " and `gesso pull` has downloaded stays, and the same command goes on from there.",
         ],
         [
             ("0", "success"),

@@ -15,7 +15,7 @@ import pytest
 
 import gesso
 from gesso import OptionKind, _native
-from gesso.cli import model_options
+from gesso.cli.parts import model_options
 from gesso.cli.program import make_parser
 from gesso.files.checkpoint import outline
 from gesso.files.hf.config import Fields

@@ -3,7 +3,8 @@
 import pytest
 
 from gesso import _native
-from gesso.cli.program import COMMANDS, main, make_parser
+from gesso.cli.program import main, make_parser
+from gesso.manual.parsers import commands_of
 from python.command_line import run
 from python.tiny_model import tiny_model
 
@@ -170,8 +171,8 @@ def test_a_value_that_is_wrong_for_this_model_exits_with_2(capsys, tmp_path, pat
 
 
 def test_every_command_has_help(capsys):
-    for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]
+    for command in commands_of(make_parser()):
+        name = command.name
         with pytest.raises(SystemExit) as end:
             main([name, "--help"])
         assert end.value.code == 0

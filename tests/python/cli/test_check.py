@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gesso
-from gesso.cli import check
+from gesso.cli.parts import check
 from gesso.cli.program import main
 from gesso.files.gguf_reader import read_gguf
 from gesso.files.gguf_writer import write_gguf

@@ -57,7 +57,7 @@ def test_calls_are_found_in_lines_for_a_shell(line, calls):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_examples_and_its_help_ends_with_them(name, capsys):
     command = COMMANDS[name]
-    assert command.examples, "give them to add_parser(examples=...), see gesso.cli.command_parser"
+    assert command.examples, "give them to add_parser(examples=...), see gesso.cli.parts.command_parser"
     for line, meaning in command.examples.items():
         assert any(call[:1] == [name] for call in calls_in(line)), line
         assert meaning.endswith("."), line

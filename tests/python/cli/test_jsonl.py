@@ -133,7 +133,7 @@ def test_a_wrong_line_gets_an_error_that_names_it_and_the_others_go_on(capsys, t
 
 
 def test_a_line_that_is_too_long_is_not_read(capsys, monkeypatch, tmp_path, path):
-    monkeypatch.setattr("gesso.cli.jsonl.MAX_LINE", 100)
+    monkeypatch.setattr("gesso.cli.parts.jsonl.MAX_LINE", 100)
     write(tmp_path / "in.jsonl", [{"prompt": "a" * 1000}, {"prompt": "b"}])
     status, (wrong, good), _ = answer(capsys, path, tmp_path, *RAW)
     assert (status, wrong["error"]["message"]) == (1, "line 1: expected at most 100 bytes")

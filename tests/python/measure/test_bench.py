@@ -14,8 +14,8 @@ import pytest
 
 import gesso
 from gesso import _native
-from gesso.cli import bench_rows
 from gesso.cli import program as cli
+from gesso.cli.parts import bench_rows
 from gesso.files.gguf_writer import matrices_as
 from gesso.measure import bench, floor, memory, subject
 from gesso.measure.floor import Ceiling, Ceilings, op_floor, pass_floor_ms

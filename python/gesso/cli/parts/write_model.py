@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gesso import _native
-from gesso.cli.command_parser import CommandParser, add_json, add_no_mmap, add_threads
+from gesso.cli.parts.command_parser import CommandParser, add_json, add_no_mmap, add_threads
 from gesso.files.gguf_metadata import Metadata
 from gesso.files.gguf_writer import write_gguf
 from gesso.files.imatrix import read_imatrix

@@ -10,7 +10,7 @@ from typing import TypedDict
 import numpy as np
 
 from gesso import ArgumentError, NumericsError
-from gesso.cli.command_parser import CommandParser, add_seed, add_threads, integer
+from gesso.cli.parts.command_parser import CommandParser, add_seed, add_threads, integer
 from gesso.loading import load
 from gesso.measure.compare import (
     TensorError,

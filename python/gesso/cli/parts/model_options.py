@@ -9,7 +9,7 @@ from typing import cast
 
 from gesso import ArgumentError, _native
 from gesso._native import OptionInfo, OptionKind
-from gesso.cli.command_parser import (
+from gesso.cli.parts.command_parser import (
     CommandParser,
     add_activations,
     add_device,
@@ -28,7 +28,11 @@ from gesso.tokenizer import Tokenizer
 
 
 def add_model(parser: CommandParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a .gguf file, a Hugging Face folder, or a bundled model's name")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a .gguf file, a Hugging Face folder, a bundled model's name, or org/name of `gesso pull`",
+    )
 
 
 def add_chat(parser: CommandParser) -> argparse._ArgumentGroup:

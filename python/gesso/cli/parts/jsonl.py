@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from gesso import ArgumentError, _native
-from gesso.cli.model_options import check_chat, load_model, require_tokenizer, sampling_options
+from gesso.cli.parts.model_options import check_chat, load_model, require_tokenizer, sampling_options
 from gesso.engine import Engine, Request
 from gesso.files.partial_file import check_output
 from gesso.files.regular_file import as_path, open_regular, read_text

@@ -1,0 +1,1 @@
+"""What several commands share, or what is too long to stand in one of them."""
