@@ -91,7 +91,13 @@ def demo(options: argparse.Namespace) -> int:
     if options.name == MINI and options.puzzles is not None:
         options.usage_error(f"--puzzles: {MINI} solves none")
     path = options.model or (find_bundled(MINI) if options.name == MINI else bundled_model())
-    model = load(path, options.device, num_threads=options.threads, activations=options.activations, mmap=options.mmap)
+    model = load(
+        path,
+        device=options.device,
+        num_threads=options.threads,
+        activations=options.activations,
+        mmap=options.mmap,
+    )
     if options.name == MINI:
         if model.tokenizer is None or model.tokenizer.chat_template is None:
             raise ValueError(f"{path}: not a model that talks, it has no chat template")
