@@ -1,20 +1,21 @@
 """How soon gesso answers: to a cancellation while a long prompt is encoded, and at the start of a text.
 
     gesso synth build/six_layers.gguf --layers 6
-    python bench/response_times.py build/six_layers.gguf [--prompt 7000] [--delays 0.5,2] [--steps 4] [--starts 3]
+    python bench/response_times.py build/six_layers.gguf [--delays 0.5,2] [--steps 4] [--starts 3]
 
 A prompt of random tokens is cancelled after each of the delays, in each way that a program has. The time runs from the
 cancellation until the call has returned or raised. If the prompt was encoded before, the script ends with an error.
 
 The start of a text is that of a canvas behind a short prompt: how long a stream takes to its first draft, and how long
-`gesso run --live` takes from the start of its process to the first character on a terminal. Both are compared with a
-later step of the same canvas.
+`gesso run` takes from the start of its process to the first character on a terminal. Both are compared with a later
+step of the same canvas.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -120,18 +121,24 @@ def first_draft(model: gesso.Model, steps: int) -> tuple[float, list[float]]:
 
 
 def first_character(path: str, steps: int) -> float:
-    """Seconds from the start of the command to the first character that a terminal shows."""
+    """Seconds from the start of the command to the first character that a terminal shows. The command must succeed."""
     controller, terminal = pty.openpty()
-    command = [sys.executable, "-m", "gesso", "run", path, QUESTION, "--live", "--seed=1", f"--steps={steps}"]
+    command = [sys.executable, "-m", "gesso", "run", path, QUESTION, "--seed=1", f"--steps={steps}"]
+    command += ["--max-new-tokens=1", "--device=cpu"]
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
     start = time.perf_counter()
     process = subprocess.Popen(command, **streams, env=os.environ | {"TERM": "xterm"})
     os.close(terminal)
-    sent = b""
+    shown, first = b"", None
     try:
-        while not ESCAPES.sub(b"", sent).strip():
-            sent += os.read(controller, 65536)
-        return time.perf_counter() - start
+        with contextlib.suppress(OSError):  # Linux says the end of a terminal so
+            while part := os.read(controller, 65536):
+                shown += part
+                if first is None and ESCAPES.sub(b"", shown).strip():
+                    first = time.perf_counter() - start
+        if process.wait() != 0 or first is None:
+            raise SystemExit(f"gesso run failed: {ESCAPES.sub(b'', shown).decode(errors='replace')}")
+        return first
     finally:
         process.kill()
         process.wait()
@@ -141,7 +148,7 @@ def first_character(path: str, steps: int) -> float:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     model = gesso.load(options.model, "cpu")
     rng = np.random.default_rng(0)
-    prompt = rng.integers(0, model.config.vocab_size, options.prompt).tolist()
+    prompt = rng.integers(0, model.config.vocab_size, options.prompt_tokens).tolist()
     cancelled = {}
     with WaitingShare(model.num_threads) as waiting:
         for name, way in WAYS.items():
@@ -150,7 +157,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         drafts = [first_draft(model, options.steps) for _ in range(options.starts)]
         print("first drafts and steps:", drafts, file=sys.stderr)
         characters = [first_character(options.model, options.steps) for _ in range(options.starts)]
-    record = origin("response_times") | {"num_threads": model.num_threads, "prompt_tokens": options.prompt}
+    record = origin("response_times") | {"num_threads": model.num_threads, "prompt_tokens": options.prompt_tokens}
     record |= {"num_layers": model.config.num_hidden_layers, "hidden_size": model.config.hidden_size}
     record |= {"delays_s": options.delays, "limit_ms": LIMIT_MS}
     record |= {"waiting_share": waiting.share, "notes": busy_notes(waiting.share)}
@@ -184,7 +191,7 @@ def to_markdown(record: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures how soon gesso answers.", allow_abbrev=False)
     parser.add_argument("model", help="a .gguf file")
-    parser.add_argument("--prompt", type=integer(1), default=7000, metavar="N", help="tokens; default: 7000")
+    parser.add_argument("--prompt-tokens", type=integer(1), default=7000, metavar="N", help="tokens; default: 7000")
     parser.add_argument(
         "--delays", type=list_of(number_not_below_zero), default=[0.2, 0.5, 1, 2, 4], metavar="S,..", help="in seconds"
     )

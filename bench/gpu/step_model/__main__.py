@@ -63,7 +63,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--measured",
         type=Path,
         metavar="FILE",
-        help="compare with records of gesso-bench, of bench/gpu_check.sh or of gesso bench --profile -o json",
+        help="compare with records of gesso-bench, of bench/gpu_check.sh or of gesso bench --profile --json",
     )
     options = parser.parse_args(arguments)
     refuse_unused(parser, options)

@@ -1,7 +1,7 @@
 """Where the model was wrong: its predictions beside measured times.
 
 The times come from a file of records: gesso-bench writes one of kind "op" for each op and one of kind "step", and
-`gesso bench --profile -o json` one with a profile of the step. Their ops have the names that the launches of step.py
+`gesso bench --profile --json` one with a profile of the step. Their ops have the names that the launches of step.py
 have. bench/gpu_check.sh joins the records of several runs of gesso-bench, and each says of which part it is. Only a
 step that the model is about is compared: one of the 26B model with all layers, rounded as the card's default is.
 """

@@ -42,7 +42,7 @@ EXAMPLES = {
     "gesso bench --synthetic 26b-a4b:Q4_K_M:6 --profile": "Measures six layers of random weights, operation by"
     " operation. It needs no file.",
     "gesso bench model.gguf --clients 1,4,16": "Measures how fast an engine serves many requests at once.",
-    "gesso bench model.gguf -o json --output result.json": "Keeps the figures for other programs.",
+    "gesso bench model.gguf --json --output result.json": "Keeps the figures for other programs.",
 }
 
 

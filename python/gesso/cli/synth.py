@@ -19,7 +19,7 @@ from gesso.terminal.progress import Progress
 
 EXAMPLES = {
     "gesso synth model.gguf": "Makes the 26B model in Q4_K_M: 16.8 GB.",
-    "gesso synth small.gguf --layers 6 --quant Q8_0": "Makes its first six layers.",
+    "gesso synth small.gguf --layers 6 --preset Q8_0": "Makes its first six layers.",
     "gesso synth twin.gguf --as gemma4": "Makes the same weights as a file that llama.cpp runs.",
 }
 

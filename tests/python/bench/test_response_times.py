@@ -25,3 +25,9 @@ def test_a_prompt_that_was_encoded_is_refused():
         times.stream_timeout(gesso.load("mini", "cpu"), [2, 3], 60)
     with pytest.raises(SystemExit, match="was encoded before"):
         times.check_was_encoding(False)
+
+
+def test_the_first_character_is_that_of_a_command_that_succeeds(tmp_path):
+    assert times.first_character("mini", 1) > 0
+    with pytest.raises(SystemExit, match="gesso run failed: gesso: .*missing"):
+        times.first_character(str(tmp_path / "missing.gguf"), 1)

@@ -28,7 +28,7 @@ def calls_in(line):
     for word in words:
         if re.fullmatch("[|<>()]+", word):
             commands.append([])
-        else:
+        elif commands[-1] or not re.fullmatch(r"\w+=.*", word):  # variables may be set in front of a command
             commands[-1].append(word)
     return [command[1:] for command in commands if command[:1] == ["gesso"]]
 
@@ -48,6 +48,7 @@ def test_every_example_parses(line):
         ('echo "a b" | gesso run mini --raw', [["run", "mini", "--raw"]]),
         ("source <(gesso completion bash)", [["completion", "bash"]]),
         ("gesso help --man | man -l -", [["help", "--man"]]),
+        ("HF_HOME=/data gesso pull a/b --file=c", [["pull", "a/b", "--file=c"]]),
     ],
 )
 def test_calls_are_found_in_lines_for_a_shell(line, calls):
@@ -92,12 +93,17 @@ def needs_no_file_of_the_user(line):
 def test_examples_run(line, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.gguf").symlink_to(find_bundled("mini"))
+    (tmp_path / "question.txt").write_text("Hello!\n")
+    (tmp_path / "questions.jsonl").write_text('{"prompt": "Hello!"}\n')
     ((command, *arguments),) = calls_in(line)
     if command == "run":  # what the example itself says comes later, so it counts
         arguments = ["--max-new-tokens", "8", "--steps", "2", "--device", "cpu", *arguments]
     assert main([command, *arguments]) == 0
     printed = capsys.readouterr()
-    assert printed.out or ("--think" in arguments and printed.err)  # so few tokens may all be of the thought
+    if "--jsonl" in arguments:
+        assert "finish_reason" in (tmp_path / arguments[-1]).read_text()
+    else:
+        assert printed.out or ("--think" in arguments and printed.err)  # so few tokens may all be of the thought
 
 
 def test_help_lists_all_commands_and_topics(capsys):

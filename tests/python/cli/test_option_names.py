@@ -20,6 +20,7 @@ SHARED = {
     "--device": "where the model runs",
     "--entropy-bound": "from the table of generation options",
     "--exact-soft-embedding": "as in gesso.load",
+    "--file": "a file, by its name or by a pattern",
     "--imatrix": "an importance matrix",
     "--json": "JSON on standard output",
     "--layers": "a number of layers",
