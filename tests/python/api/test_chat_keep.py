@@ -27,8 +27,8 @@ def ended(chat, text, until, reply):
 def test_what_the_canvas_held_is_kept(model):
     chat = model.chat("be the", max_denoising_steps=2)
     reply = "<|channel>thought\nso it is\n<channel|>in the a the"
-    event = ended(chat, "hi", lambda event: event.step_event is not None, reply)
-    assert event.step_event.argmax.shape == (32,) and event.draft
+    event = ended(chat, "hi", lambda event: event.settling is not None, reply)
+    assert len(event.settling.ids) == 32 and event.draft
     assert [message["role"] for message in chat.messages] == ["system"]
     kept = chat.keep()
     assert (kept.thought, kept.text) == ("so it is", "in the a the")
@@ -42,7 +42,7 @@ def test_what_the_canvas_held_is_kept(model):
 def test_canvases_that_are_done_are_kept_too(model):
     chat = model.chat()
     text = "in the a the " * 8
-    ended(chat, "hi", lambda event: event.step_event is not None and event.canvas == 1, text)
+    ended(chat, "hi", lambda event: event.settling is not None and event.canvas == 1, text)
     kept = chat.keep()
     assert text.startswith(kept.text) and len(kept.text) > 32
 
@@ -66,7 +66,7 @@ def test_a_call_that_was_not_answered_is_left_out(model):
     with pytest.raises(KeyboardInterrupt):
         chat.send("hi", **written(model, "in the " + CALL.format("Oslo")))
     assert chat.keep() is None and chat.messages == []
-    ended(chat, "hi", lambda event: event.step_event is not None, "in the " + CALL.format("Oslo"))
+    ended(chat, "hi", lambda event: event.settling is not None, "in the " + CALL.format("Oslo"))
     assert chat.keep().tool_calls == []
     assert chat.messages[-1] == {"role": "assistant", "content": "in the "}
 
