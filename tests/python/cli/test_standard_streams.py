@@ -49,10 +49,13 @@ def run(*arguments, redirect):
     return found.returncode, found.stdout, found.stderr
 
 
+CUT = "gesso: the answer was cut after 8 tokens; --max-new-tokens 16 gives more\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "redirect", "expected"),
     [
-        (["run", "MODEL", "hi", "--max-new-tokens", "8"], ">&-", (0, "", "")),
+        (["run", "MODEL", "hi", "--max-new-tokens", "8"], ">&-", (0, "", CUT)),
         (["inspect", "MISSING"], "2>&-", (1, "", "")),
         (["devices"], ">/dev/full", (1, "", "gesso: standard output: No space left on device\n")),
         (["--help"], ">/dev/full", (1, "", "gesso: standard output: No space left on device\n")),
