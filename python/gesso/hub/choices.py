@@ -55,16 +55,18 @@ def all_models(files: Iterable[str]) -> list[Choice]:
 
 
 def matching(models: list[Choice], pattern: str | None) -> list[Choice]:
-    """Returns the models with a file whose name or path fits the pattern, for example *Q4_K_M*.
+    """Returns the models with a file whose path fits the pattern, for example *Q4_K_M*, or else whose name does.
 
+    So org/name/model.gguf means that file alone, and not sub/model.gguf, too.
     Without a pattern: all, but GGUF models only if there are any.
     """
     if pattern is None:
         return [model for model in models if not model.is_folder] or models
-    return [model for model in models if any(_fits(file, pattern, model.is_folder) for file in model.files)]
+    by_path = [model for model in models if any(fnmatchcase(file, pattern) for file in _weights(model))]
+    return by_path or [
+        model for model in models if any(fnmatchcase(file.rpartition("/")[2], pattern) for file in _weights(model))
+    ]
 
 
-def _fits(file: str, pattern: str, is_folder: bool) -> bool:
-    if is_folder and not file.endswith(".safetensors"):
-        return False
-    return fnmatchcase(file, pattern) or fnmatchcase(file.rpartition("/")[2], pattern)
+def _weights(model: Choice) -> list[str]:
+    return [file for file in model.files if not model.is_folder or file.endswith(".safetensors")]

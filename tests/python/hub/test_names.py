@@ -75,3 +75,7 @@ def test_patterns():
     assert matching(models, "q4/*") == matching(models, "a.gguf") == [one]
     assert matching(models, "*") == models and matching(models, "*.json") == []
     assert matching(models, "*.safetensors") == [folder]
+    # A file's path names it alone, and not the file of this name in another folder, too.
+    below, top = Choice(("q4/m.gguf",)), Choice(("m.gguf",))
+    assert matching([top, below], "m.gguf") == [top] and matching([top, below], "q4/m.gguf") == [below]
+    assert matching([top, below], "*m.gguf") == [top, below] and matching([Choice(("M.GGUF",))], "M*") != []
