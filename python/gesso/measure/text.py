@@ -9,6 +9,8 @@ from collections.abc import Sequence
 # terminal.
 VISIBLE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
 VISIBLE |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+# JSON may have these in its texts as they are, where a terminal would obey them.
+ESCAPED = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 
 
 def visible(text: str) -> str:
@@ -16,9 +18,9 @@ def visible(text: str) -> str:
     return text.translate(VISIBLE)
 
 
-def json_text(report: object) -> str:
-    """Returns the JSON of a command's --json, without a line break at its end."""
-    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+def json_text(report: object, indent: int | None = 2) -> str:
+    """Returns the JSON of a command's --json, without a line break at its end. indent: None makes it one line."""
+    return json.dumps(report, indent=indent, ensure_ascii=False, allow_nan=False).translate(ESCAPED)
 
 
 def show_bytes(size: int) -> str:

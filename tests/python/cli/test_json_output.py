@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gesso.cli.program import main
+from gesso.measure.text import json_text, visible
 from python.tiny_model import tiny_model
 
 TEXT = "the quick brown fox " * 20
@@ -68,3 +69,12 @@ def test_an_error_leaves_standard_output_empty(capsys, names, tmp_path):
         assert main([names.get(x, x) for x in (*arguments, "--json")]) == 1
         shown = capsys.readouterr()
         assert shown.out == "" and shown.err.startswith("gesso: ")
+
+
+def test_json_does_not_control_a_terminal():
+    """A terminal may obey U+009B as it obeys ESC [."""
+    text = "\x1b[2J\x9b2J\x7f\u00e4\u2028"
+    for indent in (2, None):
+        written = json_text({text: text}, indent)
+        assert visible(written) == written and "\u00e4" in written
+        assert json.loads(written) == {text: text}

@@ -106,8 +106,8 @@ WRONG = [
     ({"prompt": "a", "max_new_tokens": "8"}, "max_new_tokens: expected an int"),
     ({"prompt": "a", "max_new_tokens": 10**9}, "max_new_tokens: "),
     ({"prompt": "a", "stop": ""}, "stop"),
-    ({"prompt": "a", "timeout": -1}, "deadline: expected seconds > 0"),
-    ({"prompt": "a", "timeout": "1"}, "deadline: expected a number"),
+    ({"prompt": "a", "timeout": -1}, "timeout: expected seconds > 0"),
+    ({"prompt": "a", "timeout": "1"}, "timeout: expected a number"),
     ({"prompt": "a", "think": 1}, "think: expected true or false, got 1"),
     ({"prompt": "a", "tools": 1}, "tools: expected"),
     ({"messages": "a"}, "messages: expected a list of messages, got 'a'"),
@@ -180,7 +180,10 @@ def test_out_of_another_run_is_refused(capsys, tmp_path, path, change):
     assert out.read_bytes() == before
 
 
-@pytest.mark.parametrize("data", [b"my notes", b"my notes\n", b'{"id": 1}\n', b'{"line": 1}\n', b"\x00\xff\n"])
+OTHERS = [b"my notes", b"my notes\n", b'{"id": 1}\n', b'{"line": 1}\n', b'{"line": 1, "text": "mine"}', b"\x00\xff\n"]
+
+
+@pytest.mark.parametrize("data", OTHERS)
 def test_a_file_of_others_stays_as_it_is(capsys, tmp_path, path, data):
     write(tmp_path / "in.jsonl", [{"prompt": "a"}])
     (tmp_path / "out.jsonl").write_bytes(data)

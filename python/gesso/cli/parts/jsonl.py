@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from gesso import ArgumentError, _native
+from gesso.arguments import as_timeout
 from gesso.cli.parts.model_options import check_chat, load_model, require_tokenizer, sampling_options
 from gesso.engine import Engine, Request
 from gesso.files.partial_file import check_output
 from gesso.files.regular_file import as_path, open_regular, read_text
-from gesso.measure.text import visible
+from gesso.measure.text import json_text, visible
 from gesso.options import GenerationOptions
 from gesso.result import Result
 from gesso.stream import in_order
@@ -81,7 +82,9 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         lines, total = open_lines(source, stack)
         settings = describe_settings(options)
-        num_there = 0 if target == "-" else resume(Path(target), source, lines, settings)
+        num_there = 0
+        if target != "-":
+            num_there, lines = resume(Path(target), source, lines, settings)
         model = load_model(options)
         tokenizer = require_tokenizer(model, options)
         if not options.raw:
@@ -206,7 +209,7 @@ def submit(engine: Engine, tokenizer: Tokenizer, entry: Mapping[str, Any], optio
         raise ArgumentError(f"unknown key {shorten(unknown[0])}; expected {', '.join([*MESSAGE_KEYS, *names])}")
     given = {name: entry[name] for name in names if name in entry}
     sampling = cast(GenerationOptions, {**sampling_options(options), **given})
-    timeout = entry.get("timeout", options.timeout)
+    timeout = as_timeout(entry.get("timeout", options.timeout))
     return engine.submit(make_prompt(tokenizer, entry, options), deadline=timeout, **sampling)
 
 
@@ -248,35 +251,37 @@ def describe(row: Row, outcome: Result | Exception, settings: bytes) -> bytes:
     else:
         report = head | outcome.to_dict()
     # A lone surrogate, which is no UTF-8, becomes its escape in JSON.
-    return json.dumps(report, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
+    return json_text(report, indent=None).encode("utf-8", "backslashreplace") + b"\n"
 
 
-def resume(target: Path, source: str, lines: Iterator[Line], settings: bytes) -> int:
-    """Skips the lines of IN that OUT has, and takes a half line from its end. Returns how many lines OUT has.
+def resume(target: Path, source: str, lines: Iterator[Line], settings: bytes) -> tuple[int, Iterator[Line]]:
+    """Takes a half line from the end of OUT. Returns how many lines OUT has, and the lines of IN that it lacks.
 
     Raises ValueError, and changes nothing, if OUT was not made of these lines with these options.
     """
     if not target.exists() or not stat.S_ISREG(os.stat(target).st_mode):
-        return 0
+        return 0, lines
     count, end = 0, 0
     with open(target, "rb") as file:
         for data in file:
-            is_begun = HEAD.startswith(data) or data.startswith(HEAD)
-            if not is_begun:
+            if not data.startswith(HEAD[: len(data)]):
                 raise ValueError(f"{target}: line {count + 1} is not of `gesso run --jsonl`; the file stays as it is")
-            if not data.endswith(b"\n"):
-                break
             line = next(lines, None)
             if line is None:
                 raise ValueError(f"{target}: has more lines than {source}, so it was made of another file")
-            if read_hash(data) != line.digest(settings):
+            is_whole, digest = data.endswith(b"\n"), line.digest(settings)
+            begin = b'%b%d, "hash": "%b"' % (HEAD, line.number, digest.encode())
+            if read_hash(data) != digest if is_whole else not data.startswith(begin[: len(data)]):
                 raise ValueError(
                     f"{target}: line {count + 1} does not belong to line {line.number} of {source} with these options;"
                     " give another OUT, or the options of the run that began it"
                 )
+            if not is_whole:
+                lines = itertools.chain([line], lines)
+                break
             count, end = count + 1, end + len(data)
     os.truncate(target, end)
-    return count
+    return count, lines
 
 
 def read_hash(data: bytes) -> object:
