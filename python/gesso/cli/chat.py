@@ -50,7 +50,9 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         action="store_true",
         help="run functions whenever the model calls them; without it each call is asked about",
     )
-    group.add_argument("--load", metavar="FILE", help="go on with a saved conversation")
+    group.add_argument(
+        "--load", metavar="FILE", help="go on with a saved conversation; other options go before its settings"
+    )
     group.add_argument("--save", metavar="FILE", help="save the conversation at the end, for --load and /load")
     add_sampling(parser, seed="Without it each answer has another one.")
     add_machine(parser)
@@ -75,6 +77,8 @@ def chat(options: argparse.Namespace) -> int:
         conversation_file.read(load)
     if save is not None:
         check_output(save)
+        if not conversation_file.is_ours(save):
+            raise FileExistsError(f"{save}: exists and is no conversation; it is not overwritten")
     model = load_model(options)
     tokenizer = require_tokenizer(model, options)
     check_chat(tokenizer, options)

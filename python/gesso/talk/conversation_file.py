@@ -17,6 +17,7 @@ from gesso.files.regular_file import decode, open_regular
 from gesso.templates.messages import prepare_messages
 
 MOST_BYTES = 1 << 26  # a conversation as long as the longest context takes some MB
+BEGIN = b'{\n "model": '  # of what `save` writes, also where nothing was said
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -30,6 +31,8 @@ class Saved:
 def save(path: Path, model: str, messages: Sequence[Message], think: bool, settings: Mapping[str, object]) -> None:
     """Writes the file. It gets its name when it is complete. OSError if it cannot be written."""
     check_output(path)
+    if path.exists() and not path.is_file():  # the new file would take the place of a device or a pipe
+        raise FileExistsError(f"{path}: exists and is no regular file; it is not overwritten")
     content = {"model": model, "messages": as_openai(messages), "settings": {"think": think, **settings}}
     data = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8")
     with partial_file(path) as file:
@@ -41,7 +44,9 @@ def is_ours(path: Path) -> bool:
     if not path.exists():
         return True
     try:
-        return path.stat().st_size == 0 or bool(read(path).messages)
+        if path.is_file() and path.stat().st_size == 0:
+            return True
+        return bool(read(path).messages) or path.read_bytes().startswith(BEGIN)
     except (OSError, ValueError):
         return False
 

@@ -72,10 +72,11 @@ class TerminalInput:
     def __init__(self, stream: TextIO, history: Path | None, values: Callable[[str], Iterable[str]]):
         from prompt_toolkit import PromptSession  # only this command needs it, and it takes long to import
         from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+        from prompt_toolkit.keys import Keys
         from prompt_toolkit.output.vt100 import Vt100_Output
         from prompt_toolkit.shortcuts import CompleteStyle
 
-        keys = KeyBindings()
+        keys, others = KeyBindings(), KeyBindings()
 
         @keys.add("enter")
         def _(event: KeyPressEvent) -> None:
@@ -89,6 +90,12 @@ class TerminalInput:
         def _(event: KeyPressEvent) -> None:
             event.current_buffer.insert_text("\n")
 
+        @keys.add(Keys.Vt100MouseEvent)
+        @others.add(Keys.Vt100MouseEvent)
+        def _(event: KeyPressEvent) -> None:
+            """The colours of a text that is typed or pasted look like a mouse, and prompt_toolkit's own binding raises
+            an error for them."""
+
         output = Vt100_Output.from_pty(stream, term=os.environ.get("TERM"))
         output.enable_cpr = False  # where the cursor stands does not matter, and not every terminal answers
         self._session: PromptSession[str] = PromptSession(
@@ -101,7 +108,7 @@ class TerminalInput:
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
         )
-        self._questions: PromptSession[str] = PromptSession(output=output)
+        self._questions: PromptSession[str] = PromptSession(output=output, key_bindings=others)
 
     def read(self, prompt: str = PROMPT) -> str:
         return self._session.prompt(visible(prompt))

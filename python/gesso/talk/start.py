@@ -34,8 +34,9 @@ def converse(
 ) -> int:
     """Holds a conversation until the input ends. Returns the exit status of the command.
 
-    name: what the user calls the model. options: generation options by their names. save: where the conversation is
-    saved at the end. Where standard input is no terminal, an answer that failed makes the status 1.
+    name: what the user calls the model. options: generation options by their names. load: a saved conversation; what
+    else is given goes before its settings. save: where the conversation is saved at the end, whatever ends it. Where
+    standard input is no terminal, an answer that failed makes the status 1.
     """
     talk: Talk
 
@@ -60,11 +61,16 @@ def converse(
         talk.offer(tools)
     if load is not None:
         talk.load(load)
+        talk.settings.values |= Settings(model, options).values  # the command line goes before the file
+        if think:
+            talk.set_thinking(True)
     if system is not None:
         talk.set_system(system)
     if source.is_terminal:
         talk.note(f"{name}: write a message. /help lists the commands, Ctrl-D leaves.")
-    talk.run()
-    if save is not None:
-        talk.save(save)
+    try:
+        talk.run()
+    finally:  # also when Ctrl-C ends a conversation on a pipe
+        if save is not None:
+            talk.save(save)
     return EXIT_FAILED if talk.has_failed and not source.is_terminal else 0

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from gesso.calls.tools import read_tools
 from gesso.files.regular_file import read_text
@@ -49,7 +49,8 @@ def _functions(path: Path) -> list[Given]:
     module.__file__ = str(path)
     sys.modules[name] = module  # dataclasses, for example, look their module up
     try:
-        exec(compile(source, str(path), "exec"), module.__dict__)
+        with _away_from_the_text():
+            exec(compile(source, str(path), "exec"), module.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit, too: a file of tools does not end the chat
@@ -92,8 +93,15 @@ def asking(tool: Given, allows: Callable[[str, dict[str, Any]], bool]) -> Given:
     def call(**arguments: Any) -> object:
         if not allows(tool.__name__, arguments):
             raise PermissionError("the user does not allow this call")
-        # What it prints is no text of the model.
-        with contextlib.redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr):
-            return tool(**arguments)
+        try:
+            with _away_from_the_text():
+                return tool(**arguments)
+        except SystemExit as error:
+            raise RuntimeError(f"it tried to end the program, with {error.code!r}") from None
 
     return call
+
+
+def _away_from_the_text() -> contextlib.redirect_stdout[TextIO]:
+    """What is printed here is no text of the model, which standard output has alone unless it is a terminal."""
+    return contextlib.redirect_stdout(sys.stdout if sys.stdout.isatty() else sys.stderr)

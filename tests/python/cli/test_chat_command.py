@@ -12,6 +12,7 @@ import pytest
 import gesso
 from gesso.cli.program import main
 from gesso.model import Model
+from gesso.starting import EXIT_INTERRUPTED
 from python.api.test_chat_turns import written
 from python.api.test_reply import chat_model
 from python.command_line import run
@@ -92,6 +93,28 @@ def test_a_conversation_goes_on_in_another_process(chat, tmp_path, mini):
     assert json.loads(end.read_text())["messages"] == ours.messages
     status, again, err = run("chat", "mini", "--device", "cpu", "--load", str(file), stdin=LINES[1].encode())
     assert (status, again, err) == (0, out, "")
+
+
+def test_options_go_before_the_settings_of_a_file(chat, tmp_path):
+    file, end = tmp_path / "chat.json", tmp_path / "end.json"
+    file.write_text(json.dumps({"messages": [], "settings": {"think": False, "steps": 12, "seed": 7}}))
+    arguments = ("--load", str(file), "--steps", "5", "--think", "--save", str(end))
+    assert chat(*arguments, lines=["/set seed"])[0] == 0
+    assert json.loads(end.read_text())["settings"] == {"think": True, "steps": 5, "seed": 7}
+    assert chat("--save", str(end))[0] == 0  # nothing was said both times
+
+
+def test_ctrl_c_loses_nothing_of_a_conversation_on_a_pipe(chat, tmp_path, monkeypatch):
+    file = tmp_path / "chat.json"
+    obeyed = iter([None])
+
+    def interrupt(*_):
+        if next(obeyed, "end") == "end":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("gesso.talk.talk.obey", interrupt)
+    assert chat("--save", str(file), "--steps", "3", lines=["/help", "/help"])[0] == EXIT_INTERRUPTED
+    assert json.loads(file.read_text())["settings"]["steps"] == 3
 
 
 def test_files_that_are_wrong_change_nothing(chat, tmp_path):
@@ -246,11 +269,13 @@ def test_thinking_is_turned_on(scripted):
 
 def test_arguments_that_cannot_be(chat, tmp_path):
     (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("notes")
     for arguments, status, problem in (
         (["--load", "gone.json"], 1, "gone.json: No such file"),
         (["--load", str(tmp_path / "empty.json")], 1, "no conversation"),
         (["--load", "x", "--system", "y"], 2, "--system: a saved conversation has its beginning"),
         (["--save", str(tmp_path)], 1, "is a folder"),
+        (["--save", str(tmp_path / "notes.txt")], 1, "notes.txt: exists and is no conversation; it is not overwritten"),
         (["--tools", "gone.py"], 1, "gone.py: No such file"),
         (["--steps", "0"], 2, "--steps: expected"),
     ):

@@ -132,6 +132,16 @@ def test_another_kind_of_file_is_overwritten_only_after_a_question(chat, tmp_pat
     assert json.loads(notes.read_text())["messages"] == []
 
 
+def test_colours_that_are_typed_are_no_mouse(chat):
+    terminal = chat()
+    terminal.type("/set steps \x1b[31m12\r")
+    terminal.until("steps 12\n")
+    terminal.until(EDITING)
+    terminal.type("\x04")
+    assert terminal.end() == 0
+    assert "Traceback" not in terminal.sent and "Unhandled" not in terminal.sent
+
+
 def test_gesso_run_without_a_prompt_is_a_chat():
     terminal = Terminal("run", "mini", "--device", "cpu", "--seed", "7", "--steps", "1", columns=100)
     terminal.until("Ctrl-D leaves.")

@@ -98,7 +98,18 @@ def test_only_conversations_are_overwritten_without_a_question(tmp_path):
         assert is_ours(path) is expected
     save(path, "mini", MESSAGES, False, {})
     assert is_ours(path)
+    save(path, "mini", [], False, {})  # nothing was said
+    assert is_ours(path)
     assert not is_ours(tmp_path)
+
+
+def test_no_pipe_gives_way_to_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert not is_ours(pipe)
+    with raises(OSError, "pipe: exists and is no regular file; it is not overwritten"):
+        save(pipe, "mini", MESSAGES, False, {})
+    assert pipe.is_fifo()
 
 
 def test_a_file_that_cannot_be_written_keeps_its_content(tmp_path):

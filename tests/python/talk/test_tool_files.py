@@ -94,3 +94,11 @@ def test_a_function_runs_only_if_it_is_allowed(tmp_path):
     assert tool.answer({"city": "Oslo"}) == "sun in Oslo for 1"
     assert asked == [("weather", {"city": "Oslo"})] * 2
     assert asking(DECLARED, allows) is DECLARED
+
+
+def test_what_a_file_prints_is_no_text_of_the_model(tmp_path, capsys):
+    source = 'print("loaded")\ndef end(status: int) -> str:\n    print("ending")\n    raise SystemExit(status)\n'
+    (end,) = load_tools(write(tmp_path / "tools.py", source))
+    answer = read_tools([asking(end, lambda *_: True)])["end"].answer({"status": 3})
+    assert answer == {"error": "RuntimeError: it tried to end the program, with 3"}
+    assert capsys.readouterr() == ("", "loaded\nending\n")
