@@ -231,12 +231,12 @@ step-model:
 	@test -d build/cuda/site || { echo "There is no build/cuda: run make cuda first." >&2; exit 1; }
 	@PYTHONPATH=build/cuda/site:bench:tests $(BIN)/python -m gpu.step_model $(STEP_MODEL_FLAGS)
 
-# tokenizers is large, and only tests of texts need it; others are for the examples alone. The test sees that the modules
-# work beside others that have a libstdc++ of their own: without --exclude-libs (CMakePresets.json) numbers are missing
-# in messages.
+# What tests on a GPU do not import stays out: it is for texts, examples, notebooks, hubs, chats and completion. The test
+# sees that the modules work beside others that have a libstdc++ of their own: without --exclude-libs (CMakePresets.json)
+# numbers are missing in messages.
 KIT := build/gpu-kit
-NOT_IN_KIT = "tokenizers% "fastapi% "httpx% "ipykernel% "nbclient% "nbformat%
-KIT_PACKAGES = $(call requirements,dependencies) $(filter-out $(NOT_IN_KIT),$(call requirements,test))
+NOT_IN_KIT = "tokenizers% "fastapi% "httpx% "ipykernel% "nbclient% "nbformat% "huggingface-hub% "prompt-toolkit% "shtab%
+KIT_PACKAGES = $(filter-out $(NOT_IN_KIT),$(call requirements,dependencies) $(call requirements,test))
 gpu-kit: $(VENV)/.nvcc $(VENV)/.test $(if $(GPU_KIT_PYTHON),$(KIT)/.python)
 	$(if $(GPU_KIT_PYTHON),,@echo "MISSING: GPU_KIT_PYTHON, a Python 3.12: the kit gets no Python modules")
 	$(call build,gpu-kit,-DGESSO_CUDA_ARCHITECTURES=$(GPU_KIT_ARCHITECTURES) -DCMAKE_CUDA_COMPILER=$(NVCC) \

@@ -28,8 +28,10 @@ MAX_BYTES = 50_000_000
 # Programs share most of their code. A dictionary as large as all of them lets xz store it once.
 XZ = "xz --threads=1 --lzma2=preset=9,dict=192MiB,nice=273"
 FAST_XZ = "xz --threads=2 -0"
-# What the packages have for their own tests, for compilers, and for a network.
-NOT_NEEDED = ("__pycache__", "tests", "f2py", "*.pyi", "*.h", "*.a", "_simd.*.so", "cacert.pem")
+# What the packages have for their own tests, for compilers, for a network, to read YAML faster, and to colour programs
+# in other languages than Python.
+NOT_NEEDED = ("__pycache__", "tests", "f2py", "*.pyi", "*.h", "*.a", "_simd.*.so", "_yaml.*.so", "_*_builtins.py")
+NOT_NEEDED += ("requests", "urllib3", "charset_normalizer", "idna", "certifi")
 
 
 def pack(build: Path, target: Path, packages: Path | None, is_rehearsal: bool) -> None:
