@@ -85,6 +85,7 @@ def ctrl_c(model: gesso.Model, prompt: list[int], delay: float) -> float:
         sent.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background jobs ignore Ctrl-C
     timer = threading.Timer(delay, send)
     timer.start()
     try:
