@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -190,6 +191,15 @@ def test_a_file_of_others_stays_as_it_is(capsys, tmp_path, path, data):
     assert main(["run", path, *RAW, "--jsonl", str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl")]) == 1
     assert str(tmp_path / "out.jsonl") in capsys.readouterr().err
     assert (tmp_path / "out.jsonl").read_bytes() == data
+
+
+def test_two_runs_do_not_write_one_file(capsys, tmp_path, path):
+    write(tmp_path / "in.jsonl", [{"prompt": "a"}])
+    with (tmp_path / "out.jsonl").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        status, lines, err = answer(capsys, path, tmp_path, *RAW)
+    assert (status, lines, err) == (1, [], f"gesso: {tmp_path / 'out.jsonl'}: another process is writing this file\n")
+    assert answer(capsys, path, tmp_path, *RAW)[0] == 0
 
 
 def test_in_is_not_written_to(capsys, tmp_path, path):

@@ -7,6 +7,7 @@ on where OUT ends, and an OUT that belongs to another IN is left alone.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import itertools
 import json
@@ -82,15 +83,16 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         lines, total = open_lines(source, stack)
         settings = describe_settings(options)
-        num_there = 0
+        num_there, out = 0, cast(BinaryIO, sys.stdout.buffer)
         if target != "-":
+            out = stack.enter_context(open(target, "ab"))
+            lock(out, target)
             num_there, lines = resume(Path(target), source, lines, settings)
         model = load_model(options)
         tokenizer = require_tokenizer(model, options)
         if not options.raw:
             check_chat(tokenizer, options)
         model._text_stream(sampling_options(options))  # what is wrong with the options is wrong for every line
-        out = sys.stdout.buffer if target == "-" else stack.enter_context(open(target, "ab"))
         progress = stack.enter_context(Progress("prompts", "prompts"))
         counts = {"answered": 0, "cut": 0, "failed": 0}
         rows: deque[Row] = deque()
@@ -252,6 +254,16 @@ def describe(row: Row, outcome: Result | Exception, settings: bytes) -> bytes:
         report = head | outcome.to_dict()
     # A lone surrogate, which is no UTF-8, becomes its escape in JSON.
     return json_text(report, indent=None).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def lock(file: BinaryIO, target: str) -> None:
+    """Raises BlockingIOError if another run writes OUT, which would then get lines twice."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(f"{target}: another process is writing this file") from None
+    except OSError:  # not every file system has locks
+        pass
 
 
 def resume(target: Path, source: str, lines: Iterator[Line], settings: bytes) -> tuple[int, Iterator[Line]]:
