@@ -1,9 +1,13 @@
 // Measures how fast a model runs, and how fast this machine is at most. `gesso-bench --help` describes it.
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -23,6 +27,16 @@
 #include "gesso/model.h"
 #include "gesso/random_checkpoint.h"
 #include "gesso/version.h"
+
+#if defined(__linux__) && defined(__GLIBC__)
+// The C++ library that is linked in takes random numbers from here, where glibc 2.36 has built it. With a function of
+// its own the program also starts on systems with an older glibc, for example Ubuntu 22.04.
+extern "C" __attribute__((visibility("hidden"))) uint32_t arc4random() noexcept {
+  uint32_t number = 0;
+  if (::getentropy(&number, sizeof number) != 0) std::abort();
+  return number;
+}
+#endif
 
 namespace {
 
@@ -232,7 +246,13 @@ class Record {
 // Writes the file anew with each record, so that whoever ends the program keeps what there is.
 class Output {
  public:
-  Output(std::string path, Record origin) : path_(std::move(path)), origin_(std::move(origin)) {}
+  Output(std::string path, Record origin) : path_(std::move(path)), origin_(std::move(origin)) {
+    // A mistyped name must not cost a model: only results are written over.
+    if (std::filesystem::is_regular_file(path_) && std::filesystem::file_size(path_) > 0 &&
+        std::ifstream(path_).get() != '[') {
+      throw gesso::Error(path_ + ": exists and has no results of gesso-bench; it is not overwritten");
+    }
+  }
 
   void add(Record record) {
     if (path_.empty()) return;

@@ -146,15 +146,44 @@ std::string json(std::string_view text) {
   return out + "\"";
 }
 
-// Shows an answer: text alone, as soon as a canvas is done.
+// Takes a reply apart as it comes. A thought stands between the tokens "<|channel>" and "<channel|>".
+class Parts {
+ public:
+  explicit Parts(const gesso::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  std::vector<int32_t> thought, text;  // what the last push has brought
+  void push(std::span<const int32_t> ids) {
+    thought.clear();
+    text.clear();
+    for (const int32_t id : ids) {
+      if (tokenizer_.token(id) == "<|channel>") is_thought_ = true;
+      (is_thought_ ? thought : text).push_back(id);
+      if (tokenizer_.token(id) == "<channel|>") is_thought_ = false;
+    }
+  }
+
+ private:
+  const gesso::Tokenizer tokenizer_;
+  bool is_thought_ = false;
+};
+
+// Shows an answer as soon as a canvas is done: the text alone, and thoughts on standard error.
 class Display {
  public:
   explicit Display(const gesso::Model& model)
-      : tokenizer_(*model.tokenizer()), ends_(model.config().generation.end_token_ids), decoder_(tokenizer_) {}
+      : tokenizer_(*model.tokenizer()),
+        parts_(tokenizer_),
+        ends_(model.config().generation.end_token_ids),
+        decoder_(tokenizer_),
+        thought_decoder_(tokenizer_) {}
   virtual ~Display() = default;
 
   virtual void step(const gesso::StepEvent&) {}
-  virtual void canvas(const gesso::CanvasEvent& event) { add(decoder_.push(text_of(event))); }
+  virtual void canvas(const gesso::CanvasEvent& event) {
+    parts_.push(text_of(event));
+    commit_thought(thought_decoder_.push(parts_.thought));
+    add(decoder_.push(parts_.text));
+  }
   virtual void end(const gesso::Result&) {
     add(decoder_.flush());
     if (!ends_line_) add("\n");
@@ -162,6 +191,7 @@ class Display {
 
  protected:
   virtual void commit(const std::string& text) { write(text); }
+  virtual void commit_thought(const std::string& text) { std::cerr << text; }
 
   static std::span<const int32_t> text_of(const gesso::CanvasEvent& event) {
     return event.ids.first(static_cast<size_t>(event.text_length));
@@ -172,6 +202,7 @@ class Display {
   }
 
   const gesso::Tokenizer tokenizer_;
+  Parts parts_;
 
  private:
   void add(const std::string& text) {
@@ -180,7 +211,7 @@ class Display {
   }
 
   const std::vector<int32_t> ends_;
-  gesso::StreamDecoder decoder_;
+  gesso::StreamDecoder decoder_, thought_decoder_;
   bool ends_line_ = true;
 };
 
@@ -204,7 +235,11 @@ class JsonLines : public Display {
   void end(const gesso::Result& result) override {
     int64_t steps = 0;
     for (const int64_t of_canvas : result.denoising_steps) steps += of_canvas;
-    write("{\"event\": \"end\", \"text\": " + json(tokenizer_.decode(result.ids)) +
+    parts_.push(result.ids);
+    std::string thought = tokenizer_.decode(parts_.thought);
+    if (const std::string name = "thought\n"; thought.starts_with(name)) thought.erase(0, name.size());
+    if (thought.ends_with('\n')) thought.pop_back();
+    write("{\"event\": \"end\", \"thought\": " + json(thought) + ", \"text\": " + text(parts_.text) +
           ", \"ids\": " + std::to_string(result.ids.size()) + ", \"steps\": " + std::to_string(steps) +
           ", \"finish_reason\": " + json(gesso::name_of(result.finish_reason)) + "}\n");
   }
@@ -300,6 +335,7 @@ class Live : public Display {
   }
 
  private:
+  void commit_thought(const std::string& text) override { commit(text); }
   void commit(const std::string& text) override {
     text_.add(text);
     const std::string rows = text_.take_all_but_last();

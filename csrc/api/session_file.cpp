@@ -238,7 +238,7 @@ void Session::Impl::save(const Context& context, const std::function<void(std::s
 
 void Session::save(const std::string& path, const std::function<bool()>& interrupted) const {
   const Impl::ReadingCall session(impl_, "save");
-  io::check_path(path);
+  io::check_overwritable(path, {kMagic.data(), kMagic.size()}, "saved session");
   platform::PartialFile file(path);
   session->save(session->context(interrupted), [&](std::span<const std::byte> bytes) { file.write(bytes); });
   file.finish();

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <functional>
+#include <system_error>
 
 #include "core/check.h"
 #include "core/platform/input_file.h"
@@ -89,6 +91,16 @@ FileHead read_head(const std::string& path, size_t max_bytes) {
   head.bytes.resize(std::min(max_bytes, head.file_bytes));
   read_all(path, file, head.bytes, {}, {});
   return head;
+}
+
+void check_overwritable(const std::string& path, std::string_view magic, const char* kind) {
+  check_path(path);
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return;
+  const FileHead head = read_head(path, magic.size());
+  const std::string_view begin(reinterpret_cast<const char*>(head.bytes.data()), head.bytes.size());
+  if (begin.empty() || begin == magic) return;
+  throw IoError(concat(path, ": exists and is no ", kind, "; it is not overwritten"), EEXIST);
 }
 
 }  // namespace gesso::io

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gesso::io {
@@ -52,5 +53,9 @@ struct FileHead {
   size_t file_bytes = 0;
 };
 FileHead read_head(const std::string& path, size_t max_bytes);
+
+// Throws IoError, with EEXIST, where there is a file that a mistyped path would cost somebody: it is not empty, and it
+// does not begin with `magic`. kind: what begins so, for example "GGUF file". What is no regular file is left to others.
+void check_overwritable(const std::string& path, std::string_view magic, const char* kind);
 
 }  // namespace gesso::io

@@ -567,7 +567,8 @@ GESSO_API gesso_status gesso_session_fork(const gesso_session* session, gesso_se
 GESSO_API gesso_status gesso_session_rewind(gesso_session* session, const int64_t* lengths, size_t num_lengths);
 
 /* Writes everything that the session holds to a file, which C++ and Python read, too. A temporary file is written
- * beside it, which only its owner may read, and then renamed. GESSO_IO_ERROR. */
+ * beside it, which only its owner may read, and then renamed. It replaces a saved session or an empty file;
+ * GESSO_IO_ERROR where another file is, or where it cannot be written. */
 GESSO_API gesso_status gesso_session_save(const gesso_session* session, const char* path);
 /* Makes a session of what was saved. It generates, bit for bit, what the saved session would have generated. The model,
  * its activations, and whether it is on a GPU, must be the same. GESSO_FORMAT_ERROR says what differs, or that the

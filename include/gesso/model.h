@@ -128,9 +128,9 @@ class GESSO_API Session {
   Session fork() const;
   // Writes everything that the session holds: the ids, also those that are not encoded yet, and the cache. The form
   // with a path writes a temporary file beside it, which only its owner may read, and then renames that. It replaces a
-  // file of that name; a link of that name is replaced, not followed. IoError, also where the path leads to a folder, a
-  // pipe, a socket or a device, which stay as they are. The other form returns the bytes. From a GPU rows come through
-  // the host's memory. `interrupted` is polled meanwhile; true ends the call by throwing Interrupted.
+  // saved session, an empty file or a link of that name. IoError where something else is, which stays as it is. The
+  // other form returns the bytes. From a GPU rows come through the host's memory. `interrupted` is polled meanwhile;
+  // true ends the call by throwing Interrupted.
   void save(const std::string& path, const std::function<bool()>& interrupted = {}) const;
   std::vector<std::byte> save(const std::function<bool()>& interrupted = {}) const;
   // Makes a session of what save() has written. It generates, bit for bit, what the saved session would have generated.

@@ -80,9 +80,10 @@ class Session(Handle):
         """Writes everything that the session holds to a file: the ids and the cache. Without a path it returns the
         bytes.
 
-        The file gets its name when it is complete, and then replaces a file or a link of that name. Only its owner may
-        read it, since it holds the conversation. It takes about `cache_bytes`. OSError if the file cannot be written,
-        also where the path leads to a folder, a pipe, a socket or a device, which stay as they are.
+        The file gets its name when it is complete, and then replaces a saved session, an empty file or a link of that
+        name. Only its owner may read it, since it holds the conversation. It takes about `cache_bytes`. OSError if the
+        file cannot be written; FileExistsError where there is another file. This, a folder, a pipe, a socket or a
+        device stays as it is.
         """
         if path is None:
             return self._native.save_bytes()

@@ -21,6 +21,7 @@ import gesso
 from downstream.programs import CMAKE, ROOT, SEED, TURNS, run
 from gesso import synth
 from gesso.bundled.sudoku_model import bundled_model
+from gesso.files.short_names import bundled_models
 from python.tiny_model import tiny_model
 
 CLI = ROOT / "build/tools/gesso-cli"
@@ -150,11 +151,26 @@ def test_json_lines(model, expected):
     assert "".join(event["text"] for event in events if event["event"] == "canvas") == expected[0]
     assert events[-1] == {
         "event": "end",
+        "thought": "",
         "text": expected[0],
         "ids": len(output.sequences[0]),
         "steps": sum(output.denoising_steps[0]),
         "finish_reason": output[0].finish_reason,
     }
+
+
+def test_a_thought_is_apart():
+    mini, question = bundled_models()["mini"], "What is 47 + 35?"
+    model = gesso.load(mini, "cpu")
+    prompt = model.tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], tokenize=True, enable_thinking=True
+    )
+    reply = model.generate(prompt, seed=SEED)[0].reply
+    assert reply.thought and "thought" not in reply.text
+    command = [CLI, mini, question, "--think", "--device", "cpu", "--seed", str(SEED)]
+    end = json.loads(run(*command, "--json").splitlines()[-1])
+    assert (end["thought"], end["text"]) == (reply.thought, reply.text)
+    assert run(*command) == reply.text.removesuffix("\n") + "\n"
 
 
 def test_a_saved_state_continues(tmp_path, model, expected):

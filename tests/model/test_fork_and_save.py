@@ -201,7 +201,11 @@ def test_paths(model, tmp_path):
     (tmp_path / "text").write_text("gessoled")
     with pytest.raises(gesso.FormatError, match="text: is no saved session"):
         gesso.Session.load(model, tmp_path / "text")
-    session.save(tmp_path / "text")  # a file of that name is replaced
+    with pytest.raises(FileExistsError, match="text: exists and is no saved session; it is not overwritten"):
+        session.save(tmp_path / "text")
+    (tmp_path / "text").write_bytes(b"")
+    session.save(tmp_path / "text")
+    session.save(tmp_path / "text")  # a saved session of that name is replaced
     assert gesso.Session.load(model, str(tmp_path / "text")).ids == [[5, 6]]
     assert (tmp_path / "text").stat().st_mode & 0o077 == 0
     assert [path.name for path in tmp_path.iterdir()] == ["text"]

@@ -206,6 +206,23 @@ TEST_CASE("a file that cannot be a session is refused by its first bytes, howeve
   check_huge(with_number(right_size, kBatch, 5000), "huge: sequences: expected 1 to 4096, got 5000");
 }
 
+TEST_CASE("a session replaces a saved one and an empty file, and no other file") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path / "model";
+  const Session session = tiny_session(tiny_model());
+  const auto write = [&](const char* text) { std::ofstream(path, std::ios::binary) << text; };
+  for (const char* text : {"GGUF and 17 GB of weights", "notes", "gessose"}) {
+    write(text);
+    const std::string message = path + ": exists and is no saved session; it is not overwritten";
+    CHECK_THROWS_WITH_AS(session.save(path), message.c_str(), IoError);
+    CHECK(fs::file_size(path) == std::string_view(text).size());
+  }
+  write("");
+  session.save(path);
+  session.save(path);
+  CHECK(fs::file_size(path) == session.save().size());
+}
+
 TEST_CASE("a session does not replace what is no regular file, and replaces a link") {
   const TemporaryFolder folder;
   const Model model = tiny_model();

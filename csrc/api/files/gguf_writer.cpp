@@ -19,17 +19,6 @@ constexpr std::string_view kMagic = "GGUF";
 // They describe the files of a split GGUF file and how tensors lie in it, so they do not suit a file that is written.
 constexpr std::array kNotCopied = {"general.alignment", "split.no", "split.count", "split.tensors.count"};
 
-// Only GGUF files and empty files are overwritten.
-void check_overwritable(const std::string& path) {
-  io::check_path(path);
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return;  // PartialFile refuses what is something else
-  const io::FileHead head = io::read_head(path, kMagic.size());
-  const std::string_view begin(reinterpret_cast<const char*>(head.bytes.data()), head.bytes.size());
-  if (begin.empty() || begin == kMagic) return;
-  throw IoError(concat(path, ": exists and is no GGUF file; it is not overwritten"), EEXIST);
-}
-
 void check_space(const std::string& path, uint64_t needed) {
   const std::filesystem::path parent = std::filesystem::path(path).parent_path();
   const std::filesystem::path folder = parent.empty() ? "." : parent;
@@ -84,7 +73,7 @@ struct GgufWriter::Impl {
 };
 
 GgufWriter::GgufWriter(const std::string& path, std::span<const GgufKey> keys, std::span<const GgufTensor> tensors) {
-  check_overwritable(path);
+  io::check_overwritable(path, kMagic, "GGUF file");
   io::GgufHead head = io::make_gguf_head(keys, tensors);
   uint64_t needed = head.bytes.size();
   for (const uint64_t bytes : head.tensor_bytes) needed += bytes + io::padding_behind(bytes, head.alignment);
