@@ -18,7 +18,7 @@ from gesso.reply import ENDS, Reply, ReplyDecoder, ends_inside
 from gesso.result import Result
 from gesso.session import Session
 from gesso.templates.conversation import Conversation, common_length
-from gesso.templates.messages import prepare_messages
+from gesso.templates.messages import prepare_chat
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -201,7 +201,7 @@ class Chat(Handle):
         """The conversation, with the beginning of a reply behind it if it is to be a prompt."""
         declarations = [tool.declaration for tool in self._tools.values()]
         given = {"tools": declarations or None, "add_generation_prompt": prompt, **self.variables}
-        text: Text = self._tokenizer._render(prepare_messages(messages), None, given)
+        text: Text = self._tokenizer._render(prepare_chat(messages), None, given)
         return self._conversation.carried_over(text) if self._conversation else Conversation(text, ENDS)
 
     def _encode(self, conversation: Conversation) -> list[int]:
@@ -283,7 +283,7 @@ def make_chat(
 ) -> Chat:
     """What `Model.chat` returns, with its arguments checked."""
     given = [{"role": "system", "content": as_str("system", system)}] if system is not None else []
-    given += prepare_messages(list(messages or []))
+    given += prepare_chat(list(messages or []))
     make_options(options, 1, True, "chat")
     model._text_stream(options)  # what is out of range raises here
     chat = Chat(

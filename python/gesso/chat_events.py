@@ -12,7 +12,7 @@ from gesso.engine import EndEvent, RequestEvent
 from gesso.reply import Reply, ReplyDecoder, ReplyEvent, TextDelta, ThoughtDelta
 from gesso.result import FinishReason, Result
 from gesso.stream import StreamEvent, TextStream
-from gesso.templates.messages import prepare_messages
+from gesso.templates.messages import prepare_chat
 
 Message = dict[str, Any]  # as `Tokenizer.apply_chat_template` takes it
 
@@ -106,4 +106,4 @@ def read_messages(message: object) -> list[Message]:
         return []
     if isinstance(message, str):
         return [{"role": "user", "content": message}]
-    return prepare_messages([message] if isinstance(message, dict) else message)  # type: ignore[arg-type]
+    return prepare_chat([message] if isinstance(message, dict) else message)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from gesso import _native
 from gesso.arguments import as_ids
 from gesso.handle import UnchangingHandle
 from gesso.templates.marked_text import TEMPLATE, UNKNOWN, Text
-from gesso.templates.messages import check_json, check_tools, prepare_messages
+from gesso.templates.messages import check_json, check_texts, check_tools, prepare_messages
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")  # a chat template can use these names
 # What apply_chat_template gives to every template. A template must read those that differ from these values.
@@ -124,7 +124,8 @@ class Tokenizer(UnchangingHandle):
         API. An assistant's message may have "tool_calls"; the arguments of a call may be an object or its JSON text. A
         tool's message has the "tool_call_id" or the "name" of the call that it answers; its content may be text or an
         object. `Reply.message()` makes an assistant's message of a reply. A content is text, None, or a list of parts
-        {"type": "text", "text"}, {"type": "image"}, {"type": "audio"} and {"type": "video"}.
+        {"type": "text", "text"}, {"type": "image"}, {"type": "audio"} and {"type": "video"}. Only the string may have
+        other parts than text: gesso handles text only, so with tokenize=True they raise `gesso.ArgumentError`.
         tools: declarations {"type": "function", "function": {"name", "description", "parameters": a JSON schema}}.
         documents: texts to answer from, in the form that the template wants.
         add_generation_prompt: the text ends with the beginning of an assistant's turn, which the model continues.
@@ -146,6 +147,8 @@ class Tokenizer(UnchangingHandle):
             "enable_thinking": enable_thinking,
             **variables,
         }
+        if tokenize:
+            check_texts(messages)
         text = self._render(prepare_messages(messages), chat_template, given)
         return self._encode_rendered(text) if tokenize else "".join([text])
 

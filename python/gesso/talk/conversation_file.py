@@ -14,11 +14,10 @@ from typing import Any
 from gesso.chat_events import Message
 from gesso.files.partial_file import check_output, partial_file
 from gesso.files.regular_file import decode, open_regular
-from gesso.templates.messages import prepare_messages
+from gesso.templates.messages import prepare_chat
 
 MOST_BYTES = 1 << 26  # a conversation as long as the longest context takes some MB
 BEGIN = b'{\n "model": '  # of what `save` writes, also where nothing was said
-ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,18 @@ class Saved:
 
 def save(path: Path, model: str, messages: Sequence[Message], think: bool, settings: Mapping[str, object]) -> None:
     """Writes the file. It gets its name when it is complete. OSError if it cannot be written."""
-    check_output(path)
-    if path.exists() and not path.is_file():  # the new file would take the place of a device or a pipe
-        raise FileExistsError(f"{path}: exists and is no regular file; it is not overwritten")
+    check_target(path)
     content = {"model": model, "messages": as_openai(messages), "settings": {"think": think, **settings}}
     data = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8")
     with partial_file(path) as file:
         file.write(data + b"\n")
+
+
+def check_target(path: Path) -> None:
+    """Raises OSError if no conversation can be written there, whatever the user says."""
+    check_output(path)
+    if path.exists() and not path.is_file():  # the new file would take the place of a device or a pipe
+        raise FileExistsError(f"{path}: exists and is no regular file; it is not overwritten")
 
 
 def is_ours(path: Path) -> bool:
@@ -74,12 +78,9 @@ def read(path: Path) -> Saved:
     settings = dict(settings)
     think = settings.pop("think", False)
     try:
-        messages = prepare_messages(value["messages"])
+        messages = prepare_chat(value["messages"])
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from None
-    for i, message in enumerate(messages):
-        if message["role"] not in ROLES:
-            raise ValueError(f"{path}: messages[{i}].role: expected one of {', '.join(ROLES)}, got {message['role']!r}")
     return Saved(messages, think, settings)
 
 

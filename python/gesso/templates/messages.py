@@ -6,7 +6,38 @@ import json
 import math
 from typing import Any
 
+from gesso import _native
+
+ROLES = ("system", "developer", "user", "assistant", "tool")  # of the messages of a chat
 PART_TYPES = ("text", "image", "audio", "video")  # of the parts of a content, in the templates of this family
+
+
+def prepare_chat(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As `prepare_messages`, for a model to read: raises what `check_texts` and `check_roles` raise, too."""
+    check_texts(messages)
+    prepared = prepare_messages(messages)
+    check_roles(prepared)
+    return prepared
+
+
+def check_texts(messages: object) -> None:
+    """Raises ArgumentError with the place of a part that is no text: a template may leave out an image, or write a
+    token that the vocabulary lacks. What is no message at all is left to `prepare_messages`."""
+    for i, message in enumerate(messages if isinstance(messages, (list, tuple)) else ()):
+        content = message.get("content") if isinstance(message, dict) else None
+        for j, part in enumerate(content if isinstance(content, (list, tuple)) else ()):
+            kind = part.get("type") if isinstance(part, dict) else None
+            if isinstance(kind, str) and kind != "text":
+                raise _native.ArgumentError(
+                    f"messages[{i}].content[{j}]: gesso handles text only; expected the type 'text', got {kind!r}"
+                )
+
+
+def check_roles(messages: list[dict[str, Any]]) -> None:
+    """Raises ArgumentError with the place of a role that chats do not have; a template may leave its message out."""
+    for i, message in enumerate(messages):
+        if message["role"] not in ROLES:
+            raise _native.ArgumentError(f"messages[{i}].role: expected {_either(ROLES)}, got {message['role']!r}")
 
 
 def prepare_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -163,6 +163,8 @@ def test_goldens_of_the_other_shape(case):
         if case not in ("call_strargs", "resp_dict"):  # here gesso prepares the messages first, see test_chat.py
             rendered = TOKENIZERS["other shape"].apply_chat_template(revision=revision, **GOLDENS["cases"][case])
             assert rendered == expected
+            if case == "parts_image":  # a model gets texts only
+                continue
             ids = TOKENIZERS["other shape"].apply_chat_template(
                 revision=revision, **GOLDENS["cases"][case], tokenize=True
             )
@@ -183,9 +185,10 @@ def test_a_user_cannot_end_his_turn():
 
 
 def test_an_image_placeholder_in_a_text_is_text():
-    parts = [{"type": "text", "text": "<|image|>"}, {"type": "image"}]
+    parts = [{"type": "text", "text": "<|image|>"}]
     ids = TOKENIZER.apply_chat_template([{"role": "user", "content": parts}], tokenize=True)
-    assert markers_of(TOKENIZER, ids).count("<|image|>") == 1
+    assert "<|image|>" not in markers_of(TOKENIZER, ids)
+    assert "<|image|>" in TOKENIZER.decode(ids, skip_special_tokens=False)
 
 
 def test_a_thought_in_a_message_is_taken_out_as_in_the_string():

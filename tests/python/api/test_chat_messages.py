@@ -5,7 +5,8 @@ import enum
 import numpy as np
 import pytest
 
-from python.api.test_chat_ids import TOKENIZER, markers_of
+import gesso
+from python.api.test_chat_ids import TOKENIZER
 from python.expect import raises
 
 USER = {"role": "user", "content": "hi"}
@@ -52,8 +53,42 @@ def test_contents(role, content, error, message):
 
 @pytest.mark.parametrize("kind", ["image", "audio"])
 def test_parts_that_are_known(kind):
-    ids = TOKENIZER.apply_chat_template([{"role": "user", "content": (TEXT, {"type": kind})}], tokenize=True)
-    assert markers_of(TOKENIZER, ids).count(f"<|{kind}|>") == 1
+    string = TOKENIZER.apply_chat_template([{"role": "user", "content": (TEXT, {"type": kind})}])
+    assert string.count(f"<|{kind}|>") == 1
+
+
+@pytest.fixture(scope="module")
+def mini():
+    """Its vocabulary has no tokens for images."""
+    return gesso.load("mini", "cpu")
+
+
+@pytest.mark.parametrize("kind", ["image", "audio", "video", "image_url"])
+def test_a_model_gets_texts_only(mini, kind):
+    messages = [USER, {"role": "user", "content": [TEXT, {"type": kind, kind: {"url": "x"}}]}]
+    expected = rf"^messages\[{{}}\].content\[1\]: gesso handles text only; expected the type 'text', got '{kind}'$"
+    for tokenizer in (TOKENIZER, mini.tokenizer):
+        with raises(gesso.ArgumentError, expected.format(1)):
+            tokenizer.apply_chat_template(messages, tokenize=True)
+    chat = mini.chat()
+    with raises(gesso.ArgumentError, expected.format(0)):
+        chat.send(messages[1])
+    with raises(gesso.ArgumentError, expected.format(1)):
+        chat.stream(messages)
+    assert chat.messages == []
+    chat.messages[:] = messages
+    with raises(gesso.ArgumentError, expected.format(1)):
+        chat.send("hi")
+    with raises(gesso.ArgumentError, expected.format(1)):
+        mini.chat(messages=messages)
+
+
+def test_a_role_that_chats_do_not_have(mini):
+    expected = r"^messages\[0\].role: expected system, developer, user, assistant or tool, got 'root'$"
+    with raises(gesso.ArgumentError, expected):
+        mini.chat().send(USER | {"role": "root"})
+    with raises(gesso.ArgumentError, expected):
+        mini.chat(messages=[USER | {"role": "root"}])
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,11 @@ WRONG = [
     ({"messages": "a"}, "messages: expected a list of messages, got 'a'"),
     ({"messages": []}, "messages: expected a list of messages, got []"),
     ({"messages": [3]}, "messages[0]"),
+    ({"messages": [{"role": "root", "content": "a"}], "system": "b"}, "messages[0].role: expected system, developer"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image"}]}], "system": "b"},
+        "messages[0].content[0]: gesso handles text only",
+    ),
     ({"messages": [{"role": "user", "content": {"x": 1}}]}, "messages[0]"),
 ]
 

@@ -32,6 +32,7 @@ from gesso.measure.text import json_text, visible
 from gesso.options import GenerationOptions
 from gesso.result import Result
 from gesso.stream import in_order
+from gesso.templates.messages import prepare_chat
 from gesso.terminal.progress import Progress
 from gesso.tokenizer import Tokenizer
 
@@ -236,6 +237,8 @@ def make_prompt(tokenizer: Tokenizer, entry: Mapping[str, Any], options: argpars
         messages = [{"role": "user", "content": prompt}]
     elif not isinstance(messages, list) or not messages:
         raise ArgumentError(f"messages: expected a list of messages, got {shorten(messages)}")
+    else:
+        messages = prepare_chat(messages)  # errors have the place in the line, so before the system message
     if system is not None and not (messages and isinstance(messages[0], dict) and messages[0].get("role") == "system"):
         messages = [{"role": "system", "content": system}, *messages]
     return tokenizer.apply_chat_template(messages, tools=entry.get("tools"), enable_thinking=think, tokenize=True)
