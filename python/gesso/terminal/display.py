@@ -151,10 +151,11 @@ class LiveText:
             self.commit("\n")
 
     def _canvas(self, ids: npt.NDArray[np.int32], accepted: npt.NDArray[np.bool_]) -> Text:
-        canvas = Text()
+        canvas, padding = Text(), self._tokenizer.native.pad_token_id
         pairs = zip(ids.tolist(), accepted.tolist(), strict=True)
         for is_accepted, group in groupby(pairs, key=lambda pair: pair[1]):
-            text = visible(self._tokenizer.decode([token for token, _ in group], skip_special_tokens=False))
+            shown = [token for token, _ in group if token != padding]
+            text = visible(self._tokenizer.decode(shown, skip_special_tokens=False))
             canvas.append(text if is_accepted else text.replace("\n", "\u21b5"), None if is_accepted else UNCERTAIN)
         return canvas
 

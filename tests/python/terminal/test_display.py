@@ -24,12 +24,15 @@ def test_cut_at_end():
     assert cut_at_end(np.array([3, 2]), (1,)).tolist() == [3, 2]
 
 
-TOKENS = ["<eos>", "Hello", " world", "\n", "\x1b[31m", "[bold]", ":smile:", "\x07"]
+TOKENS = ["<eos>", "Hello", " world", "\n", "\x1b[31m", "[bold]", ":smile:", "\x07", "<pad>"]
 
 
 def live_text(width=40, height=8):
     """Returns a LiveText over TOKENS, and the stream that its console writes to."""
-    tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: "".join(TOKENS[i] for i in ids))
+    tokenizer = SimpleNamespace(
+        decode=lambda ids, skip_special_tokens: "".join(TOKENS[i] for i in ids),
+        native=SimpleNamespace(pad_token_id=TOKENS.index("<pad>")),
+    )
     file = StringIO()
     console = Console(
         file=file, force_terminal=True, width=width, height=height, markup=False, emoji=False, color_system="standard"
@@ -67,6 +70,13 @@ def test_live_text_drops_what_lies_behind_an_accepted_end_token():
     with live:
         live.on_step(step_event([1, 0, 2], [True, False, True]))
     assert "world" in file.getvalue()
+
+
+def test_live_text_leaves_padding_out():
+    live, file = live_text()
+    with live:
+        live.on_step(step_event([1, 8, 2, 8], [True, True, False, False]))
+    assert "world" in file.getvalue() and "<pad>" not in file.getvalue()
 
 
 def test_text_of_a_model_cannot_steer_the_terminal():
