@@ -13,7 +13,7 @@ from gesso.files.partial_file import check_target
 from gesso.files.regular_file import as_path, read_text
 from gesso.loading import naming_fields_of, open_checkpoint
 from gesso.measure.importance import collect
-from gesso.measure.text import json_text
+from gesso.measure.text import counted, json_text
 from gesso.model import Model
 from gesso.terminal.progress import Progress
 
@@ -94,6 +94,7 @@ def imatrix(options: argparse.Namespace) -> int:
         "canvases": len(ids) // length,
         "canvas_length": length,
     }
-    summary = f"{options.out}: {len(entries)} weights, {len(ids) // length} canvases of {length} tokens"
+    canvases = counted(len(ids) // length, "canvas", "canvases")
+    summary = f"{options.out}: {counted(len(entries), 'weight', 'weights')}, {canvases} of {length} tokens"
     print(json_text(report) if options.json else summary)
     return 0

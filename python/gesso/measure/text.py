@@ -23,6 +23,11 @@ def json_text(report: object, indent: int | None = 2) -> str:
     return json.dumps(report, indent=indent, ensure_ascii=False, allow_nan=False).translate(ESCAPED)
 
 
+def counted(number: int, one: str, several: str) -> str:
+    """Returns, for example, "1 canvas" or "2 canvases"."""
+    return f"{number:,} {one if number == 1 else several}"
+
+
 def show_bytes(size: int) -> str:
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gesso.calls.tools import read_tools
 from gesso.files.regular_file import as_path
-from gesso.measure.text import columns
+from gesso.measure.text import columns, counted
 from gesso.talk.settings import DEFAULT
 from gesso.talk.tool_files import Given, load_tools
 from gesso.talk.written import COMMANDS, KEYS, unquoted
@@ -103,7 +103,7 @@ def load(talk: Talk, argument: str) -> None:
         raise ValueError("/load: expected the name of a file")
     talk.load(file_of(argument))
     messages = talk.chat.messages
-    talk.note(f"Loaded a conversation of {len(messages)} messages.")
+    talk.note(f"Loaded a conversation of {counted(len(messages), 'message', 'messages')}.")
     for message in messages[-2:]:
         talk.note(f"{message['role']}: {message.get('content') or ''}")
 

@@ -145,6 +145,8 @@ def test_the_command_writes_what_quantize_reads(path, tmp_path):
     status, out, _ = run("imatrix", str(path), str(text), str(file), "--canvases", "3", "--steps", "2")
     assert status == 0
     assert "3 canvases of" in out
+    one = run("imatrix", str(path), str(text), str(tmp_path / "one.gguf"), "--canvases", "1", "--steps", "1")
+    assert ", 1 canvas of" in one[1]
     status, _, err = run("quantize", str(path), str(quantised), "--preset", "Q8_0", "--imatrix", str(file))
     assert (status, gesso.load(quantised).config) == (0, gesso.load(path).config), err
 

@@ -21,7 +21,7 @@ from gesso.measure.compare import (
     read_tensors,
     relative_rms,
 )
-from gesso.measure.text import columns, json_text, natural_order, show_bytes, visible
+from gesso.measure.text import columns, counted, json_text, natural_order, show_bytes, visible
 from gesso.model import Model
 from gesso.terminal.progress import Progress
 
@@ -284,7 +284,9 @@ def logit_lines(logits: LogitEntry) -> list[str]:
         ("largest KL(A || B)", f"{show_error(logits['max_kl'])} nats"),
         ("same argmax", f"{logits['argmax_agreement']:.2%}"),
     ]
-    title = f"Predictions for {logits['canvases']} canvases behind {logits['prompt_tokens']} tokens, two passes each"
+    canvases = counted(logits["canvases"], "canvas", "canvases")
+    tokens = counted(logits["prompt_tokens"], "token", "tokens")
+    title = f"Predictions for {canvases} behind {tokens}, two passes each"
     return [title, *columns(rows, right=(1,))]
 
 
