@@ -11,6 +11,7 @@ from gesso.cli.parts.model_options import (
     add_machine,
     add_model,
     add_sampling,
+    add_timeout,
     check_chat,
     load_model,
     require_tokenizer,
@@ -55,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
     )
     group.add_argument("--save", metavar="FILE", help="save the conversation at the end, for --load and /load")
     add_sampling(parser, seed="Without it each answer has another one.")
-    add_machine(parser)
+    add_timeout(add_machine(parser))
     output = parser.add_argument_group("output")
     output.add_argument("--plain", action="store_true", help="do not draw the canvas; show text when it is final")
     output.add_argument("--no-history", action="store_true", help="do not keep what is typed for later chats")
@@ -93,6 +94,7 @@ def chat(options: argparse.Namespace) -> int:
         allows_tools=options.allow_tools,
         load=load,
         save=save,
+        timeout=options.timeout,
         live=not options.plain,
         keeps_history=not options.no_history,
     )

@@ -24,8 +24,8 @@ from gesso.cli.parts.model_options import (
     sampling_options,
 )
 from gesso.engine import EndEvent, Engine
-from gesso.files.regular_file import as_path, read_text
-from gesso.measure.text import json_text
+from gesso.files.regular_file import as_path, decode, read_text
+from gesso.measure.text import counted, json_text
 from gesso.model import Model
 from gesso.reply import ReplyDecoder
 from gesso.result import Result
@@ -43,6 +43,7 @@ EXAMPLES = {
     'gesso run model.gguf "Name three rivers." --stop "4." --json': "Ends in front of a text, and writes JSON.",
     "gesso run model.gguf -- --help": "Sends a prompt that begins with a dash: nothing behind -- is an option.",
 }
+STANDARD_INPUT = ("-", "/dev/stdin")  # as a FILE; the second cannot be opened where it is a socket
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,11 @@ def add_parser(subparsers: argparse._SubParsersAction[CommandParser]) -> None:
         " on a terminal a chat begins, see gesso chat",
     )
     prompts = parser.add_argument_group("prompts from files")
-    prompts.add_argument("--file", metavar="FILE", help="read the prompt from FILE, without its last line break")
+    prompts.add_argument(
+        "--file",
+        metavar="FILE",
+        help="read the prompt from FILE, without its last line break; a pipe is read, too, and - is standard input",
+    )
     jsonl.add_arguments(prompts)
     chat = add_chat(parser)
     chat.add_argument(
@@ -116,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
 
 def chat(options: argparse.Namespace) -> int:
     """Holds a conversation, since there is no prompt and somebody sits at a terminal."""
-    for name in ("raw", "stats", "json", "timeout"):
+    for name in ("raw", "stats", "json"):
         if getattr(options, name):
             options.usage_error(f"no prompt: give one, or send it to standard input; a chat has no --{name}")
     from gesso.talk.start import converse  # few runs need it
@@ -131,6 +136,7 @@ def chat(options: argparse.Namespace) -> int:
         sampling_options(options),
         system=options.system,
         think=options.think,
+        timeout=options.timeout,
         live=not options.plain,
     )
 
@@ -150,17 +156,31 @@ def check_usage(options: argparse.Namespace) -> None:
 
 def read_prompt(options: argparse.Namespace) -> str:
     if options.file is not None:
-        prompt = without_line_break(read_text(as_path(options.file)).removeprefix("\ufeff"))
+        prompt = read_file(options.file)
     elif options.prompt == "-":
-        try:
-            prompt = without_line_break(sys.stdin.buffer.read().decode("utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"standard input is not UTF-8: {error}") from None
+        prompt = read_input()
     else:
         prompt = options.prompt
     if not prompt:
-        raise ArgumentError(f"{options.file}: the prompt is empty" if options.file else "the prompt is empty")
+        source = "standard input" if options.file in STANDARD_INPUT else options.file
+        raise ArgumentError(f"{source}: the prompt is empty" if source else "the prompt is empty")
     return prompt
+
+
+def read_file(name: str) -> str:
+    if name in STANDARD_INPUT:
+        return read_input()
+    path = as_path(name)
+    # A shell's <(command) is a pipe, which somebody will close. Other things may never end.
+    text = decode(path, path.read_bytes()) if path.is_fifo() else read_text(path)
+    return without_line_break(text.removeprefix("\ufeff"))
+
+
+def read_input() -> str:
+    try:
+        return without_line_break(sys.stdin.buffer.read().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"standard input is not UTF-8: {error}") from None
 
 
 def without_line_break(text: str) -> str:
@@ -250,7 +270,8 @@ def statistics(outcome: Outcome) -> list[str]:
     num_tokens, steps = len(result.ids), result.denoising_steps
     lines = [
         f"{num_tokens} tokens in {outcome.seconds:.2f} s: {num_tokens / outcome.seconds:.1f} tokens/s",
-        f"{len(steps)} canvases, steps {' '.join(map(str, steps))}: {result.tokens_per_forward:.1f} tokens per step",
+        f"{counted(len(steps), 'canvas', 'canvases')}, steps {' '.join(map(str, steps))}:"
+        f" {result.tokens_per_forward:.1f} tokens per step",
     ]
     if timings is not None:
         # A short prompt is encoded by the first step alone.

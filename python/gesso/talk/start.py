@@ -29,14 +29,15 @@ def converse(
     allows_tools: bool = False,
     load: Path | None = None,
     save: Path | None = None,
+    timeout: float | None = None,
     live: bool = True,
     keeps_history: bool = True,
 ) -> int:
     """Holds a conversation until the input ends. Returns the exit status of the command.
 
     name: what the user calls the model. options: generation options by their names. load: a saved conversation; what
-    else is given goes before its settings. save: where the conversation is saved at the end, whatever ends it. Where
-    standard input is no terminal, an answer that failed makes the status 1.
+    else is given goes before its settings. save: where the conversation is saved at the end, whatever ends it.
+    timeout: in seconds for each answer. Where standard input is no terminal, an answer that failed makes the status 1.
     """
     talk: Talk
 
@@ -55,6 +56,7 @@ def converse(
         Settings(model, options),
         think=think,
         allows_tools=allows_tools,
+        timeout=timeout,
         live=live,
     )
     if tools:

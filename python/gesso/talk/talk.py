@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -34,12 +35,15 @@ from gesso.tokenizer import Tokenizer
 # What an answer or a command may raise without an end of the conversation. Other errors of the system are not among
 # them: where standard output cannot be written, the conversation ends.
 ERRORS = (ValueError, TypeError, MemoryError, RuntimeError, TimeoutError)
+MOST_TOKENS = "max-new-tokens"  # a setting, as /set lists it
+FITTING = re.compile(r"max_new_tokens of at most (\d+) fits")  # in the error of a conversation that is too long
 
 
 class Talk:
     """A conversation, its settings and its tools.
 
     allows_tools: whether functions run without a question.
+    timeout: in seconds for each answer, with its calls.
     live: whether the canvas is drawn on a terminal.
     """
 
@@ -53,13 +57,14 @@ class Talk:
         *,
         think: bool = False,
         allows_tools: bool = False,
+        timeout: float | None = None,
         live: bool = True,
     ):
         self.chat: Chat = model.chat(enable_thinking=think)
         self.settings = settings
         self.has_failed = False
         self.model, self._tokenizer, self._name, self._input = model, tokenizer, name, source
-        self._allows_tools, self._is_live = allows_tools, live
+        self._allows_tools, self._timeout, self._is_live = allows_tools, timeout, live
         self._allowed: set[str] = set()  # functions that the user has allowed for good
         self.tools: list[Given] = []
         self.offers = True
@@ -145,7 +150,8 @@ class Talk:
         try:
             with no_echo(), self._answer:
                 try:
-                    with closing(self.chat.stream(new, **self.settings.options())) as events:
+                    stream = self.chat.stream(new, timeout=self._timeout, **self.settings.options())
+                    with closing(stream) as events:
                         for event in events:
                             self._answer.show(event)
                             reply = event.reply or reply
@@ -171,18 +177,24 @@ class Talk:
 
     def _explain(self, error: Exception) -> None:
         self.fail(error)
-        if "context" in str(error):
+        if "context" not in str(error):
+            return
+        fitting = FITTING.search(str(error))
+        if fitting is not None:
             self.note(
-                "The conversation and a whole answer must fit the context: /undo or /clear makes room, and so does a"
-                " smaller answer, for example /set tokens 256. Then /retry sends the message again."
+                "The conversation and a whole answer must fit the context:"
+                f" /set {MOST_TOKENS} {fitting[1]} and /retry give a smaller answer, /undo or /clear makes room."
             )
+        else:
+            self.note("The context is full: /undo or /clear makes room; then write the message again.")
 
     def _note_end(self, reply: ChatReply) -> None:
         if reply.finish_reason == "length":
-            most = self.settings.value("max-new-tokens")
-            self.note(
-                f"[cut: an answer gets at most {most} tokens; /set tokens {2 * int(str(most))} and /retry give more]"
-            )
+            most = int(str(self.settings.value(MOST_TOKENS)))
+            more = f"/set {MOST_TOKENS} {2 * most} and /retry give more"
+            self.note(f"[cut: an answer gets at most {most} tokens; {more}]")
+        elif reply.finish_reason == "deadline":
+            self.note(f"[cut after {self._timeout:g} seconds; a larger --timeout gives more]")
         elif reply.tool_calls and reply.finish_reason == "stop":
             names = {tool["function"]["name"] for tool in self.tools if isinstance(tool, dict)}
             if any(call.name in names for call in reply.tool_calls):
@@ -269,6 +281,7 @@ class Talk:
         if path is None:
             raise ValueError("expected the name of a file")
         try:
+            conversation_file.check_target(path)
             if not conversation_file.is_ours(path):
                 question = f"{path} is there and is no conversation. Overwrite it? [y]es, [n]o: "
                 if self.ask(question) not in ("y", "yes"):

@@ -5,11 +5,14 @@ Most tests call the command in this process, which saves its start.
 
 import io
 import json
+import re
 import sys
+from dataclasses import replace
 
 import pytest
 
 import gesso
+from gesso.chat import Chat
 from gesso.cli.program import main
 from gesso.model import Model
 from gesso.starting import EXIT_INTERRUPTED
@@ -158,6 +161,15 @@ SETTINGS = {
 }
 
 
+def test_a_folder_is_not_written_to(chat, tmp_path, monkeypatch):
+    def ask(*_):
+        raise AssertionError("nobody is to be asked")
+
+    monkeypatch.setattr("gesso.talk.talk.Talk.ask", ask)
+    _, _, err = chat(lines=[f"/save {tmp_path}"])
+    assert err == f"gesso: {tmp_path}: is a folder; expected the name of a file to write\n"
+
+
 def test_wrong_values_and_commands_are_refused(chat):
     status, out, err = chat("--steps", "3", lines=[*SETTINGS, "/set steps", "/set --max_new_tokens 7", "/set tokens"])
     assert (status, out) == (1, "")
@@ -174,7 +186,7 @@ def test_settings_hold_for_the_next_answer(chat, mini):
     stopped = mini.chat(seed=7, stop="o").send(LINES[0])
     assert cut.finish_reason == "length"
     assert out == f"{cut.text}\n{stopped.text}\n"
-    assert "[cut: an answer gets at most 3 tokens; /set tokens 6 and /retry give more]" in err
+    assert "[cut: an answer gets at most 3 tokens; /set max-new-tokens 6 and /retry give more]" in err
     assert "max-new-tokens  3      set  The text ends" in err
 
 
@@ -184,7 +196,39 @@ def test_an_answer_that_fails_does_not_end_the_chat(chat, mini):
     assert (status, out) == (1, mini.chat(seed=7).send(LINES[0]).text + "\n")
     assert err.splitlines()[-1] == "gesso: there is nothing to take back"
     assert "gesso: 2" in err and "tokens are more than the model's context of 2048" in err
-    assert "/undo or /clear makes room" in err
+    assert "The context is full: /undo or /clear makes room; then write the message again." in err
+
+
+def test_the_advice_for_a_full_context_is_right(chat):
+    """The first answer is too large, and the one that is advised fits."""
+    lines = ["word " * 1850]
+    status, out, err = chat("--steps", "1", "--max-new-tokens", "1024", lines=lines)
+    assert (status, out) == (1, "")
+    advice = re.search(r"(/set max-new-tokens \d+) and /retry", err)
+    assert advice is not None, err
+    lines += [advice[1], "/retry", "/stats"]
+    _, _, err = chat("--steps", "1", "--max-new-tokens", "1024", lines=lines)
+    assert err.count("gesso: ") == 1 and "last answer: " in err
+
+
+def test_an_answer_whose_time_is_over(chat, monkeypatch):
+    forever = ("--steps", "1000000000", "--confidence", "0")
+    status, out, err = chat(*forever, "--timeout", "0.05", lines=LINES[:1])
+    assert (status, out) == (1, "")
+    assert "gesso: the deadline passed before the first canvas was done" in err
+    stream = Chat.stream
+
+    def ended(self, message, *, timeout, **options):
+        assert timeout == 7
+        for event in stream(self, message, **options):
+            if event.reply is not None:
+                results = tuple(replace(result, finish_reason="deadline") for result in event.reply.results)
+                event = replace(event, reply=replace(event.reply, results=results))
+            yield event
+
+    monkeypatch.setattr(Chat, "stream", ended)
+    status, _, err = chat("--timeout", "7", lines=LINES[:1])
+    assert (status, err) == (0, "[cut after 7 seconds; a larger --timeout gives more]\n")
 
 
 def test_a_line_that_is_no_text_does_not_end_it(chat, mini):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -91,6 +92,25 @@ def test_a_prompt_from_a_file(capsys, tmp_path, path):
         status, out, err = gesso_run(capsys, path, *RAW, "--file", str(tmp_path / "p.txt"))
         assert status in (1, 2) and out == "" and message in err
     assert gesso_run(capsys, path, "--file", str(tmp_path / "missing"))[0] == 1
+
+
+def test_a_prompt_from_a_pipe(capsys, monkeypatch, path):
+    """By --file, and from standard input by each of its names."""
+    expected = gesso_run(capsys, path, "a\nb", *RAW)
+    for name in ("-", "/dev/stdin"):
+        assert run("run", path, *RAW, "--file", name, stdin=b"a\nb\n") == expected
+    read, write = os.pipe()
+    os.write(write, b"a\nb\n")
+    os.close(write)
+    assert gesso_run(capsys, path, *RAW, "--file", f"/dev/fd/{read}") == expected
+    os.close(read)
+    assert "expected a regular file, got a device" in gesso_run(capsys, path, "--file", "/dev/zero")[2]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    assert "standard input: the prompt is empty" in gesso_run(capsys, path, "--file", "-")[2]
+
+
+def test_one_canvas_is_no_canvases(capsys, path):
+    assert "1 canvas, steps " in gesso_run(capsys, path, "hi", "--raw", "--max-new-tokens", "8", "--stats")[2]
 
 
 def test_stop_strings(capsys, path, model):
