@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from gesso.measure.text import visible
 from gesso.model import Model
 from gesso.reply import Reply
 from gesso.talk import conversation_file
+from gesso.talk.advice import MOST_TOKENS, after_cut, after_error
 from gesso.talk.answer import Answer, no_echo
 from gesso.talk.commands import obey
 from gesso.talk.inputs import PROMPT, Input
@@ -35,8 +35,6 @@ from gesso.tokenizer import Tokenizer
 # What an answer or a command may raise without an end of the conversation. Other errors of the system are not among
 # them: where standard output cannot be written, the conversation ends.
 ERRORS = (ValueError, TypeError, MemoryError, RuntimeError, TimeoutError)
-MOST_TOKENS = "max-new-tokens"  # a setting, as /set lists it
-FITTING = re.compile(r"max_new_tokens of at most (\d+) fits")  # in the error of a conversation that is too long
 
 
 class Talk:
@@ -177,24 +175,14 @@ class Talk:
 
     def _explain(self, error: Exception) -> None:
         self.fail(error)
-        if "context" not in str(error):
-            return
-        fitting = FITTING.search(str(error))
-        if fitting is not None:
-            self.note(
-                "The conversation and a whole answer must fit the context:"
-                f" /set {MOST_TOKENS} {fitting[1]} and /retry give a smaller answer, /undo or /clear makes room."
-            )
-        else:
-            self.note("The context is full: /undo or /clear makes room; then write the message again.")
+        advice = after_error(error)
+        if advice is not None:
+            self.note(advice)
 
     def _note_end(self, reply: ChatReply) -> None:
-        if reply.finish_reason == "length":
-            most = int(str(self.settings.value(MOST_TOKENS)))
-            more = f"/set {MOST_TOKENS} {2 * most} and /retry give more"
-            self.note(f"[cut: an answer gets at most {most} tokens; {more}]")
-        elif reply.finish_reason == "deadline":
-            self.note(f"[cut after {self._timeout:g} seconds; a larger --timeout gives more]")
+        cut = after_cut(reply.finish_reason, int(str(self.settings.value(MOST_TOKENS))), self._timeout)
+        if cut is not None:
+            self.note(cut)
         elif reply.tool_calls and reply.finish_reason == "stop":
             names = {tool["function"]["name"] for tool in self.tools if isinstance(tool, dict)}
             if any(call.name in names for call in reply.tool_calls):

@@ -196,7 +196,7 @@ def test_an_answer_that_fails_does_not_end_the_chat(chat, mini):
     assert (status, out) == (1, mini.chat(seed=7).send(LINES[0]).text + "\n")
     assert err.splitlines()[-1] == "gesso: there is nothing to take back"
     assert "gesso: 2" in err and "tokens are more than the model's context of 2048" in err
-    assert "The context is full: /undo or /clear makes room; then write the message again." in err
+    assert "The context is full: /undo or /clear makes room; then write the message again, or a shorter one." in err
 
 
 def test_the_advice_for_a_full_context_is_right(chat):
