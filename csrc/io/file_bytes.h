@@ -55,7 +55,7 @@ struct FileHead {
 FileHead read_head(const std::string& path, size_t max_bytes);
 
 // Throws IoError, with EEXIST, where there is a file that a mistyped path would cost somebody: it is not empty, and it
-// does not begin with `magic`. kind: what begins so, for example "GGUF file". What is no regular file is left to others.
+// does not begin with `magic`. kind: what begins so, for example "GGUF file". Others see to what is no regular file.
 void check_overwritable(const std::string& path, std::string_view magic, const char* kind);
 
 }  // namespace gesso::io
