@@ -4,8 +4,10 @@
 
 The exit status is 1 where a step differs by more than 3 %. A run counts as one sample, and the median over the runs of
 one program is compared with that of the other, so that a busy minute meets both. The prompts differ, so the weights
-should be random ones: with those of a trained model, prompts change which experts run. And a step should take some
-milliseconds, since a call of the package takes some 0.02 ms more. Both must be built of the same objects.
+should be random ones: with those of a trained model, prompts change which experts run. A step should take some
+milliseconds, since a call of the package takes some 0.02 ms more; and less than half a second, so that many rounds
+are short: where other machines share the processor, its speed changes within seconds. Both must be built of the same
+objects.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@
 
 #if defined(__linux__) && defined(__GLIBC__)
 // The C++ library that is linked in takes random numbers from here, where glibc 2.36 has built it. With a function of
-// its own the program also starts on systems with an older glibc, for example Ubuntu 22.04.
+// its own the program asks for glibc 2.35 only, which Ubuntu 22.04 has.
 extern "C" __attribute__((visibility("hidden"))) uint32_t arc4random() noexcept {
   uint32_t number = 0;
   if (::getentropy(&number, sizeof number) != 0) std::abort();
