@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "gesso/bench.h"
+#include "gesso/log.h"
 #include "gesso/model.h"
 #include "gesso/random_checkpoint.h"
 #include "gesso/version.h"
@@ -657,10 +658,10 @@ Record origin(const Arguments& arguments, const gesso::Model& model, const std::
 
 void run(const Arguments& arguments) {
   gesso::set_early_starts(arguments.early_starts);
+  gesso::set_log_callback(
+      [](gesso::LogLevel, const std::string& message) { std::fprintf(stderr, "gesso-bench: %s\n", message.c_str()); },
+      gesso::LogLevel::kWarning);
   const gesso::Model model = make_model(arguments);
-  if (arguments.loading.device == "auto" && !gesso::gpu_problem().empty()) {
-    std::fprintf(stderr, "gesso-bench: warning: no GPU is used: %s\n", gesso::gpu_problem().c_str());
-  }
   const std::string name =
       arguments.synthetic.empty() ? std::filesystem::path(arguments.model).filename().string() : arguments.synthetic;
   const gesso::DeviceInfo device = find_device(model.device());

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gesso/log.h"
 #include "gesso/model.h"
 #include "gesso/options.h"
 
@@ -26,11 +27,14 @@ constexpr int kFailed = 1, kWrongUsage = 2, kInterrupted = 130;
 
 // How often Ctrl-C was pressed since the last turn began.
 std::atomic<int> interrupts = 0;
+// Whether --json was given. Then errors are events, too.
+bool writes_json = false;
 
 struct Arguments {
   std::string model, load, save, system;
   std::optional<std::string> prompt;
   bool raw = false, thinks = false, json = false, help = false;
+  gesso::LogLevel log = gesso::LogLevel::kWarning;
   gesso::LoadOptions loading;
   gesso::GenerationOptions generation;
 };
@@ -48,9 +52,10 @@ void print_help() {
          "  --think                let the model think before it answers\n"
          "  --load FILE            continue from a saved state\n"
          "  --save FILE            save the state at the end, for --load with the same model\n"
-         "  --json                 write a JSON object per line: a step, a canvas, or the end of an answer\n"
+         "  --json                 write a JSON object per line: a step, a canvas, the end of an answer, or an error\n"
          "  --device NAME          cpu, cuda, cuda:1, or auto (the default): a GPU if there is one\n"
          "  --threads N            how many threads compute; 0 (the default): one per processor\n"
+         "  --log LEVEL            say on standard error what happens: warning (the default), info, or debug\n"
          "  --                     what follows is no option, also if it begins with a dash\n";
   for (const gesso::OptionInfo& option : gesso::generation_options()) {
     if (option.flag.empty()) continue;
@@ -75,6 +80,13 @@ gesso::OptionValue parse_value(const std::string& flag, gesso::OptionKind kind, 
   return parse<int64_t>(flag, text);
 }
 
+gesso::LogLevel parse_level(const std::string& text) {
+  if (text == "debug") return gesso::LogLevel::kDebug;
+  if (text == "info") return gesso::LogLevel::kInfo;
+  if (text == "warning") return gesso::LogLevel::kWarning;
+  throw gesso::ArgumentError("--log: expected debug, info or warning, got \"" + text + "\"");
+}
+
 Arguments parse_arguments(std::span<char*> words) {
   Arguments arguments;
   std::vector<std::string> positions;
@@ -96,6 +108,8 @@ Arguments parse_arguments(std::span<char*> words) {
       arguments.save = value();
     } else if (flag == "--device") {
       arguments.loading.device = value();
+    } else if (flag == "--log") {
+      arguments.log = parse_level(value());
     } else if (flag == "--threads") {
       arguments.loading.num_threads = parse<int>(flag, value());
     } else if (flag == "--system") {
@@ -420,6 +434,11 @@ void answer(gesso::Session& session, const gesso::Model& model, const std::strin
   }
 }
 
+void tell_error(const std::exception& error) {
+  if (writes_json) std::cout << "{\"event\": \"error\", \"message\": " + json(error.what()) + "}\n" << std::flush;
+  std::cerr << "gesso-cli: " << error.what() << "\n";
+}
+
 // Turns until the end of the input. After an error the conversation stands as before that turn.
 void converse(gesso::Session& session, const gesso::Model& model, Arguments& arguments) {
   for (std::string line; std::cerr << "> ", std::getline(std::cin, line);) {
@@ -428,7 +447,8 @@ void converse(gesso::Session& session, const gesso::Model& model, Arguments& arg
       answer(session, model, line, arguments);
     } catch (const gesso::Error& error) {
       if (!std::cout) throw;
-      std::cerr << "\ngesso-cli: " << error.what() << "\n";  // behind a canvas that was not finished
+      std::cerr << "\n";  // behind a canvas that was not finished
+      tell_error(error);
     }
   }
   std::cerr << "\n";
@@ -460,6 +480,9 @@ int run(std::span<char*> words) {
     write("");
     return 0;
   }
+  writes_json = arguments.json;
+  gesso::set_log_callback(
+      [](gesso::LogLevel, const std::string& message) { std::cerr << "gesso-cli: " + message + "\n"; }, arguments.log);
   const bool is_conversation = !arguments.prompt && isatty(STDIN_FILENO);
   const std::string prompt = is_conversation ? "" : read_prompt(arguments);
   arguments.loading.interrupted = [] { return interrupts > 0; };
@@ -471,9 +494,6 @@ int run(std::span<char*> words) {
   }
   if (arguments.raw && (arguments.thinks || !arguments.system.empty())) {
     throw gesso::ArgumentError("--system and --think need the model's chat template");
-  }
-  if (arguments.loading.device == "auto" && !gesso::gpu_problem().empty()) {
-    std::cerr << "gesso-cli: warning: no GPU is used: " << gesso::gpu_problem() << "\n";
   }
   gesso::Session session = make_session(model, arguments.load);
   if (session.length(0) > 0 && !arguments.raw && conversation_of(session, *model.tokenizer()).empty()) {
@@ -503,10 +523,10 @@ int main(int argc, char** argv) {
   } catch (const gesso::Interrupted&) {
     return kInterrupted;
   } catch (const gesso::ArgumentError& error) {
-    std::cerr << "gesso-cli: " << error.what() << "\n";
+    tell_error(error);
     return kWrongUsage;
   } catch (const std::exception& error) {
-    std::cerr << "gesso-cli: " << error.what() << "\n";
+    tell_error(error);
     return kFailed;
   }
 }

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "core/check.h"
+#include "core/log.h"
 #include "core/users.h"
 #include "gesso/limits.h"
 #include "io/file_kind.h"
@@ -87,6 +88,7 @@ Checkpoint::Checkpoint() : file_(std::make_shared<io::GgufFile>()), parts_(std::
 }
 
 Checkpoint Checkpoint::open(const std::string& path, const OpenOptions& options) {
+  const LogTimer timer;
   const io::FileAccess access = options.mmap ? io::FileAccess::kMap : io::FileAccess::kRead;
   Checkpoint checkpoint;
   checkpoint.parts_ = nullptr;
@@ -97,6 +99,10 @@ Checkpoint Checkpoint::open(const std::string& path, const OpenOptions& options)
     if (error.error_number != EISDIR) throw;
     throw IoError(concat(error.what(), ". ", kFolderHint), EISDIR);
   }
+  const io::GgufFile& file = *checkpoint.file_;
+  log_message(LogLevel::kInfo, "opened ", io::quoted(path), ": ", size_text(static_cast<int64_t>(file.file_bytes)),
+              " in ", count_text(std::ssize(file.files), "file"), ", ", count_text(std::ssize(file.tensors), "tensor"),
+              ", ", options.mmap ? "mapped" : "read", " in ", timer.text());
   return checkpoint;
 }
 

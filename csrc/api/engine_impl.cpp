@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/log.h"
 #include "core/platform/memory.h"
 #include "gesso/limits.h"
 #include "model/pass_limits.h"
@@ -77,6 +78,8 @@ Engine::Impl::Impl(const Model& model, const EngineOptions& options, ops::QueueP
   const model::PassContext pass{context, config(), shared->weights, memory, shared->exact_soft_embedding};
   if (prefix_bytes > 0) prefixes.emplace(config(), shared->weights.key_value_layouts, prefix_bytes);
   loop.emplace(pass, slots, memory_bytes, prefixes ? &*prefixes : nullptr);
+  log_message(LogLevel::kInfo, "made an engine: at most ", count_text(slots, "request"), " in a pass, ",
+              size_text(memory_bytes), " for their caches, ", size_text(prefix_bytes), " for what is kept of prompts");
 }
 
 void Engine::Impl::submit(const RequestPointer& request) {
@@ -85,7 +88,9 @@ void Engine::Impl::submit(const RequestPointer& request) {
   request->resolved = diffusion::resolve_options(request->options.generation, c, 1, shared->tokenizer);
   request->job.emplace(diffusion::Generation(c, request->options.generation, request->resolved, sequence, 0));
   engine::Job& job = *request->job;
-  const int64_t length = std::ssize(sequence.ids) + request->resolved.num_canvases * c.canvas_length;
+  // The request may have ended before the end of this function.
+  const int64_t num_tokens = std::ssize(sequence.ids), num_canvases = request->resolved.num_canvases;
+  const int64_t length = num_tokens + num_canvases * c.canvas_length;
   job.cache_bytes = model::KvCache::max_bytes(c, shared->weights.key_value_layouts, length, memory.rows_per_kind());
   if (job.cache_bytes > memory_bytes) {
     throw OutOfMemory(concat("the request's cache may take ", job.cache_bytes, " bytes, but the engine has ",
@@ -97,7 +102,7 @@ void Engine::Impl::submit(const RequestPointer& request) {
   if (request->options.deadline) {
     job.deadline = request->submitted_at + engine::to_duration(std::min(*request->options.deadline, 1e8));
   }
-  const std::lock_guard lock(mutex);
+  std::unique_lock lock(mutex);
   check(!is_closed, "submit: the engine is closed");
   if (num_live - slots >= options.max_queued) {
     ++counters.refused;
@@ -110,7 +115,11 @@ void Engine::Impl::submit(const RequestPointer& request) {
   incoming.push_back(request);
   ++num_live;
   ++counters.submitted;
+  const int64_t others = num_live - 1;
   changed.notify_all();
+  lock.unlock();
+  log_message(LogLevel::kDebug, "submitted a request: ", count_text(num_tokens, "token"), ", at most ",
+              count_text(num_canvases, "canvas", "canvases"), "; the engine has ", others, " others");
 }
 
 void Engine::Impl::take_requests() {
@@ -192,7 +201,10 @@ void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
   }
   changed.notify_all();
   lock.unlock();
-  for (const RequestPointer& request : requests) request->report();
+  for (const RequestPointer& request : requests) {
+    request->log_end();
+    request->report();
+  }
 }
 
 void Engine::Impl::count(const engine::PassReport& report) {

@@ -1,13 +1,16 @@
 #include "gesso/model.h"
 
 #include <array>
+#include <map>
 
 #include "api/device_choice.h"
 #include "api/metadata_keys.h"
 #include "api/model_impl.h"
 #include "core/check.h"
+#include "core/log.h"
 #include "core/thread_count.h"
 #include "diffusion/defaults.h"
+#include "gesso/bench.h"
 #include "io/gguf.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
@@ -49,6 +52,34 @@ std::vector<std::span<const std::byte>> bytes_of(const std::vector<io::NamedTens
   return ranges;
 }
 
+// The types of the tensors, and how many have each: "F32 447, Q4_K 210".
+std::string types_text(const std::vector<io::NamedTensor>& tensors) {
+  std::map<std::string, int64_t> counts;
+  for (const io::NamedTensor& named : tensors) ++counts[dtype_name(named.tensor.dtype)];
+  std::string text;
+  for (const auto& [name, count] : counts) text += concat(text.empty() ? "" : ", ", name, " ", count);
+  return text;
+}
+
+void log_loaded(const Model& model, const std::vector<io::NamedTensor>& tensors, const LogTimer& timer) {
+  if (!logs(LogLevel::kInfo)) return;
+  const ModelConfig& c = model.config();
+  const bool is_on_cpu = model.device() == "cpu";
+  log_message(LogLevel::kInfo, "loaded a model in ", timer.text(), ": ", count_text(std::ssize(c.layers), "layer"),
+              " of ", count_text(c.hidden_size, "column"), ", ", c.num_experts, " experts of which ", c.top_k_experts,
+              " compute a token, canvases of ", count_text(c.canvas_length, "token"), ", a context of ",
+              c.max_position_embeddings, "; weights of ", size_text(model.weight_bytes()), " (", types_text(tensors),
+              "); on ", model.device(), " with ", model.activations(), " activations",
+              is_on_cpu ? concat(" (", int8_kernels_name(), "), ", count_text(model.num_threads(), "thread")) : "");
+  if (!model.tokenizer()) {
+    log_message(LogLevel::kInfo, "the model has no tokenizer: it reads and writes token ids alone");
+  } else if (!model.tokenizer()->chat_template().empty() && !model.tokenizer()->knows_chat()) {
+    log_message(LogLevel::kInfo,
+                "the model's chat template is none of the published ones: C and C++ programs must run ",
+                "it themselves");
+  }
+}
+
 }  // namespace
 
 int64_t scratch_bytes(const ModelConfig& config) {
@@ -66,7 +97,13 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
 Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   const auto kept = checkpoint.keep_unchanged("Model");
   auto impl = std::make_shared<Impl>();
+  const LogTimer timer;
   impl->device = choose_device(options.device);
+  if (options.device == "auto" && !impl->device && logs(LogLevel::kWarning)) {
+    if (const std::string problem = gpu_problem(); !problem.empty()) {
+      log_message(LogLevel::kWarning, "the model runs on the CPU: ", problem);
+    }
+  }
   impl->activations = choose_activations(options.activations, impl->device);
   impl->exact_soft_embedding = options.exact_soft_embedding;
   const io::GgufFile& file = checkpoint.file();
@@ -86,6 +123,7 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   model::place_weights(context, impl->config, device, impl->weights, options.progress);
   if (!impl->device || device.reads_host_memory) impl->read_ahead.emplace(bytes_of(file.tensors));
   impl_ = std::move(impl);
+  log_loaded(*this, impl_->tensors, timer);
 }
 
 const ModelConfig& Model::config() const { return impl_->config; }

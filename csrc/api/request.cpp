@@ -1,10 +1,12 @@
 #include "api/request_impl.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "api/engine_impl.h"
 #include "core/check.h"
+#include "core/log.h"
 
 namespace gesso {
 namespace {
@@ -31,6 +33,16 @@ RequestEvent copy(const CanvasEvent& event) {
   out.text_length = event.text_length;
   out.ids.assign(event.ids.begin(), event.ids.end());
   return out;
+}
+
+std::string message_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& thrown) {
+    return thrown.what();
+  } catch (...) {
+    return "an error that is no exception of C++";
+  }
 }
 
 }  // namespace
@@ -75,6 +87,19 @@ void Request::Impl::settle() {
   // A callback may hold its own request, which would then live forever.
   options.generation.on_step = nullptr;
   options.generation.on_canvas = nullptr;
+}
+
+void Request::Impl::log_end() const {
+  if (!logs(LogLevel::kDebug)) return;
+  const std::string time = time_text(engine::to_seconds(engine::Clock::now() - submitted_at));
+  if (error) {
+    log_message(LogLevel::kDebug, "a request failed after ", time, ": ", message_of(error));
+    return;
+  }
+  const std::vector<int64_t>& steps = outcome.denoising_steps;
+  log_message(LogLevel::kDebug, "a request ended after ", time, " (", name_of(outcome.finish_reason),
+              "): ", count_text(std::ssize(steps), "canvas", "canvases"), ", ",
+              count_text(std::accumulate(steps.begin(), steps.end(), int64_t{0}), "step"));
 }
 
 void Request::Impl::publish() {

@@ -23,6 +23,8 @@ struct Request::Impl {
   void settle();
   // Lets everybody see it.
   void publish();
+  // Tells the log how it ended. No lock may be held.
+  void log_end() const;
   // Calls on_news. No lock may be held.
   void report();
 

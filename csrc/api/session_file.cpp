@@ -17,6 +17,7 @@
 #include "api/checksum.h"
 #include "api/session_impl.h"
 #include "api/session_reader.h"
+#include "core/log.h"
 #include "core/platform/partial_file.h"
 #include "gesso/limits.h"
 #include "io/file_bytes.h"
@@ -238,10 +239,15 @@ void Session::Impl::save(const Context& context, const std::function<void(std::s
 
 void Session::save(const std::string& path, const std::function<bool()>& interrupted) const {
   const Impl::ReadingCall session(impl_, "save");
+  const LogTimer timer;
   io::check_overwritable(path, {kMagic.data(), kMagic.size()}, "saved session");
   platform::PartialFile file(path);
   session->save(session->context(interrupted), [&](std::span<const std::byte> bytes) { file.write(bytes); });
   file.finish();
+  log_message(LogLevel::kInfo, "saved a session of ", count_text(session->batch_size(), "sequence"), " to ",
+              io::quoted(path), ": ",
+              size_text(saved_bytes(session->sequences, session->shared->weights.key_value_layouts)), " in ",
+              timer.text());
 }
 
 std::vector<std::byte> Session::save(const std::function<bool()>& interrupted) const {
@@ -269,6 +275,7 @@ Session Session::Impl::load(const Model& model, std::string name, std::span<cons
 }
 
 Session Session::load(const Model& model, const std::string& path, const std::function<bool()>& interrupted) {
+  const LogTimer timer;
   // The first bytes are looked at before the others are read: a foreign file of 64 GB takes no time and no memory.
   const io::FileHead head = io::read_head(path, head_bytes(model.impl_->weights.key_value_layouts.size()));
   SessionReader in(path, head.bytes);
@@ -276,7 +283,10 @@ Session Session::load(const Model& model, const std::string& path, const std::fu
   check_model(in, header, basis_of(*model.impl_));
   // The file is read, not mapped: whatever others do to it meanwhile, its bytes stay those that are checked again.
   const io::FileBytes file(path, io::FileAccess::kRead, interrupted);
-  return Impl::load(model, path, file.bytes(), interrupted);
+  Session session = Impl::load(model, path, file.bytes(), interrupted);
+  log_message(LogLevel::kInfo, "loaded a session of ", count_text(session.batch_size(), "sequence"), " from ",
+              io::quoted(path), ": ", size_text(static_cast<int64_t>(head.file_bytes)), " in ", timer.text());
+  return session;
 }
 
 Session Session::load(const Model& model, std::span<const std::byte> bytes, const std::function<bool()>& interrupted) {

@@ -4,10 +4,24 @@
 #include <cmath>
 #include <utility>
 
+#include "core/log.h"
 #include "model/denoise.h"
 #include "ops/memory.h"
 
 namespace gesso::engine {
+namespace {
+
+void log_pass(const PassReport& report) {
+  if (!report.has_run() || !logs(LogLevel::kDebug)) return;
+  std::string done;
+  for (const int64_t steps : report.committed) done += concat(done.empty() ? "" : ", ", steps);
+  log_message(LogLevel::kDebug, "a pass took ", time_text(report.ms / 1000), ": ",
+              count_text(report.canvases, "canvas", "canvases"), ", ", count_text(report.prompt_rows, "token"),
+              " of prompts, ", count_text(report.committed_rows, "token"), " of canvases that were done before",
+              done.empty() ? "" : "; done now, steps: ", done);
+}
+
+}  // namespace
 
 Loop::Loop(const model::PassContext& pass, int64_t max_slots, int64_t memory_bytes, PrefixCache* prefixes)
     : pass_(pass),
@@ -43,6 +57,7 @@ PassReport Loop::run_pass() {
     canvases_.clear();
   }
   report_.ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  log_pass(report_);
   return std::move(report_);
 }
 

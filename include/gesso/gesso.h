@@ -13,11 +13,11 @@
  *
  * These rules hold for all functions:
  *
- * Errors. No call ever throws, exits or prints, so there is no callback for a log: what a program should show people
- * is in gesso_last_error() and gesso_gpu_problem(). A call that fails returns a status other than GESSO_OK, leaves its
- * outputs untouched and keeps a message for gesso_last_error(). NULL for an object that is needed is
- * GESSO_ARGUMENT_ERROR. Any call that does work may return GESSO_OUT_OF_MEMORY, and GESSO_CUDA_ERROR on a GPU.
- * Functions without a status cannot fail; for NULL they return 0, NULL or "", as it is said there.
+ * Errors. No call ever throws, exits or prints; gesso_set_log_callback tells a program what happens. A call that fails
+ * returns a status other than GESSO_OK, leaves its outputs untouched and keeps a message for gesso_last_error(). NULL
+ * for an object that is needed is GESSO_ARGUMENT_ERROR. Any call that does work may return GESSO_OUT_OF_MEMORY, and
+ * GESSO_CUDA_ERROR on a GPU. Functions without a status cannot fail; for NULL they return 0, NULL or "", as it is said
+ * there.
  *
  * Ownership. The caller owns each object that a call has put into *out, and frees it with the function of its type;
  * NULL is fine there. What a call is given, it only reads while it runs, and copies what it needs for longer. Texts are
@@ -80,6 +80,24 @@ GESSO_API const char* gesso_status_name(int status);
  * header that a program was compiled with. */
 GESSO_API const char* gesso_version(void);
 GESSO_API int gesso_version_number(void);
+
+/* ---------------------------------------------------------------------------------------------- log --------------- */
+
+typedef enum gesso_log_level {
+  GESSO_LOG_DEBUG = 1,  /* each pass: how many canvases and rows, and its time; each request of an engine */
+  GESSO_LOG_INFO = 2,   /* what happens once: a file is opened, a model is loaded, an engine is made */
+  GESSO_LOG_WARNING = 3 /* what should be shown to people: the machine's GPU is not used */
+} gesso_log_level;
+/* Gets one message: a sentence or two in UTF-8 for people, without a line break, valid during the call. Its words may
+ * change with any version. What fails is no message: see gesso_last_error. */
+typedef void (*gesso_log_callback)(void* user_data, gesso_log_level level, const char* message);
+
+/* From now on the callback gets the messages of level `least` and above, of the whole process. It takes the place of
+ * the one before; NULL ends the messages. Before the first call there are none. The callback comes on the threads that
+ * call gesso and on the engines' own, also on several at a time. The old one may still be under way in another thread
+ * when this returns, so user_data must live until no call of the library is under way. A callback should be quick, and
+ * call nothing of gesso but this function. GESSO_ARGUMENT_ERROR for a level that is none. */
+GESSO_API gesso_status gesso_set_log_callback(gesso_log_callback callback, void* user_data, gesso_log_level least);
 
 /* ---------------------------------------------------------------------------------------------- devices ----------- */
 

@@ -86,6 +86,7 @@ void bind_checkpoint(nb::module_& module) {
           "open",
           [](nb::bytes path, bool mmap) {
             const std::string name(path.c_str(), path.size());
+            follow_logger();
             ReleaseGil release;
             return Checkpoint::open(name, {mmap, poll_signals});
           },

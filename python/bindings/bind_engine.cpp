@@ -175,6 +175,7 @@ class PyEngine {
   PyRequest submit(std::vector<int32_t> ids, Session* session, GenerationOptions generation,
                    std::optional<double> deadline, int priority, nb::bytes key, bool keep_events,
                    Function<nb::object()> on_news) {
+    follow_logger();
     auto failure = keep_alive(nb::none());
     keep_failure(generation.on_step, failure, has_thread_);
     keep_failure(generation.on_canvas, failure, has_thread_);
@@ -268,6 +269,7 @@ void bind_engine(nb::module_& module) {
           "__init__",
           [](PyEngine* self, const Model& model, int64_t max_running, int64_t max_queued, int64_t memory_bytes,
              int64_t prefix_bytes, bool has_thread) {
+            follow_logger();
             const ReleaseGil release;
             const EngineOptions options{max_running, max_queued, memory_bytes, prefix_bytes, has_thread};
             new (self) PyEngine(model, options);

@@ -101,6 +101,7 @@ void bind_model(nb::module_& module) {
                                       .progress = wrap_progress(on_progress),
                                       .interrupted = poll_signals,
                                       .copy_weights = copy_weights};
+            follow_logger();
             ReleaseGil release;
             new (self) Model(checkpoint, options);
           },
@@ -127,6 +128,7 @@ void bind_model(nb::module_& module) {
           "save",
           [](const Session& self, nb::bytes path) {
             const std::string name(path.c_str(), path.size());
+            follow_logger();
             ReleaseGil release;
             self.save(name, poll_signals);
           },
@@ -145,6 +147,7 @@ void bind_model(nb::module_& module) {
           "load",
           [](const Model& model, nb::bytes path) {
             const std::string name(path.c_str(), path.size());
+            follow_logger();
             ReleaseGil release;
             return Session::load(model, name, poll_signals);
           },
@@ -174,6 +177,7 @@ void bind_model(nb::module_& module) {
           // The options are copied, because another call may use the caller's at the same time.
           [](Session& self, const Ids& ids, GenerationOptions options) {
             options.interrupted = poll_signals;
+            follow_logger();
             ReleaseGil release;
             return self.generate(ids, options);
           },

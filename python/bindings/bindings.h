@@ -36,6 +36,10 @@ void bind_quantize(nb::module_& module);
 void bind_tokenizer(nb::module_& module);
 void bind_weight_scales(nb::module_& module);
 
+// From now on, Python's logger "gesso" gets the messages that its level lets through. Calls that log begin with this,
+// while they hold the GIL: a level may be changed at any time, and asking for it at each message would need the GIL.
+void follow_logger();
+
 // Makes options from their names and values. ArgumentError for a name that is not in the table; nb::cast_error for a
 // value of another kind.
 using OptionValues = nb::typed<nb::dict, nb::str, OptionValue>;

@@ -159,6 +159,27 @@ def test_json_lines(model, expected):
     }
 
 
+def test_an_error_is_a_json_line_too(tmp_path):
+    command = [CLI, tmp_path / "none.gguf", TURNS[0], "--json"]
+    done = subprocess.run(command, text=True, capture_output=True)
+    (event,) = map(json.loads, done.stdout.splitlines())
+    assert event["event"] == "error" and f"{tmp_path}/none.gguf" in event["message"]
+    assert (done.returncode, done.stderr) == (1, f"gesso-cli: {event['message']}\n")
+
+
+def test_the_log_tells_what_its_level_lets_through():
+    def told(*words) -> list[str]:
+        done = subprocess.run([CLI, MODEL, TURNS[0], "--device", "cpu", *words], text=True, capture_output=True)
+        assert done.returncode == 0
+        return done.stderr.splitlines()
+
+    assert told() == []
+    info, debug = told("--log", "info"), told("--log", "debug")
+    assert info[0].startswith(f'gesso-cli: opened "{MODEL}": ') and len(info) < 5
+    assert [line.startswith("gesso-cli: a pass took ") for line in debug].count(True) > 1
+    assert '--log: expected debug, info or warning, got "loud"' in refusal(MODEL, TURNS[0], "--log", "loud", status=2)
+
+
 def test_a_thought_is_apart():
     mini, question = bundled_models()["mini"], "What is 47 + 35?"
     model = gesso.load(mini, "cpu")

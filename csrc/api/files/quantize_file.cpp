@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "core/check.h"
+#include "core/log.h"
 #include "core/thread_count.h"
 #include "gesso/checkpoint.h"
 #include "gesso/imatrix.h"
@@ -17,6 +18,7 @@
 #include "gesso/presets.h"
 #include "gesso/quantize.h"
 #include "gesso/weight_scales.h"
+#include "io/metadata.h"
 #include "io/tensor_layout.h"
 
 namespace gesso {
@@ -220,6 +222,7 @@ class Conversion {
 
 QuantizedFile quantize_file(const std::string& source, const std::string& target, const std::string& preset,
                             const QuantizeFileOptions& options) {
+  const LogTimer timer;
   plan_types(preset, {});  // refuses a preset that does not exist before anything is read
   resolve_threads(options.num_threads);
   check_not_a_source(target, {source, options.imatrix});
@@ -252,6 +255,9 @@ QuantizedFile quantize_file(const std::string& source, const std::string& target
   GgufWriter writer(target, keys, described);
   Conversion(checkpoint, importance, options).write(writer, plan, file);
   writer.finish();
+  log_message(LogLevel::kInfo, "wrote ", io::quoted(target), " with the preset ", preset, ": ",
+              size_text(static_cast<int64_t>(file.num_bytes)), " of tensors, from ",
+              size_text(static_cast<int64_t>(file.source_bytes)), ", in ", timer.text());
   return file;
 }
 

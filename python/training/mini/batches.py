@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,7 +68,7 @@ def make_batch(pairs: list[tuple[list[int], list[int]]], canvas_lengths: list[in
 
 
 class Batches:
-    """second_part_from: the step from which on dialogues are those of the second part of a training."""
+    """parts_from: the steps where the second and the third part of a training begin, as far as they do."""
 
     def __init__(
         self,
@@ -77,20 +78,20 @@ class Batches:
         canvas: int,
         *,
         held_out: bool = False,
-        second_part_from: int | None = None,
+        parts_from: Sequence[int] = (),
     ):
         self.tokenizer, self.seed, self.size, self.canvas, self.held_out = tokenizer, seed, size, canvas, held_out
-        self.second_part_from = second_part_from
+        self.parts_from = parts_from
 
-    def is_second_part(self, step: int) -> bool:
-        return self.second_part_from is not None and step >= self.second_part_from
+    def part(self, step: int) -> int:
+        return 1 + sum(step >= first for first in self.parts_from)
 
     def batch(self, step: int) -> Batch:
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         pairs = []
-        second = self.is_second_part(step)
+        part = self.part(step)
         for index in range(step * self.size, (step + 1) * self.size):
-            _, dialogue = draw_dialogue(self.seed, index, held_out=self.held_out, second_part=second)
+            _, dialogue = draw_dialogue(self.seed, index, held_out=self.held_out, part=part)
             pairs.append(to_ids(self.tokenizer, dialogue))
         whole = torch.rand(self.size, generator=random) < WHOLE_SHARE
         padding = torch.randint(1, MAX_PADDING + 1, (self.size,), generator=random)

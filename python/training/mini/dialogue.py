@@ -37,13 +37,13 @@ class Draw:
     """Random choices for one dialogue.
 
     new_phrases: choose among the phrases that are held out, where a task holds out some.
-    second_part: draw for the second part of a training, see `generator`.
+    part: of the training, 1 to 3, see `generator`.
     """
 
-    def __init__(self, rng: random.Random, new_phrases: bool = False, second_part: bool = False):
+    def __init__(self, rng: random.Random, new_phrases: bool = False, part: int = 1):
         self.rng = rng
         self.new_phrases = new_phrases
-        self.second_part = second_part
+        self.part = part
 
     def one_of(self, values: Sequence[T]) -> T:
         return values[int(self.rng.random() * len(values))]

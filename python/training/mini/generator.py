@@ -1,7 +1,8 @@
 """Draws dialogues of all tasks, those for training or those that are held out.
 
-A training may have a second part, which goes on with what the first one has not taught: sums come more often, and
-tools are asked about any words. What the first part draws, and what is held out, does not depend on it.
+A training may have three parts; each goes on with what the one before has not taught. In the second, sums come more
+often, and tools are asked about any words. In the third, what is learnt already comes less often. What the first part
+draws, and what is held out, does not depend on them.
 """
 
 from __future__ import annotations
@@ -28,9 +29,25 @@ THOUGHTS = {
 }
 SYSTEM_SHARE, HISTORY_SHARE, THINKING_SHARE = 0.1, 0.1, 0.12
 NAMES = list(TASKS)
-BOUNDS = list(accumulate(task.weight for task in TASKS.values()))
-SECOND_WEIGHTS = {"arithmetic": 5.0}
-SECOND_BOUNDS = list(accumulate(SECOND_WEIGHTS.get(name, task.weight) for name, task in TASKS.items()))
+# Of the second and the third part, where a task's weight is another one.
+WEIGHTS = {
+    2: {"arithmetic": 5.0},
+    3: {
+        "arithmetic": 9.0,
+        "passage": 3.0,
+        "extract": 2.5,
+        "gaps": 1.5,
+        "rewrite": 1.0,
+        "small_talk": 0.5,
+        "memory": 0.5,
+        "refuse": 0.5,
+    },
+}
+NUM_PARTS = 3
+BOUNDS = {
+    part: list(accumulate(WEIGHTS.get(part, {}).get(name, task.weight) for name, task in TASKS.items()))
+    for part in range(1, NUM_PARTS + 1)
+}
 
 
 def _small_talk(draw: Draw) -> Dialogue:
@@ -58,18 +75,18 @@ def draw_dialogue(
     task: str | None = None,
     held_out: bool = False,
     new_phrases: bool = False,
-    second_part: bool = False,
+    part: int = 1,
 ) -> tuple[str, Dialogue]:
     """Returns the name of the task and dialogue number `index` of this seed.
 
     task: the one task to draw from; None for all, by their weights.
     held_out: the content is held out from training.
     new_phrases: so is the phrase. Only tasks that hold out phrases have such dialogues.
-    second_part: it is for the second part of a training.
+    part: of the training, from 1.
     """
     rng = random.Random(f"{seed} {index}")
-    draw = Draw(rng, new_phrases, second_part)
-    name = task or rng.choices(NAMES, cum_weights=SECOND_BOUNDS if second_part else BOUNDS)[0]
+    draw = Draw(rng, new_phrases, part)
+    name = task or rng.choices(NAMES, cum_weights=BOUNDS[part])[0]
     if new_phrases and not TASKS[name].holds_out_phrases:
         raise ValueError(f"new_phrases: the task {name} holds out no phrases")
     while is_held_out((dialogue := TASKS[name].make(draw)).content) != held_out:

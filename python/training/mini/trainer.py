@@ -25,6 +25,7 @@ AVERAGE = 0.998  # how much of the running average of the weights a step keeps
 LOG = "log.jsonl"
 HELD_OUT_STEP = 1 << 40  # the noise of held-out batches is that of steps which training never reaches
 NUM_HELD_OUT_BATCHES = 4
+OWN_CANVASES_FROM_PART = 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Plan:
 
     warm_up: steps until the learning rate is at its top; also after a start from weights alone.
     decay_from, decay_steps: where the learning rate begins to fall to zero, and in how many steps; None: not yet.
-    second_part_from: the step where the second part of the data begins, see `generator`; None: not yet.
+    parts_from: the steps where the second and the third part begin, as far as they do; see `generator` and `objective`.
     """
 
     seed: int
@@ -47,7 +48,7 @@ class Plan:
     log_every: int
     held_out_every: int
     save_minutes: float
-    second_part_from: int | None = None
+    parts_from: tuple[int, ...] = ()
 
     def scale(self, step: int, started: int) -> float:
         """Returns the share of the top learning rate in a step. started: the first step of this optimizer."""
@@ -67,7 +68,7 @@ class Trainer:
         tokenizer = mini_tokenizer.load()
         self.model = Mini(Sizes(vocab=tokenizer.get_vocab_size()), dtype)
         canvas = self.model.sizes.canvas
-        self.batches = Batches(tokenizer, plan.seed, plan.batch, canvas, second_part_from=plan.second_part_from)
+        self.batches = Batches(tokenizer, plan.seed, plan.batch, canvas, parts_from=plan.parts_from)
         self.held_out = Batches(tokenizer, plan.seed + 1, plan.batch, canvas, held_out=True)
         self.optimizer = Optimizer(self.model, plan.muon_rate, plan.adam_rate)
         progress, self.started = Progress(), 0
@@ -108,7 +109,13 @@ class Trainer:
 
     def train_step(self) -> list[float]:
         """Returns the losses of the canvas and of the encoder, and that of uneven use."""
-        result = losses(self.model, self.batches.batch(self.step), self.plan.seed, self.step)
+        result = losses(
+            self.model,
+            self.batches.batch(self.step),
+            self.plan.seed,
+            self.step,
+            own_canvases=self.batches.part(self.step) >= OWN_CANVASES_FROM_PART,
+        )
         self.model.zero_grad(set_to_none=True)
         result.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -152,8 +159,8 @@ class Trainer:
                 canvas, encoder, uneven = (round(fmean(values), 4) for values in zip(*self.seen, strict=True))
                 line = {"step": self.step, "loss": canvas, "encoder": encoder, "uneven": uneven}
                 line["cpu_minutes"] = round(self.cpu_minutes(), 2)
-                if self.batches.is_second_part(self.step - 1):
-                    line["part"] = 2
+                if (part := self.batches.part(self.step - 1)) > 1:
+                    line["part"] = part
                 if self.step % self.plan.held_out_every == 0:
                     line |= self.held_out_loss()
                 self.log(line)

@@ -24,6 +24,7 @@ SHARED = {
     "--imatrix": "an importance matrix",
     "--json": "JSON on standard output",
     "--layers": "a number of layers",
+    "--log": "messages on standard error",
     "--max-new-tokens": "from the table of generation options",
     "--no-mmap": "read models into memory",
     "--dry-run": "write no file",

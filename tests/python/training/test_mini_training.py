@@ -73,11 +73,11 @@ def test_a_run_starts_from_weights(tmp_path):
     assert [line["step"] for line in lines] == [1, 2, 3, 4]  # the curve goes on, too
 
 
-def test_the_second_part_begins_at_its_step(tmp_path):
-    first, second = curve(tmp_path / "a", steps=2), curve(tmp_path / "b", steps=2, second_part_from=1)
+def test_each_part_begins_at_its_step(tmp_path):
+    first, second = curve(tmp_path / "a", steps=2), curve(tmp_path / "b", steps=3, parts_from=(1, 2))
     assert first[0] == second[0] and first[1] != second[1]
     lines = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
-    assert [line.get("part") for line in lines] == [None, 2]
+    assert [line.get("part") for line in lines] == [None, 2, 3]
 
 
 def test_a_canvas_of_a_batch_sees_its_own_prompt_alone():

@@ -66,7 +66,7 @@ def _offered(draw: Draw, name: str | None) -> list[dict[str, Any]]:
 def _topic(draw: Draw) -> str:
     """Returns what a lookup is about. With few topics a model learns the list, and does not copy what the user says. So
     the second part of a training has other words, too."""
-    if not draw.second_part or draw.chance(0.5):
+    if draw.part == 1 or draw.chance(0.5):
         return draw.name(TOPICS)
     return draw.one_of(OTHER_TOPICS) if draw.chance(0.5) else draw.new_name().lower() + draw.one_of(["", "s"])
 
