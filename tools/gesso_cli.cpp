@@ -483,6 +483,7 @@ int run(std::span<char*> words) {
   writes_json = arguments.json;
   gesso::set_log_callback(
       [](gesso::LogLevel, const std::string& message) { std::cerr << "gesso-cli: " + message + "\n"; }, arguments.log);
+  if (!arguments.save.empty()) gesso::Session::check_save(arguments.save);
   const bool is_conversation = !arguments.prompt && isatty(STDIN_FILENO);
   const std::string prompt = is_conversation ? "" : read_prompt(arguments);
   arguments.loading.interrupted = [] { return interrupts > 0; };

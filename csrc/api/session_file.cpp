@@ -99,6 +99,11 @@ class Writer {
   Buffer<std::byte> piece_;  // where rows of a device come to the host
 };
 
+platform::PartialFile new_file(const std::string& path) {
+  io::check_overwritable(path, {kMagic.data(), kMagic.size()}, "saved session");
+  return platform::PartialFile(path);
+}
+
 int64_t saved_bytes(const std::vector<model::Sequence>& sequences, const std::vector<ops::KeyValueLayout>& layouts) {
   constexpr int64_t kNumber = sizeof(uint64_t);
   const auto num_layers = static_cast<int64_t>(layouts.size());
@@ -237,11 +242,12 @@ void Session::Impl::save(const Context& context, const std::function<void(std::s
   out.checksum();
 }
 
+void Session::check_save(const std::string& path) { new_file(path); }
+
 void Session::save(const std::string& path, const std::function<bool()>& interrupted) const {
   const Impl::ReadingCall session(impl_, "save");
   const LogTimer timer;
-  io::check_overwritable(path, {kMagic.data(), kMagic.size()}, "saved session");
-  platform::PartialFile file(path);
+  platform::PartialFile file = new_file(path);
   session->save(session->context(interrupted), [&](std::span<const std::byte> bytes) { file.write(bytes); });
   file.finish();
   log_message(LogLevel::kInfo, "saved a session of ", count_text(session->batch_size(), "sequence"), " to ",

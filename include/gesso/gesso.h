@@ -588,6 +588,9 @@ GESSO_API gesso_status gesso_session_rewind(gesso_session* session, const int64_
  * beside it, which only its owner may read, and then renamed. It replaces a saved session or an empty file;
  * GESSO_IO_ERROR where another file is, or where it cannot be written. */
 GESSO_API gesso_status gesso_session_save(const gesso_session* session, const char* path);
+/* Fails as gesso_session_save would because of the path, so that a program can ask before it works for hours. Nothing
+ * is left behind. */
+GESSO_API gesso_status gesso_session_check_save(const char* path);
 /* Makes a session of what was saved. It generates, bit for bit, what the saved session would have generated. The model,
  * its activations, and whether it is on a GPU, must be the same. GESSO_FORMAT_ERROR says what differs, or that the
  * bytes are truncated or damaged; GESSO_IO_ERROR. */

@@ -133,6 +133,9 @@ class GESSO_API Session {
   // true ends the call by throwing Interrupted.
   void save(const std::string& path, const std::function<bool()>& interrupted = {}) const;
   std::vector<std::byte> save(const std::function<bool()>& interrupted = {}) const;
+  // Throws what save(path) would throw because of the path, so that a program can ask before it works for hours.
+  // Nothing is left behind.
+  static void check_save(const std::string& path);
   // Makes a session of what save() has written. It generates, bit for bit, what the saved session would have generated.
   // The model must be the same: its configuration, and its tensors' names, types, shapes and bytes. Of a model of more
   // than 256 MiB only samples of the bytes are compared, 4 KiB of every 4 MiB: a fine-tune is noticed, and a change of

@@ -167,6 +167,15 @@ def test_an_error_is_a_json_line_too(tmp_path):
     assert (done.returncode, done.stderr) == (1, f"gesso-cli: {event['message']}\n")
 
 
+def test_a_place_where_no_state_can_be_saved_is_noticed_first(tmp_path):
+    notes = tmp_path / "notes"
+    notes.write_text("mine")
+    for path in (notes, tmp_path / "none/state"):
+        done = subprocess.run([CLI, MODEL, TURNS[0], "--save", path], text=True, capture_output=True)
+        assert (done.returncode, done.stdout) == (1, "") and str(path) in done.stderr
+    assert notes.read_text() == "mine" and os.listdir(tmp_path) == ["notes"]
+
+
 def test_the_log_tells_what_its_level_lets_through():
     def told(*words) -> list[str]:
         done = subprocess.run([CLI, MODEL, TURNS[0], "--device", "cpu", *words], text=True, capture_output=True)

@@ -216,6 +216,7 @@ TEST_CASE("NULL in functions of sessions and results") {
       {"lengths", gesso_session_rewind(session, nullptr, 1)},
       {"session", gesso_session_save(none, "/tmp/gesso_test_never_written")},
       {"path", gesso_session_save(session, nullptr)},
+      {"path", gesso_session_check_save(nullptr)},
       {"model", gesso_session_load(nullptr, "x", &made)},
       {"path", gesso_session_load(loaded.model, nullptr, &made)},
       {"out", gesso_session_load(loaded.model, "x", nullptr)},

@@ -215,9 +215,13 @@ TEST_CASE("a session replaces a saved one and an empty file, and no other file")
     write(text);
     const std::string message = path + ": exists and is no saved session; it is not overwritten";
     CHECK_THROWS_WITH_AS(session.save(path), message.c_str(), IoError);
+    CHECK_THROWS_WITH_AS(Session::check_save(path), message.c_str(), IoError);
     CHECK(fs::file_size(path) == std::string_view(text).size());
   }
   write("");
+  Session::check_save(path);
+  CHECK((fs::file_size(path) == 0 && folder.num_files() == 1));
+  CHECK_THROWS_WITH_AS(Session::check_save(path + "/none/state"), doctest::Contains("/none/state"), IoError);
   session.save(path);
   session.save(path);
   CHECK(fs::file_size(path) == session.save().size());

@@ -17,6 +17,13 @@ gesso_status gesso_session_save(const gesso_session* session, const char* path) 
   });
 }
 
+gesso_status gesso_session_check_save(const char* path) {
+  return guarded([&] {
+    check_pointer(path, "path");
+    gesso::Session::check_save(path);
+  });
+}
+
 gesso_status gesso_session_load(const gesso_model* model, const char* path, gesso_session** out) {
   return gesso_session_load_polled(model, path, nullptr, nullptr, out);
 }

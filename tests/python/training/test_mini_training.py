@@ -1,17 +1,21 @@
 """Three steps of the training of the small model "mini", where torch is installed."""
 
 import json
+import math
 
 import pytest
 
 pytest.importorskip("torch", reason="torch, which only training needs, is not installed")
 
 import torch
+from mini import objective
 from mini import tokenizer as mini_tokenizer
 from mini.batches import make_batch, to_ids
 from mini.checkpoint import Progress, copy_into, load_weights, named, save_weights
 from mini.generator import draw_dialogue
 from mini.model import Mini
+from mini.objective import sampled
+from mini.rows import Layout
 from mini.sizes import Sizes
 from mini.trainer import Plan, Trainer
 
@@ -78,6 +82,37 @@ def test_each_part_begins_at_its_step(tmp_path):
     assert first[0] == second[0] and first[1] != second[1]
     lines = [json.loads(line) for line in (tmp_path / "b" / "log.jsonl").read_text().splitlines()]
     assert [line.get("part") for line in lines] == [None, 2, 3]
+
+
+def test_own_canvases_are_as_the_sampler_makes_them():
+    """Compares with the rule for one sequence at a time: positions by rising entropy, while the sum of the entropies
+    before them is at most the bound. Accepted ones hold the token that was drawn."""
+    torch.manual_seed(0)
+    layout, vocab = Layout(torch.tensor([5, 1, 9]), chunk=2), 300
+    # A row is certain, or has two tokens that are equally probable: entropies of about 0 and ln 2.
+    logits = torch.full((15, vocab), -80.0)
+    first, second = torch.randint(vocab, (15,)), torch.randint(vocab, (15,))
+    for row in range(15):
+        logits[row, first[row]] = 20
+        if row % 2:
+            logits[row, second[row]] = 20
+    counts = []
+    for seed in range(40):
+        random, again = (torch.Generator().manual_seed(seed) for _ in range(2))
+        canvas = sampled(logits, torch.ones(15, 1), layout, random)
+        torch.empty(15, vocab).exponential_(generator=again)
+        bounds = objective.BOUND_MIN * 100 ** torch.rand(3, generator=again)
+        given = torch.randint(vocab, (15,), generator=again)
+        fits = (canvas == first) | ((canvas == second) & (torch.arange(15) % 2 == 1))
+        for sequence, rows in enumerate(torch.arange(15).split([5, 1, 9])):
+            certain, open_ = rows[rows % 2 == 0], rows[rows % 2 == 1]
+            # The first uncertain one comes behind a sum of 0, and each further one adds ln 2.
+            taken = min(len(open_), 1 + int(bounds[sequence] / math.log(2)))
+            accepted = fits & (canvas != given)
+            assert fits[certain].all()
+            counts.append((taken, int(accepted[open_].sum())))
+    assert all(got == taken for taken, got in counts)
+    assert {taken for taken, _ in counts} == {1, 2}
 
 
 def test_a_canvas_of_a_batch_sees_its_own_prompt_alone():
