@@ -659,7 +659,9 @@ Record origin(const Arguments& arguments, const gesso::Model& model, const std::
 void run(const Arguments& arguments) {
   gesso::set_early_starts(arguments.early_starts);
   gesso::set_log_callback(
-      [](gesso::LogLevel, const std::string& message) { std::fprintf(stderr, "gesso-bench: %s\n", message.c_str()); },
+      [](gesso::LogLevel, const std::string& message) {
+        std::fprintf(stderr, "gesso-bench: warning: %s\n", message.c_str());
+      },
       gesso::LogLevel::kWarning);
   const gesso::Model model = make_model(arguments);
   const std::string name =

@@ -144,9 +144,31 @@ void write(std::string_view text) {
   if (!(std::cout << text << std::flush)) throw gesso::Error("the standard output cannot be written");
 }
 
+// The length of the UTF-8 sequence that the text begins with; 0 if its bytes are none.
+size_t sequence_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  const size_t length = first < 0x80   ? 1
+                        : first < 0xC2 ? 0
+                        : first < 0xE0 ? 2
+                        : first < 0xF0 ? 3
+                        : first < 0xF5 ? 4
+                                       : 0;
+  if (length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const bool is_too_long = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xF0 && byte(1) < 0x90);
+  const bool is_no_character = (first == 0xED && byte(1) > 0x9F) || (first == 0xF4 && byte(1) > 0x8F);
+  return is_too_long || is_no_character ? 0 : length;
+}
+
+// What is no UTF-8, as a path in an error may be, becomes U+FFFD.
 std::string json(std::string_view text) {
   std::string out = "\"";
-  for (const char c : text) {
+  for (size_t i = 0, length = 1; i < text.size(); i += std::max<size_t>(length, 1)) {
+    const char c = text[i];
+    length = sequence_length(text.substr(i));
     if (c == '"' || c == '\\') {
       out += {'\\', c};
     } else if (static_cast<unsigned char>(c) < 0x20) {
@@ -154,7 +176,7 @@ std::string json(std::string_view text) {
       std::snprintf(escape, sizeof escape, "\\u%04x", c);
       out += escape;
     } else {
-      out += c;
+      out += length == 0 ? "\xEF\xBF\xBD" : text.substr(i, length);
     }
   }
   return out + "\"";
@@ -434,8 +456,12 @@ void answer(gesso::Session& session, const gesso::Model& model, const std::strin
   }
 }
 
+void write_error_event(const char* message) {
+  if (writes_json) std::cout << "{\"event\": \"error\", \"message\": " + json(message) + "}\n" << std::flush;
+}
+
 void tell_error(const std::exception& error) {
-  if (writes_json) std::cout << "{\"event\": \"error\", \"message\": " + json(error.what()) + "}\n" << std::flush;
+  write_error_event(error.what());
   std::cerr << "gesso-cli: " << error.what() << "\n";
 }
 
@@ -480,9 +506,11 @@ int run(std::span<char*> words) {
     write("");
     return 0;
   }
-  writes_json = arguments.json;
   gesso::set_log_callback(
-      [](gesso::LogLevel, const std::string& message) { std::cerr << "gesso-cli: " + message + "\n"; }, arguments.log);
+      [](gesso::LogLevel level, const std::string& message) {
+        std::cerr << (level == gesso::LogLevel::kWarning ? "gesso-cli: warning: " : "gesso-cli: ") + message + "\n";
+      },
+      arguments.log);
   if (!arguments.save.empty()) gesso::Session::check_save(arguments.save);
   const bool is_conversation = !arguments.prompt && isatty(STDIN_FILENO);
   const std::string prompt = is_conversation ? "" : read_prompt(arguments);
@@ -519,9 +547,13 @@ int main(int argc, char** argv) {
   struct sigaction action {};
   action.sa_handler = [](int) { ++interrupts; };
   sigaction(SIGINT, &action, nullptr);
+  // Also for errors of the other words. Behind "--" it is a prompt.
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i)
+    writes_json |= std::string_view(argv[i]) == "--json";
   try {
     return run({argv + 1, static_cast<size_t>(std::max(argc - 1, 0))});
-  } catch (const gesso::Interrupted&) {
+  } catch (const gesso::Interrupted& error) {
+    write_error_event(error.what());
     return kInterrupted;
   } catch (const gesso::ArgumentError& error) {
     tell_error(error);

@@ -100,9 +100,11 @@ Checkpoint Checkpoint::open(const std::string& path, const OpenOptions& options)
     throw IoError(concat(error.what(), ". ", kFolderHint), EISDIR);
   }
   const io::GgufFile& file = *checkpoint.file_;
-  log_message(LogLevel::kInfo, "opened ", io::quoted(path), ": ", size_text(static_cast<int64_t>(file.file_bytes)),
-              " in ", count_text(std::ssize(file.files), "file"), ", ", count_text(std::ssize(file.tensors), "tensor"),
-              ", ", options.mmap ? "mapped" : "read", " in ", timer.text());
+  log_message(LogLevel::kInfo, [&] {
+    return concat("opened ", io::quoted(path), ": ", size_text(static_cast<int64_t>(file.file_bytes)), " in ",
+                  count_text(std::ssize(file.files), "file"), ", ", count_text(std::ssize(file.tensors), "tensor"),
+                  ", ", options.mmap ? "mapped" : "read", " in ", timer.text());
+  });
   return checkpoint;
 }
 

@@ -78,8 +78,10 @@ Engine::Impl::Impl(const Model& model, const EngineOptions& options, ops::QueueP
   const model::PassContext pass{context, config(), shared->weights, memory, shared->exact_soft_embedding};
   if (prefix_bytes > 0) prefixes.emplace(config(), shared->weights.key_value_layouts, prefix_bytes);
   loop.emplace(pass, slots, memory_bytes, prefixes ? &*prefixes : nullptr);
-  log_message(LogLevel::kInfo, "made an engine: at most ", count_text(slots, "request"), " in a pass, ",
-              size_text(memory_bytes), " for their caches, ", size_text(prefix_bytes), " for what is kept of prompts");
+  log_message(LogLevel::kInfo, [&] {
+    return concat("made an engine: at most ", count_text(slots, "request"), " in a pass, ", size_text(memory_bytes),
+                  " for their caches, ", size_text(prefix_bytes), " for what is kept of prompts");
+  });
 }
 
 void Engine::Impl::submit(const RequestPointer& request) {
@@ -118,8 +120,11 @@ void Engine::Impl::submit(const RequestPointer& request) {
   const int64_t others = num_live - 1;
   changed.notify_all();
   lock.unlock();
-  log_message(LogLevel::kDebug, "submitted a request: ", count_text(num_tokens, "token"), ", at most ",
-              count_text(num_canvases, "canvas", "canvases"), "; the engine has ", others, " others");
+  // Nothing may throw any more: the engine has the request.
+  log_message(LogLevel::kDebug, [&] {
+    return concat("submitted a request: ", count_text(num_tokens, "token"), ", at most ",
+                  count_text(num_canvases, "canvas", "canvases"), "; the engine has ", others, " others");
+  });
 }
 
 void Engine::Impl::take_requests() {
@@ -190,6 +195,7 @@ void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
   for (engine::Job* job : ended) {
     const RequestPointer& request = requests.emplace_back(running.extract(job).mapped());
     request->settle();
+    request->log_end();
   }
   // Whoever sees that a request is done finds its place in the queue free.
   std::unique_lock lock(mutex);
@@ -201,10 +207,7 @@ void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
   }
   changed.notify_all();
   lock.unlock();
-  for (const RequestPointer& request : requests) {
-    request->log_end();
-    request->report();
-  }
+  for (const RequestPointer& request : requests) request->report();
 }
 
 void Engine::Impl::count(const engine::PassReport& report) {

@@ -61,22 +61,31 @@ std::string types_text(const std::vector<io::NamedTensor>& tensors) {
   return text;
 }
 
+// On which kernels and threads a model on the CPU runs.
+std::string on_cpu_text(const Model& model) {
+  if (model.device() != "cpu") return "";
+  const std::string kernels = model.activations() == "int8" ? concat(" (", int8_kernels_name(), ")") : "";
+  return concat(kernels, ", ", count_text(model.num_threads(), "thread"));
+}
+
 void log_loaded(const Model& model, const std::vector<io::NamedTensor>& tensors, const LogTimer& timer) {
-  if (!logs(LogLevel::kInfo)) return;
   const ModelConfig& c = model.config();
-  const bool is_on_cpu = model.device() == "cpu";
-  log_message(LogLevel::kInfo, "loaded a model in ", timer.text(), ": ", count_text(std::ssize(c.layers), "layer"),
-              " of ", count_text(c.hidden_size, "column"), ", ", c.num_experts, " experts of which ", c.top_k_experts,
-              " compute a token, canvases of ", count_text(c.canvas_length, "token"), ", a context of ",
-              c.max_position_embeddings, "; weights of ", size_text(model.weight_bytes()), " (", types_text(tensors),
-              "); on ", model.device(), " with ", model.activations(), " activations",
-              is_on_cpu ? concat(" (", int8_kernels_name(), "), ", count_text(model.num_threads(), "thread")) : "");
+  log_message(LogLevel::kInfo, [&] {
+    return concat("loaded a model in ", timer.text(), ": ", count_text(std::ssize(c.layers), "layer"), " of ",
+                  count_text(c.hidden_size, "column"), ", ", c.num_experts, " experts of which ", c.top_k_experts,
+                  " compute a token, canvases of ", count_text(c.canvas_length, "token"), ", a context of ",
+                  c.max_position_embeddings, "; weights of ", size_text(model.weight_bytes()), " (",
+                  types_text(tensors), "); on ", model.device(), " with ", model.activations(), " activations",
+                  on_cpu_text(model));
+  });
   if (!model.tokenizer()) {
-    log_message(LogLevel::kInfo, "the model has no tokenizer: it reads and writes token ids alone");
-  } else if (!model.tokenizer()->chat_template().empty() && !model.tokenizer()->knows_chat()) {
     log_message(LogLevel::kInfo,
-                "the model's chat template is none of the published ones: C and C++ programs must run ",
-                "it themselves");
+                [&] { return std::string("the model has no tokenizer: it reads and writes token ids alone"); });
+  } else if (!model.tokenizer()->chat_template().empty() && !model.tokenizer()->knows_chat()) {
+    log_message(LogLevel::kInfo, [&] {
+      return concat("the model's chat template is none of the published ones: C and C++ programs must run ",
+                    "it themselves");
+    });
   }
 }
 
@@ -99,10 +108,11 @@ Model::Model(const Checkpoint& checkpoint, const LoadOptions& options) {
   auto impl = std::make_shared<Impl>();
   const LogTimer timer;
   impl->device = choose_device(options.device);
-  if (options.device == "auto" && !impl->device && logs(LogLevel::kWarning)) {
-    if (const std::string problem = gpu_problem(); !problem.empty()) {
-      log_message(LogLevel::kWarning, "the model runs on the CPU: ", problem);
-    }
+  if (options.device == "auto" && !impl->device) {
+    log_message(LogLevel::kWarning, [] {
+      const std::string problem = gpu_problem();
+      return problem.empty() ? "" : "the model runs on the CPU: " + problem;
+    });
   }
   impl->activations = choose_activations(options.activations, impl->device);
   impl->exact_soft_embedding = options.exact_soft_embedding;

@@ -90,16 +90,19 @@ void Request::Impl::settle() {
 }
 
 void Request::Impl::log_end() const {
-  if (!logs(LogLevel::kDebug)) return;
-  const std::string time = time_text(engine::to_seconds(engine::Clock::now() - submitted_at));
+  const double seconds = engine::to_seconds(engine::Clock::now() - submitted_at);
   if (error) {
-    log_message(LogLevel::kDebug, "a request failed after ", time, ": ", message_of(error));
+    log_message(LogLevel::kDebug,
+                [&] { return concat("a request failed after ", time_text(seconds), ": ", message_of(error)); });
     return;
   }
   const std::vector<int64_t>& steps = outcome.denoising_steps;
-  log_message(LogLevel::kDebug, "a request ended after ", time, " (", name_of(outcome.finish_reason),
-              "): ", count_text(std::ssize(steps), "canvas", "canvases"), ", ",
-              count_text(std::accumulate(steps.begin(), steps.end(), int64_t{0}), "step"));
+  log_message(LogLevel::kDebug, [&] {
+    return concat("a request ended after ", time_text(seconds), " (", name_of(outcome.finish_reason), "), ",
+                  outcome.usage.cached_tokens, " of ", count_text(outcome.usage.prompt_tokens, "token"),
+                  " in front were encoded already: ", count_text(std::ssize(steps), "canvas", "canvases"), ", ",
+                  count_text(std::accumulate(steps.begin(), steps.end(), int64_t{0}), "step"));
+  });
 }
 
 void Request::Impl::publish() {

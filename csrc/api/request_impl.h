@@ -23,7 +23,7 @@ struct Request::Impl {
   void settle();
   // Lets everybody see it.
   void publish();
-  // Tells the log how it ended. No lock may be held.
+  // Tells the log how it ended, behind settle(). No lock may be held.
   void log_end() const;
   // Calls on_news. No lock may be held.
   void report();

@@ -14,13 +14,13 @@ namespace gesso {
 bool logs(LogLevel level) noexcept;
 void write_log(LogLevel level, std::string message);
 
-// Logs the concatenated parts. They are only formatted if somebody wants them. It must not be called with a lock held
-// that a callback may want. Nothing is thrown: a message is not worth a failure.
-template <typename... Parts>
-void log_message(LogLevel level, const Parts&... parts) noexcept {
+// Logs what `text()` returns, if it is not empty. It is only called if somebody wants messages of this level. Nothing is
+// thrown: a message is not worth a failure. No lock may be held that a callback may want.
+template <typename Text>
+void log_message(LogLevel level, const Text& text) noexcept {
   if (!logs(level)) return;
   try {
-    write_log(level, concat(parts...));
+    write_log(level, text());
   } catch (...) {
   }
 }

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/check.h"
+#include "core/log.h"
 #include "model/sliding_window.h"
 #include "ops/memory.h"
 
@@ -177,6 +178,14 @@ void PrefixCache::clear(const Context& context) {
   while (!pieces_.empty()) drop_oldest();
 }
 
+namespace {
+
+void log_unkept() noexcept {
+  log_message(LogLevel::kInfo, [] { return std::string("a prompt is not kept for later ones: out of memory"); });
+}
+
+}  // namespace
+
 void PrefixCache::store(const Context& context, std::span<const int32_t> ids, uint64_t salt, model::KvCache& cache,
                         int64_t from, std::span<const int64_t> cuts) {
   check(std::ssize(ids) >= cache.length(), "store: expected the ids of ", cache.length(), " cached tokens, got ",
@@ -188,8 +197,9 @@ void PrefixCache::store(const Context& context, std::span<const int32_t> ids, ui
     store_blocks(context, ids, salt, cache, from, path);
     store_rings(context, cache, from, cuts, path);
   } catch (const OutOfMemory&) {
-    // The text goes on without being kept.
+    log_unkept();
   } catch (const std::bad_alloc&) {
+    log_unkept();
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "core/log.h"
 #include "core/platform/memory.h"
 #include "core/platform/process.h"
 
@@ -22,7 +23,14 @@ ReadAhead::ReadAhead(std::vector<std::span<const std::byte>> ranges) : process_(
       pieces_.push_back(range.subspan(first, std::min(kPieceBytes, range.size() - first)));
     }
   }
-  if (num_bytes < kMinBytes || num_bytes > platform::available_bytes()) return;
+  if (num_bytes < kMinBytes) return;
+  if (num_bytes > platform::available_bytes()) {
+    log_message(LogLevel::kInfo, [&] {
+      return concat("weights are not read ahead: they have ", size_text(static_cast<int64_t>(num_bytes)), ", and ",
+                    size_text(static_cast<int64_t>(platform::available_bytes())), " of memory are available");
+    });
+    return;
+  }
   try {
     thread_ = std::thread([this] { read_all(); });
   } catch (const std::system_error&) {  // the system refuses another thread: then steps read the weights themselves

@@ -84,19 +84,20 @@ GESSO_API int gesso_version_number(void);
 /* ---------------------------------------------------------------------------------------------- log --------------- */
 
 typedef enum gesso_log_level {
-  GESSO_LOG_DEBUG = 1,  /* each pass: how many canvases and rows, and its time; each request of an engine */
-  GESSO_LOG_INFO = 2,   /* what happens once: a file is opened, a model is loaded, an engine is made */
-  GESSO_LOG_WARNING = 3 /* what should be shown to people: the machine's GPU is not used */
+  GESSO_LOG_DEBUG = 1,  /* each pass of a generation: its canvases, rows and time; each request of an engine */
+  GESSO_LOG_INFO = 2,   /* what happens once: a file is opened, a model is loaded, an engine is made, a session saved */
+  GESSO_LOG_WARNING = 3 /* what a user probably does not want, and should be shown: the machine's GPU is not used */
 } gesso_log_level;
 /* Gets one message: a sentence or two in UTF-8 for people, without a line break, valid during the call. Its words may
- * change with any version. What fails is no message: see gesso_last_error. */
+ * change with any version. A call that fails returns a status; the log need not say so, too. */
 typedef void (*gesso_log_callback)(void* user_data, gesso_log_level level, const char* message);
 
 /* From now on the callback gets the messages of level `least` and above, of the whole process. It takes the place of
- * the one before; NULL ends the messages. Before the first call there are none. The callback comes on the threads that
- * call gesso and on the engines' own, also on several at a time. The old one may still be under way in another thread
- * when this returns, so user_data must live until no call of the library is under way. A callback should be quick, and
- * call nothing of gesso but this function. GESSO_ARGUMENT_ERROR for a level that is none. */
+ * the one before; NULL ends the messages. Before the first call there are none. GESSO_ARGUMENT_ERROR for a level that
+ * is none. The callback comes on the threads that call gesso and on the engines' own, also on several at a time. This
+ * function waits until no thread is inside the old callback any more; then its user_data may go. So the caller must not
+ * hold a lock that the old one takes. In a callback it does not wait. A callback should be quick, and what it calls of
+ * gesso is not logged. */
 GESSO_API gesso_status gesso_set_log_callback(gesso_log_callback callback, void* user_data, gesso_log_level least);
 
 /* ---------------------------------------------------------------------------------------------- devices ----------- */

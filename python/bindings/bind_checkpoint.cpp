@@ -86,9 +86,10 @@ void bind_checkpoint(nb::module_& module) {
           "open",
           [](nb::bytes path, bool mmap) {
             const std::string name(path.c_str(), path.size());
-            follow_logger();
-            ReleaseGil release;
-            return Checkpoint::open(name, {mmap, poll_signals});
+            return logged([&] {
+              const ReleaseGil release;
+              return Checkpoint::open(name, {mmap, poll_signals});
+            });
           },
           nb::arg("path"), nb::arg("mmap") = true,
           "Maps a GGUF file and its other parts, or reads them. The path is what os.fsencode() gives.")

@@ -38,9 +38,11 @@ auto call_engine(const Body& body) {
       if (python_ends && ending_thread != std::this_thread::get_id() && InCallback::depth == 0) sleep_until_the_end();
     }
   };
-  const ReleaseGil release;
-  const Stay stay;
-  return body();
+  return logged([&] {
+    const ReleaseGil release;
+    const Stay stay;
+    return body();
+  });
 }
 
 // A callback of the request has raised an exception, which PyRequest has.
@@ -145,15 +147,14 @@ std::function<void()> to_news(Function<nb::object()> callback) {
       call_python(*callback);
     } catch (nb::python_error& error) {
       error.restore();
-      PyErr_WriteUnraisable(callback->ptr());
+      outlive_python([&] { PyErr_WriteUnraisable(callback->ptr()); });
     }
   };
 }
 
 class PyEngine {
  public:
-  PyEngine(const Model& model, const EngineOptions& options)
-      : engine_(std::make_unique<Engine>(model, options)), has_thread_(options.has_thread) {}
+  PyEngine(std::unique_ptr<Engine> engine, bool has_thread) : engine_(std::move(engine)), has_thread_(has_thread) {}
 
   // When Python has ended, the engine's thread may sleep in a callback forever, so nobody waits for it. Before that a
   // callback may wait for what this thread would do next, so it gets some time only.
@@ -175,7 +176,6 @@ class PyEngine {
   PyRequest submit(std::vector<int32_t> ids, Session* session, GenerationOptions generation,
                    std::optional<double> deadline, int priority, nb::bytes key, bool keep_events,
                    Function<nb::object()> on_news) {
-    follow_logger();
     auto failure = keep_alive(nb::none());
     keep_failure(generation.on_step, failure, has_thread_);
     keep_failure(generation.on_canvas, failure, has_thread_);
@@ -269,10 +269,12 @@ void bind_engine(nb::module_& module) {
           "__init__",
           [](PyEngine* self, const Model& model, int64_t max_running, int64_t max_queued, int64_t memory_bytes,
              int64_t prefix_bytes, bool has_thread) {
-            follow_logger();
-            const ReleaseGil release;
             const EngineOptions options{max_running, max_queued, memory_bytes, prefix_bytes, has_thread};
-            new (self) PyEngine(model, options);
+            new (self) PyEngine(logged([&] {
+                                  const ReleaseGil release;
+                                  return std::make_unique<Engine>(model, options);
+                                }),
+                                has_thread);
           },
           nb::arg("model"), nb::arg("max_running"), nb::arg("max_queued"), nb::arg("memory_bytes"),
           nb::arg("prefix_bytes"), nb::arg("has_thread"))

@@ -101,9 +101,10 @@ void bind_model(nb::module_& module) {
                                       .progress = wrap_progress(on_progress),
                                       .interrupted = poll_signals,
                                       .copy_weights = copy_weights};
-            follow_logger();
-            ReleaseGil release;
-            new (self) Model(checkpoint, options);
+            new (self) Model(logged([&] {
+              const ReleaseGil release;
+              return Model(checkpoint, options);
+            }));
           },
           nb::arg("checkpoint"), nb::arg("device") = "auto", nb::arg("num_threads") = 0,
           nb::arg("activations") = "auto", nb::arg("on_progress") = nb::none(), nb::arg("exact_soft_embedding") = false,
@@ -128,9 +129,10 @@ void bind_model(nb::module_& module) {
           "save",
           [](const Session& self, nb::bytes path) {
             const std::string name(path.c_str(), path.size());
-            follow_logger();
-            ReleaseGil release;
-            self.save(name, poll_signals);
+            logged([&] {
+              const ReleaseGil release;
+              self.save(name, poll_signals);
+            });
           },
           nb::arg("path"), "Writes a file. The path is what os.fsencode() gives.")
       .def(
@@ -147,9 +149,10 @@ void bind_model(nb::module_& module) {
           "load",
           [](const Model& model, nb::bytes path) {
             const std::string name(path.c_str(), path.size());
-            follow_logger();
-            ReleaseGil release;
-            return Session::load(model, name, poll_signals);
+            return logged([&] {
+              const ReleaseGil release;
+              return Session::load(model, name, poll_signals);
+            });
           },
           nb::arg("model"), nb::arg("path"))
       .def_static(
@@ -177,9 +180,10 @@ void bind_model(nb::module_& module) {
           // The options are copied, because another call may use the caller's at the same time.
           [](Session& self, const Ids& ids, GenerationOptions options) {
             options.interrupted = poll_signals;
-            follow_logger();
-            ReleaseGil release;
-            return self.generate(ids, options);
+            return logged([&] {
+              const ReleaseGil release;
+              return self.generate(ids, options);
+            });
           },
           nb::arg("ids"), nb::arg("options"))
       .def("set_profiling", &Session::set_profiling, nb::arg("on"),

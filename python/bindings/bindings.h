@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "gesso/generation.h"
@@ -36,9 +38,35 @@ void bind_quantize(nb::module_& module);
 void bind_tokenizer(nb::module_& module);
 void bind_weight_scales(nb::module_& module);
 
-// From now on, Python's logger "gesso" gets the messages that its level lets through. Calls that log begin with this,
-// while they hold the GIL: a level may be changed at any time, and asking for it at each message would need the GIL.
-void follow_logger();
+// A call of Python that may log. While the object lives, Python's logger "gesso" gets the messages that its level let
+// through when the call began: a level may be changed at any time, and asking for it at each message would need the
+// GIL.
+class LoggedCall {
+ public:
+  LoggedCall();
+  ~LoggedCall();
+  LoggedCall(const LoggedCall&) = delete;
+  LoggedCall& operator=(const LoggedCall&) = delete;
+
+ private:
+  std::exception_ptr outer_;
+};
+// Throws what a handler of the logger has raised on this thread in the innermost LoggedCall, if it has.
+void raise_log_failure();
+
+// Returns body(), which releases the GIL and may log.
+template <typename Body>
+auto logged(const Body& body) {
+  const LoggedCall call;
+  if constexpr (std::is_void_v<decltype(body())>) {
+    body();
+    raise_log_failure();
+  } else {
+    auto result = body();
+    raise_log_failure();
+    return result;
+  }
+}
 
 // Makes options from their names and values. ArgumentError for a name that is not in the table; nb::cast_error for a
 // value of another kind.
@@ -87,6 +115,7 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> copy_to_numpy(const Range& values) {
 // is called many times per pass. It takes the GIL only now and then, because another Python thread can make it wait for
 // that.
 inline bool poll_signals() {
+  raise_log_failure();
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kInterval(50);
   thread_local Clock::time_point last;

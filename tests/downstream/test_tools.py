@@ -160,11 +160,18 @@ def test_json_lines(model, expected):
 
 
 def test_an_error_is_a_json_line_too(tmp_path):
-    command = [CLI, tmp_path / "none.gguf", TURNS[0], "--json"]
-    done = subprocess.run(command, text=True, capture_output=True)
-    (event,) = map(json.loads, done.stdout.splitlines())
-    assert event["event"] == "error" and f"{tmp_path}/none.gguf" in event["message"]
-    assert (done.returncode, done.stderr) == (1, f"gesso-cli: {event['message']}\n")
+    def error(*words, status: int) -> str:
+        done = subprocess.run([CLI, *words, "--json"], capture_output=True)
+        (event,) = map(json.loads, done.stdout.decode().splitlines())
+        assert event["event"] == "error" and done.returncode == status
+        told = done.stderr.decode(errors="replace").removeprefix("gesso-cli: ").removesuffix("\n")
+        assert event["message"] == told
+        return event["message"]
+
+    assert f"{tmp_path}/none.gguf" in error(tmp_path / "none.gguf", TURNS[0], status=1)
+    assert "\ufffd" in error(os.fsencode(tmp_path) + b"/\xff.gguf", TURNS[0], status=1)
+    assert "no option --bogus" in error(MODEL, "--bogus", status=2)
+    assert "usage: " in error(status=2)
 
 
 def test_a_place_where_no_state_can_be_saved_is_noticed_first(tmp_path):

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -80,10 +81,10 @@ TEST_CASE("passes and requests are told at the lowest level alone") {
   run();
   CHECK(log.with("made an engine").size() == 1);
   CHECK(log.with("submitted a request: 3 tokens, at most 2 canvases").size() == 1);
-  CHECK(log.with("1 canvas, 3 tokens of prompts").size() == 2);  // a first pass in the engine, and one in generate()
-  CHECK(log.with("done now, steps: 3").size() == 3);
+  CHECK(log.with(": 1 canvas, 3 tokens of prompts").size() == 2);  // a first pass in the engine, and one in generate()
+  CHECK(log.with("; canvases that are done now took 3 steps").size() == 3);
   REQUIRE(log.with("a request ended").size() == 1);
-  has(log.with("a request ended")[0], {"(length): 2 canvases, 6 steps"});
+  has(log.with("a request ended")[0], {"(length), 0 of 3 tokens in front were encoded already: 2 canvases, 6 steps"});
 }
 
 TEST_CASE("a failure is told in one line, whatever its text") {
@@ -92,8 +93,6 @@ TEST_CASE("a failure is told in one line, whatever its text") {
   RequestOptions options = canvases(1);
   options.generation.on_step = [](const StepEvent&) -> bool { throw std::runtime_error("one\nline"); };
   CHECK_THROWS_WITH(engine.submit({5}, options).result(), "one\nline");
-  engine.drain();
-  engine.close();
   REQUIRE(log.with("a request failed").size() == 1);
   has(log.with("a request failed")[0], {": one line"});
 }
@@ -138,6 +137,59 @@ TEST_CASE("a level that is none is refused, and the callback stays") {
   }
   tiny_model();
   CHECK(log.with("loaded a model").size() == 1);
+}
+
+TEST_CASE("what a callback calls of gesso is not told") {
+  const Model model = tiny_model();
+  int count = 0;
+  set_log_callback([&](LogLevel, const std::string&) {
+    ++count;
+    tiny_model();
+  });
+  tiny_model();
+  set_log_callback({});
+  CHECK(count == 2);  // the model was loaded, and has no tokenizer
+}
+
+TEST_CASE("a callback that was replaced is not called any more, and nobody is inside") {
+  std::atomic<bool> is_inside = false, may_leave = false, was_replaced = false;
+  set_log_callback([&](LogLevel, const std::string&) {
+    is_inside = true;
+    while (!may_leave) std::this_thread::yield();
+    is_inside = false;
+  });
+  std::thread logs([] { tiny_model(); });
+  while (!is_inside) std::this_thread::yield();
+  std::thread replaces([&] {
+    set_log_callback({});
+    CHECK(!is_inside);
+    was_replaced = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(!was_replaced);
+  may_leave = true;
+  replaces.join();
+  logs.join();
+}
+
+TEST_CASE("a callback gets no level that it does not want, while others are set") {
+  const Model model = tiny_model();
+  std::atomic<bool> is_over = false;
+  std::atomic<int> wrong = 0, right = 0;
+  std::thread thread([&] {
+    while (!is_over) model.generate({{5, 6, 7}}, canvases(1).generation);
+  });
+  for (int i = 0; i < 300; ++i) {
+    set_log_callback([&](LogLevel, const std::string&) { ++right; }, LogLevel::kDebug);
+    std::this_thread::yield();
+    set_log_callback([&](LogLevel level, const std::string&) { wrong += level < LogLevel::kWarning; },
+                     LogLevel::kWarning);
+  }
+  is_over = true;
+  thread.join();
+  set_log_callback({});
+  CHECK(wrong == 0);
+  CHECK(right > 0);
 }
 
 TEST_CASE("callbacks change while threads log") {

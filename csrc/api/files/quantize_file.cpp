@@ -255,9 +255,11 @@ QuantizedFile quantize_file(const std::string& source, const std::string& target
   GgufWriter writer(target, keys, described);
   Conversion(checkpoint, importance, options).write(writer, plan, file);
   writer.finish();
-  log_message(LogLevel::kInfo, "wrote ", io::quoted(target), " with the preset ", preset, ": ",
-              size_text(static_cast<int64_t>(file.num_bytes)), " of tensors, from ",
-              size_text(static_cast<int64_t>(file.source_bytes)), ", in ", timer.text());
+  log_message(LogLevel::kInfo, [&] {
+    return concat("wrote ", io::quoted(target), " with the preset ", preset, ": ",
+                  size_text(static_cast<int64_t>(file.num_bytes)), " of tensors, from ",
+                  size_text(static_cast<int64_t>(file.source_bytes)), ", in ", timer.text());
+  });
   return file;
 }
 

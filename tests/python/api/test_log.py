@@ -4,6 +4,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -12,6 +13,7 @@ from gesso.files.short_names import bundled_models
 from python.tiny_model import tiny_model
 
 PROMPT = [10, 11, 12]
+ENDLESS = {"max_new_tokens": 1, "max_denoising_steps": 1 << 20, "confidence_threshold": 0.0}
 LOGGER = logging.getLogger("gesso")
 
 
@@ -77,27 +79,111 @@ def test_an_engines_thread_tells_of_its_requests(path, caplog):
     assert "a request ended after " in told
 
 
-def test_ctrl_c_in_a_handler_ends_the_call(path, handler):
-    model = gesso.load(path, "cpu", 1)
-    handler.does = lambda record: signal.raise_signal(signal.SIGINT)
-    LOGGER.setLevel(logging.DEBUG)
-    with pytest.raises(KeyboardInterrupt):
-        model.generate(PROMPT, max_new_tokens=1, max_denoising_steps=1 << 20, confidence_threshold=0.0)
+class Late(BaseException):
+    """What a signal's handler may raise to end a call that takes too long."""
 
 
-def test_a_handler_that_raises_disturbs_nothing(path, handler, monkeypatch):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, Late, TimeoutError])
+def test_what_a_signal_raises_in_a_handler_ends_the_call(path, handler, error):
+    def end(*_):
+        raise error
+
     model = gesso.load(path, "cpu", 1)
-    expected = model.generate(PROMPT, max_new_tokens=1).sequences
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        handler.does = lambda record: signal.raise_signal(signal.SIGTERM)
+        LOGGER.setLevel(logging.DEBUG)
+        with pytest.raises(error):
+            model.generate(PROMPT, **ENDLESS)
+        LOGGER.setLevel(logging.INFO)
+        with pytest.raises(error):  # the last message of a call is behind its last poll
+            gesso.load(path, "cpu", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    handler.does = lambda record: None
+    assert gesso.load(path, "cpu", 1)
+
+
+def test_what_a_handler_raises_on_an_engines_thread_is_ignored_and_told(path, handler, monkeypatch):
     seen = []
     monkeypatch.setattr(sys, "unraisablehook", seen.append)
 
     def fail(record):
-        raise ValueError("from a handler")
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError("from a handler")
 
+    model = gesso.load(path, "cpu", 1)
+    expected = model.generate(PROMPT, max_new_tokens=1)[0].ids
     handler.does = fail
     LOGGER.setLevel(logging.DEBUG)
-    assert model.generate(PROMPT, max_new_tokens=1).sequences == expected
+    with gesso.Engine(model) as engine:
+        assert engine.submit(PROMPT, max_new_tokens=1).result().ids == expected
     assert {str(each.exc_value) for each in seen} == {"from a handler"}
+
+
+def test_a_handler_may_call_gesso(path, handler):
+    told = []
+
+    def load(record):
+        told.append(record.getMessage())
+        gesso.load(path, "cpu", 1)
+
+    handler.does = load
+    LOGGER.setLevel(logging.DEBUG)
+    gesso.load(path, "cpu", 1)
+    assert 2 <= len(told) < 5
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "sys.modules['logging'] = None",
+        "sys.modules['logging'] = types.ModuleType('logging')",
+        "import logging; logging.getLogger = unittest.mock.MagicMock()",
+        "import logging; logging.setLoggerClass(type('L', (logging.Logger,), {'isEnabledFor': lambda *_: 1}))",
+        "import logging; logging.disable()",
+    ],
+)
+def test_a_program_may_have_another_logging(code):
+    code = f"""
+import sys, types, unittest.mock
+import gesso
+{code}
+model = gesso.load({str(bundled_models()["mini"])!r}, "cpu", 1)
+model.generate([10, 11], max_new_tokens=1, max_denoising_steps=1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_python_may_end_while_a_thread_logs(path):
+    code = f"""
+import logging, sys, threading, time
+import gesso
+class Handler(logging.Handler):
+    def emit(self, record):
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError
+sys.unraisablehook = lambda *_: None
+logging.getLogger("gesso").addHandler(Handler())
+logging.getLogger("gesso").setLevel("DEBUG")
+model = gesso.load({str(path)!r}, "cpu", 1)
+engine = gesso.Engine(model)
+for _ in range(3):
+    engine.submit({PROMPT}, **{ENDLESS})
+def generate():
+    while True:
+        try:
+            model.generate({PROMPT}, max_new_tokens=1)
+        except ValueError:
+            pass
+for _ in range(3):
+    threading.Thread(daemon=True, target=generate).start()
+time.sleep(0.2)
+"""
+    for _ in range(4):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_program_without_logging_pays_nothing_and_prints_nothing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-LEVELS = ("debug", "info", "warning")
+LEVELS = ("debug", "info")
 
 
 def add_log(group: argparse._ActionsContainer) -> None:
