@@ -206,7 +206,7 @@ downstream: tools
 wheel: $(VENV)/.build
 	rm -rf build/wheel
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
-	  -Cbuild-dir=$(PACKAGE) -w build/wheel .
+	  --config-settings=build-dir=$(PACKAGE) -w build/wheel .
 	$(BIN)/python tests/lint/check_wheel.py build/wheel/*.whl
 
 # The objects of the package, of `make cuda` and of `make aarch64` are taken, so only what is for one Python is compiled.
@@ -316,9 +316,11 @@ define build
 endef
 
 # The files below are stamps. Each is newer than what it was made from.
+# The first pip that knows --config-settings is 22.1. Ubuntu 22.04 has an older one, and Debian 12 one without -C.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "gesso needs Python 3.10 or newer")'
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) "pip>=22.1"
 	@touch $@
 
 # The tools that build gesso stay in $(VENV). With pip's build isolation every build would start from nothing.
@@ -329,7 +331,7 @@ $(VENV)/.build: pyproject.toml $(if $(LOCKED),$(LOCK)) | $(VENV)/.python
 $(VENV)/.package: $(SOURCES) | $(VENV)/.build
 	@echo "Building and installing gesso into $(VENV); the first time takes a few minutes."
 	$(if $(CMAKE_FLAGS),CMAKE_ARGS="$(CMAKE_FLAGS)") $(PIP) --no-build-isolation $(if $(LOCKED),--no-deps) \
-	  -Cbuild-dir=$(PACKAGE) -Ccmake.define.GESSO_TEST_MODULES=ON .
+	  --config-settings=build-dir=$(PACKAGE) --config-settings=cmake.define.GESSO_TEST_MODULES=ON .
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.package
