@@ -78,15 +78,12 @@ void log_loaded(const Model& model, const std::vector<io::NamedTensor>& tensors,
                   types_text(tensors), "); on ", model.device(), " with ", model.activations(), " activations",
                   on_cpu_text(model));
   });
-  if (!model.tokenizer()) {
-    log_message(LogLevel::kInfo,
-                [&] { return std::string("the model has no tokenizer: it reads and writes token ids alone"); });
-  } else if (!model.tokenizer()->chat_template().empty() && !model.tokenizer()->knows_chat()) {
-    log_message(LogLevel::kInfo, [&] {
-      return concat("the model's chat template is none of the published ones: C and C++ programs must run ",
-                    "it themselves");
-    });
-  }
+  log_message(LogLevel::kInfo, [&]() -> std::string {
+    const std::optional<Tokenizer>& tokenizer = model.tokenizer();
+    if (!tokenizer) return "the model has no tokenizer: it reads and writes token ids alone";
+    if (tokenizer->chat_template().empty() || tokenizer->knows_chat()) return "";
+    return "the model's chat template is none of the published ones: C and C++ programs must run it themselves";
+  });
 }
 
 }  // namespace
