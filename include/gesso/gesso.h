@@ -92,13 +92,13 @@ typedef enum gesso_log_level {
  * change with any version. A call that fails returns a status; the log need not say so, too. */
 typedef void (*gesso_log_callback)(void* user_data, gesso_log_level level, const char* message);
 
-/* From now on the callback gets the messages of level `least` and above, of the whole process. It takes the place of
- * the one before; NULL ends the messages. Before the first call there are none. GESSO_ARGUMENT_ERROR for a level that
- * is none. The callback comes on the threads that call gesso and on the engines' own, also on several at a time. This
- * function waits until no thread is inside the old callback any more; then its user_data may go. So the caller must not
- * hold a lock that the old one takes. In a callback it does not wait. A callback should be quick, and what it calls of
- * gesso is not logged. */
-GESSO_API gesso_status gesso_set_log_callback(gesso_log_callback callback, void* user_data, gesso_log_level least);
+/* From now on the callback gets the messages of level `least`, a gesso_log_level, and above, of the whole process. It
+ * takes the place of the one before; NULL ends the messages. Before the first call there are none. GESSO_ARGUMENT_ERROR
+ * for a level that is none. The callback comes on the threads that call gesso and on the engines' own, also on several
+ * at a time. This function waits until no thread is inside the old callback any more; then its user_data may go. So the
+ * caller must not hold a lock that the old one takes. In a callback it does not wait. A callback should be quick, and
+ * what it calls of gesso is not logged. */
+GESSO_API gesso_status gesso_set_log_callback(gesso_log_callback callback, void* user_data, int least);
 
 /* ---------------------------------------------------------------------------------------------- devices ----------- */
 

@@ -50,7 +50,7 @@ TEST_CASE("a log callback gets the levels that it wants, until it is NULL") {
   REQUIRE(gesso_set_log_callback(keep, &messages, GESSO_LOG_WARNING) == GESSO_OK);
   { const Loaded again; }
   CHECK(messages.empty());
-  CHECK(gesso_set_log_callback(keep, &messages, static_cast<gesso_log_level>(7)) == GESSO_ARGUMENT_ERROR);
+  CHECK(gesso_set_log_callback(keep, &messages, 7) == GESSO_ARGUMENT_ERROR);
   CHECK(gesso::test::said("expected a level from 1 (debug) to 3 (warning), got 7"));
   REQUIRE(gesso_set_log_callback(nullptr, nullptr, GESSO_LOG_DEBUG) == GESSO_OK);
   { const Loaded again; }

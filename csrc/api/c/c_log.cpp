@@ -5,7 +5,7 @@
 
 #include "api/c/c_status.h"
 
-gesso_status gesso_set_log_callback(gesso_log_callback callback, void* user_data, gesso_log_level least) {
+gesso_status gesso_set_log_callback(gesso_log_callback callback, void* user_data, int least) {
   return gesso::c::guarded([&] {
     gesso::LogCallback wrapped;
     if (callback) {
