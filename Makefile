@@ -172,7 +172,7 @@ IS_DEBIAN := $(shell grep -sx 'ID=debian' /etc/os-release)
 aarch64: $(VENV)/.test $(if $(IS_DEBIAN),$(ARM_PYTHON)/.packages)
 	$(call build,aarch64,$(WITH_ARM_PYTHON))
 	$(if $(IS_DEBIAN),MAKEFLAGS= MAKELEVEL= $(BIN)/cmake --build $(ARM) --target site --parallel $(JOBS))
-	$(BIN)/ctest --preset aarch64
+	$(BIN)/ctest --preset aarch64 --parallel $(JOBS)
 	$(BIN)/cmake --install $(ARM) --prefix $(ARM)/prefix
 	$(BIN)/cmake -S tools -B $(ARM)/tools -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=$(abspath $(ARM)/prefix) \
 	  -DCMAKE_TOOLCHAIN_FILE=$(abspath cmake/aarch64.cmake)

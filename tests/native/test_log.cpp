@@ -179,7 +179,7 @@ TEST_CASE("a callback gets no level that it does not want, while others are set"
   std::thread thread([&] {
     while (!is_over) model.generate({{5, 6, 7}}, canvases(1).generation);
   });
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 100; ++i) {
     set_log_callback([&](LogLevel, const std::string&) { ++right; }, LogLevel::kDebug);
     std::this_thread::yield();
     set_log_callback([&](LogLevel level, const std::string&) { wrong += level < LogLevel::kWarning; },
@@ -201,7 +201,7 @@ TEST_CASE("callbacks change while threads log") {
       for (int j = 0; j < 5; ++j) model.generate({{5, 6, 7}}, canvases(1).generation);
     });
   }
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 100; ++i) {
     set_log_callback([&, owned = std::string(100, 'x')](LogLevel, const std::string&) { count += owned.size() == 100; },
                      LogLevel::kDebug);
     std::this_thread::yield();
