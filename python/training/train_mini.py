@@ -17,9 +17,10 @@ On a machine with other work, the run takes what is left if it is started like t
 
 Threads that wait must not turn in a loop, and large tensors should not go back to the system after each use.
 
---parts-from says where the second and the third part begin. The second has sums more often, and tools that are asked
-about any words; begin it when the other tasks are learnt. In the third, what is learnt comes less often, and the model
-also sees canvases with its own mistakes. Lines of the log have "part": 2 or 3 from there on.
+--parts-from says where the second part and those behind it begin. The second has sums more often, and tools that are
+asked about any words; begin it when the other tasks are learnt. From the third on, what is learnt comes less often, and
+the model also sees canvases with its own mistakes. In the fourth, questions have others before them. Lines of the log
+have "part": 2 and so on.
 
 The learning rate rises, stays, and falls only when --decay-from says so: a run that is cut into pieces does not know
 its end. The folder gets log.jsonl, the curve of the losses; state.pt, the whole state; and weights.safetensors, the
@@ -49,7 +50,9 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=100)
     parser.add_argument("--decay-from", type=int, help="the step where the learning rate begins to fall")
     parser.add_argument("--decay-steps", type=int, default=1000)
-    parser.add_argument("--parts-from", type=int, nargs="*", default=[], help="the steps where parts 2 and 3 begin")
+    parser.add_argument(
+        "--parts-from", type=int, nargs="*", default=[], metavar="STEP", help="where parts 2, 3 and 4 begin"
+    )
     parser.add_argument("--log-every", type=int, default=50)
     parser.add_argument("--held-out-every", type=int, default=200)
     parser.add_argument("--save-minutes", type=float, default=5)

@@ -68,7 +68,7 @@ def make_batch(pairs: list[tuple[list[int], list[int]]], canvas_lengths: list[in
 
 
 class Batches:
-    """parts_from: the steps where the second and the third part of a training begin, as far as they do."""
+    """parts_from: the steps where the second part of a training and those behind it begin, as far as they do."""
 
     def __init__(
         self,

@@ -1,16 +1,18 @@
 """Draws dialogues of all tasks, those for training or those that are held out.
 
-A training may have three parts; each goes on with what the one before has not taught. In the second, sums come more
-often, and tools are asked about any words. In the third, what is learnt already comes less often. What the first part
-draws, and what is held out, does not depend on them.
+A training may have four parts; each goes on with what the one before has not taught. In the second, sums come more
+often, and tools are asked about any words. In the third, what is learnt already comes less often. In the fourth, many
+dialogues go on: other questions and their answers stand before the question, also those that a tool has answered. What
+the first part draws, and what is held out, does not depend on them.
 """
 
 from __future__ import annotations
 
 import random
 from itertools import accumulate
+from typing import Any
 
-from mini.dialogue import Dialogue, Draw
+from mini.dialogue import Dialogue, Draw, assistant
 from mini.split import is_held_out
 from mini.tasks import TASKS, small_talk
 
@@ -42,8 +44,11 @@ WEIGHTS = {
         "memory": 0.5,
         "refuse": 0.5,
     },
+    4: {"arithmetic": 4.0, "passage": 3.0, "extract": 2.0, "tool_call": 3.0, "tool_answer": 2.0, "tool_unused": 1.5},
 }
-NUM_PARTS = 3
+NUM_PARTS = 4
+EARLIER_SHARE = 0.4
+WITHOUT_TOOLS = [name for name in TASKS if not name.startswith("tool_")]
 BOUNDS = {
     part: list(accumulate(WEIGHTS.get(part, {}).get(name, task.weight) for name, task in TASKS.items()))
     for part in range(1, NUM_PARTS + 1)
@@ -57,10 +62,22 @@ def _small_talk(draw: Draw) -> Dialogue:
     return dialogue
 
 
+def _earlier_turns(draw: Draw, dialogue: Dialogue) -> list[dict[str, Any]]:
+    """Returns another question and its answer. Where tools are offered, one of them has answered it."""
+    offered = {tool["function"]["name"] for tool in dialogue.tools}
+    while True:
+        earlier = TASKS["tool_answer" if offered else draw.one_of(WITHOUT_TOOLS)].make(draw)
+        calls = [call for message in earlier.messages for call in message.get("tool_calls", [])]
+        if not is_held_out(earlier.content) and {call["function"]["name"] for call in calls} <= offered:
+            return [*earlier.messages, assistant(earlier.text)]
+
+
 def _decorate(draw: Draw, task: str, dialogue: Dialogue) -> None:
     """Adds what every task may have: a thought, turns before it, or a system message."""
     if task in THOUGHTS and draw.chance(THINKING_SHARE):
         dialogue.thinking, dialogue.thought = True, THOUGHTS[task]
+    while draw.part >= 4 and draw.chance(EARLIER_SHARE):
+        dialogue.messages = [*_earlier_turns(draw, dialogue), *dialogue.messages]
     if draw.chance(HISTORY_SHARE):
         before = _small_talk(draw)
         dialogue.messages = [*before.messages, {"role": "assistant", "content": before.text}, *dialogue.messages]

@@ -34,7 +34,7 @@ class Plan:
 
     warm_up: steps until the learning rate is at its top; also after a start from weights alone.
     decay_from, decay_steps: where the learning rate begins to fall to zero, and in how many steps; None: not yet.
-    parts_from: the steps where the second and the third part begin, as far as they do; see `generator` and `objective`.
+    parts_from: the steps where the second part and those behind it begin, as far as they do; see `generator`.
     """
 
     seed: int
