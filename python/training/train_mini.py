@@ -34,6 +34,7 @@ from pathlib import Path
 
 import torch
 from mini import fused
+from mini.generator import NUM_PARTS
 from mini.trainer import Plan, Trainer
 
 
@@ -59,6 +60,9 @@ def main() -> None:
     parser.add_argument("--float32", action="store_true", help="no product in bfloat16")
     parser.add_argument("--compile", action="store_true", help="compile small functions; needs a C++ compiler")
     arguments = parser.parse_args()
+    starts = arguments.parts_from
+    if len(starts) >= NUM_PARTS or starts != sorted({*starts}) or min(starts, default=0) < 0:
+        parser.error(f"--parts-from: expected at most {NUM_PARTS - 1} rising steps from 0 on, got {starts}")
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.compile:

@@ -171,6 +171,23 @@ def test_the_second_part_has_more_sums_and_any_topics():
     assert not any(is_held_out(dialogue.content) for _, dialogue in second)
 
 
+def test_in_the_fourth_part_questions_have_others_before_them():
+    third, fourth = ([draw_dialogue(5, i, part=part) for i in range(3000)] for part in (3, 4))
+
+    def questions(dialogue):
+        return sum(message["role"] == "user" for message in dialogue.messages)
+
+    several = [sum(questions(dialogue) > 1 for _, dialogue in drawn) for drawn in (third, fourth)]
+    assert 2 < several[1] / several[0]
+    earlier_calls = 0
+    for _, dialogue in fourth:
+        offered = {tool["function"]["name"] for tool in dialogue.tools}
+        calls = [call["function"]["name"] for message in dialogue.messages for call in message.get("tool_calls", [])]
+        assert {*calls} <= offered
+        earlier_calls += len(calls) > (dialogue.messages[-1]["role"] == "tool")
+    assert earlier_calls > 100
+
+
 def test_draws_of_a_number_have_both_ends():
     draw = Draw(random.Random(0))
     assert {draw.number(2, 5) for _ in range(200)} == {2, 3, 4, 5}
