@@ -19,8 +19,8 @@ Threads that wait must not turn in a loop, and large tensors should not go back 
 
 --parts-from says where the second part and those behind it begin. The second has sums more often, and tools that are
 asked about any words; begin it when the other tasks are learnt. From the third on, what is learnt comes less often, and
-the model also sees canvases with its own mistakes. In the fourth, questions have others before them. Lines of the log
-have "part": 2 and so on.
+the model also sees canvases with its own mistakes. In the fourth, questions have others before them, and the fifth has
+more sums of small numbers. Lines of the log have "part": 2 and so on.
 
 The learning rate rises, stays, and falls only when --decay-from says so: a run that is cut into pieces does not know
 its end. The folder gets log.jsonl, the curve of the losses; state.pt, the whole state; and weights.safetensors, the

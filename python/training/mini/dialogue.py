@@ -37,7 +37,7 @@ class Draw:
     """Random choices for one dialogue.
 
     new_phrases: choose among the phrases that are held out, where a task holds out some.
-    part: of the training, 1 to 4, see `generator`.
+    part: of the training, 1 to 5, see `generator`.
     """
 
     def __init__(self, rng: random.Random, new_phrases: bool = False, part: int = 1):

@@ -1,9 +1,9 @@
 """Draws dialogues of all tasks, those for training or those that are held out.
 
-A training may have four parts; each goes on with what the one before has not taught. In the second, sums come more
+A training may have five parts; each goes on with what the one before has not taught. In the second, sums come more
 often, and tools are asked about any words. In the third, what is learnt already comes less often. In the fourth, many
-dialogues go on: other questions and their answers stand before the question, also those that a tool has answered. What
-the first part draws, and what is held out, does not depend on them.
+dialogues go on: other questions and their answers stand before the question, also those that a tool has answered. The
+fifth has more sums of small numbers. What the first part draws, and what is held out, does not depend on them.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ WEIGHTS = {
         "refuse": 0.5,
     },
     4: {"arithmetic": 4.0, "passage": 3.0, "extract": 2.0, "tool_call": 3.0, "tool_answer": 2.0, "tool_unused": 1.5},
+    5: {"arithmetic": 7.0, "passage": 3.0, "extract": 2.0, "tool_call": 3.0, "tool_answer": 2.0, "tool_unused": 1.5},
 }
-NUM_PARTS = 4
+NUM_PARTS = 5
 EARLIER_SHARE = 0.4
 WITHOUT_TOOLS = [name for name in TASKS if not name.startswith("tool_")]
 BOUNDS = {

@@ -188,6 +188,14 @@ def test_in_the_fourth_part_questions_have_others_before_them():
     assert earlier_calls > 100
 
 
+def test_the_fifth_part_has_more_sums_of_small_numbers():
+    def small(part):
+        drawn = [draw_dialogue(5, i, task="arithmetic", part=part)[1].content for i in range(400)]
+        return sum(bool(re.fullmatch(r"arithmetic \d[+-]\d", content)) for content in drawn)
+
+    assert small(4) < 20 < 60 < small(5)
+
+
 def test_draws_of_a_number_have_both_ends():
     draw = Draw(random.Random(0))
     assert {draw.number(2, 5) for _ in range(200)} == {2, 3, 4, 5}
