@@ -30,6 +30,7 @@ averaged weights in 8 bits. `mini/objective.py` says what the loss is.
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -38,25 +39,37 @@ from mini.generator import NUM_PARTS
 from mini.trainer import Plan, Trainer
 
 
+def positive(text: str) -> float:
+    if 0 < (value := float(text)) < math.inf:
+        return value
+    raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+
+
+def positive_int(text: str) -> int:
+    if (value := int(text)) > 0:
+        return value
+    raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder of the state, the weights and the log")
     parser.add_argument("--weights", type=Path, help="begin with these weights if the folder has no state")
-    parser.add_argument("--steps", type=int, default=1_000_000, help="the step to end at")
-    parser.add_argument("--batch", type=int, default=64, help="dialogues in a step")
+    parser.add_argument("--steps", type=positive_int, default=1_000_000, help="the step to end at")
+    parser.add_argument("--batch", type=positive_int, default=64, help="dialogues in a step")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--muon-rate", type=float, default=0.01)
-    parser.add_argument("--adam-rate", type=float, default=2e-3)
-    parser.add_argument("--warm-up", type=int, default=100)
+    parser.add_argument("--threads", type=positive_int, default=2)
+    parser.add_argument("--muon-rate", type=positive, default=0.01)
+    parser.add_argument("--adam-rate", type=positive, default=2e-3)
+    parser.add_argument("--warm-up", type=positive_int, default=100)
     parser.add_argument("--decay-from", type=int, help="the step where the learning rate begins to fall")
-    parser.add_argument("--decay-steps", type=int, default=1000)
+    parser.add_argument("--decay-steps", type=positive_int, default=1000)
     parser.add_argument(
         "--parts-from", type=int, nargs="*", default=[], metavar="STEP", help="where parts 2, 3 and 4 begin"
     )
-    parser.add_argument("--log-every", type=int, default=50)
-    parser.add_argument("--held-out-every", type=int, default=200)
-    parser.add_argument("--save-minutes", type=float, default=5)
+    parser.add_argument("--log-every", type=positive_int, default=50)
+    parser.add_argument("--held-out-every", type=positive_int, default=200)
+    parser.add_argument("--save-minutes", type=positive, default=5)
     parser.add_argument("--float32", action="store_true", help="no product in bfloat16")
     parser.add_argument("--compile", action="store_true", help="compile small functions; needs a C++ compiler")
     arguments = parser.parse_args()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -54,8 +55,11 @@ def save_weights(file: Path, weights: dict[str, Tensor], progress: Progress) -> 
 
 def load_weights(file: Path) -> tuple[dict[str, Tensor], Progress]:
     """Returns the weights of a file of `save_weights`, and how far the training was."""
-    stored = load_file(file)
-    progress = Progress(int(stored.pop("step")), float(stored.pop("cpu_minutes")))
+    try:
+        stored = load_file(file)
+        progress = Progress(int(stored.pop("step")), float(stored.pop("cpu_minutes")))
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"{file}: expected weights that a training has written: {error}") from None
     weights = {}
     for name, tensor in stored.items():
         if name.endswith(".int8"):
@@ -79,4 +83,6 @@ def copy_into(model: nn.Module, weights: dict[str, Tensor]) -> None:
             f"checkpoint: other tensors than the model's: {sorted(parameters.keys() ^ weights.keys())[:4]}"
         )
     for name, parameter in parameters.items():
+        if parameter.shape != weights[name].shape:
+            raise ValueError(f"{name}: expected shape {[*parameter.shape]}, got {[*weights[name].shape]}")
         parameter.copy_(weights[name])

@@ -71,6 +71,18 @@ def test_weights_come_back_within_their_rounding(tmp_path):
         assert (named(other)[name] - parameter).abs().max() <= parameter.abs().max() / 250, name
 
 
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    model = Mini(Sizes(vocab=64))
+    weights = named(model) | {"norm.weight": torch.ones(1)}  # torch would copy it to all columns
+    with pytest.raises(ValueError, match=r"norm\.weight: expected shape \[256\], got \[1\]"):
+        copy_into(model, weights)
+    file = tmp_path / "weights.safetensors"
+    for content in (b"", b"GGUF" + bytes(40)):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="weights.safetensors: expected weights that a training has written"):
+            load_weights(file)
+
+
 def test_a_run_starts_from_weights(tmp_path):
     curve(tmp_path / "a")
     lines = curve(tmp_path / "b", weights=tmp_path / "a" / "weights.safetensors", steps=4)

@@ -60,8 +60,8 @@ def steps(a: int, b: int, sign: str) -> str:
 
 
 def _numbers(draw: Draw) -> tuple[int, int]:
-    """Of numbers that are drawn evenly, one pair in a hundred has one digit each. People ask for 1 + 1 first, so the fifth
-    part of a training has more of these."""
+    """Of numbers that are drawn evenly, one pair in a hundred has one digit each. People ask for 1 + 1 first, so the
+    fifth part of a training has more of these."""
     if draw.part >= 5 and draw.chance(0.25):
         return draw.number(0, 9), draw.number(0, 9)
     return draw.number(0, 99), draw.number(0, 99)
