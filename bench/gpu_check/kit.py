@@ -74,7 +74,9 @@ def fill(stage: Path, build: Path, packages: Path | None, is_rehearsal: bool) ->
 def unpack(archive: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with tarfile.open(archive, "r:xz") as tar:
-        tar.extractall(folder, filter="data")
+        # Python 3.11.3 and earlier, as in Debian 12, have no filters, and ignore this.
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(folder)
     if (folder / "site").exists():
         for model in (ROOT / "python/gesso/bundled").glob("*.gguf"):
             shutil.copy(model, folder / "site/gesso/bundled")
