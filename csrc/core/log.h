@@ -14,8 +14,8 @@ namespace gesso {
 bool logs(LogLevel level) noexcept;
 void write_log(LogLevel level, std::string message);
 
-// Logs what `text()` returns, if it is not empty. It is only called if somebody wants messages of this level. Nothing is
-// thrown: a message is not worth a failure. No lock may be held that a callback may want.
+// Logs what `text()` returns, if it is not empty. It is only called if somebody wants messages of this level. Nothing
+// is thrown: a message is not worth a failure. No lock may be held that a callback may want.
 template <typename Text>
 void log_message(LogLevel level, const Text& text) noexcept {
   if (!logs(level)) return;
