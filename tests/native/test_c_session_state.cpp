@@ -109,5 +109,7 @@ TEST_CASE("a saved session that is damaged, truncated, or of another model is re
   CHECK(gesso_session_load(loaded.model, "/no/such/session", &made) == GESSO_IO_ERROR);
   CHECK(gesso_session_save(session.session, "/no/such/folder/session") == GESSO_IO_ERROR);
   CHECK(gesso_session_save(session.session, "") == GESSO_ARGUMENT_ERROR);
+  CHECK(gesso_session_check_save("/no/such/folder/session") == GESSO_IO_ERROR);
+  CHECK(gesso_session_check_save(saved.path.c_str()) == GESSO_OK);
   CHECK(made == nullptr);
 }
