@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--decay-from", type=int, help="the step where the learning rate begins to fall")
     parser.add_argument("--decay-steps", type=positive_int, default=1000)
     parser.add_argument(
-        "--parts-from", type=int, nargs="*", default=[], metavar="STEP", help="where parts 2, 3 and 4 begin"
+        "--parts-from", type=int, nargs="*", default=[], metavar="STEP", help="where part 2 and those behind it begin"
     )
     parser.add_argument("--log-every", type=positive_int, default=50)
     parser.add_argument("--held-out-every", type=positive_int, default=200)
