@@ -181,7 +181,7 @@ TEST_CASE("a callback gets no level that it does not want, while others are set"
   });
   for (int i = 0; i < 100; ++i) {
     set_log_callback([&](LogLevel, const std::string&) { ++right; }, LogLevel::kDebug);
-    std::this_thread::yield();
+    while (right <= i) std::this_thread::yield();
     set_log_callback([&](LogLevel level, const std::string&) { wrong += level < LogLevel::kWarning; },
                      LogLevel::kWarning);
   }
@@ -189,12 +189,12 @@ TEST_CASE("a callback gets no level that it does not want, while others are set"
   thread.join();
   set_log_callback({});
   CHECK(wrong == 0);
-  CHECK(right > 0);
 }
 
 TEST_CASE("callbacks change while threads log") {
   const Model model = tiny_model();
   std::atomic<int> count = 0;
+  set_log_callback([&](LogLevel, const std::string&) { ++count; }, LogLevel::kDebug);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
