@@ -107,9 +107,11 @@ std::string check_pointer(const void* pointer, int device) {
   return "an argument points to memory of another device";
 }
 
-// A word in a struct may be any value. It counts as a pointer if it is the address of memory that exists.
+// A word in a struct may be any value. It counts as a pointer if it is the address of memory that exists. Below 4 GiB
+// there is at most the heap of a program that is not position independent, such as Debian's Python, and there the words
+// that are two numbers: 0.001 as a float and a zero behind it are the address 0x3a83126f.
 std::string check_word(const void* word) {
-  constexpr uintptr_t kPageBytes = 4096, kLowest = 1 << 16, kEnd = uintptr_t{1} << 47;
+  constexpr uintptr_t kPageBytes = 4096, kLowest = uintptr_t{1} << 32, kEnd = uintptr_t{1} << 47;
   const uintptr_t address = reinterpret_cast<uintptr_t>(word);
   if (address < kLowest || address >= kEnd || Heap::instance().is_near(word)) return "";
   unsigned char is_resident;
