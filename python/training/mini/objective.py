@@ -64,7 +64,10 @@ def first_pass(
 
 
 def sampled(raw_logits: Tensor, temperature: Tensor, layout: Layout, random: torch.Generator) -> Tensor:
-    """Returns the canvases that the sampler makes of a pass, [R], each sequence with an entropy bound of its own."""
+    """Returns the canvases that the sampler makes of a pass, int64 [R], each sequence with an entropy bound of its own.
+
+    raw_logits: float [R, V], before the soft cap. temperature: [R, 1].
+    """
     logs = (fused.cap(raw_logits) / temperature).log_softmax(-1)
     shares = logs.exp()
     drawn = (shares / torch.empty_like(shares).exponential_(generator=random)).argmax(-1)
