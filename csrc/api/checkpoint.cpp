@@ -101,7 +101,7 @@ Checkpoint Checkpoint::open(const std::string& path, const OpenOptions& options)
   }
   const io::GgufFile& file = *checkpoint.file_;
   log_message(LogLevel::kInfo, [&] {
-    return concat("opened ", io::quoted(path), ": ", size_text(static_cast<int64_t>(file.file_bytes)), " in ",
+    return concat("opened ", path, ": ", size_text(static_cast<int64_t>(file.file_bytes)), " in ",
                   count_text(std::ssize(file.files), "file"), ", ", count_text(std::ssize(file.tensors), "tensor"),
                   ", ", options.mmap ? "mapped" : "read", " in ", timer.text());
   });

@@ -250,7 +250,7 @@ void Session::save(const std::string& path, const std::function<bool()>& interru
   platform::PartialFile file = new_file(path);
   session->save(session->context(interrupted), [&](std::span<const std::byte> bytes) { file.write(bytes); });
   file.finish();
-  log_message(LogLevel::kInfo, [&] { return concat("saved a session to ", io::quoted(path), " in ", timer.text()); });
+  log_message(LogLevel::kInfo, [&] { return concat("saved a session to ", path, " in ", timer.text()); });
 }
 
 std::vector<std::byte> Session::save(const std::function<bool()>& interrupted) const {
@@ -287,7 +287,7 @@ Session Session::load(const Model& model, const std::string& path, const std::fu
   // The file is read, not mapped: whatever others do to it meanwhile, its bytes stay those that are checked again.
   const io::FileBytes file(path, io::FileAccess::kRead, interrupted);
   Session session = Impl::load(model, path, file.bytes(), interrupted);
-  log_message(LogLevel::kInfo, [&] { return concat("loaded a session of ", io::quoted(path), " in ", timer.text()); });
+  log_message(LogLevel::kInfo, [&] { return concat("loaded a session of ", path, " in ", timer.text()); });
   return session;
 }
 

@@ -30,7 +30,7 @@ TEST_CASE("loading a file says what was opened and what the model is") {
   REQUIRE(gesso_set_log_callback(nullptr, nullptr, GESSO_LOG_INFO) == GESSO_OK);
   REQUIRE(messages.size() >= 2);
   for (const auto& message : messages) CHECK(message.first == GESSO_LOG_INFO);
-  has(messages[0].second, {"opened \"" + gesso::test::kModel, " in 1 file, ", " tensors, mapped in "});
+  has(messages[0].second, {"opened " + gesso::test::kModel + ": ", " in 1 file, ", " tensors, mapped in "});
   const std::string canvas = std::to_string(gesso_model_canvas_length(loaded.model));
   has(messages[1].second,
       {"loaded a model in ", "canvases of " + canvas + " tokens", "on cpu with int8 activations", "1 thread"});

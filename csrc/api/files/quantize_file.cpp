@@ -18,7 +18,6 @@
 #include "gesso/presets.h"
 #include "gesso/quantize.h"
 #include "gesso/weight_scales.h"
-#include "io/metadata.h"
 #include "io/tensor_layout.h"
 
 namespace gesso {
@@ -256,9 +255,8 @@ QuantizedFile quantize_file(const std::string& source, const std::string& target
   Conversion(checkpoint, importance, options).write(writer, plan, file);
   writer.finish();
   log_message(LogLevel::kInfo, [&] {
-    return concat("wrote ", io::quoted(target), " with the preset ", preset, ": ",
-                  size_text(static_cast<int64_t>(file.num_bytes)), " of tensors, from ",
-                  size_text(static_cast<int64_t>(file.source_bytes)), ", in ", timer.text());
+    return concat("wrote ", target, " with the preset ", preset, ": ", size_text(static_cast<int64_t>(file.num_bytes)),
+                  " of tensors, from ", size_text(static_cast<int64_t>(file.source_bytes)), ", in ", timer.text());
   });
   return file;
 }

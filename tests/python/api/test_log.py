@@ -53,7 +53,7 @@ def test_what_happens_once_is_told_as_info(path, caplog):
         session.save(path.with_suffix(".session"))
     told = [record.getMessage() for record in caplog.records]
     assert {record.levelno for record in caplog.records} == {logging.INFO}
-    for text in (f'opened "{path}": ', "loaded a model in ", "saved a session to "):
+    for text in (f"opened {path}: ", "loaded a model in ", "saved a session to "):
         assert sum(message.startswith(text) for message in told) == 1, told
 
 
