@@ -191,7 +191,7 @@ def test_the_log_tells_what_its_level_lets_through():
 
     assert told() == []
     info, debug = told("--log", "info"), told("--log", "debug")
-    assert info[0].startswith(f'gesso-cli: opened {MODEL}: ') and len(info) < 5
+    assert info[0].startswith(f"gesso-cli: opened {MODEL}: ") and len(info) < 5
     assert [line.startswith("gesso-cli: a pass took ") for line in debug].count(True) > 1
     assert '--log: expected debug, info or warning, got "loud"' in refusal(MODEL, TURNS[0], "--log", "loud", status=2)
 
