@@ -26,6 +26,7 @@ from gesso.cli import (
     synth,
 )
 from gesso.cli.parts.command_parser import CommandParser
+from gesso.cli.parts.log import log_shown
 from gesso.measure.text import visible
 from gesso.terminal.errors import describe_error
 from gesso.terminal.standard_streams import standard_streams
@@ -66,7 +67,7 @@ def run_command(arguments: Sequence[str] | None) -> int:
         options = make_parser().parse_args(arguments)
         options.arguments = arguments
         check_utf8(options)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), log_shown(getattr(options, "log", None)):
             warnings.showwarning = show_warning
             status: int = options.command(options)
             return status

@@ -159,3 +159,12 @@ def test_what_does_not_go_together(capsys, path, arguments):
     with pytest.raises(SystemExit) as end:
         main(["run", path, *arguments])
     assert end.value.code == 2
+
+
+def test_the_log_is_shown_for_one_command_alone(path, capsys):
+    assert gesso_run(capsys, path, "hi", *RAW)[2] == ""
+    for level, expected in (("info", 0), ("debug", 1), ("info", 0)):
+        status, _, told = gesso_run(capsys, path, "hi", *RAW, "--log", level)
+        assert (status, told.count(f"gesso: opened {path}: ")) == (0, 1)
+        assert min(told.count("gesso: a pass took "), 1) == expected
+    assert gesso_run(capsys, path, "hi", *RAW)[2] == ""

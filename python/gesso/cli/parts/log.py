@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 LEVELS = ("debug", "info")
 
 
 def add_log(group: argparse._ActionsContainer) -> None:
-    """Adds --log, for `show_log`. Without it, `options.log` is None."""
+    """Adds --log, for `log_shown`. Without it, `options.log` is None."""
     group.add_argument(
         "--log",
         choices=LEVELS,
@@ -19,14 +21,22 @@ def add_log(group: argparse._ActionsContainer) -> None:
     )
 
 
-def show_log(level: str | None) -> None:
-    """Shows the messages of the logger "gesso" from this level on."""
+@contextmanager
+def log_shown(level: str | None) -> Iterator[None]:
+    """Shows the messages of the logger "gesso" from this level on, while it lasts."""
     if level is None:
+        yield
         return
     import logging  # it takes time to load
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("gesso: %(message)s"))
     logger = logging.getLogger("gesso")
+    before = logger.level
     logger.addHandler(handler)
     logger.setLevel(level.upper())
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)

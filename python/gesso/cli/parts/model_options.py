@@ -18,7 +18,7 @@ from gesso.cli.parts.command_parser import (
     option_value,
     positive_number,
 )
-from gesso.cli.parts.log import add_log, show_log
+from gesso.cli.parts.log import add_log
 from gesso.files.regular_file import as_path, read_text
 from gesso.loading import load
 from gesso.model import Model
@@ -116,7 +116,6 @@ def sampling_options(options: argparse.Namespace) -> GenerationOptions:
 def load_model(options: argparse.Namespace) -> Model:
     """Loads the model, with the template of --chat-template. While weights go to a GPU, the progress is shown."""
     template = None if options.chat_template is None else read_template(options.chat_template)
-    show_log(options.log)
     with ExitStack() as stack:
         progress: list[Progress] = []
 
