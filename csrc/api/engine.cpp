@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "api/engine_impl.h"
@@ -16,12 +17,17 @@ void check_options(const GenerationOptions& options, const Model& model) {
 
 // An engine's thread keeps what it works with, so an engine may be destroyed in one of its callbacks.
 Engine::Engine(const Model& model, const EngineOptions& options)
-    : impl_(std::make_shared<Impl>(model, options, model.impl_->make_queue())) {
-  if (options.has_thread) impl_->thread = std::thread([impl = impl_] { impl->serve(); });
+    : impl_(new Impl(model, options, model.impl_->make_queue()), OwnProcess()) {
+  if (!options.has_thread) return;
+  try {
+    impl_->thread = std::thread([impl = impl_] { impl->serve(); });
+  } catch (const std::system_error& error) {
+    throw Error(concat("cannot start the engine's thread: ", error.code().message()));
+  }
 }
 
 Engine::~Engine() {
-  if (!impl_) return;
+  if (!impl_ || impl_->process.is_foreign()) return;
   if (!impl_->was_given_up) impl_->close(std::nullopt);
   if (impl_->thread.joinable()) impl_->thread.detach();
 }
@@ -36,12 +42,13 @@ Engine& Engine::operator=(Engine&& other) noexcept {
 // A call keeps what it works with, since a callback may destroy the engine meanwhile.
 std::shared_ptr<Engine::Impl> Engine::kept(const char* call) const {
   check(impl_ != nullptr, call, ": the engine was moved to another one");
+  impl_->process.check();
   return impl_;
 }
 
 Request Engine::submit(std::vector<int32_t> prompt, const RequestOptions& options) {
   const std::shared_ptr<Impl> impl = kept("submit");
-  const auto request = std::make_shared<Request::Impl>(impl, options);
+  const std::shared_ptr<Request::Impl> request(new Request::Impl(impl, options), OwnProcess());
   request->own_sequence.emplace(impl->config(), impl->shared->weights);
   append_ids({&prompt, 1}, {&*request->own_sequence, 1}, impl->config());
   impl->submit(request);
@@ -50,7 +57,7 @@ Request Engine::submit(std::vector<int32_t> prompt, const RequestOptions& option
 
 Request Engine::submit(Session& session, std::vector<int32_t> ids, const RequestOptions& options) {
   const std::shared_ptr<Impl> impl = kept("submit");
-  const auto request = std::make_shared<Request::Impl>(impl, options);
+  const std::shared_ptr<Request::Impl> request(new Request::Impl(impl, options), OwnProcess());
   request->session.emplace(session.impl_, "submit");
   Session::Impl& content = *request->session->operator->();
   check(content.batch_size() == 1, "submit: expected a session of batch size 1, got ", content.batch_size());
@@ -69,7 +76,10 @@ Request Engine::submit(Session& session, std::vector<int32_t> ids, const Request
 
 bool Engine::run_once() { return kept("run_once")->run_once(); }
 bool Engine::drain(std::optional<double> seconds) { return kept("drain")->drain(seconds); }
-bool Engine::close(std::optional<double> seconds) { return kept("close")->close(seconds); }
+bool Engine::close(std::optional<double> seconds) {
+  if (impl_ && impl_->process.is_foreign()) return true;
+  return kept("close")->close(seconds);
+}
 EngineCounters Engine::counters() const { return kept("counters")->snapshot(); }
 void Engine::forget_prefixes() { kept("forget_prefixes")->forget_prefixes(); }
 int64_t Engine::max_running() const { return kept("max_running")->slots; }

@@ -104,6 +104,7 @@ void Engine::Impl::submit(const RequestPointer& request) {
   if (request->options.deadline) {
     job.deadline = request->submitted_at + engine::to_duration(std::min(*request->options.deadline, 1e8));
   }
+  Requests submitted = {request};
   std::unique_lock lock(mutex);
   check(!is_closed, "submit: the engine is closed");
   if (num_live - slots >= options.max_queued) {
@@ -114,7 +115,7 @@ void Engine::Impl::submit(const RequestPointer& request) {
   Key& key = keys[request->options.key];
   if (key.num_live++ == 0) key.number = num_keys++;
   job.key = key.number;
-  incoming.push_back(request);
+  incoming.splice(incoming.end(), submitted);
   ++num_live;
   ++counters.submitted;
   const int64_t others = num_live - 1;
@@ -127,31 +128,46 @@ void Engine::Impl::submit(const RequestPointer& request) {
   });
 }
 
-void Engine::Impl::take_requests() {
-  std::vector<RequestPointer> taken;
+void Engine::Impl::take_requests() noexcept {
+  Requests taken;
   {
     const std::lock_guard lock(mutex);
     taken.swap(incoming);
   }
-  for (const RequestPointer& request : taken) {
-    running[&*request->job] = request;
-    loop->add(*request->job);
+  while (!taken.empty()) {
+    engine::Job* job = &*taken.front()->job;
+    running.splice(running.end(), taken, taken.begin());
+    try {
+      loop->add(*job);
+    } catch (...) {
+      job->error = std::current_exception();
+      engine::PassReport report;
+      report.ended = {&job, 1};
+      count(report);
+      finish(report.ended);
+    }
   }
 }
 
-bool Engine::Impl::drive() {
+bool Engine::Impl::drive() noexcept {
+  driver = std::this_thread::get_id();
   take_requests();
   forget_if_asked();
   if (is_closed) {
-    for (const auto& [job, request] : running) request->is_cancelled = true;
+    for (const RequestPointer& request : running) request->is_cancelled = true;
   }
-  if (loop->is_idle()) return false;
-  driver = std::this_thread::get_id();
-  const engine::PassReport report = loop->run_pass();
-  count(report);
-  finish(report.ended);
+  const bool has_work = !loop->is_idle();
+  if (has_work) {
+    const engine::PassReport report = loop->run_pass();
+    count(report);
+    finish(report.ended);
+  }
   driver = std::thread::id();
-  return true;
+  return has_work;
+}
+
+Engine::Impl::Requests::const_iterator Engine::Impl::find_running(const engine::Job* job) const {
+  return std::ranges::find_if(running, [&](const RequestPointer& request) { return &*request->job == job; });
 }
 
 bool Engine::Impl::drive_or_end() {
@@ -188,14 +204,14 @@ void Engine::Impl::serve() {
   }
 }
 
-void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
+void Engine::Impl::finish(std::span<engine::Job* const> ended) noexcept {
   // What the prefix cache keeps of a prompt may still be under way. Then it is read from a cache that goes now.
   if (prefixes && !ended.empty()) prefixes->wait(context);
-  std::vector<RequestPointer> requests;  // the last pointers to them go when the lock is free
+  Requests requests;  // the last pointers to them go when the lock is free
   for (engine::Job* job : ended) {
-    const RequestPointer& request = requests.emplace_back(running.extract(job).mapped());
-    request->settle();
-    request->log_end();
+    requests.splice(requests.end(), running, find_running(job));
+    requests.back()->settle();
+    requests.back()->log_end();
   }
   // Whoever sees that a request is done finds its place in the queue free.
   std::unique_lock lock(mutex);
@@ -210,7 +226,7 @@ void Engine::Impl::finish(const std::vector<engine::Job*>& ended) {
   for (const RequestPointer& request : requests) request->report();
 }
 
-void Engine::Impl::count(const engine::PassReport& report) {
+void Engine::Impl::count(const engine::PassReport& report) noexcept {
   const std::lock_guard lock(mutex);
   EngineCounters& c = counters;
   if (report.has_run()) ++c.passes;
@@ -222,11 +238,11 @@ void Engine::Impl::count(const engine::PassReport& report) {
   for (const int64_t steps : report.committed) c.denoising_steps += steps;
   for (engine::Job* job : report.begun) {
     ++c.begun;
-    c.wait_seconds += engine::to_seconds(job->begun_at - running.at(job)->submitted_at);
+    c.wait_seconds += engine::to_seconds(job->begun_at - (*find_running(job))->submitted_at);
   }
   for (engine::Job* job : report.first_canvases) {
     ++c.had_first_canvas;
-    c.first_canvas_seconds += engine::to_seconds(job->first_canvas_at - running.at(job)->submitted_at);
+    c.first_canvas_seconds += engine::to_seconds(job->first_canvas_at - (*find_running(job))->submitted_at);
   }
   for (engine::Job* job : report.ended) ++(c.*ending_of(*job));
   note_memory();

@@ -3,13 +3,15 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
-#include <vector>
 
+#include "api/own_process.h"
 #include "api/request_impl.h"
 #include "engine/loop.h"
 #include "engine/prefix_cache.h"
@@ -21,6 +23,8 @@ namespace gesso {
 // `mutex` guards what other threads see, too. No callback is called while it is held.
 struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   using RequestPointer = std::shared_ptr<Request::Impl>;
+  // A request goes from list to list without any memory. So what was submitted ends, whatever fails meanwhile.
+  using Requests = std::list<RequestPointer>;
 
   Impl(const Model& model, const EngineOptions& options, ops::QueuePointer queue);
   ~Impl() { ops::wait_for_leftovers(context); }  // before its memory goes
@@ -42,6 +46,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   bool has_thread() const { return options.has_thread; }
   const ModelConfig& config() const { return shared->config; }
 
+  const OwnProcess process;
   const Model model;
   const std::shared_ptr<const Model::Impl> shared;
   const ops::QueuePointer queue;  // declared before all memory of its device, so that it is destroyed last
@@ -55,21 +60,22 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     int64_t number = 0, num_live = 0;
   };
 
-  bool drive();
+  bool drive() noexcept;
   bool drive_or_end();
   bool join(engine::Clock::time_point end);
   bool end_without_thread(engine::Clock::time_point end);
-  void take_requests();
+  void take_requests() noexcept;
   void forget_if_asked();
   void note_memory();
-  void finish(const std::vector<engine::Job*>& ended);
-  void count(const engine::PassReport& report);
+  void finish(std::span<engine::Job* const> ended) noexcept;
+  void count(const engine::PassReport& report) noexcept;
+  Requests::const_iterator find_running(const engine::Job* job) const;
 
   // Used by the driver.
   Context context;
   std::optional<engine::PrefixCache> prefixes;
   std::optional<engine::Loop> loop;
-  std::map<engine::Job*, RequestPointer> running;
+  Requests running;
   std::mutex driving;
   std::atomic<std::thread::id> driver;  // the thread that runs a pass
   std::atomic<bool> is_closed = false, forgets_prefixes = false;
@@ -83,7 +89,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   mutable std::mutex mutex;  // for what follows
   std::condition_variable changed;
   bool has_served = false;  // the thread is at its end
-  std::vector<RequestPointer> incoming;
+  Requests incoming;
   std::map<std::string, Key> keys;  // of requests that have not ended
   int64_t num_keys = 0;             // that there have been
   int64_t num_live = 0;             // requests that have not ended

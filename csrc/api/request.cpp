@@ -73,7 +73,10 @@ void Request::Impl::add_event(RequestEvent event) {
 }
 
 void Request::Impl::report() {
-  if (options.on_news) options.on_news();
+  try {
+    if (options.on_news) options.on_news();
+  } catch (...) {  // it must not throw, and nobody is there who could get it
+  }
   if (is_done) options.on_news = nullptr;  // it may hold its own request
 }
 
@@ -108,12 +111,12 @@ void Request::Impl::log_end() const {
 void Request::Impl::publish() {
   const std::lock_guard lock(mutex);
   is_done = true;
-  if (options.keep_events) events.push_back({});
   changed.notify_all();
 }
 
 template <typename Condition>
 bool Request::Impl::wait_until(const Condition& is_reached, std::optional<double> seconds) {
+  process.check();
   using engine::Clock;
   const Clock::time_point end = engine::end_of_wait(seconds);
   std::unique_lock lock(mutex);
@@ -132,9 +135,13 @@ bool Request::Impl::wait_until(const Condition& is_reached, std::optional<double
   return true;
 }
 
-void Request::cancel() const { impl_->is_cancelled = true; }
+void Request::cancel() const {
+  impl_->process.check();
+  impl_->is_cancelled = true;
+}
 
 bool Request::is_done() const {
+  impl_->process.check();
   const std::lock_guard lock(impl_->mutex);
   return impl_->is_done;
 }
@@ -155,7 +162,12 @@ std::optional<RequestEvent> Request::next(std::optional<double> seconds) const {
   const auto has_news = [&] { return impl_->is_done || !impl_->events.empty(); };
   if (!impl_->wait_until(has_news, seconds)) return std::nullopt;
   const std::lock_guard lock(impl_->mutex);
-  if (impl_->events.empty()) return std::nullopt;
+  if (impl_->events.empty()) {
+    // Another thread may have taken the event. The end itself is no entry of the list, since a request ends without
+    // any memory.
+    if (!impl_->is_done || std::exchange(impl_->has_told_end, true)) return std::nullopt;
+    return RequestEvent();
+  }
   RequestEvent event = std::move(impl_->events.front());
   impl_->events.pop_front();
   return event;

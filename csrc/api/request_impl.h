@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 
+#include "api/own_process.h"
 #include "api/session_impl.h"
 #include "engine/job.h"
 #include "gesso/engine.h"
@@ -19,7 +20,7 @@ struct Request::Impl {
 
   // These are called on the thread that runs the passes.
   void add_event(RequestEvent event);
-  // Keeps the outcome of the job, and lets go of what only a running request needs.
+  // Keeps the outcome of the job, and lets go of what only a running request needs. Neither this nor the next throws.
   void settle();
   // Lets everybody see it.
   void publish();
@@ -33,6 +34,7 @@ struct Request::Impl {
   template <typename Condition>
   bool wait_until(const Condition& is_reached, std::optional<double> seconds);
 
+  const OwnProcess process;
   const std::weak_ptr<Engine::Impl> engine;
   RequestOptions options;
   diffusion::ResolvedOptions resolved;
@@ -51,7 +53,7 @@ struct Request::Impl {
   Result outcome;
   std::mutex mutex;  // for what follows
   std::condition_variable changed;
-  bool is_done = false;
+  bool is_done = false, has_told_end = false;  // the latter: next() has returned the end
   std::deque<RequestEvent> events;
 };
 

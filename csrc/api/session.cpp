@@ -165,11 +165,19 @@ void Session::denoise(const std::vector<std::vector<int32_t>>& canvas, bool has_
 }
 
 GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options) {
+  return generate(ids, options, nullptr);
+}
+
+GenerationResult Session::generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options,
+                                   const std::function<void(GenerationResult&)>& use) {
   const Impl::ChangingCall session(impl_, "generate");
   return session->all_or_nothing([&] {
     session->append(ids.empty() ? std::vector<std::vector<int32_t>>(session->batch_size()) : ids);
     const Context context = session->context(options.interrupted);
-    return engine::generate(session->pass(context), session->sequences, options, session->shared->tokenizer);
+    GenerationResult result =
+        engine::generate(session->pass(context), session->sequences, options, session->shared->tokenizer);
+    if (use) use(result);
+    return result;
   });
 }
 

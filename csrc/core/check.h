@@ -13,6 +13,7 @@ namespace gesso {
 template <typename... Parts>
 std::string concat(const Parts&... parts) {
   std::ostringstream stream;
+  stream.exceptions(std::ios_base::badbit);  // else a text would lack its end where memory runs out
   (stream << ... << parts);
   return stream.str();
 }

@@ -26,6 +26,9 @@ std::string text_of(const PassReport& report) {
   return report.committed.empty() ? text : text + " steps";
 }
 
+// A capacity for `size`, for a vector that grows one by one.
+size_t grown(size_t capacity, size_t size) { return size <= capacity ? capacity : std::max(size, 2 * capacity); }
+
 }  // namespace
 
 Loop::Loop(const model::PassContext& pass, int64_t max_slots, int64_t memory_bytes, PrefixCache* prefixes)
@@ -36,8 +39,12 @@ Loop::Loop(const model::PassContext& pass, int64_t max_slots, int64_t memory_byt
       memory_(pass.context, pass.config, slots_) {}
 
 void Loop::add(Job& job) {
-  job.order = num_added_++;
+  ended_.clear();
+  // A job that ends finds its room here, so nothing can hinder it.
+  ended_.reserve(grown(ended_.capacity(), jobs_.size() + 1));
+  jobs_.reserve(grown(jobs_.capacity(), jobs_.size() + 1));
   keys_.enter(job.key);
+  job.order = num_added_++;
   jobs_.push_back(&job);
 }
 
@@ -46,9 +53,10 @@ bool Loop::is_wanted(Clock::time_point now) const {
                      [&](const Job* job) { return job->has_slot && !job->is_cancelled() && !job->is_late(now); });
 }
 
-PassReport Loop::run_pass() {
+PassReport Loop::run_pass() noexcept {
   const Clock::time_point start = Clock::now();
   report_ = {};
+  ended_.clear();
   try {
     end_unwanted();
     run(plan());
@@ -58,27 +66,29 @@ PassReport Loop::run_pass() {
     report_.was_interrupted = true;
   } catch (...) {
     ops::wait_for_leftovers(pass_.context);
-    for (Job* job : std::vector(jobs_)) end(*job, std::current_exception());
+    while (!jobs_.empty()) end(*jobs_.front(), std::current_exception());
     canvases_.clear();
   }
+  report_.ended = ended_;
   report_.ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   if (report_.has_run()) log_message(LogLevel::kDebug, [&] { return text_of(report_); });
   return std::move(report_);
 }
 
-std::vector<Job*> Loop::stop() {
-  report_ = {};
-  for (Job* job : std::vector(jobs_)) {
+std::span<Job* const> Loop::stop() noexcept {
+  ended_.clear();
+  while (!jobs_.empty()) {
+    Job& job = *jobs_.front();
     try {
-      job->generation.commit();
-      if (!job->generation.is_done()) job->generation.end(FinishReason::kCancelled);
-      end(*job);
+      job.generation.commit();
+      if (!job.generation.is_done()) job.generation.end(FinishReason::kCancelled);
+      end(job);
     } catch (...) {
-      end(*job, std::current_exception());
+      end(job, std::current_exception());
     }
   }
   canvases_.clear();
-  return std::move(report_.ended);
+  return ended_;
 }
 
 void Loop::end_unwanted() {
@@ -248,14 +258,14 @@ void Loop::finish_step(Job& job, int64_t row) {
   }
 }
 
-void Loop::end(Job& job, std::exception_ptr error) {
+void Loop::end(Job& job, std::exception_ptr error) noexcept {
   if (job.has_ended) return;
   job.has_ended = true;
   job.has_slot = false;
   job.error = std::move(error);
   keys_.leave(job.key);
   jobs_.erase(std::find(jobs_.begin(), jobs_.end(), &job));
-  report_.ended.push_back(&job);
+  ended_.push_back(&job);
 }
 
 // Row i * C + c of a pass is position c of its canvas i. So the soft embeddings of the canvases that go on move

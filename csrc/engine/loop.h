@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "diffusion/step_memory.h"
@@ -22,8 +23,8 @@ struct PassReport {
   bool was_interrupted = false;
   std::vector<Job*> begun;           // got a slot for the first time
   std::vector<Job*> first_canvases;  // committed their first canvas
-  std::vector<Job*> ended;
-  std::vector<int64_t> committed;  // the denoising steps of each canvas that was committed
+  std::span<Job* const> ended;       // valid until the next call, or the next add()
+  std::vector<int64_t> committed;    // the denoising steps of each canvas that was committed
 
   bool has_run() const { return canvases + prompt_rows + committed_rows > 0; }
 };
@@ -37,6 +38,7 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
+  // An error, which can only be std::bad_alloc, changes nothing.
   void add(Job& job);
   bool is_idle() const { return jobs_.empty(); }
   const std::vector<Job*>& jobs() const { return jobs_; }
@@ -44,11 +46,11 @@ class Loop {
   bool is_wanted(Clock::time_point now) const;
 
   // Ends what was cancelled or is too late, plans one pass, and runs it. A failure of one job ends that job alone. A
-  // failure of the pass ends all jobs that took part. If the context says that the pass is interrupted, the caller must
-  // see to it that none of them goes on.
-  PassReport run_pass();
-  // Commits all canvases under way as they stand, and ends all jobs. Returns them.
-  std::vector<Job*> stop();
+  // failure of the pass ends all jobs that took part. Nothing is thrown. If the context says that the pass is
+  // interrupted, the caller must see to it that none of them goes on.
+  PassReport run_pass() noexcept;
+  // Commits all canvases under way as they stand, and ends all jobs. Returns them, as PassReport::ended.
+  std::span<Job* const> stop() noexcept;
 
  private:
   struct Text {
@@ -66,7 +68,7 @@ class Loop {
   void check_finite(Job& job, const model::DenoiseRequest& request, int64_t row);
   void finish_step(Job& job, int64_t row);
   void end_unwanted();
-  void end(Job& job, std::exception_ptr error = nullptr);
+  void end(Job& job, std::exception_ptr error = nullptr) noexcept;
   void drop_ended_canvases();
 
   model::PassContext pass_;
@@ -74,6 +76,7 @@ class Loop {
   PrefixSharing sharing_;
   diffusion::StepMemory memory_;
   std::vector<Job*> jobs_;      // all that have not ended, in the order of submission
+  std::vector<Job*> ended_;     // what the last call has ended; it has room for all of jobs_
   std::vector<Job*> canvases_;  // those whose canvas goes on; canvas i has row i of memory_
   std::vector<ops::HeadRow> head_rows_;
   KeyShares keys_;

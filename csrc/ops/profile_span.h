@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <new>
 #include <optional>
 
 #include "core/context.h"
@@ -33,7 +34,8 @@ class ProfileSpan {
     if (!stopwatch_ || std::uncaught_exceptions() > 0) return;
     try {
       context_.profile->add(key_, stopwatch_->stop_ms(), work_);
-    } catch (const CudaError&) {  // the error stays with the device: the next wait throws it
+    } catch (const CudaError&) {       // the error stays with the device: the next wait throws it
+    } catch (const std::bad_alloc&) {  // the call is not in the profile
     }
   }
   ProfileSpan(const ProfileSpan&) = delete;

@@ -114,10 +114,12 @@ struct EngineCounters {
 
 // Requests join and leave between any two passes. A canvas that has settled leaves at once, and what stands before a
 // canvas is encoded in the pass of its first step, where it fits. A request's text is bit for bit the one that
-// Model::generate writes. Threads: any number of threads may call an engine, and callbacks may submit and cancel.
+// Model::generate writes. Threads: any number of threads may call an engine, and callbacks may submit and cancel. In a
+// process that was forked from the engine's, the engine and its requests throw Error, close() returns true, and nothing
+// is freed: their locks may be held forever there. Make another engine.
 class GESSO_API Engine {
  public:
-  // ArgumentError for bad options, OutOfMemory.
+  // ArgumentError for bad options, OutOfMemory, Error if the system has no thread for it.
   explicit Engine(const Model& model, const EngineOptions& options = {});
   ~Engine();  // as close(), but it does not wait where a close(seconds) has returned false
   Engine(Engine&&) noexcept;

@@ -185,7 +185,11 @@ class GESSO_API Session {
  private:
   friend class Engine;
   friend class Request;
+  friend struct SessionOfC;
   struct GESSO_HIDDEN Impl;
+  // `use` gets the result inside the call: if it throws, the session is as before.
+  GESSO_HIDDEN GenerationResult generate(const std::vector<std::vector<int32_t>>& ids, const GenerationOptions& options,
+                                         const std::function<void(GenerationResult&)>& use);
   std::shared_ptr<Impl> impl_;  // a call that is under way shares it; a session that was moved from has none
 };
 

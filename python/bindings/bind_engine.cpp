@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "bindings.h"
-#include "own_process.h"
 
 namespace gesso::bindings {
 namespace {
@@ -55,20 +54,14 @@ struct CallbackFailed : std::exception {
 struct PyRequest {
   Request request;
   std::shared_ptr<nb::object> failure;
-  OwnProcess process;
 
-  void cancel() const {
-    process.check();
-    request.cancel();
-  }
+  void cancel() const { request.cancel(); }
 
   bool is_done() const {
-    process.check();
     return call_engine([&] { return request.is_done(); });
   }
 
   Result result() const {
-    process.check();
     try {
       return call_engine([&] { return request.result(); });
     } catch (const CallbackFailed&) {
@@ -78,13 +71,11 @@ struct PyRequest {
   }
 
   bool wait(std::optional<double> seconds) const {
-    process.check();
     return call_engine([&] { return wait_in_slices(seconds, [&](double slice) { return request.wait(slice); }); });
   }
 
   // None for the end, and when nothing came in time.
   nb::object next(std::optional<double> seconds) const {
-    process.check();
     std::optional<RequestEvent> event;
     call_engine([&] {
       wait_in_slices(seconds, [&](double slice) {
@@ -159,7 +150,7 @@ class PyEngine {
   // When Python has ended, the engine's thread may sleep in a callback forever, so nobody waits for it. Before that a
   // callback may wait for what this thread would do next, so it gets some time only.
   ~PyEngine() {
-    if (process_.is_foreign() || (!is_closed_ && !Py_IsInitialized())) {
+    if (!is_closed_ && !Py_IsInitialized()) {
       static_cast<void>(engine_.release());
       return;
     }
@@ -168,10 +159,7 @@ class PyEngine {
     engine_.reset();
   }
 
-  Engine& get() const {
-    process_.check();
-    return *engine_;
-  }
+  Engine& get() const { return *engine_; }
 
   PyRequest submit(std::vector<int32_t> ids, Session* session, GenerationOptions generation,
                    std::optional<double> deadline, int priority, nb::bytes key, bool keep_events,
@@ -190,7 +178,7 @@ class PyEngine {
               return session ? engine.submit(*session, std::move(ids), options)
                              : engine.submit(std::move(ids), options);
             }),
-            std::move(failure), OwnProcess()};
+            std::move(failure)};
   }
 
   void drain() const {
@@ -198,7 +186,6 @@ class PyEngine {
   }
 
   bool close(std::optional<double> seconds) {
-    if (process_.is_foreign()) return true;
     const auto wait = [&](double slice) { return engine_->close(slice); };
     is_closed_ = call_engine([&] { return wait_in_slices(seconds, wait); });
     return is_closed_;
@@ -207,7 +194,6 @@ class PyEngine {
  private:
   std::unique_ptr<Engine> engine_;
   bool has_thread_, is_closed_ = false;
-  OwnProcess process_;
 };
 
 // What is called when Python ends, before the engines are closed.

@@ -9,6 +9,18 @@
 using gesso::c::check_pointer;
 using gesso::c::guarded;
 
+namespace gesso {
+
+// What the C interface needs of a session besides its own interface.
+struct SessionOfC {
+  static void generate(Session& session, const std::vector<std::vector<int32_t>>& lists,
+                       const GenerationOptions& options, const std::function<void(GenerationResult&)>& use) {
+    session.generate(lists, options, use);
+  }
+};
+
+}  // namespace gesso
+
 namespace {
 
 // What polls both, as far as there are any.
@@ -92,11 +104,13 @@ gesso_status gesso_session_generate(gesso_session* session, const gesso_ids* lis
     const gesso::Model model = session->model;  // a callback may free the session
     gesso::GenerationOptions chosen = gesso::c::to_options(options, model.config(), session->session.batch_size());
     chosen.interrupted = either(std::move(chosen.interrupted), session->interrupted());
-    gesso::GenerationResult generated = session->session.generate(gesso::c::copy_lists(lists, num_lists), chosen);
     std::vector<std::unique_ptr<gesso_result>> made;
-    for (gesso::Result& result : generated.results) {
-      made.emplace_back(gesso::c::make_result(std::move(result), model.tokenizer(), generated.timings));
-    }
+    const auto keep = [&](gesso::GenerationResult& generated) {
+      for (gesso::Result& result : generated.results) {
+        made.emplace_back(gesso::c::make_result(std::move(result), model.tokenizer(), generated.timings));
+      }
+    };
+    gesso::SessionOfC::generate(session->session, gesso::c::copy_lists(lists, num_lists), chosen, keep);
     for (size_t i = 0; i < made.size(); ++i) results[i] = made[i].release();
   });
 }
