@@ -10,6 +10,7 @@
 #include "gesso/limits.h"
 #include "io/file_kind.h"
 #include "io/gguf.h"
+#include "io/metadata.h"
 #include "io/open_gguf.h"
 #include "io/tensor_layout.h"
 
@@ -131,7 +132,7 @@ void Checkpoint::add_tensor(const std::string& name, const std::string& type, co
   check_format(static_cast<int64_t>(data.size()) == tensor.num_bytes(), "tensor ", name, ": expected ",
                tensor.num_bytes(), " bytes, got ", data.size());
   tensor.data = data.data();
-  check_format(parts_->tensor_names.insert(name).second, "tensor ", name, " is there twice");
+  check_format(parts_->tensor_names.insert(name).second, "tensor ", io::shown_name(name), " is there twice");
   check_format(std::ssize(file_->tensors) < kMaxTensors, "tensors: expected at most ", kMaxTensors, ", got more");
   file_->tensors.push_back({name, tensor, 0});
   parts_->owners.push_back(std::move(owner));

@@ -196,8 +196,7 @@ std::string allowed_values(const KeyGroup& group) {
 
 // Returns what is wrong with a key, or nothing.
 std::string problem_of(const io::Metadata& metadata, const std::string& key, std::string_view architecture) {
-  const bool is_plain = std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f'; });
-  const std::string shown = is_plain && key.size() <= 80 ? key : io::quoted(key);
+  const std::string shown = io::shown_name(key);
   const std::string got = io::described(*metadata.find(key));
   const std::string name = general_name(key, architecture);
   if (is_option_key(key, name)) return {};

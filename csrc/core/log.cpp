@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/platform/process.h"
+#include "core/utf8.h"
 
 namespace gesso {
 namespace {
@@ -78,8 +79,9 @@ bool logs(LogLevel level) noexcept {
 
 void write_log(LogLevel level, std::string message) {
   if (message.empty()) return;
-  // An error's message, which others may have written, can have any bytes.
-  std::ranges::replace_if(message, [](unsigned char c) { return c < ' ' || c == 0x7F; }, ' ');
+  // A path, and an error's message, which others may have written, can have any bytes.
+  std::ranges::replace(message, '\n', ' ');
+  message = visible(message);
   const std::shared_ptr<Target> target = enter(level);
   if (!target) return;
   struct Leave {

@@ -102,7 +102,7 @@ void Generation::commit() {
   steps_ = 0;
   if (options_.on_canvas && !options_.on_canvas(event)) is_stopped_ = true;
   result_.canvases.push_back(std::move(ids));
-  if (is_stop) {
+  if (is_stop && is_whole_) {
     end(FinishReason::kStop);
   } else if (!is_whole_ || (is_stopped_ && num_canvases() < resolved_.num_canvases)) {
     end(FinishReason::kCancelled);

@@ -1,5 +1,6 @@
 #include "io/metadata.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <locale>
@@ -75,10 +76,11 @@ const Array* find_array(const MetadataValue* value, const std::string& key, cons
   fail(key, expected, *value);
 }
 
+constexpr size_t kMaxShown = 80;
+
 }  // namespace
 
 std::string quoted(std::string_view text) {
-  constexpr size_t kMaxShown = 80;
   constexpr char kHex[] = "0123456789abcdef";
   std::string result = "\"";
   for (const char c : text.substr(0, kMaxShown)) {
@@ -93,6 +95,11 @@ std::string quoted(std::string_view text) {
   result += '"';
   if (text.size() > kMaxShown) result += concat("... (", text.size(), " bytes)");
   return result;
+}
+
+std::string shown_name(const std::string& name) {
+  const bool is_plain = std::ranges::all_of(name, [](char c) { return c > ' ' && c < '\x7f'; });
+  return is_plain && name.size() <= kMaxShown ? name : quoted(name);
 }
 
 std::string described(const MetadataValue& value) { return std::visit(Describe{}, value); }

@@ -26,6 +26,9 @@ using MetadataValue =
 // only the first 80 bytes if it is longer.
 std::string quoted(std::string_view text);
 
+// The same without the quotes for a name that needs none: at most 80 printable characters without spaces.
+std::string shown_name(const std::string& name);
+
 // Describes a value for error messages: `string "abc"`, `integer 5`, `array of 30 integers`.
 std::string described(const MetadataValue& value);
 

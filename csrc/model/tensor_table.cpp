@@ -1,6 +1,7 @@
 #include "model/tensor_table.h"
 
 #include "core/check.h"
+#include "io/metadata.h"
 #include "quant/formats.h"
 
 namespace gesso::model {
@@ -85,7 +86,7 @@ float TensorTable::scalar(const std::string& name) {
 void TensorTable::finish() {
   for (const std::string& name : order_) {
     const Entry& entry = tensors_[name];
-    if (!entry.used) note("unexpected " + name + " " + entry.tensor.shape.to_string());
+    if (!entry.used) note("unexpected " + io::shown_name(name) + " " + entry.tensor.shape.to_string());
   }
   if (problems_.empty()) return;
   constexpr size_t kShown = 20;  // a wrong file has hundreds of problems; the first ones tell which file it is

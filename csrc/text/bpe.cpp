@@ -7,7 +7,7 @@
 #include <span>
 
 #include "core/check.h"
-#include "text/utf8.h"
+#include "core/utf8.h"
 
 namespace gesso::text {
 namespace {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/check.h"
+#include "core/utf8.h"
 #include "io/metadata.h"
 #include "text/sha256.h"
 
@@ -67,6 +68,9 @@ void check_conversation(std::span<const ChatMessage> messages) {
           " in the first message alone");
     check(i == 0 || role != "assistant" || messages[i - 1].role != "assistant", "messages[", i,
           "].role: expected a message of the user between two of the assistant");
+    const size_t invalid = find_invalid_utf8(messages[i].content);
+    check(invalid == std::string_view::npos, "messages[", i,
+          "].content: expected UTF-8, got an invalid character at byte ", invalid);
   }
 }
 

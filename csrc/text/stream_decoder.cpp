@@ -1,7 +1,7 @@
 // Decodes ids to text, token by token: U+2581 becomes a space, and byte tokens become the characters that they spell.
 #include "core/check.h"
+#include "core/utf8.h"
 #include "gesso/tokenizer.h"
-#include "text/utf8.h"
 #include "text/vocabulary.h"
 
 namespace gesso {
@@ -33,9 +33,7 @@ std::string Tokenizer::piece(int32_t id) const {
 }
 
 StreamDecoder::StreamDecoder(Tokenizer tokenizer, bool skip_special_tokens)
-    : tokenizer_(std::move(tokenizer)),
-      skip_special_tokens_(skip_special_tokens),
-      run_state_(text::Utf8State::kComplete) {}
+    : tokenizer_(std::move(tokenizer)), skip_special_tokens_(skip_special_tokens), run_state_(Utf8State::kComplete) {}
 
 std::string StreamDecoder::push(std::span<const int32_t> ids) {
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -67,23 +65,23 @@ void StreamDecoder::push_token(int32_t id, std::string& out) {
 
 void StreamDecoder::push_byte(uint8_t byte, std::string& out) {
   held_bytes_.push_back(static_cast<char>(byte));
-  run_state_ = text::next_utf8_state(run_state_, byte);
+  run_state_ = next_utf8_state(run_state_, byte);
   // A run is a series of byte tokens. One invalid byte makes all of its run so far invalid, also the characters that
   // were complete. That is why complete characters are held back until the run ends.
-  if (run_state_ == text::Utf8State::kInvalid) {
+  if (run_state_ == Utf8State::kInvalid) {
     append_replacements(held_bytes_.size(), out);
     held_bytes_.clear();
   }
 }
 
 void StreamDecoder::end_byte_run(std::string& out) {
-  if (run_state_ == text::Utf8State::kComplete) {
+  if (run_state_ == Utf8State::kComplete) {
     out.append(held_bytes_);
   } else {
     append_replacements(held_bytes_.size(), out);
   }
   held_bytes_.clear();
-  run_state_ = text::Utf8State::kComplete;
+  run_state_ = Utf8State::kComplete;
 }
 
 }  // namespace gesso

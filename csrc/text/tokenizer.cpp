@@ -7,12 +7,12 @@
 
 #include "core/check.h"
 #include "core/poll.h"
+#include "core/utf8.h"
 #include "gesso/limits.h"
 #include "text/bpe.h"
 #include "text/chat.h"
 #include "text/merge_table.h"
 #include "text/special_tokens.h"
-#include "text/utf8.h"
 #include "text/vocabulary.h"
 
 namespace gesso {
@@ -78,12 +78,14 @@ std::string_view load_chat_template(const io::Metadata& metadata) {
 
 void check_parts(std::span<const TextPart> parts, Poll& poll) {
   size_t num_bytes = 0;
-  for (const TextPart& part : parts) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const TextPart& part = parts[i];
     check(part.text.size() <= size_t{kMaxTextBytes} - num_bytes, "text: expected at most ", kMaxTextBytes,
           " bytes, got more");
     num_bytes += part.text.size();
     const size_t invalid = find_invalid_utf8(part.text, &poll);
-    check(invalid == std::string_view::npos, "text: expected UTF-8, got an invalid character at byte ", invalid);
+    check(invalid == std::string_view::npos, parts.size() == 1 ? "text" : concat("texts[", i, "]"),
+          ": expected UTF-8, got an invalid character at byte ", invalid);
   }
 }
 

@@ -5,9 +5,9 @@
 #include <functional>
 
 #include "core/check.h"
+#include "core/utf8.h"
 #include "gesso/limits.h"
 #include "io/metadata.h"
-#include "text/utf8.h"
 
 namespace gesso::text {
 namespace {

@@ -30,7 +30,7 @@ class GESSO_API ArgumentError : public Error {
 // The operating system refused to open, read, map or write a file. Python: OSError (FileNotFoundError for ENOENT).
 class GESSO_API IoError : public Error {
  public:
-  IoError(const std::string& message, int error_number) : Error(message), error_number(error_number) {}
+  IoError(const std::string& message, int number) : Error(message), error_number(number) {}
 
   int error_number;  // errno of the failed call
 };
@@ -38,8 +38,8 @@ class GESSO_API IoError : public Error {
 // A request for memory that cannot be met. Python: MemoryError.
 class GESSO_API OutOfMemory : public Error {
  public:
-  OutOfMemory(const std::string& message, uint64_t asked_bytes, uint64_t free_bytes = 0)
-      : Error(message), asked_bytes(asked_bytes), free_bytes(free_bytes) {}
+  OutOfMemory(const std::string& message, uint64_t asked, uint64_t available = 0)
+      : Error(message), asked_bytes(asked), free_bytes(available) {}
 
   uint64_t asked_bytes;
   uint64_t free_bytes;  // on the device that was asked; 0 for the host
@@ -48,7 +48,7 @@ class GESSO_API OutOfMemory : public Error {
 // A call of the CUDA runtime failed, or a kernel failed. `code` is its cudaError_t. Python: RuntimeError.
 class GESSO_API CudaError : public Error {
  public:
-  CudaError(const std::string& message, int code) : Error(message), code(code) {}
+  CudaError(const std::string& message, int number) : Error(message), code(number) {}
 
   int code;
 };
@@ -57,9 +57,9 @@ class GESSO_API CudaError : public Error {
 // what the members say. Python: ArithmeticError.
 class GESSO_API NumericsError : public Error {
  public:
-  NumericsError(const std::string& message, int64_t sequence, int64_t canvas, int64_t step, int64_t layer,
-                const std::string& place)
-      : Error(message), sequence(sequence), canvas(canvas), step(step), layer(layer), place(place) {}
+  NumericsError(const std::string& message, int64_t in_sequence, int64_t in_canvas, int64_t in_step, int64_t in_layer,
+                const std::string& at)
+      : Error(message), sequence(in_sequence), canvas(in_canvas), step(in_step), layer(in_layer), place(at) {}
 
   int64_t sequence;   // index in the batch
   int64_t canvas;     // as in StepEvent; 0 for Session::denoise

@@ -29,6 +29,9 @@
  * Threads. Each type says who may use it at the same time. Functions without an object may be called by any thread at
  * any time. Objects are not bound to the thread that made them.
  *
+ * Processes. In a process that fork() has made, models, sessions and results go on to work. An engine and its requests
+ * stay behind with the engine's thread: calls with them return GESSO_OTHER_ERROR, closing and freeing them do nothing.
+ *
  * Structs of options begin with their size, so that a later version of the library can add fields at the end. Fill one
  * with its _init function, then set what you want to change. The library accepts the structs of older headers: fields
  * that these lack have their defaults. It accepts the structs of newer headers as long as the fields that it does not
@@ -731,7 +734,7 @@ GESSO_API gesso_status gesso_engine_drain(gesso_engine* engine, double seconds, 
 GESSO_API gesso_status gesso_engine_close(gesso_engine* engine);
 /* The same, but waits for at most `seconds` until nothing of the engine runs any more, or without an end if they are
  * negative. A callback that does not return holds it up. Sets *done, which may be NULL, to 1 if nothing runs, or to 0.
- */
+ * In a callback of the engine *done is 1 at once, and the rest follows behind the pass. */
 GESSO_API gesso_status gesso_engine_close_within(gesso_engine* engine, double seconds, int* done);
 /* Forgets what is kept of prompts. */
 GESSO_API gesso_status gesso_engine_forget_prefixes(gesso_engine* engine);

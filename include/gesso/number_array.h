@@ -18,7 +18,7 @@ struct NumberArray {
   NumberType type = NumberType::kI64;
 
   NumberArray() = default;
-  NumberArray(const std::byte* data, size_t size, NumberType type) : data(data), size(size), type(type) {}
+  NumberArray(const std::byte* first, size_t count, NumberType kind) : data(first), size(count), type(kind) {}
   // Views of these vectors, which must live longer.
   NumberArray(const std::vector<int64_t>& values) : NumberArray(bytes(values), values.size(), NumberType::kI64) {}
   NumberArray(const std::vector<double>& values) : NumberArray(bytes(values), values.size(), NumberType::kF64) {}

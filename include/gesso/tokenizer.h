@@ -15,9 +15,9 @@
 
 namespace gesso {
 
+enum class Utf8State : uint8_t;
 namespace text {
 struct TokenizerTables;
-enum class Utf8State : uint8_t;
 }  // namespace text
 
 // A part of a text. With parse_special, a special token that is written out in it counts as that token. Without, it is
@@ -129,8 +129,8 @@ class GESSO_API StreamDecoder {
 
   Tokenizer tokenizer_;
   bool skip_special_tokens_;
-  std::string held_bytes_;     // the bytes of the current run, while they are a prefix of valid UTF-8
-  text::Utf8State run_state_;  // the state after the whole current run
+  std::string held_bytes_;  // the bytes of the current run, while they are a prefix of valid UTF-8
+  Utf8State run_state_;     // the state after the whole current run
 };
 
 }  // namespace gesso

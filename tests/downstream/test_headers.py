@@ -9,7 +9,7 @@ import pytest
 INCLUDE = Path(__file__).parents[2] / "include"
 HEADERS = sorted(path.name for path in (INCLUDE / "gesso").glob("*.h"))
 IN_C = ["gesso.h"]
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wundef", "-Werror", "-fsyntax-only"]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wundef", "-Werror", "-fsyntax-only"]
 # The compilers for C and C++. Those for Windows read the headers alone: the library does not run there yet.
 COMPILERS = {
     "gcc": ("gcc", "g++"),

@@ -101,6 +101,9 @@ TEST_CASE("a model with another template, or with none, gets no prompt") {
   const Model model = model_with(own_template());
   CHECK(gesso_encode_chat(model.get(), &of_a_tool, 1, 0, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
   CHECK(said("messages[0].role"));
+  const gesso_message not_utf8 = {"user", "a\xFF"};
+  CHECK(gesso_encode_chat(model.get(), &not_utf8, 1, 0, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
+  CHECK(said("messages[0].content: expected UTF-8, got an invalid character at byte 1"));
   CHECK(gesso_encode_chat(model.get(), nullptr, 0, 0, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);
   CHECK(said("messages: expected at least one"));
   CHECK(gesso_encode_chat(model.get(), &message, 1, 2, 1, nullptr, 0, &count) == GESSO_ARGUMENT_ERROR);

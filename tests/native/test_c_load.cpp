@@ -157,3 +157,9 @@ TEST_CASE("statuses, versions and devices have names") {
   CHECK(gesso_has_cuda() == gesso::has_cuda());
   CHECK(gesso_gpu_problem() == gesso::gpu_problem());
 }
+
+TEST_CASE("a message is UTF-8, and does nothing to a terminal, whatever bytes the path has") {
+  gesso_model* model = nullptr;
+  CHECK(gesso_model_load("no\x1B[31m\xFF\xC3\xA9\xE2\x82", nullptr, &model) == GESSO_IO_ERROR);
+  CHECK(said("cannot open no\\x1b[31m\\xff\xC3\xA9\\xe2\\x82"));
+}

@@ -18,6 +18,7 @@ using gesso::BusyError;
 using gesso::CanvasEvent;
 using gesso::Engine;
 using gesso::FinishReason;
+using gesso::Model;
 using gesso::Request;
 using gesso::RequestOptions;
 using gesso::StepEvent;
@@ -188,4 +189,15 @@ TEST_CASE("an engine's callback may use another engine of the same model") {
   check_same(request.result(), alone(model, kPrompt, canvases(2)));
   REQUIRE(results.size() == 1);
   check_same(results[0], alone(model, {8}, canvases(1)));
+}
+
+TEST_CASE("an end token in a draft is no end of the text") {
+  const Model model = tiny_model();
+  RequestOptions options = canvases(2);
+  for (int32_t id = 0; id < TinySizes().vocab; ++id) options.generation.end_token_ids->push_back(id);
+  for (const int64_t last_step : {0, 1, 2}) {
+    options.generation.on_step = [&](const StepEvent& event) { return event.step < last_step; };
+    const bool is_whole = last_step == 2;
+    CHECK(alone(model, kPrompt, options).finish_reason == (is_whole ? FinishReason::kStop : FinishReason::kCancelled));
+  }
 }

@@ -111,6 +111,9 @@ TEST_CASE("a session that is saved and loaded is told with its whole path") {
   // A message is one line, so a line break of a path becomes a space.
   session.save(folder.file("a\nb"));
   CHECK(log.with("saved a session to " + folder.file("a b") + " in ").size() == 1);
+  // A path may have any bytes. A message is UTF-8, and does nothing to a terminal.
+  session.save(folder.file("\x1B\xFF\xC3\xA9"));
+  CHECK(log.with("\\x1b\\xff\xC3\xA9 in ").size() == 1);
 }
 
 TEST_CASE("what a callback throws is dropped") {

@@ -134,6 +134,7 @@ TEST_CASE("a result says what the sequence took and why it ends") {
   session.encode({some_ids(9, 4), some_ids(3, 4)});
   gesso::GenerationOptions options = short_options(2);
   options.end_token_ids = Ids{7};
+  options.confidence_threshold = 0.0f;  // both first canvases settle in the same step
   gesso::PinnedTokens no_end;
   for (int64_t i = 0; i < length; ++i) no_end[i] = 8;
   options.pinned = {{{{2, 7}}}, {no_end}};

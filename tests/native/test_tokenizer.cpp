@@ -109,6 +109,9 @@ TEST_CASE("encode names the byte that is not UTF-8") {
                                      "ab\xF0\x80\x80\x80", "ab\xF4\x90\x80\x80", "ab\xF5\x80\x80\x80", "ab\xE2\x96<"}) {
     CHECK_THROWS_WITH_AS(tokenizer.encode(bad), "text: expected UTF-8, got an invalid character at byte 2",
                          gesso::ArgumentError);
+    const std::vector<gesso::TextPart> parts = {{"a"}, {bad}};
+    CHECK_THROWS_WITH_AS(tokenizer.encode(parts), "texts[1]: expected UTF-8, got an invalid character at byte 2",
+                         gesso::ArgumentError);
   }
 }
 

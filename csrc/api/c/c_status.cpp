@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/check.h"
+#include "core/utf8.h"
 
 namespace {
 
@@ -34,8 +35,8 @@ static_assert(is_version_of_headers(GESSO_VERSION), "include/gesso/version.h: ex
 
 gesso_status gesso::c::fail(gesso_status status, const char* message) noexcept {
   try {
-    message_of_last_error = message;
-  } catch (...) {  // no memory left even for the message
+    message_of_last_error = visible(message);  // a path in it can have any bytes
+  } catch (...) {                              // no memory left even for the message
     message_of_last_error.clear();
   }
   return status;

@@ -109,13 +109,17 @@ gesso_status gesso_token_piece(const gesso_model* model, int32_t id, char* bytes
 
 gesso_status gesso_encode(const gesso_model* model, const char* text, int32_t* ids, size_t capacity, size_t* count) {
   const uint8_t parse_special = 1;
-  return gesso_encode_parts(model, &text, &parse_special, 1, ids, capacity, count);
+  const auto length = [](const char* given, size_t) {
+    check_pointer(given, "text");
+    return std::strlen(given);
+  };
+  return encode(model, &text, length, &parse_special, 1, ids, capacity, count);
 }
 
 gesso_status gesso_encode_parts(const gesso_model* model, const char* const* texts, const uint8_t* parse_special,
                                 size_t num_parts, int32_t* ids, size_t capacity, size_t* count) {
-  const auto length = [](const char* text, size_t) {
-    check_pointer(text, "text");
+  const auto length = [](const char* text, size_t i) {
+    check_pointer(text, gesso::concat("texts[", i, "]").c_str());
     return std::strlen(text);
   };
   return encode(model, texts, length, parse_special, num_parts, ids, capacity, count);
@@ -126,7 +130,7 @@ gesso_status gesso_encode_bytes(const gesso_model* model, const char* const* tex
                                 size_t* count) {
   const auto length = [&](const char* text, size_t i) {
     check_pointer(num_bytes, "num_bytes");
-    if (num_bytes[i] > 0) check_pointer(text, "text");
+    if (num_bytes[i] > 0) check_pointer(text, gesso::concat("texts[", i, "]").c_str());
     return num_bytes[i];
   };
   return encode(model, texts, length, parse_special, num_parts, ids, capacity, count);
@@ -145,8 +149,8 @@ gesso_status gesso_encode_chat(const gesso_model* model, const gesso_message* me
     if (num_messages > 0) check_pointer(messages, "messages");
     std::vector<gesso::ChatMessage> copies;
     for (size_t i = 0; i < num_messages; ++i) {
-      check_pointer(messages[i].role, "role");
-      check_pointer(messages[i].content, "content");
+      check_pointer(messages[i].role, gesso::concat("messages[", i, "].role").c_str());
+      check_pointer(messages[i].content, gesso::concat("messages[", i, "].content").c_str());
       copies.push_back({messages[i].role, messages[i].content});
     }
     const gesso::ChatOptions options = {

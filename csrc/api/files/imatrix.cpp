@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "gesso/checkpoint.h"
 #include "io/gguf.h"
+#include "io/metadata.h"
 
 namespace gesso {
 namespace {
@@ -52,7 +53,7 @@ std::vector<ImatrixEntry> read_imatrix(const std::string& path) {
   check_kind(path, file.metadata);
   std::unordered_map<std::string, const Tensor*> by_name;
   for (const io::NamedTensor& named : file.tensors) {
-    check_format(named.tensor.dtype == DType::kF32, path, ": ", named.name, ": expected type F32, got ",
+    check_format(named.tensor.dtype == DType::kF32, path, ": ", io::shown_name(named.name), ": expected type F32, got ",
                  dtype_name(named.tensor.dtype));
     by_name[named.name] = &named.tensor;
   }
@@ -61,8 +62,8 @@ std::vector<ImatrixEntry> read_imatrix(const std::string& path) {
     if (!named.name.ends_with(kSums)) continue;
     const std::string name = named.name.substr(0, named.name.size() - kSums.size());
     const auto counts = by_name.find(name + std::string(kCounts));
-    entries.push_back(
-        mean_of(concat(path, ": ", name), name, named.tensor, counts == by_name.end() ? nullptr : counts->second));
+    entries.push_back(mean_of(concat(path, ": ", io::shown_name(name)), name, named.tensor,
+                              counts == by_name.end() ? nullptr : counts->second));
   }
   return entries;
 }

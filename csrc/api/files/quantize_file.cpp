@@ -18,6 +18,7 @@
 #include "gesso/presets.h"
 #include "gesso/quantize.h"
 #include "gesso/weight_scales.h"
+#include "io/metadata.h"
 #include "io/tensor_layout.h"
 
 namespace gesso {
@@ -63,8 +64,8 @@ int64_t experts_of(const GgufTensor& tensor) { return tensor.shape.size() == 3 ?
 void check_importance(const GgufTensor& tensor, const ImatrixEntry& entry) {
   const bool fits =
       entry.num_columns == tensor.shape.back() && (entry.num_experts == 1 || entry.num_experts == experts_of(tensor));
-  check_format(fits, tensor.name, ": importance: expected shape [", experts_of(tensor), ", ", tensor.shape.back(),
-               "], got [", entry.num_experts, ", ", entry.num_columns, "]");
+  check_format(fits, io::shown_name(tensor.name), ": importance: expected shape [", experts_of(tensor), ", ",
+               tensor.shape.back(), "], got [", entry.num_experts, ", ", entry.num_columns, "]");
 }
 
 void set_file_type(std::vector<GgufKey>& keys, uint32_t file_type) {
@@ -140,8 +141,8 @@ class Conversion {
           quantize(info.type, rows, type, columns, out_, how);
         } catch (const ArgumentError& error) {  // about a value
           const int64_t row = (rows.data() - info.data) / row_bytes(info.type, columns);
-          throw FormatError(
-              concat(info.name, ": cannot be written as ", type, ": in the rows from ", row, " on: ", error.what()));
+          throw FormatError(concat(io::shown_name(info.name), ": cannot be written as ", type, ": in the rows from ",
+                                   row, " on: ", error.what()));
         }
         put(out_);
       });
@@ -184,8 +185,8 @@ class Conversion {
     std::vector<float> values(static_cast<size_t>(layout.shape.num_elements()));
     dequantize(info.type, {info.data, info.num_bytes}, values, options_.num_threads);
     if (values.size() == 1) values.resize(static_cast<size_t>(num_experts), values[0]);
-    check_format(std::ssize(values) == num_experts, info.name, ": expected one factor or ", num_experts, ", got ",
-                 values.size());
+    check_format(std::ssize(values) == num_experts, io::shown_name(info.name), ": expected one factor or ", num_experts,
+                 ", got ", values.size());
     return values;
   }
 

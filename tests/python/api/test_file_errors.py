@@ -112,6 +112,19 @@ def test_extra_tensor(path, tmp_path):
         gesso.load(broken)
 
 
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "two\nlines", "\x7f", "a b", "n\u00e9"])
+def test_the_name_of_an_extra_tensor_does_nothing_to_a_terminal(path, tmp_path, name):
+    broken = rewritten(path, tmp_path / "x.gguf", lambda n, a: np.zeros((3, 5), np.float32) if n == "extra" else a)
+    content, place = broken.read_bytes(), b"\5" + bytes(7) + b"extra"
+    assert content.count(place) == 1
+    shown = name.encode().ljust(5, b"x")
+    broken.write_bytes(content.replace(place, place[:8] + shown[:5]))
+    with pytest.raises(gesso.FormatError) as caught:
+        gesso.load(broken)
+    last = str(caught.value).splitlines()[-1]
+    assert last.isascii() and last.isprintable() and '  unexpected "' in last
+
+
 @pytest.mark.parametrize("name", ["token_embd.weight", "blk.1.attn_q_norm.weight", "blk.2.ffn_gate_up_exps.weight"])
 @pytest.mark.parametrize("how", ["longer", "transposed", "rank"])
 def test_misshapen_tensor(path, tmp_path, name, how):

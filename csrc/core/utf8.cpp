@@ -1,6 +1,6 @@
-#include "text/utf8.h"
+#include "core/utf8.h"
 
-namespace gesso::text {
+namespace gesso {
 namespace {
 
 Utf8State after_first_byte(uint8_t byte) {
@@ -56,4 +56,22 @@ size_t find_invalid_utf8(std::string_view text, Poll* poll) {
   return state == Utf8State::kComplete ? std::string_view::npos : character;
 }
 
-}  // namespace gesso::text
+std::string visible(std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string result;
+  for (size_t i = 0, invalid = find_invalid_utf8(text); i < text.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    const bool is_control = (byte < ' ' && byte != '\n') || byte == 0x7F;
+    if (i == invalid || is_control) {
+      result += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      result += text[i];
+    }
+    if (i != invalid) continue;
+    const size_t next = find_invalid_utf8(text.substr(i + 1));
+    invalid = next == std::string_view::npos ? next : i + 1 + next;
+  }
+  return result;
+}
+
+}  // namespace gesso
