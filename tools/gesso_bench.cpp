@@ -253,15 +253,13 @@ class Output {
         std::ifstream(path_).get() != '[') {
       throw gesso::Error(path_ + ": exists and has no results of gesso-bench; it is not overwritten");
     }
+    // A path that cannot be written must not cost the measurements.
+    if (!path_.empty()) check_writable();
   }
 
   void add(Record record) {
     if (path_.empty()) return;
     text_ += (text_.empty() ? " " : ",\n ") + record.add(origin_).to_json();
-    // A rename would put a file in place of a device: /dev/null, for example, would be gone for everybody.
-    if (std::filesystem::exists(path_) && !std::filesystem::is_regular_file(path_)) {
-      throw gesso::Error(path_ + ": cannot be written: expected a regular file");
-    }
     const std::string written = path_ + ".new";
     std::ofstream file(written);
     file << "[\n" << text_ << "\n]\n";
@@ -272,6 +270,15 @@ class Output {
   }
 
  private:
+  void check_writable() const {
+    // A rename would put a file in place of a device: /dev/null, for example, would be gone for everybody.
+    if (std::filesystem::exists(path_) && !std::filesystem::is_regular_file(path_)) {
+      throw gesso::Error(path_ + ": cannot be written: expected a regular file");
+    }
+    if (!std::ofstream(path_ + ".new")) throw gesso::Error(path_ + ": cannot be written");
+    std::filesystem::remove(path_ + ".new");
+  }
+
   const std::string path_;
   const Record origin_;
   std::string text_;
@@ -672,6 +679,12 @@ void run(const Arguments& arguments) {
        device.name.c_str(), device.description.empty() ? "" : " ", device.description.c_str(), model.num_threads(),
        model.activations().c_str());
   Output output(arguments.output, origin(arguments, model, name));
+  const int64_t most_cached = model.config().max_position_embeddings - model.config().canvas_length;
+  for (const int64_t cached : arguments.cached) {
+    if (cached <= most_cached) continue;
+    throw gesso::ArgumentError("--cached: expected at most " + std::to_string(most_cached) +
+                               ", since a canvas must fit the model's context, too, got " + std::to_string(cached));
+  }
   Floors floors;
   if (arguments.has("ceilings")) floors.measure(arguments, model, output);
   for (const int64_t canvases : arguments.canvases) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <iterator>
@@ -65,19 +66,31 @@ void print_help() {
 }
 
 template <class Number>
-Number parse(const std::string& flag, std::string_view text) {
+Number parse(const std::string& flag, const std::string& text, const std::string& expected) {
   Number number{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size()) {
-    throw gesso::ArgumentError(flag + ": expected a number, got \"" + std::string(text) + "\"");
+    throw gesso::ArgumentError(flag + ": expected " + expected + ", got \"" + text + "\"");
   }
   return number;
 }
 
-gesso::OptionValue parse_value(const std::string& flag, gesso::OptionKind kind, const std::string& text) {
-  if (kind == gesso::OptionKind::kFloat) return parse<double>(flag, text);
-  if (kind == gesso::OptionKind::kSeeds) return std::vector<uint64_t>{parse<uint64_t>(flag, text)};
-  return parse<int64_t>(flag, text);
+// The library would check the bounds, too, but it knows nothing of flags.
+template <class Number>
+Number parse_within(const gesso::OptionInfo& option, const std::string& flag, const std::string& text) {
+  const auto number = parse<Number>(flag, text, option.expected);
+  const auto given = static_cast<double>(number);
+  const bool fits = given >= option.least && given <= option.most && !(option.excludes_least && given == option.least);
+  if (!fits) throw gesso::ArgumentError(flag + ": expected " + option.expected + ", got " + text);
+  return number;
+}
+
+gesso::OptionValue parse_value(const gesso::OptionInfo& option, const std::string& flag, const std::string& text) {
+  if (option.kind == gesso::OptionKind::kFloat) return parse_within<double>(option, flag, text);
+  if (option.kind == gesso::OptionKind::kSeeds) {
+    return std::vector<uint64_t>{parse<uint64_t>(flag, text, "an integer from 0 to 18446744073709551615")};
+  }
+  return parse_within<int64_t>(option, flag, text);
 }
 
 gesso::LogLevel parse_level(const std::string& text) {
@@ -101,7 +114,7 @@ Arguments parse_arguments(std::span<char*> words) {
       return !info.flag.empty() && flag == "--" + info.flag;
     });
     if (option != options.end()) {
-      gesso::set_option(arguments.generation, option->name, parse_value(flag, option->kind, value()));
+      gesso::set_option(arguments.generation, option->name, parse_value(*option, flag, value()));
     } else if (flag == "--load") {
       arguments.load = value();
     } else if (flag == "--save") {
@@ -111,7 +124,7 @@ Arguments parse_arguments(std::span<char*> words) {
     } else if (flag == "--log") {
       arguments.log = parse_level(value());
     } else if (flag == "--threads") {
-      arguments.loading.num_threads = parse<int>(flag, value());
+      arguments.loading.num_threads = parse<int>(flag, value(), "a number of threads");
     } else if (flag == "--system") {
       arguments.system = value();
     } else if (flag == "--raw") {
@@ -132,8 +145,11 @@ Arguments parse_arguments(std::span<char*> words) {
     }
   }
   if (arguments.help) return arguments;
-  if (positions.empty() || positions.size() > 2)
-    throw gesso::ArgumentError("usage: gesso-cli MODEL [PROMPT] [OPTIONS]");
+  if (positions.empty()) throw gesso::ArgumentError("usage: gesso-cli MODEL [PROMPT] [OPTIONS]");
+  if (positions.size() > 2) {
+    throw gesso::ArgumentError("expected MODEL and at most one PROMPT, got \"" + positions[2] +
+                               "\", too; a prompt of several words needs quotes");
+  }
   arguments.model = positions[0];
   if (positions.size() == 2) arguments.prompt = positions[1];
   return arguments;
@@ -384,7 +400,9 @@ class Live : public Display {
 
 std::unique_ptr<Display> make_display(const gesso::Model& model, bool json) {
   if (json) return std::make_unique<JsonLines>(model);
-  if (isatty(STDOUT_FILENO)) return std::make_unique<Live>(model);
+  const char* terminal = std::getenv("TERM");
+  const bool moves_cursor = !terminal || std::string_view(terminal) != "dumb";
+  if (isatty(STDOUT_FILENO) && moves_cursor) return std::make_unique<Live>(model);
   return std::make_unique<Display>(model);
 }
 
@@ -462,7 +480,10 @@ void write_error_event(const char* message) {
 
 void tell_error(const std::exception& error) {
   write_error_event(error.what());
-  std::cerr << "gesso-cli: " << error.what() << "\n";
+  std::string message = error.what();
+  // A path or a word in it must do nothing to the terminal.
+  std::ranges::replace_if(message, [](unsigned char c) { return (c < ' ' && c != '\n') || c == 0x7F; }, '?');
+  std::cerr << "gesso-cli: " << message << "\n";
 }
 
 // Turns until the end of the input. After an error the conversation stands as before that turn.

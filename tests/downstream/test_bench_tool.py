@@ -1,6 +1,7 @@
 """gesso-bench of tools/: it measures what the package would measure, and makes the package's random models."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -175,8 +176,12 @@ def test_wrong_usage(words, message):
 def test_files_that_cannot_be_used(tmp_path):
     missing = tmp_path / "missing"
     assert str(missing) in refusal(missing, status=1, program=BENCH)
-    words = [MODEL, "--device", "cpu", "--quick", "-o", missing / "result.json"]
-    assert str(missing) in refusal(*words, status=1, program=BENCH, stdout=subprocess.DEVNULL)
+    for output in (missing / "result.json", "/dev/null", tmp_path):  # refused before anything is measured
+        words = [MODEL, "--device", "cpu", "--steps", "1000000000", "-o", output]
+        assert str(output) in refusal(*words, status=1, program=BENCH, stdout=subprocess.DEVNULL)
+    assert os.listdir(tmp_path) == []
+    words = [MODEL, "--device", "cpu", "--cached", "9,100000"]
+    assert "--cached: expected at most" in refusal(*words, status=2, program=BENCH, stdout=subprocess.DEVNULL)
     with open("/dev/full", "w") as full:
         words = [MODEL, "--device", "cpu", "--quick"]
         assert "standard output" in refusal(*words, status=1, program=BENCH, stdout=full)

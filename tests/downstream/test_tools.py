@@ -70,12 +70,14 @@ ROWS, COLUMNS = 8, 40
 
 
 @contextmanager
-def on_terminal(*words) -> Iterator[tuple[subprocess.Popen, int]]:
+def on_terminal(*words, term="xterm") -> Iterator[tuple[subprocess.Popen, int]]:
     """Runs the program on a terminal. Gives the process, and the end that a person would sit at."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     command = [CLI, MODEL, "--seed", str(SEED), *words]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": term}
+    ) as process:
         os.close(theirs)
         try:
             yield process, ours
@@ -218,6 +220,13 @@ def test_a_saved_state_continues(tmp_path, model, expected):
     assert session.generate(model.tokenizer.encode(TURNS[1]), seed=SEED).texts[0] == expected[1]
 
 
+def test_a_terminal_that_moves_no_cursor(expected):
+    with on_terminal(TURNS[0], "--device", "cpu", term="dumb") as (process, terminal):
+        written = read_until(terminal, None)
+        assert process.wait() == 0
+    assert written == expected[0] + "\r\n"
+
+
 def test_a_conversation_on_a_terminal(tmp_path, expected):
     state = tmp_path / "state"
     with on_terminal("--save", state) as (process, terminal):
@@ -247,12 +256,15 @@ def test_ctrl_c_in_a_conversation():
     ("words", "message"),
     [
         ([], "usage"),
-        ([MODEL, "a", "b"], "usage"),
+        ([MODEL, "a", "bcd"], "bcd"),
         ([MODEL, "a", "--sead", "1"], "--sead"),
         ([MODEL, "a", "--seed"], "--seed"),
-        ([MODEL, "a", "--seed", "-1"], "--seed"),
-        ([MODEL, "a", "--steps", "0"], "max_denoising_steps"),
+        ([MODEL, "a", "--seed", "-1"], "--seed: expected an integer from 0 to"),
+        ([MODEL, "a", "--seed", str(2**64)], "--seed: expected an integer from 0 to"),
+        ([MODEL, "a", "--steps", "0"], "--steps: expected an integer from 1 to"),
         ([MODEL, "a", "--steps", "2x"], "2x"),
+        ([MODEL, "a", "--t-max", "nan"], "--t-max: expected a finite number"),
+        ([MODEL, "a", "--t-max", "0"], "--t-max: expected a finite number"),
         ([MODEL, "a", "--threads", "-1"], "threads"),
         ([MODEL, "a", "--device", "abacus"], "abacus"),
         ([MODEL, b"\xff"], "UTF-8"),
@@ -261,6 +273,10 @@ def test_ctrl_c_in_a_conversation():
 )
 def test_wrong_usage(words, message):
     assert message in refusal(*words, status=2)
+
+
+def test_a_word_does_nothing_to_the_terminal():
+    assert "no?[31m?" in refusal("no\x1b[31m\x7f", "a", status=1)
 
 
 def test_files_that_cannot_be_used(tmp_path):
