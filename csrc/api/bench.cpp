@@ -4,7 +4,7 @@
 
 #include "api/device_choice.h"
 #include "core/check.h"
-#include "core/thread_count.h"
+#include "core/threads/thread_count.h"
 #include "ops/ceilings.h"
 
 namespace gesso {

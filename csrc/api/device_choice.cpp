@@ -7,7 +7,7 @@
 #include "core/check.h"
 #include "core/platform/memory.h"
 #include "core/platform/processors.h"
-#include "core/thread_count.h"
+#include "core/threads/thread_count.h"
 #include "gesso/bench.h"
 #include "gesso/device.h"
 

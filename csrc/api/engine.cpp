@@ -17,7 +17,7 @@ void check_options(const GenerationOptions& options, const Model& model) {
 
 // An engine's thread keeps what it works with, so an engine may be destroyed in one of its callbacks.
 Engine::Engine(const Model& model, const EngineOptions& options)
-    : impl_(new Impl(model, options, model.impl_->make_queue()), OwnProcess()) {
+    : impl_(new Impl(model, options, model.impl_->make_queue()), engine::OwnProcess()) {
   if (!options.has_thread) return;
   try {
     impl_->thread = std::thread([impl = impl_] { impl->serve(); });
@@ -48,7 +48,7 @@ std::shared_ptr<Engine::Impl> Engine::kept(const char* call) const {
 
 Request Engine::submit(std::vector<int32_t> prompt, const RequestOptions& options) {
   const std::shared_ptr<Impl> impl = kept("submit");
-  const std::shared_ptr<Request::Impl> request(new Request::Impl(impl, options), OwnProcess());
+  const std::shared_ptr<Request::Impl> request(new Request::Impl(impl, options), engine::OwnProcess());
   request->own_sequence.emplace(impl->config(), impl->shared->weights);
   append_ids({&prompt, 1}, {&*request->own_sequence, 1}, impl->config());
   impl->submit(request);
@@ -57,7 +57,7 @@ Request Engine::submit(std::vector<int32_t> prompt, const RequestOptions& option
 
 Request Engine::submit(Session& session, std::vector<int32_t> ids, const RequestOptions& options) {
   const std::shared_ptr<Impl> impl = kept("submit");
-  const std::shared_ptr<Request::Impl> request(new Request::Impl(impl, options), OwnProcess());
+  const std::shared_ptr<Request::Impl> request(new Request::Impl(impl, options), engine::OwnProcess());
   request->session.emplace(session.impl_, "submit");
   Session::Impl& content = *request->session->operator->();
   check(content.batch_size() == 1, "submit: expected a session of batch size 1, got ", content.batch_size());

@@ -11,9 +11,9 @@
 #include <string>
 #include <thread>
 
-#include "api/own_process.h"
 #include "api/request_impl.h"
 #include "engine/loop.h"
+#include "engine/own_process.h"
 #include "engine/prefix_cache.h"
 #include "ops/memory.h"
 
@@ -46,7 +46,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   bool has_thread() const { return options.has_thread; }
   const ModelConfig& config() const { return shared->config; }
 
-  const OwnProcess process;
+  const engine::OwnProcess process;
   const Model model;
   const std::shared_ptr<const Model::Impl> shared;
   const ops::QueuePointer queue;  // declared before all memory of its device, so that it is destroyed last

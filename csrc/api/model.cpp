@@ -8,7 +8,7 @@
 #include "api/model_impl.h"
 #include "core/check.h"
 #include "core/log.h"
-#include "core/thread_count.h"
+#include "core/threads/thread_count.h"
 #include "diffusion/defaults.h"
 #include "gesso/bench.h"
 #include "io/gguf.h"

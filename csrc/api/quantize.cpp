@@ -6,9 +6,9 @@
 
 #include "core/check.h"
 #include "core/finite.h"
-#include "core/thread_count.h"
-#include "core/thread_scratch.h"
-#include "core/threads.h"
+#include "core/threads/thread_count.h"
+#include "core/threads/thread_scratch.h"
+#include "core/threads/threads.h"
 #include "quant/formats.h"
 
 namespace gesso {

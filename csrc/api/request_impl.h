@@ -8,9 +8,9 @@
 #include <mutex>
 #include <optional>
 
-#include "api/own_process.h"
 #include "api/session_impl.h"
 #include "engine/job.h"
+#include "engine/own_process.h"
 #include "gesso/engine.h"
 
 namespace gesso {
@@ -34,7 +34,7 @@ struct Request::Impl {
   template <typename Condition>
   bool wait_until(const Condition& is_reached, std::optional<double> seconds);
 
-  const OwnProcess process;
+  const engine::OwnProcess process;
   const std::weak_ptr<Engine::Impl> engine;
   RequestOptions options;
   diffusion::ResolvedOptions resolved;

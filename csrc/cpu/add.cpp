@@ -1,6 +1,6 @@
 #include "ops/add.h"
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/simd/vector_math.h"
 
 namespace gesso::cpu {

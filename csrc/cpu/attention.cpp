@@ -8,8 +8,8 @@
 #include <limits>
 #include <span>
 
-#include "core/thread_scratch.h"
-#include "core/threads.h"
+#include "core/threads/thread_scratch.h"
+#include "core/threads/threads.h"
 #include "cpu/simd/attention_lanes.h"
 #include "cpu/simd/lanes.h"
 

@@ -1,6 +1,6 @@
 #include "ops/embed.h"
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/simd/vector_math.h"
 #include "quant/formats.h"
 

@@ -1,6 +1,6 @@
 #include "ops/gated_linear.h"
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/products/gelu_mul.h"
 #include "cpu/products/int8_product.h"
 #include "ops/linear.h"

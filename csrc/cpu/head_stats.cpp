@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/vocabulary/soft_cap.h"
 #include "cpu/vocabulary/soft_sums.h"
 #include "cpu/vocabulary/token_weights.h"

@@ -1,6 +1,6 @@
 #include "ops/linear.h"
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/products/int8_product.h"
 #include "cpu/products/matmul_block.h"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/buffer.h"
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/vocabulary/row_progress.h"
 #include "cpu/vocabulary/soft_cap.h"
 #include "ops/linear.h"

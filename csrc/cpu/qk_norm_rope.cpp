@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "core/thread_scratch.h"
-#include "core/threads.h"
+#include "core/threads/thread_scratch.h"
+#include "core/threads/threads.h"
 #include "cpu/simd/vector_math.h"
 
 namespace gesso::cpu {

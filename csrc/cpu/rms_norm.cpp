@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/simd/vector_math.h"
 
 namespace gesso::cpu {

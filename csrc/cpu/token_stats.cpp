@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/thread_scratch.h"
-#include "core/threads.h"
+#include "core/threads/thread_scratch.h"
+#include "core/threads/threads.h"
 #include "cpu/vocabulary/row_progress.h"
 #include "cpu/vocabulary/token_weights.h"
 #include "cpu/vocabulary/top_tokens.h"

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/check.h"
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "ops/device.h"
 #include "ops/memory.h"
 

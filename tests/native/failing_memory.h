@@ -5,8 +5,8 @@
 
 namespace gesso::test {
 
-// While it lives, the allocation with the index `which` fails, counted from 0 in all threads together. With `is_lasting`
-// all later ones fail, too.
+// While it lives, the allocation with the index `which` fails, counted from 0 in all threads together. With
+// `is_lasting` all later ones fail, too.
 class FailingMemory {
  public:
   explicit FailingMemory(int64_t which, bool is_lasting = false);

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/products/int8_product.h"
 #include "cpu/vocabulary/soft_sums.h"
 #include "gesso/model.h"

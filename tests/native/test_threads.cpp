@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 
 namespace {
 

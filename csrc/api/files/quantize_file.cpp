@@ -11,7 +11,7 @@
 
 #include "core/check.h"
 #include "core/log.h"
-#include "core/thread_count.h"
+#include "core/threads/thread_count.h"
 #include "gesso/checkpoint.h"
 #include "gesso/imatrix.h"
 #include "gesso/model.h"

@@ -15,8 +15,8 @@
 #include "api/random/random_blocks.h"
 #include "core/check.h"
 #include "core/dtype.h"
-#include "core/thread_count.h"
-#include "core/threads.h"
+#include "core/threads/thread_count.h"
+#include "core/threads/threads.h"
 #include "gesso/presets.h"
 
 namespace gesso {

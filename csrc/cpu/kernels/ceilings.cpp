@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/kernels/int8_kernels.h"
 #include "cpu/kernels/product_rates.h"
 

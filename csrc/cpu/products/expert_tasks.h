@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/tensor.h"
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/products/int8_product.h"
 #include "ops/route.h"
 

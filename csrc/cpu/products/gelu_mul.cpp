@@ -1,6 +1,6 @@
 #include "cpu/products/gelu_mul.h"
 
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/simd/vector_math.h"
 
 namespace gesso::cpu {

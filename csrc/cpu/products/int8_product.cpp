@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/thread_scratch.h"
+#include "core/threads/thread_scratch.h"
 #include "cpu/simd/vector_math.h"
 
 namespace gesso::cpu {

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "core/context.h"
-#include "core/threads.h"
+#include "core/threads/threads.h"
 #include "cpu/kernels/int8_kernels.h"
 #include "cpu/products/int8_rows.h"
 #include "cpu/products/int8_tile.h"

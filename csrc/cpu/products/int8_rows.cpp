@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/thread_scratch.h"
-#include "core/threads.h"
+#include "core/threads/thread_scratch.h"
+#include "core/threads/threads.h"
 #include "cpu/kernels/int8_kernels.h"
 
 namespace gesso::cpu {

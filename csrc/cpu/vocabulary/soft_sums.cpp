@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "core/finite.h"
-#include "core/thread_scratch.h"
-#include "core/threads.h"
+#include "core/threads/thread_scratch.h"
+#include "core/threads/threads.h"
 #include "cpu/kernels/levels_to_floats.h"
 #include "cpu/vocabulary/weighted_rows.h"
 #include "quant/formats.h"

@@ -1,4 +1,4 @@
-#include "core/thread_count.h"
+#include "core/threads/thread_count.h"
 
 #include <algorithm>
 #include <cmath>

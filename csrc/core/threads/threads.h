@@ -10,7 +10,7 @@
 #include <type_traits>
 
 #include "core/context.h"
-#include "core/thread_pool.h"
+#include "core/threads/thread_pool.h"
 
 namespace gesso {
 

@@ -4,7 +4,7 @@
 #include "core/platform/process.h"
 #include "gesso/error.h"
 
-namespace gesso {
+namespace gesso::engine {
 
 // The process in which an engine was made. In a forked one there is no engine's thread, and its locks may be held
 // forever.
@@ -25,4 +25,4 @@ class OwnProcess {
   int process_ = platform::process_id();
 };
 
-}  // namespace gesso
+}  // namespace gesso::engine

@@ -1,4 +1,4 @@
-#include "core/thread_scratch.h"
+#include "core/threads/thread_scratch.h"
 
 namespace gesso {
 
