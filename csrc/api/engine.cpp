@@ -82,7 +82,7 @@ bool Engine::close(std::optional<double> seconds) {
 }
 EngineCounters Engine::counters() const { return kept("counters")->snapshot(); }
 void Engine::forget_prefixes() { kept("forget_prefixes")->forget_prefixes(); }
-int64_t Engine::max_running() const { return kept("max_running")->slots; }
+int64_t Engine::max_running() const { return impl_ ? impl_->slots : kept("max_running")->slots; }  // it never changes
 
 // How the calls above wait.
 

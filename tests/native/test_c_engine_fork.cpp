@@ -1,4 +1,4 @@
-// An engine in a process that was forked from its own. Its thread is not there.
+// An engine, in C++ and in C, in a process that was forked from its own. Its thread is not there.
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "c_engine.h"
 #include "engine_helpers.h"
 #include "gesso/engine.h"
 
@@ -38,6 +39,7 @@ int count_wrong(const Model& model, std::optional<Engine>& engine, std::optional
   wrong += !is_refused([&] { request->is_done(); });
   wrong += !is_refused([&] { request->next(); });
   wrong += !is_refused([&] { request->cancel(); });
+  wrong += engine->max_running() != 1;
   wrong += !engine->close();
   request.reset();
   engine.reset();
@@ -46,13 +48,52 @@ int count_wrong(const Model& model, std::optional<Engine>& engine, std::optional
   return wrong;
 }
 
+// The same in C, where nothing may be thrown.
+int count_wrong_in_c(test::Serving& serving) {
+  int wrong = 0, done = 0;
+  gesso_request* request = nullptr;
+  gesso_result* result = nullptr;
+  gesso_counters counters;
+  wrong += serving.try_submit(&request) != GESSO_OTHER_ERROR;
+  wrong += gesso_request_cancel(serving.requests[0]) != GESSO_OTHER_ERROR;
+  wrong += gesso_request_wait(serving.requests[0], 1, &done) != GESSO_OTHER_ERROR;
+  wrong += gesso_request_result(serving.requests[0], &result) != GESSO_OTHER_ERROR;
+  wrong += gesso_engine_drain(serving.engine, 1, &done) != GESSO_OTHER_ERROR;
+  wrong += gesso_engine_counters(serving.engine, &counters, sizeof counters) != GESSO_OTHER_ERROR;
+  wrong += gesso_engine_max_running(serving.engine) != 1;
+  wrong += gesso_engine_close_within(serving.engine, 1, &done) != GESSO_OK || done != 1;
+  gesso_request_free(serving.requests[0]);
+  gesso_engine_free(serving.engine);
+  return wrong;
+}
+
+// Runs `count` in a forked process, and checks that it returns 0.
+template <typename Count>
+void check_in_forked(const Count& count) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(30);  // for a call that never returns
+    ::_exit(count());
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
 }  // namespace
+
+TEST_CASE("a forked process leaves an engine in C alone") {
+  test::Serving serving(1);
+  serving.submit();
+  check_in_forked([&] { return count_wrong_in_c(serving); });
+}
 
 TEST_CASE("a forked process leaves an engine alone, and may make another one") {
   const Model model = tiny_model();
   const Result expected = alone(model, {5}, canvases(1));
   for (const bool is_busy : {false, true}) {
-    std::optional<Engine> engine(std::in_place, model, with_thread());
+    std::optional<Engine> engine(std::in_place, model, with_thread(1));
     Gate is_inside, goes_on;
     RequestOptions options = canvases(1);
     options.keep_events = true;
@@ -69,15 +110,7 @@ TEST_CASE("a forked process leaves an engine alone, and may make another one") {
     } else {
       request->wait();
     }
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::alarm(30);  // a call that never returns
-      ::_exit(count_wrong(model, engine, request, expected));
-    }
-    int status = -1;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status));
-    CHECK(WEXITSTATUS(status) == 0);
+    check_in_forked([&] { return count_wrong(model, engine, request, expected); });
     goes_on.open();
     CHECK(request->result().ids == expected.ids);
   }
