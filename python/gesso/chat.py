@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from gesso import _native
 from gesso.arguments import as_bool, as_integer, as_str, as_timeout, make_options
 from gesso.calls.tools import Tool, answer_call, read_tools
-from gesso.chat_events import ChatEvent, ChatReply, Message, ReplyStream, read_messages
+from gesso.chat_events import ChatEvent, ChatReply, Message, ReplyStream, check_room, read_messages
 from gesso.engine import Request
 from gesso.handle import Handle
 from gesso.options import GenerationOptions
@@ -172,10 +172,11 @@ class Chat(Handle):
         """Lets the model reply to the messages, and yields what there is of it."""
         conversation = self._render(messages, True)
         ids = self._encode(conversation)
+        texts = self.model._text_stream(options)
+        check_room(len(ids), texts.max_new_tokens, self.model.config)  # before any of it is encoded
         num_cached = self._go_back_to(ids)
         if is_first:
-            self._take_snapshot(messages, ids, options, end)
-        texts = self.model._text_stream(options)
+            self._take_snapshot(messages, ids, texts.max_new_tokens, end)
         replies = ReplyStream(ReplyDecoder(self._tokenizer, ids), texts)
         self._unfinished = messages, replies
         left = None if end is None else max(end - time.monotonic(), 1e-3)
@@ -222,9 +223,7 @@ class Chat(Handle):
         self._session.rewind(common_length(self._session.ids[0], ids))
         return most
 
-    def _take_snapshot(
-        self, messages: list[Message], ids: list[int], options: GenerationOptions, deadline: float | None
-    ) -> None:
+    def _take_snapshot(self, messages: list[Message], ids: list[int], num_new: int, deadline: float | None) -> None:
         """Keeps what is encoded where the conversation may go on in another way than the prompt and the reply do.
 
         The template may take back what stands at the prompt's end, and it may leave out a thought. A sliding layer that
@@ -233,7 +232,6 @@ class Chat(Handle):
         """
         self._snapshot = None
         config = self.model.config
-        num_new = options.get("max_new_tokens", cast(int, self.model.native.config.generation["max_new_tokens"]))
         if len(ids) + num_new + config.canvas_length < config.sliding_window:
             return
         later = self._encode(self._render([*messages, PLACEHOLDER], False))

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gesso._native import CanvasEvent, StepEvent
+from gesso._native import ArgumentError, CanvasEvent, StepEvent
 from gesso.calls.tool_call import ToolCall
+from gesso.config import Config
 from gesso.engine import EndEvent, RequestEvent
 from gesso.reply import Reply, ReplyDecoder, ReplyEvent, TextDelta, ThoughtDelta
 from gesso.result import FinishReason, Result
@@ -107,3 +108,23 @@ def read_messages(message: object) -> list[Message]:
     if isinstance(message, str):
         return [{"role": "user", "content": message}]
     return prepare_chat([message] if isinstance(message, dict) else message)  # type: ignore[arg-type]
+
+
+def check_room(num_tokens: int, max_new_tokens: int, config: Config) -> None:
+    """Raises for a conversation that the context cannot hold together with the canvases of a whole reply."""
+    canvas, context = config.canvas_length, config.max_position_embeddings
+    if num_tokens > context:
+        raise ArgumentError(f"the conversation has {num_tokens} tokens, more than the model's context of {context}")
+    num_canvases, most_canvases = -(-max_new_tokens // canvas), (context - num_tokens) // canvas
+    if num_canvases <= most_canvases:
+        return
+    fitting = (
+        f"max_new_tokens of at most {most_canvases * canvas} fits"
+        if most_canvases
+        else f"a conversation of at most {context - canvas} tokens fits"
+    )
+    needed = num_tokens + num_canvases * canvas
+    raise ArgumentError(
+        f"the conversation has {num_tokens} tokens, and with a reply of {max_new_tokens} tokens, in canvases of"
+        f" {canvas}, it needs {needed} positions, but the model's context is {context}; {fitting}"
+    )

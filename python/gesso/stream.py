@@ -56,6 +56,7 @@ class TextStream:
         self._decoder = tokenizer.stream_decoder()
         self._stop = stop
         self._end_tokens = frozenset(end_tokens)
+        self.max_new_tokens = max_new_tokens
         self._left = max_new_tokens
         self._length = 0  # of the text that events have had
         self._held = ""  # final text that a stop string may begin with

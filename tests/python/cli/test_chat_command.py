@@ -195,7 +195,7 @@ def test_an_answer_that_fails_does_not_end_the_chat(chat, mini):
     status, out, err = chat("--seed", "7", lines=lines)
     assert (status, out) == (1, mini.chat(seed=7).send(LINES[0]).text + "\n")
     assert err.splitlines()[-1] == "gesso: there is nothing to take back"
-    assert "gesso: 2" in err and "tokens are more than the model's context of 2048" in err
+    assert "gesso: the conversation has 2" in err and " tokens, more than the model's context of 2048" in err
     assert "The context is full: /undo or /clear makes room; then write the message again, or a shorter one." in err
 
 
