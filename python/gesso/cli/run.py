@@ -34,7 +34,7 @@ from gesso.terminal.display import LiveText, PlainText, ReplyText, can_show_live
 from gesso.tokenizer import Tokenizer
 
 EXAMPLES = {
-    'gesso run mini "What is the capital of your country?" --max-new-tokens 32': "Writes a reply of the bundled model.",
+    'gesso run mini "Tell me a joke." --max-new-tokens 32': "Writes a reply of the bundled model.",
     'gesso run model.gguf "Why is the sky blue?"': "Writes a reply, by the model's chat template.",
     'gesso run model.gguf "Is 91 a prime?" --think --system "Be brief."': "Lets the model think first.",
     'echo "Once upon a time" | gesso run model.gguf --raw --seed 7 --stats': "Continues a text from a pipe, without"

@@ -96,7 +96,7 @@ def chat_templates() -> Topic:
             "Templates come from strangers, so gesso runs them in a sandbox with a limit of work.",
         ],
         examples={
-            'gesso run mini "Who are you?" --system "Be brief."': "Adds a system message.",
+            'gesso run mini "What can you do?" --system "Be brief."': "Adds a system message.",
             'gesso run model.gguf "Is 91 a prime?" --think': "Lets the model think first.",
             'gesso run model.gguf "Hello!" --chat-template FILE': "Uses another template.",
         },

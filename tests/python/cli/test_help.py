@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mini.split import is_held_out
+from mini.tasks.small_talk import TOPICS as SMALL_TALK
 
 import gesso
+from gesso.bundled.mini_model import QUESTIONS
 from gesso.cli.program import main, make_parser
 from gesso.files.short_names import find_bundled
 from gesso.manual.man_page import man_page, roff
@@ -39,6 +42,15 @@ def test_every_example_parses(line):
     assert calls
     for arguments in calls:
         make_parser().parse_args(arguments)
+
+
+def test_examples_ask_the_bundled_model_what_it_has_learnt():
+    """Some phrases are held out from its training, and it answers them badly. Those of the demo have a test."""
+    phrases = {phrase for topic, _ in SMALL_TALK for phrase in topic if not is_held_out(f"small talk {phrase}")}
+    known = phrases | {question.text for question in QUESTIONS}
+    asked = {call[2] for line in EXAMPLES for call in calls_in(line) if call[:2] == ["run", "mini"]}
+    assert "Hello!" in asked
+    assert asked <= known
 
 
 @pytest.mark.parametrize(
