@@ -1,20 +1,24 @@
 """The card of the bundled model, docs/mini.md, which `bundle_mini.py` writes.
 
-Its words are in card.md. All its numbers come from the log of the training and from the records of
-bench/mini_quality.py.
+Its words are in card.md. All its numbers come from the log of the training, from the records of
+bench/mini_quality.py, and from the dialogues that these are about.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mini.dialogue import Dialogue
+from mini.evaluation import NEW_PHRASES, draw_examples
 from mini.sizes import Sizes
 from mini.tasks import TASKS
 
 Record = Mapping[str, Any]
 NUM_LOSSES = 12  # lines of the table of losses
+HELD_OUT_PHRASE = "Who are you?"  # the bundled model answers it wrongly
 LOSSES = ("loss", "encoder", "held_out", "held_out_encoder")
 
 ABOUT = {
@@ -41,6 +45,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}"
+
+
+def scored_dialogues(count: int) -> list[Dialogue]:
+    """Returns the dialogues of a record, without those of held-out phrases."""
+    return [example.dialogue for example in draw_examples(count) if not example.group.endswith(NEW_PHRASES)]
+
+
+def num_distinct(dialogues: Sequence[Dialogue]) -> int:
+    """Returns how many dialogues differ in what the model is given."""
+    return len({json.dumps([each.messages, each.tools, each.thinking], sort_keys=True) for each in dialogues})
 
 
 def task_table(record: Record) -> str:
@@ -109,6 +123,7 @@ def card(
 ) -> str:
     """records: of bench/mini_quality.py, those of the bundled settings first. steps, cpu_minutes: of the weights."""
     first = records[0]
+    dialogues = scored_dialogues(first["dialogues"])
     return TEMPLATE.read_text(encoding="utf-8").format(
         layers=sizes.layers,
         hidden=sizes.hidden,
@@ -118,6 +133,10 @@ def card(
         vocab=sizes.vocab,
         megabytes=first["file_bytes"] / 1e6,
         dialogues=first["dialogues"],
+        distinct=num_distinct(dialogues),
+        held_out_phrase=HELD_OUT_PHRASE,
+        asked=sum(each.messages[-1]["content"] == HELD_OUT_PHRASE for each in dialogues),
+        wrong=first["dialogues"] - first["right"],
         num_tasks=len(TASKS),
         steps=steps,
         hours=cpu_minutes / 60,

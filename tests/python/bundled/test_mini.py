@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from mini.card import card
+from mini.card import HELD_OUT_PHRASE, card
 from mini.evaluation import ask, draw_examples, of_known_phrases, score
 from mini.sizes import Sizes
 from safetensors.numpy import load_file
@@ -72,6 +72,17 @@ def test_the_model_is_as_good_as_its_card_says(model):
     right = of_known_phrases(score(examples, ask(model, examples))).right
     chances = [math.comb(COUNT, k) * SHARE**k * (1 - SHARE) ** (COUNT - k) for k in range(COUNT + 1)]
     assert sum(chances[: right + 1]) >= 0.001
+
+
+def test_the_model_answers_the_held_out_phrase_as_its_card_says(model):
+    """With weights that answer it, other words must stand in card.md."""
+    examples = [
+        x for x in draw_examples(RECORDS[0]["dialogues"]) if x.dialogue.messages[-1]["content"] == HELD_OUT_PHRASE
+    ]
+    scores = score(examples, ask(model, examples)).values()
+    assert sum(len(each.wrong) for each in scores) == len(examples)
+    expected = f'"{HELD_OUT_PHRASE}" is one of them, and {len(examples)} dialogues'
+    assert expected in (ROOT / "docs/mini.md").read_text(encoding="utf-8")
 
 
 def test_the_example_of_the_card_runs(capsys):

@@ -2,7 +2,8 @@
 
 import json
 
-from mini.card import card, loss_table
+from mini.card import HELD_OUT_PHRASE, card, loss_table, num_distinct, scored_dialogues
+from mini.dialogue import Dialogue, user
 from mini.evaluation import Answer, draw_examples, record, score
 from mini.rendering import reply_text
 from mini.sizes import Sizes
@@ -29,7 +30,19 @@ def test_a_card_has_the_numbers_of_its_records():
     assert "| steps per token | below 0.50 | 0.27 | yes |" in text
     assert "| Q4_K_M | 7.65 MB | 95.5% | 3.00 | 3.67 |" in text
     assert "9950 steps and 2.0 hours" in " ".join(text.split())
+    assert "22 of the 22 dialogues differ" in text and f'"{HELD_OUT_PHRASE}" is one of them, and 1 dialogues' in text
+    assert "all tasks together have 1 wrong replies" in text
     assert '"content": "Extract name' in text  # braces of the example are no placeholders
+
+
+def test_dialogues_differ_in_what_the_model_is_given():
+    given = {"messages": [user("Hello!")], "tools": [], "thinking": False}
+    others = [given, given | {"thinking": True}, given | {"tools": [{"type": "function"}]}]
+    dialogues = [
+        Dialogue(str(i), **each) for i, each in enumerate([*others, given | {"messages": [user("Hi!")]}, given])
+    ]
+    assert num_distinct(dialogues) == 4
+    assert len(scored_dialogues(220)) == 220 > num_distinct(scored_dialogues(220))
 
 
 def test_a_table_of_losses_has_the_first_and_the_last():
