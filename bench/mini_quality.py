@@ -26,6 +26,7 @@ from keep import to_lines
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "python/training"))
 
+from mini.arguments import new_file, num_dialogues, positive_int
 from mini.evaluation import Example, ask, draw_examples, record, score
 
 DEFAULT = "as bundled"
@@ -64,10 +65,10 @@ SETTINGS = [
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", metavar="FILE")
-    parser.add_argument("--dialogues", type=int, default=1000, metavar="N")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--dialogues", type=num_dialogues, default=1000, metavar="N")
+    parser.add_argument("--threads", type=positive_int)
     parser.add_argument("--only", nargs="+", choices=[setting.name for setting in SETTINGS], metavar="NAME")
-    parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write the records to a file as well")
+    parser.add_argument("-o", dest="output", type=new_file, metavar="FILE", help="write the records to a file as well")
     options = parser.parse_args(arguments)
     chosen = [setting for setting in SETTINGS if options.only is None or setting.name in options.only]
     records = []

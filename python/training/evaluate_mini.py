@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
+from mini.arguments import new_file, num_dialogues, positive_int
 from mini.evaluation import ask, draw_examples, record, score
 from mini.rendering import prompt_text, reply_text
 
@@ -23,11 +23,13 @@ import gesso
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help="the bundled one, or a GGUF file of export_mini.py")
-    parser.add_argument("--dialogues", type=int, default=1000, help="of all tasks together; at least one of each")
+    parser.add_argument(
+        "--dialogues", type=num_dialogues, default=1000, help="of all tasks together; at least one of each"
+    )
     parser.add_argument("--show", type=int, default=0, help="how many wrong replies of each task to print")
-    parser.add_argument("--threads", type=int, help="as many as the machine has, if it is not given")
-    parser.add_argument("--max-denoising-steps", type=int, help="the model's default, if it is not given")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, too")
+    parser.add_argument("--threads", type=positive_int, help="as many as the machine has, if it is not given")
+    parser.add_argument("--max-denoising-steps", type=positive_int, help="the model's default, if it is not given")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write the figures to this file, too")
     arguments = parser.parse_args()
     model = gesso.load(arguments.model, "cpu", arguments.threads)
     options = {"max_denoising_steps": arguments.max_denoising_steps} if arguments.max_denoising_steps else {}

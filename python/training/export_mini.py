@@ -16,12 +16,14 @@ from mini.sizes import Sizes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="the GGUF file")
+    parser.add_argument("--out", type=Path, required=True, help="the GGUF file, whose name ends with .gguf")
     parser.add_argument("--type", choices=sorted(FILE_TYPES), default="Q8_0", help="of the matrices")
     arguments = parser.parse_args()
+    folder = arguments.out.with_suffix("")
+    if arguments.out.suffix != ".gguf" or arguments.out.is_dir():
+        parser.error(f"--out: expected the name of a GGUF file, such as {folder}.gguf, got {arguments.out}")
     weights, progress = load_weights(arguments.weights)
     sizes = Sizes(vocab=len(weights["embed_tokens.weight"]))
-    folder = arguments.out.with_suffix("")
     write_folder(folder, weights, sizes)
     write_gguf(folder, arguments.out, arguments.type)
     print(f"wrote {arguments.out} ({arguments.out.stat().st_size} bytes) from step {progress.step}")

@@ -17,8 +17,12 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mini.arguments import positive_int
+from mini.log import LOG
+
 HERE = Path(__file__).resolve().parent
-LOG = HERE / "mini/trained/log.jsonl"
+BUNDLED_LOG = HERE / "mini/trained" / LOG
+LOG_EVERY = 50  # steps, as in that run
 LOSSES = ("loss", "encoder", "uneven", "held_out", "held_out_encoder")
 
 Line = dict[str, float]
@@ -44,17 +48,23 @@ def largest_difference(log: list[Line], again: list[Line]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--log", type=Path, default=LOG, help="default: the curve of the bundled weights")
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=1, help="as in that run")
+    parser.add_argument("--log", type=Path, default=BUNDLED_LOG, help="default: the curve of the bundled weights")
+    parser.add_argument("--steps", type=positive_int, default=200)
+    parser.add_argument("--threads", type=positive_int, default=1, help="as in that run")
     parser.add_argument("--percent", type=float, default=1.0, help="the largest difference that passes")
     arguments = parser.parse_args()
+    if arguments.steps < LOG_EVERY:
+        parser.error(f"--steps: expected at least {LOG_EVERY}, the first step in a log, got {arguments.steps}")
+    expected = read_log(arguments.log, arguments.steps)
+    if not expected:
+        parser.error(f"--log: {arguments.log} has no losses up to step {arguments.steps}")
     with TemporaryDirectory() as work:
         command = [sys.executable, str(HERE / "train_mini.py"), "--work", work, "--compile"]
         command += ["--steps", str(arguments.steps), "--threads", str(arguments.threads)]
+        command += ["--log-every", str(LOG_EVERY)]
         subprocess.run(command, check=True)
-        again = read_log(Path(work) / "log.jsonl", arguments.steps)
-    difference = largest_difference(read_log(arguments.log, arguments.steps), again)
+        again = read_log(Path(work) / LOG, arguments.steps)
+    difference = largest_difference(expected, again)
     print(f"{len(again)} lines of the log up to step {arguments.steps}: the losses differ by {difference:.3%} at most")
     return int(100 * difference > arguments.percent)
 

@@ -45,3 +45,19 @@ def test_the_command_writes_a_record_a_line(model, tmp_path, capsys):
     assert [record["setting"] for record in records] == [DEFAULT, "max_denoising_steps 4"]
     assert len(file.read_text().splitlines()) == 4
     assert capsys.readouterr().out.splitlines()[2:] == [row(record) for record in records]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dialogues", "5"], "argument --dialogues: expected at least 11, one of each task, got 5"),
+        (["--dialogues", "-3"], "argument --dialogues: expected at least 11"),
+        (["-o", "/no/such/folder/x.json"], "argument -o: /no/such/folder/x.json: there is no folder"),
+        (["--threads", "0"], "argument --threads: expected a whole number above 0"),
+    ],
+)
+def test_what_cannot_be_measured_or_kept_is_refused_at_once(monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr(mini_quality, "measure", lambda *_: pytest.fail("it began to measure"))
+    with pytest.raises(SystemExit):
+        mini_quality.main(arguments)
+    assert message in capsys.readouterr().err
