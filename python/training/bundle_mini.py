@@ -23,9 +23,9 @@ from pathlib import Path
 from mini.card import card
 from mini.checkpoint import load_weights
 from mini.export import write_folder, write_gguf
+from mini.log import LOG, lines_until
 from mini.picture import BUNDLED, draw
 from mini.sizes import Sizes
-from mini.trainer import LOG
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINED = ROOT / "python/training/mini/trained"
@@ -40,9 +40,7 @@ def take(run: Path) -> None:
     TRAINED.mkdir(exist_ok=True)
     shutil.copy(run / WEIGHTS, TRAINED / WEIGHTS)
     last = load_weights(TRAINED / WEIGHTS)[1].step
-    lines = (run / LOG).read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if json.loads(line)["step"] <= last]
-    (TRAINED / LOG).write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    (TRAINED / LOG).write_text("".join(lines_until(run / LOG, last)), encoding="utf-8")
 
 
 def export(work: Path) -> None:

@@ -2,9 +2,10 @@
 
     OMP_WAIT_POLICY=PASSIVE python python/training/train_mini.py --work build/mini
 
-A run that was stopped, with Ctrl-C or SIGTERM, goes on from its state in the folder --work. Without one it begins with
-the weights that --weights names, or from the seed. The data and the noise of a step depend on (seed, step) only. So a
-run that goes on from its state computes what a run without a stop would have computed, and 200 steps from the seed
+A run that was stopped, with Ctrl-C or SIGTERM, goes on from its state in the folder --work, with the same --seed and
+--batch. Lines that the log has of later steps are dropped, since they are computed again. Without a state it begins
+with the weights that --weights names, or from the seed. The data and the noise of a step depend on (seed, step) only.
+So a run that goes on from its state computes what a run without a stop would have computed, and 200 steps from the seed
 give the same losses each time, with the same number of threads.
 
 `--weights FILE` goes on from the weights.safetensors of an earlier run, and its curve from the log.jsonl that lies
@@ -30,25 +31,20 @@ averaged weights in 8 bits. `mini/objective.py` says what the loss is.
 from __future__ import annotations
 
 import argparse
-import math
+import tempfile
 from pathlib import Path
 
 import torch
 from mini import fused
+from mini.arguments import positive, positive_int
 from mini.generator import NUM_PARTS
 from mini.trainer import Plan, Trainer
 
 
-def positive(text: str) -> float:
-    if 0 < (value := float(text)) < math.inf:
-        return value
-    raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-
-
-def positive_int(text: str) -> int:
-    if (value := int(text)) > 0:
-        return value
-    raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+def make_folder(folder: Path) -> None:
+    """Also tries whether it can be written in, since the first save comes after minutes of work."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def main() -> None:
@@ -77,7 +73,6 @@ def main() -> None:
     if len(starts) >= NUM_PARTS or starts != sorted({*starts}) or min(starts, default=0) < 0:
         parser.error(f"--parts-from: expected at most {NUM_PARTS - 1} rising steps from 0 on, got {starts}")
     torch.set_num_threads(arguments.threads)
-    arguments.work.mkdir(parents=True, exist_ok=True)
     if arguments.compile:
         fused.compile_all()
     plan = Plan(
@@ -95,7 +90,12 @@ def main() -> None:
         parts_from=tuple(arguments.parts_from),
     )
     dtype = torch.float32 if arguments.float32 else torch.bfloat16
-    Trainer(plan, arguments.work, arguments.weights, dtype).run()
+    try:
+        make_folder(arguments.work)
+        trainer = Trainer(plan, arguments.work, arguments.weights, dtype)
+    except (OSError, ValueError) as error:  # of the folder, the state or the weights
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    trainer.run()
 
 
 if __name__ == "__main__":

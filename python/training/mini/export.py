@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from gesso.files import gguf_writer
@@ -99,7 +99,7 @@ def published_name(name: str) -> str:
 def write_folder(directory: Path, weights: dict[str, Tensor], sizes: Sizes) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {published_name(name): tensor.detach().float().contiguous() for name, tensor in weights.items()}
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    (directory / "model.safetensors").write_bytes(save(tensors, {"format": "pt"}))
     for name, value in (("config", config(sizes)), ("generation_config", generation_config(sizes))):
         (directory / f"{name}.json").write_text(json.dumps(value, indent=1), encoding="utf-8")
     mini_tokenizer.load().save(str(directory / "tokenizer.json"))

@@ -15,17 +15,18 @@ from torch import Tensor
 
 from mini import tokenizer as mini_tokenizer
 from mini.batches import Batches
-from mini.checkpoint import Progress, copy_into, load_state, load_weights, named, save_state, save_weights
+from mini.checkpoint import Progress, copy_into, load_state, load_weights, named, reading, save_state, save_weights
+from mini.log import LOG, cut_log
 from mini.model import Mini
 from mini.objective import losses
 from mini.optimizer import Optimizer
 from mini.sizes import Sizes
 
 AVERAGE = 0.998  # how much of the running average of the weights a step keeps
-LOG = "log.jsonl"
 HELD_OUT_STEP = 1 << 40  # the noise of held-out batches is that of steps which training never reaches
 NUM_HELD_OUT_BATCHES = 4
 OWN_CANVASES_FROM_PART = 3
+KEPT = ("seed", "batch")  # what the data of all steps of a run depend on
 
 
 @dataclass(frozen=True)
@@ -75,22 +76,41 @@ class Trainer:
         self.seen: list[list[float]] = []  # the losses since the last line of the log
         self.state_file = work / "state.pt"
         if self.state_file.exists():
+            progress = self._go_on()
+        else:
+            if weights is not None:
+                progress = self._begin_with(weights)
+            self.average = {name: p.detach().clone() for name, p in named(self.model).items()}
+        self.step, self.earlier_minutes = progress.step, progress.cpu_minutes
+        with reading(work / LOG, "a line of JSON for each step with losses"):
+            cut_log(work / LOG, self.step)
+        self.stopping = False
+
+    def _go_on(self) -> Progress:
+        """Takes over the saved state. Those of earlier versions say nothing of their seed and batch."""
+        with reading(self.state_file, "the state that a training has saved"):
             state = load_state(self.state_file)
             copy_into(self.model, state["weights"])
             self.optimizer.load(state["optimizer"])
-            self.average = state["average"]
-            progress, self.started = Progress(state["step"], state["cpu_minutes"]), state["started"]
-            self.seen = state["seen"]
-        else:
-            if weights is not None:
-                loaded, progress = load_weights(weights)
-                copy_into(self.model, loaded)
-                self.started = progress.step
-                if (log := weights.with_name(LOG)).exists() and not (work / LOG).exists():
-                    shutil.copy(log, work / LOG)
-            self.average = {name: p.detach().clone() for name, p in named(self.model).items()}
-        self.step, self.earlier_minutes = progress.step, progress.cpu_minutes
-        self.stopping = False
+            self.average = {name: state["average"][name].view_as(p) for name, p in named(self.model).items()}
+            progress, self.started = Progress(int(state["step"]), float(state["cpu_minutes"])), int(state["started"])
+            self.seen = list(state["seen"])
+        for name in KEPT:
+            if (before := state.get(name, own := getattr(self.plan, name))) != own:
+                raise ValueError(
+                    f"{self.state_file}: this run was started with --{name} {before}, got {own}; it cannot go on with"
+                    " other data, which a run in another folder may have"
+                )
+        return progress
+
+    def _begin_with(self, weights: Path) -> Progress:
+        loaded, progress = load_weights(weights)
+        with reading(weights, "weights of this model"):
+            copy_into(self.model, loaded)
+        self.started = progress.step
+        if (log := weights.with_name(LOG)).exists() and not (self.work / LOG).exists():
+            shutil.copy(log, self.work / LOG)
+        return progress
 
     def cpu_minutes(self) -> float:
         return self.earlier_minutes + time.process_time() / 60
@@ -102,7 +122,7 @@ class Trainer:
     def save(self) -> None:
         state = {"weights": {name: p.detach() for name, p in named(self.model).items()}, "average": self.average}
         state |= {"optimizer": self.optimizer.state(), "step": self.step, "started": self.started}
-        state["seen"] = self.seen
+        state |= {"seen": self.seen} | {name: getattr(self.plan, name) for name in KEPT}
         progress = Progress(self.step, self.cpu_minutes())
         save_state(self.state_file, state | {"cpu_minutes": progress.cpu_minutes})
         save_weights(self.work / "weights.safetensors", self.average, progress)
