@@ -17,6 +17,7 @@ from gesso.cli.parts import check, comparison
 from gesso.cli.parts.command_parser import CommandParser, add_json, add_no_mmap
 from gesso.config import Config
 from gesso.files.checkpoint import TypeCount, count_types
+from gesso.files.locate import locate
 from gesso.loading import naming_fields_of, open_checkpoint
 from gesso.measure.text import columns, json_text, natural_order, show_bytes, visible
 
@@ -119,7 +120,7 @@ def inspect(options: argparse.Namespace) -> int:
     checkpoint = open_checkpoint(options.model, with_values=False, mmap=options.mmap)
     report = describe(options.model, checkpoint, options.tensors)
     if options.json:
-        print(json_text(report))
+        print(json_text({**report, "path": str(locate(options.model))}))
     else:
         print(visible("\n".join(report_lines(report))))
     return 0

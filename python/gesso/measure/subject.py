@@ -50,7 +50,7 @@ def from_file(path: str, hash_method: str, *, mmap: bool = True) -> Subject:
     description: record_types.Subject = {
         **_describe(checkpoint),
         "name": str(checkpoint.metadata.get("general.name") or Path(path).stem),
-        "path": path,
+        "path": str(locate(path)),
         "synthetic": None,
         "file_bytes": sum(file.stat().st_size for file in files),
         "hash": digest,

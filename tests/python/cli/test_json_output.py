@@ -7,6 +7,8 @@ import json
 import pytest
 
 from gesso.cli.program import main
+from gesso.files.short_names import find_bundled
+from gesso.measure.subject import from_file
 from gesso.measure.text import json_text, visible
 from python.tiny_model import tiny_model
 
@@ -47,6 +49,15 @@ def report_of(capsys, names, *arguments):
 )
 def test_a_command_prints_one_object(capsys, names, arguments, keys):
     assert keys <= report_of(capsys, names, *arguments, "--json").keys()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check",)])
+def test_a_short_name_becomes_the_path_of_its_file(capsys, arguments):
+    assert report_of(capsys, {}, "inspect", "mini", *arguments, "--json")["path"] == str(find_bundled("mini"))
+
+
+def test_a_short_name_becomes_the_path_of_its_file_in_records_of_the_bench():
+    assert from_file("mini", "none").description["path"] == str(find_bundled("mini"))
 
 
 def test_a_model_that_is_written(capsys, names, tmp_path):

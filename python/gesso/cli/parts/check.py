@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from gesso.files.locate import locate
 from gesso.measure.compare import read_tensors
 from gesso.measure.not_finite import BrokenTensor, Findings, find_not_finite
 from gesso.measure.text import json_text, visible
@@ -20,8 +21,8 @@ def check(options: argparse.Namespace) -> int:
         found = find_not_finite(tensors, num_threads=options.threads or 0, on_progress=progress.update)
     if options.json:
         broken = [dataclasses.asdict(tensor) for tensor in found.broken]
-        report = {"path": options.model, "tensors": len(tensors), "broken": broken, "unread": found.unread}
-        print(json_text(report))
+        report = {"tensors": len(tensors), "broken": broken, "unread": found.unread}
+        print(json_text({"path": str(locate(options.model)), **report}))
     else:
         print(visible("\n".join(report_lines(options.model, len(tensors), found))))
     return FOUND if found.broken else NOTHING_FOUND
