@@ -118,7 +118,7 @@ def sampling() -> Topic:
         ],
         [(f"--{option.flag}", f"{option.help} The default is {default_of(option)}.") for option in options],
         {
-            'gesso run mini "Hello!" --seed 7': "Writes another text.",
+            'gesso run mini "Hello!" --seed 7': "Draws other random tokens, and often writes another text.",
             'gesso run mini "Hello!" --steps 4 --max-new-tokens 32': "Takes fewer steps: faster, and often worse.",
             'gesso run mini "Hello!" --t-max 0.4 --t-min 0.1': "Prefers likely tokens more.",
             'gesso run mini "Hello!" --stats': "Shows how many steps the canvases took.",
