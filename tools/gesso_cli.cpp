@@ -481,8 +481,12 @@ void write_error_event(const char* message) {
 void tell_error(const std::exception& error) {
   write_error_event(error.what());
   std::string message = error.what();
-  // A path or a word in it must do nothing to the terminal.
-  std::ranges::replace_if(message, [](unsigned char c) { return (c < ' ' && c != '\n') || c == 0x7F; }, '?');
+  // A path or a word in it must do nothing to the terminal. U+0080 to U+009F are controls, too.
+  for (size_t i = 0; i < message.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(message[i]);
+    const bool is_late_control = byte == 0xC2 && static_cast<unsigned char>(message[i + 1]) < 0xA0;
+    if ((byte < ' ' && byte != '\n') || byte == 0x7F || is_late_control) message.replace(i, 1 + is_late_control, "?");
+  }
   std::cerr << "gesso-cli: " << message << "\n";
 }
 

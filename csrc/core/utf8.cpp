@@ -59,17 +59,22 @@ size_t find_invalid_utf8(std::string_view text, Poll* poll) {
 std::string visible(std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string result;
-  for (size_t i = 0, invalid = find_invalid_utf8(text); i < text.size(); ++i) {
-    const auto byte = static_cast<uint8_t>(text[i]);
-    const bool is_control = (byte < ' ' && byte != '\n') || byte == 0x7F;
-    if (i == invalid || is_control) {
-      result += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    } else {
-      result += text[i];
+  for (size_t i = 0, length = 1; i < text.size(); i += length) {
+    const auto lead = static_cast<uint8_t>(text[i]);
+    length = utf8_length(text[i]);
+    const std::string_view character = text.substr(i, length);
+    const bool is_valid = find_invalid_utf8(character) == std::string_view::npos;
+    if (!is_valid) length = 1;
+    // Unicode has 32 controls behind ASCII, too: U+0080 to U+009F.
+    const bool is_control = (lead < ' ' && lead != '\n') || lead == 0x7F || (lead == 0xC2 && character < "\xC2\xA0");
+    if (is_valid && !is_control) {
+      result += character;
+      continue;
     }
-    if (i != invalid) continue;
-    const size_t next = find_invalid_utf8(text.substr(i + 1));
-    invalid = next == std::string_view::npos ? next : i + 1 + next;
+    for (const char byte : text.substr(i, length)) {
+      const auto value = static_cast<uint8_t>(byte);
+      result += {'\\', 'x', kHex[value >> 4], kHex[value & 15]};
+    }
   }
   return result;
 }

@@ -32,7 +32,7 @@ size_t find_invalid_utf8(std::string_view text, Poll* poll = nullptr);
 // The text as messages show it: bytes that are not UTF-8 and control characters become \xNN, but a line break stays.
 std::string visible(std::string_view text);
 
-// How many bytes the character has that begins with `lead`. `lead` must be the first byte of a valid character.
+// How many bytes a character has that begins with `lead`.
 inline size_t utf8_length(char lead) {
   const auto byte = static_cast<uint8_t>(lead);
   return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;

@@ -276,7 +276,7 @@ def test_wrong_usage(words, message):
 
 
 def test_a_word_does_nothing_to_the_terminal():
-    assert "no?[31m?" in refusal("no\x1b[31m\x7f", "a", status=1)
+    assert "no?[31m??é" in refusal("no\x1b[31m\x7f\x9bé", "a", status=1)
 
 
 def test_files_that_cannot_be_used(tmp_path):

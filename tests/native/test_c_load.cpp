@@ -160,6 +160,10 @@ TEST_CASE("statuses, versions and devices have names") {
 
 TEST_CASE("a message is UTF-8, and does nothing to a terminal, whatever bytes the path has") {
   gesso_model* model = nullptr;
-  CHECK(gesso_model_load("no\x1B[31m\xFF\xC3\xA9\xE2\x82", nullptr, &model) == GESSO_IO_ERROR);
-  CHECK(said("cannot open no\\x1b[31m\\xff\xC3\xA9\\xe2\\x82"));
+  CHECK(gesso_model_load("no\x1B[31m\xFF\xC3\xA9\xE2\x82"
+                         "b\xC2\x9B\xC2\xA0\x7F\xF0\x9F\x98\x80\xE2\x82",
+                         nullptr, &model) == GESSO_IO_ERROR);
+  CHECK(
+      said("cannot open no\\x1b[31m\\xff\xC3\xA9\\xe2\\x82"
+           "b\\xc2\\x9b\xC2\xA0\\x7f\xF0\x9F\x98\x80\\xe2\\x82"));
 }
