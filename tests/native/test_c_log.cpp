@@ -42,6 +42,8 @@ TEST_CASE("a log callback gets the levels that it wants, until it is NULL") {
   Loaded loaded;
   gesso_options options;
   REQUIRE(gesso_options_init(&options, sizeof options) == GESSO_OK);
+  options.max_new_tokens = 1;
+  options.max_denoising_steps = 2;
   REQUIRE(loaded.generate(&options) == GESSO_OK);
   REQUIRE(!messages.empty());
   CHECK(messages.back().first == GESSO_LOG_DEBUG);
