@@ -26,9 +26,6 @@ std::string text_of(const PassReport& report) {
   return report.committed.empty() ? text : text + " steps";
 }
 
-// A capacity for `size`, for a vector that grows one by one.
-size_t grown(size_t capacity, size_t size) { return size <= capacity ? capacity : std::max(size, 2 * capacity); }
-
 }  // namespace
 
 Loop::Loop(const model::PassContext& pass, int64_t max_slots, int64_t memory_bytes, PrefixCache* prefixes)
@@ -39,10 +36,10 @@ Loop::Loop(const model::PassContext& pass, int64_t max_slots, int64_t memory_byt
       memory_(pass.context, pass.config, slots_) {}
 
 void Loop::add(Job& job) {
-  ended_.clear();
+  if (jobs_.size() == jobs_.capacity()) jobs_.reserve(2 * jobs_.size() + 1);
   // A job that ends finds its room here, so nothing can hinder it.
-  ended_.reserve(grown(ended_.capacity(), jobs_.size() + 1));
-  jobs_.reserve(grown(jobs_.capacity(), jobs_.size() + 1));
+  ended_.clear();
+  ended_.reserve(jobs_.capacity());
   keys_.enter(job.key);
   job.order = num_added_++;
   jobs_.push_back(&job);
